@@ -1,0 +1,1 @@
+"""tracejit: a tracing array compiler for the NumPy code you already have."""

@@ -1,0 +1,73 @@
+"""Every TRACEJIT_* variable: one typed table, read once at import, each also a context manager."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+
+def _size(text: str) -> int:
+    """A byte count such as ``1000``, ``64K``, ``512M`` or ``2G``."""
+    units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
+    suffix = text[-1:].upper()
+    return int(text[:-1]) * units[suffix] if suffix in units else int(text)
+
+
+def _flag(text: str) -> bool:
+    return text.strip().lower() not in ("", "0", "no", "off", "false")
+
+
+@dataclass(frozen=True)
+class Variable:
+    """One knob: how its text is read, what it is when unset, what it means."""
+
+    parse: Any
+    default: Any
+    meaning: str
+
+
+VARIABLES = {
+    "debug": Variable(int, 0, "1: a line per compile ... 6: the Module after each pass, as a diff"),
+    "verify": Variable(int, 1, "0: never, 1: at stage boundaries, 2: after every pass"),
+    "dump": Variable(str, "", "a directory; every stage is written there as text"),
+    "reference": Variable(_flag, False, "run every Module with NumPy instead of native code"),
+    "cache": Variable(str, "", "directory of the object-code cache, or 'off'"),
+    "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
+    "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
+    "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
+    "dot": Variable(str, "auto", "contractions: 'generated', 'library', or 'auto'"),
+}
+
+
+class Config:
+    """The current values, as attributes; set one for a while with ``with config.use(debug=1)``."""
+
+    def __init__(self, environment: Any = os.environ):
+        for name, variable in VARIABLES.items():
+            text = environment.get(f"TRACEJIT_{name.upper()}")
+            try:
+                value = variable.default if text is None else variable.parse(text)
+            except (ValueError, KeyError):
+                raise ValueError(
+                    f"TRACEJIT_{name.upper()}={text!r} is not understood: {variable.meaning}"
+                ) from None
+            setattr(self, name, value)
+
+    @contextmanager
+    def use(self, **values: Any) -> Iterator[Config]:
+        """Set variables inside a ``with`` block; process-wide, restored on the way out."""
+        unknown = values.keys() - VARIABLES.keys()
+        if unknown:
+            raise TypeError(f"unknown variable {sorted(unknown)}; there are {sorted(VARIABLES)}")
+        before = {name: getattr(self, name) for name in values}
+        vars(self).update(values)
+        try:
+            yield self
+        finally:
+            vars(self).update(before)
+
+
+config = Config()

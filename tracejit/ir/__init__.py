@@ -1,0 +1,1 @@
+"""What programs are: types, graphs, loop nests, and the text that shows them."""

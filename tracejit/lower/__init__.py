@@ -1,0 +1,1 @@
+"""Function in, machine code out."""

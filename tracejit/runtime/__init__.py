@@ -1,0 +1,1 @@
+"""Load, dispatch, cache, run: knows pointers and shapes, never ops."""

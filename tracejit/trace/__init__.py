@@ -1,0 +1,1 @@
+"""Python in, Function out."""

@@ -1,0 +1,261 @@
+"""runtime.engine: text to object code to addresses, errors, unloading, threads, fork."""
+
+import ctypes
+import dataclasses
+import gc
+import os
+import signal
+import subprocess
+import sys
+import threading
+
+import pytest
+
+from tracejit.errors import CompileError
+from tracejit.runtime import engine
+
+ADD = """
+define i64 @f(i64 %x) {
+  %y = add i64 %x, ADDEND
+  ret i64 %y
+}
+"""
+
+
+def make_adder(addend: int) -> engine.Library:
+    return engine.load(engine.compile_ir(ADD.replace("ADDEND", str(addend))), ["f"])
+
+
+def call(library: engine.Library, argument: int, name: str = "f") -> int:
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address(name))
+    return function(argument)
+
+
+def run_in_child(work) -> int:
+    """Fork, run ``work`` in the child, return its exit status; a hang becomes a signal."""
+    pid = os.fork()
+    if pid == 0:
+        signal.alarm(20)
+        status = 1
+        try:
+            work()
+            status = 0
+        finally:
+            os._exit(status)
+    return os.waitpid(pid, 0)[1]
+
+
+@pytest.mark.parametrize("level", [0, 1, 2, 3])
+@pytest.mark.parametrize("passes", ["", "O1", "O2", "O3"])
+def test_levels_and_passes_give_the_same_function(level, passes):
+    code = engine.compile_ir(ADD.replace("ADDEND", "-7"), level, passes)
+    assert call(engine.load(code, ["f"]), 49) == 42
+
+
+def test_level_and_passes_are_checked():
+    with pytest.raises(ValueError, match="level is 4"):
+        engine.compile_ir(ADD.replace("ADDEND", "1"), level=4)
+    with pytest.raises(ValueError, match="passes is 'O9'"):
+        engine.compile_ir(ADD.replace("ADDEND", "1"), passes="O9")
+
+
+def test_libraries_with_equal_symbols_are_independent():
+    first, second = make_adder(1), make_adder(2)
+    assert (call(first, 10), call(second, 10)) == (11, 12)
+
+
+def test_only_exports_have_addresses():
+    library = make_adder(1)
+    with pytest.raises(KeyError):
+        library.address("g")
+
+
+def test_several_exports_and_data():
+    text = "@data = global i64 5\n" + ADD.replace("ADDEND", "1") + "@g = alias i64 (i64), ptr @f"
+    library = engine.load(engine.compile_ir(text), ["f", "g", "data"])
+    assert call(library, 1, "g") == 2
+    assert ctypes.c_int64.from_address(library.address("data")).value == 5
+
+
+def test_imports_are_bound_before_the_process():
+    callback = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(lambda x: x * 100)
+    text = """
+    declare i64 @labs(i64)
+    define i64 @f(i64 %x) {
+      %y = call i64 @labs(i64 %x)
+      ret i64 %y
+    }
+    """
+    code = engine.compile_ir(text)
+    assert call(engine.load(code, ["f"]), -3) == 3
+    address = ctypes.cast(callback, ctypes.c_void_p).value
+    assert call(engine.load(code, ["f"], {"labs": address}), -3) == -300
+
+
+def test_libm_is_resolvable():
+    text = """
+    declare double @erf(double)
+    define double @f(double %x) {
+      %y = call double @erf(double %x)
+      ret double %y
+    }
+    """
+    library = engine.load(engine.compile_ir(text), ["f"])
+    function = ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(library.address("f"))
+    assert function(1.0) == pytest.approx(0.8427007929497149, rel=1e-15)
+
+
+def test_a_syntax_error_names_the_callers_line():
+    with pytest.raises(CompileError, match="2:11: error: '%x' defined with type 'i64'"):
+        engine.compile_ir("define i64 @f(i64 %x) {\n  ret i32 %x\n}")
+
+
+def test_illegal_code_is_an_error_not_a_crash():
+    text = """
+    define i64 @f(i1 %x) {
+      br i1 %x, label %a, label %b
+    a:
+      %y = add i64 1, 2
+      br label %b
+    b:
+      ret i64 %y
+    }
+    """
+    with pytest.raises(CompileError, match="does not dominate"):
+        engine.compile_ir(text)
+
+
+def test_link_errors():
+    code = engine.compile_ir(ADD.replace("ADDEND", "1"))
+    with pytest.raises(CompileError, match="cannot link.*not_there"):
+        engine.load(code, ["not_there"])
+    with pytest.raises(CompileError, match="cannot link"):
+        engine.load(b"not an object file", ["f"])
+    undefined = "declare void @tracejit_nowhere()\ndefine void @f() {\n"
+    undefined += "  call void @tracejit_nowhere()\n  ret void\n}"
+    with pytest.raises(CompileError, match="cannot link"):
+        engine.load(engine.compile_ir(undefined), ["f"])
+    assert call(make_adder(1), 1) == 2
+
+
+def test_target_describes_the_host():
+    host = engine.target()
+    assert engine.target() is host
+    assert host.vector_bytes in (16, 32, 64)
+    assert host.has_masks or host.vector_bytes < 64
+    assert host.data_layout and host.triple and host.cpu
+    assert "llvmlite" in engine.compiler_version()
+
+
+def test_code_for_another_target():
+    text = """
+    define <16 x float> @f(<16 x float> %x) {
+      %y = fadd <16 x float> %x, %x
+      ret <16 x float> %y
+    }
+    """
+    if "x86_64" not in engine.target().triple:
+        pytest.skip("the text names x86 registers")
+    baseline = dataclasses.replace(engine.target(), cpu="x86-64", features="")
+    assert "xmm" in engine.assembly(text, target=baseline)
+    assert "zmm" not in engine.assembly(text, target=baseline)
+    wide = dataclasses.replace(engine.target(), cpu="x86-64-v4", features="")
+    assert "zmm" in engine.assembly(text, target=wide)
+
+
+def mapped_executable_bytes() -> int:
+    total = 0
+    with open("/proc/self/maps") as maps:
+        for line in maps:
+            bounds, permissions = line.split()[:2]
+            if "x" in permissions:
+                low, high = (int(bound, 16) for bound in bounds.split("-"))
+                total += high - low
+    return total
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="reads /proc/self/maps")
+def test_dropped_libraries_are_unloaded():
+    code = engine.compile_ir(ADD.replace("ADDEND", "1"))
+    for _ in range(20):
+        engine.load(code, ["f"])
+    gc.collect()
+    before = mapped_executable_bytes()
+    for _ in range(200):
+        engine.load(code, ["f"])
+    gc.collect()
+    assert mapped_executable_bytes() - before < 50 * 4096
+    kept = [engine.load(code, ["f"]) for _ in range(200)]
+    assert mapped_executable_bytes() - before >= 200 * 4096
+    assert all(call(library, 1) == 2 for library in kept)
+
+
+def test_a_library_dropped_while_llvm_is_busy_is_unloaded_later():
+    library = make_adder(1)
+    held, release = threading.Event(), threading.Event()
+
+    def hold():
+        with engine._lock:
+            held.set()
+            release.wait(20)
+
+    thread = threading.Thread(target=hold)
+    thread.start()
+    held.wait(20)
+    del library  # must not wait for the lock
+    assert len(engine._dropped) == 1
+    release.set()
+    thread.join()
+    make_adder(2)
+    assert not engine._dropped
+
+
+def test_many_threads_compile_and_load():
+    results = {}
+
+    def work(addend):
+        for round_number in range(8):
+            results[addend, round_number] = call(make_adder(addend), round_number)
+
+    threads = [threading.Thread(target=work, args=(addend,)) for addend in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert results == {(addend, k): addend + k for addend in range(6) for k in range(8)}
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_the_child_of_a_fork_can_compile():
+    library = make_adder(1)
+    stop = threading.Event()
+
+    def compile_for_ever():
+        while not stop.is_set():
+            make_adder(3)
+
+    def work():
+        assert call(library, 1) == 2
+        assert call(make_adder(5), 1) == 6
+
+    thread = threading.Thread(target=compile_for_ever)
+    thread.start()
+    try:
+        assert [run_in_child(work) for _ in range(10)] == [0] * 10
+    finally:
+        stop.set()
+        thread.join()
+
+
+def test_llvmlite_is_imported_lazily_and_exit_is_clean():
+    program = """
+import sys
+from tracejit.runtime import engine
+assert "llvmlite" not in sys.modules
+code = engine.compile_ir("define i64 @f(i64 %x) { ret i64 %x }")
+kept = engine.load(code, ["f"])
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,231 @@
+"""LLVM: what the host is, text to object code, object code to addresses, text to assembly.
+
+llvmlite is imported at the first call that needs it, never with the package: the import alone
+takes longer than most compiles. Every call into LLVM holds one lock, which ``fork`` also takes,
+so a child never inherits an LLVM that another thread had half-way through something.
+"""
+
+from __future__ import annotations
+
+import itertools
+import os
+import sys
+import threading
+from collections import deque
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tracejit.errors import CompileError
+
+_lock = threading.RLock()
+_llvm: _LLVM | None = None
+
+
+@dataclass(frozen=True)
+class Target:
+    """A machine to generate code for.
+
+    ``features`` is LLVM's list (``"+avx2,-sse4a,..."``); ``vector_bytes`` is the width of the widest
+    vector register the code should use; ``has_masks`` says that lanes can be masked for free.
+    """
+
+    triple: str
+    cpu: str
+    features: str
+    data_layout: str
+    vector_bytes: int
+    has_masks: bool
+
+
+class Library:
+    """Machine code in memory; dropping the last reference unloads it."""
+
+    __slots__ = ("__weakref__", "_addresses", "_tracker")
+
+    def __init__(self, tracker: Any, addresses: dict[str, int]):
+        self._tracker = tracker
+        self._addresses = addresses
+
+    def address(self, name: str) -> int:
+        """The address of an exported symbol; KeyError if it was not exported."""
+        return self._addresses[name]
+
+    def __del__(self, is_finalizing=sys.is_finalizing) -> None:
+        # While the interpreter goes down other threads may still run this code: leave it there.
+        if not is_finalizing():
+            _unload(self._tracker)
+
+
+def target() -> Target:
+    """The machine this process runs on."""
+    return _load_llvm().host
+
+
+def compiler_version() -> str:
+    """What generates the code, for cache keys: the versions of llvmlite and LLVM."""
+    return _load_llvm().version
+
+
+def compile_ir(text: str, level: int = 2, passes: str = "", target: Target | None = None) -> bytes:
+    """LLVM IR text, without triple and data layout, to relocatable object code.
+
+    ``level`` (0 to 3) is the effort of LLVM's code generator. ``passes`` names an LLVM pipeline to
+    run before it (``"O1"``, ``"O2"`` or ``"O3"``); the default runs none: the text is expected to
+    be clean and vectorised already. ``target`` is the host unless given. Raises CompileError with
+    LLVM's message when the text is not legal.
+    """
+    return _compile(text, level, passes, target, "emit_object")
+
+
+def assembly(text: str, level: int = 2, passes: str = "", target: Target | None = None) -> str:
+    """The assembly that ``compile_ir`` with the same arguments encodes."""
+    return _compile(text, level, passes, target, "emit_assembly")
+
+
+def load(
+    object_code: bytes, exports: Sequence[str], imports: Mapping[str, int] | None = None
+) -> Library:
+    """Link object code into the process.
+
+    ``exports`` are the symbols whose addresses the Library will know; ``imports`` gives addresses
+    to symbols the code declares. Other declared symbols are looked up in the process (libc, libm,
+    pthread). Raises CompileError when a symbol cannot be found or the object is malformed.
+    """
+    with _lock:
+        llvm = _load_llvm()
+        _unload_dropped()
+        builder = llvm.binding.JITLibraryBuilder().add_object_img(object_code)
+        builder.add_current_process()
+        for name in exports:
+            builder.export_symbol(name)
+        for name, address in (imports or {}).items():
+            builder.import_symbol(name, address)
+        try:
+            tracker = builder.link(llvm.jit, f"library{next(llvm.names)}")
+        except RuntimeError as error:
+            hint = "every symbol the code declares must be imported or exist in the process"
+            raise CompileError(f"cannot link: {error}", hint=hint) from None
+        return Library(tracker, {name: tracker[name] for name in exports})
+
+
+class _LLVM:
+    """llvmlite's module and the few long-lived LLVM objects; made once, under the lock."""
+
+    def __init__(self):
+        import llvmlite
+        import llvmlite.binding
+
+        self.binding = llvmlite.binding
+        numbers = ".".join(map(str, self.binding.llvm_version_info))
+        self.version = f"llvmlite {llvmlite.__version__}, LLVM {numbers}"
+        self.binding.initialize_native_target()
+        self.binding.initialize_native_asmprinter()
+        self._machines: dict[tuple, Any] = {}
+        self.host = self._detect_host()
+        self.names = itertools.count()
+        self.jit = self.binding.create_lljit_compiler(
+            self.machine(self.host, 2), suppress_errors=True
+        )
+
+    def _detect_host(self) -> Target:
+        triple = self.binding.get_process_triple()
+        cpu = self.binding.get_host_cpu_name()
+        feature_map = self.binding.get_host_cpu_features()
+        features = feature_map.flatten()
+        # Masks need AVX-512 for all widths (VL) and all element sizes (BW).
+        has_avx512 = all(feature_map.get(f"avx512{part}") for part in ("f", "vl", "bw", "dq"))
+        vector_bytes = 64 if has_avx512 else 32 if feature_map.get("avx2") else 16
+        machine = self._machine(triple, cpu, features, 2)
+        layout = str(machine.target_data)
+        has_masks = has_avx512 or bool(feature_map.get("sve"))
+        return Target(triple, cpu, features, layout, vector_bytes, has_masks)
+
+    def machine(self, target: Target, level: int) -> Any:
+        """The target machine, made once per target and level."""
+        return self._machine(target.triple, target.cpu, target.features, level)
+
+    def _machine(self, *key: Any) -> Any:
+        if key not in self._machines:
+            triple, cpu, features, level = key
+            self._machines[key] = self.binding.Target.from_triple(triple).create_target_machine(
+                cpu=cpu, features=features, opt=level, reloc="pic", codemodel="small", jit=True
+            )
+        return self._machines[key]
+
+
+def _load_llvm() -> _LLVM:
+    global _llvm
+    if _llvm is None:
+        with _lock:
+            if _llvm is None:
+                llvm = _LLVM()
+                if hasattr(os, "register_at_fork"):
+                    release = _lock.release
+                    os.register_at_fork(
+                        before=_lock.acquire, after_in_parent=release, after_in_child=release
+                    )
+                _llvm = llvm
+    return _llvm
+
+
+def _compile(text: str, level: int, passes: str, target: Target | None, emit: str) -> Any:
+    if level not in (0, 1, 2, 3):
+        raise ValueError(f"level is {level!r}; it must be 0, 1, 2 or 3")
+    if passes not in ("", "O1", "O2", "O3"):
+        raise ValueError(f"passes is {passes!r}; it must be '', 'O1', 'O2' or 'O3'")
+    with _lock:
+        llvm = _load_llvm()
+        target = target or llvm.host
+        machine = llvm.machine(target, level)
+        # On the text's own first line, so that LLVM's messages count lines as the caller does.
+        header = f'target triple = "{target.triple}" target datalayout = "{target.data_layout}" '
+        # A context of its own: what the text interned in LLVM goes away with it.
+        context = llvm.binding.create_context()
+        try:
+            module = llvm.binding.parse_assembly(header + text, context)
+            try:
+                module.verify()
+                if passes:
+                    _optimize(llvm.binding, module, machine, int(passes[1]))
+                return getattr(machine, emit)(module)
+            finally:
+                module.close()
+        except RuntimeError as error:
+            raise CompileError(str(error).strip()) from None
+        finally:
+            context.close()
+
+
+def _optimize(binding: Any, module: Any, machine: Any, speed: int) -> None:
+    options = binding.create_pipeline_tuning_options(speed)
+    # Unrolling is most of the cost of O1 and gains nothing on code that is already vectorised.
+    options.loop_unrolling = speed > 1
+    builder = binding.create_pass_builder(machine, options)
+    builder.getModulePassManager().run(module, builder)
+
+
+_dropped: deque[Any] = deque()
+
+
+def _unload(tracker: Any) -> None:
+    """Unload now if LLVM is free, else at the next load.
+
+    A garbage collection may run anywhere, also in a thread that holds llvmlite's lock while
+    another holds ours and waits for llvmlite's: waiting for ours here could be a deadlock.
+    """
+    _dropped.append(tracker)
+    if _lock.acquire(blocking=False):
+        try:
+            _unload_dropped()
+        finally:
+            _lock.release()
+
+
+def _unload_dropped() -> None:
+    while _dropped:
+        try:
+            tracker = _dropped.popleft()
+        except IndexError:  # a finalizer that ran in between took it
+            return
+        tracker.close()

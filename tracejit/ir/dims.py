@@ -1,0 +1,194 @@
+"""Symbolic extents: polynomials with integer coefficients over named, positive unknowns.
+
+An extent is `int | Dim`; arithmetic that comes out constant gives an int. Unknowns stand for
+extents of at least 2: extents 0 and 1 are always concrete, because they change how shapes
+broadcast, so `n == 1` is false without being asked.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ..errors import TraceError
+from .term import Term
+
+Monomial = tuple["Term", ...]
+
+
+class Symbol(Term):
+    """A named unknown extent, at least 2."""
+
+    __slots__ = ("name",)
+    name: str
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+class Quotient(Term):
+    """`numerator // denominator`, when it does not divide out."""
+
+    __slots__ = ("numerator", "denominator")
+    numerator: Any
+    denominator: Any
+
+    def __repr__(self) -> str:
+        return f"({self.numerator} // {self.denominator})"
+
+
+class Dim(Term):
+    """A sum of `coefficient * product(atoms)`; build with `symbol` and arithmetic."""
+
+    __slots__ = ("terms",)
+    terms: tuple[tuple[int, Monomial], ...]
+
+    def __add__(self, other: Any) -> Any:
+        return _sum(self, other) if isinstance(other, int | Dim) else NotImplemented
+
+    __radd__ = __add__
+
+    def __neg__(self) -> Any:
+        return self * -1
+
+    def __sub__(self, other: Any) -> Any:
+        return self + other * -1 if isinstance(other, int | Dim) else NotImplemented
+
+    def __rsub__(self, other: Any) -> Any:
+        return self * -1 + other if isinstance(other, int | Dim) else NotImplemented
+
+    def __mul__(self, other: Any) -> Any:
+        return _product(self, other) if isinstance(other, int | Dim) else NotImplemented
+
+    __rmul__ = __mul__
+
+    def __floordiv__(self, other: Any) -> Any:
+        return _quotient(self, other) if isinstance(other, int | Dim) else NotImplemented
+
+    def __rfloordiv__(self, other: Any) -> Any:
+        return _quotient(other, self) if isinstance(other, int | Dim) else NotImplemented
+
+    def __mod__(self, other: Any) -> Any:
+        return self - self // other * other if isinstance(other, int | Dim) else NotImplemented
+
+    def __lt__(self, other: Any) -> bool:
+        return _sign(self - other, "<") < 0
+
+    def __le__(self, other: Any) -> bool:
+        return _sign(self - other - 1, "<=") < 0
+
+    def __gt__(self, other: Any) -> bool:
+        return _sign(other - self, ">") < 0
+
+    def __ge__(self, other: Any) -> bool:
+        return _sign(other - self - 1, ">=") < 0
+
+    def __bool__(self) -> bool:
+        return True
+
+    def _concrete(self, what: str) -> Any:
+        raise TraceError(f"{what} needs a number, but the extent {self} is symbolic here")
+
+    def __int__(self) -> int:
+        return self._concrete("int()")
+
+    def __index__(self) -> int:
+        return self._concrete("this use")
+
+    def __float__(self) -> float:
+        return self._concrete("float()")
+
+    def __repr__(self) -> str:
+        return " + ".join(
+            "*".join([*([str(c)] if c != 1 or not atoms else []), *map(str, atoms)])
+            for c, atoms in self.terms
+        )
+
+
+def symbol(name: str) -> Dim:
+    """The unknown extent called `name`."""
+    return Dim(((1, (Symbol(name),)),))
+
+
+def _terms(value: int | Dim) -> tuple[tuple[int, Monomial], ...]:
+    return value.terms if isinstance(value, Dim) else ((int(value), ()),)
+
+
+def _normal(coefficients: dict[Monomial, int]) -> int | Dim:
+    kept = [(c, atoms) for atoms, c in coefficients.items() if c]
+    if not kept:
+        return 0
+    if len(kept) == 1 and not kept[0][1]:
+        return kept[0][0]
+    return Dim(tuple(sorted(kept, key=lambda term: (-len(term[1]), str(term[1])))))
+
+
+def _sum(a: int | Dim, b: int | Dim) -> int | Dim:
+    total: dict[Monomial, int] = {}
+    for coefficient, atoms in (*_terms(a), *_terms(b)):
+        total[atoms] = total.get(atoms, 0) + coefficient
+    return _normal(total)
+
+
+def _product(a: int | Dim, b: int | Dim) -> int | Dim:
+    total: dict[Monomial, int] = {}
+    for c, left in _terms(a):
+        for d, right in _terms(b):
+            atoms = tuple(sorted((*left, *right), key=str))
+            total[atoms] = total.get(atoms, 0) + c * d
+    return _normal(total)
+
+
+def _quotient(a: int | Dim, b: int | Dim) -> int | Dim:
+    """`a // b`; divides out when every term of `a` is a multiple of the one term of `b`."""
+    if a == b:
+        return 1
+    divisor = _terms(b)
+    if len(divisor) == 1:
+        coefficient, atoms = divisor[0]
+        total: dict[Monomial, int] = {}
+        for c, product in _terms(a):
+            rest = list(product)
+            try:
+                for atom in atoms:
+                    rest.remove(atom)
+            except ValueError:
+                break
+            if c % coefficient:
+                break
+            total[tuple(rest)] = c // coefficient
+        else:
+            return _normal(total)
+    return Dim(((1, (Quotient(a, b),)),))
+
+
+def _sign(difference: int | Dim, relation: str) -> int:
+    """-1 when `difference` is negative for every value of its unknowns, 1 when never; else an error."""
+    if isinstance(difference, int):
+        return -1 if difference < 0 else 1
+    plain = all(isinstance(a, Symbol) for _, atoms in difference.terms for a in atoms)
+    if plain:
+        signs = {c > 0 for c, atoms in difference.terms if atoms}
+        least = sum(c * 2 ** len(atoms) for c, atoms in difference.terms)
+        if signs == {True} and least >= 0:
+            return 1
+        if signs == {False} and least < 0:
+            return -1
+    raise TraceError(f"whether {difference} {relation} 0 depends on the size of the arrays")
+
+
+def bind(extent: int | Dim, values: dict[str, int]) -> int:
+    """The number `extent` is when each unknown has the value given."""
+    if isinstance(extent, int):
+        return extent
+
+    def number(atom: Term) -> int:
+        if isinstance(atom, Symbol):
+            return values[atom.name]
+        return bind(atom.numerator, values) // bind(atom.denominator, values)
+
+    total = 0
+    for coefficient, atoms in extent.terms:
+        for atom in atoms:
+            coefficient *= number(atom)
+        total += coefficient
+    return total

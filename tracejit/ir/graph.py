@@ -1,0 +1,224 @@
+"""The graph IR: Nodes apply ops to Nodes; Functions name them; a Module is what an entry reaches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from ..errors import IRError, TracejitError
+from .op import CONTROL, OPS, Op, _default_apply, define
+from .tensor import Kernel
+from .term import Term, postorder, rebuild, terms_in
+from .types import ArrayType, TupleType
+
+
+class Node(Term):
+    """`op(*operands, **attrs)`; its type is computed by the op's rule when it is made."""
+
+    __slots__ = ("op", "operands", "attributes", "type")
+    op: Op
+    operands: tuple[Node, ...]
+    attributes: tuple[tuple[str, Any], ...]
+
+    def check(self) -> None:
+        types = [operand.type for operand in self.operands]
+        try:
+            type = self.op.type_rule(*types, **self.attrs)
+        except TracejitError:
+            raise
+        except (AssertionError, TypeError, ValueError, IndexError, KeyError) as error:
+            attrs = "".join(f", {k}={v!r}" for k, v in self.attributes)
+            listed = ", ".join(map(str, types))
+            raise IRError(f"{self.op.name}({listed}{attrs}): {error}") from error
+        object.__setattr__(self, "type", type)
+
+    @staticmethod
+    def apply(op: Op, operands: tuple, attrs: dict[str, Any]) -> Node:
+        return Node(op, tuple(operands), tuple(sorted(attrs.items())))
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return dict(self.attributes)
+
+    @property
+    def shape(self) -> tuple:
+        return self.type.shape
+
+    @property
+    def dtype(self) -> Any:
+        return self.type.dtype
+
+    def __repr__(self) -> str:
+        return f"<{self.op.name}: {self.type}>"
+
+
+_default_apply.append(Node.apply)
+
+
+class Function(Term):
+    """A graph program: parameters (nodes of op `parameter`), results, and a name for reading."""
+
+    __slots__ = ("name", "parameters", "results")
+    name: str
+    parameters: tuple[Node, ...]
+    results: tuple[Node, ...]
+
+    @property
+    def types(self) -> tuple[ArrayType, ...]:
+        """The types of the results."""
+        return tuple(result.type for result in self.results)
+
+    @property
+    def nodes(self) -> list[Node]:
+        """Every node, operands first; parameters included even when unused."""
+        return postorder((*self.parameters, *self.results), operands_of)
+
+    def __repr__(self) -> str:
+        listed = ", ".join(str(p.type) for p in self.parameters)
+        return f"<Function {self.name}({listed})>"
+
+
+class Module(Term):
+    """A program: the entry and all that it reaches by calls, graph Functions and Kernels alike."""
+
+    __slots__ = ("entry",)
+    entry: Function | Kernel
+
+    @property
+    def functions(self) -> tuple[Function | Kernel, ...]:
+        """Callees before callers; the entry is last."""
+        return tuple(postorder((self.entry,), callees))
+
+    def __str__(self) -> str:
+        return MODULE_TEXT[0](self)
+
+    def __repr__(self) -> str:
+        return f"<Module {self.entry!r}, {len(self.functions)} functions>"
+
+
+# The printer of Modules; set by ir.text, which is above.
+MODULE_TEXT: list[Callable[[Module], str]] = []
+
+
+def operands_of(node: Node) -> tuple[Node, ...]:
+    return node.operands
+
+
+def callees(function: Function | Kernel) -> list[Function | Kernel]:
+    """The functions and kernels `function` calls directly, in order of first call."""
+    if isinstance(function, Kernel):
+        return list(function.callees)
+    found: dict[Any, None] = {}
+    for node in function.nodes:
+        for _, value in node.attributes:
+            for term in terms_in(value):
+                if isinstance(term, Function | Kernel):
+                    found[term] = None
+    return list(found)
+
+
+def rebuild_nodes(
+    results: Iterable[Node], visit: Callable[[Node], Node], start: dict[Node, Node] | None = None
+) -> tuple[Node, ...]:
+    """Rebuild a graph bottom-up; `visit` sees each node with its operands already replaced.
+
+    `start` maps nodes to replacements that are taken as they are.
+    """
+    new: dict[Node, Node] = dict(start or {})
+    for node in postorder(results, lambda n: () if n in new else n.operands):
+        if node not in new:
+            operands = tuple([new[operand] for operand in node.operands])
+            same = operands == node.operands
+            new[node] = visit(node if same else Node(node.op, operands, node.attributes))
+    return tuple(new[result] for result in results)
+
+
+def substitute(results: Iterable[Node], replacement: dict[Node, Node]) -> tuple[Node, ...]:
+    """Exchange nodes for others, all at once."""
+    return rebuild_nodes(results, lambda node: node, replacement)
+
+
+def map_functions(module: Module, change: Callable[[Function], Function]) -> Module:
+    """Apply `change` to every graph Function, callees first, and rewire the calls."""
+    done: dict[Any, Any] = {}
+
+    def rewire(node: Node) -> Node:
+        attributes = tuple(
+            (key, done.get(value, value) if isinstance(value, Function | Kernel) else value)
+            for key, value in node.attributes
+        )
+        return node if attributes == node.attributes else Node(node.op, node.operands, attributes)
+
+    for function in module.functions:
+        if isinstance(function, Function):
+            results = function.results
+            if any(done[callee] is not callee for callee in callees(function)):
+                results = rebuild_nodes(results, rewire)
+            done[function] = change(function.replace(results=results))
+        else:
+            done[function] = function
+    return Module(done[module.entry])
+
+
+def _no_reference(*_: Any, **__: Any) -> Any:
+    raise IRError("a parameter has no value of its own")
+
+
+parameter_op = define(Op("parameter", CONTROL, lambda *, name, type: type, _no_reference, cost=0.0))
+
+
+def parameter(name: str, type: ArrayType) -> Node:
+    """The formal input `name`; within a Function, names are distinct."""
+    return parameter_op(name=name, type=type)
+
+
+def _call_type(*types: ArrayType, callee: Function | Kernel) -> ArrayType | TupleType:
+    if isinstance(callee, Kernel):
+        inputs, outputs = callee.inputs, callee.outputs
+        wanted, results = [b.type for b in inputs], tuple(b.type for b in outputs)
+    else:
+        wanted, results = [p.type for p in callee.parameters], callee.types
+    if [(t.shape, t.dtype) for t in types] != [(t.shape, t.dtype) for t in wanted]:
+        raise TypeError(f"{callee.name} takes ({', '.join(map(str, wanted))})")
+    return results[0] if len(results) == 1 else TupleType(results)
+
+
+def _call_reference(*_: Any, **__: Any) -> Any:
+    raise IRError("calls are made by the interpreter of the caller")
+
+
+call = define(Op("call", CONTROL, _call_type, _call_reference))
+
+
+def _item_type(source: TupleType, *, index: int) -> ArrayType:
+    return source.items[index]
+
+
+item = define(Op("item", CONTROL, _item_type, lambda source, *, index: source[index], cost=0.0))
+
+
+def call_results(callee: Function | Kernel, *operands: Node) -> tuple[Node, ...]:
+    """Call, and name each result."""
+    node = call(*operands, callee=callee)
+    if isinstance(node.type, TupleType):
+        return tuple(item(node, index=i) for i in range(len(node.type.items)))
+    return (node,)
+
+
+__all__ = [
+    "OPS",
+    "Function",
+    "Kernel",
+    "Module",
+    "Node",
+    "call",
+    "call_results",
+    "callees",
+    "item",
+    "map_functions",
+    "operands_of",
+    "parameter",
+    "rebuild",
+    "rebuild_nodes",
+    "substitute",
+]

@@ -1,0 +1,89 @@
+"""The Op record: everything the system knows about one operation, in one place.
+
+Ops are an open vocabulary, so they are data: a new op is one `define(...)`, and the type checker,
+the reference interpreter, the constant folder, the fuser, the lowering and the law tests know it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any
+
+from ..errors import IRError
+
+ELEMENTWISE, MOVEMENT, CREATION, REDUCTION = "elementwise", "movement", "creation", "reduction"
+SCAN, CONTRACTION, CONTROL, OPAQUE = "scan", "contraction", "control", "opaque"
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Element:
+    """Lowering by element: `rule(index, *operands, type, **attrs)` gives the value at `index`.
+
+    `index` is a tuple of scalar expressions, one per axis of the result; an operand is called with
+    an index of its own and carries `.type`. Fusing such ops is function composition.
+    """
+
+    rule: Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Fold:
+    """Lowering of a reduction: combine elements with the scalar op `combine`, from `identity(dtype)`.
+
+    Reassociation is allowed. `accumulate(dtype)` is the dtype of the accumulator.
+    """
+
+    combine: str
+    identity: Callable[[Any], Any]
+    accumulate: Callable[[Any], Any] = lambda dtype: dtype
+
+
+@dataclass(frozen=True, eq=False, slots=True)
+class Loops:
+    """Lowering by its own loop nest: `rule(node, name) -> Kernel`."""
+
+    rule: Callable[..., Any]
+
+
+@dataclass(frozen=True, eq=False)
+class Op:
+    """One operation. Called with nodes it builds a node, with patterns a pattern.
+
+    Fields: `type_rule(*types, **attrs)` gives the result's type and defines the attributes;
+    `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold` or
+    `Loops`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
+    `samples` yields `(types, attrs)` pairs the law tests instantiate.
+    """
+
+    name: str
+    kind: str
+    type_rule: Callable[..., Any]
+    reference: Callable[..., Any]
+    lowering: Element | Fold | Loops | None = None
+    cost: float = 1.0
+    commutative: bool = False
+    samples: Callable[[], Any] | None = field(default=None, repr=False)
+
+    def __call__(self, *operands: Any, **attrs: Any) -> Any:
+        for operand in operands:
+            build = getattr(type(operand), "apply", None)
+            if build is not None:
+                return build(self, operands, attrs)
+        return _default_apply[0](self, operands, attrs)
+
+    def __repr__(self) -> str:
+        return self.name
+
+
+OPS: dict[str, Op] = {}
+# How an op without operands, or with nodes only, is applied; set by ir.graph, which is above.
+_default_apply: list[Callable[..., Any]] = []
+
+
+def define(op: Op) -> Op:
+    """Enter `op` into the vocabulary."""
+    if op.name in OPS:
+        raise IRError(f"op {op.name!r} is already defined")
+    OPS[op.name] = op
+    return op

@@ -1,0 +1,381 @@
+"""The tensor IR: a closed grammar of loop nests over buffers, consumed by `match`.
+
+    expression = Literal(value, dtype)             2.0, i32(7)
+               | Index(name)                       a loop index or a symbolic extent; an i64
+               | Variable(name, dtype)             a mutable scalar register
+               | Load(buffer, indices)             x[i, j]
+               | Apply(op, operands, dtype)        sin(e), e + e, where(e, e, e), f64(e)
+    statement  = For(index, start, stop, body, mark, lanes)
+               | Let(variable, value)              s: f64 = 0.0
+               | Assign(variable, value)           s = e
+               | Accumulate(target, op, value)     s += e; order is free
+               | Store(buffer, indices, value)     y[i, j] = e
+               | Allocate(buffer)                  t: f64[1024] = local()
+               | Call(kernel, buffers)             k0(x, t, y)
+
+Marks say how a loop runs: `serial`; `vector` (`lanes` iterations at once, all of its iterations
+independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`. A
+Variable or a register buffer declared inside a vector loop has one value per lane.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any
+
+from .dims import Dim, Quotient, Symbol
+from .term import Term, postorder
+from .types import ArrayType, DType, bool_, i64
+
+EMPTY: frozenset[Term] = frozenset()
+
+
+class Buffer(Term):
+    """A named piece of memory. `space`: `argument`, `local` (workspace) or `register`."""
+
+    __slots__ = ("name", "type", "space")
+    name: str
+    type: ArrayType
+    space: str
+
+    def __repr__(self) -> str:
+        return f"{self.name}: {self.type}"
+
+
+class Expression(Term):
+    """Base of the expressions; `free` holds the Indexes, Variables and Buffers it depends on."""
+
+    __slots__ = ("free",)
+
+    def check(self) -> None:
+        object.__setattr__(self, "free", self._free())
+
+    def _free(self) -> frozenset[Term]:
+        return EMPTY
+
+
+class Literal(Expression):
+    """A constant."""
+
+    __slots__ = ("value", "dtype")
+    value: int | float | complex | bool
+    dtype: DType
+
+
+class Index(Expression):
+    """A loop index or a symbolic extent."""
+
+    __slots__ = ("name",)
+    name: str
+
+    def _free(self) -> frozenset[Term]:
+        return frozenset((self,))
+
+    @property
+    def dtype(self) -> DType:
+        return i64
+
+
+class Variable(Expression):
+    """A mutable scalar, declared by a Let."""
+
+    __slots__ = ("name", "dtype")
+    name: str
+    dtype: DType
+
+    def _free(self) -> frozenset[Term]:
+        return frozenset((self,))
+
+
+class Load(Expression):
+    """The element of a buffer at an index."""
+
+    __slots__ = ("buffer", "indices")
+    buffer: Buffer
+    indices: tuple[Expression, ...]
+
+    def check(self) -> None:
+        if len(self.indices) != self.buffer.type.ndim:
+            raise TypeError(f"{self.buffer} has {self.buffer.type.ndim} axes: {self.indices}")
+        super().check()
+
+    def _free(self) -> frozenset[Term]:
+        return frozenset((self.buffer,)).union(*[index.free for index in self.indices])
+
+    @property
+    def dtype(self) -> DType:
+        return self.buffer.type.dtype
+
+
+class Apply(Expression):
+    """A scalar operation, named like the elementwise op; `cast` converts to `dtype`."""
+
+    __slots__ = ("op", "operands", "dtype")
+    op: str
+    operands: tuple[Expression, ...]
+    dtype: DType
+
+    def _free(self) -> frozenset[Term]:
+        return EMPTY.union(*[operand.free for operand in self.operands])
+
+
+class For(Term):
+    """`for index in range(start, stop)`, run as `mark` says."""
+
+    __slots__ = ("index", "start", "stop", "body", "mark", "lanes")
+    index: Index
+    start: Expression
+    stop: Expression
+    body: tuple[Statement, ...]
+    mark: str
+    lanes: int
+
+
+class Let(Term):
+    """Declare a variable for the rest of the enclosing body."""
+
+    __slots__ = ("variable", "value")
+    variable: Variable
+    value: Expression
+
+
+class Assign(Term):
+    """Give a variable a new value."""
+
+    __slots__ = ("variable", "value")
+    variable: Variable
+    value: Expression
+
+
+class Accumulate(Term):
+    """Combine into a Variable or a register buffer's element; iterations may be reordered."""
+
+    __slots__ = ("target", "op", "value")
+    target: Variable | Load
+    op: str
+    value: Expression
+
+
+class Store(Term):
+    """Write an element of a buffer."""
+
+    __slots__ = ("buffer", "indices", "value")
+    buffer: Buffer
+    indices: tuple[Expression, ...]
+    value: Expression
+
+
+class Allocate(Term):
+    """Memory for a local or register buffer, for the rest of the enclosing body."""
+
+    __slots__ = ("buffer",)
+    buffer: Buffer
+
+
+class Call(Term):
+    """Run a kernel on buffers."""
+
+    __slots__ = ("kernel", "buffers")
+    kernel: Any
+    buffers: tuple[Buffer, ...]
+
+
+Statement = For | Let | Assign | Accumulate | Store | Allocate | Call
+
+
+class Kernel(Term):
+    """A loop program; its last `results` parameters are written, the others only read."""
+
+    __slots__ = ("name", "parameters", "results", "body")
+    name: str
+    parameters: tuple[Buffer, ...]
+    results: int
+    body: tuple[Statement, ...]
+
+    @property
+    def inputs(self) -> tuple[Buffer, ...]:
+        return self.parameters[: len(self.parameters) - self.results]
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        return self.parameters[len(self.parameters) - self.results :]
+
+    @property
+    def callees(self) -> tuple[Kernel, ...]:
+        found = {s.kernel: None for s in statements(self.body) if isinstance(s, Call)}
+        return tuple(found)
+
+    def __repr__(self) -> str:
+        return f"<Kernel {self.name}({', '.join(str(b.type) for b in self.parameters)})>"
+
+
+def statements(body: Iterable[Statement]) -> Iterable[Statement]:
+    """Every statement, outer before inner."""
+    for statement in body:
+        yield statement
+        if isinstance(statement, For):
+            yield from statements(statement.body)
+
+
+# Building index expressions: literals fold, neutral elements vanish, constants come last.
+
+ZERO, ONE = Literal(0, i64), Literal(1, i64)
+
+
+def integer(value: int) -> Literal:
+    return Literal(int(value), i64)
+
+
+def add(a: Expression, b: Expression) -> Expression:
+    if isinstance(a, Literal):
+        a, b = b, a
+    if isinstance(b, Literal):
+        if b.value == 0:
+            return a
+        if isinstance(a, Literal):
+            return integer(a.value + b.value)
+        match a:
+            case Apply("add", (x, Literal(c)), _):
+                return add(x, integer(c + b.value))
+    return Apply("add", (a, b), i64)
+
+
+def multiply(a: Expression, b: Expression) -> Expression:
+    if isinstance(a, Literal):
+        a, b = b, a
+    if isinstance(b, Literal):
+        if b.value == 0:
+            return ZERO
+        if b.value == 1:
+            return a
+        if isinstance(a, Literal):
+            return integer(a.value * b.value)
+        match a:
+            case Apply("multiply", (x, Literal(c)), _):
+                return multiply(x, integer(c * b.value))
+            case Apply("add", (x, Literal(c)), _):
+                return add(multiply(x, b), integer(c * b.value))
+    return Apply("multiply", (a, b), i64)
+
+
+def subtract(a: Expression, b: Expression) -> Expression:
+    return add(a, multiply(b, integer(-1)))
+
+
+def floor_divide(a: Expression, b: Expression) -> Expression:
+    match a, b:
+        case _, Literal(1):
+            return a
+        case Literal(x), Literal(y):
+            return integer(x // y)
+        case Apply("multiply", (x, Literal(c)), _), Literal(d) if c % d == 0:
+            return multiply(x, integer(c // d))
+        case Apply("add", (Apply("multiply", (x, Literal(c)), _) as scaled, y), _), Literal(d) if (
+            c % d == 0
+        ):
+            return add(multiply(x, integer(c // d)), floor_divide(y, b))
+    return Apply("floor_divide", (a, b), i64)
+
+
+def remainder(a: Expression, b: Expression) -> Expression:
+    match a, b:
+        case _, Literal(1):
+            return ZERO
+        case Literal(x), Literal(y):
+            return integer(x % y)
+        case Apply("multiply", (_, Literal(c)), _), Literal(d) if c % d == 0:
+            return ZERO
+        case Apply("add", (Apply("multiply", (_, Literal(c)), _), y), _), Literal(d) if c % d == 0:
+            return remainder(y, b)
+    return Apply("remainder", (a, b), i64)
+
+
+def minimum(a: Expression, b: Expression) -> Expression:
+    if isinstance(a, Literal) and isinstance(b, Literal):
+        return integer(min(a.value, b.value))
+    return a if a is b else Apply("minimum", (a, b), i64)
+
+
+def maximum(a: Expression, b: Expression) -> Expression:
+    if isinstance(a, Literal) and isinstance(b, Literal):
+        return integer(max(a.value, b.value))
+    return a if a is b else Apply("maximum", (a, b), i64)
+
+
+def compare(op: str, a: Expression, b: Expression) -> Expression:
+    return Apply(op, (a, b), bool_)
+
+
+def select(condition: Expression, a: Expression, b: Expression) -> Expression:
+    return a if a is b else Apply("where", (condition, a, b), a.dtype)
+
+
+def cast(a: Expression, dtype: DType) -> Expression:
+    return a if a.dtype is dtype else Apply("cast", (a,), dtype)
+
+
+def extent(value: int | Dim) -> Expression:
+    """An extent as an expression; unknowns become Indexes of their names."""
+    if isinstance(value, int):
+        return integer(value)
+
+    def atom(term: Term) -> Expression:
+        if isinstance(term, Symbol):
+            return Index(term.name)
+        assert isinstance(term, Quotient)
+        return floor_divide(extent(term.numerator), extent(term.denominator))
+
+    total: Expression = ZERO
+    for coefficient, atoms in value.terms:
+        product: Expression = integer(coefficient)
+        for term in atoms:
+            product = multiply(product, atom(term))
+        total = add(total, product)
+    return total
+
+
+# Rebuilding.
+
+
+def replace_expressions(
+    roots: Iterable[Expression], replacement: dict[Term, Expression]
+) -> dict[Expression, Expression]:
+    """Exchange Indexes, Variables or Loads inside expressions; index arithmetic is folded anew."""
+    new: dict[Term, Any] = dict(replacement)
+    for root in postorder(roots, lambda e: () if e in new else parts(e)):
+        if root in new:
+            continue
+        if isinstance(root, Apply):
+            operands = tuple([new[operand] for operand in root.operands])
+            new[root] = root if operands == root.operands else rebuild_apply(root, operands)
+        elif isinstance(root, Load):
+            new[root] = Load(root.buffer, tuple([new[index] for index in root.indices]))
+        else:
+            new[root] = root
+    return new
+
+
+def parts(expression: Expression) -> tuple[Expression, ...]:
+    match expression:
+        case Apply(_, operands, _):
+            return operands
+        case Load(_, indices):
+            return indices
+    return ()
+
+
+_FOLDING: dict[str, Callable[[Expression, Expression], Expression]] = {
+    "add": add,
+    "multiply": multiply,
+    "floor_divide": floor_divide,
+    "remainder": remainder,
+    "minimum": minimum,
+    "maximum": maximum,
+}
+
+
+def rebuild_apply(old: Apply, operands: tuple[Expression, ...]) -> Expression:
+    """The same operation on other operands, folded when it is index arithmetic."""
+    if old.dtype is i64 and old.op in _FOLDING and all(o.dtype is i64 for o in operands):
+        return _FOLDING[old.op](*operands)
+    return Apply(old.op, operands, old.dtype)

@@ -1,0 +1,156 @@
+"""The one base of both IRs: immutable, interned terms, with traversal and rebuilding written once.
+
+Equal terms are the same object, so equality is identity, hashing is free and common
+subexpressions cannot be duplicated. Everything here is iterative: the depth of a program is not
+limited by Python's stack.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from threading import Lock
+from typing import Any
+from weakref import WeakKeyDictionary, WeakValueDictionary
+
+_interned: WeakValueDictionary[tuple, Term] = WeakValueDictionary()
+_lock = Lock()
+_locations: WeakKeyDictionary[Term, str] = WeakKeyDictionary()
+
+
+def _key(value: Any) -> Any:
+    """A hashable identity. Python says 1 == 1.0 == True and 0.0 == -0.0; an IR must not."""
+    if isinstance(value, Term):
+        return value
+    kind = type(value)
+    if kind is tuple:
+        return tuple([_key(item) for item in value])
+    if kind is float:
+        return value.hex()
+    if kind is complex:
+        return (value.real.hex(), value.imag.hex())
+    return (kind, value)
+
+
+class Term:
+    """A value with named fields, declared by annotation in a subclass; never changed.
+
+    A field holds terms, ints, floats, complex numbers, bools, strings, bytes, `None`, identity-hashed
+    records, or tuples of these. `check` runs once, when a new term is made.
+    """
+
+    __slots__ = ("__weakref__",)
+    __match_args__: tuple[str, ...] = ()
+
+    def __init_subclass__(cls) -> None:
+        own = cls.__dict__.get("__annotations__", {})
+        if own:
+            cls.__match_args__ = tuple(own)
+
+    def __new__(cls, *values: Any) -> Any:
+        key = (cls, *[_key(value) for value in values])
+        found = _interned.get(key)
+        if found is not None:
+            return found
+        if len(values) != len(cls.__match_args__):
+            raise TypeError(f"{cls.__name__} has the fields {', '.join(cls.__match_args__)}")
+        new = object.__new__(cls)
+        put = object.__setattr__
+        for field, value in zip(cls.__match_args__, values):
+            put(new, field, value)
+        new.check()
+        with _lock:
+            return _interned.setdefault(key, new)
+
+    def check(self) -> None:
+        """Refuse an ill-formed term; compute derived slots."""
+
+    def __setattr__(self, *_: Any) -> None:
+        raise AttributeError("terms are immutable")
+
+    __delattr__ = __setattr__
+
+    def __copy__(self) -> Term:
+        return self
+
+    def __deepcopy__(self, _: Any) -> Term:
+        return self
+
+    def __reduce__(self) -> tuple:
+        return type(self), self.values
+
+    @property
+    def values(self) -> tuple:
+        return tuple([getattr(self, field) for field in self.__match_args__])
+
+    def replace(self, **new: Any) -> Any:
+        """The same term with some fields changed."""
+        return type(self)(*[new.get(field, getattr(self, field)) for field in self.__match_args__])
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(map(repr, self.values))})"
+
+
+def locate(term: Term, location: str) -> None:
+    """Remember where in the user's program `term` came from; the first place wins."""
+    _locations.setdefault(term, location)
+
+
+def location_of(term: Term) -> str | None:
+    return _locations.get(term)
+
+
+def terms_in(value: Any) -> Iterator[Term]:
+    """The terms directly inside a field's value."""
+    if isinstance(value, Term):
+        yield value
+    elif type(value) is tuple:
+        for item in value:
+            yield from terms_in(item)
+
+
+def children(term: Term) -> list[Term]:
+    return [child for value in term.values for child in terms_in(value)]
+
+
+def postorder(
+    roots: Iterable[Term], below: Callable[[Term], Iterable[Term]] = children
+) -> list[Term]:
+    """Every term reachable from `roots` through `below`, once, children before parents."""
+    order: list[Term] = []
+    done: set[Term] = set()
+    stack: list[tuple[Term, bool]] = [(root, False) for root in reversed(list(roots))]
+    while stack:
+        term, ready = stack.pop()
+        if term in done:
+            continue
+        if ready:
+            done.add(term)
+            order.append(term)
+        else:
+            stack.append((term, True))
+            stack.extend((child, False) for child in reversed(list(below(term))))
+    return order
+
+
+def _substitute(value: Any, new: dict[Term, Any]) -> Any:
+    if isinstance(value, Term):
+        return new.get(value, value)
+    if type(value) is tuple:
+        return tuple([_substitute(item, new) for item in value])
+    return value
+
+
+def with_children(term: Term, new: dict[Term, Any]) -> Any:
+    """`term` with the terms in its fields exchanged as `new` says."""
+    values = term.values
+    changed = tuple([_substitute(value, new) for value in values])
+    same = all(a is b or a == b for a, b in zip(changed, values))
+    return term if same else type(term)(*changed)
+
+
+def rebuild(roots: Iterable[Term], visit: Callable[[Any], Any]) -> dict[Term, Any]:
+    """Rebuild bottom-up: `visit` sees each term with its children already replaced."""
+    new: dict[Term, Any] = {}
+    for term in postorder(roots):
+        new[term] = visit(with_children(term, new))
+    return new

@@ -1,0 +1,1 @@
+"""The benchmarks: tracejit against NumPy, its peers and the machine's own limits."""

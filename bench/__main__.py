@@ -1,0 +1,78 @@
+"""`python -m bench [section ...]`: time tracejit against NumPy, its peers and the machine's limits."""
+
+import argparse
+import pathlib
+import sys
+
+from . import report
+from .harness import Budget, measure
+from .peers import SUBJECTS
+from .workloads import SECTIONS
+from .workloads.arrays import Settings
+
+RESULTS = pathlib.Path(__file__).parent / "results"
+
+
+def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(prog="python -m bench", description=__doc__)
+    parser.add_argument(
+        "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all"
+    )
+    parser.add_argument("--quick", action="store_true", help="fewer sizes, peers' slow parts left out")
+    parser.add_argument("--peers", default=",".join(SUBJECTS[2:]), help="comma-separated; or none")
+    parser.add_argument("--only", default="", help="only cases whose name holds this text")
+    parser.add_argument("--no-limits", action="store_true", help="do not measure the machine's limits")
+    parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="folder for the results")
+    arguments = parser.parse_args(argv)
+    for section in arguments.sections:
+        if section not in SECTIONS:
+            parser.error(f"no section {section!r}; there are {', '.join(SECTIONS)}")
+    return arguments
+
+
+def main(argv: list[str] | None = None) -> int:
+    arguments = parse_arguments(argv)
+    chosen = arguments.peers.split(",")
+    subjects = tuple(name for name in SUBJECTS if name in ("numpy", "tracejit", *chosen))
+    settings = Settings(subjects, arguments.quick, arguments.only)
+    budget = Budget.quick() if arguments.quick else Budget.full()
+    arguments.output.mkdir(parents=True, exist_ok=True)
+    about = report.machine()
+    lines: list[str] = []
+
+    def say(text: str) -> None:
+        print(text, flush=True)
+        lines.append(text)
+
+    say(report.header_text(about))
+    limits = None if arguments.no_limits else _limits(say)
+    rows = []
+    for section in arguments.sections or SECTIONS:
+        say(report.title_text(section))
+        for case in SECTIONS[section](settings):
+            row = measure(case, budget)
+            if limits:
+                row.limit = limits.seconds(
+                    case.level, case.bytes, case.dtype, case.flops, case.threads
+                )
+            rows.append(row)
+            say(report.row_text(row))
+    say("\ntimes are medians in microseconds; '-': not installed, not possible, or wrong:")
+    for note in report.notes_text(rows):
+        say(note)
+    (arguments.output / "bench.txt").write_text("\n".join(lines) + "\n")
+    report.write_json(arguments.output / "bench.json", about, limits, rows)
+    report.write_picture(arguments.output / "bench.png", about, rows)
+    return 0
+
+
+def _limits(say):
+    from .limits import measure_limits
+
+    limits = measure_limits()
+    say(report.limits_text(limits))
+    return limits
+
+
+if __name__ == "__main__":
+    sys.exit(main())

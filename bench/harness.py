@@ -1,0 +1,204 @@
+"""Times the variants of one case in interleaved rounds, so that noise hits all of them alike.
+
+A *case* is one row of the report: a piece of work at one size and dtype. Its *variants* do that work, each with
+another library (the *subject*). One subject may bring several variants (one thread and two, say); the report
+takes its fastest. A block of calls long enough for the clock is timed per variant and round; the result is the
+median over the rounds. A variant far behind the fastest leaves after a few rounds: more would change nothing.
+"""
+
+import contextlib
+import statistics
+import time
+import timeit
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+BLOCK_SECONDS = 0.004
+SETTLE_SECONDS = 0.002  # lets the worker threads of the variant before go to sleep
+MIN_ROUNDS = 3
+HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
+
+
+@dataclass
+class Variant:
+    """One way of doing a case's work.
+
+    `statement` is Python source timed in `namespace`, where it does the work `calls` times; `result` returns what
+    the work yields, as NumPy values, or is None where there is nothing to compare. `context` is entered around
+    each block of calls (a thread limit).
+    """
+
+    subject: str
+    statement: str
+    namespace: Mapping[str, Any]
+    result: Callable[[], Any] | None = None
+    label: str = ""
+    calls: int = 1
+    context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+
+
+@dataclass
+class Case:
+    """One row of the report. `bytes` and `flops` are the least the work can move and compute, for the limits."""
+
+    section: str
+    name: str
+    size: str
+    dtype: str
+    variants: Sequence[Variant]
+    level: str = ""
+    bytes: int = 0
+    flops: int = 0
+    threads: int = 0  # 0 means all
+    tolerance: float = 0.0
+    missing: dict[str, str] = field(default_factory=dict)  # why a subject has no variant
+
+
+@dataclass
+class Measurement:
+    """Seconds per call of one subject's fastest variant: the median, the quartiles, and how often it was timed."""
+
+    median: float
+    low: float
+    high: float
+    rounds: int
+    label: str = ""
+
+
+@dataclass
+class Row:
+    """A measured case: the times by subject, the limit's time, and why a subject is missing."""
+
+    section: str
+    name: str
+    size: str
+    dtype: str
+    times: dict[str, Measurement] = field(default_factory=dict)
+    limit: float = 0.0
+    notes: dict[str, str] = field(default_factory=dict)
+
+
+@dataclass
+class Budget:
+    """How long one case may take, and how many rounds are enough."""
+
+    seconds: float
+    rounds: int
+
+    @classmethod
+    def quick(cls) -> "Budget":
+        return cls(seconds=0.6, rounds=5)
+
+    @classmethod
+    def full(cls) -> "Budget":
+        return cls(seconds=4.0, rounds=15)
+
+
+def measure(case: Case, budget: Budget) -> Row:
+    """Check every variant of `case` against NumPy's, then time those that agree."""
+    row = Row(case.section, case.name, case.size, case.dtype, notes=dict(case.missing))
+    runners = []
+    expected = _expected(case)
+    for variant in case.variants:
+        try:
+            _check(variant, expected, case.tolerance)
+            runners.append(_Runner(variant))
+        except Exception as error:
+            row.notes[variant.subject] = _reason(error)
+    _interleave(runners, budget, row)
+    for runner in runners:
+        if not runner.samples:
+            continue
+        timing = runner.measurement()
+        subject = runner.variant.subject
+        best = row.times.get(subject)
+        if best is None or timing.median < best.median:
+            row.times[subject] = timing
+    for subject in row.times:
+        row.notes.pop(subject, None)
+    return row
+
+
+def _interleave(runners: list["_Runner"], budget: Budget, row: Row) -> None:
+    deadline = time.perf_counter() + budget.seconds
+    active = list(runners)
+    for round_number in range(budget.rounds):
+        if round_number >= MIN_ROUNDS and time.perf_counter() > deadline:
+            return
+        turn = round_number % max(len(active), 1)
+        for runner in active[turn:] + active[:turn]:
+            try:
+                runner.time_block()
+            except Exception as error:
+                row.notes[runner.variant.subject] = _reason(error)
+                runner.samples.clear()
+                active.remove(runner)
+        if round_number + 1 == MIN_ROUNDS and active:
+            fastest = min(runner.median() for runner in active)
+            active = [runner for runner in active if runner.median() < HOPELESS * fastest]
+
+
+class _Runner:
+    """A variant with its timer, the length of its block, and the samples so far."""
+
+    def __init__(self, variant: Variant):
+        self.variant = variant
+        self.timer = timeit.Timer(variant.statement, globals=dict(variant.namespace))
+        self.samples: list[float] = []
+        with variant.context():
+            self.timer.timeit(1)
+            once = self.timer.timeit(1)
+            if once < BLOCK_SECONDS / 10:
+                once = self.timer.timeit(10) / 10
+        self.loops = max(1, round(BLOCK_SECONDS / max(once, 1e-9)))
+
+    def time_block(self) -> None:
+        time.sleep(SETTLE_SECONDS)
+        with self.variant.context():
+            # Wakes the threads and fills the caches that the variant before emptied.
+            self.timer.timeit(max(1, self.loops // 2))
+            seconds = self.timer.timeit(self.loops)
+        self.samples.append(seconds / self.loops / self.variant.calls)
+
+    def median(self) -> float:
+        return statistics.median(self.samples)
+
+    def measurement(self) -> Measurement:
+        low, high = np.percentile(self.samples, (25, 75))
+        return Measurement(
+            self.median(), float(low), float(high), len(self.samples), self.variant.label
+        )
+
+
+def _expected(case: Case) -> Any:
+    for variant in case.variants:
+        if variant.subject == "numpy" and variant.result is not None:
+            return variant.result()
+    return None
+
+
+def _check(variant: Variant, expected: Any, tolerance: float) -> None:
+    """Raise `ValueError` unless the variant's results equal NumPy's to `tolerance`, relative to the largest."""
+    if variant.result is None or expected is None or variant.subject == "numpy":
+        return
+    actual = variant.result()
+    wanted = expected if isinstance(expected, tuple) else (expected,)
+    given = actual if isinstance(actual, (tuple, list)) else (actual,)
+    if len(wanted) != len(given):
+        raise ValueError(f"wrong result: {len(given)} values, not {len(wanted)}")
+    for want, give in zip(wanted, given):
+        want, give = np.asarray(want), np.asarray(give)
+        if want.shape != give.shape:
+            raise ValueError(f"wrong result: shape {give.shape}, not {want.shape}")
+        scale = float(np.max(np.abs(want), initial=0.0)) or 1.0
+        gap = float(np.max(np.abs(want - give), initial=0.0)) / scale
+        if not gap <= tolerance:
+            raise ValueError(f"wrong result: off by {gap:.1e} of the largest value")
+
+
+def _reason(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]

@@ -1,0 +1,222 @@
+"""The best reasonable form of a program for tracejit and for each peer; a peer that is missing is never an error."""
+
+import contextlib
+import ctypes
+import functools
+import importlib
+import importlib.metadata
+import math
+import os
+import pathlib
+import types
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from .harness import Variant
+from .program import Program, elementwise_loop, rebind, with_constants
+
+SUBJECTS = ("numpy", "tracejit", "jax", "numba", "torch", "numexpr")
+THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+@functools.cache
+def library(name: str) -> types.ModuleType:
+    """The module of a peer, set up for a fair race; `ImportError` when it is not installed."""
+    module = importlib.import_module(name)
+    if name == "jax":
+        module.config.update("jax_enable_x64", True)
+        importlib.import_module("jax.scipy.special")
+    if name == "torch":
+        # Each shape gets its own kernel: slower to compile, faster to run than a symbolic one.
+        module._dynamo.config.recompile_limit = 1000
+        module._dynamo.config.accumulated_recompile_limit = 100_000
+    return module
+
+
+def version(name: str) -> str:
+    """The version of a peer, or an empty string when it is not installed."""
+    try:
+        return importlib.metadata.version(name)
+    except importlib.metadata.PackageNotFoundError:
+        return "from source" if name == "tracejit" else ""
+
+
+def variants(program: Program, arguments: tuple, subjects: tuple[str, ...]) -> tuple[list, dict]:
+    """Every subject's variants of `program`, and by subject the reason why there are none."""
+    made: list[Variant] = []
+    missing: dict[str, str] = {}
+    for subject in subjects:
+        try:
+            made += BUILDERS[subject](program, arguments)
+        except Exception as error:
+            missing[subject] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+    return made, missing
+
+
+def call_variant(subject: str, function: Callable, arguments: tuple, **options: Any) -> Variant:
+    """A variant that calls `function(*arguments)` without the cost of unpacking a tuple."""
+    names = [f"a{index}" for index in range(len(arguments))]
+    template = options.pop("template", "{call}")
+    options.setdefault("result", lambda: function(*arguments))
+    return Variant(
+        subject,
+        template.format(call=f"f({', '.join(names)})"),
+        {"f": function, **dict(zip(names, arguments)), **options.pop("extra", {})},
+        **options,
+    )
+
+
+def numpy_variants(program: Program, arguments: tuple) -> list[Variant]:
+    return [call_variant("numpy", program.function, arguments)]
+
+
+def tracejit_variants(program: Program, arguments: tuple) -> list[Variant]:
+    tracejit = library("tracejit")
+    function = tracejit.jit(program.function)
+    if "erf" in program.function.__globals__:
+        function = tracejit.jit(rebind(program.function, erf=tracejit.erf))
+    return [call_variant("tracejit", function, arguments)]
+
+
+def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
+    jax = library("jax")
+    function = jax.jit(
+        rebind(program.function, np=jax.numpy, erf=jax.scipy.special.erf)
+    )
+    on_device = tuple(jax.numpy.asarray(argument) for argument in arguments)
+    wait = "block({call})" if program.outputs > 1 else "{call}.block_until_ready()"
+
+    def result() -> Any:
+        return jax.tree.map(np.asarray, function(*on_device))
+
+    return [
+        call_variant(
+            "jax",
+            function,
+            on_device,
+            template=wait,
+            extra={"block": jax.block_until_ready},
+            result=result,
+        )
+    ]
+
+
+def numba_variants(program: Program, arguments: tuple) -> list[Variant]:
+    numba = library("numba")
+    is_array = tuple(isinstance(argument, np.ndarray) for argument in arguments)
+    dtype = arguments[is_array.index(True)].dtype
+    loop = program.loop
+    if loop is None:
+        body = numba.njit(fastmath=True)(
+            with_constants(rebind(program.function, erf=math.erf), dtype)
+        )
+        loop = rebind(elementwise_loop(is_array, program.outputs), body=body)
+    found = []
+    for parallel in (False, True):
+        source = with_constants(rebind(loop, prange=numba.prange if parallel else range), dtype)
+        function = numba.njit(parallel=parallel, fastmath=True)(source)
+        label = "parallel" if parallel else "serial"
+        found.append(call_variant("numba", function, arguments, label=label))
+    return found
+
+
+def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
+    torch = library("torch")
+    tensors = tuple(
+        torch.from_numpy(argument) if isinstance(argument, np.ndarray) else argument
+        for argument in arguments
+    )
+    found = []
+    for threads in sorted({1, THREADS}):
+        # A function of its own per thread count: inductor writes the count into the kernel it compiles.
+        source = rebind(program.function, np=_torch_numpy(), erf=torch.erf)
+        compiled = torch.compile(source, dynamic=False)
+
+        def result(function: Callable = compiled, count: int = threads) -> Any:
+            with torch_threads(count):
+                outcome = function(*tensors)
+            is_tuple = isinstance(outcome, tuple)
+            return tuple(map(np.asarray, outcome)) if is_tuple else np.asarray(outcome)
+
+        found.append(
+            call_variant(
+                "torch",
+                compiled,
+                tensors,
+                result=result,
+                label=f"{threads} threads",
+                context=functools.partial(torch_threads, threads),
+            )
+        )
+    return found
+
+
+def numexpr_variants(program: Program, arguments: tuple) -> list[Variant]:
+    if not program.numexpr:
+        raise NotImplementedError("no numexpr form")
+    numexpr = library("numexpr")
+    names = program.function.__code__.co_varnames[: len(arguments)]
+    namespace = dict(zip(names, arguments))
+
+    def function() -> Any:
+        return numexpr.evaluate(program.numexpr, namespace, truediv=True)
+
+    return [Variant("numexpr", "f()", {"f": function}, function)]
+
+
+BUILDERS: dict[str, Callable[[Program, tuple], list[Variant]]] = {
+    "numpy": numpy_variants,
+    "tracejit": tracejit_variants,
+    "jax": jax_variants,
+    "numba": numba_variants,
+    "torch": torch_variants,
+    "numexpr": numexpr_variants,
+}
+
+
+@functools.cache
+def _torch_numpy() -> types.ModuleType:
+    """torch under NumPy's names, as a module, which `torch.compile` traces through."""
+    torch = library("torch")
+    module = types.ModuleType("numpy_names")
+    same = "sin cos exp log tanh sqrt square sum mean where maximum minimum abs matmul clip"
+    for name in same.split():
+        setattr(module, name, getattr(torch, name))
+    module.power, module.max, module.min = torch.pow, torch.amax, torch.amin
+    return module
+
+
+@contextlib.contextmanager
+def torch_threads(count: int) -> Iterator[None]:
+    """Limits torch to `count` threads."""
+    torch = library("torch")
+    before = torch.get_num_threads()
+    torch.set_num_threads(count)
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+@contextlib.contextmanager
+def blas_threads(count: int) -> Iterator[None]:
+    """Limits the OpenBLAS that NumPy's wheels bring to `count` threads; raises `OSError` where there is none."""
+    blas = _openblas()
+    before = blas.scipy_openblas_get_num_threads64_()
+    blas.scipy_openblas_set_num_threads64_(count)
+    try:
+        yield
+    finally:
+        blas.scipy_openblas_set_num_threads64_(before)
+
+
+@functools.cache
+def _openblas() -> ctypes.CDLL:
+    folder = pathlib.Path(np.__file__).parent
+    places = (folder.parent / "numpy.libs", folder / ".dylibs")
+    for place in places:
+        for path in sorted(place.glob("libscipy_openblas64_*")):
+            return ctypes.CDLL(str(path))
+    raise OSError("this NumPy brings no OpenBLAS")

@@ -1,0 +1,179 @@
+"""Writes what was measured: a text table, a JSON file and, with matplotlib, a picture."""
+
+import json
+import pathlib
+import platform
+from collections.abc import Iterator
+from dataclasses import asdict
+
+from .harness import Row
+from .limits import Limits
+from .peers import SUBJECTS, THREADS, version
+
+COLOURS = {
+    "numpy": "#4d77cf",
+    "tracejit": "#d62728",
+    "jax": "#9467bd",
+    "numba": "#2ca02c",
+    "torch": "#ff7f0e",
+    "numexpr": "#8c564b",
+}
+
+
+def machine() -> dict:
+    """The machine and the versions of everything that ran."""
+    return {
+        "processor": _processor(),
+        "threads": THREADS,
+        "system": f"{platform.system()} {platform.machine()}",
+        "python": platform.python_version(),
+        "versions": {name: version(name) for name in SUBJECTS if version(name)},
+    }
+
+
+def _processor() -> str:
+    try:
+        for line in pathlib.Path("/proc/cpuinfo").read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    except OSError:
+        pass
+    return platform.processor() or "unknown"
+
+
+def ratio_to_numpy(row: Row) -> float:
+    """How many times faster than NumPy tracejit is; 0 when either is missing."""
+    return _ratio(row, ["numpy"])
+
+
+def ratio_to_peers(row: Row) -> float:
+    """How many times faster than the best of all others tracejit is; 0 when there is none."""
+    return _ratio(row, [name for name in row.times if name != "tracejit"])
+
+
+def _ratio(row: Row, others: list[str]) -> float:
+    mine = row.times.get("tracejit")
+    theirs = [row.times[name].median for name in others if name in row.times]
+    return min(theirs) / mine.median if mine and theirs else 0.0
+
+
+def header_text(about: dict) -> str:
+    versions = ", ".join(f"{name} {number}" for name, number in about["versions"].items())
+    return (
+        f"{about['processor']}, {about['threads']} threads, {about['system']}, "
+        f"Python {about['python']}\n{versions}\n"
+    )
+
+
+def limits_text(limits: Limits) -> str:
+    """The limits as a table: one thread, all threads."""
+    lines = [f"{'machine limit':<28}{'1 thread':>12}{f'{limits.threads} threads':>12}"]
+    for level, rates in limits.bandwidth.items():
+        label = f"bandwidth {level} (GB/s)"
+        lines.append(f"{label:<28}" + "".join(f"{rate / 1e9:12.0f}" for rate in rates))
+    for dtype, rates in limits.flops.items():
+        label = f"multiply-add {dtype} (GFLOP/s)"
+        lines.append(f"{label:<28}" + "".join(f"{rate / 1e9:12.0f}" for rate in rates))
+    for pages, rate in limits.fresh_pages.items():
+        lines.append(f"{f'fresh {pages} pages (GB/s)':<28}{rate / 1e9:12.1f}")
+    return "\n".join(lines) + "\n"
+
+
+def title_text(section: str) -> str:
+    """The heading of a section's table."""
+    columns = "".join(f"{name:>10}" for name in SUBJECTS)
+    return f"\n{section:<34}{'size':>14} {'dtype':<8}{columns}{'x numpy':>9}{'x best':>8}{'% limit':>8}"
+
+
+def row_text(row: Row) -> str:
+    """One line: microseconds by subject, tracejit's ratios and its share of the machine's limit."""
+    cells = []
+    for name in SUBJECTS:
+        timing = row.times.get(name)
+        cells.append(f"{_microseconds(timing.median) if timing else '-':>10}")
+    mine = row.times.get("tracejit")
+    share = f"{100 * row.limit / mine.median:.0f}" if mine and row.limit else "-"
+    ratios = [f"{ratio:.2f}" if ratio else "-" for ratio in (ratio_to_numpy(row), ratio_to_peers(row))]
+    return (
+        f"{row.name:<34}{row.size:>14} {row.dtype:<8}{''.join(cells)}"
+        f"{ratios[0]:>9}{ratios[1]:>8}{share:>8}"
+    )
+
+
+def _microseconds(seconds: float) -> str:
+    value = seconds * 1e6
+    if value < 10:
+        return f"{value:.3f}"
+    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+
+
+def notes_text(rows: list[Row]) -> Iterator[str]:
+    """Why a subject is missing somewhere, each reason once."""
+    where: dict[tuple[str, str], list[str]] = {}
+    for row in rows:
+        for subject, reason in row.notes.items():
+            where.setdefault((subject, reason), []).append(f"{row.name} {row.size} {row.dtype}")
+    for (subject, reason), names in where.items():
+        more = f" and {len(names) - 1} more" if len(names) > 1 else ""
+        yield f"- {subject}: {reason} ({' '.join(names[0].split())}{more})"
+
+
+def write_json(path: pathlib.Path, about: dict, limits: Limits | None, rows: list[Row]) -> None:
+    """Everything measured, in seconds, bytes and flops per second."""
+    document = {
+        "machine": about,
+        "limits": limits.to_json() if limits else None,
+        "rows": [
+            asdict(row)
+            | {"ratio_to_numpy": ratio_to_numpy(row), "ratio_to_best_other": ratio_to_peers(row)}
+            for row in rows
+        ],
+    }
+    path.write_text(json.dumps(document, indent=1, ensure_ascii=False) + "\n")
+
+
+def write_picture(path: pathlib.Path, about: dict, rows: list[Row]) -> bool:
+    """Speed relative to NumPy for every row and subject; False without matplotlib."""
+    try:
+        from matplotlib.figure import Figure
+    except ImportError:
+        return False
+    rows = [row for row in rows if "numpy" in row.times]
+    if not rows:
+        return False
+    figure = Figure(figsize=(10, 1.6 + 0.19 * len(rows)), layout="constrained")
+    axes = figure.add_subplot()
+    for name in SUBJECTS:
+        points = [
+            (row.times["numpy"].median / row.times[name].median, line)
+            for line, row in enumerate(rows)
+            if name in row.times
+        ]
+        if not points:
+            continue
+        speed, line = zip(*points)
+        is_ours = name == "tracejit"
+        axes.scatter(
+            speed,
+            line,
+            s=46 if is_ours else 26,
+            marker="D" if is_ours else "o",
+            color=COLOURS[name],
+            label=name,
+            zorder=3 if is_ours else 2,
+        )
+    limit = [
+        (row.times["numpy"].median / row.limit, line) for line, row in enumerate(rows) if row.limit
+    ]
+    if limit:
+        axes.scatter(*zip(*limit), s=60, marker="|", color="black", label="machine limit")
+    labels = [f"{row.name}  {row.size}  {row.dtype}" for row in rows]
+    axes.set_yticks(range(len(rows)), labels, fontsize=6.5)
+    axes.set_ylim(len(rows) - 0.4, -0.6)
+    axes.set_xscale("log")
+    axes.grid(axis="x", which="both", alpha=0.25)
+    axes.set_xlabel("times as fast as NumPy")
+    axes.set_title(f"{about['processor']}, {about['threads']} threads", fontsize=9)
+    figure.legend(loc="outside upper center", ncols=len(SUBJECTS) + 1, fontsize=8, frameon=False)
+    figure.savefig(path, dpi=130)
+    return True

@@ -1,0 +1,58 @@
+"""Turns array programs into cases: each at three sizes, each in float32 and float64."""
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from .. import peers
+from ..harness import Case
+from ..program import TOLERANCE, Program
+
+# Bytes per array: the working set of two to five such arrays lies in that level of today's machines.
+LEVELS = {"L2": 128 * 1024, "L3": 4 * 1024 * 1024, "DRAM": 64 * 1024 * 1024}
+DTYPES = ("float32", "float64")
+
+
+@dataclass(frozen=True)
+class Settings:
+    """What the command line chose."""
+
+    subjects: tuple[str, ...] = peers.SUBJECTS
+    quick: bool = False
+    only: str = ""  # cases whose name holds this text
+
+    def wants(self, name: str) -> bool:
+        return self.only.lower() in name.lower()
+
+
+def array_cases(section: str, programs: Iterable[Program], settings: Settings) -> Iterator[Case]:
+    """The cases of `programs`; arrays are made when a case's turn comes and dropped after it."""
+    levels = dict(list(LEVELS.items())[:2]) if settings.quick else LEVELS
+    for program in programs:
+        if not settings.wants(program.name):
+            continue
+        for dtype in DTYPES:
+            for level, size in levels.items():
+                generator = np.random.default_rng(0)
+                elements = size // np.dtype(dtype).itemsize
+                arguments = program.inputs(elements, np.dtype(dtype), generator)
+                made, missing = peers.variants(program, arguments, settings.subjects)
+                yield Case(
+                    section,
+                    program.name,
+                    level,
+                    dtype,
+                    made,
+                    level=level,
+                    bytes=_bytes(arguments) + _bytes(program.function(*arguments)),
+                    tolerance=TOLERANCE[dtype],
+                    missing=missing,
+                )
+
+
+def _bytes(values: Any) -> int:
+    if isinstance(values, tuple):
+        return sum(map(_bytes, values))
+    return values.nbytes if isinstance(values, np.ndarray) else 0

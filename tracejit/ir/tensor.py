@@ -374,8 +374,15 @@ _FOLDING: dict[str, Callable[[Expression, Expression], Expression]] = {
 }
 
 
+def _is_index(expression: Expression) -> bool:
+    """Made of Indexes and small literals only, so that it cannot overflow; data wraps and may not fold."""
+    if isinstance(expression, Literal):
+        return expression.dtype is i64 and abs(expression.value) < 1 << 31
+    return expression.dtype is i64 and all(isinstance(term, Index) for term in expression.free)
+
+
 def rebuild_apply(old: Apply, operands: tuple[Expression, ...]) -> Expression:
     """The same operation on other operands, folded when it is index arithmetic."""
-    if old.dtype is i64 and old.op in _FOLDING and all(o.dtype is i64 for o in operands):
+    if old.op in _FOLDING and all(_is_index(operand) for operand in operands):
         return _FOLDING[old.op](*operands)
     return Apply(old.op, operands, old.dtype)

@@ -4,6 +4,7 @@
                | Index(name)                       a loop index or a symbolic extent; an i64
                | Variable(name, dtype)             a mutable scalar register
                | Load(buffer, indices)             x[i, j]
+               | Table(data, index, dtype)         f64((0.5, 1.5))[i]
                | Apply(op, operands, dtype)        sin(e), e + e, where(e, e, e), f64(e)
     statement  = For(index, start, stop, body, mark, lanes)
                | Let(variable, value)              s: f64 = 0.0
@@ -105,6 +106,18 @@ class Load(Expression):
     @property
     def dtype(self) -> DType:
         return self.buffer.type.dtype
+
+
+class Table(Expression):
+    """The element of a small constant array at a flat index."""
+
+    __slots__ = ("data", "index", "dtype")
+    data: tuple
+    index: Expression
+    dtype: DType
+
+    def _free(self) -> frozenset[Term]:
+        return self.index.free
 
 
 class Apply(Expression):
@@ -350,6 +363,8 @@ def replace_expressions(
             new[root] = root if operands == root.operands else rebuild_apply(root, operands)
         elif isinstance(root, Load):
             new[root] = Load(root.buffer, tuple([new[index] for index in root.indices]))
+        elif isinstance(root, Table):
+            new[root] = Table(root.data, new[root.index], root.dtype)
         else:
             new[root] = root
     return new
@@ -361,6 +376,8 @@ def parts(expression: Expression) -> tuple[Expression, ...]:
             return operands
         case Load(_, indices):
             return indices
+        case Table(_, index, _):
+            return (index,)
     return ()
 
 

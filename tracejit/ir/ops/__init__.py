@@ -1,0 +1,7 @@
+"""The vocabulary: one record per op. `from tracejit.ir import ops`, then `ops.add(x, y)`."""
+
+from .contract import *
+from .create import *
+from .elementwise import *
+from .movement import *
+from .reduce import *

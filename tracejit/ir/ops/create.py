@@ -1,0 +1,83 @@
+"""Creation ops: values without operands."""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any
+
+import numpy as np
+
+from .. import tensor
+from ..op import CREATION, Element, Op, define
+from ..types import ArrayType, DType, array_type, row_major
+
+ARRAY_LIMIT = 1024
+
+
+def _constant_type(*, value: Any, dtype: DType) -> ArrayType:
+    if type(value) not in (bool, int, float, complex):
+        raise TypeError(f"a constant is a Python scalar, not {value!r}")
+    return array_type((), dtype)
+
+
+def _constant_element(index: tuple, *, type: ArrayType, value: Any, dtype: DType) -> Any:
+    return tensor.Literal(value, dtype)
+
+
+constant = define(
+    Op(
+        "constant",
+        CREATION,
+        _constant_type,
+        lambda *, value, dtype: dtype(value),
+        Element(_constant_element),
+        cost=0.0,
+    )
+)
+
+
+def _array_type(*, data: tuple, shape: tuple, dtype: DType) -> ArrayType:
+    if len(data) != prod(shape) or len(data) > ARRAY_LIMIT:
+        raise ValueError(f"{len(data)} elements for shape {shape}")
+    return array_type(shape, dtype)
+
+
+def _array_element(
+    index: tuple, *, type: ArrayType, data: tuple, shape: tuple, dtype: DType
+) -> Any:
+    """A read from a constant table."""
+    flat: tensor.Expression = tensor.ZERO
+    for i, stride in zip(index, row_major(shape)):
+        flat = tensor.add(flat, tensor.multiply(i, tensor.integer(stride)))
+    if isinstance(flat, tensor.Literal):
+        return tensor.Literal(data[flat.value], dtype)
+    return tensor.Table(data, flat, dtype)
+
+
+def _array_reference(*, data: tuple, shape: tuple, dtype: DType) -> Any:
+    return np.array(data, dtype.numpy).reshape(shape)
+
+
+array = define(
+    Op("array", CREATION, _array_type, _array_reference, Element(_array_element), cost=0.0)
+)
+
+
+def _iota_type(*, extent: Any, dtype: DType) -> ArrayType:
+    return array_type((extent,), dtype)
+
+
+def _iota_element(index: tuple, *, type: ArrayType, extent: Any, dtype: DType) -> Any:
+    return tensor.cast(index[0], dtype)
+
+
+iota = define(
+    Op(
+        "iota",
+        CREATION,
+        _iota_type,
+        lambda *, extent, dtype: np.arange(extent).astype(dtype.numpy),
+        Element(_iota_element),
+        cost=0.0,
+    )
+)

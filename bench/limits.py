@@ -18,8 +18,8 @@ from tracejit.runtime import engine
 
 from .peers import THREADS
 
-TRIES = 7
-BLOCK_SECONDS = 0.01
+TRIES = 20
+BLOCK_SECONDS = 0.003
 ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
 UNROLL = 4
 # Bytes of each of the three arrays. The first two levels belong to a core, the others are shared by all.
@@ -145,7 +145,7 @@ def _fresh_pages() -> dict[str, float]:
             continue
         best = float("inf")
         for _ in range(3):
-            with mmap.mmap(-1, PAGES) as pages:
+            with mmap.mmap(-1, PAGES, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS) as pages:
                 try:
                     pages.madvise(getattr(mmap, constant))
                 except OSError:

@@ -195,7 +195,7 @@ def test_a_library_dropped_while_llvm_is_busy_is_unloaded_later():
     held, release = threading.Event(), threading.Event()
 
     def hold():
-        with engine._lock:
+        with engine.lock:
             held.set()
             release.wait(20)
 

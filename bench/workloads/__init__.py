@@ -1,8 +1,10 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
-from . import elementwise, rows
+from . import elementwise, latency, matmul, rows
 
 SECTIONS = {
+    "latency": latency.cases,
     "elementwise": elementwise.cases,
     "rows": rows.cases,
+    "matmul": matmul.cases,
 }

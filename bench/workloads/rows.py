@@ -41,7 +41,8 @@ def layer_norm(x, gain, bias):
 
 def layer_norm_loop(x, gain, bias):
     out = np.empty_like(x)
-    count = x[0, 0] * 0.0 + x.shape[1]
+    out[0, 0] = x.shape[1]
+    count = out[0, 0]  # in the dtype of x: an integer would make Numba compute in float64
     for i in prange(x.shape[0]):
         total = x[i, 0] * 0.0
         for j in range(x.shape[1]):
@@ -73,14 +74,9 @@ def column_sums(x):
 
 
 def column_sums_loop(x):
-    rows, columns = x.shape
-    out = np.zeros(columns, x.dtype)
-    blocks = (columns + 63) // 64
-    for block in prange(blocks):
-        stop = min(columns, block * 64 + 64)
-        for i in range(rows):
-            for j in range(block * 64, stop):
-                out[j] += x[i, j]
+    out = np.zeros(x.shape[1], x.dtype)
+    for i in prange(x.shape[0]):
+        out += x[i]
     return out
 
 

@@ -1,8 +1,9 @@
 """LLVM: what the host is, text to object code, object code to addresses, text to assembly.
 
 llvmlite is imported at the first call that needs it, never with the package: the import alone
-takes longer than most compiles. Every call into LLVM holds one lock, which ``fork`` also takes,
-so a child never inherits an LLVM that another thread had half-way through something.
+takes longer than most compiles. Every call into LLVM holds ``lock``, which ``fork`` also takes, so
+a child never inherits an LLVM that another thread had half-way through something. Modules that
+load native code once per process do so under the same lock, for the same reason.
 """
 
 from __future__ import annotations
@@ -18,7 +19,12 @@ from typing import Any
 
 from tracejit.errors import CompileError
 
-_lock = threading.RLock()
+lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=lock.acquire, after_in_parent=lock.release, after_in_child=lock.release
+    )
+
 _llvm: _LLVM | None = None
 
 
@@ -83,6 +89,7 @@ def assembly(text: str, level: int = 2, passes: str = "", target: Target | None 
     return _compile(text, level, passes, target, "emit_assembly")
 
 
+# limit: LLVM keeps about 9 KB per library that was ever loaded, even when it is unloaded.
 def load(
     object_code: bytes, exports: Sequence[str], imports: Mapping[str, int] | None = None
 ) -> Library:
@@ -92,7 +99,7 @@ def load(
     to symbols the code declares. Other declared symbols are looked up in the process (libc, libm,
     pthread). Raises CompileError when a symbol cannot be found or the object is malformed.
     """
-    with _lock:
+    with lock:
         llvm = _load_llvm()
         _unload_dropped()
         builder = llvm.binding.JITLibraryBuilder().add_object_img(object_code)
@@ -157,15 +164,9 @@ class _LLVM:
 def _load_llvm() -> _LLVM:
     global _llvm
     if _llvm is None:
-        with _lock:
+        with lock:
             if _llvm is None:
-                llvm = _LLVM()
-                if hasattr(os, "register_at_fork"):
-                    release = _lock.release
-                    os.register_at_fork(
-                        before=_lock.acquire, after_in_parent=release, after_in_child=release
-                    )
-                _llvm = llvm
+                _llvm = _LLVM()
     return _llvm
 
 
@@ -174,7 +175,7 @@ def _compile(text: str, level: int, passes: str, target: Target | None, emit: st
         raise ValueError(f"level is {level!r}; it must be 0, 1, 2 or 3")
     if passes not in ("", "O1", "O2", "O3"):
         raise ValueError(f"passes is {passes!r}; it must be '', 'O1', 'O2' or 'O3'")
-    with _lock:
+    with lock:
         llvm = _load_llvm()
         target = target or llvm.host
         machine = llvm.machine(target, level)
@@ -215,11 +216,11 @@ def _unload(tracker: Any) -> None:
     another holds ours and waits for llvmlite's: waiting for ours here could be a deadlock.
     """
     _dropped.append(tracker)
-    if _lock.acquire(blocking=False):
+    if lock.acquire(blocking=False):
         try:
             _unload_dropped()
         finally:
-            _lock.release()
+            lock.release()
 
 
 def _unload_dropped() -> None:

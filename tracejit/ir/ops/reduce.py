@@ -61,8 +61,7 @@ def highest(dtype: DType) -> Any:
 
 
 def _zero(dtype: DType) -> Any:
-    """-0.0 for floats: the one neutral element of addition, so that a sum of -0.0 is -0.0."""
-    return {"b": False, "i": 0, "u": 0, "f": -0.0, "c": complex(-0.0, -0.0)}[dtype.kind]
+    return {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}[dtype.kind]
 
 
 def _one(dtype: DType) -> Any:

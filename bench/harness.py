@@ -28,16 +28,18 @@ class Variant:
 
     `statement` is Python source timed in `namespace`, where it does the work `calls` times; `result` returns what
     the work yields, as NumPy values, or is None where there is nothing to compare. `context` is entered around
-    each block of calls (a thread limit).
+    each block of calls (a thread limit). Where the work cannot be repeated in a loop (a cold process, a compile),
+    `sample` does it once and returns its seconds, and there is no statement.
     """
 
     subject: str
-    statement: str
-    namespace: Mapping[str, Any]
+    statement: str = ""
+    namespace: Mapping[str, Any] = field(default_factory=dict)
     result: Callable[[], Any] | None = None
     label: str = ""
     calls: int = 1
     context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
+    sample: Callable[[], float] | None = None
 
 
 @dataclass
@@ -146,8 +148,11 @@ class _Runner:
 
     def __init__(self, variant: Variant):
         self.variant = variant
-        self.timer = timeit.Timer(variant.statement, globals=dict(variant.namespace))
         self.samples: list[float] = []
+        if variant.sample:
+            variant.sample()  # fills the file system's cache, loads the compiler
+            return
+        self.timer = timeit.Timer(variant.statement, globals=dict(variant.namespace))
         with variant.context():
             self.timer.timeit(1)
             once = self.timer.timeit(1)
@@ -157,6 +162,9 @@ class _Runner:
 
     def time_block(self) -> None:
         time.sleep(SETTLE_SECONDS)
+        if self.variant.sample:
+            self.samples.append(self.variant.sample())
+            return
         with self.variant.context():
             # Wakes the threads and fills the caches that the variant before emptied.
             self.timer.timeit(max(1, self.loops // 2))

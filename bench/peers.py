@@ -131,7 +131,7 @@ def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
     found = []
     for threads in sorted({1, THREADS}):
         # A function of its own per thread count: inductor writes the count into the kernel it compiles.
-        source = rebind(program.function, np=_torch_numpy(), erf=torch.erf)
+        source = rebind(program.function, np=torch_numpy(), erf=torch.erf)
         compiled = torch.compile(source, dynamic=False)
 
         def result(function: Callable = compiled, count: int = threads) -> Any:
@@ -177,7 +177,7 @@ BUILDERS: dict[str, Callable[[Program, tuple], list[Variant]]] = {
 
 
 @functools.cache
-def _torch_numpy() -> types.ModuleType:
+def torch_numpy() -> types.ModuleType:
     """torch under NumPy's names, as a module, which `torch.compile` traces through."""
     torch = library("torch")
     module = types.ModuleType("numpy_names")

@@ -30,8 +30,9 @@ class Program:
 
 def rebind(function: Callable, **names: Any) -> Callable:
     """The same code with some of its global names bound to other things: `np` to `jax.numpy`, say."""
+    # The copy of the code matters to torch.compile, which keeps what it compiled on the code object.
     return types.FunctionType(
-        function.__code__,
+        function.__code__.replace(),
         {**function.__globals__, **names},
         function.__name__,
         function.__defaults__,

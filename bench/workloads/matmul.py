@@ -1,0 +1,135 @@
+"""Matrix products: cubes, odd and skinny shapes, with one thread and with all."""
+
+import contextlib
+import functools
+from collections.abc import Callable, Iterator
+
+import numpy as np
+
+from .. import peers
+from ..harness import Case, Variant
+from .arrays import DTYPES, Settings
+
+# Rows of the left matrix, the shared extent, columns of the right.
+SHAPES = (
+    (64, 64, 64),
+    (127, 253, 511),
+    (128, 128, 128),
+    (256, 256, 256),
+    (512, 512, 512),
+    (1000, 1000, 1000),
+    (1024, 1024, 1024),
+    (2048, 2048, 2048),
+    (1, 1024, 1024),
+    (8, 1024, 1024),
+    (32, 1024, 1024),
+    (1024, 1024, 8),
+    (1024, 8, 1024),
+    (5000, 3, 7),
+)
+QUICK = ((64, 64, 64), (127, 253, 511), (512, 512, 512), (1024, 1024, 1024), (8, 1024, 1024))
+TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
+
+
+def product(a, b):
+    return np.matmul(a, b)
+
+
+def cases(settings: Settings) -> Iterator[Case]:
+    """Every shape in every dtype; the limit is the multiply-add peak."""
+    for shape in QUICK if settings.quick else SHAPES:
+        name = "matmul " + "x".join(map(str, shape))
+        if not settings.wants(name):
+            continue
+        rows, shared, columns = shape
+        for dtype in DTYPES:
+            generator = np.random.default_rng(0)
+            a = generator.uniform(-1, 1, (rows, shared)).astype(dtype)
+            b = generator.uniform(-1, 1, (shared, columns)).astype(dtype)
+            for threads in sorted({1, peers.THREADS}):
+                variants, missing = _variants(a, b, threads, settings.subjects)
+                yield Case(
+                    "matmul",
+                    name,
+                    "1 thread" if threads == 1 else f"{threads} threads",
+                    dtype,
+                    variants,
+                    flops=2 * rows * shared * columns,
+                    threads=threads,
+                    tolerance=TOLERANCE[dtype],
+                    missing=missing,
+                )
+
+
+def _variants(
+    a: np.ndarray, b: np.ndarray, threads: int, subjects: tuple[str, ...]
+) -> tuple[list[Variant], dict[str, str]]:
+    made: list[Variant] = []
+    missing: dict[str, str] = {}
+    for subject, build in BUILDERS.items():
+        if subject not in subjects:
+            continue
+        try:
+            made.append(build(a, b, threads))
+        except Exception as error:
+            missing[subject] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+    return made, missing
+
+
+def _numpy(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+    context = functools.partial(_blas_threads, threads)
+    return peers.call_variant("numpy", np.matmul, (a, b), context=context)
+
+
+@contextlib.contextmanager
+def _blas_threads(threads: int) -> Iterator[None]:
+    # A NumPy without its own OpenBLAS keeps its default, which is all threads.
+    with contextlib.ExitStack() as stack:
+        try:
+            stack.enter_context(peers.blas_threads(threads))
+        except OSError:
+            if threads != peers.THREADS:
+                raise
+        yield
+
+
+def _tracejit(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+    tracejit = peers.library("tracejit")
+    function = tracejit.jit(product)
+    context = functools.partial(tracejit.threads, threads)
+    return peers.call_variant("tracejit", function, (a, b), context=context)
+
+
+def _jax(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+    if threads != peers.THREADS:
+        raise NotImplementedError("the number of threads is fixed when the process starts")
+    jax = peers.library("jax")
+    function = jax.jit(jax.numpy.matmul)
+    arguments = jax.numpy.asarray(a), jax.numpy.asarray(b)
+    return peers.call_variant(
+        "jax",
+        function,
+        arguments,
+        template="{call}.block_until_ready()",
+        result=lambda: np.asarray(function(*arguments)),
+    )
+
+
+def _torch(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+    torch = peers.library("torch")
+    arguments = torch.from_numpy(a), torch.from_numpy(b)
+    return peers.call_variant(
+        "torch",
+        torch.matmul,  # inductor calls the same library and adds its own overhead
+        arguments,
+        result=lambda: torch.matmul(*arguments).numpy(),
+        context=functools.partial(peers.torch_threads, threads),
+    )
+
+
+BUILDERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Variant]] = {
+    "numpy": _numpy,
+    "tracejit": _tracejit,
+    "jax": _jax,
+    "torch": _torch,
+}

@@ -1,0 +1,293 @@
+; A fork-join pool: tj_parallel_for runs one parallel region, its caller and the pool's workers
+; sharing the iterations.
+;
+; One word, @region, says everything about the current region:
+;     generation : 32 | seats : 16 | parked : 1 | active : 15
+; A caller opens a region by storing a new generation with as many seats as workers may join. A
+; worker joins by compare-and-swap (a seat less, one more active) and leaves by subtracting itself
+; from active. The caller takes part, then removes the seats that are left, and waits until nobody
+; is active. So a worker that comes late finds no seat and delays nobody, and @job is only ever read
+; between joining and leaving, while its caller cannot return. "parked" asks the last worker that
+; leaves to wake the caller. Workers sleep on the generation half of the word, the caller on the
+; other half (the layout is little-endian).
+;
+; Only one region is open at a time: whoever finds @busy set (nested regions, other threads) runs
+; its iterations alone.
+;
+; A waiting thread spins first, and yields its core every now and then: where threads outnumber
+; cores, pure spinning would take time from the very thread it waits for (measured: twice slower).
+;
+; The platform's part is appended: @relax, @yield, @clock, @park, @unpark, @prepare, @start.
+
+%job = type { ptr, ptr, i64 } ; function, context, number of iterations
+
+@region = internal global i64 0, align 128
+@next = internal global i64 0, align 128
+@job = internal global %job zeroinitializer, align 128
+@busy = internal global i32 0, align 128
+@workers = internal global i64 0, align 8    ; threads started; changed only by the busy one
+@is_refused = internal global i8 0, align 8  ; the system refused to start another thread
+@sleepers = internal global i64 0, align 128
+
+@tj_thread_limit = global i64 1, align 128
+@tj_spin_nanoseconds = global i64 SPIN_NANOSECONDS, align 8
+
+; Run iterations of the open region until none is left.
+define internal void @share() {
+entry:
+  %function = load ptr, ptr @job, align 8
+  %context = load ptr, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
+  %count = load i64, ptr getelementptr (%job, ptr @job, i64 0, i32 2), align 8
+  br label %claim
+claim:
+  %index = atomicrmw add ptr @next, i64 1 monotonic
+  %is_left = icmp ult i64 %index, %count
+  br i1 %is_left, label %run, label %done
+run:
+  call void %function(ptr %context, i64 %index)
+  br label %claim
+done:
+  ret void
+}
+
+; One turn of a spinning wait; true when it has gone on for long enough. The clock is asked every
+; 32nd turn, then the core offered to others; %since keeps the clock's first answer. A clock that
+; was set back counts as long enough.
+define internal i1 @is_spun_out(ptr %turns, ptr %since) {
+entry:
+  call void @relax()
+  %turn = load i64, ptr %turns, align 8
+  %next_turn = add i64 %turn, 1
+  store i64 %next_turn, ptr %turns, align 8
+  %phase = and i64 %turn, 31
+  %is_due = icmp eq i64 %phase, 31
+  br i1 %is_due, label %ask, label %go_on
+ask:
+  %now = call i64 @clock()
+  %is_first = icmp eq i64 %turn, 31
+  br i1 %is_first, label %begin, label %compare
+begin:
+  store i64 %now, ptr %since, align 8
+  br label %go_on
+compare:
+  %then = load i64, ptr %since, align 8
+  %elapsed = sub i64 %now, %then
+  %allowed = load atomic i64, ptr @tj_spin_nanoseconds monotonic, align 8
+  %is_over = icmp uge i64 %elapsed, %allowed
+  br i1 %is_over, label %enough, label %yield
+yield:
+  call void @yield()
+  ret i1 false
+enough:
+  ret i1 true
+go_on:
+  ret i1 false
+}
+
+; A worker's life. The argument is the generation it need not look at any more.
+define internal ptr @work(ptr %argument) {
+entry:
+  %seen = alloca i32, align 4
+  %turns = alloca i64, align 8
+  %since = alloca i64, align 8
+  %born = ptrtoint ptr %argument to i64
+  %born_generation = trunc i64 %born to i32
+  store i32 %born_generation, ptr %seen, align 4
+  br label %rest
+rest:
+  store i64 0, ptr %turns, align 8
+  br label %look
+look:
+  %word = load atomic i64, ptr @region acquire, align 8
+  %high = lshr i64 %word, 32
+  %generation = trunc i64 %high to i32
+  %last = load i32, ptr %seen, align 4
+  %is_new = icmp ne i32 %generation, %last
+  br i1 %is_new, label %try, label %idle
+try:
+  %seats = and i64 %word, 4294901760
+  %has_seat = icmp ne i64 %seats, 0
+  br i1 %has_seat, label %join, label %full
+join:
+  %joined = sub i64 %word, 65535 ; a seat (65536) less and one more active
+  %swap = cmpxchg ptr @region, i64 %word, i64 %joined acq_rel monotonic, align 8
+  %is_in = extractvalue { i64, i1 } %swap, 1
+  br i1 %is_in, label %take_part, label %look
+take_part:
+  store i32 %generation, ptr %seen, align 4
+  call void @share()
+  %before = atomicrmw sub ptr @region, i64 1 release, align 8
+  %low = and i64 %before, 65535
+  %is_awaited = icmp eq i64 %low, 32769 ; parked, and this was the last one active
+  br i1 %is_awaited, label %wake_caller, label %rest
+wake_caller:
+  call void @unpark(ptr @region, i32 1)
+  br label %rest
+full: ; the spinning goes on where it was: a worker that is not needed goes to sleep
+  store i32 %generation, ptr %seen, align 4
+  br label %idle
+idle:
+  %is_tired = call i1 @is_spun_out(ptr %turns, ptr %since)
+  br i1 %is_tired, label %sleep, label %look
+sleep:
+  %generation_slept_on = load i32, ptr %seen, align 4
+  %a = atomicrmw add ptr @sleepers, i64 1 seq_cst, align 8
+  call void @park(ptr getelementptr (i8, ptr @region, i64 4), i32 %generation_slept_on)
+  %b = atomicrmw sub ptr @sleepers, i64 1 seq_cst, align 8
+  br label %rest
+}
+
+; Start workers until there are %wanted, if the system lets us. A refusal is taken for an answer for
+; the next thousand regions.
+define internal void @hire(i64 %wanted, i64 %word) noinline {
+entry:
+  %generation = lshr i64 %word, 32
+  %argument = inttoptr i64 %generation to ptr
+  %refused = load i8, ptr @is_refused, align 8
+  %was_refused = icmp ne i8 %refused, 0
+  %phase = and i64 %generation, 1023
+  %is_waiting = icmp ne i64 %phase, 0
+  %is_hopeless = and i1 %was_refused, %is_waiting
+  br i1 %is_hopeless, label %done, label %first
+first:
+  store i8 0, ptr @is_refused, align 8
+  %present = load i64, ptr @workers, align 8
+  %is_none = icmp eq i64 %present, 0
+  br i1 %is_none, label %set_up, label %more
+set_up:
+  call void @prepare()
+  br label %more
+more:
+  %count = load i64, ptr @workers, align 8
+  %is_missing = icmp ult i64 %count, %wanted
+  br i1 %is_missing, label %add, label %done
+add:
+  %is_started = call i1 @start(ptr %argument)
+  br i1 %is_started, label %added, label %refuse
+added:
+  %grown = add i64 %count, 1
+  store i64 %grown, ptr @workers, align 8
+  br label %more
+refuse:
+  store i8 1, ptr @is_refused, align 8
+  br label %done
+done:
+  ret void
+}
+
+; The caller's wait for the workers that are still active.
+define internal void @wait_for_workers() {
+entry:
+  %turns = alloca i64, align 8
+  %since = alloca i64, align 8
+  store i64 0, ptr %turns, align 8
+  br label %look
+look:
+  %word = load atomic i64, ptr @region acquire, align 8
+  %active = and i64 %word, 32767
+  %is_alone = icmp eq i64 %active, 0
+  br i1 %is_alone, label %done, label %spin
+spin:
+  %is_tired = call i1 @is_spun_out(ptr %turns, ptr %since)
+  br i1 %is_tired, label %sleep, label %look
+sleep:
+  %before = atomicrmw or ptr @region, i64 32768 acq_rel, align 8
+  %still_active = and i64 %before, 32767
+  %is_late = icmp eq i64 %still_active, 0
+  br i1 %is_late, label %done, label %park
+park:
+  %parked = or i64 %before, 32768
+  %expected = trunc i64 %parked to i32
+  call void @park(ptr @region, i32 %expected)
+  br label %sleep
+done:
+  ret void
+}
+
+; Call function(context, i) for every i in [0, count), in no order, on at most max_threads threads
+; (0: as many as @tj_thread_limit, which is never exceeded). Returns when all calls have.
+define void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 %max_threads) {
+entry:
+  %limit = load atomic i64, ptr @tj_thread_limit monotonic, align 8
+  %is_capped = icmp sgt i64 %max_threads, 0
+  %cap = select i1 %is_capped, i64 %max_threads, i64 %limit
+  %threads = call i64 @llvm.smin.i64(i64 %cap, i64 %limit)
+  %useful = call i64 @llvm.smin.i64(i64 %threads, i64 %count)
+  %helpers = sub i64 %useful, 1
+  %is_parallel = icmp sgt i64 %helpers, 0
+  br i1 %is_parallel, label %peek, label %alone
+peek: ; reads first: nested regions must not pass the cache line around
+  %is_busy = load atomic i32, ptr @busy monotonic, align 4
+  %is_free = icmp eq i32 %is_busy, 0
+  br i1 %is_free, label %enter, label %alone
+enter:
+  %swap = cmpxchg ptr @busy, i32 0, i32 1 acquire monotonic, align 4
+  %is_mine = extractvalue { i32, i1 } %swap, 1
+  br i1 %is_mine, label %count_workers, label %alone
+count_workers:
+  %old_word = load atomic i64, ptr @region monotonic, align 8
+  %present = load i64, ptr @workers, align 8
+  %is_short = icmp slt i64 %present, %helpers
+  br i1 %is_short, label %short, label %open
+short:
+  call void @hire(i64 %helpers, i64 %old_word)
+  br label %open
+open:
+  store ptr %function, ptr @job, align 8
+  store ptr %context, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
+  store i64 %count, ptr getelementptr (%job, ptr @job, i64 0, i32 2), align 8
+  store atomic i64 0, ptr @next monotonic, align 8
+  %old_generation = and i64 %old_word, -4294967296
+  %generation = add i64 %old_generation, 4294967296
+  %seats = shl i64 %helpers, 16
+  %word = or i64 %generation, %seats
+  store atomic i64 %word, ptr @region seq_cst, align 8
+  %hired = load i64, ptr @workers, align 8
+  %asleep = load atomic i64, ptr @sleepers seq_cst, align 8
+  %awake = sub i64 %hired, %asleep
+  %missing = sub i64 %helpers, %awake
+  %is_anyone_asleep = icmp sgt i64 %asleep, 0
+  %is_anyone_missing = icmp sgt i64 %missing, 0
+  %must_wake = and i1 %is_anyone_asleep, %is_anyone_missing
+  br i1 %must_wake, label %wake, label %take_part
+wake:
+  %missing_32 = trunc i64 %missing to i32
+  call void @unpark(ptr getelementptr (i8, ptr @region, i64 4), i32 %missing_32)
+  br label %take_part
+take_part:
+  call void @share()
+  %at_close = atomicrmw and ptr @region, i64 -4294901761 acq_rel, align 8 ; no seat is left
+  %active = and i64 %at_close, 32767
+  %is_alone = icmp eq i64 %active, 0
+  br i1 %is_alone, label %leave, label %wait
+wait:
+  call void @wait_for_workers()
+  br label %leave
+leave:
+  store atomic i32 0, ptr @busy release, align 4
+  ret void
+alone:
+  %is_empty = icmp slt i64 %count, 1
+  br i1 %is_empty, label %done, label %each
+each:
+  %index = phi i64 [ 0, %alone ], [ %next_index, %each ]
+  call void %function(ptr %context, i64 %index)
+  %next_index = add i64 %index, 1
+  %is_last = icmp eq i64 %next_index, %count
+  br i1 %is_last, label %done, label %each
+done:
+  ret void
+}
+
+; For the child of a fork, which has this state but none of the threads.
+define void @tj_forget_threads() {
+entry:
+  store atomic i64 0, ptr @region monotonic, align 8
+  store atomic i32 0, ptr @busy monotonic, align 4
+  store atomic i64 0, ptr @sleepers monotonic, align 8
+  store i64 0, ptr @workers, align 8
+  store i8 0, ptr @is_refused, align 8
+  ret void
+}
+
+declare i64 @llvm.smin.i64(i64, i64)

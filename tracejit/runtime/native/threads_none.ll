@@ -1,0 +1,31 @@
+; The thread pool's platform part where there is none: no worker ever starts, so nobody waits.
+
+define internal i64 @clock() {
+entry:
+  ret i64 0
+}
+
+define internal void @yield() {
+entry:
+  ret void
+}
+
+define internal void @park(ptr %word, i32 %expected) {
+entry:
+  ret void
+}
+
+define internal void @unpark(ptr %word, i32 %count) {
+entry:
+  ret void
+}
+
+define internal void @prepare() {
+entry:
+  ret void
+}
+
+define internal i1 @start(ptr %argument) {
+entry:
+  ret i1 false
+}

@@ -1,0 +1,131 @@
+"""The threads of parallel loops: how many, and the native pool that runs them."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+import platform
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from operator import index
+from pathlib import Path
+
+from tracejit.config import config
+from tracejit.runtime import engine
+
+MAX_THREADS = 1024
+
+# How long a worker spins before it parks. Waking a parked one takes 30 to 50 us (measured in a
+# virtual machine), so this bridges the gap between kernels that Python calls one after the other
+# and wastes at most about twice what parking at once would have cost.
+SPIN_NANOSECONDS = 100_000
+
+# Of Linux's architectures: the number of the system call, and the instruction that a spinning
+# thread executes to leave the core to others.
+FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
+RELAX = {
+    "x86_64": "call void @llvm.x86.sse2.pause()",
+    "aarch64": "call void @llvm.aarch64.hint(i32 1)",
+}
+RELAX_DECLARATION = {
+    "x86_64": "declare void @llvm.x86.sse2.pause()",
+    "aarch64": "declare void @llvm.aarch64.hint(i32)",
+}
+
+_limit: int | None = None
+_library: engine.Library | None = None
+
+
+def get_num_threads() -> int:
+    """How many threads a parallel loop may use, the calling one included."""
+    with engine.lock:
+        return _default_limit() if _limit is None else _limit
+
+
+def set_num_threads(count: int) -> None:
+    """Set how many threads a parallel loop may use, the calling one included; process-wide.
+
+    Takes effect with the next loop, also for code that is compiled already. Raises ValueError
+    outside 1 to 1024.
+    """
+    global _limit
+    count = index(count)
+    if not 1 <= count <= MAX_THREADS:
+        raise ValueError(f"cannot use {count} threads; the number must be from 1 to {MAX_THREADS}")
+    with engine.lock:
+        _limit = count
+        _publish_limit()
+
+
+@contextmanager
+def threads(count: int) -> Iterator[None]:
+    """Use ``count`` threads inside a ``with`` block; process-wide, restored on the way out."""
+    before = get_num_threads()
+    set_num_threads(count)
+    try:
+        yield
+    finally:
+        set_num_threads(before)
+
+
+def parallel_for_address() -> int:
+    """The address of ``void tj_parallel_for(void (*f)(void *, i64), void *, i64 n, i64 threads)``.
+
+    It calls ``f(context, i)`` for every i in [0, n) and returns when all calls have returned, on at
+    most ``threads`` threads (0: no limit but ``get_num_threads``, which always holds). Iterations
+    are claimed one by one, in order. A region that begins inside another, or while another thread's
+    runs, is executed by its caller alone. The pool is compiled at the first call.
+    """
+    global _library
+    with engine.lock:
+        if _library is None:
+            _library = _load(*_platform())
+            _publish_limit()
+        return _library.address("tj_parallel_for")
+
+
+def _default_limit() -> int:
+    if config.threads > 0:
+        return min(config.threads, MAX_THREADS)
+    if hasattr(os, "sched_getaffinity"):
+        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
+    return min(os.cpu_count() or 1, MAX_THREADS)
+
+
+def _publish_limit() -> None:
+    if _library is not None:
+        ctypes.c_int64.from_address(_library.address("tj_thread_limit")).value = get_num_threads()
+
+
+def _platform() -> tuple[str, str]:
+    """The native part that fits this system, and its architecture."""
+    machine = {"AMD64": "x86_64", "arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    if os.name != "posix" or sys.byteorder != "little" or sys.maxsize < 2**63 - 1:
+        return "none", machine  # limit: on Windows, 32-bit and big-endian systems loops are serial
+    return "linux" if sys.platform == "linux" and machine in FUTEX else "posix", machine
+
+
+def _load(system: str, machine: str) -> engine.Library:
+    native = Path(__file__).parent / "native"
+    text = (native / "threads.ll").read_text() + (native / f"threads_{system}.ll").read_text()
+    text = text.replace("SPIN_NANOSECONDS", str(SPIN_NANOSECONDS))
+    text = text.replace("FUTEX_CALL", str(FUTEX.get(machine)))
+    text += RELAX_DECLARATION.get(machine, "")
+    text += f"\ndefine internal void @relax() {{\n  {RELAX.get(machine, '')}\n  ret void\n}}\n"
+    exports = ["tj_parallel_for", "tj_thread_limit", "tj_spin_nanoseconds", "tj_forget_threads"]
+    library = engine.load(engine.compile_ir(text, level=0), exports)
+    _call_after_fork(library.address("tj_forget_threads"))
+    return library
+
+
+def _call_after_fork(address: int) -> None:
+    """Have the C library call a function in the child of every fork, Python's or not."""
+    if not hasattr(os, "fork"):
+        return
+    libc = ctypes.CDLL(None)
+    nothing, function = ctypes.c_void_p(), ctypes.c_void_p(address)
+    if hasattr(libc, "__register_atfork"):  # glibc exports pthread_atfork under this name only
+        libc.__register_atfork(nothing, nothing, function, nothing)
+    else:
+        libc.pthread_atfork(nothing, nothing, function)

@@ -18,11 +18,17 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "sections", nargs="*", metavar="section", help=f"of {', '.join(SECTIONS)}; default: all"
     )
-    parser.add_argument("--quick", action="store_true", help="fewer sizes, peers' slow parts left out")
+    parser.add_argument(
+        "--quick", action="store_true", help="fewer sizes, peers' slow parts left out"
+    )
     parser.add_argument("--peers", default=",".join(SUBJECTS[2:]), help="comma-separated; or none")
     parser.add_argument("--only", default="", help="only cases whose name holds this text")
-    parser.add_argument("--no-limits", action="store_true", help="do not measure the machine's limits")
-    parser.add_argument("--output", type=pathlib.Path, default=RESULTS, help="folder for the results")
+    parser.add_argument(
+        "--no-limits", action="store_true", help="do not measure the machine's limits"
+    )
+    parser.add_argument(
+        "--output", type=pathlib.Path, default=RESULTS, help="folder for the results"
+    )
     arguments = parser.parse_args(argv)
     for section in arguments.sections:
         if section not in SECTIONS:
@@ -57,7 +63,9 @@ def main(argv: list[str] | None = None) -> int:
                 )
             rows.append(row)
             say(report.row_text(row))
-    say("\ntimes are medians in microseconds; '-': not installed, not possible, or wrong:")
+    say(
+        "\ntimes are medians of one run; '-' where a library is not installed, cannot, or was wrong:"
+    )
     for note in report.notes_text(rows):
         say(note)
     (arguments.output / "bench.txt").write_text("\n".join(lines) + "\n")

@@ -108,8 +108,8 @@ def measure(case: Case, budget: Budget) -> Row:
         try:
             _check(variant, expected, case.tolerance)
             runners.append(_Runner(variant))
-        except Exception as error:
-            row.notes[variant.subject] = _reason(error)
+        except Exception as error:  # noqa: BLE001  a peer's failure is a note, never the end
+            row.notes[variant.subject] = reason(error)
     _interleave(runners, budget, row)
     for runner in runners:
         if not runner.samples:
@@ -124,6 +124,21 @@ def measure(case: Case, budget: Budget) -> Row:
     return row
 
 
+def collect(
+    builders: Mapping[str, Callable[..., list[Variant]]], subjects: Sequence[str], *arguments: Any
+) -> tuple[list[Variant], dict[str, str]]:
+    """The variants that the chosen subjects' builders make, and by subject the reason where one cannot."""
+    made: list[Variant] = []
+    missing: dict[str, str] = {}
+    for subject, build in builders.items():
+        if subject in subjects:
+            try:
+                made += build(*arguments)
+            except Exception as error:  # noqa: BLE001  not installed, or not able to
+                missing[subject] = reason(error)
+    return made, missing
+
+
 def _interleave(runners: list["_Runner"], budget: Budget, row: Row) -> None:
     deadline = time.perf_counter() + budget.seconds
     active = list(runners)
@@ -134,8 +149,8 @@ def _interleave(runners: list["_Runner"], budget: Budget, row: Row) -> None:
         for runner in active[turn:] + active[:turn]:
             try:
                 runner.time_block()
-            except Exception as error:
-                row.notes[runner.variant.subject] = _reason(error)
+            except Exception as error:  # noqa: BLE001  as above
+                row.notes[runner.variant.subject] = reason(error)
                 runner.samples.clear()
                 active.remove(runner)
         if round_number + 1 == MIN_ROUNDS and active:
@@ -207,6 +222,7 @@ def _check(variant: Variant, expected: Any, tolerance: float) -> None:
             raise ValueError(f"wrong result: off by {gap:.1e} of the largest value")
 
 
-def _reason(error: Exception) -> str:
+def reason(error: Exception) -> str:
+    """The error's name and the first line of its message."""
     lines = str(error).strip().splitlines()
     return f"{type(error).__name__}: {lines[0] if lines else ''}"[:160]

@@ -243,7 +243,10 @@ def _multiply_add(name: str, lanes: int, scalar: str) -> str:
         [
             f"define void @{name}(ptr %out, i64 %repeats) {{",
             "entry:",
-            *(f"  %start{k} = insertelement {vector} zeroinitializer, {scalar} {k}.0, i32 0" for k in chains),
+            *(
+                f"  %start{k} = insertelement {vector} zeroinitializer, {scalar} {k}.0, i32 0"
+                for k in chains
+            ),
             f"  %factor = load {vector}, ptr %out, align 64",
             "  br label %loop",
             "loop:",

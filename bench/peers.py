@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .harness import Variant
+from .harness import Variant, collect
 from .program import Program, elementwise_loop, rebind, with_constants
 
 SUBJECTS = ("numpy", "tracejit", "jax", "numba", "torch", "numexpr")
@@ -43,16 +43,11 @@ def version(name: str) -> str:
         return "from source" if name == "tracejit" else ""
 
 
-def variants(program: Program, arguments: tuple, subjects: tuple[str, ...]) -> tuple[list, dict]:
+def variants(
+    program: Program, arguments: tuple, subjects: tuple[str, ...]
+) -> tuple[list[Variant], dict[str, str]]:
     """Every subject's variants of `program`, and by subject the reason why there are none."""
-    made: list[Variant] = []
-    missing: dict[str, str] = {}
-    for subject in subjects:
-        try:
-            made += BUILDERS[subject](program, arguments)
-        except Exception as error:
-            missing[subject] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
-    return made, missing
+    return collect(BUILDERS, subjects, program, arguments)
 
 
 def call_variant(subject: str, function: Callable, arguments: tuple, **options: Any) -> Variant:
@@ -82,9 +77,7 @@ def tracejit_variants(program: Program, arguments: tuple) -> list[Variant]:
 
 def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
     jax = library("jax")
-    function = jax.jit(
-        rebind(program.function, np=jax.numpy, erf=jax.scipy.special.erf)
-    )
+    function = jax.jit(rebind(program.function, np=jax.numpy, erf=jax.scipy.special.erf))
     on_device = tuple(jax.numpy.asarray(argument) for argument in arguments)
     wait = "block({call})" if program.outputs > 1 else "{call}.block_until_ready()"
 

@@ -65,5 +65,5 @@ def elementwise_loop(arguments: tuple[bool, ...], outputs: int) -> Callable:
     lines += [f"        {', '.join(f'{result}[i]' for result in results)} = body({elements})"]
     lines += [f"    return {', '.join(results)}"]
     namespace: dict[str, Any] = {"np": np}
-    exec("\n".join(lines), namespace)
+    exec("\n".join(lines), namespace)  # noqa: S102  our own text
     return namespace["loop"]

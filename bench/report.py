@@ -86,25 +86,32 @@ def title_text(section: str) -> str:
 
 
 def row_text(row: Row) -> str:
-    """One line: microseconds by subject, tracejit's ratios and its share of the machine's limit."""
+    """One line: the time by subject, tracejit's ratios and its share of the machine's limit."""
     cells = []
     for name in SUBJECTS:
         timing = row.times.get(name)
-        cells.append(f"{_microseconds(timing.median) if timing else '-':>10}")
+        cells.append(f"{_duration(timing.median) if timing else '-':>10}")
     mine = row.times.get("tracejit")
     share = f"{100 * row.limit / mine.median:.0f}" if mine and row.limit else "-"
-    ratios = [f"{ratio:.2f}" if ratio else "-" for ratio in (ratio_to_numpy(row), ratio_to_peers(row))]
+    ratios = [
+        f"{ratio:.2f}" if ratio else "-" for ratio in (ratio_to_numpy(row), ratio_to_peers(row))
+    ]
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{''.join(cells)}"
         f"{ratios[0]:>9}{ratios[1]:>8}{share:>8}"
     )
 
 
-def _microseconds(seconds: float) -> str:
-    value = seconds * 1e6
-    if value < 10:
-        return f"{value:.3f}"
-    return f"{value:.1f}" if value < 1000 else f"{value:,.0f}"
+def _duration(seconds: float) -> str:
+    """Three digits and a unit."""
+    for unit, scale in (("ns", 1e9), ("µs", 1e6), ("ms", 1e3)):
+        if seconds * scale < 999.5:
+            return f"{_three_digits(seconds * scale)} {unit}"
+    return f"{_three_digits(seconds)} s"
+
+
+def _three_digits(value: float) -> str:
+    return f"{value:.2f}" if value < 9.995 else f"{value:.1f}" if value < 99.95 else f"{value:.0f}"
 
 
 def notes_text(rows: list[Row]) -> Iterator[str]:

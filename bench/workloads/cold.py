@@ -78,9 +78,9 @@ def _process_seconds(name: str) -> float:
 
 
 def _run(source: str) -> str:
-    command = [sys.executable, "-c", source]
+    command, environment = [sys.executable, "-c", source], {**os.environ, **ENVIRONMENT}
     finished = subprocess.run(
-        command, env={**os.environ, **ENVIRONMENT}, capture_output=True, text=True, timeout=300
+        command, check=False, env=environment, capture_output=True, text=True, timeout=300
     )
     if finished.returncode:
         raise RuntimeError((finished.stderr.strip().splitlines() or ["no message"])[-1])

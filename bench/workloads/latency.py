@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from .. import peers
-from ..harness import Case, Variant
+from ..harness import Case, Variant, collect
 from ..program import rebind
 from .arrays import Settings
 
@@ -79,24 +79,15 @@ def cases(settings: Settings) -> Iterator[Case]:
     for name, function, call, expression, arguments in CALLS:
         if not settings.wants(name):
             continue
-        made: list[Variant] = []
-        missing: dict[str, str] = {}
-        for subject, build in BUILDERS.items():
-            if subject not in settings.subjects:
-                continue
-            if subject == "torch" and settings.quick:
-                missing[subject] = "left out by --quick"
-                continue
-            try:
-                made.append(build(function, call, expression, arguments()))
-            except Exception as error:
-                missing[subject] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
+        made, missing = collect(
+            BUILDERS, settings.subjects, function, call, expression, arguments()
+        )
         yield Case("latency", name, "", "float64", made, tolerance=1e-12, missing=missing)
 
 
 def _variant(
     subject: str, function: Callable, statement: str, call: str, namespace: dict
-) -> Variant:
+) -> list[Variant]:
     """`statement` may hold several calls; the last one's value, that of `call`, is compared."""
     names = {"f": function, **namespace}
     last = compile(call.split(";")[-1], "<call>", "eval")
@@ -104,29 +95,29 @@ def _variant(
     def result() -> Any:
         return np.asarray(eval(last, names))
 
-    return Variant(subject, statement, names, result, calls=call.count(";") + 1)
+    return [Variant(subject, statement, names, result, calls=call.count(";") + 1)]
 
 
-def _numpy(function: Callable, call: str, expression: str, namespace: dict) -> Variant:
+def _numpy(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
     return _variant("numpy", function, expression or call, call, namespace)
 
 
-def _tracejit(function: Callable, call: str, expression: str, namespace: dict) -> Variant:
+def _tracejit(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
     return _variant("tracejit", peers.library("tracejit").jit(function), call, call, namespace)
 
 
-def _jax(function: Callable, call: str, expression: str, namespace: dict) -> Variant:
+def _jax(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
     jax = peers.library("jax")
     namespace = jax.tree.map(jax.numpy.asarray, namespace)
     waiting = ";".join(f"{part}.block_until_ready()" for part in call.split(";"))
     return _variant("jax", jax.jit(rebind(function, np=jax.numpy)), waiting, call, namespace)
 
 
-def _numba(function: Callable, call: str, expression: str, namespace: dict) -> Variant:
+def _numba(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
     return _variant("numba", peers.library("numba").njit(function), call, call, namespace)
 
 
-def _torch(function: Callable, call: str, expression: str, namespace: dict) -> Variant:
+def _torch(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
     torch = peers.library("torch")
 
     def convert(value: Any) -> Any:
@@ -138,7 +129,7 @@ def _torch(function: Callable, call: str, expression: str, namespace: dict) -> V
     return _variant("torch", compiled, call, call, convert(namespace))
 
 
-BUILDERS: dict[str, Callable[[Callable, str, str, dict], Variant]] = {
+BUILDERS: dict[str, Callable[[Callable, str, str, dict], list[Variant]]] = {
     "numpy": _numpy,
     "tracejit": _tracejit,
     "jax": _jax,

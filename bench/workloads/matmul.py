@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from .. import peers
-from ..harness import Case, Variant
+from ..harness import Case, Variant, collect
 from .arrays import DTYPES, Settings
 
 # Rows of the left matrix, the shared extent, columns of the right.
@@ -47,7 +47,7 @@ def cases(settings: Settings) -> Iterator[Case]:
             a = generator.uniform(-1, 1, (rows, shared)).astype(dtype)
             b = generator.uniform(-1, 1, (shared, columns)).astype(dtype)
             for threads in sorted({1, peers.THREADS}):
-                variants, missing = _variants(a, b, threads, settings.subjects)
+                variants, missing = collect(BUILDERS, settings.subjects, a, b, threads)
                 yield Case(
                     "matmul",
                     name,
@@ -61,24 +61,9 @@ def cases(settings: Settings) -> Iterator[Case]:
                 )
 
 
-def _variants(
-    a: np.ndarray, b: np.ndarray, threads: int, subjects: tuple[str, ...]
-) -> tuple[list[Variant], dict[str, str]]:
-    made: list[Variant] = []
-    missing: dict[str, str] = {}
-    for subject, build in BUILDERS.items():
-        if subject not in subjects:
-            continue
-        try:
-            made.append(build(a, b, threads))
-        except Exception as error:
-            missing[subject] = f"{type(error).__name__}: {error}".splitlines()[0][:160]
-    return made, missing
-
-
-def _numpy(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+def _numpy(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     context = functools.partial(_blas_threads, threads)
-    return peers.call_variant("numpy", np.matmul, (a, b), context=context)
+    return [peers.call_variant("numpy", np.matmul, (a, b), context=context)]
 
 
 @contextlib.contextmanager
@@ -93,41 +78,45 @@ def _blas_threads(threads: int) -> Iterator[None]:
         yield
 
 
-def _tracejit(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+def _tracejit(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     tracejit = peers.library("tracejit")
     function = tracejit.jit(product)
     context = functools.partial(tracejit.threads, threads)
-    return peers.call_variant("tracejit", function, (a, b), context=context)
+    return [peers.call_variant("tracejit", function, (a, b), context=context)]
 
 
-def _jax(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+def _jax(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     if threads != peers.THREADS:
         raise NotImplementedError("the number of threads is fixed when the process starts")
     jax = peers.library("jax")
     function = jax.jit(jax.numpy.matmul)
     arguments = jax.numpy.asarray(a), jax.numpy.asarray(b)
-    return peers.call_variant(
-        "jax",
-        function,
-        arguments,
-        template="{call}.block_until_ready()",
-        result=lambda: np.asarray(function(*arguments)),
-    )
+    return [
+        peers.call_variant(
+            "jax",
+            function,
+            arguments,
+            template="{call}.block_until_ready()",
+            result=lambda: np.asarray(function(*arguments)),
+        )
+    ]
 
 
-def _torch(a: np.ndarray, b: np.ndarray, threads: int) -> Variant:
+def _torch(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     torch = peers.library("torch")
     arguments = torch.from_numpy(a), torch.from_numpy(b)
-    return peers.call_variant(
-        "torch",
-        torch.matmul,  # inductor calls the same library and adds its own overhead
-        arguments,
-        result=lambda: torch.matmul(*arguments).numpy(),
-        context=functools.partial(peers.torch_threads, threads),
-    )
+    return [
+        peers.call_variant(
+            "torch",
+            torch.matmul,  # inductor calls the same library and adds its own overhead
+            arguments,
+            result=lambda: torch.matmul(*arguments).numpy(),
+            context=functools.partial(peers.torch_threads, threads),
+        )
+    ]
 
 
-BUILDERS: dict[str, Callable[[np.ndarray, np.ndarray, int], Variant]] = {
+BUILDERS: dict[str, Callable[[np.ndarray, np.ndarray, int], list[Variant]]] = {
     "numpy": _numpy,
     "tracejit": _tracejit,
     "jax": _jax,

@@ -1,0 +1,1 @@
+"""Ordinary NumPy programs on real data, compiled by tracejit and checked against NumPy."""

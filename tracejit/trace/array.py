@@ -1,0 +1,553 @@
+"""`Array`: a traced value that user code handles exactly as it handles an ndarray."""
+
+from __future__ import annotations
+
+import operator
+from collections.abc import Callable, Iterator
+from types import MethodType
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError, TracejitError, UnsupportedError
+from ..ir import ops
+from ..ir.graph import Node
+from .broadcasting import broadcast_to_shape
+from .context import current_trace, failure
+from .indexing import basic_index
+from .promotion import DEFAULT_DTYPES, cast, constant
+from .registry import FUNCTIONS, METHODS
+from .ufunc import apply_to_nodes, fast_power, signature_of
+from .value import Value, known_value, node_of, to_node, to_operand
+
+_WRITE_HINT = "build a new array instead: np.where, np.concatenate, or a = a + b"
+_STATIC_HINT = (
+    "use np.where for a choice by value, or name the argument in static_argnames "
+    "to compile for each of its values"
+)
+
+
+class Array(Value):
+    """A traced array, or a traced scalar, with ndarray's attributes, operators and methods.
+
+    Its value is not known while tracing: asking for it raises TraceError, unless it depends on no
+    argument. Writing to it is not compiled yet and raises UnsupportedError.
+    """
+
+    __slots__ = ()
+    __array_priority__ = 1000.0
+
+    def __init__(self, node: Node, scalar: bool = False, weak: type | None = None):
+        trace = current_trace()
+        if trace is None:
+            raise failure(TraceError, "traced values exist only while a function is traced")
+        self.node, self.trace, self.is_scalar, self.weak = node, trace, scalar, weak
+        trace.locate(node)
+
+    @property
+    def __class__(self) -> type:
+        """What NumPy would have here, so that `isinstance(x, np.ndarray)` says what it should."""
+        if self.weak is not None:
+            return self.weak
+        return self.node.type.dtype.numpy.type if self.is_scalar else np.ndarray
+
+    # Attributes
+
+    @property
+    def shape(self) -> tuple:
+        return self.node.type.shape
+
+    @property
+    def dtype(self) -> np.dtype:
+        return self.node.type.dtype.numpy
+
+    @property
+    def ndim(self) -> int:
+        return len(self.node.type.shape)
+
+    @property
+    def size(self) -> Any:
+        return self.node.type.size
+
+    @property
+    def itemsize(self) -> int:
+        return self.node.type.dtype.itemsize
+
+    @property
+    def nbytes(self) -> Any:
+        return self.size * self.itemsize
+
+    @property
+    def T(self) -> Array:  # noqa: N802, NumPy's name
+        return self if self.ndim < 2 else _permuted(self, tuple(reversed(range(self.ndim))))
+
+    @property
+    def mT(self) -> Array:  # noqa: N802
+        if self.ndim < 2:
+            raise ValueError("matrix transpose with ndim < 2 is undefined")
+        order = range(self.ndim)
+        return _permuted(self, (*order[:-2], order[-1], order[-2]))
+
+    @property
+    def real(self) -> Array:
+        if self.weak is None and self.dtype.kind != "c":
+            return self
+        return _part(self, ops.real)
+
+    @property
+    def imag(self) -> Array:
+        return _part(self, ops.imag)
+
+    def __getattr__(self, name: str) -> Any:
+        method = METHODS.get(name)
+        if method is not None:
+            return MethodType(method, self)
+        if name.startswith("__") or not hasattr(np.ndarray, name):
+            raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
+        if callable(getattr(np.ndarray, name)):
+            return MethodType(_unsupported_method(name), self)
+        raise failure(
+            UnsupportedError,
+            f"the attribute .{name} describes memory, and a traced array has none",
+            "ask for it outside the jitted function",
+        )
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        if name in Value.__slots__:
+            object.__setattr__(self, name, value)
+            return
+        raise failure(
+            UnsupportedError,
+            f"setting .{name} of a traced array is not compiled",
+            "use reshape, astype or view's replacement and keep the result",
+        )
+
+    # Indexing
+
+    def __getitem__(self, index: Any) -> Array:
+        if self.is_scalar and index != () and not _adds_axes(index):
+            raise IndexError("invalid index to scalar variable.")
+        node, is_scalar = basic_index(node_of(self), index)
+        return Array(node, is_scalar)
+
+    def __len__(self) -> int:
+        if self.ndim == 0:
+            kind = (
+                "object of type '{}' has no len()" if self.is_scalar else "len() of unsized object"
+            )
+            raise TypeError(kind.format(self.__class__.__name__))
+        return operator.index(self.shape[0])
+
+    def __iter__(self) -> Iterator[Array]:
+        if self.ndim == 0:
+            kind = "'{}' object is not iterable" if self.is_scalar else "iteration over a 0-d array"
+            raise TypeError(kind.format(self.__class__.__name__))
+        return (self[position] for position in range(len(self)))
+
+    def __contains__(self, item: Any) -> bool:
+        return bool((self == item).any())
+
+    def __setitem__(self, index: Any, value: Any) -> None:
+        if self.is_scalar:
+            name = self.__class__.__name__
+            raise TypeError(f"'{name}' object does not support item assignment")
+        raise _write_failure(f"assigning to elements of {self.node.type}")
+
+    def __delitem__(self, index: Any) -> None:
+        raise ValueError("cannot delete array elements")
+
+    # NumPy's protocols
+
+    def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if method == "__call__":
+            return apply(ufunc, *inputs, **options)
+        return _ufunc_method(ufunc, method, inputs, options)
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        implementation = FUNCTIONS.get(function)
+        if implementation is None:
+            raise _no_rule(_name_of(function))
+        return implementation(*args, **kwargs)
+
+    def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
+        known = known_value(node_of(self))
+        if known is None:
+            raise _needs_value(self, "as an ndarray")
+        return np.array(known, dtype)
+
+    # Where Python needs the value itself
+
+    def __bool__(self) -> bool:
+        return bool(_concrete(self, "as a truth value"))
+
+    def __int__(self) -> int:
+        return int(_concrete(self, "by int()"))
+
+    def __float__(self) -> float:
+        return float(_concrete(self, "by float()"))
+
+    def __complex__(self) -> complex:
+        return complex(_concrete(self, "by complex()"))
+
+    def __index__(self) -> int:
+        return operator.index(_concrete(self, "as an index or a count"))
+
+    def __round__(self, digits: int | None = None) -> Any:
+        return round(_concrete(self, "by round()"), digits)
+
+    def __trunc__(self) -> int:
+        return int(_concrete(self, "by math.trunc()"))
+
+    def __floor__(self) -> int:
+        return int(np.floor(_concrete(self, "by math.floor()")))
+
+    def __ceil__(self) -> int:
+        return int(np.ceil(_concrete(self, "by math.ceil()")))
+
+    def __hash__(self) -> int:
+        if not self.is_scalar:
+            raise TypeError("unhashable type: 'numpy.ndarray'")
+        return hash(_concrete(self, "as a key"))
+
+    def item(self, *index: Any) -> Any:
+        """The value as a Python number: only its type changes, it stays traced."""
+        chosen = self[index[0] if len(index) == 1 and type(index[0]) is tuple else index]
+        if not index and self.size == 1:
+            chosen = Array(ops.reshape(self.node, shape=()), True)
+        if chosen.ndim:
+            raise ValueError("can only convert an array of size 1 to a Python scalar")
+        return to_weak(chosen)
+
+    def __repr__(self) -> str:
+        weak = "" if self.weak is None else f", {self.weak.__name__}"
+        return f"Array({self.node.type}{weak})"
+
+    __str__ = __repr__
+
+    def __format__(self, _: str) -> str:
+        return repr(self)
+
+    def __reduce_ex__(self, _: Any) -> Any:
+        raise failure(TraceError, "a traced value cannot be pickled or stored", "return it instead")
+
+    def __copy__(self) -> Array:
+        return Array(node_of(self), self.is_scalar, self.weak)
+
+    def __deepcopy__(self, _: dict) -> Array:
+        return self.__copy__()
+
+
+def wrap(node: Node, scalar: bool = False) -> Array:
+    """An Array of the trace in progress; `scalar` where NumPy returns a scalar, not an array."""
+    return Array(node, scalar)
+
+
+def to_array(value: Any, dtype: Any = None) -> Array:
+    """What `np.asarray(value)` would be, traced."""
+    if type(value) is Array and dtype is None and value.weak is None and not value.is_scalar:
+        node_of(value)
+        return value
+    return Array(to_node(value, dtype))
+
+
+def to_weak(scalar: Array) -> Array:
+    """A traced scalar as the Python number `.item()` gives."""
+    kind = scalar.dtype.kind
+    weak: type = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[kind]
+    return Array(cast(scalar.node, DEFAULT_DTYPES[weak]), True, weak)
+
+
+def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
+    """`ufunc(*inputs, **options)` on anything array-like; a tuple for ufuncs with two results.
+
+    Of the options dtype, casting, signature, order and subok are honoured; out and where are
+    refused with UnsupportedError.
+    """
+    implementation = FUNCTIONS.get(ufunc)
+    if implementation is not None:
+        return implementation(*inputs, **options)
+    signature, casting = _options(ufunc, options) if options else (None, "same_kind")
+    operands = []
+    for value in inputs:
+        operand = to_operand(value)
+        if operand is None:
+            raise TypeError(
+                f"ufunc '{ufunc.__name__}' did not contain a loop with signature matching types: "
+                f"an operand is a {type(value).__name__}"
+            )
+        operands.append(operand)
+    if len(operands) != ufunc.nin:
+        raise TypeError(
+            f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments "
+            f"but {len(operands)} were given"
+        )
+    nodes = apply_to_nodes(ufunc, operands, signature, casting)
+    results = [Array(node, not node.type.shape) for node in nodes]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _options(ufunc: np.ufunc, options: dict[str, Any]) -> tuple[Any, str]:
+    out = options.pop("out", None)
+    if out is not None and any(
+        item is not None for item in (out if type(out) is tuple else (out,))
+    ):
+        raise _write_failure(f"{ufunc.__name__}(..., out=)")
+    where = options.pop("where", True)
+    if where is not True:
+        raise failure(
+            UnsupportedError,
+            f"{ufunc.__name__}(..., where=) leaves elements unset and cannot be compiled",
+            "use np.where(condition, result, other)",
+        )
+    dtype, signature = (
+        options.pop("dtype", None),
+        options.pop("signature", options.pop("sig", None)),
+    )
+    casting = options.pop("casting", "same_kind")
+    options.pop("order", None)
+    options.pop("subok", None)
+    if options:
+        raise TypeError(
+            f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(options))}'"
+        )
+    return signature_of(ufunc, dtype, signature), casting
+
+
+_REDUCTIONS = {
+    np.add: np.sum,
+    np.multiply: np.prod,
+    np.maximum: np.max,
+    np.minimum: np.min,
+    np.logical_and: np.all,
+    np.logical_or: np.any,
+}
+_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
+
+
+def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str, Any]) -> Any:
+    if method == "outer":
+        first, second = (to_array(value) for value in inputs)
+        spread = first.shape + (1,) * second.ndim
+        return apply(ufunc, Array(ops.reshape(first.node, shape=spread)), second, **options)
+    table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
+    implementation = FUNCTIONS.get(table.get(ufunc))
+    if implementation is None:
+        raise _no_rule(f"{ufunc.__name__}.{method}")
+    if options.get("out") in (None, (None,)):
+        options.pop("out", None)
+    options.setdefault("axis", 0)
+    return implementation(*inputs, **options)
+
+
+# Operators
+
+_ARITHMETIC = {
+    "add": np.add,
+    "sub": np.subtract,
+    "mul": np.multiply,
+    "truediv": np.divide,
+    "floordiv": np.floor_divide,
+    "mod": np.remainder,
+    "divmod": np.divmod,
+    "pow": np.power,
+    "lshift": np.left_shift,
+    "rshift": np.right_shift,
+    "and": np.bitwise_and,
+    "or": np.bitwise_or,
+    "xor": np.bitwise_xor,
+    "matmul": np.matmul,
+}
+_COMPARISON = {
+    "lt": np.less,
+    "le": np.less_equal,
+    "eq": np.equal,
+    "ne": np.not_equal,
+    "gt": np.greater,
+    "ge": np.greater_equal,
+}
+_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
+_RANK = (bool, int, float, complex)
+
+
+def _binary(ufunc: np.ufunc, left: Any, right: Any, other: Any) -> Any:
+    """`left ufunc right`, where `other` is the one that need not be an Array."""
+    kind = type(other)
+    if kind is Array:
+        other_weak = other.weak
+    elif kind in _RANK:
+        other_weak = kind
+    else:
+        if to_operand(other) is None:
+            return NotImplemented
+        other_weak = None
+    if other_weak is not None and left_or(left, right, other).weak is not None:
+        return _python_result(ufunc, left, right)
+    if ufunc is np.power and kind is not Array and right is other:
+        ufunc_fast = fast_power(left.kind, other)
+        if ufunc_fast is not None:
+            return apply(ufunc_fast, left)
+    return apply(ufunc, left, right)
+
+
+def left_or(left: Any, right: Any, other: Any) -> Array:
+    """The operand that is not `other`."""
+    return right if left is other and right is not other else left
+
+
+def _python_result(ufunc: np.ufunc, left: Any, right: Any) -> Any:
+    """Python's own arithmetic on two numbers, at least one of them traced.
+
+    # limit: division by zero gives inf or nan, not ZeroDivisionError; ints wrap at 64 bits.
+    """
+    types = [x.weak if type(x) is Array else type(x) for x in (left, right)]
+    wide = max(types, key=_RANK.index)
+    is_logic = ufunc in (np.bitwise_and, np.bitwise_or, np.bitwise_xor) and wide is bool
+    if ufunc in _COMPARISON.values() or is_logic:
+        result = bool
+    else:
+        wide = int if wide is bool else wide
+        result = _python_type(ufunc, wide, right)
+    dtype = DEFAULT_DTYPES[float if result is float and wide is int else wide]
+    operands = []
+    for value in (left, right):
+        node = node_of(value) if type(value) is Array else to_node(value)
+        operands.append((cast(node, dtype), dtype.numpy))
+    nodes = apply_to_nodes(ufunc, operands)
+    results = [Array(cast(node, DEFAULT_DTYPES[result]), True, result) for node in nodes]
+    return results[0] if len(results) == 1 else tuple(results)
+
+
+def _python_type(ufunc: np.ufunc, wide: type, right: Any) -> type:
+    if wide is complex and ufunc in (np.floor_divide, np.remainder, np.divmod):
+        raise TypeError("can't take floor or mod of complex number.")
+    if wide is not int:
+        return wide
+    if ufunc is np.divide:
+        return float
+    if ufunc is np.power:
+        if type(right) is Array:
+            raise _needs_value(right, "as the exponent of an int")
+        return float if right < 0 else int
+    return int
+
+
+def _forward(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
+    return lambda self, other: _binary(ufunc, self, other, other)
+
+
+def _reflected(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
+    return lambda self, other: _binary(ufunc, other, self, other)
+
+
+def _unary(ufunc: np.ufunc) -> Callable[[Array], Any]:
+    def operator(self: Array) -> Any:
+        if self.weak is None:
+            return apply(ufunc, self)
+        weak = int if self.weak is bool else self.weak
+        node = apply_to_nodes(ufunc, [(cast(node_of(self), DEFAULT_DTYPES[weak]), _dtype(weak))])[0]
+        return Array(node, True, float if ufunc is np.absolute and weak is complex else weak)
+
+    return operator
+
+
+def _dtype(weak: type) -> np.dtype:
+    return DEFAULT_DTYPES[weak].numpy
+
+
+def _in_place(ufunc: np.ufunc, symbol: str) -> Callable[[Array, Any], Any]:
+    def operator(self: Array, other: Any) -> Any:
+        if self.is_scalar:  # NumPy's and Python's scalars are immutable: the name is rebound
+            return _binary(ufunc, self, other, other)
+        raise _write_failure(f"{self.node.type} {symbol}= ...")
+
+    return operator
+
+
+_SYMBOLS = {
+    "add": "+",
+    "sub": "-",
+    "mul": "*",
+    "truediv": "/",
+    "floordiv": "//",
+    "mod": "%",
+    "pow": "**",
+    "lshift": "<<",
+    "rshift": ">>",
+    "and": "&",
+    "or": "|",
+    "xor": "^",
+    "matmul": "@",
+}
+for _name, _ufunc in _ARITHMETIC.items():
+    setattr(Array, f"__{_name}__", _forward(_ufunc))
+    setattr(Array, f"__r{_name}__", _reflected(_ufunc))
+    if _name in _SYMBOLS:
+        setattr(Array, f"__i{_name}__", _in_place(_ufunc, _SYMBOLS[_name]))
+for _name, _ufunc in _COMPARISON.items():
+    setattr(Array, f"__{_name}__", _forward(_ufunc))
+for _name, _ufunc in _UNARY.items():
+    setattr(Array, f"__{_name}__", _unary(_ufunc))
+
+
+# Failures
+
+
+def _concrete(array: Array, use: str) -> Any:
+    known = known_value(node_of(array))
+    if known is None:
+        raise _needs_value(array, use)
+    return np.asarray(known)[()]
+
+
+def _needs_value(array: Array, use: str) -> TracejitError:
+    return failure(
+        TraceError,
+        f"the value of {array.node.type} is needed {use}, but it is not known while tracing",
+        _STATIC_HINT,
+    )
+
+
+def _write_failure(what: str) -> TracejitError:
+    return failure(UnsupportedError, f"{what}: in-place writes are not compiled yet", _WRITE_HINT)
+
+
+def _no_rule(name: str) -> TracejitError:
+    return failure(
+        UnsupportedError,
+        f"{name} has no rule for traced arrays",
+        "compute it outside the jitted function, or write it with other NumPy functions",
+    )
+
+
+def _unsupported_method(name: str) -> Callable[..., Any]:
+    def refuse(*_: Any, **__: Any) -> Any:
+        raise _no_rule(f"ndarray.{name}")
+
+    return refuse
+
+
+def _name_of(function: Any) -> str:
+    module = getattr(function, "__module__", None) or "numpy"
+    return f"{module}.{getattr(function, '__name__', function)}"
+
+
+def _adds_axes(index: Any) -> bool:
+    items = index if type(index) is tuple else (index,)
+    return all(item is None or item is Ellipsis for item in items)
+
+
+def _permuted(array: Array, axes: tuple[int, ...]) -> Array:
+    return Array(ops.transpose(node_of(array), axes=axes))
+
+
+def _part(array: Array, op: Any) -> Array:
+    """The real or imaginary part; the imaginary part of real numbers is zero."""
+    node = node_of(array)
+    if node.type.dtype.is_complex:
+        weak = None if array.weak is None else float
+        return Array(op(node), array.is_scalar, weak)
+    if op is ops.real:
+        weak = int if array.weak is bool else array.weak
+        return Array(cast(node, DEFAULT_DTYPES[weak]), True, weak)
+    zero = broadcast_to_shape(constant(0, node.type.dtype), node.type.shape)
+    return Array(zero, array.is_scalar, array.weak)

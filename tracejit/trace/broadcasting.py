@@ -1,0 +1,72 @@
+"""Shapes that stretch to one another, as explicit nodes."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from ..errors import ShapeError, TraceError
+from ..ir import ops
+from ..ir.dims import Dim
+from ..ir.graph import Node
+from .context import failure
+
+Shape = tuple[Any, ...]
+
+
+def shape_text(shape: Shape) -> str:
+    """`(3,4)`, `(3,)` or `()`, as NumPy's messages write shapes."""
+    return f"({','.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
+
+
+def broadcast_shapes(*shapes: Shape, what: str = "") -> Shape:
+    """The shape all of `shapes` stretch to; ShapeError with NumPy's words when there is none."""
+    first = shapes[0]
+    if all(shape == first for shape in shapes[1:]):
+        return first
+    ndim = max(len(shape) for shape in shapes)
+    result: list[Any] = []
+    for axis in range(-ndim, 0):
+        extents = {shape[axis] for shape in shapes if -axis <= len(shape)} - {1}
+        if len(extents) > 1:
+            _refuse(shapes, extents, what)
+        result.append(extents.pop() if extents else 1)
+    return tuple(result)
+
+
+def _refuse(shapes: Sequence[Shape], extents: set, what: str) -> None:
+    listed = " ".join(map(shape_text, shapes))
+    prefix = f"{what}: " if what else ""
+    if any(isinstance(extent, Dim) for extent in extents):
+        raise failure(
+            TraceError,
+            f"{prefix}whether the shapes {listed} fit together depends on the size of the arrays",
+            "give equal extents the same name, or leave them to be compiled for each size",
+        )
+    raise failure(
+        ShapeError,
+        f"{prefix}operands could not be broadcast together with shapes {listed}",
+        _remedy(shapes),
+    )
+
+
+def _remedy(shapes: Sequence[Shape]) -> str:
+    if len(shapes) == 2:
+        a, b = shapes
+        if tuple(reversed(b)) == a or (a and b and a[-1] != b[-1] and a[0] == b[-1]):
+            return "transpose one operand, or add an axis with None"
+    return (
+        "extents must be equal or 1, counted from the last axis; reshape, or add an axis with None"
+    )
+
+
+def broadcast_to_shape(node: Node, shape: Shape) -> Node:
+    """`node` stretched to `shape` by NumPy's rules; the shapes must be known to fit."""
+    old = node.type.shape
+    if old == shape:
+        return node
+    offset = len(shape) - len(old)
+    kept = tuple(k for k, extent in enumerate(old) if extent == shape[offset + k])
+    if len(kept) < len(old):
+        node = ops.reshape(node, shape=tuple(old[k] for k in kept))
+    return ops.broadcast(node, shape=shape, axes=tuple(offset + k for k in kept))

@@ -1,0 +1,90 @@
+"""NumPy 2's promotion: which loop a ufunc runs, and what a Python scalar becomes in it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError
+from ..ir import ops
+from ..ir.graph import Node
+from ..ir.types import DType, bool_, c128, f64, i64, to_dtype
+from .context import failure
+
+# The dtype of a Python scalar that meets no array.
+DEFAULT_DTYPES: dict[type, DType] = {bool: bool_, int: i64, float: f64, complex: c128}
+_COMPARISONS = {
+    np.less: lambda big: big,
+    np.less_equal: lambda big: big,
+    np.greater: lambda big: not big,
+    np.greater_equal: lambda big: not big,
+    np.equal: lambda big: False,
+    np.not_equal: lambda big: True,
+}
+
+# What an operand looks like to promotion: a dtype, or int, float or complex when it is weak.
+Kind = Any
+
+
+@lru_cache(maxsize=4096)
+def loop_of(
+    ufunc: np.ufunc, kinds: tuple[Kind, ...], signature: Any = None, casting: str = "same_kind"
+) -> tuple[DType, ...]:
+    """The dtypes of inputs, then outputs, of the loop NumPy picks; its TypeErrors pass through."""
+    if not any(isinstance(kind, np.dtype) for kind in kinds):
+        kinds = tuple(DEFAULT_DTYPES[kind].numpy for kind in kinds)
+    wanted = (*kinds, *[None] * ufunc.nout)
+    options = {} if signature is None else {"signature": signature}
+    resolved = ufunc.resolve_dtypes(wanted, casting=casting, **options)
+    return tuple(to_dtype(dtype) for dtype in resolved)
+
+
+def constant(value: Any, dtype: DType) -> Node:
+    """A 0-d constant; a Python int that `dtype` cannot hold raises NumPy's OverflowError."""
+    kind = dtype.kind
+    if kind in "iu" and type(value) is not int:
+        value = int(value)
+    with np.errstate(all="ignore"):
+        exact = np.asarray(value, dtype.numpy) if kind != "b" else np.asarray(bool(value))
+    return ops.constant(value=exact[()].item(), dtype=dtype)
+
+
+def cast(node: Node, dtype: DType) -> Node:
+    """`node` converted to `dtype`; constants are converted at once."""
+    if node.type.dtype is dtype:
+        return node
+    if node.op is ops.constant:
+        return ops.constant(value=dtype(node.type.dtype(node.attrs["value"])).item(), dtype=dtype)
+    return ops.cast(node, dtype=dtype)
+
+
+def cast_weak(node: Node, weak: type, dtype: DType) -> Node:
+    """A traced Python scalar converted as NumPy converts one; ints must fit for certain."""
+    if weak is int and dtype.is_integer and dtype is not i64:
+        raise failure(
+            TraceError,
+            f"a Python int becomes {dtype.numpy} here, which NumPy allows only if it fits",
+            "name the argument in static_argnames, or pass a NumPy integer",
+        )
+    return cast(node, dtype)
+
+
+def result_dtype(*kinds: Kind) -> DType:
+    """`np.result_type`, for dtypes and weak Python types."""
+    samples = [kind if isinstance(kind, np.dtype) else kind(0) for kind in kinds]
+    if all(not isinstance(kind, np.dtype) for kind in kinds):
+        samples = [DEFAULT_DTYPES[kind].numpy for kind in kinds]
+    return to_dtype(np.result_type(*samples))
+
+
+def comparison_out_of_range(ufunc: np.ufunc, value: int, dtype: DType, swapped: bool) -> Any:
+    """What comparing integers of `dtype` with an int beyond its range always gives, else None."""
+    rule = _COMPARISONS.get(ufunc)
+    if rule is None or not dtype.is_integer:
+        return None
+    limits = np.iinfo(dtype.numpy)
+    if limits.min <= value <= limits.max:
+        return None
+    return rule((value > 0) != swapped) if ufunc not in (np.equal, np.not_equal) else rule(True)

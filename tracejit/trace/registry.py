@@ -1,0 +1,37 @@
+"""How NumPy's names are carried out on traced arrays: three tables, filled by `trace.numpy`."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+# A NumPy callable that the two array protocols or an operator may bring us -> our implementation.
+FUNCTIONS: dict[Any, Callable[..., Any]] = {}
+# A NumPy callable no protocol shows us, such as `np.zeros` -> our implementation.
+CREATIONS: dict[Any, Callable[..., Any]] = {}
+# The name of an ndarray method -> a function that takes the Array first.
+METHODS: dict[str, Callable[..., Any]] = {}
+
+
+def implements(*functions: Any, method: str | None = None) -> Callable:
+    """Enter the decorated function for these NumPy callables, and as a method of Array."""
+
+    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            FUNCTIONS[function] = implementation
+        if method is not None:
+            METHODS[method] = implementation
+        return implementation
+
+    return enter
+
+
+def creates(*functions: Any) -> Callable:
+    """Enter the decorated function for NumPy callables that make arrays from other things."""
+
+    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        for function in functions:
+            CREATIONS[function] = implementation
+        return implementation
+
+    return enter

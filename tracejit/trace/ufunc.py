@@ -1,0 +1,123 @@
+"""Ufuncs on nodes: pick NumPy's loop, cast, broadcast, apply the op of the same name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..ir import ops
+from ..ir.graph import Node
+from ..ir.op import OPS
+from ..ir.types import DType, to_dtype
+from .broadcasting import broadcast_shapes, broadcast_to_shape
+from .context import failure
+from .promotion import (
+    DEFAULT_DTYPES,
+    Kind,
+    cast,
+    cast_weak,
+    comparison_out_of_range,
+    constant,
+    loop_of,
+)
+
+# Ufuncs with two results, as two ops.
+_PAIRS = {
+    np.divmod: ("floor_divide", "remainder"),
+    np.frexp: ("frexp_mantissa", "frexp_exponent"),
+    np.modf: ("modf_fraction", "modf_integer"),
+}
+# The exponents ndarray's own `**` replaces by another ufunc, for floating point and complex.
+_FAST_POWERS = {2: np.square, 1: np.positive, -1: np.reciprocal, 0.5: np.sqrt}
+
+
+def apply_to_nodes(
+    ufunc: np.ufunc,
+    operands: list[tuple[Any, Kind]],
+    signature: Any = None,
+    casting: str = "same_kind",
+) -> tuple[Node, ...]:
+    """The results of `ufunc`; operands are as `value.to_operand` gives them.
+
+    Raises what NumPy raises: TypeError without a loop, OverflowError for Python ints that do not
+    fit; ShapeError when shapes do not; UnsupportedError for ufuncs that are not ops.
+    """
+    op_names = _PAIRS.get(ufunc) or (ufunc.__name__,)
+    if any(name not in OPS for name in op_names) or ufunc.signature is not None:
+        raise failure(
+            UnsupportedError,
+            f"the ufunc {ufunc.__name__} cannot be compiled",
+            "compute it outside the jitted function",
+        )
+    kinds = tuple([kind for _, kind in operands])
+    loop = loop_of(ufunc, kinds, signature, casting)
+    fixed = _fixed_comparison(ufunc, operands, loop)
+    if fixed is not None:
+        return (fixed,)
+    _check_power(ufunc, operands, loop)
+    nodes = [_to_loop(value, kind, dtype) for (value, kind), dtype in zip(operands, loop)]
+    if len(nodes) > 1:
+        first = nodes[0].type.shape
+        if any(node.type.shape != first for node in nodes[1:]):
+            listed = ", ".join(str(node.type) for node in nodes)
+            shapes = [node.type.shape for node in nodes]
+            shape = broadcast_shapes(*shapes, what=f"{ufunc.__name__}({listed})")
+            nodes = [broadcast_to_shape(node, shape) for node in nodes]
+    results = [OPS[name](*nodes) for name in op_names]
+    outputs = loop[ufunc.nin :]
+    return tuple([cast(node, dtype) for node, dtype in zip(results, outputs)])
+
+
+def _to_loop(value: Any, kind: Kind, dtype: DType) -> Node:
+    if not isinstance(value, Node):
+        return constant(value, dtype)
+    return cast(value, dtype) if isinstance(kind, np.dtype) else cast_weak(value, kind, dtype)
+
+
+def _fixed_comparison(
+    ufunc: np.ufunc, operands: list[tuple[Any, Kind]], loop: tuple[DType, ...]
+) -> Node | None:
+    """Comparisons alone accept Python ints out of range; their result is the same everywhere."""
+    if len(operands) != 2:
+        return None
+    for position in (0, 1):
+        value, _ = operands[position]
+        other = operands[1 - position][0]
+        if type(value) is int and isinstance(other, Node):
+            fixed = comparison_out_of_range(ufunc, value, loop[position], swapped=position == 0)
+            if fixed is not None:
+                node = ops.constant(value=fixed, dtype=DEFAULT_DTYPES[bool])
+                return broadcast_to_shape(node, other.type.shape)
+    return None
+
+
+def _check_power(
+    ufunc: np.ufunc, operands: list[tuple[Any, Kind]], loop: tuple[DType, ...]
+) -> None:
+    if ufunc is np.power and loop[0].is_integer:
+        base, exponent = operands[0][0], operands[1][0]
+        if type(exponent) is int and exponent < 0:
+            if not isinstance(base, Node) or base.type.size != 0:
+                raise ValueError("Integers to negative integer powers are not allowed.")
+
+
+def fast_power(kind: Kind, exponent: Any) -> np.ufunc | None:
+    """The ufunc ndarray's `x ** exponent` runs instead of power, for a Python number exponent."""
+    if type(exponent) not in (int, float) or not isinstance(kind, np.dtype):
+        return None
+    if kind.kind in "fc":
+        return _FAST_POWERS.get(exponent)
+    return np.square if kind.kind in "iu" and type(exponent) is int and exponent == 2 else None
+
+
+def signature_of(ufunc: np.ufunc, dtype: Any, signature: Any) -> Any:
+    """What `resolve_dtypes` takes for the `dtype=` and `signature=` of a ufunc call."""
+    if dtype is not None:
+        to_dtype(dtype)
+        return (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout)
+    if isinstance(signature, str):
+        inputs, _, outputs = signature.partition("->")
+        return tuple(np.dtype(c) for c in (inputs + outputs)) if outputs else signature
+    return signature

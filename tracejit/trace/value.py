@@ -1,0 +1,196 @@
+"""What a traced value is, before it can do anything; and how other values become nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..errors import ShapeError, TraceError, UnsupportedError
+from ..ir import ops
+from ..ir.dims import Dim
+from ..ir.graph import Node
+from ..ir.op import OPS
+from ..ir.types import DType, i64, to_dtype
+from .broadcasting import shape_text
+from .context import Trace, current_trace, failure
+from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
+
+ARRAY_LIMIT = 1024
+
+
+class Value:
+    """A node of one trace. `is_scalar`: NumPy would have a scalar here, not an array of no axes.
+
+    `weak` is float, complex, int or bool when plain Python would have a number of that type, which
+    promotes weakly; then `is_scalar` is true as well.
+    """
+
+    __slots__ = ("__weakref__", "is_scalar", "node", "trace", "weak")
+    node: Node
+    trace: Trace
+    is_scalar: bool
+    weak: type | None
+
+    @property
+    def kind(self) -> Kind:
+        """What promotion sees: a dtype, or a Python type when weak."""
+        weak = self.weak
+        return self.node.type.dtype.numpy if weak is None or weak is bool else weak
+
+
+def node_of(value: Value) -> Node:
+    """The node of `value`, which must belong to the trace in progress."""
+    if value.trace is not current_trace():
+        raise failure(
+            TraceError,
+            f"a traced value of type {value.node.type} is used outside the trace it belongs to",
+            "return it from the jitted function instead of storing it somewhere",
+        )
+    return value.node
+
+
+def to_operand(value: Any) -> tuple[Any, Kind] | None:
+    """`(node, kind)`, or `(Python number, type)` when weak; None for what is not array-like."""
+    if isinstance(value, Value):
+        return node_of(value), value.kind
+    kind = type(value)
+    if kind is float or kind is int or kind is complex:
+        return value, kind
+    if kind is Dim:
+        return extent_node(value), int
+    if isinstance(value, bool | np.bool_):
+        return ops.constant(value=bool(value), dtype=DEFAULT_DTYPES[bool]), _BOOL
+    if isinstance(value, int | float | complex) and not isinstance(value, np.generic):
+        base = next(base for base in (int, float, complex) if isinstance(value, base))
+        return base(value), base
+    if isinstance(value, np.generic | np.ndarray | list | tuple):
+        node = to_node(value)
+        return node, node.type.dtype.numpy
+    return None
+
+
+_BOOL = np.dtype(bool)
+
+
+def to_node(value: Any, dtype: DType | None = None) -> Node:
+    """What `np.asarray(value)` would hold, as a node; converted to `dtype` when that is given.
+
+    Raises UnsupportedError for values that are no arrays of numbers.
+    """
+    node = _to_node(value, dtype)
+    return node if dtype is None else cast(node, dtype)
+
+
+def _to_node(value: Any, dtype: DType | None) -> Node:
+    if isinstance(value, Value):
+        return node_of(value)
+    if isinstance(value, np.ndarray):
+        return captured(value)
+    if isinstance(value, np.generic):
+        return ops.constant(value=value.item(), dtype=to_dtype(value.dtype))
+    if isinstance(value, Dim):
+        return extent_node(value)
+    if isinstance(value, bool | int | float | complex):
+        if dtype is None:
+            dtype = to_dtype(np.asarray(value).dtype)
+        return constant(value, dtype)
+    if isinstance(value, list | tuple | range):
+        if _has_values(value):
+            return _stack([to_node(item) for item in value])
+        return literal(np.asarray(value) if dtype is None else np.asarray(value, dtype.numpy))
+    raise failure(
+        UnsupportedError,
+        f"a {type(value).__name__} cannot be made an array of numbers",
+        "pass arrays, numbers, or nested lists of numbers",
+    )
+
+
+def captured(array: np.ndarray) -> Node:
+    """The hidden parameter for an ndarray that is not an argument."""
+    if isinstance(array, np.ma.MaskedArray | np.matrix):
+        raise failure(
+            UnsupportedError,
+            f"a {type(array).__name__} does not behave as plain arrays do",
+            "convert it with np.asarray before the jitted function sees it",
+        )
+    trace = current_trace()
+    if trace is None:
+        raise failure(TraceError, "an array can be captured only while a function is traced")
+    return trace.capture(array)
+
+
+def literal(array: np.ndarray) -> Node:
+    """An array made while tracing: part of the program while small, a hidden parameter beyond."""
+    dtype = to_dtype(array.dtype)
+    if array.size > ARRAY_LIMIT:
+        return captured(array)
+    if array.ndim == 0:
+        return ops.constant(value=array.item(), dtype=dtype)
+    return ops.array(data=tuple(array.ravel().tolist()), shape=array.shape, dtype=dtype)
+
+
+def extent_node(extent: int | Dim) -> Node:
+    """The number an extent is at run time: the last element of 0, 1, ..., extent."""
+    if type(extent) is int:
+        return constant(extent, i64)
+    last = ops.slice_(
+        ops.iota(extent=extent + 1, dtype=i64), start=(extent,), stop=(extent + 1,), step=(1,)
+    )
+    return ops.reshape(last, shape=())
+
+
+def _has_values(items: Any) -> bool:
+    return any(
+        isinstance(item, Value | Dim) or (isinstance(item, list | tuple) and _has_values(item))
+        for item in items
+    )
+
+
+def _stack(nodes: list[Node]) -> Node:
+    """Equal shapes side by side along a new first axis, in their common dtype."""
+    dtype = result_dtype(*[node.type.dtype.numpy for node in nodes])
+    shapes = {node.type.shape for node in nodes}
+    if len(shapes) > 1:
+        listed = " ".join(shape_text(node.type.shape) for node in nodes)
+        raise failure(
+            ShapeError,
+            f"setting an array element with a sequence: the parts have shapes {listed}",
+            "make them equal, or use np.concatenate",
+        )
+    shape = (1, *shapes.pop())
+    rows = [ops.reshape(cast(node, dtype), shape=shape) for node in nodes]
+    return ops.concatenate(*rows, axis=0) if len(rows) > 1 else rows[0]
+
+
+def known_value(node: Node) -> Any:
+    """The NumPy value of a node that depends on no input; None when it does, or is large."""
+    values: dict[Node, Any] = {}
+    order: list[Node] = []
+    stack = [node]
+    seen = {node}
+    while stack:
+        current = stack.pop()
+        order.append(current)
+        if current.op is OPS["parameter"] or len(order) > 1000:
+            return None
+        size = current.type.size
+        if type(size) is not int or size > 1 << 16:
+            return None
+        for operand in current.operands:
+            if operand not in seen:
+                seen.add(operand)
+                stack.append(operand)
+    pending = [node]
+    while pending:
+        current = pending[-1]
+        missing = [operand for operand in current.operands if operand not in values]
+        if missing:
+            pending.extend(missing)
+            continue
+        pending.pop()
+        if current not in values:
+            inputs = [values[operand] for operand in current.operands]
+            with np.errstate(all="ignore"):
+                values[current] = current.op.reference(*inputs, **current.attrs)
+    return values[node]

@@ -33,7 +33,7 @@ class Quotient(Term):
     denominator: Any
 
     def __repr__(self) -> str:
-        return f"({self.numerator} // {self.denominator})"
+        return f"(({self.numerator}) // ({self.denominator}))"
 
 
 class Dim(Term):

@@ -52,10 +52,13 @@ class DType(Term):
         """`f64[3, 4]`, as the text writes it."""
         return ArrayType(shape if isinstance(shape, tuple) else (shape,), self, None)
 
-    def __call__(self, value: Any) -> Any:
-        """`f32(x)` in executed text: a NumPy value of this dtype."""
+    def __call__(self, value: Any, imaginary: float | None = None) -> Any:
+        """`f32(x)` or `c64(real, imaginary)` in executed text: a NumPy value of this dtype."""
+        array = np.asarray(value if imaginary is None else complex(value, imaginary))
+        if array.dtype.kind == "c" and self.kind in "iuf":
+            array = array.real
         with np.errstate(all="ignore"):
-            return np.asarray(value).astype(self.numpy)[()]
+            return array.astype(self.numpy)[()]
 
     def __repr__(self) -> str:
         return self.name

@@ -1,0 +1,297 @@
+"""The reference interpreter: the text of a Module, executed with NumPy.
+
+The text is compiled as the Python it is, in a scope where ops are their NumPy references. Only
+three things are rewritten first, because Python's scalars are not NumPy's: a kernel's literals
+and loop indices become NumPy scalars, and `t: f64[8] = local()` learns the type it announces.
+"""
+
+from __future__ import annotations
+
+import ast
+from collections.abc import Callable, Iterator
+from typing import Any
+
+import numpy as np
+
+from ..errors import IRError, ShapeError
+from .dims import Dim, Quotient, Symbol, bind
+from .graph import Function, Module
+from .op import OPS, Op
+from .show import show
+from .syntax import hosted, symbol_names
+from .tensor import Buffer, Kernel
+from .types import DTYPES, ArrayType, DType, Layout, TupleType
+
+
+def reference(module: Module, *arrays: Any) -> Any:
+    """What NumPy computes for `module`: an array of the exact dtype and shape, or a tuple of them.
+
+    Works at every stage. Symbolic extents take their values from the arrays. Raises ShapeError
+    where the arrays do not fit the parameters, IRError where an op breaks its own type rule.
+    """
+    entry = module.entry
+    run = _load(module)
+    with np.errstate(all="ignore"):
+        results = run(*arrays)
+    if isinstance(entry, Kernel):
+        return results
+    results = results if len(entry.results) != 1 else (results,)
+    checked = tuple([_checked(value, type, run.dims) for value, type in zip(results, entry.types)])
+    return checked[0] if len(checked) == 1 else checked
+
+
+def _checked(value: Any, type: ArrayType, dims: dict[str, int]) -> np.ndarray:
+    array = np.asarray(value)
+    known = symbol_names(type) <= dims.keys()
+    shape = tuple([bind(extent, dims) for extent in type.shape]) if known else array.shape
+    if array.shape != shape or array.dtype != type.dtype.numpy:
+        raise IRError(f"a result is {array.dtype}{list(array.shape)} where the type says {type}")
+    return array
+
+
+def _load(module: Module) -> _Routine:
+    """Every function of the module as a callable; the entry's is returned."""
+    tree = ast.parse(show(module))
+    dims: dict[str, int] = {}
+    graph_scope = {**_SCOPE, **{name: op.reference for name, op in OPS.items()}}
+    graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
+    kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
+    routine = None
+    for function, definition in zip(module.functions, tree.body):
+        assert isinstance(definition, ast.FunctionDef)
+        is_kernel = isinstance(function, Kernel)
+        scope = kernel_scope if is_kernel else graph_scope
+        body = _compile(definition, scope, is_kernel)
+        kind = _KernelRoutine if is_kernel else _Routine
+        routine = kind(function, body, dims, (graph_scope, kernel_scope))
+        graph_scope[definition.name] = routine
+        kernel_scope[definition.name] = routine.write if is_kernel else routine
+    assert routine is not None
+    return routine
+
+
+def _compile(definition: ast.FunctionDef, scope: dict[str, Any], is_kernel: bool) -> Callable:
+    definition.decorator_list = []
+    for argument in (*definition.args.args, *definition.args.kwonlyargs):
+        argument.annotation = None
+    if is_kernel:
+        definition = _Scalars(scope).visit(definition)
+    module = ast.fix_missing_locations(ast.Module([definition], []))
+    exec(compile(module, "<tracejit text>", "exec"), scope)
+    return scope[definition.name]
+
+
+class _Scalars(ast.NodeTransformer):
+    """Makes a kernel's literals NumPy scalars, computed once, and its allocations typed."""
+
+    def __init__(self, scope: dict[str, Any]):
+        self.scope = scope
+
+    def hoist(self, value: Any) -> ast.expr:
+        name = f"_literal_{len(self.scope)}"
+        self.scope[name] = value
+        return ast.Name(name, ast.Load())
+
+    def visit_Constant(self, node: ast.Constant) -> ast.expr:
+        kinds = {float: np.float64, int: np.int64, bool: np.bool_}
+        kind = kinds.get(type(node.value))
+        return node if kind is None else self.hoist(kind(node.value))
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        if isinstance(node.op, ast.USub) and isinstance(node.operand, ast.Constant):
+            return self.visit_Constant(ast.Constant(-node.operand.value))
+        return self.generic_visit(node)
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        if isinstance(node.func, ast.Name) and node.func.id in DTYPES and not node.keywords:
+            try:
+                values = [_literal_value(argument) for argument in node.args]
+            except ValueError:
+                return self.generic_visit(node)
+            return self.hoist(DTYPES[node.func.id](*values))
+        node.args = [self.visit(argument) for argument in node.args]
+        return node
+
+    def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
+        match node.value:
+            case ast.Call(ast.Name("local" | "register"), [], []):
+                value = ast.Call(node.value.func, [node.annotation], [])
+            case _:
+                value = self.visit(node.value)
+        return ast.Assign([node.target], value)
+
+    def visit_For(self, node: ast.For) -> ast.stmt:
+        node.iter = self.visit(node.iter)
+        node.body = [self.visit(line) for line in node.body]
+        return node
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        node.value = self.visit(node.value)
+        if not (isinstance(node.slice, ast.Tuple) and not node.slice.elts):
+            node.slice = self.visit(node.slice)
+        return node
+
+
+def _literal_value(node: ast.expr) -> Any:
+    """The Python value of an expression made of literals alone; ValueError for any other."""
+    match node:
+        case ast.Constant(value):
+            return value
+        case ast.Name("inf" | "nan" as name):
+            return float(name)
+        case ast.UnaryOp(ast.USub(), operand):
+            return -_literal_value(operand)
+        case ast.Tuple(items):
+            return tuple([_literal_value(item) for item in items])
+        case ast.Call(ast.Name("c128"), [real, imaginary], []):
+            return complex(_literal_value(real), _literal_value(imaginary))
+    raise ValueError
+
+
+class _Routine:
+    """A graph function, executable: called with arrays it returns its results."""
+
+    def __init__(
+        self,
+        function: Function | Kernel,
+        body: Callable[..., Any],
+        dims: dict[str, int],
+        scopes: tuple[dict[str, Any], dict[str, Any]],
+    ):
+        self.function, self.body, self.dims, self.scopes = function, body, dims, scopes
+
+    def arguments(self, types: tuple[ArrayType, ...], arrays: tuple) -> list[np.ndarray]:
+        """The arrays, checked against the types, whose unknown extents become known."""
+        name = self.function.name
+        if len(arrays) != len(types):
+            raise ShapeError(f"{name} takes {len(types)} arrays, not {len(arrays)}")
+        found = [np.asarray(a) for a in arrays]
+        shapes = [array.shape for array in found]
+        solved = solve_dims([type.shape for type in types], shapes)
+        self.dims.update(solved)
+        self.scopes[0].update(solved)
+        self.scopes[1].update({key: np.int64(value) for key, value in solved.items()})
+        for position, (array, type) in enumerate(zip(found, types)):
+            known = symbol_names(type) <= self.dims.keys()
+            shape = tuple([bind(n, self.dims) for n in type.shape]) if known else array.shape
+            if array.dtype != type.dtype.numpy or array.shape != shape:
+                given = f"{array.dtype}{list(array.shape)}"
+                raise ShapeError(f"argument {position} of {name} is {given}, not {type}")
+        return found
+
+    def __call__(self, *arrays: Any) -> Any:
+        types = tuple(p.type for p in self.function.parameters)
+        return self.body(*self.arguments(types, arrays))
+
+
+class _KernelRoutine(_Routine):
+    """A kernel, executable: called with its inputs it allocates, fills and returns its outputs."""
+
+    def write(self, *inputs: Any, **outputs: Any) -> None:
+        """Run on existing arrays, as one kernel runs another."""
+        given = (*inputs, *outputs.values())
+        self.arguments(tuple(b.type for b in self.function.parameters), given)
+        self.body(*inputs, **outputs)
+
+    def __call__(self, *arrays: Any) -> Any:
+        kernel = self.function
+        inputs = self.arguments(tuple(b.type for b in kernel.inputs), arrays)
+        outputs = [self.allocate(buffer) for buffer in kernel.outputs]
+        names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(outputs)]
+        self.body(*inputs, **dict(zip(names, outputs)))
+        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+    def allocate(self, buffer: Buffer) -> np.ndarray:
+        shape = tuple([bind(extent, self.dims) for extent in buffer.type.shape])
+        return _unwritten(buffer.type.dtype, shape)
+
+
+def _unwritten(dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
+    """New memory, filled with something conspicuous so that reading it is noticed."""
+    filling = np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else 85
+    return np.full(shape, filling, dtype.numpy)
+
+
+def solve_dims(shapes: list[tuple], actual: list[tuple[int, ...]]) -> dict[str, int]:
+    """The values of the unknowns in `shapes` for which they are the `actual` ones.
+
+    An extent tells an unknown when it is `c * n + d`, everything else in it known. Raises
+    ShapeError when there is no solution in whole numbers; what no extent tells is left out.
+    """
+    pairs = [
+        (extent, size)
+        for shape, sizes in zip(shapes, actual)
+        for extent, size in zip(shape, sizes)
+        if isinstance(extent, Dim)
+    ]
+    known: dict[str, int] = {}
+    while True:
+        before = len(known)
+        for extent, size in pairs:
+            unknown = symbol_names(extent) - known.keys()
+            if len(unknown) == 1:
+                (name,) = unknown
+                found = _solve(extent, size, name, known)
+                if found is not None:
+                    known[name] = found
+        if len(known) == before:
+            return known
+
+
+def _solve(extent: Dim, size: int, name: str, known: dict[str, int]) -> int | None:
+    """The value of `name` that makes `extent` come to `size`, where it appears linearly."""
+    for _, atoms in extent.terms:
+        own = [atom for atom in atoms if name in symbol_names(_as_dim(atom))]
+        if own and not (len(own) == 1 and isinstance(own[0], Symbol)):
+            return None
+    at_zero = bind(extent, {**known, name: 0})
+    slope = bind(extent, {**known, name: 1}) - at_zero
+    if slope == 0:
+        return None
+    if (size - at_zero) % slope:
+        raise ShapeError(f"no whole number {name} makes {extent} equal to {size}")
+    return (size - at_zero) // slope
+
+
+def _as_dim(atom: Symbol | Quotient) -> Dim:
+    return Dim(((1, (atom,)),))
+
+
+def _scalar(op: Op) -> Callable[..., Any]:
+    """The op on NumPy scalars, giving one; `dtype` overrules the dtype of the result."""
+    if op.name == "cast":
+        return lambda operand, dtype: dtype(operand)
+
+    def run(*operands: Any, dtype: DType | None = None) -> Any:
+        result = np.asarray(op.reference(*operands))[()]
+        return result if dtype is None else dtype(result)
+
+    return run
+
+
+def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:
+    """A loop of any mark: its iterations in order."""
+    return map(np.int64, range(int(start), int(stop)))
+
+
+def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:
+    return combine(target, value)
+
+
+def _allocate(type: ArrayType) -> np.ndarray:
+    return _unwritten(type.dtype, tuple([int(extent) for extent in type.shape]))
+
+
+_SCOPE: dict[str, Any] = {
+    **DTYPES,
+    **dict.fromkeys(("range", "vector", "parallel", "unroll"), _indices),
+    "local": _allocate,
+    "register": _allocate,
+    "accumulate": _accumulate,
+    "named": lambda name, value: value,
+    "strides": lambda *strides: Layout(strides),
+    "tuple_type": lambda *items: TupleType(items),
+    "host": hosted,
+    "inf": float("inf"),
+    "nan": float("nan"),
+}

@@ -1,0 +1,378 @@
+"""Programs as text: `show` writes what `parse` reads back to the very same terms."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from typing import Any
+
+from . import tensor
+from .dims import Dim
+from .graph import MODULE_TEXT, Function, Module, Node, callees
+from .op import Op
+from .syntax import (
+    ATOM,
+    AUGMENTED,
+    INFIX,
+    LOOP_WORDS,
+    PRECEDENCE,
+    PREFIX,
+    Names,
+    host_name,
+    scalar_dtype,
+    symbol_names,
+)
+from .tensor import Buffer, Expression, For, Index, Kernel, Literal, Load, Statement, Variable
+from .term import Term, location_of, postorder
+from .types import ArrayType, DType, Layout, TupleType, bool_, f64, i64
+
+# An expression longer than this, or longer than the second number and used twice, gets a name.
+LONG, REPEATED = 64, 16
+
+
+def show(program: Module | Function | Kernel, notes: bool = False) -> str:
+    """The text of a Module, or of one Function or Kernel alone.
+
+    With `notes`, graph lines end in a comment: the type, and the place in the user's code.
+    """
+    if isinstance(program, Module):
+        shown: tuple = program.functions
+    else:
+        shown = (program,)
+    names = _function_names([*shown, *[callee for f in shown for callee in callees(f)]])
+    texts = [
+        _kernel(f, names) if isinstance(f, Kernel) else _function(f, names, notes) for f in shown
+    ]
+    return "\n\n".join(texts)
+
+
+def _show_module(module: Module) -> str:
+    return show(module)
+
+
+MODULE_TEXT[:] = [_show_module]
+
+
+def _function_names(functions: Iterable[Function | Kernel]) -> dict[Term, str]:
+    names = Names()
+    return {f: names.pick(f.name) for f in dict.fromkeys(functions)}
+
+
+def _named(text: str, shown: str, name: str) -> str:
+    """What stands for `text` when the name it introduces could not be written as it is."""
+    return text if shown == name else f"named({name!r}, {text})"
+
+
+def _header(f: Function | Kernel, names: dict[Term, str], parameters: list[str]) -> list[str]:
+    lines = [] if names[f] == f.name else [f"@named({f.name!r})"]
+    return [*lines, f"def {names[f]}({', '.join(parameters)}):"]
+
+
+def show_value(value: Any, names: dict[Term, str] | None = None) -> str:
+    """An attribute as text that `parse` evaluates to the same value."""
+    if type(value) is tuple:
+        items = [show_value(item, names) for item in value]
+        return f"({', '.join(items)}{',' * (len(items) == 1)})"
+    if isinstance(value, bool | int | float | str | bytes) or value is None:
+        return repr(value)
+    if type(value) is complex:
+        return f"c128({value.real!r}, {value.imag!r})"
+    if isinstance(value, Dim | DType | ArrayType | Layout):
+        return str(value)
+    if isinstance(value, TupleType):
+        return f"tuple_type({', '.join(map(str, value.items))})"
+    if isinstance(value, Op):
+        return value.name
+    if names is not None and value in names:
+        return names[value]
+    return f"host({host_name(value)!r})"
+
+
+# Graph functions.
+
+
+def _function(f: Function, functions: dict[Term, str], notes: bool) -> str:
+    nodes = f.nodes
+    names = Names(functions.values())
+    for node in nodes:
+        names.taken |= symbol_names((node.type, *[value for _, value in node.attributes]))
+    shown: dict[Term, str] = dict(functions)
+    parameters = []
+    for p in f.parameters:
+        shown[p] = names.pick(p.attrs["name"])
+        parameters.append(f"{shown[p]}: {_named(str(p.type), shown[p], p.attrs['name'])}")
+    lines = _header(f, functions, parameters)
+    unpacked = _unpacked(nodes, f.results)
+    for node in nodes:
+        if node in shown:
+            continue
+        if node in unpacked:
+            items = [unpacked[node].get(i) for i in range(len(node.type.items))]
+            shown.update({n: names.fresh("t") for n in items if n is not None})
+            target = ", ".join("_" if n is None else shown[n] for n in items)
+            target += "," * (len(items) == 1)
+        else:
+            target = shown[node] = names.fresh("t")
+        arguments = [shown[operand] for operand in node.operands]
+        arguments += [f"{key}={show_value(value, shown)}" for key, value in node.attributes]
+        line = f"    {target} = {node.op.name}({', '.join(arguments)})"
+        lines.append(line + _note(node) if notes else line)
+    results = ", ".join(shown[result] for result in f.results)
+    lines.append(f"    return {results}" if f.results else "    return ()")
+    return "\n".join(lines) + "\n"
+
+
+def _unpacked(nodes: list[Node], results: tuple[Node, ...]) -> dict[Node, dict[int, Node]]:
+    """The nodes of several results all of whose uses are `item`s; these become one line."""
+    found: dict[Node, dict[int, Node]] = {}
+    other: set[Node] = set(results)
+    for node in nodes:
+        if node.op.name == "item":
+            found.setdefault(node.operands[0], {})[node.attrs["index"]] = node
+        else:
+            other.update(node.operands)
+    return {node: items for node, items in found.items() if node not in other}
+
+
+def _note(node: Node) -> str:
+    location = location_of(node)
+    return f"  # {node.type}" + (f"  {location}" if location else "")
+
+
+# Kernels.
+
+
+def _kernel(kernel: Kernel, functions: dict[Term, str]) -> str:
+    return "\n".join(_KernelText(kernel, functions).lines()) + "\n"
+
+
+class _KernelText:
+    """The state of writing one kernel: the names in scope, and the aliases that still hold.
+
+    An alias `v0 = ...` stands for an expression that is long or used again. It is the expression,
+    not a variable: the parser puts it back. So that the text also *runs* right, an alias is
+    forgotten as soon as something it reads is written.
+    """
+
+    def __init__(self, kernel: Kernel, functions: dict[Term, str]):
+        self.kernel, self.functions = kernel, functions
+        self.names = Names(functions.values())
+        self.shown: dict[Term, str] = {}
+        self.aliases: dict[Expression, str] = {}
+        self.out: list[str] = []
+
+    def lines(self) -> list[str]:
+        kernel = self.kernel
+        for index in _free_indices(kernel):
+            self.shown[index] = index.name
+            self.names.taken.add(index.name)
+        parameters = []
+        for position, buffer in enumerate(kernel.parameters):
+            if position == len(kernel.inputs):
+                parameters.append("*")
+            name = self.declare(buffer, buffer.name)
+            parameters.append(f"{name}: {_named(str(buffer.type), name, buffer.name)}")
+        self.body(kernel.body, "    ")
+        return ["@kernel", *_header(kernel, self.functions, parameters), *self.out]
+
+    def declare(self, term: Term, name: str) -> str:
+        if term not in self.shown:
+            self.shown[term] = self.names.pick(name)
+        return self.shown[term]
+
+    def name(self, term: Any) -> str:
+        """The name of something used; what was never declared is shown all the same."""
+        return self.declare(term, term.name)
+
+    def body(self, body: tuple[Statement, ...], indent: str) -> None:
+        shown, taken, aliases = dict(self.shown), set(self.names.taken), dict(self.aliases)
+        uses = _uses(body)
+        for statement in body:
+            roots = list(_roots(statement))
+            texts = self.expressions(roots, uses, indent)
+            self.statement(statement, [texts[root] for root in roots], indent)
+            self.forget(_written((statement,)))
+        if not body:
+            self.out.append(f"{indent}pass")
+        self.shown, self.names.taken = shown, taken | {*self.aliases.values()}
+        self.aliases = {e: v for e, v in self.aliases.items() if e in aliases}
+
+    def forget(self, written: set[Term]) -> None:
+        if written:
+            self.aliases = {e: v for e, v in self.aliases.items() if e.free.isdisjoint(written)}
+
+    def statement(self, statement: Statement, texts: list[tuple[str, int]], indent: str) -> None:
+        plain = [text for text, _ in texts]
+        match statement:
+            case For(index, _, _, body, mark, lanes):
+                known = index in self.shown
+                name = self.declare(index, index.name)
+                extra = [str(lanes)] if mark == "vector" else [f"lanes={lanes}"] * (lanes != 1)
+                iterator = f"{LOOP_WORDS.get(mark, mark)}({', '.join([*plain, *extra])})"
+                line = f"{indent}for {name} in {_named(iterator, name, index.name)}:"
+                self.out.append(line)
+                self.forget(_written(body) | {index})
+                self.body(body, indent + "    ")
+                self.forget({index})
+                if not known:
+                    del self.shown[index]
+                    self.names.taken.discard(name)
+                return
+            case tensor.Let(variable, _):
+                name = self.declare(variable, variable.name)
+                annotation = _named(str(variable.dtype), name, variable.name)
+                line = f"{name}: {annotation} = {plain[0]}"
+            case tensor.Assign(variable, _):
+                line = f"{self.name(variable)} = {plain[0]}"
+            case tensor.Accumulate(target, op, _):
+                place = self.place(target, plain[:-1])
+                if op in AUGMENTED:
+                    line = f"{place} {INFIX[op]}= {plain[-1]}"
+                else:
+                    line = f"{place} = accumulate({op}, {place}, {plain[-1]})"
+            case tensor.Store(buffer, _, _):
+                line = f"{self.place(buffer, plain[:-1])} = {plain[-1]}"
+            case tensor.Allocate(buffer):
+                name = self.declare(buffer, buffer.name)
+                line = f"{name}: {_named(str(buffer.type), name, buffer.name)} = {buffer.space}()"
+            case tensor.Call(kernel, buffers):
+                line = self.call(kernel, buffers)
+            case _:
+                line = f"# {statement!r}"
+        self.out.append(indent + line)
+
+    def place(self, target: Buffer | Load | Variable, indices: list[str]) -> str:
+        if isinstance(target, Variable):
+            return self.name(target)
+        buffer = target.buffer if isinstance(target, Load) else target
+        return f"{self.name(buffer)}[{', '.join(indices) or '()'}]"
+
+    def call(self, kernel: Kernel, buffers: tuple[Buffer, ...]) -> str:
+        arguments = [self.name(buffer) for buffer in buffers]
+        names = Names(self.functions.values())
+        names.taken |= {index.name for index in _free_indices(kernel)}
+        formal = [names.pick(buffer.name) for buffer in kernel.parameters]
+        for position in range(len(kernel.inputs), min(len(arguments), len(formal))):
+            arguments[position] = f"{formal[position]}={arguments[position]}"
+        return f"{self.functions[kernel]}({', '.join(arguments)})"
+
+    def expressions(
+        self, roots: list[Expression], uses: dict[Expression, int], indent: str
+    ) -> dict[Expression, tuple[str, int]]:
+        """Text and precedence of each; emits an alias where one is worth its line."""
+        texts: dict[Expression, tuple[str, int]] = {}
+
+        def below(e: Expression) -> tuple[Expression, ...]:
+            return () if e in self.aliases else tensor.parts(e)
+
+        for e in postorder(roots, below):
+            if e in self.aliases:
+                texts[e] = self.aliases[e], ATOM
+                continue
+            text, precedence = self.expression(e, texts)
+            used = uses.get(e, 0)
+            limit = REPEATED if used > 1 else LONG if e not in roots else math.inf
+            if len(text) > limit and tensor.parts(e):
+                self.aliases[e] = name = self.names.fresh("v")
+                self.out.append(f"{indent}{name} = {text}")
+                text, precedence = name, ATOM
+            texts[e] = text, precedence
+        return texts
+
+    def expression(
+        self, e: Expression, texts: dict[Expression, tuple[str, int]]
+    ) -> tuple[str, int]:
+        match e:
+            case Literal(value, dtype):
+                return _literal(value, dtype)
+            case Index() | Variable():
+                return self.name(e), ATOM
+            case Load(buffer, indices):
+                return self.place(buffer, [texts[index][0] for index in indices]), ATOM
+            case tensor.Table(data, index, dtype):
+                return f"{dtype}({show_value(data)})[{texts[index][0]}]", ATOM
+            case tensor.Apply(op, operands, dtype):
+                return _apply(op, operands, dtype, [texts[operand] for operand in operands])
+        return repr(e), ATOM
+
+
+def _literal(value: Any, dtype: DType) -> tuple[str, int]:
+    kind = type(value)
+    if kind is complex:
+        return f"{dtype}({value.real!r}, {value.imag!r})", ATOM
+    text = repr(value)
+    if (kind, dtype) in ((float, f64), (int, i64), (bool, bool_)):
+        return text, PRECEDENCE["~"] if text.startswith("-") else ATOM
+    return f"{dtype}({text})", ATOM
+
+
+def _apply(op: str, operands: tuple, dtype: DType, texts: list[tuple[str, int]]) -> tuple[str, int]:
+    arguments = ", ".join(text for text, _ in texts)
+    if op == "cast":
+        if isinstance(operands[0], Literal):
+            return f"cast({arguments}, dtype={dtype})", ATOM
+        return f"{dtype}({arguments})", ATOM
+    if scalar_dtype(op, tuple([operand.dtype for operand in operands])) is not dtype:
+        separator = ", " if arguments else ""
+        return f"{op}({arguments}{separator}dtype={dtype})", ATOM
+    if op in INFIX and len(texts) == 2:
+        sign = INFIX[op]
+        here = PRECEDENCE[sign]
+        (left, a), (right, b) = texts
+        left = f"({left})" if a < here or a == here == 1 else left
+        right = f"({right})" if b <= here else right
+        return f"{left} {sign} {right}", here
+    if op in PREFIX and len(texts) == 1 and not isinstance(operands[0], Literal):
+        text, precedence = texts[0]
+        here = PRECEDENCE["~"]
+        return PREFIX[op] + (f"({text})" if precedence < here else text), here
+    return f"{op}({arguments})", ATOM
+
+
+def _roots(statement: Statement) -> Iterable[Expression]:
+    """The expressions a statement itself evaluates, in the order `statement` takes their texts."""
+    match statement:
+        case For(_, start, stop, _, _, _):
+            return (start, stop)
+        case tensor.Let(_, value) | tensor.Assign(_, value):
+            return (value,)
+        case tensor.Accumulate(target, _, value):
+            return (*(target.indices if isinstance(target, Load) else ()), value)
+        case tensor.Store(_, indices, value):
+            return (*indices, value)
+    return ()
+
+
+def _uses(body: tuple[Statement, ...]) -> dict[Expression, int]:
+    roots = [root for statement in body for root in _roots(statement)]
+    uses: dict[Expression, int] = {}
+    for e in (*roots, *[p for e in postorder(roots, tensor.parts) for p in tensor.parts(e)]):
+        uses[e] = uses.get(e, 0) + 1
+    return uses
+
+
+def _written(body: Iterable[Statement]) -> set[Term]:
+    """The variables and buffers the statements may change."""
+    written: set[Term] = set()
+    for statement in tensor.statements(body):
+        match statement:
+            case tensor.Let(term, _) | tensor.Assign(term, _):
+                written.add(term)
+            case tensor.Accumulate(target, _, _):
+                written.add(target.buffer if isinstance(target, Load) else target)
+            case tensor.Store(term, _, _) | tensor.Allocate(term):
+                written.add(term)
+            case tensor.Call(_, buffers):
+                written.update(buffers)
+            case For(index):
+                written.add(index)
+    return written
+
+
+def _free_indices(kernel: Kernel) -> list[Index]:
+    """The unknown extents a kernel's types and expressions mention, as the Indexes they are."""
+    symbols = symbol_names(tuple(buffer.type for buffer in kernel.parameters))
+    for statement in tensor.statements(kernel.body):
+        if isinstance(statement, tensor.Allocate):
+            symbols |= symbol_names(statement.buffer.type)
+    return [Index(name) for name in sorted(symbols)]

@@ -18,7 +18,7 @@ from tracejit.runtime import engine
 
 from .peers import THREADS
 
-TRIES = 20
+TRIES = 50
 BLOCK_SECONDS = 0.003
 ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
 UNROLL = 4

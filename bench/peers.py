@@ -70,7 +70,7 @@ def numpy_variants(program: Program, arguments: tuple) -> list[Variant]:
 def tracejit_variants(program: Program, arguments: tuple) -> list[Variant]:
     tracejit = library("tracejit")
     function = tracejit.jit(program.function)
-    if "erf" in program.function.__globals__:
+    if "erf" in program.function.__code__.co_names:
         function = tracejit.jit(rebind(program.function, erf=tracejit.erf))
     return [call_variant("tracejit", function, arguments)]
 

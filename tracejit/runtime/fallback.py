@@ -1,0 +1,136 @@
+"""Run a plan without native dispatch: the same allocation and results, spelled in Python.
+
+It serves where native dispatch is unavailable, and says what exactly is wrong with an argument
+when an `Executable` refuses it.
+"""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from tracejit.runtime.signature import (
+    ArgumentOutput,
+    ArrayLeaf,
+    ArrayOutput,
+    Leaf,
+    ObjectOutput,
+    Plan,
+    ScalarLeaf,
+    ScalarOutput,
+    StaticLeaf,
+)
+
+
+def bind(leaves: Sequence[Leaf], values: Sequence[Any]) -> dict[int, int]:
+    """The symbols these leaf values bind; TypeError or OverflowError when they do not fit."""
+    if len(leaves) != len(values):
+        raise TypeError(f"{len(leaves)} leaf values expected, not {len(values)}")
+    symbols: dict[int, int] = {}
+    for number, (leaf, value) in enumerate(zip(leaves, values, strict=True)):
+        if isinstance(leaf, ArrayLeaf):
+            problem = _array_problem(leaf, value, symbols)
+        elif isinstance(leaf, ScalarLeaf):
+            problem = None if type(value) is leaf.type else f"not of type {leaf.type.__name__}"
+            if leaf.type is int and problem is None and not -(1 << 63) <= value < 1 << 63:
+                raise OverflowError(f"leaf {number} does not fit in 64 bits: {value}")
+        else:
+            problem = None
+        if problem:
+            raise TypeError(f"leaf {number} is {problem}: {leaf}")
+    return symbols
+
+
+def _array_problem(leaf: ArrayLeaf, value: Any, symbols: dict[int, int]) -> str | None:
+    if type(value) is not np.ndarray:
+        return f"not a numpy.ndarray but {type(value).__name__}"
+    if value.dtype != leaf.dtype or not value.dtype.isnative:
+        return f"of dtype {value.dtype!r}"
+    if value.ndim != len(leaf.shape):
+        return f"of {value.ndim} dimensions"
+    if not value.flags.aligned:
+        return "misaligned"
+    if leaf.writeable and not value.flags.writeable:
+        return "read-only"
+    if leaf.strides is None and not value.flags.c_contiguous:
+        return "not contiguous"
+    if leaf.strides is not None and value.strides != leaf.strides:
+        return f"of strides {value.strides}"
+    for wanted, extent in zip(leaf.shape, value.shape, strict=True):
+        if (symbols.setdefault(wanted, extent) if wanted < 0 else wanted) != extent:
+            return f"of shape {value.shape}"
+    return None
+
+
+def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
+    """Check, allocate, call the entry through ctypes, build the result."""
+    symbols = bind(leaves, values)
+    keep = [_argument(leaf, value) for leaf, value in zip(leaves, values, strict=True)]
+    slots = [address for address, _ in filter(None, keep)]
+    vector = (ctypes.c_int64 * max((-s for s in symbols), default=1))(
+        *(symbols.get(-1 - k, -1) for k in range(max((-s for s in symbols), default=1)))
+    )
+    made, workspace_bytes = _allocate(plan, symbols, vector)
+    slots += [thing.__array_interface__["data"][0] for thing in made if thing is not None]
+    # Room to align: the workspace starts at a multiple of 64.
+    workspace = np.empty(workspace_bytes + 64, np.uint8)
+    start = -(-workspace.__array_interface__["data"][0] // 64) * 64
+    slots += [start if workspace_bytes else 0, ctypes.addressof(vector)]
+    function = (ctypes.CFUNCTYPE if plan.release_gil else ctypes.PYFUNCTYPE)(
+        ctypes.c_int64, ctypes.c_void_p
+    )(plan.entry)
+    status = function((ctypes.c_void_p * len(slots))(*slots))
+    if status:
+        if plan.on_error is not None:
+            plan.on_error(status)
+        raise RuntimeError(f"compiled code returned status {status}")
+    results = tuple(
+        _result(output, thing, values) for output, thing in zip(plan.outputs, made, strict=True)
+    )
+    if plan.result == "single":
+        return results[0]
+    return results if plan.result == "tuple" else plan.result(results)
+
+
+def _argument(leaf: Leaf, value: Any) -> tuple[int, Any] | None:
+    """Where the leaf's payload is, and what keeps it there; None for a static leaf."""
+    if isinstance(leaf, StaticLeaf):
+        return None
+    if isinstance(leaf, ScalarLeaf):
+        dtypes = {int: np.int64, bool: np.int8, float: np.float64, complex: np.complex128}
+        value = np.array(value, dtypes.get(leaf.type, leaf.type))
+    return value.__array_interface__["data"][0], value
+
+
+def _allocate(
+    plan: Plan, symbols: dict[int, int], vector: ctypes.Array
+) -> tuple[list[np.ndarray | None], int]:
+    """An array per output that needs memory, and how much workspace is wanted."""
+    arrays = [output for output in plan.outputs if isinstance(output, ArrayOutput)]
+    extents = [symbols[e] if e < 0 else e for output in arrays for e in output.shape]
+    workspace_bytes = plan.workspace_bytes
+    if plan.shapes:
+        block = (ctypes.c_int64 * max(len(extents), 1))()
+        function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(plan.shapes)
+        workspace_bytes = function(ctypes.addressof(vector), ctypes.addressof(block))
+        extents = list(block)
+    made: list[np.ndarray | None] = []
+    axes = 0
+    for output in plan.outputs:
+        shape: tuple[int, ...] = ()
+        if isinstance(output, ArrayOutput):
+            shape, axes = tuple(extents[axes : axes + len(output.shape)]), axes + len(output.shape)
+        needs_memory = isinstance(output, (ArrayOutput, ScalarOutput))
+        made.append(np.empty(shape, output.dtype) if needs_memory else None)
+    return made, workspace_bytes
+
+
+def _result(output: Any, made: np.ndarray | None, values: Sequence[Any]) -> Any:
+    if isinstance(output, ArgumentOutput):
+        return values[output.leaf]
+    if isinstance(output, ObjectOutput):
+        return output.value
+    return made if isinstance(output, ArrayOutput) else made[()]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import math
 import struct
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
 
 FLOAT_BITS = {"half": 16, "float": 32, "double": 64}
@@ -80,18 +80,19 @@ class Module:
     def __init__(self) -> None:
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
+        self.tables: dict[str, str] = {}
 
     def declare(self, result: str, name: str, parameters: Iterable[str]) -> None:
         if name not in self.declarations:
             self.declarations[name] = f"declare {result} @{name}({', '.join(parameters)})"
 
-    def constant(self, name: str, element: str, values: Iterable[str], align: int = 64) -> None:
-        """Define a constant table; `values` are literals of kind `element`."""
-        items = [f"{element} {value}" for value in values]
-        self.definitions.append(
-            f"@{name} = internal unnamed_addr constant [{len(items)} x {element}] "
-            f"[{', '.join(items)}], align {align}"
-        )
+    def table(self, element: str, values: Sequence[str]) -> str:
+        """The name of a constant table holding these literals; equal tables are one."""
+        key = f"[{len(values)} x {element}] [" + ", ".join(f"{element} {v}" for v in values) + "]"
+        if key not in self.tables:
+            name = self.tables[key] = f"table{len(self.tables)}"
+            self.definitions.append(f"@{name} = internal unnamed_addr constant {key}, align 64")
+        return self.tables[key]
 
     def text(self) -> str:
         return "\n".join([*self.declarations.values(), *self.definitions]) + "\n"
@@ -281,6 +282,12 @@ class Builder:
         return self.value(
             f"getelementptr inbounds {element}, ptr {pointer.text}, i64 {index.text}", "ptr"
         )
+
+    def stack(self, kind: str, lanes: int) -> Value:
+        """The address of a slot that lives as long as the function, made at its entry."""
+        name = self.fresh("%slot")
+        self._regions[0].lines.insert(1, f"  {name} = alloca {type_text(kind, lanes)}, align 64")
+        return Value(name, "ptr")
 
     def load(self, pointer: Value, kind: str, lanes: int = 1, align: int | None = None) -> Value:
         align = align or max(1, BITS[kind] // 8)

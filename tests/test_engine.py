@@ -14,6 +14,9 @@ import pytest
 from tracejit.errors import CompileError
 from tracejit.runtime import engine
 
+# Python 3.12 and later warn of the very thing that is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
 ADD = """
 define i64 @f(i64 %x) {
   %y = add i64 %x, ADDEND

@@ -85,6 +85,9 @@ out:
 }
 """
 
+# Python 3.12 and later warn of the very thing that is tested here.
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
 needs_linux = pytest.mark.skipif(sys.platform != "linux", reason="reads /proc")
 

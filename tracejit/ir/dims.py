@@ -192,3 +192,17 @@ def bind(extent: int | Dim, values: dict[str, int]) -> int:
             coefficient *= number(atom)
         total += coefficient
     return total
+
+
+def symbol_names(extent: int | Dim) -> list[str]:
+    """The names of the unknowns in an extent, in order of appearance."""
+    if isinstance(extent, int):
+        return []
+    names: list[str] = []
+    for _, atoms in extent.terms:
+        for atom in atoms:
+            if isinstance(atom, Symbol):
+                names.append(atom.name)
+            else:
+                names += symbol_names(atom.numerator) + symbol_names(atom.denominator)
+    return list(dict.fromkeys(names))

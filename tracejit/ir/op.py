@@ -29,13 +29,12 @@ class Element:
 
 @dataclass(frozen=True, eq=False, slots=True)
 class Fold:
-    """Lowering of a reduction: combine elements with the scalar op `combine`, from `identity(dtype)`.
+    """Lowering of a reduction: combine elements with the scalar op `combine`, in any order.
 
-    Reassociation is allowed. `accumulate(dtype)` is the dtype of the accumulator.
+    `accumulate(dtype)` is the dtype of the accumulator.
     """
 
     combine: str
-    identity: Callable[[Any], Any]
     accumulate: Callable[[Any], Any] = lambda dtype: dtype
 
 

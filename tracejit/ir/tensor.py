@@ -403,3 +403,31 @@ def rebuild_apply(old: Apply, operands: tuple[Expression, ...]) -> Expression:
     if old.op in _FOLDING and all(_is_index(operand) for operand in operands):
         return _FOLDING[old.op](*operands)
     return Apply(old.op, operands, old.dtype)
+
+
+def identity(op: str, dtype: DType) -> Any:
+    """The neutral element of an associative `op`, a Python scalar.
+
+    For `maximum` and `minimum` of floats it is an infinity, for integers the other end of the range.
+    """
+    match op:
+        case "add" | "logical_or" | "bitwise_or" | "bitwise_xor" | "logical_xor":
+            return {"b": False, "f": 0.0, "c": 0j}.get(dtype.kind, 0)
+        case "multiply" | "logical_and":
+            return {"b": True, "f": 1.0, "c": 1 + 0j}.get(dtype.kind, 1)
+        case "maximum" | "minimum":
+            return _extreme(dtype, op == "maximum")
+    raise ValueError(f"{op} has no neutral element")
+
+
+def _extreme(dtype: DType, lowest: bool) -> Any:
+    infinity = float("-inf" if lowest else "inf")
+    if dtype.kind == "b":
+        return not lowest
+    if dtype.is_complex:
+        return complex(infinity, infinity)
+    if dtype.is_float:
+        return infinity
+    bits = 8 * dtype.itemsize
+    low, high = (-(1 << bits - 1), (1 << bits - 1) - 1) if dtype.is_signed else (0, (1 << bits) - 1)
+    return low if lowest else high

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from ..op import REDUCTION, SCAN, Fold, Op, define
+from ..tensor import identity
 from ..types import ArrayType, DType, array_type, f16, f32, to_dtype
 
 
@@ -23,7 +24,6 @@ def _reduced(x: ArrayType, axes: tuple[int, ...]) -> ArrayType:
 def _reduction(
     name: str,
     ufunc: np.ufunc,
-    identity: Callable[[DType], Any],
     accumulate: Callable[[DType], DType] = lambda dtype: dtype,
 ) -> Op:
     def type_rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
@@ -31,53 +31,23 @@ def _reduction(
 
     def reference(x: Any, *, axes: tuple[int, ...]) -> Any:
         x = np.asarray(x)
-        start = identity_of(x.dtype)
+        start = x.dtype.type(identity(ufunc.__name__, to_dtype(x.dtype)))
         return ufunc.reduce(x, axis=axes, dtype=x.dtype, initial=start)
 
-    def identity_of(dtype: np.dtype) -> Any:
-        own = to_dtype(dtype)
-        return own(identity(own))
-
-    lowering = Fold(ufunc.__name__, identity, accumulate)
+    lowering = Fold(ufunc.__name__, accumulate)
     return define(Op(name, REDUCTION, type_rule, reference, lowering))
-
-
-def lowest(dtype: DType) -> Any:
-    """The identity of `maximum`."""
-    if dtype.kind == "b":
-        return False
-    if dtype.is_integer:
-        return int(np.iinfo(dtype.numpy).min)
-    return complex(-np.inf, -np.inf) if dtype.is_complex else -np.inf
-
-
-def highest(dtype: DType) -> Any:
-    """The identity of `minimum`."""
-    if dtype.kind == "b":
-        return True
-    if dtype.is_integer:
-        return int(np.iinfo(dtype.numpy).max)
-    return complex(np.inf, np.inf) if dtype.is_complex else np.inf
-
-
-def _zero(dtype: DType) -> Any:
-    return {"b": False, "i": 0, "u": 0, "f": 0.0, "c": 0j}[dtype.kind]
-
-
-def _one(dtype: DType) -> Any:
-    return {"b": True, "i": 1, "u": 1, "f": 1.0, "c": 1 + 0j}[dtype.kind]
 
 
 def _wide(dtype: DType) -> DType:
     return f32 if dtype is f16 else dtype
 
 
-sum_ = _reduction("sum", np.add, _zero, _wide)
-prod = _reduction("prod", np.multiply, _one, _wide)
-max_ = _reduction("max", np.maximum, lowest)
-min_ = _reduction("min", np.minimum, highest)
-all_ = _reduction("all", np.logical_and, lambda dtype: True)
-any_ = _reduction("any", np.logical_or, lambda dtype: False)
+sum_ = _reduction("sum", np.add, _wide)
+prod = _reduction("prod", np.multiply, _wide)
+max_ = _reduction("max", np.maximum)
+min_ = _reduction("min", np.minimum)
+all_ = _reduction("all", np.logical_and)
+any_ = _reduction("any", np.logical_or)
 
 
 def _scan(name: str, ufunc: np.ufunc) -> Op:
@@ -90,7 +60,7 @@ def _scan(name: str, ufunc: np.ufunc) -> Op:
         x = np.asarray(x)
         return ufunc.accumulate(x, axis=axis, dtype=x.dtype)
 
-    return define(Op(name, SCAN, type_rule, reference, Fold(ufunc.__name__, _zero)))
+    return define(Op(name, SCAN, type_rule, reference, Fold(ufunc.__name__)))
 
 
 cumsum = _scan("cumsum", np.add)

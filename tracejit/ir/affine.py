@@ -1,0 +1,36 @@
+"""Index expressions as sums `constant + coefficient * atom`: what addresses and proofs are made of."""
+
+from __future__ import annotations
+
+from .tensor import Apply, Expression, Index, Literal
+
+
+def linear(expression: Expression) -> tuple[dict[Expression, int], int]:
+    """Coefficients by atom, and the constant; an atom is anything but a sum or a scaling."""
+    total: dict[Expression, int] = {}
+    constant = 0
+    stack: list[tuple[Expression, int]] = [(expression, 1)]
+    while stack:
+        part, scale = stack.pop()
+        match part:
+            case Literal(value):
+                constant += scale * value
+            case Apply("add", (a, b), _):
+                stack += [(b, scale), (a, scale)]
+            case Apply("multiply", (a, Literal(factor)), _):
+                stack.append((a, scale * factor))
+            case _:
+                total[part] = total.get(part, 0) + scale
+    return {atom: c for atom, c in total.items() if c}, constant
+
+
+def coefficient(expression: Expression, index: Index) -> int | None:
+    """How far `expression` moves when `index` advances by one; None when that is not constant."""
+    atoms, _ = linear(expression)
+    found = 0
+    for atom, scale in atoms.items():
+        if atom is index:
+            found = scale
+        elif index in atom.free:
+            return None
+    return found

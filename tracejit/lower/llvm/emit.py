@@ -1,0 +1,557 @@
+"""Write a Module of Kernels as LLVM IR: statements, loops, vector lanes, threads.
+
+Each Kernel is one function `void name(ptr buffer..., ptr workspace, ptr symbols)`; a parallel loop's
+body becomes a function of its own that the thread pool calls. Loops are rotated (guard, preheader,
+body, exit), so what is hoisted to a preheader runs only if the loop does.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from math import prod
+
+from ...errors import IRError
+from ...ir import tensor
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Assign,
+    Buffer,
+    Call,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    statements,
+)
+from .builder import Builder, Module, Value
+from .frame import Frame, Lanes, Parts, Scope
+
+STACK_LIMIT = 32 * 1024
+
+
+class Emitter(Frame):
+    """Emits statements of one function."""
+
+    def __init__(self, program: Program, kernel: Kernel, builder: Builder):
+        super().__init__(builder, program.contract)
+        self.program, self.kernel = program, kernel
+        self.workspace = Value("%workspace", "ptr")
+        self.symbols = Value("%symbols", "ptr")
+
+    def body(self, body: Iterable[Statement]) -> None:
+        for statement in body:
+            match statement:
+                case For():
+                    self.for_loop(statement)
+                case Let(variable, value):
+                    self.level[variable] = self.depth
+                    self.assign(variable, self.emit(value))
+                case Assign(variable, value):
+                    self.assign(variable, self.emit(value))
+                case Accumulate(target, op, value):
+                    self.accumulate(target, op, value)
+                case Store(buffer, indices, value):
+                    parts = self.emit(value)
+                    if buffer.space == "register":
+                        self.set(Load(buffer, indices), self.per_lane(parts))
+                    else:
+                        self.store(buffer, indices, parts)
+                    self.invalidate(buffer)
+                case Allocate(buffer):
+                    self.allocate(buffer)
+                case Call(kernel, buffers):
+                    pointers = [f"ptr {self.pointers[buffer].text}" for buffer in buffers]
+                    rest = [f"ptr {self.workspace.text}", f"ptr {self.symbols.text}"]
+                    name = self.program.kernel(kernel)
+                    self.here()
+                    self.b.emit(f"call void @{name}({', '.join(pointers + rest)})")
+                    for buffer in buffers:
+                        self.invalidate(buffer)
+
+    # Mutable state: variables and register elements, both called targets.
+
+    def get(self, target: object) -> Parts:
+        return self.values[target] if isinstance(target, Variable) else self.registers[target]
+
+    def put(self, target: object, parts: Parts) -> None:
+        if isinstance(target, Variable):
+            self.values[target] = parts
+            self.invalidate(target)
+        else:
+            self.registers[target] = parts
+            self.invalidate(target[0])
+
+    def set(self, target: Variable | Load, parts: Parts) -> None:
+        self.put(target if isinstance(target, Variable) else self.register_key(target), parts)
+
+    def per_lane(self, parts: Parts) -> Parts:
+        """State declared inside a vector loop has a value for each lane."""
+        self.here()
+        count = self.lanes.count if self.lanes else 1
+        return tuple([self.b.splat(part, count) for part in parts])
+
+    def assign(self, variable: Variable, parts: Parts) -> None:
+        inside = self.lanes and self.level[variable] >= self.level[self.lanes.index]
+        self.set(variable, self.per_lane(parts) if inside else parts)
+
+    def accumulate(self, target: Variable | Load, op: str, value: tensor.Expression) -> None:
+        key = target if isinstance(target, Variable) else self.register_key(target)
+        dtype = target.dtype
+        factors = value.operands if _is_product(value, op) and self.contract else None
+        if factors:
+            a, b = [self.emit(factor) for factor in factors]
+            count = self.get(key)[0].lanes
+            a, b = [
+                self.widen(f, v, count) if v[0].lanes != count else v
+                for f, v in zip(factors, (a, b))
+            ]
+            self.here()
+            new: Parts = (self.b.fma(a[0], b[0], self.get(key)[0]),)
+        else:
+            parts = self.emit(value)
+            self.here()
+            new = self.joined(op, dtype, self.get(key), parts)
+        if self.lanes is not None and self.lanes.mask is not None:
+            old = self.get(key)
+            if old[0].lanes > 1:
+                new = tuple([self.b.select(self.lanes.mask, n, o) for n, o in zip(new, old)])
+        self.put(key, new)
+
+    def joined(self, op: str, dtype, a: Parts, b: Parts) -> Parts:
+        lanes = max(a[0].lanes, b[0].lanes)
+        values = [tuple([self.b.splat(v, lanes) for v in parts]) for parts in (a, b)]
+        return self.combine(op, [dtype, dtype], dtype, values)
+
+    def changed_in(self, body: Sequence[Statement]) -> tuple[list, dict, set]:
+        """Targets alive now that `body` changes, the op that accumulates each, and buffers written."""
+        targets: dict[object, None] = {}
+        ops: dict[object, str] = {}
+        written: set[Buffer] = set()
+        registers: set[Buffer] = set()
+        for statement in statements(body):
+            match statement:
+                case Assign(variable, _) if variable in self.values:
+                    targets[variable] = None
+                case Accumulate(Variable() as variable, op, _) if variable in self.values:
+                    targets[variable] = None
+                    ops[variable] = op
+                case Accumulate(Load(buffer, _), _, _):
+                    registers.add(buffer)
+                case Store(buffer, _, _):
+                    (registers if buffer.space == "register" else written).add(buffer)
+                case Call(_, buffers):
+                    written.update(buffers)
+        for key in self.registers:
+            if key[0] in registers:
+                targets[key] = None
+        return list(targets), ops, written
+
+    # Loops.
+
+    def for_loop(self, loop: For) -> None:
+        start, stop = loop.start, loop.stop
+        trips = None
+        if isinstance(start, Literal) and isinstance(stop, Literal):
+            trips = stop.value - start.value
+            if trips <= 0:
+                return
+        if loop.mark == "parallel":
+            self.parallel(loop, trips)
+        elif loop.mark == "unroll":
+            if trips is None:
+                raise IRError(f"an unrolled loop over {loop.index.name} needs a known extent")
+            for value in range(start.value, stop.value):
+                self.iteration(loop, value)
+        elif loop.mark == "vector" and loop.lanes > 1:
+            self.vector(loop, trips)
+        elif trips == 1:
+            self.iteration(loop, start.value)
+        else:
+            self.loop(
+                loop.index, self.one(start), self.one(stop), 1, trips is not None, loop.body,
+                lambda: self.body(loop.body),
+            )  # fmt: skip
+
+    def iteration(self, loop: For, value: int) -> None:
+        with self.inlined() as depth:
+            self.values[loop.index] = (self.b.const(value, "i64"),)
+            self.constants[loop.index] = value
+            self.level[loop.index] = depth
+            self.body(loop.body)
+            del self.constants[loop.index]
+
+    def loop(
+        self,
+        index: Index,
+        start: Value,
+        stop: Value,
+        step: int,
+        nonempty: bool,
+        body: Sequence[Statement],
+        inside: Callable[[], None],
+    ) -> None:
+        """A native loop; `inside` emits the body with `values[index]` bound to the counter."""
+        b = self.b
+        targets, _, written = self.changed_in(body)
+        self.here()
+        if not nonempty:
+            guard = self.open_guard(start, stop)
+        initial = {target: self.get(target) for target in targets}
+        head = b.open(b.fresh("loop"))
+        label = head.label
+        self.scopes.append(Scope(head))
+        depth = self.depth
+        self.here()
+        saved = self.raise_levels([*targets, *written], depth)
+        phis: list[tuple[int, str, Value]] = []
+        for target in targets:
+            parts = []
+            for part in initial[target]:
+                parts.append(self.phi(part, phis))
+            self.put(target, tuple(parts))
+        counter = self.phi(start, phis)
+        self.values[index] = (counter,)
+        self.level[index] = depth
+        inside()
+        self.here()
+        following = b.value(f"add nuw nsw i64 {counter.text}, {step}", "i64")
+        more = b.compare("slt", following, stop)
+        latch, exit_label = b.region.label, b.fresh("after")
+        b.branch_if(more, label, exit_label)
+        final = [part for target in targets for part in self.get(target)] + [following]
+        before = self.scopes[-2].region
+        before.lines.append(f"  br label %{label}")
+        for (line, name, first), last in zip(phis, final):
+            head.lines[line] = (
+                f"  {name} = phi {first.type} [ {first.text}, %{before.label} ], "
+                f"[ {last.text}, %{latch} ]"
+            )
+        self.scopes.pop()
+        self.level.update(saved)
+        for term in [*targets, *written]:
+            self.invalidate(term[0] if isinstance(term, tuple) else term)
+        self.move(b.open(exit_label))
+        if not nonempty:
+            self.close_guard(guard, targets, initial)
+
+    def phi(self, first: Value, phis: list) -> Value:
+        """Reserve a line at the head of the loop; it is written when the loop is closed."""
+        name = f"%{self.b.fresh('p')}"
+        phis.append((len(self.b.region.lines), name, first))
+        self.b.region.lines.append("")
+        return Value(name, first.kind, first.lanes)
+
+    def raise_levels(self, terms: Iterable[object], depth: int) -> dict:
+        saved = {}
+        for term in terms:
+            key = term[0] if isinstance(term, tuple) else term
+            saved.setdefault(key, self.level.get(key, 0))
+            self.level[key] = depth
+        return saved
+
+    def open_guard(self, start: Value, stop: Value) -> tuple:
+        """Skip the loop when it is empty; nothing is read ahead of this test."""
+        b = self.b
+        outer = b.region
+        some = b.compare("slt", start, stop)
+        region = b.open(b.fresh("enter"))
+        self.scopes.append(Scope(region))
+        self.here()
+        saved = self.raise_levels(list(self.pointers), self.depth)
+        return outer, some, region.label, saved
+
+    def close_guard(self, guard: tuple, targets: list, initial: dict) -> None:
+        b = self.b
+        outer, some, entered, saved = guard
+        inner, join = b.region, b.fresh("join")
+        b.branch(join)
+        self.scopes.pop()
+        self.level.update(saved)
+        outer = self.scopes[-1].region
+        outer.lines.append(f"  br i1 {some.text}, label %{entered}, label %{join}")
+        self.move(b.open(join))
+        for target in targets:
+            merged = []
+            for first, last in zip(initial[target], self.get(target)):
+                text = (
+                    f"phi {first.type} [ {first.text}, %{outer.label} ], "
+                    f"[ {last.text}, %{inner.label} ]"
+                )
+                merged.append(b.value(text, first.kind, first.lanes))
+            self.put(target, tuple(merged))
+
+    # Vector loops.
+
+    def vector(self, loop: For, trips: int | None) -> None:
+        """Full vectors first, then the rest under a mask; outer accumulators are kept per lane."""
+        if self.lanes is not None:
+            raise IRError(f"vector loop over {loop.index.name} inside another vector loop")
+        count = loop.lanes
+        _, ops, _ = self.changed_in(loop.body)
+        outer = {target: self.get(target) for target in ops}
+        for target, op in ops.items():
+            self.here()
+            neutral = self.literal(tensor.identity(op, target.dtype), target.dtype)
+            self.put(target, tuple([self.b.splat(part, count) for part in neutral]))
+        saved = self.raise_levels(ops, self.depth)
+        if trips is None:
+            self.vector_unknown(loop, count)
+        else:
+            self.vector_known(loop, count, trips)
+        self.lanes = None
+        for target, op in ops.items():
+            self.here()
+            total = self.across(op, target.dtype, self.get(target))
+            self.put(target, self.joined(op, target.dtype, outer[target], total))
+        self.level.update(saved)
+
+    def vector_known(self, loop: For, count: int, trips: int) -> None:
+        start = loop.start.value
+        full, rest = divmod(trips, count)
+        if full > 1:
+            stop = start + full * count
+            self.lane_loop(loop, self.b.const(start, "i64"), self.b.const(stop, "i64"), count, True)
+        elif full == 1:
+            self.lane_iteration(loop, count, start, None)
+        if rest:
+            mask = self.b.vector([lane < rest for lane in range(count)], "i1")
+            self.lane_iteration(loop, count, start + full * count, mask)
+
+    def lane_iteration(self, loop: For, count: int, base: int, mask: Value | None) -> None:
+        with self.inlined() as depth:
+            self.level[loop.index] = depth
+            self.lanes = Lanes(loop.index, count, self.b.const(base, "i64"), mask)
+            self.body(loop.body)
+
+    def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
+        def inside() -> None:
+            (base,) = self.values[loop.index]
+            self.lanes = Lanes(loop.index, count, base, None)
+            self.body(loop.body)
+
+        self.loop(loop.index, start, stop, count, nonempty, loop.body, inside)
+        self.lanes = None
+
+    def vector_unknown(self, loop: For, count: int) -> None:
+        start, stop = self.one(loop.start), self.one(loop.stop)
+        self.here()
+        b = self.b
+        trips = b.binary("sub", stop, start)
+        full = b.binary("and", trips, b.const(-count, "i64"))
+        middle = b.binary("add", start, b.intrinsic("smax", full, b.const(0, "i64")))
+        self.lane_loop(loop, start, middle, count, False)
+        self.here()
+
+        def rest() -> None:
+            (base,) = self.values[loop.index]
+            steps = b.binary("add", b.splat(base, count), b.vector(range(count), "i64"))
+            mask = b.compare("slt", steps, b.splat(stop, count))
+            self.lanes = Lanes(loop.index, count, base, mask)
+            self.body(loop.body)
+
+        self.loop(loop.index, middle, stop, count, False, loop.body, rest)
+        self.lanes = None
+
+    def across(self, op: str, dtype, parts: Parts) -> Parts:
+        """Combine lanes pairwise, halves first."""
+        lanes = parts[0].lanes
+        while lanes > 1:
+            lanes //= 2
+            low = tuple([self.b.shuffle(p, p, list(range(lanes))) for p in parts])
+            high = tuple([self.b.shuffle(p, p, list(range(lanes, 2 * lanes))) for p in parts])
+            parts = self.combine(op, [dtype, dtype], dtype, [low, high])
+        return parts
+
+    # Threads.
+
+    def parallel(self, loop: For, trips: int | None) -> None:
+        """The body as a function of its own, called for each index by the thread pool."""
+        if trips == 1:
+            self.iteration(loop, loop.start.value)
+            return
+        captured = self.captured_by(loop)
+        name = self.program.outlined(self, loop, captured)
+        b = self.b
+        first = self.one(loop.start)
+        stop = self.one(loop.stop)
+        self.here()
+        context = self.stack_slot(f"[{len(captured) + 3} x i64]", 8)
+        slots: list[Value] = [self.workspace, self.symbols, first]
+        slots += [self.captured_value(term) for term in captured]
+        self.here()
+        for position, value in enumerate(slots):
+            b.store(value, b.offset(context, b.const(position, "i64"), "i64"), 8)
+        count = b.binary("sub", stop, first)
+        runtime = self.program.parallel_for
+        b.emit(
+            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, "
+            f"i64 {self.program.max_threads})"
+        )
+        for statement in statements(loop.body):
+            if isinstance(statement, Store):
+                self.invalidate(statement.buffer)
+
+    def captured_by(self, loop: For) -> list[object]:
+        """Buffers, variables and outer indices the body reads, in a fixed order."""
+        found: dict[object, None] = {}
+        for statement in statements((loop,)):
+            for expression in expressions_of(statement):
+                found.update(dict.fromkeys(expression.free))
+            match statement:
+                case Store(buffer, _, _):
+                    found[buffer] = None
+                case Call(_, buffers):
+                    found.update(dict.fromkeys(buffers))
+        return [
+            term
+            for term in sorted(found, key=lambda term: (type(term).__name__, term.name))
+            if term in self.pointers or term in self.values
+        ]
+
+    def captured_value(self, term: object) -> Value:
+        if isinstance(term, Buffer):
+            return self.pointers[term]
+        (value,) = self.values[term]
+        return value
+
+    def stack_slot(self, type: str, align: int) -> Value:
+        """Memory in the function's frame; allocated at its entry, once."""
+        entry = self.b._regions[0]
+        name = f"%{self.b.fresh('s')}"
+        entry.lines.insert(1, f"  {name} = alloca {type}, align {align}")
+        return Value(name, "ptr")
+
+    # Memory.
+
+    def allocate(self, buffer: Buffer) -> None:
+        if buffer.space == "register":
+            return
+        size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
+        offset = self.program.offset_of(self.kernel, buffer)
+        if offset is None:
+            self.pointers[buffer] = self.stack_slot(f"[{max(size, 1)} x i8]", 64)
+            return
+        self.here()
+        position, stride = offset
+        place = tensor.extent(position)
+        if stride is not None:
+            index, step = stride
+            place = tensor.add(place, tensor.multiply(index, tensor.extent(step)))
+        self.pointers[buffer] = self.b.offset(self.workspace, self.one(place), "i8")
+        self.level["pointer", buffer] = self.depth
+        self.level.setdefault(buffer, self.depth)
+
+
+class Program:
+    """All kernels of a Module as one LLVM module."""
+
+    def __init__(
+        self,
+        plan: Callable[[Kernel, Buffer], object],
+        symbols: Sequence[str] = (),
+        *,
+        contract: bool = True,
+        max_threads: int = 0,
+        attributes: str = "nounwind",
+        parallel_for: str = "tj_parallel_for",
+    ):
+        self.module = Module()
+        self.offset_of = plan
+        self.symbols = tuple(symbols)
+        self.contract, self.max_threads = contract, max_threads
+        self.attributes, self.parallel_for = attributes, parallel_for
+        self.names: dict[Kernel, str] = {}
+        self.uses_threads = False
+
+    def kernel(self, kernel: Kernel) -> str:
+        """The name of the function for `kernel`, written on first use."""
+        if kernel in self.names:
+            return self.names[kernel]
+        name = self.names[kernel] = f"{kernel.name}.{len(self.names)}"
+        outputs = set(kernel.outputs)
+        parameters = [
+            f"ptr noalias {'' if buffer in outputs else 'readonly '}%b{position}"
+            for position, buffer in enumerate(kernel.parameters)
+        ]
+        signature = f"internal void @{name}({', '.join(parameters)}, ptr %workspace, ptr %symbols)"
+        emitter = Emitter(self, kernel, Builder(self.module, signature, self.attributes))
+        for position, buffer in enumerate(kernel.parameters):
+            emitter.pointers[buffer] = Value(f"%b{position}", "ptr")
+        self.bind_symbols(emitter)
+        emitter.body(kernel.body)
+        emitter.here()
+        emitter.b.emit("ret void")
+        emitter.b.finish()
+        return name
+
+    def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
+        """A function `void body(ptr context, i64 i)` for one index of a parallel loop."""
+        self.uses_threads = True
+        self.module.declare("void", self.parallel_for, ["ptr", "ptr", "i64", "i64"])
+        name = f"{parent.kernel.name}.body{len(self.module.definitions)}.{len(self.names)}"
+        signature = f"internal void @{name}(ptr %context, i64 %chunk)"
+        child = Emitter(self, parent.kernel, Builder(self.module, signature, self.attributes))
+        b, context = child.b, Value("%context", "ptr")
+
+        def slot(position: int, kind: str) -> Value:
+            return b.load(b.offset(context, b.const(position, "i64"), "i64"), kind, align=8)
+
+        child.workspace, child.symbols = slot(0, "ptr"), slot(1, "ptr")
+        first = slot(2, "i64")
+        for position, term in enumerate(captured, 3):
+            if isinstance(term, Buffer):
+                child.pointers[term] = slot(position, "ptr")
+            else:
+                kinds = [part.kind for part in parent.values[term]]
+                child.values[term] = (slot(position, kinds[0]),)
+        child.values[loop.index] = (b.binary("add", first, Value("%chunk", "i64")),)
+        child.body(loop.body)
+        child.here()
+        b.emit("ret void")
+        b.finish()
+        return name
+
+    def bind_symbols(self, emitter: Emitter) -> None:
+        for position, name in enumerate(self.symbols):
+            address = emitter.b.offset(emitter.symbols, emitter.b.const(position, "i64"), "i64")
+            emitter.values[Index(name)] = (emitter.b.load(address, "i64"),)
+
+    def entry(self, kernel: Kernel, name: str = "entry") -> None:
+        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success."""
+        inner = self.kernel(kernel)
+        b = Builder(self.module, f"i64 @{name}(ptr %args)", self.attributes)
+        args, pointers = Value("%args", "ptr"), []
+        for position in range(len(kernel.parameters) + 2):
+            pointers.append(b.load(b.offset(args, b.const(position, "i64"), "ptr"), "ptr"))
+        b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
+        b.emit("ret i64 0")
+        b.finish()
+
+
+def expressions_of(statement: Statement) -> list[tensor.Expression]:
+    """The expressions directly inside a statement."""
+    match statement:
+        case For(_, start, stop, _, _, _):
+            return [start, stop]
+        case Let(_, value) | Assign(_, value):
+            return [value]
+        case Accumulate(target, _, value):
+            return [value, target]
+        case Store(_, indices, value):
+            return [*indices, value]
+    return []
+
+
+def _is_product(value: tensor.Expression, op: str) -> bool:
+    return (
+        op == "add"
+        and isinstance(value, tensor.Apply)
+        and value.op == "multiply"
+        and value.dtype.name in ("f32", "f64")
+    )

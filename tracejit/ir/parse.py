@@ -38,6 +38,11 @@ def parse(text: str) -> Module:
     return Module(list(functions.values())[-1])
 
 
+def read_type(annotation: ast.expr) -> ArrayType:
+    """The type an annotation of the text stands for."""
+    return _Reader({}).type(_unwrap(annotation, "")[0])
+
+
 def _refuse(at: ast.AST, problem: str) -> NoReturn:
     shown = ast.unparse(at).split("\n")[0]
     raise IRError(f"line {getattr(at, 'lineno', '?')}: {problem}: {shown}")

@@ -17,9 +17,10 @@ from ..errors import IRError, ShapeError
 from .dims import Dim, Quotient, Symbol, bind
 from .graph import Function, Module
 from .op import OPS, Op
+from .parse import read_type
 from .show import show
 from .syntax import hosted, symbol_names
-from .tensor import Buffer, Kernel
+from .tensor import Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
 
@@ -56,6 +57,7 @@ def _load(module: Module) -> _Routine:
     graph_scope = {**_SCOPE, **{name: op.reference for name, op in OPS.items()}}
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
+    kernel_scope |= dict.fromkeys(("local", "register"), lambda type: _unwritten(type, dims))
     routine = None
     for function, definition in zip(module.functions, tree.body):
         assert isinstance(definition, ast.FunctionDef)
@@ -115,7 +117,7 @@ class _Scalars(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         match node.value:
             case ast.Call(ast.Name("local" | "register"), [], []):
-                value = ast.Call(node.value.func, [node.annotation], [])
+                value = ast.Call(node.value.func, [self.hoist(read_type(node.annotation))], [])
             case _:
                 value = self.visit(node.value)
         return ast.Assign([node.target], value)
@@ -196,20 +198,17 @@ class _KernelRoutine(_Routine):
     def __call__(self, *arrays: Any) -> Any:
         kernel = self.function
         inputs = self.arguments(tuple(b.type for b in kernel.inputs), arrays)
-        outputs = [self.allocate(buffer) for buffer in kernel.outputs]
+        outputs = [_unwritten(buffer.type, self.dims) for buffer in kernel.outputs]
         names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(outputs)]
         self.body(*inputs, **dict(zip(names, outputs)))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
 
-    def allocate(self, buffer: Buffer) -> np.ndarray:
-        shape = tuple([bind(extent, self.dims) for extent in buffer.type.shape])
-        return _unwritten(buffer.type.dtype, shape)
 
-
-def _unwritten(dtype: DType, shape: tuple[int, ...]) -> np.ndarray:
+def _unwritten(type: ArrayType, dims: dict[str, int]) -> np.ndarray:
     """New memory, filled with something conspicuous so that reading it is noticed."""
-    filling = np.nan if dtype.kind in "fc" else True if dtype.kind == "b" else 85
-    return np.full(shape, filling, dtype.numpy)
+    kind = type.dtype.kind
+    filling = np.nan if kind in "fc" else True if kind == "b" else 85
+    return np.full(tuple([bind(n, dims) for n in type.shape]), filling, type.dtype.numpy)
 
 
 def solve_dims(shapes: list[tuple], actual: list[tuple[int, ...]]) -> dict[str, int]:
@@ -278,15 +277,9 @@ def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:
     return combine(target, value)
 
 
-def _allocate(type: ArrayType) -> np.ndarray:
-    return _unwritten(type.dtype, tuple([int(extent) for extent in type.shape]))
-
-
 _SCOPE: dict[str, Any] = {
     **DTYPES,
     **dict.fromkeys(("range", "vector", "parallel", "unroll"), _indices),
-    "local": _allocate,
-    "register": _allocate,
     "accumulate": _accumulate,
     "named": lambda name, value: value,
     "strides": lambda *strides: Layout(strides),

@@ -73,6 +73,8 @@ def compiler_version() -> str:
     return _load_llvm().version
 
 
+# limit: what LLVM calls a fatal error (an instruction it cannot select for the target) ends the
+# process; only text that does not parse or verify becomes an exception.
 def compile_ir(text: str, level: int = 2, passes: str = "", target: Target | None = None) -> bytes:
     """LLVM IR text, without triple and data layout, to relocatable object code.
 

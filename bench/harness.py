@@ -61,9 +61,10 @@ class Case:
 
 @dataclass
 class Measurement:
-    """Seconds per call of one subject's fastest variant: the median, the quartiles, and how often it was timed."""
+    """Seconds per call of one subject's fastest variant: median, least and quartiles of so many rounds."""
 
     median: float
+    least: float
     low: float
     high: float
     rounds: int
@@ -191,8 +192,9 @@ class _Runner:
 
     def measurement(self) -> Measurement:
         low, high = np.percentile(self.samples, (25, 75))
+        least, rounds = min(self.samples), len(self.samples)
         return Measurement(
-            self.median(), float(low), float(high), len(self.samples), self.variant.label
+            self.median(), least, float(low), float(high), rounds, self.variant.label
         )
 
 

@@ -26,6 +26,7 @@ class Trace:
     def __init__(self) -> None:
         self.captures: dict[int, tuple[np.ndarray, Node, np.ndarray]] = {}
         self.names: set[str] = set()
+        self._used_contents: set[int] = set()
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""
@@ -50,6 +51,22 @@ class Trace:
             node = parameter(self.unique_name(name), type)
             found = self.captures[id(array)] = (array, node, np.array(array))
         return found[1]
+
+    def contents_of(self, node: Node) -> np.ndarray | None:
+        """The values of a captured array, on which the program then depends."""
+        for key, (array, captured, _) in self.captures.items():
+            if captured is node:
+                self._used_contents.add(key)
+                return array
+        return None
+
+    def contents(self) -> list[tuple[np.ndarray, np.ndarray]]:
+        """The captured arrays whose values were used while tracing, each with those values."""
+        return [
+            (array, before)
+            for key, (array, _, before) in self.captures.items()
+            if key in self._used_contents
+        ]
 
     def check_captures(self) -> None:
         """Refuse a program that wrote to an outside array in a way the trace could not see."""

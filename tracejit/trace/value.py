@@ -9,14 +9,17 @@ import numpy as np
 from ..errors import ShapeError, TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim
-from ..ir.graph import Node
+from ..ir.graph import Node, operands_of
 from ..ir.op import OPS
+from ..ir.ops.create import ARRAY_LIMIT
+from ..ir.term import postorder
 from ..ir.types import DType, i64, to_dtype
 from .broadcasting import shape_text
 from .context import Trace, current_trace, failure
 from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
 
-ARRAY_LIMIT = 1024
+# Larger values are not computed while tracing.
+KNOWN_LIMIT = 1 << 16
 
 
 class Value:
@@ -164,33 +167,24 @@ def _stack(nodes: list[Node]) -> Node:
 
 
 def known_value(node: Node) -> Any:
-    """The NumPy value of a node that depends on no input; None when it does, or is large."""
-    values: dict[Node, Any] = {}
-    order: list[Node] = []
-    stack = [node]
-    seen = {node}
-    while stack:
-        current = stack.pop()
-        order.append(current)
-        if current.op is OPS["parameter"] or len(order) > 1000:
+    """The NumPy value of a node that depends on no argument; None when it does, or is large.
+
+    Captured arrays are known too; the trace remembers that their values were used.
+    """
+    trace = current_trace()
+    inputs: dict[Node, Any] = {}
+    for found in postorder((node,), operands_of):
+        size = found.type.size
+        if type(size) is not int or size > KNOWN_LIMIT:
             return None
-        size = current.type.size
-        if type(size) is not int or size > 1 << 16:
-            return None
-        for operand in current.operands:
-            if operand not in seen:
-                seen.add(operand)
-                stack.append(operand)
-    pending = [node]
-    while pending:
-        current = pending[-1]
-        missing = [operand for operand in current.operands if operand not in values]
-        if missing:
-            pending.extend(missing)
-            continue
-        pending.pop()
-        if current not in values:
-            inputs = [values[operand] for operand in current.operands]
+        if found.op is OPS["parameter"]:
+            inputs[found] = None if trace is None else trace.contents_of(found)
+            if inputs[found] is None:
+                return None
+    values: dict[Node, Any] = dict(inputs)
+    for found in postorder((node,), operands_of):
+        if found not in values:
+            operands = [values[operand] for operand in found.operands]
             with np.errstate(all="ignore"):
-                values[current] = current.op.reference(*inputs, **current.attrs)
+                values[found] = found.op.reference(*operands, **found.attrs)
     return values[node]

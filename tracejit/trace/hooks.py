@@ -1,0 +1,333 @@
+"""Copies of the user's functions that see traced arrays where NumPy would have made plain ones.
+
+No protocol shows a tracer `np.zeros(n)`, or an array that is a global variable. So a function is
+traced as a copy of itself: the same code object, hence the same lines, tracebacks and breakpoints,
+over a namespace that hands out hooked values. `np` becomes a stand-in for the module whose
+creation functions trace, arrays become captured parameters, the user's own functions become such
+copies in their turn. Nothing is patched: other threads and later calls see what they always saw.
+
+Whatever is read is remembered as a guard, because the program holds only while it stays so; what
+the function assigned to a global or a closure's variable is written back at the end.
+"""
+
+from __future__ import annotations
+
+import builtins
+import functools
+import sys
+import sysconfig
+import types
+from collections.abc import Callable
+from os.path import dirname, sep
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError, UnsupportedError
+from .array import Array
+from .context import Trace, current_trace, failure
+from .registry import CREATIONS
+from .tree import flatten
+from .value import Value
+
+_PACKAGE = dirname(dirname(__file__)) + sep
+_LIBRARIES = tuple(
+    {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
+)
+_CONSTANT = int | float | complex | str | bytes | bool | None
+_DYNAMIC_LOOKUP = frozenset(("eval", "exec", "globals", "vars", "locals"))
+_RANDOM_HINT = "draw them outside and pass them as an argument"
+
+
+class Hooks:
+    """The hooked values of one trace, and what the trace has read through them.
+
+    `guards` holds `(dict, key, value)`: `dict[key]` was that very object; `cells` holds
+    `(cell, value)` in the same sense.
+    """
+
+    def __init__(self, trace: Trace, function: Callable[..., Any]):
+        self.trace = trace
+        self.package = _top_package(function)
+        self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
+        self.cells: dict[int, tuple[types.CellType, Any]] = {}
+        self._hooked: dict[int, tuple[Any, Any]] = {}
+        self._original: dict[int, Any] = {}
+        self._namespaces: dict[int, _Namespace] = {}
+        self._cell_copies: dict[int, tuple[types.CellType, types.CellType, Any]] = {}
+
+    def hook(self, value: Any, name: str = "") -> Any:
+        """What the traced code gets instead of `value`; the same object every time."""
+        if isinstance(value, _CONSTANT):
+            return value
+        found = self._hooked.get(id(value))
+        if found is not None:
+            return found[1]
+        new = self._make(value, name)
+        self._remember(value, new)
+        return new
+
+    def unhook(self, value: Any) -> Any:
+        """The user's own object behind a hooked one."""
+        return self._original.get(id(value), value)
+
+    def read(self, namespace: dict, name: str, value: Any) -> Any:
+        """A global or a module's attribute is read: remember it, hook it."""
+        if not isinstance(value, types.ModuleType):
+            self.guards.setdefault((id(namespace), name), (namespace, name, value))
+        return self.hook(value, name)
+
+    def _remember(self, value: Any, new: Any) -> None:
+        self._hooked[id(value)] = (value, new)
+        if new is not value:
+            self._original[id(new)] = value
+
+    def _make(self, value: Any, name: str) -> Any:
+        if isinstance(value, np.ndarray) and not isinstance(value, Value):
+            return self._array(value, name)
+        if isinstance(value, types.FunctionType):
+            return self._function(value) if self.is_users(value) else self._creation(value)
+        if isinstance(value, types.ModuleType):
+            return self._module(value)
+        if isinstance(value, types.MethodType):
+            function = self.hook(value.__func__)
+            return (
+                value if function is value.__func__ else types.MethodType(function, value.__self__)
+            )
+        if type(value) is functools.partial:
+            parts = (self.hook(part) for part in (value.func, *value.args))
+            keywords = {key: self.hook(item) for key, item in value.keywords.items()}
+            return functools.partial(*parts, **keywords)
+        if isinstance(value, np.random.Generator | np.random.RandomState):
+            raise _random_numbers()
+        return self._creation(value)
+
+    def _array(self, array: np.ndarray, name: str) -> Any:
+        if array.dtype.kind not in "biufc":
+            return array
+        if isinstance(array, np.ma.MaskedArray | np.matrix):
+            return array
+        return Array(self.trace.capture(array, name or "captured"))
+
+    def _creation(self, value: Any) -> Any:
+        try:
+            implementation = CREATIONS.get(value)
+        except TypeError:  # unhashable, so no function
+            return value
+        return value if implementation is None else _switch(value, implementation)
+
+    def _module(self, module: types.ModuleType) -> Any:
+        name = module.__name__
+        if name == "numpy" or name.startswith("numpy."):
+            return _Module(module, self)
+        file = getattr(module, "__file__", None) or ""
+        return _Module(module, self) if self.is_users_file(file, name) else module
+
+    def is_users(self, function: types.FunctionType) -> bool:
+        """Whether a function is the user's own, or of the package that the jitted one is from."""
+        return self.is_users_file(function.__code__.co_filename, function.__module__ or "")
+
+    def is_users_file(self, file: str, module: str) -> bool:
+        if self.package and module.partition(".")[0] == self.package:
+            return True
+        if not file or file.startswith((_PACKAGE, "<frozen", "<__array_function__")):
+            return False
+        parts = file.split(sep)
+        if "site-packages" in parts or "dist-packages" in parts:
+            return False
+        return not file.startswith(_LIBRARIES)
+
+    def _function(self, function: types.FunctionType) -> types.FunctionType:
+        namespace = self._namespace(function.__globals__)
+        namespace.prepare(function.__code__)
+        pairs = [(cell, self._cell(cell)) for cell in function.__closure__ or ()]
+        new = types.FunctionType(
+            function.__code__,
+            namespace,
+            function.__name__,
+            function.__defaults__,
+            tuple(copy for _, copy in pairs) or None,
+        )
+        self._remember(function, new)  # before the cells are filled: one may hold this function
+        functools.update_wrapper(new, function)
+        del new.__wrapped__
+        if hasattr(function, "__wrapped__"):
+            new.__wrapped__ = function.__wrapped__
+        if function.__defaults__:
+            new.__defaults__ = tuple(self.hook(item) for item in function.__defaults__)
+        if function.__kwdefaults__:
+            defaults = function.__kwdefaults__
+            new.__kwdefaults__ = {key: self.hook(item) for key, item in defaults.items()}
+        for name, (cell, _) in zip(function.__code__.co_freevars, pairs):
+            self._fill(cell, name)
+        return new
+
+    def _cell(self, cell: types.CellType) -> types.CellType:
+        """The copy of a closure's variable, shared by all who share the original."""
+        found = self._cell_copies.get(id(cell))
+        if found is None:
+            found = self._cell_copies[id(cell)] = (cell, types.CellType(), _EMPTY)
+        return found[1]
+
+    def _fill(self, cell: types.CellType, name: str) -> None:
+        _, copy, before = self._cell_copies[id(cell)]
+        if before is not _EMPTY:
+            return
+        try:
+            value = cell.cell_contents
+        except ValueError:  # not assigned yet
+            return
+        self.cells[id(cell)] = (cell, value)
+        copy.cell_contents = self.hook(value, name)
+        self._cell_copies[id(cell)] = (cell, copy, copy.cell_contents)
+
+    def _namespace(self, original: dict) -> _Namespace:
+        if isinstance(original, _Namespace):
+            return original
+        found = self._namespaces.get(id(original))
+        if found is None:
+            found = self._namespaces[id(original)] = _Namespace(original, self)
+        return found
+
+    def import_module(
+        self, name: str, globals: Any = None, locals: Any = None, fromlist: Any = (), level: int = 0
+    ) -> Any:
+        """`__import__` for the traced code."""
+        if isinstance(globals, _Namespace):
+            globals = globals.original
+        return self.hook(builtins.__import__(name, globals, locals, fromlist, level))
+
+    def write_back(self) -> None:
+        """Carry what the function assigned to globals and closures over to the real ones."""
+        for namespace in self._namespaces.values():
+            for name, value in namespace.assigned():
+                namespace.original[name] = self._outlived(value, name)
+        for cell, copy, before in self._cell_copies.values():
+            try:
+                after = copy.cell_contents
+            except ValueError:
+                continue
+            if after is not before:
+                cell.cell_contents = self._outlived(after, "a variable of the enclosing function")
+
+    def _outlived(self, value: Any, name: str) -> Any:
+        leaves, _ = flatten(value)
+        if any(isinstance(leaf, Value) for leaf in leaves):
+            raise TraceError(
+                f"a traced value was assigned to {name}, which outlives the call",
+                hint="return it from the jitted function",
+            )
+        return self.unhook(value)
+
+
+_EMPTY = object()
+
+
+class _Namespace(dict):
+    """The globals of hooked functions: what is not assigned here is read from the original.
+
+    LOAD_GLOBAL asks `__missing__` of a dict subclass. Code that reads names in other ways (class
+    bodies, eval) looks into the dict itself, so for such code the names are put there.
+    """
+
+    __slots__ = ("before", "hooks", "original")
+
+    def __init__(self, original: dict, hooks: Hooks):
+        given = original.get("__builtins__", builtins)
+        given = vars(given) if isinstance(given, types.ModuleType) else given
+        super().__init__(
+            {name: original[name] for name in _MODULE_NAMES if name in original},
+            __builtins__={**given, "__import__": hooks.import_module},
+        )
+        self.original, self.hooks = original, hooks
+        self.before = dict(self)
+
+    def __missing__(self, name: str) -> Any:
+        return self.hooks.read(self.original, name, self.original[name])
+
+    def prepare(self, code: types.CodeType) -> None:
+        """Put the names here that `code` will look for in the dict itself."""
+        for name in _names_read_directly(code):
+            names = list(self.original) if name in _DYNAMIC_LOOKUP else [name]
+            for wanted in names:
+                if wanted in self.original and wanted not in self:
+                    self[wanted] = self.before[wanted] = self[wanted]
+
+    def assigned(self) -> list[tuple[str, Any]]:
+        """What STORE_GLOBAL put here."""
+        return [
+            (name, value)
+            for name, value in self.items()
+            if name not in self.before or self.before[name] is not value
+        ]
+
+
+_MODULE_NAMES = ("__name__", "__package__", "__spec__", "__file__", "__loader__", "__doc__")
+
+
+@functools.lru_cache(maxsize=1024)
+def _names_read_directly(code: types.CodeType) -> tuple[str, ...]:
+    """Names of class bodies inside `code`, and the builtins that look names up dynamically."""
+    found = [name for name in code.co_names if name in _DYNAMIC_LOOKUP]
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            if not constant.co_flags & _OPTIMIZED:
+                found.extend(constant.co_names)
+            found.extend(_names_read_directly(constant))
+    return tuple(found)
+
+
+_OPTIMIZED = 1
+
+
+class _Module(types.ModuleType):
+    """A stand-in for a module, whose attributes are hooked."""
+
+    def __init__(self, original: types.ModuleType, hooks: Hooks):
+        super().__init__(original.__name__, original.__doc__)
+        object.__setattr__(self, "_original", original)
+        object.__setattr__(self, "_hooks", hooks)
+
+    def __getattr__(self, name: str) -> Any:
+        original, hooks = self._original, self._hooks
+        value = getattr(original, name)
+        if original.__name__.partition(".")[0] == "numpy":
+            if original is np.random and not isinstance(value, type):
+                raise _random_numbers()
+            return hooks.hook(value)
+        return hooks.read(vars(original), name, value)
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        setattr(self._original, name, self._hooks._outlived(value, name))
+
+    def __dir__(self) -> list[str]:
+        return dir(self._original)
+
+    def __reduce__(self) -> Any:
+        return sys.modules.__getitem__, (self._original.__name__,)
+
+
+def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
+    """`implementation` inside a trace, `original` for code that kept a reference beyond it."""
+
+    @functools.wraps(original)
+    def created(*args: Any, **kwargs: Any) -> Any:
+        chosen = original if current_trace() is None else implementation
+        return chosen(*args, **kwargs)
+
+    return created
+
+
+def _random_numbers() -> UnsupportedError:
+    return failure(
+        UnsupportedError,
+        "random numbers would be drawn once, while tracing, and stay the same ever after",
+        _RANDOM_HINT,
+    )
+
+
+def _top_package(function: Any) -> str:
+    """The installed package the jitted function is from; empty for a user's loose module."""
+    module = getattr(function, "__module__", None) or ""
+    name = module.partition(".")[0]
+    return "" if name in ("", "__main__", "numpy", "tracejit") else name

@@ -1,0 +1,246 @@
+"""Run a function once on traced arguments, and give the program it turned out to be."""
+
+from __future__ import annotations
+
+import inspect
+import types
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any, Union
+
+import numpy as np
+
+from ..errors import TraceError, UnsupportedError
+from ..ir.dims import Dim
+from ..ir.graph import Function, Node, parameter
+from ..ir.types import ArrayType, array_type, to_dtype
+from .array import Array
+from .context import Trace, failure, tracing
+from .hooks import Hooks
+from .promotion import DEFAULT_DTYPES
+from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, unflatten
+from .value import Value, literal, node_of
+
+
+@dataclass(frozen=True)
+class Traced:
+    """An argument leaf that is an input of the program: a parameter of this type.
+
+    `is_scalar`: it came as a NumPy scalar; `weak`: as a Python number of that type.
+    """
+
+    type: ArrayType
+    is_scalar: bool = False
+    weak: type | None = None
+
+
+@dataclass(frozen=True, eq=False)
+class Static:
+    """An argument leaf the program is made for."""
+
+    value: Any
+
+
+@dataclass(frozen=True)
+class NodeOutput:
+    """`function.results[index]`: an array, a NumPy scalar, or a Python number of type `weak`."""
+
+    index: int
+    is_scalar: bool = False
+    weak: type | None = None
+
+
+@dataclass(frozen=True)
+class ArgumentOutput:
+    """The very object that came in as leaf number `leaf`."""
+
+    leaf: int
+
+
+@dataclass(frozen=True, eq=False)
+class ObjectOutput:
+    """Always this object."""
+
+    value: Any
+
+
+Leaf = Union[Traced, Static]
+Output = Union[NodeOutput, ArgumentOutput, ObjectOutput]
+
+
+@dataclass(frozen=True, eq=False)
+class Program:
+    """What a trace found.
+
+    function    the graph: one parameter per traced leaf, in order, then one per capture.
+    leaves      how each argument leaf was taken, in `flatten_arguments`' order.
+    captures    the arrays behind the hidden parameters, by identity.
+    structure   of the result, and `outputs`, its leaves.
+    guards      `(dict, key, object)`: the program holds while `dict[key] is object`.
+    cells       `(cell, object)`: and while `cell.cell_contents is object`.
+    contents    `(array, copy)`: and while this captured array still holds these very values.
+    """
+
+    function: Function
+    leaves: tuple[Leaf, ...]
+    captures: tuple[np.ndarray, ...]
+    structure: Structure
+    outputs: tuple[Output, ...]
+    guards: tuple[tuple[dict, str, Any], ...] = field(repr=False)
+    cells: tuple[tuple[types.CellType, Any], ...] = field(repr=False)
+    contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
+
+
+def flatten_arguments(args: tuple, kwargs: dict[str, Any]) -> tuple[list, Structure]:
+    """The leaves of a call's arguments, positional ones first, and their structure.
+
+    A plain object, such as the `self` of a method, is taken apart into its attributes.
+    """
+    return flatten((args, kwargs), is_plain_object)
+
+
+def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
+    """How an argument leaf is taken: arrays, floats, complex and NumPy scalars are inputs.
+
+    Everything else is static, ints too unless `symbolic`. Raises UnsupportedError for arrays that
+    cannot be compiled and TraceError for values that are no constants.
+    """
+    kind = type(leaf)
+    if isinstance(leaf, np.ndarray) and not isinstance(leaf, Value):
+        if isinstance(leaf, np.ma.MaskedArray | np.matrix):
+            raise UnsupportedError(
+                f"an argument is a {kind.__name__}, which does not behave as plain arrays do",
+                hint="pass np.asarray(argument)",
+            )
+        return Traced(array_type(leaf.shape, to_dtype(leaf.dtype)))
+    if isinstance(leaf, np.generic):
+        if leaf.dtype.kind in "biufc":
+            return Traced(array_type((), to_dtype(leaf.dtype)), is_scalar=True)
+        return Static(leaf)
+    if kind is float or kind is complex or (kind is int and symbolic):
+        return Traced(array_type((), DEFAULT_DTYPES[kind]), is_scalar=True, weak=kind)
+    return Static(leaf)
+
+
+def trace(
+    function: Callable[..., Any],
+    args: tuple,
+    kwargs: dict[str, Any],
+    how: Sequence[Leaf] | None = None,
+) -> Program:
+    """The program `function(*args, **kwargs)` is; `how` overrides `abstract`, leaf by leaf.
+
+    What the function raises passes through unchanged.
+    """
+    leaves, structure = flatten_arguments(args, kwargs)
+    how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
+    context = Trace()
+    hooks = Hooks(context, function)
+    with tracing(context):
+        paths = _paths(function, args, kwargs, structure)
+        inputs = [_input(context, leaf, path) for leaf, path in zip(how, paths)]
+        traced_args, traced_kwargs = unflatten(structure, inputs)
+        result = hooks.hook(function)(*traced_args, **traced_kwargs)
+        after, structure_after = flatten((traced_args, traced_kwargs), is_plain_object)
+        _check_arguments(structure, inputs, structure_after, after, paths)
+        structure, outputs, results = _outputs(result, inputs, leaves, hooks)
+        hooks.write_back()
+        context.check_captures()
+    parameters = [value.node for value, leaf in zip(inputs, how) if isinstance(leaf, Traced)]
+    captured = context.captures.values()
+    parameters.extend(node for _, node, _ in captured)
+    name = context.unique_name(getattr(function, "__name__", "f"))
+    return Program(
+        Function(name, tuple(parameters), tuple(results)),
+        how,
+        tuple(array for array, _, _ in captured),
+        structure,
+        outputs,
+        tuple(hooks.guards.values()),
+        tuple(hooks.cells.values()),
+        tuple(context.contents()),
+    )
+
+
+def _paths(function: Any, args: tuple, kwargs: dict[str, Any], structure: Structure) -> list[str]:
+    """The user's names for the leaves: `x`, `params_w`, `rest_0`."""
+    names: list[str] = []
+    try:
+        for item in inspect.signature(function).parameters.values():
+            if item.kind is item.VAR_POSITIONAL:
+                names.extend(f"{item.name}_{k}" for k in range(len(args) - len(names)))
+            elif item.kind in (item.POSITIONAL_ONLY, item.POSITIONAL_OR_KEYWORD):
+                names.append(item.name)
+    except (TypeError, ValueError):  # a callable without a signature
+        pass
+    names.extend(f"x{k}" for k in range(len(names), len(args)))
+    positional, keywords = structure[2:]
+    trees = (*zip(names, positional[2:]), *zip(kwargs, keywords[2:]))
+    return [path for name, tree in trees for path in leaf_paths(tree, name)]
+
+
+def _input(context: Trace, leaf: Leaf, path: str) -> Any:
+    if isinstance(leaf, Static):
+        return leaf.value
+    node = parameter(context.unique_name(path), leaf.type)
+    return Array(node, leaf.is_scalar, leaf.weak)
+
+
+def _check_arguments(
+    before: Structure, inputs: list, after: Structure, leaves: list, paths: list[str]
+) -> None:
+    """Refuse a function that changed a container it was given: the caller would not see it."""
+    if before == after and all(a is b for a, b in zip(inputs, leaves)):
+        return
+    changed = [path for a, b, path in zip(inputs, leaves, paths) if a is not b]
+    what = changed[0] if before == after else "an argument"
+    raise UnsupportedError(
+        f"{what} was changed: assigning to the items or attributes of an argument is not compiled",
+        hint="return the new value instead",
+    )
+
+
+def _outputs(
+    result: Any, inputs: list, leaves: list, hooks: Hooks
+) -> tuple[Structure, tuple[Output, ...], list[Node]]:
+    found, structure = flatten(result, _holds_values)
+    results: list[Node] = []
+    positions: dict[Node, int] = {}
+    arguments = {id(value): k for k, value in enumerate(inputs) if isinstance(value, Array)}
+    outputs = tuple([_output(leaf, arguments, positions, results, hooks) for leaf in found])
+    return structure, outputs, results
+
+
+def _holds_values(value: Any) -> bool:
+    """Whether a returned object must be built anew at each call, as it has arrays in it."""
+    if not is_plain_object(value):
+        return False
+    leaves, structure = flatten(value, is_plain_object)
+    return structure != LEAF and any(isinstance(leaf, Value | np.ndarray) for leaf in leaves)
+
+
+def _output(
+    leaf: Any, arguments: dict[int, int], positions: dict, results: list[Node], hooks: Hooks
+) -> Output:
+    argument = arguments.get(id(leaf))
+    if argument is not None:
+        return ArgumentOutput(argument)
+    own = hooks.unhook(leaf)
+    if own is not leaf:
+        return ObjectOutput(own)
+    if isinstance(leaf, types.GeneratorType):
+        raise TraceError(
+            "the function returned a generator, which runs only later", hint="return a list"
+        )
+    if isinstance(leaf, Value):
+        node, is_scalar, weak = node_of(leaf), leaf.is_scalar, leaf.weak
+    elif isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
+        node, is_scalar, weak = literal(leaf), False, None
+    elif isinstance(leaf, Dim):
+        raise failure(TraceError, f"the extent {leaf} is returned but not known while tracing")
+    else:
+        return ObjectOutput(leaf)
+    index = positions.setdefault((node, is_scalar, weak), len(results))
+    if index == len(results):
+        results.append(node)
+    return NodeOutput(index, is_scalar, weak)

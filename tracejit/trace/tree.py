@@ -1,0 +1,186 @@
+"""Nested containers taken apart into leaves and a structure, and put together again.
+
+A structure is a plain nested tuple, so it hashes and compares at C speed: `LEAF`, or a builder
+followed by what the builder needs and the structures of the children. Tuples, lists, dicts (their
+order and keys belong to the structure), namedtuples and dataclasses are containers; everything else
+is a leaf, None included. `flatten_object` takes plain instances of classes apart as well.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import types
+from collections import OrderedDict, defaultdict
+from collections.abc import Callable, Iterator
+from enum import Enum
+from typing import Any
+
+import numpy as np
+
+Structure = Any
+LEAF: Structure = ()
+
+
+def flatten(tree: Any, is_opened: Callable[[Any], bool] | None = None) -> tuple[list, Structure]:
+    """The leaves of `tree`, depth first, and its structure.
+
+    `is_opened` tells which other objects to take apart, attribute by attribute. Raises ValueError
+    for a container that contains itself.
+    """
+    leaves: list[Any] = []
+    try:
+        return leaves, _flatten(tree, leaves, is_opened)
+    except RecursionError:
+        raise ValueError("a container contains itself, or is nested too deeply") from None
+
+
+def unflatten(structure: Structure, leaves: Any) -> Any:
+    """The tree with this structure and these leaves; containers are new objects."""
+    return _unflatten(structure, iter(leaves))
+
+
+def leaf_count(structure: Structure) -> int:
+    return 1 if structure == LEAF else sum(map(leaf_count, structure[2:]))
+
+
+def leaf_paths(structure: Structure, prefix: str = "") -> list[str]:
+    """A name for each leaf: `params_w_0` for `params["w"][0]`."""
+    if structure == LEAF:
+        return [prefix]
+    builder, data, *children = structure
+    labels = data[-1] if builder in _LABELLED else range(len(children))
+    joined = [f"{prefix}_{label}" if prefix else str(label) for label in labels]
+    return [path for label, child in zip(joined, children) for path in leaf_paths(child, label)]
+
+
+def _flatten(value: Any, leaves: list, is_opened: Callable[[Any], bool] | None) -> Structure:
+    kind = type(value)
+    if kind in _SIMPLE:
+        leaves.append(value)
+        return LEAF
+    take_apart = _CONTAINERS.get(kind)
+    if take_apart is None:
+        take_apart = _container_kind(value, is_opened)
+        if take_apart is None:
+            leaves.append(value)
+            return LEAF
+    builder, data, children = take_apart(value)
+    return (builder, data, *[_flatten(child, leaves, is_opened) for child in children])
+
+
+def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
+    if structure == LEAF:
+        return next(leaves)
+    builder, data, *children = structure
+    return builder(data, [_unflatten(child, leaves) for child in children])
+
+
+def _container_kind(value: Any, is_opened: Callable[[Any], bool] | None) -> Any:
+    """How to take an instance of a less common class apart; None for a leaf."""
+    cls = type(value)
+    if issubclass(cls, tuple) and hasattr(cls, "_fields"):
+        return _apart_namedtuple
+    if dataclasses.is_dataclass(cls):
+        return _apart_object
+    if is_opened is not None and is_opened(value):
+        return _apart_object
+    return None
+
+
+def is_plain_object(value: Any) -> bool:
+    """Whether an object is its attributes and nothing else, so that a copy of them is a copy of it."""
+    cls = type(value)
+    return (
+        hasattr(value, "__dict__")
+        and cls.__reduce_ex__ is object.__reduce_ex__
+        and cls.__flags__ & _HEAP_TYPE != 0
+        and cls.__new__ is object.__new__
+        and not callable(getattr(cls, "__getattr__", None))
+        and not isinstance(value, type | types.ModuleType | Enum | BaseException)
+    )
+
+
+_HEAP_TYPE = 1 << 9
+
+
+def _labels(keys: tuple) -> tuple:
+    """Keys with their types, because 1, 1.0 and True are equal as keys."""
+    return (tuple(map(type, keys)), keys)
+
+
+def _build_tuple(_: Any, children: list) -> tuple:
+    return tuple(children)
+
+
+def _build_list(_: Any, children: list) -> list:
+    return children
+
+
+def _build_dict(data: Any, children: list) -> dict:
+    return dict(zip(data[-1], children))
+
+
+def _build_ordered(data: Any, children: list) -> OrderedDict:
+    return OrderedDict(zip(data[-1], children))
+
+
+def _build_default(data: Any, children: list) -> defaultdict:
+    return defaultdict(data[0], zip(data[-1], children))
+
+
+def _build_namedtuple(data: Any, children: list) -> Any:
+    return data[0]._make(children)
+
+
+def _build_object(data: Any, children: list) -> Any:
+    new = object.__new__(data[0])
+    for name, child in zip(data[-1], children):
+        object.__setattr__(new, name, child)
+    return new
+
+
+def _apart_tuple(value: tuple) -> tuple:
+    return _build_tuple, None, value
+
+
+def _apart_list(value: list) -> tuple:
+    return _build_list, None, value
+
+
+def _apart_dict(value: dict) -> tuple:
+    return _build_dict, _labels(tuple(value)), value.values()
+
+
+def _apart_ordered(value: OrderedDict) -> tuple:
+    return _build_ordered, _labels(tuple(value)), value.values()
+
+
+def _apart_default(value: defaultdict) -> tuple:
+    return _build_default, (value.default_factory, *_labels(tuple(value))), value.values()
+
+
+def _apart_namedtuple(value: Any) -> tuple:
+    return _build_namedtuple, (type(value), type(value)._fields), value
+
+
+def _apart_object(value: Any) -> tuple:
+    attributes = dict(getattr(value, "__dict__", {}))
+    if dataclasses.is_dataclass(value):
+        for field in dataclasses.fields(value):
+            if field.name not in attributes and hasattr(value, field.name):
+                attributes[field.name] = getattr(value, field.name)
+    return _build_object, (type(value), tuple(attributes)), attributes.values()
+
+
+_CONTAINERS: dict[type, Callable[[Any], tuple]] = {
+    tuple: _apart_tuple,
+    list: _apart_list,
+    dict: _apart_dict,
+    OrderedDict: _apart_ordered,
+    defaultdict: _apart_default,
+}
+# Leaves known at a glance; any other type is looked at more closely.
+_SIMPLE = frozenset(
+    (np.ndarray, np.float64, np.float32, float, int, bool, complex, str, type(None))
+)
+_LABELLED = (_build_dict, _build_ordered, _build_default, _build_namedtuple, _build_object)

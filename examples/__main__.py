@@ -37,7 +37,7 @@ def main(argv: list[str] | None = None) -> int:
         f"  {'fused':<28}{'largest difference'}"
     )
     failed = [task.name for task in tasks if not run(task, arguments.output)]
-    print(f"\npictures are in {arguments.output}/")
+    print(f"\npictures, and the fused programs as text, are in {arguments.output}/")
     if failed:
         print(f"not equal to NumPy: {', '.join(failed)}")
     return 1 if failed else 0
@@ -59,14 +59,15 @@ def run(task: Task, output: pathlib.Path) -> bool:
     first = time.perf_counter() - start
     before, after = _interleaved(lambda: task.apply(task.function), lambda: task.apply(compiled))
     agrees, gap = compare(expected, actual, task)
+    stem = output / _file_name(task.name)
     print(
         f"{task.name:<26}{before * 1e3:10.2f}{after * 1e3:13.2f}{before / after:9.1f}x"
-        f"{max(first - after, 0.0) * 1e3:12.0f}  {fused(compiled, seen[0]):<28}"
+        f"{max(first - after, 0.0) * 1e3:12.0f}  {fused(compiled, seen[0], stem.with_suffix('.txt')):<28}"
         f"{gap}{'' if agrees else '  NOT EQUAL'}",
         flush=True,
     )
     results = actual if isinstance(actual, tuple) else (actual,)
-    task.draw(output / f"{_file_name(task.name)}.png", *results)
+    task.draw(stem.with_suffix(".png"), *results)
     return agrees
 
 
@@ -91,18 +92,18 @@ def compare(expected: Any, actual: Any, task: Task) -> tuple[bool, str]:
     return agrees, f"{largest:.1e} (allowed {task.tolerance:.1e}{allowed})"
 
 
-def fused(compiled: Any, arguments: tuple) -> str:
-    """How many operations were traced, and into how many kernels they went."""
+def fused(compiled: Any, arguments: tuple, path: pathlib.Path) -> str:
+    """How many operations were traced, and into how many kernels they went; the program is written to `path`."""
     traced = compiled.trace(*arguments)
-    lowered = traced.lower()
+    module = traced.lower().module
+    path.write_text(str(module))
     operations = sum(
-        1
+        bool(node.operands)
         for function in traced.module.functions
         if isinstance(function, Function)
         for node in function.nodes
-        if node.operands
     )
-    kernels = sum(isinstance(function, Kernel) for function in lowered.module.functions)
+    kernels = sum(isinstance(function, Kernel) for function in module.functions)
     return f"{operations} operations, {kernels} kernels"
 
 

@@ -7,13 +7,13 @@ the block back to the pool when NumPy frees it, because its memory handler is th
 from __future__ import annotations
 
 import ctypes
-import functools
 import mmap
 import os
+from collections.abc import Callable
 from dataclasses import dataclass
 
 from tracejit.config import config
-from tracejit.runtime import engine, layout
+from tracejit.runtime import engine, layout, native_code
 
 # From this many bytes on NumPy's own allocation faults pages in afresh each time (glibc maps them),
 # and the pool wins; below, malloc's caches are as good.
@@ -56,7 +56,7 @@ def addresses() -> dict[str, int]:
     return {name: library.address(name) for name in ("tj_acquire", "tj_release")}
 
 
-@functools.cache
+@native_code.once
 def pooled_outputs() -> tuple[int, int]:
     """From how many bytes on outputs are pooled, and the address of the handler they need."""
     if default_limit() == 0 or not layout.HANDLER:
@@ -72,11 +72,11 @@ def default_limit() -> int:
     return min(memory // 8, 1 << 30)
 
 
-def _function(name: str, result: type | None, *parameters: type) -> ctypes._CFuncPtr:
+def _function(name: str, result: type | None, *parameters: type) -> Callable:
     return ctypes.CFUNCTYPE(result, *parameters)(_library().address(name))
 
 
-@functools.cache
+@native_code.once
 def _library() -> engine.Library:
     numbers = {
         **{f"header.{name}": offset for name, offset in _HEADER.items()},
@@ -94,8 +94,7 @@ def _library() -> engine.Library:
         # -1 is no advice anywhere: the call fails, which is harmless.
         "madvise.huge": getattr(mmap, "MADV_HUGEPAGE", -1),
     }
-    library = engine.load(engine.compile_ir(layout.expand("buffers", numbers)), _EXPORTS)
-    layout.make_immortal(library)
+    library = native_code.load("buffers", numbers, _EXPORTS, {})
     ctypes.CFUNCTYPE(None, ctypes.c_int64)(library.address("tj_pool_limit"))(default_limit())
     after_fork = ctypes.CFUNCTYPE(None)(library.address("tj_pool_after_fork"))
     os.register_at_fork(after_in_child=after_fork)
@@ -105,7 +104,7 @@ def _library() -> engine.Library:
 class _Handler(ctypes.Structure):
     """PyDataMem_Handler, version 1 (numpy/ndarraytypes.h)."""
 
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("name", ctypes.c_char * 127),
         ("version", ctypes.c_uint8),
         ("context", ctypes.c_void_p),

@@ -10,14 +10,17 @@ from __future__ import annotations
 
 import ctypes
 import functools
-from collections.abc import Sequence
+import os
+import threading
+from collections import deque
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 
-from tracejit.runtime import buffers, engine, fallback, layout
+from tracejit.runtime import buffers, fallback, layout, native_code
 from tracejit.runtime.records import NUMBERS, Entry, Unsupported
-from tracejit.runtime.signature import Leaf, Plan, ScalarLeaf, Signature, StaticLeaf
+from tracejit.runtime.signature import Leaf, Plan, Signature
 
 # Entries from which on the two-way cache beats trying one after the other.
 _CACHE_FROM = 3
@@ -31,7 +34,7 @@ _MEMBER_SSIZE, _MEMBER_READONLY = 19, 1  # structmember.h
 
 
 class _Member(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("name", ctypes.c_char_p),
         ("type", ctypes.c_int),
         ("offset", ctypes.c_ssize_t),
@@ -41,11 +44,11 @@ class _Member(ctypes.Structure):
 
 
 class _Slot(ctypes.Structure):
-    _fields_ = [("slot", ctypes.c_int), ("value", ctypes.c_void_p)]  # noqa: RUF012
+    _fields_ = [("slot", ctypes.c_int), ("value", ctypes.c_void_p)]
 
 
 class _Spec(ctypes.Structure):
-    _fields_ = [  # noqa: RUF012
+    _fields_ = [
         ("name", ctypes.c_char_p),
         ("basicsize", ctypes.c_int),
         ("itemsize", ctypes.c_int),
@@ -116,7 +119,7 @@ _PYTHON_FUNCTIONS = (
 )
 
 
-@functools.cache
+@native_code.once
 def _call_address() -> int:
     """The address of the native call, compiled on first use."""
     objects = {
@@ -137,23 +140,30 @@ def _call_address() -> int:
         **{name: id(thing) for name, thing in objects.items()},
         "runtime_error": ctypes.addressof(runtime_error),
     }
-    code = engine.compile_ir(layout.expand("dispatch", NUMBERS))
-    library = engine.load(code, ["tj_call"], imports)
-    layout.make_immortal(library)
+    library = native_code.load("dispatch", NUMBERS, ["tj_call"], imports)
     return library.address("tj_call")
+
+
+_lock = threading.RLock()
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_lock.release
+    )
 
 
 class _Table:
     """The native table of one callable object, and the Python objects behind it."""
 
-    def __init__(self, python: Any):
+    def __init__(self, python: Callable):
         self._words = (ctypes.c_int64 * 6)()
         self.address = ctypes.addressof(self._words)
         self._python = python
         self._set("python", id(python))
-        self._sets: Any = None
+        self._sets: ctypes.Array | None = None
         self._entries: list[Entry] = []
         self._retired: list[Entry] = []
+        self._wanted: deque[tuple[Callable[[Entry], None], Entry]] = deque()
+        self._changing = False
 
     def _get(self, name: str) -> int:
         return self._words[NUMBERS[f"table.{name}"] // 8]
@@ -161,26 +171,40 @@ class _Table:
     def _set(self, name: str, value: int) -> None:
         self._words[NUMBERS[f"table.{name}"] // 8] = value
 
-    def __reduce__(self) -> Any:
-        # A copy of the owner starts without entries.
-        return type(None), ()
-
     def add(self, entry: Entry) -> None:
+        """Put an entry first."""
+        self._change(self._add, entry)
+
+    def remove(self, entry: Entry) -> None:
+        """Take an entry off; its memory stays until no call can be looking at it."""
+        self._change(self._remove, entry)
+
+    def _change(self, action: Callable[[Entry], None], entry: Entry) -> None:
+        """One change at a time, also when a finalizer asks for another in the middle of one."""
+        self._wanted.append((action, entry))
+        with _lock:
+            if self._changing:
+                return
+            self._changing = True
+            try:
+                while self._wanted:
+                    action, entry = self._wanted.popleft()
+                    action(entry)
+                self._update()
+            finally:
+                self._changing = False
+
+    def _add(self, entry: Entry) -> None:
         entry.set("next", self._get("entries"))
-        # Every word the running calls read is written in one piece, this one last.
         self._set("frame_bytes", max(self._get("frame_bytes"), entry.frame_bytes))
         self._entries.append(entry)
         self._set("entries", entry.address)
-        if len(self._entries) >= _CACHE_FROM and self._sets is None:
-            self._sets = (ctypes.c_int64 * (NUMBERS["set.count"] * NUMBERS["set.size"] // 8))()
-            self._set("sets", ctypes.addressof(self._sets))
-        self._free_retired()
 
-    def remove(self, entry: Entry) -> None:
+    def _remove(self, entry: Entry) -> None:
         if entry not in self._entries:
             return
         position = self._entries.index(entry)
-        # The list runs from the last to the first: the one after us in time points to us.
+        # The native list runs from the latest to the first: the next one in ours points to us.
         if position + 1 < len(self._entries):
             self._entries[position + 1].set("next", entry.get("next"))
         else:
@@ -190,9 +214,15 @@ class _Table:
         if self._sets is not None:
             ctypes.memset(self._sets, 0, ctypes.sizeof(self._sets))
         self._retired.append(entry)
-        self._free_retired()
 
-    def _free_retired(self) -> None:
+    def _update(self) -> None:
+        """What depends on all entries, and freeing those that no call can be looking at."""
+        static = any(entry.has_static_int for entry in self._entries)
+        traced = any(entry.has_traced_int for entry in self._entries)
+        self._set("hash_ints", int(static and not traced))
+        if len(self._entries) >= _CACHE_FROM and self._sets is None:
+            self._sets = (ctypes.c_int64 * (NUMBERS["set.count"] * NUMBERS["set.size"] // 8))()
+            self._set("sets", ctypes.addressof(self._sets))
         if self._get("active") == 0:
             self._retired.clear()
 
@@ -204,6 +234,10 @@ class JitBase(_NativeCallable):
     """
 
     __slots__ = ("_table",)
+
+    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
+        """Take a call that no published signature fits."""
+        raise NotImplementedError(f"{type(self).__name__} defines no __call__")
 
     def __init_subclass__(cls, **options: Any):
         super().__init_subclass__(**options)

@@ -9,11 +9,9 @@ from __future__ import annotations
 
 import ctypes
 import os
-import re
 import struct
 import sys
 from importlib import import_module
-from pathlib import Path
 
 import numpy as np
 
@@ -44,24 +42,6 @@ OFFSETS = {
 C_CONTIGUOUS, OWNDATA, ALIGNED, WRITEABLE = 0x1, 0x4, 0x100, 0x400
 
 _NEW_FROM_DESCR, _SCALAR, _GET_HANDLER = 94, 60, 305  # in NumPy's table of C functions
-
-
-def expand(name: str, numbers: dict[str, int]) -> str:
-    """The text of ``native/<name>.ll`` with its two extensions to LLVM IR spelled out.
-
-    ``$name`` is a number; ``%p[name]`` is the address ``name`` bytes from ``%p``.
-    """
-    lines = []
-    for line in (Path(__file__).parent / "native" / f"{name}.ll").read_text().splitlines():
-        code = line.split(";")[0].rstrip()
-        code = re.sub(r"\$([\w.]+)", lambda match: str(numbers[match[1]]), code)
-        while match := re.search(r"%([\w.]+)\[([\w.]+)\]", code):
-            address = f"%at.{len(lines)}"
-            offset = numbers.get(match[2], match[2])
-            lines.append(f"  {address} = getelementptr i8, ptr %{match[1]}, i64 {offset}")
-            code = code[: match.start()] + address + code[match.end() :]
-        lines.append(code)
-    return "\n".join(lines) + "\n"
 
 
 def read(address: int, format: str) -> int:

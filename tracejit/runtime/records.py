@@ -165,12 +165,12 @@ class Entry:
         leaves = signature.leaves()
         slots = sum(not isinstance(leaf, StaticLeaf) for leaf in leaves)
         filled = sum(isinstance(output, (ArrayOutput, ScalarOutput)) for output in plan.outputs)
-        self._leaf_slots = self.frame.words(slots)
+        leaf_slots = self.frame.words(slots)
         output_slots = self.frame.words(filled)
         tail = self.frame.words(2)
         objects = self.frame.words(len(leaves))
         symbols = _symbol_count(leaves)
-        encoder = _SignatureEncoder(self, self._leaf_slots, objects, check_static)
+        encoder = _SignatureEncoder(self, leaf_slots, objects, check_static)
         head = {
             **encoder.encode(signature),
             "entry.symbols": self.frame.words(symbols),
@@ -181,6 +181,9 @@ class Entry:
         self._words = self.memory.block(_structure(HEAD, head))
         self.address = ctypes.addressof(self._words)
         self.frame_bytes = self.frame.bytes
+        static = (leaf.value for leaf in leaves if isinstance(leaf, StaticLeaf))
+        self.has_static_int = any(type(value) is int for value in static)
+        self.has_traced_int = ScalarLeaf(int) in leaves
 
     def get(self, name: str) -> int:
         """A member of the head, such as ``"hits"``."""
@@ -236,7 +239,7 @@ class _SignatureEncoder:
         return self.memory.store([self.memory.address(key) for key in keys])
 
     def _guard(self, guard: tuple[dict, str, object]) -> list[int]:
-        dictionary, key, value = guard
+        dictionary, key, _ = guard
         if type(dictionary) is not dict or type(key) is not str:
             raise Unsupported("a guard that does not look up a str in a dict")
         addresses = map(self.memory.address, guard)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -72,8 +72,8 @@ class DictTree:
     items: tuple[Tree, ...]
 
 
-Leaf = Union[ArrayLeaf, ScalarLeaf, StaticLeaf]
-Tree = Union[Leaf, TupleTree, ListTree, DictTree]
+Leaf = ArrayLeaf | ScalarLeaf | StaticLeaf
+Tree = Leaf | TupleTree | ListTree | DictTree
 
 
 @dataclass(frozen=True)
@@ -126,7 +126,7 @@ class ObjectOutput:
     value: Any
 
 
-Output = Union[ArrayOutput, ScalarOutput, ArgumentOutput, ObjectOutput]
+Output = ArrayOutput | ScalarOutput | ArgumentOutput | ObjectOutput
 
 
 @dataclass(frozen=True, eq=False)

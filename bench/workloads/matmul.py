@@ -78,10 +78,17 @@ def _blas_threads(threads: int) -> Iterator[None]:
         yield
 
 
+@contextlib.contextmanager
+def _tracejit_threads(threads: int) -> Iterator[None]:
+    # A product that tracejit leaves to NumPy's OpenBLAS must not get more threads than its own.
+    with peers.library("tracejit").threads(threads), _blas_threads(threads):
+        yield
+
+
 def _tracejit(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     tracejit = peers.library("tracejit")
     function = tracejit.jit(product)
-    context = functools.partial(tracejit.threads, threads)
+    context = functools.partial(_tracejit_threads, threads)
     return [peers.call_variant("tracejit", function, (a, b), context=context)]
 
 

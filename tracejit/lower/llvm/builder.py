@@ -176,6 +176,10 @@ class Builder:
         return self.shuffle(first, first, [0] * lanes)
 
     def shuffle(self, a: Value, b: Value, lanes: list[int]) -> Value:
+        """Lanes picked from `a` and then `b`, counted through."""
+        if len(lanes) == 1:
+            lane = lanes[0]
+            return self.extract(a, lane) if lane < a.lanes else self.extract(b, lane - a.lanes)
         if not any(lanes):
             mask = "zeroinitializer"
         else:

@@ -17,7 +17,11 @@ def linear(expression: Expression) -> tuple[dict[Expression, int], int]:
                 constant += scale * value
             case Apply("add", (a, b), _):
                 stack += [(b, scale), (a, scale)]
-            case Apply("multiply", (a, Literal(factor)), _):
+            case Apply("subtract", (a, b), _):
+                stack += [(b, -scale), (a, scale)]
+            case Apply("negative", (a,), _):
+                stack.append((a, -scale))
+            case Apply("multiply", (a, Literal(factor)) | (Literal(factor), a), _):
                 stack.append((a, scale * factor))
             case _:
                 total[part] = total.get(part, 0) + scale

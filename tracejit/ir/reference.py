@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import ast
 from collections.abc import Callable, Iterator
+from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -19,7 +20,7 @@ from .graph import Function, Module
 from .op import OPS, Op
 from .parse import read_type
 from .show import show
-from .syntax import hosted, symbol_names
+from .syntax import FUSED_MULTIPLY_ADD, hosted, symbol_names
 from .tensor import Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
@@ -57,6 +58,7 @@ def _load(module: Module) -> _Routine:
     graph_scope = {**_SCOPE, **{name: op.reference for name, op in OPS.items()}}
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
+    kernel_scope[FUSED_MULTIPLY_ADD] = _fused_multiply_add
     kernel_scope |= dict.fromkeys(("local", "register"), lambda type: _unwritten(type, dims))
     routine = None
     for function, definition in zip(module.functions, tree.body):
@@ -266,6 +268,14 @@ def _scalar(op: Op) -> Callable[..., Any]:
         return result if dtype is None else dtype(result)
 
     return run
+
+
+def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
+    """`a * b + c` rounded once, by exact arithmetic."""
+    rounded = a * b + c
+    if not np.isfinite(rounded) or rounded == 0:
+        return rounded
+    return type(a)(float(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))))
 
 
 def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections import Counter
 from collections.abc import Iterable
 from typing import Any
 
@@ -142,6 +143,17 @@ def _note(node: Node) -> str:
 # Kernels.
 
 
+def show_statement(term: Statement | Expression) -> str:
+    """One statement, or the first line of a loop, or an expression, for messages."""
+    functions = {term.kernel: term.kernel.name} if isinstance(term, tensor.Call) else {}
+    writer = _KernelText(Kernel("", (), 0, ()), functions)
+    if isinstance(term, Expression):
+        text, _ = writer.expressions((term,), {}, "")[term]
+        return "; ".join([*writer.out, text])
+    writer.body((term.replace(body=()) if isinstance(term, For) else term,), "")
+    return "; ".join(line for line in writer.out if line.strip() != "pass")
+
+
 def _kernel(kernel: Kernel, functions: dict[Term, str]) -> str:
     return "\n".join(_KernelText(kernel, functions).lines()) + "\n"
 
@@ -188,7 +200,7 @@ class _KernelText:
         shown, taken, aliases = dict(self.shown), set(self.names.taken), dict(self.aliases)
         uses = _uses(body)
         for statement in body:
-            roots = list(_roots(statement))
+            roots = tensor.expressions_of(statement)
             texts = self.expressions(roots, uses, indent)
             self.statement(statement, [texts[root] for root in roots], indent)
             self.forget(_written((statement,)))
@@ -257,7 +269,7 @@ class _KernelText:
         return f"{self.functions[kernel]}({', '.join(arguments)})"
 
     def expressions(
-        self, roots: list[Expression], uses: dict[Expression, int], indent: str
+        self, roots: tuple[Expression, ...], uses: dict[Expression, int], indent: str
     ) -> dict[Expression, tuple[str, int]]:
         """Text and precedence of each; emits an alias where one is worth its line."""
         texts: dict[Expression, tuple[str, int]] = {}
@@ -329,26 +341,10 @@ def _apply(op: str, operands: tuple, dtype: DType, texts: list[tuple[str, int]])
     return f"{op}({arguments})", ATOM
 
 
-def _roots(statement: Statement) -> Iterable[Expression]:
-    """The expressions a statement itself evaluates, in the order `statement` takes their texts."""
-    match statement:
-        case For(_, start, stop, _, _, _):
-            return (start, stop)
-        case tensor.Let(_, value) | tensor.Assign(_, value):
-            return (value,)
-        case tensor.Accumulate(target, _, value):
-            return (*(target.indices if isinstance(target, Load) else ()), value)
-        case tensor.Store(_, indices, value):
-            return (*indices, value)
-    return ()
-
-
 def _uses(body: tuple[Statement, ...]) -> dict[Expression, int]:
-    roots = [root for statement in body for root in _roots(statement)]
-    uses: dict[Expression, int] = {}
-    for e in (*roots, *[p for e in postorder(roots, tensor.parts) for p in tensor.parts(e)]):
-        uses[e] = uses.get(e, 0) + 1
-    return uses
+    roots = [root for statement in body for root in tensor.expressions_of(statement)]
+    operands = [part for e in postorder(roots, tensor.parts) for part in tensor.parts(e)]
+    return Counter([*roots, *operands])
 
 
 def _written(body: Iterable[Statement]) -> set[Term]:

@@ -7,6 +7,7 @@ import keyword
 from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
+from ..errors import TracejitError
 from .dims import Dim, Quotient, Symbol
 from .op import OPS
 from .term import postorder
@@ -59,6 +60,9 @@ OPERATORS: dict[type, str] = {
     ast.Invert: "invert",
 }
 
+# The one scalar operation of kernels that is no op of graphs: `a * b + c`, rounded once.
+FUSED_MULTIPLY_ADD = "fma"
+
 # A loop's mark and the iterator that shows it; marks without an entry show as themselves.
 LOOP_WORDS = {"serial": "range"}
 LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
@@ -82,12 +86,14 @@ WORDS = {
 
 def scalar_dtype(op: str, dtypes: tuple[DType, ...]) -> DType | None:
     """The dtype the op's own type rule gives for scalars, or None where it gives none."""
+    if op == FUSED_MULTIPLY_ADD:
+        return dtypes[0] if len(set(dtypes)) == 1 and len(dtypes) == 3 else None
     key = (op, dtypes)
     found = _scalar_dtypes.get(key)
     if found is None and op in OPS:
         try:
             result = OPS[op].type_rule(*[ArrayType((), dtype, None) for dtype in dtypes])
-        except Exception:  # whatever a rule raises, it refuses these operands
+        except (AssertionError, AttributeError, LookupError, TypeError, ValueError, TracejitError):
             return None
         found = _scalar_dtypes[key] = getattr(result, "dtype", None)
     return found
@@ -126,7 +132,13 @@ class Names:
 
 
 def is_reserved(name: str) -> bool:
-    return name in WORDS or name in OPS or name in DTYPES or keyword.iskeyword(name)
+    return (
+        name in WORDS
+        or name == FUSED_MULTIPLY_ADD
+        or name in OPS
+        or name in DTYPES
+        or keyword.iskeyword(name)
+    )
 
 
 def symbol_names(value: object) -> set[str]:

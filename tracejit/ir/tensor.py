@@ -230,6 +230,20 @@ def statements(body: Iterable[Statement]) -> Iterable[Statement]:
             yield from statements(statement.body)
 
 
+def expressions_of(statement: Statement) -> tuple[Expression, ...]:
+    """The expressions a statement itself evaluates: bounds, indices, then the value."""
+    match statement:
+        case For(_, start, stop):
+            return (start, stop)
+        case Let(_, value) | Assign(_, value):
+            return (value,)
+        case Accumulate(Load(_, indices), _, value) | Store(_, indices, value):
+            return (*indices, value)
+        case Accumulate(_, _, value):
+            return (value,)
+    return ()
+
+
 # Building index expressions: literals fold, neutral elements vanish, constants come last.
 
 ZERO, ONE = Literal(0, i64), Literal(1, i64)

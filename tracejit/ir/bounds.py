@@ -1,0 +1,187 @@
+"""Proofs about index expressions: is this never negative, given the loops around it?
+
+The expression is written as a sum of atoms and made smaller until nothing but extents is left:
+a loop index becomes the end of its range that makes the sum smaller, innermost loop first, so that
+tiles (`j` in `range(16 * i, 16 * i + 16)`) stay exact; `minimum`, `maximum` and `where` split into
+cases; quotients and remainders have their usual bounds. A failed proof proves nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from ..errors import TraceError
+from . import tensor
+from .affine import linear
+from .dims import Dim, symbol
+from .tensor import Apply, Expression, For, Index, Literal, Load, Variable, parts
+from .term import postorder
+
+# Both bounds inclusive; None is unbounded.
+Interval = tuple[Any, Any]
+UNBOUNDED: Interval = (None, None)
+SPLITS = 6
+
+
+class Bounds:
+    """What is known about expressions inside a nest of loops, outermost first."""
+
+    def __init__(self, loops: Sequence[For]):
+        self.loops = {loop.index: loop for loop in loops}
+        self.intervals: dict[Expression, Interval] = {}
+
+    def is_below(self, index: Expression, extent: int | Dim) -> bool:
+        """Whether 0 <= index < extent is certain."""
+        last = tensor.subtract(tensor.extent(extent), tensor.ONE)
+        return self.is_nonnegative(index) and self.is_nonnegative(tensor.subtract(last, index))
+
+    def is_nonnegative(self, expression: Expression, splits: int = SPLITS) -> bool:
+        """Whether `expression` is at least 0 in every iteration."""
+        atoms, constant = linear(expression)
+        choice = next((atom for atom in atoms if _cases(atom)), None)
+        if choice is not None and splits > 0:
+            cases = _cases(choice)
+            rest = _sum({a: c for a, c in atoms.items() if a is not choice}, constant)
+            scaled = [tensor.multiply(case, tensor.integer(atoms[choice])) for case in cases]
+            proofs = (self.is_nonnegative(tensor.add(rest, s), splits - 1) for s in scaled)
+            # The smaller of two is at most either, so to bound it from above one of them will do.
+            shrinks = "minimum" if atoms[choice] < 0 else "maximum"
+            return any(proofs) if choice.op == shrinks else all(proofs)
+        for index in reversed(self.loops):
+            scale = atoms.get(index)
+            if scale is not None:
+                loop = self.loops[index]
+                end = loop.start if scale > 0 else tensor.subtract(loop.stop, tensor.ONE)
+                rest = _sum({a: c for a, c in atoms.items() if a is not index}, constant)
+                lower = tensor.add(rest, tensor.multiply(end, tensor.integer(scale)))
+                return self.is_nonnegative(lower, splits)
+        least: Any = constant
+        for atom, scale in atoms.items():
+            low, high = self.interval(atom)
+            bound = low if scale > 0 else high
+            if bound is None:
+                return False
+            least = least + bound * scale
+        return _is_nonnegative(least)
+
+    def interval(self, e: Expression) -> Interval:
+        """Bounds by interval arithmetic over numbers and extents."""
+        for part in postorder((e,), lambda part: () if part in self.intervals else parts(part)):
+            if part not in self.intervals:
+                self.intervals[part] = self._interval(part)
+        return self.intervals[e]
+
+    def _interval(self, e: Expression) -> Interval:
+        match e:
+            case Literal(value) if type(value) is int:
+                return value, value
+            case Index(name):
+                loop = self.loops.get(e)
+                if loop is None:
+                    return symbol(name), symbol(name)
+                low, high = self.interval(loop.start)[0], self.interval(loop.stop)[1]
+                return low, None if high is None else high - 1
+            case Apply("add", (a, b)):
+                return _add(self.interval(a), self.interval(b))
+            case Apply("subtract", (a, b)):
+                return _add(self.interval(a), _multiply(self.interval(b), (-1, -1)))
+            case Apply("multiply", (a, b)):
+                return _multiply(self.interval(a), self.interval(b))
+            case Apply("floor_divide", (a, b)):
+                return _floor_divide(self.interval(a), self.interval(b))
+            case Apply("remainder", (a, b)):
+                return _remainder(self.interval(a), self.interval(b))
+            case Apply("minimum" | "maximum" as op, (a, b)):
+                return _pick(op, self.interval(a), self.interval(b))
+            case Apply("where", (_, a, b)):
+                low, high = self.interval(a), self.interval(b)
+                return _pick("minimum", low, high)[0], _pick("maximum", low, high)[1]
+            case Apply("cast", (a,), dtype) if dtype is tensor.i64 and a.dtype.kind in "iub":
+                return self.interval(a)
+            case Load() | Variable() | Apply():
+                return _dtype_interval(e)
+        return UNBOUNDED
+
+
+def _cases(atom: Expression) -> tuple[Expression, ...]:
+    match atom:
+        case Apply("minimum" | "maximum", operands, _):
+            return operands
+        case Apply("where", (_, a, b), _):
+            return (a, b)
+    return ()
+
+
+def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
+    total: Expression = tensor.integer(constant)
+    for atom, scale in atoms.items():
+        total = tensor.add(total, tensor.multiply(atom, tensor.integer(scale)))
+    return total
+
+
+def _is_nonnegative(value: int | Dim) -> bool:
+    try:
+        return value >= 0
+    except TraceError:
+        return False
+
+
+def _dtype_interval(e: Expression) -> Interval:
+    if e.dtype.kind == "b":
+        return 0, 1
+    if e.dtype.is_integer and e.dtype.itemsize < 8:
+        limits = np.iinfo(e.dtype.numpy)
+        return int(limits.min), int(limits.max)
+    return (0, None) if e.dtype.kind == "u" else UNBOUNDED
+
+
+def _add(a: Interval, b: Interval) -> Interval:
+    low = None if a[0] is None or b[0] is None else a[0] + b[0]
+    high = None if a[1] is None or b[1] is None else a[1] + b[1]
+    return low, high
+
+
+def _multiply(a: Interval, b: Interval) -> Interval:
+    if b == (-1, -1):
+        return tuple([None if bound is None else -bound for bound in reversed(a)])  # type: ignore
+    if all(type(bound) is int for bound in (*a, *b)):
+        corners = [x * y for x in a for y in b]
+        return min(corners), max(corners)
+    if any(low is None or not _is_nonnegative(low) for low, _ in (a, b)):
+        return UNBOUNDED
+    high = None if a[1] is None or b[1] is None else a[1] * b[1]
+    return a[0] * b[0], high
+
+
+def _floor_divide(a: Interval, b: Interval) -> Interval:
+    divisor = b[0]
+    if divisor != b[1] or divisor is None or not _is_nonnegative(divisor - 1):
+        return UNBOUNDED
+    return tuple([None if bound is None else bound // divisor for bound in a])  # type: ignore
+
+
+def _remainder(a: Interval, b: Interval) -> Interval:
+    low, high = b
+    if low is None or not _is_nonnegative(low - 1):
+        return UNBOUNDED
+    if None not in a and _is_nonnegative(a[0]) and _is_nonnegative(low - 1 - a[1]):
+        return a
+    return 0, None if high is None else high - 1
+
+
+def _pick(op: str, a: Interval, b: Interval) -> Interval:
+    """The interval of the smaller or larger of two; what cannot be compared is bounded by either."""
+    return _extreme(op, a[0], b[0], op == "maximum"), _extreme(op, a[1], b[1], op == "minimum")
+
+
+def _extreme(op: str, a: Any, b: Any, either: bool) -> Any:
+    if a is None or b is None:
+        return (a if b is None else b) if either else None
+    if _is_nonnegative(b - a):
+        return a if op == "minimum" else b
+    if _is_nonnegative(a - b):
+        return b if op == "minimum" else a
+    return a if either else None

@@ -1,0 +1,130 @@
+"""Is this Module legal at this stage? If not, the first thing wrong with it, by name.
+
+What is checked at every stage: parameters are distinct and declared, types are what the rules
+give, calls fit, kernels are well scoped and write their outputs, no access is certainly out of
+bounds, loops marked `vector` or `parallel` carry nothing from one iteration to the next. What
+differs from stage to stage is the table `STAGES`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import Enum, auto
+from typing import NoReturn
+
+from ..errors import IRError, TracejitError
+from . import op as kinds
+from .graph import Function, Module, Node
+from .op import OPS
+from .syntax import symbol_names
+from .tensor import Kernel
+from .term import location_of, terms_in
+from .types import ArrayType
+from .verify_kernel import unproved, verify_kernel
+
+__all__ = ["STAGES", "Stage", "unproved", "verify"]
+
+
+class Stage(Enum):
+    """How far a Module has been lowered."""
+
+    TRACED = auto()
+    FUSED = auto()
+    LOOPS = auto()
+    SCHEDULED = auto()
+
+
+ALL_KINDS = frozenset(
+    {
+        kinds.ELEMENTWISE,
+        kinds.MOVEMENT,
+        kinds.CREATION,
+        kinds.REDUCTION,
+        kinds.SCAN,
+        kinds.CONTRACTION,
+        kinds.CONTROL,
+        kinds.OPAQUE,
+    }
+)
+
+
+@dataclass(frozen=True)
+class Allowed:
+    """The kinds of ops in programs, which are the entry and the bodies of control flow, and in the
+    graph Functions that these call. No kinds: there may be no such Function."""
+
+    programs: frozenset[str]
+    callees: frozenset[str]
+
+
+# fmt: off
+STAGES = {
+    Stage.TRACED:    Allowed(ALL_KINDS, ALL_KINDS),
+    Stage.FUSED:     Allowed(ALL_KINDS - {kinds.ELEMENTWISE, kinds.REDUCTION}, ALL_KINDS),
+    Stage.LOOPS:     Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE}), frozenset()),
+    Stage.SCHEDULED: Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE}), frozenset()),
+}
+# fmt: on
+
+
+def verify(module: Module, stage: Stage) -> Module:
+    """Return `module` if it is legal at `stage`; raise IRError naming what is wrong, and where."""
+    allowed, programs = STAGES[stage], _programs(module)
+    for function in module.functions:
+        if isinstance(function, Kernel):
+            verify_kernel(function)
+        else:
+            is_program = function in programs
+            _verify_function(function, allowed.programs if is_program else allowed.callees, stage)
+    return module
+
+
+def _programs(module: Module) -> set[Function | Kernel]:
+    """The entry, and the Functions that ops other than `call` run."""
+    found: set[Function | Kernel] = {module.entry}
+    for function in module.functions:
+        if isinstance(function, Function):
+            for node in function.nodes:
+                if node.op.name != "call":
+                    attached = [t for _, value in node.attributes for t in terms_in(value)]
+                    found.update(t for t in attached if isinstance(t, Function))
+    return found
+
+
+def _verify_function(function: Function, allowed: frozenset[str], stage: Stage) -> None:
+    if not allowed:
+        _fail(function, None, f"there are no called graph Functions at the stage {stage.name}")
+    parameters = set(function.parameters)
+    names = [p.attrs.get("name") for p in function.parameters if p.op.name == "parameter"]
+    if len(names) < len(function.parameters):
+        _fail(function, None, "a parameter is no `parameter` node")
+    if len(set(names)) < len(names):
+        _fail(function, None, f"two parameters have one name: {', '.join(names)}")
+    known = symbol_names(tuple(p.type for p in function.parameters))
+    for node in function.nodes:
+        if OPS.get(node.op.name) is not node.op:
+            _fail(function, node, "the op is not in the vocabulary")
+        if node.op.name == "parameter" and node not in parameters:
+            _fail(function, node, f"the parameter {node.attrs['name']!r} is not declared")
+        if node.op.kind not in allowed:
+            _fail(function, node, f"{node.op.kind} ops may not be here at the stage {stage.name}")
+        if unknown := symbol_names(tuple(value for _, value in node.attributes)) - known:
+            _fail(function, node, f"the extents {sorted(unknown)} are unknown here")
+        try:
+            type = node.op.type_rule(*[operand.type for operand in node.operands], **node.attrs)
+        except (TracejitError, AssertionError, LookupError, TypeError, ValueError) as error:
+            _fail(function, node, str(error))
+        if type is not node.type:
+            _fail(function, node, f"its type is {node.type}, the rule says {type}")
+    for result in function.results:
+        if not isinstance(result.type, ArrayType):
+            _fail(function, result, f"a result is an array, not {result.type}")
+
+
+def _fail(function: Function, node: Node | None, problem: str) -> NoReturn:
+    shown = ""
+    if node is not None:
+        operands = ", ".join(str(operand.type) for operand in node.operands)
+        shown = f" {node.op.name}({operands}):"
+    location = None if node is None else location_of(node)
+    raise IRError(f"function {function.name}:{shown} {problem}", location)

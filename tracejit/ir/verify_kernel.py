@@ -1,0 +1,328 @@
+"""Is this kernel legal? Scopes, dtypes, ranks, bounds, and loops whose iterations are independent."""
+
+from __future__ import annotations
+
+from typing import NoReturn
+
+from ..errors import IRError
+from . import tensor
+from .affine import linear
+from .bounds import Bounds
+from .show import show_statement
+from .syntax import scalar_dtype, symbol_names
+from .tensor import (
+    Accumulate,
+    Allocate,
+    Apply,
+    Assign,
+    Buffer,
+    Call,
+    Expression,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Table,
+    Variable,
+    parts,
+    statements,
+)
+from .term import Term, postorder
+from .types import bool_, i64
+
+MARKS = ("serial", "vector", "parallel", "unroll")
+ASSOCIATIVE = frozenset(
+    """add multiply maximum minimum fmax fmin logical_and logical_or logical_xor
+    bitwise_and bitwise_or bitwise_xor gcd lcm logaddexp logaddexp2 hypot""".split()
+)
+
+
+def verify_kernel(kernel: Kernel) -> None:
+    """Raise IRError, naming the kernel and the statement, unless `kernel` is legal."""
+    _Checker(kernel).run()
+
+
+def unproved(kernel: Kernel) -> list[str]:
+    """The accesses, as text, that could not be proved to stay inside their buffers."""
+    checker = _Checker(kernel)
+    checker.run()
+    return checker.unproved
+
+
+class _Checker:
+    """Walks a kernel with what is in scope at each point."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
+        self.buffers: set[Buffer] = set(kernel.parameters)
+        self.variables: set[Variable] = set()
+        self.loops: list[For] = []
+        self.symbols = symbol_names(tuple(b.type for b in kernel.parameters))
+        self.written: set[Buffer] = set()
+        self.unproved: list[str] = []
+        self.checked: set[Expression] = set()
+        self.bounds = Bounds(())
+        self.current: Statement | None = None
+
+    def fail(self, problem: str) -> NoReturn:
+        at = f" `{show_statement(self.current)}`" if self.current is not None else ""
+        raise IRError(f"kernel {self.kernel.name}:{at} {problem}")
+
+    def run(self) -> None:
+        kernel = self.kernel
+        if not 0 <= kernel.results <= len(kernel.parameters):
+            self.fail(f"{kernel.results} of {len(kernel.parameters)} parameters as results")
+        if len({b.name for b in kernel.parameters}) < len(kernel.parameters):
+            self.fail("two parameters have one name")
+        for buffer in kernel.parameters:
+            if buffer.space != "argument":
+                self.fail(f"the parameter {buffer} is in the space {buffer.space!r}")
+        self.body(kernel.body)
+        self.current = None
+        for buffer in kernel.outputs:
+            if buffer not in self.written and 0 not in buffer.type.shape:
+                self.fail(f"the output {buffer} is never written")
+
+    def body(self, body: tuple[Statement, ...]) -> None:
+        buffers, variables = set(self.buffers), set(self.variables)
+        for statement in body:
+            self.current = statement
+            self.statement(statement)
+        self.buffers, self.variables = buffers, variables
+
+    def statement(self, statement: Statement) -> None:
+        match statement:
+            case For():
+                self.loop(statement)
+            case Let(variable, value):
+                self.expression(value, variable.dtype)
+                self.variables.add(variable)
+            case Assign(variable, value):
+                self.variable(variable)
+                self.expression(value, variable.dtype)
+            case Accumulate(target, op, value):
+                if op not in ASSOCIATIVE:
+                    self.fail(f"{op} is not associative")
+                self.expression(value, target.dtype)
+                if isinstance(target, Variable):
+                    self.variable(target)
+                else:
+                    self.write(target.buffer, target.indices)
+            case Store(buffer, indices, value):
+                self.expression(value, buffer.type.dtype)
+                self.write(buffer, indices)
+            case Allocate(buffer):
+                self.allocate(buffer)
+            case Call(kernel, buffers):
+                self.call(kernel, buffers)
+            case _:
+                self.fail("not a statement")
+
+    def loop(self, loop: For) -> None:
+        if loop.mark not in MARKS:
+            self.fail(f"unknown mark {loop.mark!r}")
+        if type(loop.lanes) is not int or loop.lanes < 1:
+            self.fail(f"{loop.lanes!r} lanes")
+        if loop.index in self.bounds.loops or loop.index.name in self.symbols:
+            self.fail(f"{loop.index.name} is already bound")
+        self.expression(loop.start, i64)
+        self.expression(loop.stop, i64)
+        if loop.mark in ("vector", "parallel"):
+            self.independent(loop)
+        checked = self.checked
+        self.loops.append(loop)
+        self.bounds, self.checked = Bounds(self.loops), set()
+        self.body(loop.body)
+        self.loops.pop()
+        self.bounds, self.checked, self.current = Bounds(self.loops), checked, loop
+
+    def variable(self, variable: Variable) -> None:
+        if variable not in self.variables:
+            self.fail(f"{variable.name}: {variable.dtype} is not declared here")
+
+    def buffer(self, buffer: Buffer) -> None:
+        if buffer not in self.buffers:
+            self.fail(f"{buffer} is not declared here")
+
+    def allocate(self, buffer: Buffer) -> None:
+        if buffer.space not in ("local", "register"):
+            self.fail(f"{buffer} cannot be allocated in the space {buffer.space!r}")
+        if buffer.space == "register" and symbol_names(buffer.type):
+            self.fail(f"registers have a known size, {buffer} has not")
+        if unknown := symbol_names(buffer.type) - self.symbols:
+            self.fail(f"the extents {sorted(unknown)} are unknown here")
+        self.buffers.add(buffer)
+
+    def write(self, buffer: Buffer, indices: tuple[Expression, ...]) -> None:
+        self.buffer(buffer)
+        if buffer in self.kernel.inputs:
+            self.fail(f"{buffer} is an input")
+        self.written.add(buffer)
+        for index in indices:
+            self.expression(index, i64)
+        self.access(buffer, indices)
+
+    def call(self, kernel: Kernel, buffers: tuple[Buffer, ...]) -> None:
+        given = [b.type for b in buffers]
+        wanted = [b.type for b in kernel.parameters]
+        if given != wanted:
+            self.fail(f"{kernel.name} takes ({', '.join(map(str, wanted))})")
+        inputs = len(kernel.inputs)
+        for position, buffer in enumerate(buffers):
+            self.buffer(buffer)
+            if position >= inputs:
+                if buffer in self.kernel.inputs or buffers.count(buffer) > 1:
+                    self.fail(f"{buffer} cannot also be written")
+                self.written.add(buffer)
+
+    # Expressions.
+
+    def expression(self, expression: Expression, dtype: object) -> None:
+        self.leaves(expression)
+        if expression.dtype is not dtype:
+            self.fail(f"{expression.dtype} where {dtype} is wanted")
+        checked = self.checked
+        for e in postorder((expression,), lambda e: () if e in checked else parts(e)):
+            if e not in checked:
+                self.inner(e)
+                checked.add(e)
+
+    def leaves(self, e: Expression) -> None:
+        for term in e.free:
+            if isinstance(term, Variable):
+                self.variable(term)
+            elif isinstance(term, Buffer):
+                self.buffer(term)
+            elif isinstance(term, Index) and term not in self.bounds.loops:
+                if term.name not in self.symbols:
+                    self.fail(f"the index {term.name} is not bound here")
+
+    def inner(self, e: Expression) -> None:
+        match e:
+            case Load(buffer, indices):
+                for index in indices:
+                    if index.dtype is not i64:
+                        self.fail(f"an index of dtype {index.dtype} into {buffer}")
+                self.access(buffer, indices)
+            case Table(data, index, _):
+                self.inside(index, len(data), e)
+            case Apply("cast", operands, _):
+                if len(operands) != 1:
+                    self.fail(f"cast takes one operand, not {len(operands)}")
+            case Apply(op, operands, dtype):
+                dtypes = tuple([operand.dtype for operand in operands])
+                expected = scalar_dtype(op, dtypes)
+                if expected is not dtype:
+                    rule = f"gives {expected}" if expected else "has no rule"
+                    self.fail(f"{op}({', '.join(map(str, dtypes))}) {rule}, here {dtype}")
+            case Literal(value, dtype) if type(value) is bool and dtype is not bool_:
+                self.fail(f"the literal {value} as {dtype}")
+
+    # Bounds.
+
+    def access(self, buffer: Buffer, indices: tuple[Expression, ...]) -> None:
+        if len(indices) != buffer.type.ndim:
+            self.fail(f"{len(indices)} indices into {buffer}")
+        for index, extent in zip(indices, buffer.type.shape):
+            self.inside(index, extent, Load(buffer, indices))
+
+    def inside(self, index: Expression, extent: object, access: Expression) -> None:
+        if self.bounds.is_below(index, extent):
+            return
+        text = show_statement(access)
+        if self.certainly_reaches(index, extent):
+            self.fail(f"{text} leaves an axis of extent {extent}")
+        if text not in self.unproved:
+            self.unproved.append(text)
+
+    def certainly_reaches(self, index: Expression, extent: object) -> bool:
+        """Whether an index outside the extent is taken for sure: all is known and all loops run."""
+        low, high = self.bounds.interval(index)
+        atoms, _ = linear(index)
+        exact = all(isinstance(atom, Index) for atom in atoms)
+        ranges = [self.bounds.interval(loop.index) for loop in self.loops]
+        fixed = all(
+            isinstance(loop.start, Literal) and isinstance(loop.stop, Literal)
+            for loop in self.loops
+        )
+        runs = fixed and all(first <= last for first, last in ranges)
+        return exact and runs and type(low) is int and (low < 0 or not self.fits(high, extent))
+
+    @staticmethod
+    def fits(high: object, extent: object) -> bool:
+        return type(high) is not int or type(extent) is not int or high < extent
+
+    # Independence.
+
+    def independent(self, loop: For) -> None:
+        """Iterations must not read or overwrite what others write, but for Accumulate in vectors."""
+        own = _own(loop)
+        stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
+        for statement in statements(loop.body):
+            self.current = statement
+            match statement:
+                case Assign(term, _) if term not in own:
+                    self.fail(f"changes {term.name} in every iteration of a {loop.mark} loop")
+                case Accumulate(Variable() as term, _, _) if term not in own:
+                    if loop.mark == "parallel":
+                        self.fail(f"accumulates into {term.name} across a parallel loop")
+                case Store(buffer, indices, _) if buffer not in own:
+                    stores.append((buffer, indices))
+                case Accumulate(Load(buffer, indices), _, _) if buffer not in own:
+                    if loop.mark == "parallel":
+                        stores.append((buffer, indices))
+                case Call(kernel, buffers):
+                    shared = [b for b in buffers[len(kernel.inputs) :] if b not in own]
+                    if shared:
+                        self.fail(f"writes {shared[0]} in every iteration of a {loop.mark} loop")
+        roots = [e for s in statements(loop.body) for e in tensor.expressions_of(s)]
+        loads = [e for e in postorder(roots, parts) if isinstance(e, Load)]
+        varying = own | {buffer for buffer, _ in stores}
+        for buffer, indices in stores:
+            for other in (indices, *[e.indices for e in loads if e.buffer is buffer]):
+                if _collides(loop, indices, other, varying):
+                    self.current = loop
+                    place = show_statement(Load(buffer, indices))
+                    self.fail(f"iterations of a {loop.mark} loop meet at {place}")
+        self.current = loop
+
+
+def _own(loop: For) -> set[Term]:
+    """What each iteration has for itself: its index, what it declares, and inner indices whose
+    range depends on these."""
+    own: set[Term] = {loop.index}
+    for statement in statements(loop.body):
+        match statement:
+            case Let(term, _) | Allocate(term):
+                own.add(term)
+            case For(index, start, stop) if not own.isdisjoint(start.free | stop.free):
+                own.add(index)
+    return own
+
+
+def _collides(
+    loop: For, one: tuple[Expression, ...], two: tuple[Expression, ...], varying: set[Term]
+) -> bool:
+    """Whether two different iterations certainly use one element: at `one` here, at `two` there."""
+    distances: set[int] = set()
+    for a, b in zip(one, two):
+        (atoms_a, constant_a), (atoms_b, constant_b) = linear(a), linear(b)
+        scale = atoms_a.pop(loop.index, 0)
+        if atoms_b.pop(loop.index, 0) != scale or atoms_a != atoms_b:
+            return False
+        if any(not varying.isdisjoint(atom.free) for atom in atoms_a):
+            return False
+        gap = constant_a - constant_b
+        if gap % (scale or abs(gap) + 1):
+            return False
+        if scale:
+            distances.add(gap // scale)
+    if isinstance(loop.start, Literal) and isinstance(loop.stop, Literal):
+        trips = loop.stop.value - loop.start.value
+        if trips < 2 or any(abs(distance) >= trips for distance in distances):
+            return False
+    return not distances or (len(distances) == 1 and distances != {0})

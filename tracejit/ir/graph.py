@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import IRError, TracejitError
 from .op import CONTROL, OPS, Op, _default_apply, define
-from .tensor import Kernel
+from .tensor import Kernel, change_kernels
 from .term import Term, postorder, rebuild, terms_in
 from .types import ArrayType, TupleType
 
@@ -138,6 +138,24 @@ def substitute(results: Iterable[Node], replacement: dict[Node, Node]) -> tuple[
     return rebuild_nodes(results, lambda node: node, replacement)
 
 
+def map_kernels(module: Module, change: Callable[[Kernel], Kernel]) -> Module:
+    """Apply `change` to every Kernel the entry calls, or is."""
+    entry = module.entry
+    if isinstance(entry, Kernel):
+        return Module(change_kernels(entry, change))
+    done: dict[Kernel, Kernel] = {}
+
+    def visit(node: Node) -> Node:
+        callee = node.attrs.get("callee") if node.op is call else None
+        if not isinstance(callee, Kernel):
+            return node
+        if callee not in done:
+            done[callee] = change_kernels(callee, change)
+        return call(*node.operands, callee=done[callee])
+
+    return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+
+
 def map_functions(module: Module, change: Callable[[Function], Function]) -> Module:
     """Apply `change` to every graph Function, callees first, and rewire the calls."""
     done: dict[Any, Any] = {}
@@ -216,6 +234,7 @@ __all__ = [
     "callees",
     "item",
     "map_functions",
+    "map_kernels",
     "operands_of",
     "parameter",
     "rebuild",

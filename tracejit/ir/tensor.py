@@ -244,6 +244,26 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
     return ()
 
 
+def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel:
+    """Apply `change` to the kernels that `kernel` calls, callees first, and then to it."""
+    done: dict[Term, Any] = {}
+
+    def visit(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        new = []
+        for statement in body:
+            if isinstance(statement, Call):
+                statement = Call(done[statement.kernel], statement.buffers)
+            elif isinstance(statement, For):
+                statement = statement.replace(body=visit(statement.body))
+            new.append(statement)
+        return tuple(new)
+
+    for part in postorder((kernel,), lambda k: k.callees):
+        callees = part.callees
+        done[part] = change(part.replace(body=visit(part.body)) if callees else part)
+    return done[kernel]
+
+
 # Building index expressions: literals fold, neutral elements vanish, constants come last.
 
 ZERO, ONE = Literal(0, i64), Literal(1, i64)

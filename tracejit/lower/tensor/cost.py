@@ -1,0 +1,138 @@
+"""What a piece of loop code costs, in cycles of one core: crude, and the same for every decision.
+
+Arithmetic costs what the op's record says; a contiguous vector access about a cycle, a gather
+about a cycle per lane. Only work that varies with the innermost loop counts, because the emitter
+hoists the rest.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...ir.affine import coefficient, linear
+from ...ir.op import OPS
+from ...ir.tensor import (
+    Accumulate,
+    Apply,
+    Assign,
+    Call,
+    Expression,
+    For,
+    Index,
+    Let,
+    Load,
+    Statement,
+    Store,
+    Table,
+    parts,
+)
+from ...ir.tensor import subtract as minus
+from ...ir.types import ArrayType
+
+UNKNOWN_TRIPS = 512
+CYCLES_PER_SECOND = 3.5e9
+
+
+def trips(loop: For) -> int | None:
+    """How often the body runs, when that is a constant."""
+    atoms, constant = linear(minus(loop.stop, loop.start))
+    return None if atoms else max(constant, 0)
+
+
+def expressions(statement: Statement) -> list[Expression]:
+    match statement:
+        case Let(_, value) | Assign(_, value) | Accumulate(_, _, value):
+            return [value]
+        case Store(buffer, indices, value):
+            return [value, Load(buffer, indices)]
+    return []
+
+
+def subexpressions(roots: Iterable[Expression]) -> list[Expression]:
+    """Each distinct subexpression once; address arithmetic inside a Load is not counted."""
+    seen: dict[Expression, None] = {}
+    pending = list(roots)
+    while pending:
+        top = pending.pop()
+        if top in seen:
+            continue
+        seen[top] = None
+        if not isinstance(top, Load):
+            pending.extend(parts(top))
+    return list(seen)
+
+
+def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) -> float:
+    size = load.buffer.type.dtype.itemsize
+    if index is None or index not in load.free:
+        return 1.0
+    step = stride(load.buffer.type, load.indices, index)
+    if step == 0:
+        return 1.0
+    if step == 1:
+        return max(1.0, lanes * size / vector_bytes)
+    if step == -1:
+        return 2.0 * max(1.0, lanes * size / vector_bytes)
+    return 1.5 * lanes
+
+
+def stride(type: ArrayType, indices: tuple[Expression, ...], index: Index) -> int | None:
+    """Elements between neighbours along `index`; None when that varies or is symbolic."""
+    total = 0
+    for position, step in zip(indices, type.strides):
+        factor = coefficient(position, index)
+        if factor is None:
+            return None
+        if factor and not isinstance(step, int):
+            return None
+        total += factor * step if factor else 0
+    return total
+
+
+def body_cost(
+    body: Iterable[Statement],
+    inner: frozenset,
+    index: Index | None,
+    lanes: int,
+    vector_bytes: int,
+) -> float:
+    """Cycles of one pass through `body`; `inner` are the indices that change in it."""
+    total = 0.0
+    values: list[Expression] = []
+    for statement in body:
+        match statement:
+            case For():
+                inside = frozenset((statement.index,))
+                each = body_cost(statement.body, inside, index, lanes, vector_bytes)
+                count = trips(statement)
+                count = UNKNOWN_TRIPS if count is None else count
+                if statement.mark == "vector" or statement.index is index:
+                    own = statement.lanes if statement.mark == "vector" else lanes
+                    each = body_cost(statement.body, inside, statement.index, own, vector_bytes)
+                    count = -(-count // own)
+                    total += 4.0
+                total += count * (each + 0.5)
+            case Call():
+                total += 1000.0
+            case _:
+                values += expressions(statement)
+                total += 0.5
+    for part in subexpressions(values):
+        if inner and not (part.free & inner) and not isinstance(part, Load):
+            continue
+        match part:
+            case Load() if part.buffer.space != "register":
+                total += access_cost(part, index, lanes, vector_bytes)
+            case Apply(op, _, dtype):
+                record = OPS.get(op)
+                vectors = max(1.0, lanes * dtype.itemsize / vector_bytes) if index else 1.0
+                price = record.cost if record else 1.0
+                # Scalar code pays full latency for elementary functions, and cannot share it.
+                total += 0.5 * price * vectors
+            case Table():
+                total += 1.5 * lanes
+    return total
+
+
+def seconds(cycles: float) -> float:
+    return cycles / CYCLES_PER_SECOND

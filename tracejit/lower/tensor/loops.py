@@ -1,0 +1,224 @@
+"""Write a fused Function as a plain loop nest; how it runs is decided afterwards.
+
+A Function without reductions is one nest over its results. With reductions over the axes `A` of a
+domain `S`, the nest runs over the axes that are kept, and for each row sweeps the reduced ones as
+often as values depend on each other: a softmax sweeps three times, for the maximum, the sum and
+the quotient. What a later sweep needs again is computed again when that is cheap, and otherwise
+kept in a buffer of the row's size.
+"""
+
+from __future__ import annotations
+
+
+from ...errors import IRError
+from ...ir import tensor
+from ...ir.graph import Function, Kernel, Module, Node, call, rebuild_nodes
+from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Buffer,
+    Expression,
+    For,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+)
+from ...ir.types import array_type
+from ..elements import Composer, Position, axis_indices
+from .contract import lower_contraction
+from .scan import lower_scan
+
+RECOMPUTE_COST = 6.0
+
+
+def to_loops(module: Module) -> Module:
+    """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
+    entry = module.entry
+    if isinstance(entry, Kernel):
+        return module
+
+    def visit(node: Node) -> Node:
+        callee = node.attrs.get("callee") if node.op is call else None
+        if isinstance(callee, Function):
+            return call(*node.operands, callee=lower_function(callee))
+        return node
+
+    return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+
+
+def lower_function(function: Function) -> Kernel:
+    """The Kernel of one group."""
+    for node in function.nodes:
+        if node.op.kind == CONTRACTION:
+            return lower_contraction(function, node)
+        if node.op.kind == SCAN:
+            return lower_scan(function, node)
+    return _Nest(function).kernel()
+
+
+class _Nest:
+    def __init__(self, function: Function):
+        self.function = function
+        self.inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
+        self.outputs = {
+            result: Buffer(f"out{position}", result.type, "argument")
+            for position, result in enumerate(function.results)
+        }
+        self.nodes = function.nodes
+        self.reductions = [n for n in self.nodes if n.op.kind == REDUCTION]
+        self.variables: dict[Node, Variable] = {}
+        self.readable: dict[Node, tuple[Buffer, Position]] = {}
+
+    def kernel(self) -> Kernel:
+        if self.reductions:
+            body = self.with_reductions()
+        else:
+            body = ()
+            for shape in dict.fromkeys(result.type.shape for result in self.outputs):
+                body += self.plain(shape)
+        parameters = (*self.inputs.values(), *self.outputs.values())
+        return Kernel(self.function.name, parameters, len(self.outputs), body)
+
+    def plain(self, shape: tuple) -> tuple[Statement, ...]:
+        index = axis_indices(len(shape))
+        composer = self.composer(index, ())
+        stores = tuple(
+            Store(buffer, index, composer.value(result, index))
+            for result, buffer in self.outputs.items()
+            if result.type.shape == shape
+        )
+        return nest(index, shape, stores)
+
+    def composer(self, index: Position, row: Position) -> Composer:
+        def stored(node: Node, at: Position) -> Expression | None:
+            if node in self.inputs:
+                return Load(self.inputs[node], at)
+            variable = self.variables.get(node)
+            if variable is not None:
+                if at != row:
+                    raise IRError(f"{self.function.name}: {node} is read beside its own row")
+                return tensor.cast(variable, node.type.dtype)
+            if at == index and node in self.readable:
+                return Load(*self.readable[node])
+            return None
+
+        return Composer(stored)
+
+    # Reductions.
+
+    def with_reductions(self) -> tuple[Statement, ...]:
+        first = self.reductions[0]
+        shape, axes = first.operands[0].type.shape, first.attrs["axes"]
+        for reduction in self.reductions:
+            if (reduction.operands[0].type.shape, reduction.attrs["axes"]) != (shape, axes):
+                raise IRError(f"{self.function.name}: its reductions run over different axes")
+        index = axis_indices(len(shape))
+        kept = [axis for axis in range(len(shape)) if axis not in axes]
+        row = tuple([index[axis] for axis in kept])
+        inner = tuple([index[axis] for axis in axes])
+        inner_shape = tuple([shape[axis] for axis in axes])
+        stages = self.stages()
+        temporaries = self.choose_temporaries(stages, shape, inner_shape)
+        body: list[Statement] = [Allocate(buffer) for buffer in temporaries.values()]
+        last = max(stages[result] for result in self.outputs)
+        for stage in range(last + 1):
+            # Row results that are complete now, then the sweep of this stage.
+            composer = self.composer(index, row)
+            for result, buffer in self.outputs.items():
+                if result.type.shape != shape and stages[result] == stage:
+                    body.append(Store(buffer, row, composer.value(result, row)))
+            body += self.sweep(
+                stage, stages, temporaries, composer, index, inner, inner_shape, shape
+            )
+        return nest(row, tuple([shape[axis] for axis in kept]), tuple(body))
+
+    def stages(self) -> dict[Node, int]:
+        """How many sweeps must be over before a node can be computed."""
+        stages: dict[Node, int] = {}
+        for node in self.nodes:
+            needed = max([stages[operand] for operand in node.operands], default=0)
+            stages[node] = needed + (node.op.kind == REDUCTION)
+        return stages
+
+    def sweep(
+        self, stage, stages, temporaries, composer, index, inner, inner_shape, shape
+    ) -> list[Statement]:
+        lets: list[Statement] = []
+        work: list[Statement] = []
+        kept_for_later: dict[Node, tuple[Buffer, Position]] = {}
+        for node, buffer in temporaries.items():
+            if stages[node] == stage:
+                work.append(Store(buffer, inner, composer.value(node, index)))
+                kept_for_later[node] = (buffer, inner)
+        for result, buffer in self.outputs.items():
+            if result.type.shape == shape and stages[result] == stage:
+                work.append(Store(buffer, index, composer.value(result, index)))
+                kept_for_later[result] = (buffer, index)
+        for number, reduction in enumerate(self.reductions):
+            (operand,) = reduction.operands
+            if stages[operand] != stage:
+                continue
+            fold = reduction.op.lowering
+            dtype = fold.accumulate(reduction.type.dtype)
+            variable = Variable(f"{reduction.op.name}{number}", dtype)
+            start = Literal(tensor.identity(fold.combine, dtype), dtype)
+            lets.append(Let(variable, start))
+            value = tensor.cast(composer.value(operand, index), dtype)
+            work.append(Accumulate(variable, fold.combine, value))
+            self.variables[reduction] = variable
+        self.readable.update(kept_for_later)
+        return [*lets, *nest(inner, inner_shape, tuple(work))] if work else []
+
+    def choose_temporaries(self, stages, shape, inner_shape) -> dict[Node, Buffer]:
+        """Element values that several sweeps need and that are dear to compute again."""
+        sweeps: dict[Node, set[int]] = {}
+        roots = [(r.operands[0], stages[r.operands[0]]) for r in self.reductions]
+        roots += [(r, stages[r]) for r in self.outputs if r.type.shape == shape]
+        for root, stage in roots:
+            pending, seen = [root], set()
+            while pending:
+                node = pending.pop()
+                if node in seen or node.op.kind == REDUCTION:
+                    continue
+                seen.add(node)
+                if node.type.shape == shape:
+                    sweeps.setdefault(node, set()).add(stage)
+                pending.extend(node.operands)
+        needed_later = {
+            operand
+            for node, at in sweeps.items()
+            for operand in node.operands
+            if stages[operand] < stages[node] and operand in sweeps
+        }
+        chosen: dict[Node, Buffer] = {}
+        for node in self.nodes:
+            several = node in needed_later and len(sweeps.get(node, ())) > 1
+            if several and node not in self.outputs and self.cost(node, shape) > RECOMPUTE_COST:
+                type = array_type(inner_shape, node.type.dtype)
+                chosen[node] = Buffer(f"row{len(chosen)}", type, "local")
+        return chosen
+
+    @staticmethod
+    def cost(node: Node, shape: tuple) -> float:
+        """The price of one element of `node`, down to what is invariant in a row."""
+        total, pending, seen = 0.0, [node], set()
+        while pending:
+            top = pending.pop()
+            if top in seen or top.op.kind == REDUCTION:
+                continue
+            seen.add(top)
+            if top.op.kind == ELEMENTWISE and top.type.shape == shape:
+                total += top.op.cost
+            pending.extend(top.operands)
+        return total
+
+
+def nest(index: Position, shape: tuple, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """Loops over `shape`, outermost first, around `body`."""
+    for position, extent in zip(reversed(index), reversed(shape)):
+        body = (For(position, tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+    return body

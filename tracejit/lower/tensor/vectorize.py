@@ -1,0 +1,121 @@
+"""Choose which loop of each nest runs in vector lanes, and how many.
+
+A loop qualifies when its iterations are independent up to Accumulate. Along every path from the
+root of a nest to its leaves one loop is chosen, by the cost model: usually the one whose steps are
+contiguous in memory, also when it is not the innermost (a sum over axis 0 runs lanes along axis 1
+and the reduction inside). Lanes may be wider than the machine's vectors: that is unrolling.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...ir.graph import Module, map_kernels
+from ...ir.tensor import Accumulate, Assign, Expression, For, Kernel, Let, Load, Statement, Store
+from ...ir.tensor import statements
+from .cost import body_cost, expressions, stride, subexpressions, trips
+
+CHEAP = 14.0
+
+
+def vectorize(module: Module, vector_bytes: int = 32) -> Module:
+    """Mark loops `vector` in every Kernel."""
+    return map_kernels(module, lambda kernel: _vectorize_kernel(kernel, vector_bytes))
+
+
+def _vectorize_kernel(kernel: Kernel, vector_bytes: int) -> Kernel:
+    if any(isinstance(s, For) and s.mark == "vector" for s in statements(kernel.body)):
+        return kernel
+    body = tuple([_choose(statement, vector_bytes)[0] for statement in kernel.body])
+    return kernel.replace(body=body)
+
+
+def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
+    """The statement with its best loops marked, and its cost."""
+    if not isinstance(statement, For):
+        return statement, 0.0
+    inner = [_choose(child, vector_bytes) for child in statement.body]
+    deeper = statement.replace(body=tuple([child for child, _ in inner]))
+    deeper_cost = body_cost((deeper,), frozenset(), None, 1, vector_bytes)
+    if not independent(statement):
+        return deeper, deeper_cost
+    lanes = lane_count(statement, vector_bytes)
+    if lanes == 1:
+        return deeper, deeper_cost
+    here = statement.replace(mark="vector", lanes=lanes)
+    here_cost = body_cost((here,), frozenset(), None, 1, vector_bytes)
+    return (here, here_cost) if here_cost < deeper_cost else (deeper, deeper_cost)
+
+
+def independent(loop: For) -> bool:
+    """Whether iterations touch each other only through Accumulate."""
+    inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+    stored = set()
+    for statement in statements(loop.body):
+        if isinstance(statement, Assign) and statement.variable not in inside:
+            return False
+        if isinstance(statement, Store):
+            if loop.index not in Load(statement.buffer, statement.indices).free:
+                return False
+            stored.add((statement.buffer, statement.indices))
+    written = {buffer for buffer, _ in stored}
+    for load in loads_of(loop.body):
+        if load.buffer in written and (load.buffer, load.indices) not in stored:
+            return False
+    return True
+
+
+def loads_of(body: Iterable[Statement]) -> list[Load]:
+    found = []
+    for statement in statements(body):
+        if isinstance(statement, For):
+            continue
+        values = expressions(statement)
+        for part in subexpressions(values[:1]):
+            if isinstance(part, Load):
+                found.append(part)
+    return found
+
+
+def lane_count(loop: For, vector_bytes: int) -> int:
+    """Lanes for `loop`: one machine vector of the widest dtype, several when the body is cheap."""
+    count = trips(loop)
+    if count is not None and count <= 1:
+        return 1
+    widest, accumulates, touched = 1, False, False
+    values: list[Expression] = []
+    for statement in statements(loop.body):
+        if isinstance(statement, For):
+            continue
+        accumulates = accumulates or isinstance(statement, Accumulate)
+        values += expressions(statement)
+    for part in subexpressions(values):
+        if isinstance(part, Load) and loop.index in part.free:
+            touched = True
+            widest = max(widest, _register_size(part.dtype))
+            if stride(part.buffer.type, part.indices, loop.index) not in (0, 1):
+                accumulates = False
+        elif loop.index in part.free:
+            widest = max(widest, _register_size(part.dtype))
+    if not touched and not values:
+        return 1
+    lanes = max(1, vector_bytes // widest)
+    inner = frozenset((loop.index,))
+    price = body_cost(_leaves(loop), inner, None, 1, vector_bytes)
+    if price <= CHEAP:
+        lanes *= 4 if accumulates else 2
+    if count is not None:
+        while lanes // 2 >= count:
+            lanes //= 2
+    return lanes
+
+
+def _leaves(loop: For) -> list[Statement]:
+    return [s for s in statements(loop.body) if not isinstance(s, For)]
+
+
+def _register_size(dtype) -> int:
+    """Bytes a lane takes in a register; f16 is computed as f32, complex numbers in two parts."""
+    if dtype.kind == "b":
+        return 1
+    return 4 if dtype.name == "f16" else dtype.real.itemsize

@@ -78,11 +78,11 @@ class Array(Value):
         return self.size * self.itemsize
 
     @property
-    def T(self) -> Array:  # noqa: N802, NumPy's name
+    def T(self) -> Array:
         return self if self.ndim < 2 else _permuted(self, tuple(reversed(range(self.ndim))))
 
     @property
-    def mT(self) -> Array:  # noqa: N802
+    def mT(self) -> Array:
         if self.ndim < 2:
             raise ValueError("matrix transpose with ndim < 2 is undefined")
         order = range(self.ndim)
@@ -125,7 +125,7 @@ class Array(Value):
     # Indexing
 
     def __getitem__(self, index: Any) -> Array:
-        if self.is_scalar and index != () and not _adds_axes(index):
+        if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
         node, is_scalar = basic_index(node_of(self), index)
         return Array(node, is_scalar)
@@ -404,6 +404,8 @@ def _python_result(ufunc: np.ufunc, left: Any, right: Any) -> Any:
     is_logic = ufunc in (np.bitwise_and, np.bitwise_or, np.bitwise_xor) and wide is bool
     if ufunc in _COMPARISON.values() or is_logic:
         result = bool
+        if wide is complex and ufunc not in (np.equal, np.not_equal):
+            raise TypeError("complex numbers cannot be ordered")
     else:
         wide = int if wide is bool else wide
         result = _python_type(ufunc, wide, right)

@@ -17,7 +17,7 @@ import functools
 import sys
 import sysconfig
 import types
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from os.path import dirname, sep
 from typing import Any
 
@@ -35,7 +35,6 @@ _LIBRARIES = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
 _CONSTANT = int | float | complex | str | bytes | bool | None
-_DYNAMIC_LOOKUP = frozenset(("eval", "exec", "globals", "vars", "locals"))
 _RANDOM_HINT = "draw them outside and pass them as an argument"
 
 
@@ -139,7 +138,7 @@ class Hooks:
 
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)
-        namespace.prepare(function.__code__)
+        namespace.prepare(_names_in_class_bodies(function.__code__))
         pairs = [(cell, self._cell(cell)) for cell in function.__closure__ or ()]
         new = types.FunctionType(
             function.__code__,
@@ -226,8 +225,8 @@ _EMPTY = object()
 class _Namespace(dict):
     """The globals of hooked functions: what is not assigned here is read from the original.
 
-    LOAD_GLOBAL asks `__missing__` of a dict subclass. Code that reads names in other ways (class
-    bodies, eval) looks into the dict itself, so for such code the names are put there.
+    LOAD_GLOBAL asks `__missing__` of a dict subclass. Class bodies and evaluated text look into
+    the dict itself, so their names are put there first.
     """
 
     __slots__ = ("before", "hooks", "original")
@@ -237,7 +236,7 @@ class _Namespace(dict):
         given = vars(given) if isinstance(given, types.ModuleType) else given
         super().__init__(
             {name: original[name] for name in _MODULE_NAMES if name in original},
-            __builtins__={**given, "__import__": hooks.import_module},
+            __builtins__={**given, "__import__": hooks.import_module, **_EVALUATORS},
         )
         self.original, self.hooks = original, hooks
         self.before = dict(self)
@@ -245,13 +244,13 @@ class _Namespace(dict):
     def __missing__(self, name: str) -> Any:
         return self.hooks.read(self.original, name, self.original[name])
 
-    def prepare(self, code: types.CodeType) -> None:
-        """Put the names here that `code` will look for in the dict itself."""
-        for name in _names_read_directly(code):
-            names = list(self.original) if name in _DYNAMIC_LOOKUP else [name]
-            for wanted in names:
-                if wanted in self.original and wanted not in self:
-                    self[wanted] = self.before[wanted] = self[wanted]
+    def prepare(self, names: Iterable[str]) -> None:
+        """Put names here that code will look for in the dict itself."""
+        for name in names:
+            if name in self.original and name not in self:
+                value = self.original[name]
+                self[name] = value  # hooking it may come here again
+                self[name] = self.before[name] = self.hooks.read(self.original, name, value)
 
     def assigned(self) -> list[tuple[str, Any]]:
         """What STORE_GLOBAL put here."""
@@ -266,18 +265,43 @@ _MODULE_NAMES = ("__name__", "__package__", "__spec__", "__file__", "__loader__"
 
 
 @functools.lru_cache(maxsize=1024)
-def _names_read_directly(code: types.CodeType) -> tuple[str, ...]:
-    """Names of class bodies inside `code`, and the builtins that look names up dynamically."""
-    found = [name for name in code.co_names if name in _DYNAMIC_LOOKUP]
+def _names_in_class_bodies(code: types.CodeType) -> tuple[str, ...]:
+    """The names that classes defined inside `code` use in their bodies."""
+    found: list[str] = []
     for constant in code.co_consts:
         if isinstance(constant, types.CodeType):
             if not constant.co_flags & _OPTIMIZED:
                 found.extend(constant.co_names)
-            found.extend(_names_read_directly(constant))
+            found.extend(_names_in_class_bodies(constant))
     return tuple(found)
 
 
+def _all_names(code: types.CodeType) -> set[str]:
+    inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
+    return set(code.co_names).union(*map(_all_names, inner))
+
+
+def _evaluating(run: Callable[..., Any]) -> Callable[..., Any]:
+    """`eval` or `exec` for the traced code: the names in the text are made ready first."""
+
+    def evaluate(
+        source: Any, globals: dict | None = None, locals: Any = None, /, **options: Any
+    ) -> Any:
+        frame = sys._getframe(1)
+        if globals is None:
+            globals, locals = frame.f_globals, frame.f_locals if locals is None else locals
+        code = source
+        if not isinstance(code, types.CodeType):
+            code = compile(source, "<string>", run.__name__, dont_inherit=True)
+        if isinstance(globals, _Namespace):
+            globals.prepare(_all_names(code))
+        return run(code, globals, locals, **options)
+
+    return evaluate
+
+
 _OPTIMIZED = 1
+_EVALUATORS = {"eval": _evaluating(eval), "exec": _evaluating(exec)}
 
 
 class _Module(types.ModuleType):

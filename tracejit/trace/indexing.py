@@ -102,7 +102,8 @@ def _traced_item(item: Value, node: Node) -> Any:
         raise IndexError(_INVALID)
     raise failure(
         UnsupportedError,
-        f"indexing {node.type} with a traced array of type {index.type} cannot be compiled yet",
+        f"indexing {node.type} with a traced {index.type} (advanced indexing) "
+        "cannot be compiled yet",
         _MASK_HINT,
     )
 

@@ -12,7 +12,8 @@ import numpy as np
 
 from ..errors import TraceError, UnsupportedError
 from ..ir.dims import Dim
-from ..ir.graph import Function, Node, parameter
+from ..ir.graph import Function, Node, operands_of, parameter
+from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type, to_dtype
 from .array import Array
 from .context import Trace, failure, tracing
@@ -146,8 +147,9 @@ def trace(
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.write_back()
         context.check_captures()
+    used = set(postorder(results, operands_of))
+    captured = [found for found in context.captures.values() if found[1] in used]
     parameters = [value.node for value, leaf in zip(inputs, how) if isinstance(leaf, Traced)]
-    captured = context.captures.values()
     parameters.extend(node for _, node, _ in captured)
     name = context.unique_name(getattr(function, "__name__", "f"))
     return Program(

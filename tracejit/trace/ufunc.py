@@ -56,8 +56,8 @@ def apply_to_nodes(
     fixed = _fixed_comparison(ufunc, operands, loop)
     if fixed is not None:
         return (fixed,)
-    _check_power(ufunc, operands, loop)
     nodes = [_to_loop(value, kind, dtype) for (value, kind), dtype in zip(operands, loop)]
+    _check_power(ufunc, operands, loop)
     if len(nodes) > 1:
         first = nodes[0].type.shape
         if any(node.type.shape != first for node in nodes[1:]):
@@ -84,8 +84,8 @@ def _fixed_comparison(
         return None
     for position in (0, 1):
         value, _ = operands[position]
-        other = operands[1 - position][0]
-        if type(value) is int and isinstance(other, Node):
+        other, kind = operands[1 - position]
+        if type(value) is int and isinstance(kind, np.dtype) and kind.kind in "iu":
             fixed = comparison_out_of_range(ufunc, value, loop[position], swapped=position == 0)
             if fixed is not None:
                 node = ops.constant(value=fixed, dtype=DEFAULT_DTYPES[bool])

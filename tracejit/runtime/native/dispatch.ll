@@ -400,8 +400,8 @@ guard:
   %guard.holds = icmp eq ptr %guard.now, %guard.value
   br i1 %guard.holds, label %next, label %clear
 
-; Keyword names: interned strings, so the same name is the same object nearly always; where it is
-; not, Python's path sorts it out. In another order than ours, values are put in ours.
+; Keyword names, most often in our order and the very objects we know. In another order the values
+; are put in ours; each name is sought by identity first, then by text.
 check_names:
   %keywords.count = load i64, ptr %record[container.count]
   %keywords.names = load ptr, ptr %record[container.keys]
@@ -415,7 +415,7 @@ name:
   %call.name.at = getelementptr ptr, ptr %call.names, i64 %name.index
   %name.expected = load ptr, ptr %name.at
   %name.given = load ptr, ptr %call.name.at
-  %name.equal = icmp eq ptr %name.expected, %name.given
+  %name.equal = call i1 @same_text(ptr %name.given, ptr %name.expected)
   br i1 %name.equal, label %name_same, label %sort_names
 name_same:
   %name.next = add i64 %name.index, 1
@@ -428,18 +428,29 @@ seek:
   %seek.index = phi i64 [0, %sort_names], [%seek.next, %seek_found]
   %seek.name.at = getelementptr ptr, ptr %keywords.names, i64 %seek.index
   %seek.name = load ptr, ptr %seek.name.at
-  br label %compare
-compare:
-  %given.index = phi i64 [0, %seek], [%given.next, %compare_next]
-  %given.name.at = getelementptr ptr, ptr %call.names, i64 %given.index
-  %given.name = load ptr, ptr %given.name.at
-  %given.equal = icmp eq ptr %given.name, %seek.name
-  br i1 %given.equal, label %seek_found, label %compare_next
-compare_next:
-  %given.next = add i64 %given.index, 1
-  %given.more = icmp ult i64 %given.next, %keywords.count
-  br i1 %given.more, label %compare, label %mismatch
+  br label %identity
+identity:
+  %identity.index = phi i64 [0, %seek], [%identity.next, %identity_next]
+  %identity.at = getelementptr ptr, ptr %call.names, i64 %identity.index
+  %identity.name = load ptr, ptr %identity.at
+  %identity.same = icmp eq ptr %identity.name, %seek.name
+  br i1 %identity.same, label %seek_found, label %identity_next
+identity_next:
+  %identity.next = add i64 %identity.index, 1
+  %identity.more = icmp ult i64 %identity.next, %keywords.count
+  br i1 %identity.more, label %identity, label %text
+text:
+  %text.index = phi i64 [0, %identity_next], [%text.next, %text_next]
+  %text.at = getelementptr ptr, ptr %call.names, i64 %text.index
+  %text.name = load ptr, ptr %text.at
+  %text.same = call i1 @same_text(ptr %text.name, ptr %seek.name)
+  br i1 %text.same, label %seek_found, label %text_next
+text_next:
+  %text.next = add i64 %text.index, 1
+  %text.more = icmp ult i64 %text.next, %keywords.count
+  br i1 %text.more, label %text, label %mismatch
 seek_found:
+  %given.index = phi i64 [%identity.index, %identity], [%text.index, %text]
   %given.at = getelementptr ptr, ptr %keyword.at, i64 %given.index
   %given.value = load ptr, ptr %given.at
   %seek.target = getelementptr ptr, ptr %keywords.target, i64 %seek.index
@@ -715,6 +726,21 @@ drop:
   br label %test
 done:
   ret void
+}
+
+define internal i1 @same_text(ptr %given, ptr %expected) {
+start:
+  %identical = icmp eq ptr %given, %expected
+  br i1 %identical, label %same, label %ask
+same:
+  ret i1 true
+ask:
+  %answer = call i32 @PyObject_RichCompareBool(ptr %given, ptr %expected, i32 2)
+  %equal = icmp eq i32 %answer, 1
+  br i1 %equal, label %same, label %other
+other:
+  call void @PyErr_Clear()
+  ret i1 false
 }
 
 ; Do two dtypes, both of them numbers or bools, mean the same bytes? Unpickled arrays have a dtype

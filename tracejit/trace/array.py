@@ -41,7 +41,7 @@ class Array(Value):
         trace = current_trace()
         if trace is None:
             raise failure(TraceError, "traced values exist only while a function is traced")
-        self.node, self.trace, self.is_scalar, self.weak = node, trace, scalar, weak
+        self.node, self.owner, self.is_scalar, self.weak = node, trace, scalar, weak
         trace.locate(node)
 
     @property

@@ -29,9 +29,9 @@ class Value:
     promotes weakly; then `is_scalar` is true as well.
     """
 
-    __slots__ = ("__weakref__", "is_scalar", "node", "trace", "weak")
+    __slots__ = ("__weakref__", "is_scalar", "node", "owner", "weak")
     node: Node
-    trace: Trace
+    owner: Trace
     is_scalar: bool
     weak: type | None
 
@@ -44,7 +44,7 @@ class Value:
 
 def node_of(value: Value) -> Node:
     """The node of `value`, which must belong to the trace in progress."""
-    if value.trace is not current_trace():
+    if value.owner is not current_trace():
         raise failure(
             TraceError,
             f"a traced value of type {value.node.type} is used outside the trace it belongs to",

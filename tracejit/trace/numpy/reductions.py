@@ -1,0 +1,137 @@
+"""Reductions along axes: `sum`, `prod`, `max`, `min`, `any`, `all`, `count_nonzero`, `ptp`."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...ir import ops
+from ...ir.op import Op
+from ...ir.tensor import identity
+from ...ir.types import bool_, to_dtype
+from ..array import Array
+from ..registry import implements
+from .arguments import UNSET, all_axes, numpy_dtype, option, refuse_out
+from .building import apply, as_array, broadcast, choose, converted, number, reduced
+
+
+def accumulator_dtype(x: Array, dtype: Any) -> np.dtype:
+    """The dtype NumPy adds and multiplies in: small integers and bools widen to 64 bits."""
+    if dtype is not None:
+        return numpy_dtype(dtype)
+    if x.dtype.kind in "bi":
+        return np.dtype(np.int64)
+    return np.dtype(np.uint64) if x.dtype.kind == "u" else x.dtype
+
+
+def masked(x: Array, where: Any, other: Any) -> Array:
+    """`x` where the mask says so and the number `other` elsewhere; `where` may be unset or True."""
+    if where is UNSET or where is True:
+        return x
+    mask = broadcast(as_array(where, bool), x.shape)
+    return choose(mask, x, number(other, x.dtype))
+
+
+def _reduction(
+    op: Op,
+    combine: np.ufunc,
+    x: Array,
+    neutral: Any,
+    axis: Any,
+    out: Any,
+    keepdims: Any,
+    initial: Any,
+    where: Any,
+) -> Array:
+    """Mask, reduce, then combine with `initial`, all in the dtype of `x`."""
+    refuse_out(op.name, out)
+    axes = all_axes(axis, x.ndim, lenient=True)
+    x = masked(x, where, neutral)
+    result = reduced(op, x, axes, bool(option(keepdims, False)))
+    if initial is UNSET or initial is None:
+        return result
+    return converted(apply(combine, number(initial, x.dtype), result), x.dtype)
+
+
+def _arithmetic(op: Op, logical: Op, combine: np.ufunc, neutral: int, a: Any, dtype: Any) -> tuple:
+    x = as_array(a)
+    x = converted(x, accumulator_dtype(x, dtype))
+    if to_dtype(x.dtype) is bool_:
+        logical_combine = np.logical_or if logical is ops.any_ else np.logical_and
+        return logical, logical_combine, x, bool(neutral)
+    return op, combine, x, neutral
+
+
+@implements(np.sum, method="sum")
+def sum(a, axis=None, dtype=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
+    """`np.sum`; small integers add up in 64 bits."""
+    chosen = _arithmetic(ops.sum_, ops.any_, np.add, 0, a, dtype)
+    return _reduction(*chosen, axis, out, keepdims, initial, where)
+
+
+@implements(np.prod, method="prod")
+def prod(a, axis=None, dtype=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
+    """`np.prod`; small integers multiply in 64 bits."""
+    chosen = _arithmetic(ops.prod, ops.all_, np.multiply, 1, a, dtype)
+    return _reduction(*chosen, axis, out, keepdims, initial, where)
+
+
+def _extremum(op: Op, combine: np.ufunc, a: Any, *options: Any) -> Array:
+    x = as_array(a)
+    axis, _, _, initial, where = options
+    if initial is UNSET or initial is None:
+        if reduces_nothing(x, axis):
+            raise ValueError(
+                f"zero-size array to reduction operation {combine.__name__} which has no identity"
+            )
+        if where is not UNSET and where is not True:
+            raise ValueError(
+                f"reduction operation '{combine.__name__}' does not have an identity, "
+                "so to use a where mask one has to specify 'initial'"
+            )
+    return _reduction(op, combine, x, identity(combine.__name__, to_dtype(x.dtype)), *options)
+
+
+def reduces_nothing(x: Array, axis: Any) -> bool:
+    """Whether one of the axes to reduce has no elements."""
+    return 0 in [x.shape[k] for k in all_axes(axis, x.ndim, lenient=True)]
+
+
+@implements(np.max, np.amax, method="max")
+def max(a, axis=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
+    """`np.max`; nan if there is one."""
+    return _extremum(ops.max_, np.maximum, a, axis, out, keepdims, initial, where)
+
+
+@implements(np.min, np.amin, method="min")
+def min(a, axis=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
+    """`np.min`; nan if there is one."""
+    return _extremum(ops.min_, np.minimum, a, axis, out, keepdims, initial, where)
+
+
+@implements(np.any, method="any")
+def any(a, axis=None, out=None, keepdims=UNSET, *, where=UNSET):
+    """`np.any`; nan counts as true."""
+    x = as_array(a, bool)
+    return _reduction(ops.any_, np.logical_or, x, False, axis, out, keepdims, UNSET, where)
+
+
+@implements(np.all, method="all")
+def all(a, axis=None, out=None, keepdims=UNSET, *, where=UNSET):
+    """`np.all`; nan counts as true."""
+    x = as_array(a, bool)
+    return _reduction(ops.all_, np.logical_and, x, True, axis, out, keepdims, UNSET, where)
+
+
+@implements(np.count_nonzero)
+def count_nonzero(a, axis=None, *, keepdims=False):
+    """`np.count_nonzero`, as 64-bit integers."""
+    return sum(as_array(a, bool), axis, keepdims=keepdims)
+
+
+@implements(np.ptp)
+def ptp(a, axis=None, out=None, keepdims=UNSET):
+    """`np.ptp`: largest minus smallest."""
+    refuse_out("ptp", out)
+    return max(a, axis, keepdims=keepdims) - min(a, axis, keepdims=keepdims)

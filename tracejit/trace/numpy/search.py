@@ -1,0 +1,54 @@
+"""Positions of the largest and the smallest element."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..array import Array
+from ..registry import implements
+from . import reductions
+from .arguments import UNSET, one_axis, option, refuse_out
+from .building import apply, as_array, choose, iota, reshaped
+
+
+def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Array:
+    """The first position of the best element, or of a nan, which NumPy holds to be better still."""
+    refuse_out(name, out)
+    x = as_array(a)
+    flat = axis is None or x.ndim == 0
+    kept_shape = (1,) * x.ndim
+    if flat:
+        one_axis(0 if axis is None else axis, 1)
+        x, along = reshaped(x, (x.size,)), 0
+    else:
+        along = one_axis(axis, x.ndim)
+        kept_shape = (*x.shape[:along], 1, *x.shape[along + 1 :])
+    extent = x.shape[along]
+    if extent == 0:
+        raise ValueError(f"attempt to get {name} of an empty sequence")
+    is_best = apply(np.equal, x, best(x, axis=along, keepdims=True))
+    if x.dtype.kind in "fc":
+        is_best = is_best | apply(np.isnan, x)
+    positions = positions_along(x, along)
+    found = reductions.min(choose(is_best, positions, as_array(extent)), axis=along)
+    return reshaped(found, kept_shape) if option(keepdims, False) else found
+
+
+def positions_along(x: Array, axis: int) -> Array:
+    """0, 1, 2, ... along `axis`, shaped to broadcast against `x`."""
+    extent = x.shape[axis]
+    return reshaped(iota(extent), (extent,) + (1,) * (x.ndim - axis - 1))
+
+
+@implements(np.argmax, method="argmax")
+def argmax(a, axis=None, out=None, *, keepdims=UNSET):
+    """`np.argmax`: the first largest element, or the first nan."""
+    return _first_position("argmax", reductions.max, a, axis, out, keepdims)
+
+
+@implements(np.argmin, method="argmin")
+def argmin(a, axis=None, out=None, *, keepdims=UNSET):
+    """`np.argmin`: the first smallest element, or the first nan."""
+    return _first_position("argmin", reductions.min, a, axis, out, keepdims)

@@ -50,6 +50,11 @@ def pool_clear() -> None:
     _function("tj_pool_clear", None)()
 
 
+def set_pool_limit(idle_bytes: int) -> None:
+    """Set the most idle bytes the pool may keep; what is above that goes back to the system."""
+    _function("tj_pool_limit", None, ctypes.c_int64)(idle_bytes)
+
+
 def addresses() -> dict[str, int]:
     """Native ``ptr tj_acquire(i64 bytes)`` and ``void tj_release(ptr, i64 bytes)``, by name."""
     library = _library()

@@ -208,25 +208,33 @@ found:
   ret ptr %header
 }
 
-; Give every idle block back to the system.
-define void @tj_pool_clear() {
+; Give idle blocks back to the system, the largest first, until at most %bytes of them are left.
+define internal void @shrink(i64 %bytes) {
 start:
   br label %again
 again:
   call void @take_lock()
+  %idle = load i64, ptr @idle_bytes
+  %enough = icmp ule i64 %idle, %bytes
+  br i1 %enough, label %done, label %one
+done:
+  call void @give_lock()
+  ret void
+one:
   %header = call ptr @pop()
   call void @give_lock()
-  %none = icmp eq ptr %header, null
-  br i1 %none, label %done, label %one
-one:
   call void @destroy(ptr %header)
   br label %again
-done:
+}
+
+define void @tj_pool_clear() {
+  call void @shrink(i64 0)
   ret void
 }
 
 define void @tj_pool_limit(i64 %bytes) {
   store i64 %bytes, ptr @limit
+  call void @shrink(i64 %bytes)
   ret void
 }
 

@@ -17,17 +17,12 @@ from .context import current_trace, failure
 from .indexing import basic_index
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
-from .ufunc import apply_to_nodes, fast_power, signature_of
+from .operators import Operators, needs_value, no_writing
+from .ufunc import apply_to_nodes, signature_of
 from .value import Value, known_value, node_of, to_node, to_operand
 
-_WRITE_HINT = "build a new array instead: np.where, np.concatenate, or a = a + b"
-_STATIC_HINT = (
-    "use np.where for a choice by value, or name the argument in static_argnames "
-    "to compile for each of its values"
-)
 
-
-class Array(Value):
+class Array(Operators):
     """A traced array, or a traced scalar, with ndarray's attributes, operators and methods.
 
     Its value is not known while tracing: asking for it raises TraceError, unless it depends on no
@@ -151,7 +146,7 @@ class Array(Value):
         if self.is_scalar:
             name = self.__class__.__name__
             raise TypeError(f"'{name}' object does not support item assignment")
-        raise _write_failure(f"assigning to elements of {self.node.type}")
+        raise no_writing(f"assigning to elements of {self.node.type}")
 
     def __delitem__(self, index: Any) -> None:
         raise ValueError("cannot delete array elements")
@@ -172,7 +167,7 @@ class Array(Value):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
         if known is None:
-            raise _needs_value(self, "as an ndarray")
+            raise needs_value(self, "as an ndarray")
         return np.array(known, dtype)
 
     # Where Python needs the value itself
@@ -291,7 +286,7 @@ def _options(ufunc: np.ufunc, options: dict[str, Any]) -> tuple[Any, str]:
     if out is not None and any(
         item is not None for item in (out if type(out) is tuple else (out,))
     ):
-        raise _write_failure(f"{ufunc.__name__}(..., out=)")
+        raise no_writing(f"{ufunc.__name__}(..., out=)")
     where = options.pop("where", True)
     if where is not True:
         raise failure(
@@ -339,178 +334,11 @@ def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str
     return implementation(*inputs, **options)
 
 
-# Operators
-
-_ARITHMETIC = {
-    "add": np.add,
-    "sub": np.subtract,
-    "mul": np.multiply,
-    "truediv": np.divide,
-    "floordiv": np.floor_divide,
-    "mod": np.remainder,
-    "divmod": np.divmod,
-    "pow": np.power,
-    "lshift": np.left_shift,
-    "rshift": np.right_shift,
-    "and": np.bitwise_and,
-    "or": np.bitwise_or,
-    "xor": np.bitwise_xor,
-    "matmul": np.matmul,
-}
-_COMPARISON = {
-    "lt": np.less,
-    "le": np.less_equal,
-    "eq": np.equal,
-    "ne": np.not_equal,
-    "gt": np.greater,
-    "ge": np.greater_equal,
-}
-_UNARY = {"neg": np.negative, "pos": np.positive, "abs": np.absolute, "invert": np.invert}
-_RANK = (bool, int, float, complex)
-
-
-def _binary(ufunc: np.ufunc, left: Any, right: Any, other: Any) -> Any:
-    """`left ufunc right`, where `other` is the one that need not be an Array."""
-    kind = type(other)
-    if kind is Array:
-        other_weak = other.weak
-    elif kind in _RANK:
-        other_weak = kind
-    else:
-        if to_operand(other) is None:
-            return NotImplemented
-        other_weak = None
-    if other_weak is not None and left_or(left, right, other).weak is not None:
-        return _python_result(ufunc, left, right)
-    if ufunc is np.power and kind is not Array and right is other:
-        ufunc_fast = fast_power(left.kind, other)
-        if ufunc_fast is not None:
-            return apply(ufunc_fast, left)
-    return apply(ufunc, left, right)
-
-
-def left_or(left: Any, right: Any, other: Any) -> Array:
-    """The operand that is not `other`."""
-    return right if left is other and right is not other else left
-
-
-def _python_result(ufunc: np.ufunc, left: Any, right: Any) -> Any:
-    """Python's own arithmetic on two numbers, at least one of them traced.
-
-    # limit: division by zero gives inf or nan, not ZeroDivisionError; ints wrap at 64 bits.
-    """
-    types = [x.weak if type(x) is Array else type(x) for x in (left, right)]
-    wide = max(types, key=_RANK.index)
-    is_logic = ufunc in (np.bitwise_and, np.bitwise_or, np.bitwise_xor) and wide is bool
-    if ufunc in _COMPARISON.values() or is_logic:
-        result = bool
-        if wide is complex and ufunc not in (np.equal, np.not_equal):
-            raise TypeError("complex numbers cannot be ordered")
-    else:
-        wide = int if wide is bool else wide
-        result = _python_type(ufunc, wide, right)
-    dtype = DEFAULT_DTYPES[float if result is float and wide is int else wide]
-    operands = []
-    for value in (left, right):
-        node = node_of(value) if type(value) is Array else to_node(value)
-        operands.append((cast(node, dtype), dtype.numpy))
-    nodes = apply_to_nodes(ufunc, operands)
-    results = [Array(cast(node, DEFAULT_DTYPES[result]), True, result) for node in nodes]
-    return results[0] if len(results) == 1 else tuple(results)
-
-
-def _python_type(ufunc: np.ufunc, wide: type, right: Any) -> type:
-    if wide is complex and ufunc in (np.floor_divide, np.remainder, np.divmod):
-        raise TypeError("can't take floor or mod of complex number.")
-    if wide is not int:
-        return wide
-    if ufunc is np.divide:
-        return float
-    if ufunc is np.power:
-        if type(right) is Array:
-            raise _needs_value(right, "as the exponent of an int")
-        return float if right < 0 else int
-    return int
-
-
-def _forward(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
-    return lambda self, other: _binary(ufunc, self, other, other)
-
-
-def _reflected(ufunc: np.ufunc) -> Callable[[Array, Any], Any]:
-    return lambda self, other: _binary(ufunc, other, self, other)
-
-
-def _unary(ufunc: np.ufunc) -> Callable[[Array], Any]:
-    def operator(self: Array) -> Any:
-        if self.weak is None:
-            return apply(ufunc, self)
-        weak = int if self.weak is bool else self.weak
-        node = apply_to_nodes(ufunc, [(cast(node_of(self), DEFAULT_DTYPES[weak]), _dtype(weak))])[0]
-        return Array(node, True, float if ufunc is np.absolute and weak is complex else weak)
-
-    return operator
-
-
-def _dtype(weak: type) -> np.dtype:
-    return DEFAULT_DTYPES[weak].numpy
-
-
-def _in_place(ufunc: np.ufunc, symbol: str) -> Callable[[Array, Any], Any]:
-    def operator(self: Array, other: Any) -> Any:
-        if self.is_scalar:  # NumPy's and Python's scalars are immutable: the name is rebound
-            return _binary(ufunc, self, other, other)
-        raise _write_failure(f"{self.node.type} {symbol}= ...")
-
-    return operator
-
-
-_SYMBOLS = {
-    "add": "+",
-    "sub": "-",
-    "mul": "*",
-    "truediv": "/",
-    "floordiv": "//",
-    "mod": "%",
-    "pow": "**",
-    "lshift": "<<",
-    "rshift": ">>",
-    "and": "&",
-    "or": "|",
-    "xor": "^",
-    "matmul": "@",
-}
-for _name, _ufunc in _ARITHMETIC.items():
-    setattr(Array, f"__{_name}__", _forward(_ufunc))
-    setattr(Array, f"__r{_name}__", _reflected(_ufunc))
-    if _name in _SYMBOLS:
-        setattr(Array, f"__i{_name}__", _in_place(_ufunc, _SYMBOLS[_name]))
-for _name, _ufunc in _COMPARISON.items():
-    setattr(Array, f"__{_name}__", _forward(_ufunc))
-for _name, _ufunc in _UNARY.items():
-    setattr(Array, f"__{_name}__", _unary(_ufunc))
-
-
-# Failures
-
-
 def _concrete(array: Array, use: str) -> Any:
     known = known_value(node_of(array))
     if known is None:
-        raise _needs_value(array, use)
+        raise needs_value(array, use)
     return np.asarray(known)[()]
-
-
-def _needs_value(array: Array, use: str) -> TracejitError:
-    return failure(
-        TraceError,
-        f"the value of {array.node.type} is needed {use}, but it is not known while tracing",
-        _STATIC_HINT,
-    )
-
-
-def _write_failure(what: str) -> TracejitError:
-    return failure(UnsupportedError, f"{what}: in-place writes are not compiled yet", _WRITE_HINT)
 
 
 def _no_rule(name: str) -> TracejitError:

@@ -11,6 +11,7 @@ from ..errors import TraceError
 from ..ir import ops
 from ..ir.graph import Node
 from ..ir.types import DType, bool_, c128, f64, i64, to_dtype
+from .broadcasting import broadcast_to_shape
 from .context import failure
 
 # The dtype of a Python scalar that meets no array.
@@ -49,6 +50,18 @@ def constant(value: Any, dtype: DType) -> Node:
     with np.errstate(all="ignore"):
         exact = np.asarray(value, dtype.numpy) if kind != "b" else np.asarray(bool(value))
     return ops.constant(value=exact[()].item(), dtype=dtype)
+
+
+@lru_cache(maxsize=1024, typed=True)
+def _filled(value: Any, dtype: DType, shape: tuple) -> Node:
+    return broadcast_to_shape(constant(value, dtype), shape)
+
+
+def filled(value: Any, dtype: DType, shape: tuple) -> Node:
+    """A Python number everywhere in an array of this shape."""
+    if value == 0 and type(value) is not int or type(value) is complex:  # 0.0 == -0.0
+        return _filled.__wrapped__(value, dtype, shape)
+    return _filled(value, dtype, shape)
 
 
 def cast(node: Node, dtype: DType) -> Node:

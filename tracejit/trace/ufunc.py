@@ -19,7 +19,7 @@ from .promotion import (
     cast,
     cast_weak,
     comparison_out_of_range,
-    constant,
+    filled,
     loop_of,
 )
 
@@ -56,24 +56,35 @@ def apply_to_nodes(
     fixed = _fixed_comparison(ufunc, operands, loop)
     if fixed is not None:
         return (fixed,)
-    nodes = [_to_loop(value, kind, dtype) for (value, kind), dtype in zip(operands, loop)]
+    nodes = _fitted(ufunc, operands, loop)
     _check_power(ufunc, operands, loop)
-    if len(nodes) > 1:
-        first = nodes[0].type.shape
-        if any(node.type.shape != first for node in nodes[1:]):
-            listed = ", ".join(str(node.type) for node in nodes)
-            shapes = [node.type.shape for node in nodes]
-            shape = broadcast_shapes(*shapes, what=f"{ufunc.__name__}({listed})")
-            nodes = [broadcast_to_shape(node, shape) for node in nodes]
     results = [OPS[name](*nodes) for name in op_names]
     outputs = loop[ufunc.nin :]
     return tuple([cast(node, dtype) for node, dtype in zip(results, outputs)])
 
 
-def _to_loop(value: Any, kind: Kind, dtype: DType) -> Node:
-    if not isinstance(value, Node):
-        return constant(value, dtype)
-    return cast(value, dtype) if isinstance(kind, np.dtype) else cast_weak(value, kind, dtype)
+def _fitted(
+    ufunc: np.ufunc, operands: list[tuple[Any, Kind]], loop: tuple[DType, ...]
+) -> list[Node]:
+    """The operands with the loop's dtypes and one shape."""
+    nodes = [
+        (cast(value, dtype) if isinstance(kind, np.dtype) else cast_weak(value, kind, dtype))
+        if isinstance(value, Node)
+        else value
+        for (value, kind), dtype in zip(operands, loop)
+    ]
+    shapes = [node.type.shape for node in nodes if isinstance(node, Node)]
+    shape = shapes[0] if shapes else ()
+    if any(other != shape for other in shapes):
+        try:
+            shape = broadcast_shapes(*shapes)
+        except ValueError:
+            listed = ", ".join(str(node.type) for node in nodes if isinstance(node, Node))
+            broadcast_shapes(*shapes, what=f"{ufunc.__name__}({listed})")
+    return [
+        broadcast_to_shape(node, shape) if isinstance(node, Node) else filled(node, dtype, shape)
+        for node, dtype in zip(nodes, loop)
+    ]
 
 
 def _fixed_comparison(

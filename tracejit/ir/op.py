@@ -65,8 +65,8 @@ class Op:
     samples: Callable[[], Any] | None = field(default=None, repr=False)
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
-        for operand in operands:
-            build = getattr(type(operand), "apply", None)
+        for given in (*operands, *attrs.values()):
+            build = getattr(type(given), "apply", None)
             if build is not None:
                 return build(self, operands, attrs)
         return _default_apply[0](self, operands, attrs)

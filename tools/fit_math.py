@@ -11,7 +11,6 @@ costs a small fraction of an ULP; of a few orders of rounding them the best is t
 from __future__ import annotations
 
 import importlib.util
-import struct
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -146,6 +145,10 @@ def of_square(function):
     return lambda z: function(mpmath.sqrt(z))
 
 
+def scaled_erfc(a):
+    return (a + 3) * mpmath.exp(a * a) * mpmath.erfc(a)
+
+
 FITS: dict[str, Fit] = {}
 
 
@@ -220,6 +223,66 @@ define(
     double=7,
 )
 define(
+    "ATANH_WIDE",
+    "(atanh(s) / s - 1) / s**2 in s**2, |s| <= 0.335",
+    of_square(lambda s: (mpmath.atanh(s) / s - 1) / s**2),
+    of_square(lambda s: s**3 / mpmath.atanh(s)),
+    TINY,
+    mpf("0.335") ** 2,
+    float=4,
+    double=10,
+)
+define(
+    "SINH",
+    "(sinh(f) / f - 1) / f**2 in f**2",
+    of_square(lambda f: (mpmath.sinh(f) / f - 1) / f**2),
+    of_square(lambda f: f**3 / mpmath.sinh(f)),
+    TINY,
+    HALF_OCTAVE**2,
+    float=2,
+    double=5,
+)
+define(
+    "COSH",
+    "(cosh(f) - 1) / f**2 in f**2",
+    of_square(lambda f: (mpmath.cosh(f) - 1) / f**2),
+    of_square(lambda f: f**2 / mpmath.cosh(f)),
+    TINY,
+    HALF_OCTAVE**2,
+    float=3,
+    double=5,
+)
+define(
+    "ASIN",
+    "(asin(x) / x - 1) / x**2 in x**2, |x| <= 1/2",
+    of_square(lambda x: (mpmath.asin(x) / x - 1) / x**2),
+    of_square(lambda x: x**3 / mpmath.asin(x)),
+    TINY,
+    mpf("0.2501"),
+    float=5,
+    double=12,
+)
+define(
+    "ATAN",
+    "(atan(t) / t - 1) / t**2 in t**2, |t| <= 1",
+    of_square(lambda t: (mpmath.atan(t) / t - 1) / t**2),
+    of_square(lambda t: t**3 / mpmath.atan(t)),
+    TINY,
+    1,
+    float=9,
+    double=20,
+)
+define(
+    "ATAN_NARROW",
+    "the same for |t| <= tan(pi/8)",
+    of_square(lambda t: (mpmath.atan(t) / t - 1) / t**2),
+    of_square(lambda t: t**3 / mpmath.atan(t)),
+    TINY,
+    mpf("0.1717"),
+    float=5,
+    double=11,
+)
+define(
     "POWER_LOG",
     "(log2(m) - c s [- c/3 s**3 in double]) / s**3 [s**5] in s**2, c = 2/log(2)",
     None,
@@ -246,7 +309,7 @@ define(
     of_square(lambda r: r**3 / mpmath.tan(r)),
     TINY,
     (mpmath.pi / 4 * mpf("1.002")) ** 2,
-    float=6,
+    float=7,
     double=14,
 )
 define(
@@ -279,7 +342,26 @@ define(
     float=8,
     double=19,
 )
-
+define(
+    "ERFC",
+    "(a + 3) exp(a**2) erfc(a) in t = (a - 3) / (a + 3)",
+    lambda t: scaled_erfc(3 * (1 + t) / (1 - t)),
+    lambda t: 1 / scaled_erfc(3 * (1 + t) / (1 - t)),
+    mpf("-2.55") / mpf("3.45"),
+    {"float": mpf("0.57"), "double": mpf("0.805")},
+    float=9,
+    double=22,
+)
+define(
+    "SINC",
+    "(sin(pi r) / (pi r) - 1) / r**2 in r**2, |r| <= 1/2",
+    of_square(lambda r: (mpmath.sinc(mpmath.pi * r) - 1) / r**2),
+    of_square(lambda r: r**2 / mpmath.sinc(mpmath.pi * r)),
+    TINY,
+    mpf("0.2501"),
+    float=5,
+    double=8,
+)
 
 # Constants as unevaluated sums: each part is the rest rounded to the format.
 EXPANSIONS = {

@@ -1,8 +1,9 @@
 """Vectorised elementary functions, correct to 2 ULP: `MATH["sin"](builder, x)`, by NumPy's names.
 
 Every function takes Values of kind `float` or `double` with any number of lanes, all operands of
-one kind and one width, and writes straight-line vector code; exceptional arguments branch to code
-of their own. Measured errors and the rules for special values: docs/math.md.
+one kind and one width (the exponent of `ldexp` is i32, so is the result of `frexp_exponent`), and
+writes straight-line vector code; exceptional arguments branch to code of their own. Measured
+errors and the rules for special values: docs/math.md.
 """
 
 from __future__ import annotations
@@ -11,18 +12,75 @@ from collections.abc import Callable
 
 from tracejit.lower.llvm.builder import Builder, Value
 from tracejit.lower.llvm.math import (
+    addition,
+    arithmetic,
+    division,
     exponential,
+    extremes,
     hyperbolic,
+    inverse,
     logarithm,
     power,
+    representation,
+    roots,
     special,
     trigonometric,
 )
-from tracejit.lower.llvm.math.arithmetic import Number, intrinsic
+from tracejit.lower.llvm.math.arithmetic import Number
 
-
-def sqrt(x: Number) -> Number:
-    return intrinsic("sqrt", x)
+FUNCTIONS = (
+    exponential.exp,
+    exponential.exp2,
+    exponential.expm1,
+    logarithm.log,
+    logarithm.log2,
+    logarithm.log10,
+    logarithm.log1p,
+    trigonometric.sin,
+    trigonometric.cos,
+    trigonometric.tan,
+    trigonometric.deg2rad,
+    trigonometric.rad2deg,
+    hyperbolic.sinh,
+    hyperbolic.cosh,
+    hyperbolic.tanh,
+    inverse.arcsin,
+    inverse.arccos,
+    inverse.arctan,
+    inverse.arctan2,
+    inverse.arcsinh,
+    inverse.arccosh,
+    inverse.arctanh,
+    power.power,
+    roots.sqrt,
+    roots.cbrt,
+    roots.hypot,
+    roots.reciprocal,
+    special.erf,
+    special.erfc,
+    special.sinc,
+    addition.logaddexp,
+    addition.logaddexp2,
+    division.fmod,
+    division.remainder,
+    division.floor_divide,
+    representation.rint,
+    representation.trunc,
+    representation.floor,
+    representation.ceil,
+    representation.nextafter,
+    representation.spacing,
+    representation.ldexp,
+    representation.frexp_mantissa,
+    representation.frexp_exponent,
+    representation.sign,
+    representation.heaviside,
+    arithmetic.copysign,
+    extremes.maximum,
+    extremes.minimum,
+    extremes.fmax,
+    extremes.fmin,
+)
 
 
 def on_values(function: Callable[..., Number]) -> Callable[..., Value]:
@@ -36,20 +94,4 @@ def on_values(function: Callable[..., Number]) -> Callable[..., Value]:
     return write
 
 
-MATH: dict[str, Callable[..., Value]] = {
-    function.__name__: on_values(function)
-    for function in (
-        sqrt,
-        exponential.exp,
-        exponential.exp2,
-        exponential.expm1,
-        logarithm.log,
-        logarithm.log2,
-        logarithm.log10,
-        trigonometric.sin,
-        trigonometric.cos,
-        hyperbolic.tanh,
-        power.power,
-        special.erf,
-    )
-}
+MATH: dict[str, Callable[..., Value]] = {f.__name__: on_values(f) for f in FUNCTIONS}

@@ -67,7 +67,7 @@ class Number:
     def format(self) -> Format:
         return FORMATS[self.value.kind]
 
-    def constant(self, number: float | int) -> Number:
+    def constant(self, number: float) -> Number:
         return Number(self.builder, self.builder.like(number, self.value))
 
     def operand(self, other) -> Value:

@@ -6,13 +6,22 @@ import math
 
 from tracejit.lower.llvm.math import coefficients
 from tracejit.lower.llvm.math.arithmetic import (
+    INF,
     Number,
     copysign,
     fma,
     horner,
+    is_nan,
     least,
     scale_by_exponent,
     select,
+    where_any,
+)
+from tracejit.lower.llvm.math.exponential import (
+    NORMAL_LIMIT,
+    OVERFLOW,
+    reduce_by_octaves,
+    scale_far,
 )
 
 # tanh is 1 to the last bit beyond.
@@ -41,3 +50,44 @@ def tanh(x: Number) -> Number:
     numerator = select(single, g, (g - excess) - 1.0)
     offset = select(single, 0.0, x.constant(1.0))
     return copysign(numerator / denominator + offset, x)
+
+
+def even_and_odd(x: Number) -> tuple[Number, Number, Number]:
+    """(cosh(f) - 1, sinh(f), n's bits) with abs(x) = n log 2 + f."""
+    _, f, bits = reduce_by_octaves(abs(x))
+    z = f * f
+    even = z * horner(z, coefficients.COSH[x.kind])
+    return even, fma(f * z, horner(z, coefficients.SINH[x.kind]), f), bits
+
+
+def half_powers(x: Number, bits: Number) -> tuple[Number, Number]:
+    """cosh(n log 2) and sinh(n log 2): (2**n + 2**-n) / 2 and (2**n - 2**-n) / 2."""
+    half = x.constant(0.5)
+    grown, shrunk = scale_by_exponent(half, bits), scale_by_exponent(half, -bits)
+    return grown + shrunk, grown - shrunk
+
+
+def with_far(x: Number, even: Number, odd: Number, bits: Number, common: Number) -> Number:
+    """exp(abs(x)) / 2 where exp(abs(x)) or its inverse is not normal."""
+    a = abs(x)
+
+    def far() -> Number:
+        result = scale_far(even + odd + 1.0, bits - 1)
+        result = select(a > OVERFLOW[x.kind] + 1.0, INF, result)
+        return select(is_nan(x), x, result)
+
+    return where_any(a.not_below(NORMAL_LIMIT[x.kind]), common, far)
+
+
+def cosh(x: Number) -> Number:
+    even, odd, bits = even_and_odd(x)
+    total, difference = half_powers(x, bits)
+    common = total + fma(odd, difference, even * total)
+    return with_far(x, even, odd, bits, common)
+
+
+def sinh(x: Number) -> Number:
+    even, odd, bits = even_and_odd(x)
+    total, difference = half_powers(x, bits)
+    common = difference + fma(odd, total, even * difference)
+    return copysign(with_far(x, even, odd, bits, common), x)

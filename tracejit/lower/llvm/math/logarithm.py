@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import math
+
 from tracejit.lower.llvm.math import coefficients
 from tracejit.lower.llvm.math.arithmetic import (
     INF,
@@ -9,6 +11,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     Number,
     fma,
     horner,
+    power_of_two,
     select,
     where_any,
 )
@@ -68,32 +71,51 @@ def log(x: Number) -> Number:
     return with_exceptions(mask, x, result)
 
 
+def scaled_log(f: Number, parts: tuple[float, ...], table: tuple[float, ...]) -> Number:
+    """c log(1 + f), c the sum of `parts`; in float f * (c0 + P(f)), P in `table`, c0 parts[0]."""
+    if f.kind == "float":
+        return fma(f, horner(f, table), f * parts[0])
+    high, low = parts
+    lead = f * high
+    return lead + fma(log_excess(f), high, fma(f, low, fma(f, high, -lead)))
+
+
 def log2(x: Number) -> Number:
     mask = exceptional(x)
     k, m = split_exponent(x, where_any(mask, x.bits, lambda: subnormal_bits(x)))
-    f = m - 1.0
-    if x.kind == "float":
-        rest, lead = f * horner(f, coefficients.LOG2["float"]), f
-    else:
-        high, low = coefficients.LOG2_E["double"]
-        lead = f * high
-        rest = fma(log_excess(f), high, fma(f, low, fma(f, high, -lead)))
-    total = k + lead
-    return with_exceptions(mask, x, total + (((k - total) + lead) + rest))
+    parts = (1.0,) if x.kind == "float" else coefficients.LOG2_E["double"]
+    result = k + scaled_log(m - 1.0, parts, coefficients.LOG2["float"])
+    return with_exceptions(mask, x, result)
 
 
 def log10(x: Number) -> Number:
     mask = exceptional(x)
     k, m = split_exponent(x, where_any(mask, x.bits, lambda: subnormal_bits(x)))
-    f = m - 1.0
-    if x.kind == "float":
-        lead, rest = f * 0.5, f * horner(f, coefficients.LOG10["float"])
-    else:
-        high, low = coefficients.LOG10_E["double"]
-        lead = f * high
-        rest = fma(log_excess(f), high, fma(f, low, fma(f, high, -lead)))
     high, low = coefficients.LOG10_TWO[x.kind]
-    whole = k * high
-    total = whole + lead
-    error = fma(k, low, fma(k, high, -whole))
-    return with_exceptions(mask, x, total + (((whole - total) + lead) + (rest + error)))
+    parts = (0.5,) if x.kind == "float" else coefficients.LOG10_E["double"]
+    result = scaled_log(m - 1.0, parts, coefficients.LOG10["float"])
+    return with_exceptions(mask, x, fma(k, high, fma(k, low, result)))
+
+
+# Past the first, log1p scales its argument by the second: 2**-k would not be normal.
+LARGE = {"float": (2.0**120, 64), "double": (2.0**1000, 512)}
+
+
+def log1p(x: Number) -> Number:
+    """1 + x = 2**k (1 + f), with f = x 2**-k + (2**-k - 1) rounded once: nothing to correct."""
+    large, octaves = LARGE[x.kind]
+    mask = (x <= -1.0) | x.not_below(large)
+    scaled = where_any(mask, x, lambda: x * 2.0**-octaves)
+    k = ((scaled + 1.0).bits - ROOT_HALF_BITS[x.kind]) >> x.format.digits
+    shrink = power_of_two(x, -k)
+    part = fma(scaled, shrink, shrink - 1.0)
+    high, low = coefficients.LN2[x.kind]
+    number = x.converted(k)
+    result = fma(number, high, fma(number, low, log_excess(part)) + part)
+    result = select(x == 0.0, x, result)
+
+    def rare() -> Number:
+        finite = select(x < INF, result + octaves * math.log(2), x)
+        return select(x < -1.0, NAN, select(x == -1.0, -INF, finite))
+
+    return where_any(mask, result, rare)

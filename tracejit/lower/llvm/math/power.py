@@ -7,7 +7,6 @@ from tracejit.lower.llvm.math.arithmetic import (
     INF,
     NAN,
     Number,
-    estrin,
     fma,
     horner,
     intrinsic,
@@ -39,11 +38,11 @@ def log2_mantissa(m: Number) -> tuple[Number, Number]:
     slope, slope_rest = coefficients.POWER_SLOPE[kind]
     s, s_rest = quotient_near_one(m)
     z = s * s
-    tail = horner(z, coefficients.POWER_LOG[kind])
     if kind == "float":
         high = s * slope
-        low = fma(s_rest, slope, fma(s, slope_rest, fma(s, slope, -high)))
-        return high, fma(s * z, tail, low)
+        tail = horner(z, (slope_rest, *coefficients.POWER_LOG[kind]))
+        return high, fma(s, tail, fma(s_rest, slope, fma(s, slope, -high)))
+    tail = horner(z, coefficients.POWER_LOG[kind])
     cube, cube_rest = coefficients.POWER_CUBE[kind]
     z_rest = fma(s + s, s_rest, fma(s, s, -z))
     # w = z * (cube + z * tail), then slope + w, then times s: each with its rounding error.
@@ -61,7 +60,8 @@ def log2_mantissa(m: Number) -> tuple[Number, Number]:
 def power(x: Number, y: Number) -> Number:
     kind, rounder = x.kind, x.format.rounder
     base = abs(x)
-    k, m = split_exponent(base, subnormal_bits(base))
+    special = exceptional(x)
+    k, m = split_exponent(base, where_any(special, base.bits, lambda: subnormal_bits(base)))
     part, part_rest = log2_mantissa(m)
     log = k + part
     log_rest = ((k - log) + part) + part_rest
@@ -71,7 +71,7 @@ def power(x: Number, y: Number) -> Number:
     total = e + e_rest
     shifted = total + rounder
     f = (e - (shifted - rounder)) + e_rest
-    p = fma(f, estrin(f, coefficients.EXP2[kind]), 1.0)
+    p = fma(f, horner(f, coefficients.EXP2[kind]), 1.0)
 
     def rare() -> Number:
         far = abs(e) > 1.5 * OVERFLOW_BASE_TWO[kind]
@@ -79,7 +79,7 @@ def power(x: Number, y: Number) -> Number:
         result = select(far, extreme, scale_far(p, shifted.bits))
         return exceptional_power(x, y, result)
 
-    mask = exceptional(x) | abs(total).not_below(NORMAL_LIMIT_BASE_TWO[kind])
+    mask = special | abs(total).not_below(NORMAL_LIMIT_BASE_TWO[kind])
     return where_any(mask, scale_by_exponent(p, shifted.bits), rare)
 
 

@@ -1,4 +1,4 @@
-"""erf and erfc."""
+"""erf, erfc and sinc."""
 
 from __future__ import annotations
 
@@ -8,10 +8,12 @@ from tracejit.lower.llvm.math.arithmetic import (
     copysign,
     fma,
     horner,
+    intrinsic,
     least,
     power_of_two,
     select,
 )
+from tracejit.lower.llvm.math.exponential import reduce_by_octaves, scale_far
 
 # erf is 1 to the last bit beyond.
 ERF_SATURATION = {"float": 3.95, "double": 5.94}
@@ -28,3 +30,32 @@ def erf(x: Number) -> Number:
     p = fma(f, horner(f, coefficients.EXP2[x.kind]), 1.0)
     far = copysign(fma(-p, power_of_two(x, shifted.bits), 1.0), x)
     return select(a < 1.0, near, far)
+
+
+# Beyond, erfc is zero.
+ERFC_VANISHES = {"float": 11.0, "double": 28.0}
+
+
+def erfc(x: Number) -> Number:
+    """1 - erf(x) up to 1/2; then exp(-a**2) P(t) / (a + K), t = (a - K) / (a + K), K = 3."""
+    a = least(ERFC_VANISHES[x.kind], abs(x))
+    near = 1.0 - fma(x, horner(x * x, coefficients.ERF[x.kind]), x)
+    inverse = 1.0 / (a + 3.0)
+    scaled = inverse * horner((a - 3.0) * inverse, coefficients.ERFC[x.kind])
+    square = a * a
+    _, f, bits = reduce_by_octaves(-square)
+    f = f - fma(a, a, -square)
+    growth = fma(f * f, horner(f, coefficients.EXP[x.kind]), f)
+    tail = scale_far(fma(scaled, growth, scaled), bits)
+    return select(a < 0.5, near, select(x < 0.0, 2.0 - tail, tail))
+
+
+def sinc(x: Number) -> Number:
+    """sin(pi x) / (pi x): with n = rint(x) and r = x - n, +-(r / x) sinc(r); zero at integers."""
+    n = intrinsic("roundeven", x)
+    r = x - n
+    half = n * 0.5
+    odd = intrinsic("roundeven", half) != half
+    z = r * r
+    ratio = select(odd, -r, r) / x
+    return select(x == 0.0, 1.0, fma(ratio * z, horner(z, coefficients.SINC[x.kind]), ratio))

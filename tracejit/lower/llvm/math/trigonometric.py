@@ -5,11 +5,21 @@ from __future__ import annotations
 import math
 
 from tracejit.lower.llvm.math import coefficients
-from tracejit.lower.llvm.math.arithmetic import Number, fma, horner, select, where_any
+from tracejit.lower.llvm.math.arithmetic import (
+    Number,
+    copysign,
+    fma,
+    horner,
+    select,
+    where_any,
+)
 from tracejit.lower.llvm.math.library import each_lane
 
 # Three parts of pi leave a remainder accurate to the last bit up to here.
 REDUCTION_LIMIT = {"float": 2.0**17, "double": 2.0**30}
+
+# NumPy divides 180 by pi in the format itself.
+DEGREES = {"float": 57.2957763671875, "double": 180 / math.pi}
 
 
 def with_large(name: str, x: Number, common: Number) -> Number:
@@ -51,3 +61,30 @@ def cos(x: Number) -> Number:
     z = r * r
     result = fma(r * z, horner(z, coefficients.SIN[x.kind]), r)
     return with_large("cos", x, flip_sign(-result, shifted.bits))
+
+
+def tan(x: Number) -> Number:
+    """tan(r) or -1 / tan(r), |r| <= pi/4; r and tan(r) are carried as sums of two numbers."""
+    rounder, (first, second, third) = x.format.rounder, coefficients.HALF_PI[x.kind]
+    shifted = fma(x, 2 / math.pi, rounder)
+    n = shifted - rounder
+    leading, product = fma(n, -first, x), n * second
+    r = leading - product
+    r_rest = ((leading - r) - product) - fma(n, second, -product)
+    r_rest = fma(n, -third, r_rest)
+    z = r * r
+    excess = fma(r * z, horner(z, coefficients.TAN[x.kind]), fma(r_rest, z, r_rest))
+    high = r + excess
+    low = (r - high) + excess
+    inverse = -1.0 / high
+    inverse = fma(inverse, fma(inverse, low, fma(inverse, high, 1.0)), inverse)
+    result = select((shifted.bits & 1) == 0, copysign(high, r), inverse)
+    return with_large("tan", x, result)
+
+
+def deg2rad(x: Number) -> Number:
+    return x * (math.pi / 180)
+
+
+def rad2deg(x: Number) -> Number:
+    return x * DEGREES[x.kind]

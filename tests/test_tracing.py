@@ -8,7 +8,7 @@ import math
 import operator
 import pickle
 import threading
-from collections import namedtuple
+from collections import deque, namedtuple
 from dataclasses import dataclass
 
 import numpy as np
@@ -360,7 +360,7 @@ def test_writes_are_refused_and_never_rebind():
 
 
 def test_a_value_outside_its_trace_is_refused():
-    kept = []
+    kept = deque()
     run(lambda x: kept.append(x), sample("f8"))
     with pytest.raises(TraceError, match="traced"):
         kept[0] + 1
@@ -650,6 +650,7 @@ def test_methods_and_objects():
     model = Model(np.arange(3.0))
     check(Model.__call__, model, np.ones(3))
     check(lambda x: model(x), np.ones(3))
+    check(lambda x: Model(x * 2)(x), np.ones(3))
 
     class Counter:
         def __init__(self):
@@ -660,6 +661,65 @@ def test_methods_and_objects():
 
     with pytest.raises(UnsupportedError, match="self_total"):
         run(Counter.step, Counter(), np.ones(3))
+
+
+def test_global_containers_and_objects_are_inputs_too():
+    params = {"w": np.ones(3), "layers": [np.zeros(3), 2.0]}
+    model = Model(np.ones(3))
+
+    def function(x):
+        assert isinstance(model, Model) and type(model.w) is type(params["w"]) is Array
+        return params["w"] * x + params["layers"][0] * params["layers"][1] + model.hidden(x)
+
+    program = trace(function, (np.ones(3),), {})
+    wanted = [params["w"], params["layers"][0], model.w]
+    assert {id(array) for array in program.captures} == {id(array) for array in wanted}
+    guards = {(id(namespace), key): value for namespace, key, value in program.guards}
+    assert guards[id(params), "w"] is params["w"]
+    assert guards[id(vars(model)), "depth"] == 2
+    assert program.snapshots == ((params["layers"], params["layers"]),)
+    assert [items is not kept for kept, items in program.snapshots] == [True]
+
+
+def test_changes_of_outside_containers_reach_them():
+    calls, seen, state = [], {}, Model(1.0)
+
+    def function(x):
+        calls.append(x.shape)
+        seen["last"] = calls[-1]
+        state.depth += 1
+        return x
+
+    run(function, np.zeros(3))
+    assert (calls, seen, state.depth) == ([(3,)], {"last": (3,)}, 3)
+
+    def leak(x):
+        seen["last"] = x
+        return x
+
+    with pytest.raises(TraceError, match="last"):
+        run(leak, np.zeros(3))
+    assert seen == {"last": (3,)}
+
+
+def test_results_are_of_the_users_classes():
+    def function(model, x):
+        return Model(x), model, type(model)(2.0), Model, scaled
+
+    model = Model(np.ones(2))
+    made, given, plain, cls, helper = run(function, model, np.zeros(3))
+    assert [type(item) for item in (made, given, plain)] == [Model] * 3
+    assert given.w is model.w and cls is Model and helper is scaled
+
+
+def test_static_functions_as_arguments_are_hooked():
+    def apply(function, x):
+        return function(x)
+
+    def function(x):
+        return np.asarray(x) + np.array([x[0], 1.0, 2.0])
+
+    check(apply, function, np.ones(3))
 
 
 def test_dynamic_lookups_find_their_names():

@@ -107,15 +107,21 @@ class Array(Operators):
             "ask for it outside the jitted function",
         )
 
-    def __setattr__(self, name: str, value: Any) -> None:
-        if name in Value.__slots__:
-            object.__setattr__(self, name, value)
-            return
-        raise failure(
-            UnsupportedError,
-            f"setting .{name} of a traced array is not compiled",
-            "use reshape, astype or view's replacement and keep the result",
-        )
+    @shape.setter
+    def shape(self, value: Any) -> None:
+        raise no_writing(f"setting the shape of {self.node.type}")
+
+    @dtype.setter
+    def dtype(self, value: Any) -> None:
+        raise no_writing(f"setting the dtype of {self.node.type}")
+
+    @real.setter
+    def real(self, value: Any) -> None:
+        raise no_writing(f"assigning to the real part of {self.node.type}")
+
+    @imag.setter
+    def imag(self, value: Any) -> None:
+        raise no_writing(f"assigning to the imaginary part of {self.node.type}")
 
     # Indexing
 

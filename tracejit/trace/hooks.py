@@ -27,6 +27,7 @@ from ..errors import TraceError, UnsupportedError
 from .array import Array
 from .context import Trace, current_trace, failure
 from .registry import CREATIONS
+from .shadows import Shadows, is_container, is_object
 from .tree import flatten
 from .value import Value
 
@@ -54,6 +55,7 @@ class Hooks:
         self._original: dict[int, Any] = {}
         self._namespaces: dict[int, _Namespace] = {}
         self._cell_copies: dict[int, tuple[types.CellType, types.CellType, Any]] = {}
+        self.shadows = Shadows(self.hook, self._guard)
 
     def hook(self, value: Any, name: str = "") -> Any:
         """What the traced code gets instead of `value`; the same object every time."""
@@ -68,13 +70,22 @@ class Hooks:
 
     def unhook(self, value: Any) -> Any:
         """The user's own object behind a hooked one."""
-        return self._original.get(id(value), value)
+        found = self._original.get(id(value))
+        if found is not None:
+            return found
+        original = self.shadows.originals.get(type(value))
+        if original is not None:  # an object that a hooked class made
+            value.__class__ = original
+        return self.shadows.originals.get(value, value) if isinstance(value, type) else value
 
     def read(self, namespace: dict, name: str, value: Any) -> Any:
         """A global or a module's attribute is read: remember it, hook it."""
         if not isinstance(value, types.ModuleType):
-            self.guards.setdefault((id(namespace), name), (namespace, name, value))
+            self._guard(namespace, name, value)
         return self.hook(value, name)
+
+    def _guard(self, namespace: dict, name: Any, value: Any) -> None:
+        self.guards.setdefault((id(namespace), name), (namespace, name, value))
 
     def _remember(self, value: Any, new: Any) -> None:
         self._hooked[id(value)] = (value, new)
@@ -97,6 +108,12 @@ class Hooks:
             parts = (self.hook(part) for part in (value.func, *value.args))
             keywords = {key: self.hook(item) for key, item in value.keywords.items()}
             return functools.partial(*parts, **keywords)
+        if is_container(value):
+            return self.shadows.container(value, self._remember, name)
+        if isinstance(value, type):
+            return self.class_(value)
+        if is_object(value) and self._is_users_class(type(value)):
+            return self.shadows.object(value, self._remember, name)
         if isinstance(value, np.random.Generator | np.random.RandomState):
             raise _random_numbers()
         return self._creation(value)
@@ -135,6 +152,15 @@ class Hooks:
         if "site-packages" in parts or "dist-packages" in parts:
             return False
         return not file.startswith(_LIBRARIES)
+
+    def class_(self, cls: type) -> type:
+        """The class of which the traced code gets instances instead."""
+        return self.shadows.class_(cls) if self._is_users_class(cls) else cls
+
+    def _is_users_class(self, cls: type) -> bool:
+        module = sys.modules.get(cls.__module__)
+        file = getattr(module, "__file__", None) or ("<input>" if module else "")
+        return self.is_users_file(file, cls.__module__)
 
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)
@@ -201,6 +227,7 @@ class Hooks:
         for namespace in self._namespaces.values():
             for name, value in namespace.assigned():
                 namespace.original[name] = self._outlived(value, name)
+        self.shadows.write_back(self._outlived)
         for cell, copy, before in self._cell_copies.values():
             try:
                 after = copy.cell_contents

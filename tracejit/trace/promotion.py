@@ -16,7 +16,7 @@ from .context import failure
 
 # The dtype of a Python scalar that meets no array.
 DEFAULT_DTYPES: dict[type, DType] = {bool: bool_, int: i64, float: f64, complex: c128}
-_COMPARISONS = {
+COMPARISONS = {
     np.less: lambda big: big,
     np.less_equal: lambda big: big,
     np.greater: lambda big: not big,
@@ -94,7 +94,7 @@ def result_dtype(*kinds: Kind) -> DType:
 
 def comparison_out_of_range(ufunc: np.ufunc, value: int, dtype: DType, swapped: bool) -> Any:
     """What comparing integers of `dtype` with an int beyond its range always gives, else None."""
-    rule = _COMPARISONS.get(ufunc)
+    rule = COMPARISONS.get(ufunc)
     if rule is None or not dtype.is_integer:
         return None
     limits = np.iinfo(dtype.numpy)

@@ -19,7 +19,7 @@ from .array import Array
 from .context import Trace, failure, tracing
 from .hooks import Hooks
 from .promotion import DEFAULT_DTYPES
-from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, unflatten
+from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
 from .value import Value, literal, node_of
 
 
@@ -79,6 +79,7 @@ class Program:
     structure   of the result, and `outputs`, its leaves.
     guards      `(dict, key, object)`: the program holds while `dict[key] is object`.
     cells       `(cell, object)`: and while `cell.cell_contents is object`.
+    snapshots   `(list, items)`: and while the list holds these very objects.
     contents    `(array, copy)`: and while this captured array still holds these very values.
     """
 
@@ -89,6 +90,7 @@ class Program:
     outputs: tuple[Output, ...]
     guards: tuple[tuple[dict, str, Any], ...] = field(repr=False)
     cells: tuple[tuple[types.CellType, Any], ...] = field(repr=False)
+    snapshots: tuple[tuple[list, list], ...] = field(repr=False)
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
 
 
@@ -139,7 +141,8 @@ def trace(
     hooks = Hooks(context, function)
     with tracing(context):
         paths = _paths(function, args, kwargs, structure)
-        inputs = [_input(context, leaf, path) for leaf, path in zip(how, paths)]
+        inputs = [_input(context, hooks, leaf, path) for leaf, path in zip(how, paths)]
+        structure = map_classes(structure, hooks.class_)
         traced_args, traced_kwargs = unflatten(structure, inputs)
         result = hooks.hook(function)(*traced_args, **traced_kwargs)
         after, structure_after = flatten((traced_args, traced_kwargs), is_plain_object)
@@ -160,6 +163,7 @@ def trace(
         outputs,
         tuple(hooks.guards.values()),
         tuple(hooks.cells.values()),
+        tuple(hooks.shadows.snapshots),
         tuple(context.contents()),
     )
 
@@ -181,9 +185,9 @@ def _paths(function: Any, args: tuple, kwargs: dict[str, Any], structure: Struct
     return [path for name, tree in trees for path in leaf_paths(tree, name)]
 
 
-def _input(context: Trace, leaf: Leaf, path: str) -> Any:
+def _input(context: Trace, hooks: Hooks, leaf: Leaf, path: str) -> Any:
     if isinstance(leaf, Static):
-        return leaf.value
+        return hooks.hook(leaf.value, path) if callable(leaf.value) else leaf.value
     node = parameter(context.unique_name(path), leaf.type)
     return Array(node, leaf.is_scalar, leaf.weak)
 
@@ -210,7 +214,8 @@ def _outputs(
     positions: dict[Node, int] = {}
     arguments = {id(value): k for k, value in enumerate(inputs) if isinstance(value, Array)}
     outputs = tuple([_output(leaf, arguments, positions, results, hooks) for leaf in found])
-    return structure, outputs, results
+    originals = hooks.shadows.originals
+    return map_classes(structure, lambda cls: originals.get(cls, cls)), outputs, results
 
 
 def _holds_values(value: Any) -> bool:

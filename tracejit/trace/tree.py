@@ -39,8 +39,23 @@ def unflatten(structure: Structure, leaves: Any) -> Any:
     return _unflatten(structure, iter(leaves))
 
 
+def kind_of(builder: Callable) -> type | None:
+    """The built-in container a structure's builder makes: tuple, list, dict, or None for others."""
+    return {_build_tuple: tuple, _build_list: list, _build_dict: dict}.get(builder)
+
+
 def leaf_count(structure: Structure) -> int:
     return 1 if structure == LEAF else sum(map(leaf_count, structure[2:]))
+
+
+def map_classes(structure: Structure, change: Callable[[type], type]) -> Structure:
+    """The same structure with its objects made of other classes."""
+    if structure == LEAF:
+        return LEAF
+    builder, data, *children = structure
+    if builder is _build_object:
+        data = (change(data[0]), *data[1:])
+    return (builder, data, *[map_classes(child, change) for child in children])
 
 
 def leaf_paths(structure: Structure, prefix: str = "") -> list[str]:

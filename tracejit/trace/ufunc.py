@@ -14,6 +14,7 @@ from ..ir.types import DType, to_dtype
 from .broadcasting import broadcast_shapes, broadcast_to_shape
 from .context import failure
 from .promotion import (
+    COMPARISONS,
     DEFAULT_DTYPES,
     Kind,
     cast,
@@ -91,7 +92,7 @@ def _fixed_comparison(
     ufunc: np.ufunc, operands: list[tuple[Any, Kind]], loop: tuple[DType, ...]
 ) -> Node | None:
     """Comparisons alone accept Python ints out of range; their result is the same everywhere."""
-    if len(operands) != 2:
+    if ufunc not in COMPARISONS:
         return None
     for position in (0, 1):
         value, _ = operands[position]

@@ -12,6 +12,7 @@ from math import prod
 
 from ...errors import IRError
 from ...ir import tensor
+from ...ir.affine import linear
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -73,6 +74,17 @@ class Emitter(Frame):
                     self.b.emit(f"call void @{name}({', '.join(pointers + rest)})")
                     for buffer in buffers:
                         self.invalidate(buffer)
+        self.leave(body)
+
+    def leave(self, body: Iterable[Statement]) -> None:
+        """What `body` declared ends with it; another loop may declare the same."""
+        for statement in body:
+            match statement:
+                case Let(variable, _):
+                    self.values.pop(variable, None)
+                case Allocate(buffer) if buffer.space == "register":
+                    for key in [key for key in self.registers if key[0] is buffer]:
+                        del self.registers[key]
 
     # Mutable state: variables and register elements, both called targets.
 
@@ -156,21 +168,21 @@ class Emitter(Frame):
 
     def for_loop(self, loop: For) -> None:
         start, stop = loop.start, loop.stop
-        trips = None
-        if isinstance(start, Literal) and isinstance(stop, Literal):
-            trips = stop.value - start.value
-            if trips <= 0:
-                return
+        atoms, trips = linear(tensor.subtract(stop, start))
+        if atoms:
+            trips = None
+        elif trips <= 0:
+            return
         if loop.mark == "parallel":
             self.parallel(loop, trips)
         elif loop.mark == "unroll":
-            if trips is None:
+            if trips is None or not isinstance(start, Literal):
                 raise IRError(f"an unrolled loop over {loop.index.name} needs a known extent")
             for value in range(start.value, stop.value):
                 self.iteration(loop, value)
         elif loop.mark == "vector" and loop.lanes > 1:
             self.vector(loop, trips)
-        elif trips == 1:
+        elif trips == 1 and isinstance(start, Literal):
             self.iteration(loop, start.value)
         else:
             self.loop(
@@ -312,21 +324,24 @@ class Emitter(Frame):
         self.level.update(saved)
 
     def vector_known(self, loop: For, count: int, trips: int) -> None:
-        start = loop.start.value
         full, rest = divmod(trips, count)
         if full > 1:
-            stop = start + full * count
-            self.lane_loop(loop, self.b.const(start, "i64"), self.b.const(stop, "i64"), count, True)
+            stop = tensor.add(loop.start, tensor.integer(full * count))
+            self.lane_loop(loop, self.one(loop.start), self.one(stop), count, True)
         elif full == 1:
-            self.lane_iteration(loop, count, start, None)
+            self.lane_iteration(loop, count, loop.start, None)
         if rest:
             mask = self.b.vector([lane < rest for lane in range(count)], "i1")
-            self.lane_iteration(loop, count, start + full * count, mask)
+            base = tensor.add(loop.start, tensor.integer(full * count))
+            self.lane_iteration(loop, count, base, mask)
 
-    def lane_iteration(self, loop: For, count: int, base: int, mask: Value | None) -> None:
+    def lane_iteration(
+        self, loop: For, count: int, base: tensor.Expression, mask: Value | None
+    ) -> None:
+        first = self.one(base)
         with self.inlined() as depth:
             self.level[loop.index] = depth
-            self.lanes = Lanes(loop.index, count, self.b.const(base, "i64"), mask)
+            self.lanes = Lanes(loop.index, count, first, mask)
             self.body(loop.body)
 
     def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
@@ -372,7 +387,7 @@ class Emitter(Frame):
 
     def parallel(self, loop: For, trips: int | None) -> None:
         """The body as a function of its own, called for each index by the thread pool."""
-        if trips == 1:
+        if trips == 1 and isinstance(loop.start, Literal):
             self.iteration(loop, loop.start.value)
             return
         captured = self.captured_by(loop)
@@ -431,6 +446,7 @@ class Emitter(Frame):
 
     def allocate(self, buffer: Buffer) -> None:
         if buffer.space == "register":
+            self.level[buffer] = self.depth
             return
         size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
         offset = self.program.offset_of(self.kernel, buffer)
@@ -522,13 +538,20 @@ class Program:
             address = emitter.b.offset(emitter.symbols, emitter.b.const(position, "i64"), "i64")
             emitter.values[Index(name)] = (emitter.b.load(address, "i64"),)
 
-    def entry(self, kernel: Kernel, name: str = "entry") -> None:
-        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success."""
+    def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:
+        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success.
+
+        Parameters in `captures` are not among the arguments but at a known address.
+        """
         inner = self.kernel(kernel)
         b = Builder(self.module, f"i64 @{name}(ptr %args)", self.attributes)
-        args, pointers = Value("%args", "ptr"), []
+        args, pointers, slot = Value("%args", "ptr"), [], 0
         for position in range(len(kernel.parameters) + 2):
-            pointers.append(b.load(b.offset(args, b.const(position, "i64"), "ptr"), "ptr"))
+            if position in captures:
+                pointers.append(b.const(captures[position], "ptr"))
+                continue
+            pointers.append(b.load(b.offset(args, b.const(slot, "i64"), "ptr"), "ptr"))
+            slot += 1
         b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
         b.emit("ret i64 0")
         b.finish()

@@ -3,7 +3,8 @@
 A scope is the body of an open loop (or of an inlined iteration). Every index, variable and buffer
 has the level of the scope in which it last changes; an expression's level is the highest among
 the things it depends on, and it is computed once, in the scope of that level. Common
-subexpressions and loop invariants need no pass of their own.
+subexpressions and loop invariants need no pass of their own. The index of an unrolled loop is a
+constant: what depends on it is known by its value, and shared by all copies of the body.
 
 A value is a tuple of parts: one `Value`, or two for complex numbers.
 """
@@ -65,6 +66,8 @@ class Frame:
         self.constants: dict[Index, int] = {}
         self.pointers: dict[Buffer, Value] = {}
         self.registers: dict[tuple, Parts] = {}
+        self.flat_indices: dict[tuple, Expression] = {}
+        self.linear_forms: dict[Expression, tuple[dict[Expression, int], int]] = {}
         self.lanes: Lanes | None = None
 
     # Scopes.
@@ -98,7 +101,14 @@ class Frame:
 
     def level_of(self, expression: Expression) -> int:
         level = self.level
-        return max([level.get(term, 0) for term in expression.free], default=0)
+        return max([level.get(t, 0) for t in expression.free if t not in self.constants], default=0)
+
+    def key_of(self, expression: Expression) -> object:
+        """What `expression` is known by: itself, and the values of the constants in it."""
+        if self.constants and not expression.free.isdisjoint(self.constants):
+            known = [v for i, v in self.constants.items() if i in expression.free]
+            return (expression, *known)
+        return expression
 
     def invalidate(self, term: object) -> None:
         """Forget what was computed from `term`, which has changed."""
@@ -133,7 +143,8 @@ class Frame:
                 continue
             level = self.level_of(expression)
             self.at(level)
-            self.remember(expression, level, expression.free, self.compute(expression))
+            key, parts = self.key_of(expression), self.compute(expression)
+            self.remember(key, level, expression.free, parts)
             self.here()
         return self.known(root)
 
@@ -152,7 +163,7 @@ class Frame:
                 return self.values[expression]
             case Load(buffer, _) if buffer.space == "register":
                 return self.registers[self.register_key(expression)]
-        return self.scopes[self.level_of(expression)].memo.get(expression)
+        return self.scopes[self.level_of(expression)].memo.get(self.key_of(expression))
 
     def needs(self, expression: Expression) -> tuple[Expression, ...]:
         """The expressions to compute before this one."""
@@ -243,7 +254,7 @@ class Frame:
         if isinstance(expression, Literal):
             return tuple([self.b.splat(part, lanes) for part in parts])
         level = self.level_of(expression)
-        key = ("splat", expression, lanes)
+        key = ("splat", self.key_of(expression), lanes)
         found = self.scopes[level].memo.get(key)
         if found is None:
             region = self.b.region
@@ -282,15 +293,31 @@ class Frame:
         scope = self.scopes[-1].memo
         found = scope.get(key)
         if found is None:
-            flat: Expression = tensor.ZERO
-            for index, stride in zip(indices, buffer.type.strides):
-                flat = tensor.add(flat, tensor.multiply(index, tensor.extent(stride)))
+            flat = self.flat_index(buffer, indices)
             found = self.split_address(flat)
             scope[key] = found
         return found
 
+    def flat_index(self, buffer: Buffer, indices: tuple[Expression, ...]) -> Expression:
+        """The element's distance from the first one."""
+        key = (buffer, indices)
+        flat = self.flat_indices.get(key)
+        if flat is None:
+            flat = tensor.ZERO
+            for index, stride in zip(indices, buffer.type.strides):
+                flat = tensor.add(flat, tensor.multiply(index, tensor.extent(stride)))
+            self.flat_indices[key] = flat
+        return flat
+
+    def linear_form(self, expression: Expression) -> tuple[dict[Expression, int], int]:
+        """`linear`, remembered: unrolled loops ask for the same ones again and again."""
+        found = self.linear_forms.get(expression)
+        if found is None:
+            found = self.linear_forms[expression] = linear(expression)
+        return found
+
     def split_address(self, flat: Expression) -> tuple:
-        atoms, constant = linear(flat)
+        atoms, constant = self.linear_form(flat)
         vector_index = self.lanes.index if self.lanes and self.lanes.count > 1 else None
         kept = {}
         for atom, scale in atoms.items():
@@ -516,7 +543,7 @@ class Frame:
         """Which register an element of a register buffer is; its indices are known while emitting."""
         key: list[object] = [element.buffer]
         for index in element.indices:
-            atoms, constant = linear(index)
+            atoms, constant = self.linear_form(index)
             for atom, scale in atoms.items():
                 if atom in self.constants:
                     constant += scale * self.constants[atom]

@@ -19,7 +19,7 @@ from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
 from .operators import Operators, needs_value, no_writing
 from .ufunc import apply_to_nodes, signature_of
-from .value import Value, known_value, node_of, to_node, to_operand
+from .value import known_value, node_of, to_node, to_operand
 
 
 class Array(Operators):

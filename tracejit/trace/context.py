@@ -3,78 +3,96 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, TracejitError
+from ..errors import TraceError, TracejitError, UnsupportedError
 from ..ir.graph import Node, parameter
 from ..ir.term import locate
-from ..ir.types import array_type, to_dtype
+from ..ir.types import DType, array_type, to_dtype
 from .location import user_line, with_source
 
 
-class Trace:
-    """One run of a function on Arrays; it owns them, and the outside arrays they met.
+@dataclass(eq=False)
+class Capture:
+    """An outside array the trace met, and the hidden parameter that stands for it.
 
-    `captures` maps the id of an ndarray that is not an argument to that array, the node standing
-    for it and a copy that shows whether it was written to behind the trace's back.
+    `before` is a copy of its values, kept where somebody might change them unseen; `is_used` tells
+    that the program was made for these very values.
     """
 
+    array: np.ndarray
+    node: Node
+    before: np.ndarray | None = None
+    is_used: bool = False
+
+
+class Trace:
+    """One run of a function on Arrays; it owns them, and the outside arrays they met."""
+
     def __init__(self) -> None:
-        self.captures: dict[int, tuple[np.ndarray, Node, np.ndarray]] = {}
-        self.names: set[str] = set()
-        self._used_contents: set[int] = set()
+        self.captures: dict[int, Capture] = {}
+        self.hook: Callable[..., Any] = lambda value: value
+        self._names: set[str] = set()
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""
         name = "".join(c if c.isalnum() else "_" for c in name) or "x"
         name = name if not name[0].isdigit() else f"_{name}"
         candidate, count = name, 1
-        while candidate in self.names:
+        while candidate in self._names:
             count += 1
             candidate = f"{name}_{count}"
-        self.names.add(candidate)
+        self._names.add(candidate)
         return candidate
 
     def locate(self, node: Node) -> None:
         """Note the user's line as the origin of `node`; the first one stays."""
         locate(node, user_line() or "")
 
-    def capture(self, array: np.ndarray, name: str = "captured") -> Node:
-        """The hidden parameter bound to this very ndarray."""
+    def capture(self, array: np.ndarray, name: str = "captured", is_hidden: bool = False) -> Node:
+        """The hidden parameter bound to this very ndarray.
+
+        `is_hidden`: the traced code does not get the array itself, so it cannot change it.
+        """
         found = self.captures.get(id(array))
         if found is None:
-            type = array_type(array.shape, to_dtype(array.dtype))
+            type = array_type(array.shape, supported_dtype(array.dtype))
             node = parameter(self.unique_name(name), type)
-            found = self.captures[id(array)] = (array, node, np.array(array))
-        return found[1]
+            found = self.captures[id(array)] = Capture(array, node)
+        if found.before is None and not is_hidden:
+            found.before = array.copy()
+        return found.node
 
     def contents_of(self, node: Node) -> np.ndarray | None:
         """The values of a captured array, on which the program then depends."""
-        for key, (array, captured, _) in self.captures.items():
-            if captured is node:
-                self._used_contents.add(key)
-                return array
+        for found in self.captures.values():
+            if found.node is node:
+                found.is_used = True
+                if found.before is None:
+                    found.before = found.array.copy()
+                return found.before
         return None
 
     def contents(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The captured arrays whose values were used while tracing, each with those values."""
         return [
-            (array, before)
-            for key, (array, _, before) in self.captures.items()
-            if key in self._used_contents
+            (found.array, found.before)
+            for found in self.captures.values()
+            if found.is_used and found.before is not None
         ]
 
     def check_captures(self) -> None:
         """Refuse a program that wrote to an outside array in a way the trace could not see."""
-        for array, node, before in self.captures.values():
-            if array.tobytes() != before.tobytes():
+        for found in self.captures.values():
+            if found.before is not None and found.array.tobytes() != found.before.tobytes():
                 raise TraceError(
-                    f"the array {node.attrs['name']} of type {node.type} changed while the "
-                    "function was traced; it is not a traced array",
+                    f"the array {found.node.attrs['name']} of type {found.node.type} changed "
+                    "while the function was traced, and it is not a traced array",
                     hint="create it inside the jitted function, or pass it as an argument",
                 )
 
@@ -104,3 +122,11 @@ def tracing(trace: Trace) -> Iterator[Trace]:
 def failure(kind: type[TracejitError], message: str, hint: str | None = None) -> Any:
     """The exception to raise: `message`, the user's line, what to do about it."""
     return kind(message, with_source(user_line()), hint)
+
+
+def supported_dtype(dtype: Any) -> DType:
+    """`to_dtype`, with the user's line in the refusal."""
+    try:
+        return to_dtype(dtype)
+    except UnsupportedError as error:
+        raise failure(UnsupportedError, error.message, error.hint) from None

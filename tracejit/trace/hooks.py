@@ -48,6 +48,7 @@ class Hooks:
 
     def __init__(self, trace: Trace, function: Callable[..., Any]):
         self.trace = trace
+        trace.hook = self.hook
         self.package = _top_package(function)
         self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
         self.cells: dict[int, tuple[types.CellType, Any]] = {}
@@ -123,7 +124,7 @@ class Hooks:
             return array
         if isinstance(array, np.ma.MaskedArray | np.matrix):
             return array
-        return Array(self.trace.capture(array, name or "captured"))
+        return Array(self.trace.capture(array, name or "captured", is_hidden=True))
 
     def _creation(self, value: Any) -> Any:
         try:
@@ -239,9 +240,10 @@ class Hooks:
     def _outlived(self, value: Any, name: str) -> Any:
         leaves, _ = flatten(value)
         if any(isinstance(leaf, Value) for leaf in leaves):
-            raise TraceError(
+            raise failure(
+                TraceError,
                 f"a traced value was assigned to {name}, which outlives the call",
-                hint="return it from the jitted function",
+                "return it from the jitted function",
             )
         return self.unhook(value)
 

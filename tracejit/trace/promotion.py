@@ -10,19 +10,20 @@ import numpy as np
 from ..errors import TraceError
 from ..ir import ops
 from ..ir.graph import Node
-from ..ir.types import DType, bool_, c128, f64, i64, to_dtype
+from ..ir.types import DType, bool_, c128, f64, i64
 from .broadcasting import broadcast_to_shape
-from .context import failure
+from .context import failure, supported_dtype
 
 # The dtype of a Python scalar that meets no array.
 DEFAULT_DTYPES: dict[type, DType] = {bool: bool_, int: i64, float: f64, complex: c128}
+# What `x op k` gives for integers x: when k is above all that x can be, and when it is below.
 COMPARISONS = {
-    np.less: lambda big: big,
-    np.less_equal: lambda big: big,
-    np.greater: lambda big: not big,
-    np.greater_equal: lambda big: not big,
-    np.equal: lambda big: False,
-    np.not_equal: lambda big: True,
+    np.less: (True, False),
+    np.less_equal: (True, False),
+    np.greater: (False, True),
+    np.greater_equal: (False, True),
+    np.equal: (False, False),
+    np.not_equal: (True, True),
 }
 
 # What an operand looks like to promotion: a dtype, or int, float or complex when it is weak.
@@ -39,7 +40,7 @@ def loop_of(
     wanted = (*kinds, *[None] * ufunc.nout)
     options = {} if signature is None else {"signature": signature}
     resolved = ufunc.resolve_dtypes(wanted, casting=casting, **options)
-    return tuple(to_dtype(dtype) for dtype in resolved)
+    return tuple(supported_dtype(dtype) for dtype in resolved)
 
 
 def constant(value: Any, dtype: DType) -> Node:
@@ -89,15 +90,14 @@ def result_dtype(*kinds: Kind) -> DType:
     samples = [kind if isinstance(kind, np.dtype) else kind(0) for kind in kinds]
     if all(not isinstance(kind, np.dtype) for kind in kinds):
         samples = [DEFAULT_DTYPES[kind].numpy for kind in kinds]
-    return to_dtype(np.result_type(*samples))
+    return supported_dtype(np.result_type(*samples))
 
 
-def comparison_out_of_range(ufunc: np.ufunc, value: int, dtype: DType, swapped: bool) -> Any:
-    """What comparing integers of `dtype` with an int beyond its range always gives, else None."""
-    rule = COMPARISONS.get(ufunc)
-    if rule is None or not dtype.is_integer:
-        return None
+def comparison_out_of_range(
+    ufunc: np.ufunc, value: int, dtype: DType, is_left: bool
+) -> bool | None:
+    """What comparing integers of `dtype` with an int beyond their range always gives, else None."""
     limits = np.iinfo(dtype.numpy)
     if limits.min <= value <= limits.max:
         return None
-    return rule((value > 0) != swapped) if ufunc not in (np.equal, np.not_equal) else rule(True)
+    return COMPARISONS[ufunc][(value < 0) != is_left]

@@ -14,9 +14,9 @@ from ..errors import TraceError, UnsupportedError
 from ..ir.dims import Dim
 from ..ir.graph import Function, Node, operands_of, parameter
 from ..ir.term import postorder
-from ..ir.types import ArrayType, array_type, to_dtype
+from ..ir.types import ArrayType, array_type
 from .array import Array
-from .context import Trace, failure, tracing
+from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .hooks import Hooks
 from .promotion import DEFAULT_DTYPES
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
@@ -111,14 +111,15 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
     kind = type(leaf)
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Value):
         if isinstance(leaf, np.ma.MaskedArray | np.matrix):
-            raise UnsupportedError(
+            raise failure(
+                UnsupportedError,
                 f"an argument is a {kind.__name__}, which does not behave as plain arrays do",
-                hint="pass np.asarray(argument)",
+                "pass np.asarray(argument)",
             )
-        return Traced(array_type(leaf.shape, to_dtype(leaf.dtype)))
+        return Traced(array_type(leaf.shape, supported_dtype(leaf.dtype)))
     if isinstance(leaf, np.generic):
         if leaf.dtype.kind in "biufc":
-            return Traced(array_type((), to_dtype(leaf.dtype)), is_scalar=True)
+            return Traced(array_type((), supported_dtype(leaf.dtype)), is_scalar=True)
         return Static(leaf)
     if kind is float or kind is complex or (kind is int and symbolic):
         return Traced(array_type((), DEFAULT_DTYPES[kind]), is_scalar=True, weak=kind)
@@ -151,14 +152,14 @@ def trace(
         hooks.write_back()
         context.check_captures()
     used = set(postorder(results, operands_of))
-    captured = [found for found in context.captures.values() if found[1] in used]
+    captured = [found for found in context.captures.values() if found.node in used]
     parameters = [value.node for value, leaf in zip(inputs, how) if isinstance(leaf, Traced)]
-    parameters.extend(node for _, node, _ in captured)
+    parameters.extend(found.node for found in captured)
     name = context.unique_name(getattr(function, "__name__", "f"))
     return Program(
         Function(name, tuple(parameters), tuple(results)),
         how,
-        tuple(array for array, _, _ in captured),
+        tuple(found.array for found in captured),
         structure,
         outputs,
         tuple(hooks.guards.values()),
@@ -166,6 +167,14 @@ def trace(
         tuple(hooks.shadows.snapshots),
         tuple(context.contents()),
     )
+
+
+def inline(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
+    """Call a function as part of the trace in progress, as calls between jitted functions are."""
+    context = current_trace()
+    if context is None:
+        raise failure(TraceError, "there is no trace to become part of")
+    return context.hook(function)(*args, **kwargs)
 
 
 def _paths(function: Any, args: tuple, kwargs: dict[str, Any], structure: Structure) -> list[str]:
@@ -200,9 +209,10 @@ def _check_arguments(
         return
     changed = [path for a, b, path in zip(inputs, leaves, paths) if a is not b]
     what = changed[0] if before == after else "an argument"
-    raise UnsupportedError(
+    raise failure(
+        UnsupportedError,
         f"{what} was changed: assigning to the items or attributes of an argument is not compiled",
-        hint="return the new value instead",
+        "return the new value instead",
     )
 
 
@@ -236,8 +246,8 @@ def _output(
     if own is not leaf:
         return ObjectOutput(own)
     if isinstance(leaf, types.GeneratorType):
-        raise TraceError(
-            "the function returned a generator, which runs only later", hint="return a list"
+        raise failure(
+            TraceError, "the function returned a generator, which runs only later", "return a list"
         )
     if isinstance(leaf, Value):
         node, is_scalar, weak = node_of(leaf), leaf.is_scalar, leaf.weak

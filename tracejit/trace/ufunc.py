@@ -10,9 +10,9 @@ from ..errors import UnsupportedError
 from ..ir import ops
 from ..ir.graph import Node
 from ..ir.op import OPS
-from ..ir.types import DType, to_dtype
+from ..ir.types import DType
 from .broadcasting import broadcast_shapes, broadcast_to_shape
-from .context import failure
+from .context import failure, supported_dtype
 from .promotion import (
     COMPARISONS,
     DEFAULT_DTYPES,
@@ -98,7 +98,7 @@ def _fixed_comparison(
         value, _ = operands[position]
         other, kind = operands[1 - position]
         if type(value) is int and isinstance(kind, np.dtype) and kind.kind in "iu":
-            fixed = comparison_out_of_range(ufunc, value, loop[position], swapped=position == 0)
+            fixed = comparison_out_of_range(ufunc, value, loop[position], is_left=position == 0)
             if fixed is not None:
                 node = ops.constant(value=fixed, dtype=DEFAULT_DTYPES[bool])
                 return broadcast_to_shape(node, other.type.shape)
@@ -127,7 +127,7 @@ def fast_power(kind: Kind, exponent: Any) -> np.ufunc | None:
 def signature_of(ufunc: np.ufunc, dtype: Any, signature: Any) -> Any:
     """What `resolve_dtypes` takes for the `dtype=` and `signature=` of a ufunc call."""
     if dtype is not None:
-        to_dtype(dtype)
+        supported_dtype(dtype)
         return (*[None] * ufunc.nin, *[np.dtype(dtype)] * ufunc.nout)
     if isinstance(signature, str):
         inputs, _, outputs = signature.partition("->")

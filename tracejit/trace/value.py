@@ -13,9 +13,9 @@ from ..ir.graph import Node, operands_of
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
 from ..ir.term import postorder
-from ..ir.types import DType, i64, to_dtype
+from ..ir.types import DType, i64
 from .broadcasting import shape_text
-from .context import Trace, current_trace, failure
+from .context import Trace, current_trace, failure, supported_dtype
 from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
 
 # Larger values are not computed while tracing.
@@ -91,12 +91,12 @@ def _to_node(value: Any, dtype: DType | None) -> Node:
     if isinstance(value, np.ndarray):
         return captured(value)
     if isinstance(value, np.generic):
-        return ops.constant(value=value.item(), dtype=to_dtype(value.dtype))
+        return ops.constant(value=value.item(), dtype=supported_dtype(value.dtype))
     if isinstance(value, Dim):
         return extent_node(value)
     if isinstance(value, bool | int | float | complex):
         if dtype is None:
-            dtype = to_dtype(np.asarray(value).dtype)
+            dtype = supported_dtype(np.asarray(value).dtype)
         return constant(value, dtype)
     if isinstance(value, list | tuple | range):
         if _has_values(value):
@@ -125,7 +125,7 @@ def captured(array: np.ndarray) -> Node:
 
 def literal(array: np.ndarray) -> Node:
     """An array made while tracing: part of the program while small, a hidden parameter beyond."""
-    dtype = to_dtype(array.dtype)
+    dtype = supported_dtype(array.dtype)
     if array.size > ARRAY_LIMIT:
         return captured(array)
     if array.ndim == 0:

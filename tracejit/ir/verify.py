@@ -61,7 +61,7 @@ class Allowed:
 STAGES = {
     Stage.TRACED:    Allowed(ALL_KINDS, ALL_KINDS),
     Stage.FUSED:     Allowed(ALL_KINDS - {kinds.ELEMENTWISE, kinds.REDUCTION}, ALL_KINDS),
-    Stage.LOOPS:     Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE}), frozenset()),
+    Stage.LOOPS:     Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE, kinds.MOVEMENT}), frozenset()),
     Stage.SCHEDULED: Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE}), frozenset()),
 }
 # fmt: on

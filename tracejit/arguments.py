@@ -1,0 +1,117 @@
+"""How a call's arguments are known again: keys, native signatures, and the values that are passed."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from .errors import TraceError
+from .ir.types import ArrayType, Layout
+from .runtime.signature import (
+    ArrayLeaf,
+    DictTree,
+    ListTree,
+    ScalarLeaf,
+    StaticLeaf,
+    Tree,
+    TupleTree,
+)
+from .stages import array_leaf, place
+from .trace import tree
+from .trace.tracing import Leaf, Static, Traced, abstract
+
+MOST_LAYOUTS = 8
+
+
+def leaf_key(value: Any, leaf: Leaf) -> Any:
+    """A hashable key: equal for values the same program serves."""
+    if isinstance(leaf, Traced):
+        return (type(value) if leaf.is_scalar else "array", leaf.type)
+    value = leaf.value
+    if type(value) is float:
+        return (float, value.hex())
+    try:
+        hash(value)
+    except TypeError:
+        raise TraceError(
+            f"an argument of type {type(value).__name__} is neither an array nor hashable",
+            hint="pass arrays, numbers, or containers of them",
+        ) from None
+    return (type(value), value)
+
+
+def take(value: Any, symbolic: bool, layouts: bool) -> Leaf:
+    """How a leaf is taken; arrays with strides of their own keep them when `layouts` allows."""
+    leaf = abstract(value, symbolic)
+    if layouts and isinstance(leaf, Traced) and not leaf.is_scalar:
+        layout = own_layout(value)
+        if layout is not None:
+            type = ArrayType(leaf.type.shape, leaf.type.dtype, layout)
+            return Traced(type)
+    return leaf
+
+
+def own_layout(array: np.ndarray) -> Layout | None:
+    """The strides of an array that is not C-contiguous, if code can follow them."""
+    flags = array.flags
+    if flags.c_contiguous or not flags.aligned or not array.dtype.isnative or not array.size:
+        return None
+    strides = []
+    for extent, step in zip(array.shape, array.strides):
+        whole, rest = divmod(step, array.itemsize)
+        if rest:
+            return None
+        strides.append(whole if extent != 1 else 0)
+    return Layout(tuple(strides))
+
+
+def native_leaf(value: Any, leaf: Leaf) -> Any:
+    if isinstance(leaf, Static):
+        return StaticLeaf(leaf.value)
+    if leaf.is_scalar:
+        return ScalarLeaf(type(value))
+    layout = leaf.type.layout
+    if layout is not None and any(n == 1 for n in leaf.type.shape):
+        return ArrayLeaf(leaf.type.dtype.numpy, leaf.type.shape, value.strides)
+    return array_leaf(leaf.type)
+
+
+def native_trees(structure: tree.Structure, leaves: Sequence[Any]) -> tuple | None:
+    """The positional and keyword trees of a call, or None when native code cannot take them."""
+    rest = iter(leaves)
+    try:
+        positional, keywords = structure[2:]
+        args = tuple([_tree(child, rest) for child in positional[2:]])
+        names = keywords[1][-1] if keywords[1] else ()
+        kwargs = tuple([(name, _tree(child, rest)) for name, child in zip(names, keywords[2:])])
+    except _NoTree:
+        return None
+    return args, kwargs
+
+
+class _NoTree(Exception):
+    pass
+
+
+def _tree(structure: tree.Structure, leaves: Any) -> Tree:
+    if structure == tree.LEAF:
+        return next(leaves)
+    builder, data, *children = structure
+    items = tuple([_tree(child, leaves) for child in children])
+    kind = tree.kind_of(builder)
+    if kind is tuple:
+        return TupleTree(items)
+    if kind is list:
+        return ListTree(items)
+    if kind is dict:
+        return DictTree(data[-1], items)
+    raise _NoTree
+
+
+def pass_value(value: Any, leaf: Leaf) -> Any:
+    """What the executable is handed for a leaf."""
+    if isinstance(leaf, Traced) and not leaf.is_scalar:
+        return place(np.asarray(value), leaf.type)
+    return value

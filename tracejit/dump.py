@@ -1,0 +1,49 @@
+"""What TRACEJIT_DEBUG and TRACEJIT_DUMP show while programs are compiled."""
+
+from __future__ import annotations
+
+import difflib
+import itertools
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from .config import config
+from .ir.graph import Module
+from .ir.text import show
+
+_numbers = itertools.count(1)
+
+
+def say(level: int, text: Callable[[], str]) -> None:
+    """Print to standard error when TRACEJIT_DEBUG is at least `level`."""
+    if config.debug >= level:
+        print(text(), file=sys.stderr)
+
+
+def watch_passes() -> tuple[Callable[[Any, Module, Module], None], ...]:
+    """At TRACEJIT_DEBUG=6: what each pass changed, as a diff."""
+    return (_show_change,) if config.debug >= 6 else ()
+
+
+def _show_change(step: Any, before: Module, after: Module) -> None:
+    if before is after:
+        return
+    name = getattr(step, "func", step).__name__
+    old, new = show(before).splitlines(), show(after).splitlines()
+    lines = difflib.unified_diff(old, new, f"before {name}", f"after {name}", lineterm="")
+    print("\n".join(lines), file=sys.stderr)
+
+
+def dump(name: str, suffix: str, text: str) -> None:
+    """Write `text` to a new file in the directory of TRACEJIT_DUMP, if that is set."""
+    if config.dump:
+        folder = Path(config.dump)
+        folder.mkdir(parents=True, exist_ok=True)
+        (folder / f"{next(_numbers):04d}_{name}{suffix}").write_text(text)
+
+
+def dump_module(stage: str, module: Module) -> None:
+    if config.dump:
+        dump(f"{module.entry.name}_{stage}", ".py", show(module))

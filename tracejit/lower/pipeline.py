@@ -1,0 +1,93 @@
+"""The ordered tuple of passes, and running them.
+
+A pass is a function `Module -> Module`; those that need to know the machine are given its vector
+width. Any half-lowered Module may be handed in: a pass leaves alone what is lowered already.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from functools import partial
+
+from ..config import config
+from ..ir.graph import Module
+from ..ir.verify import Stage, verify
+from .graph.collapse import collapse
+from .graph.fuse import fuse
+from .llvm.emit import Program
+from .tensor.cost import body_cost, seconds
+from .tensor.loops import to_loops
+from .tensor.memory import layout, plan_memory
+from .tensor.parallelize import parallelize
+from .tensor.vectorize import vectorize
+
+Pass = Callable[[Module], Module]
+
+
+@dataclass(frozen=True)
+class Options:
+    """What lowering may depend on besides the program."""
+
+    vector_bytes: int = 32
+    max_threads: int = 0
+    passes: tuple[Pass, ...] = ()
+
+
+def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
+    """The pipeline: each stage with the passes that lead to it. A user's own passes come first."""
+    threaded = () if options.max_threads == 1 else (parallelize,)
+    wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
+    return (
+        (Stage.TRACED, (*options.passes,)),
+        (Stage.FUSED, (fuse, collapse)),
+        (Stage.LOOPS, (to_loops,)),
+        (Stage.SCHEDULED, (*wide, plan_memory)),
+    )
+
+
+def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dict[Stage, Module]:
+    """Lower `module` to the last stage; returns the Module at each.
+
+    `watch` functions are called with `(pass, before, after)` after every pass.
+    """
+    stages: dict[Stage, Module] = {}
+    for stage, steps in passes(options):
+        for step in steps:
+            before, module = module, step(module)
+            for see in watch:
+                see(step, before, module)
+            if config.verify > 1:
+                verify(module, stage)
+        if config.verify:
+            verify(module, stage)
+        stages[stage] = module
+    return stages
+
+
+def estimated_seconds(module: Module, options: Options) -> float:
+    """What the cost model says a call takes on one core."""
+    kernels = [f for f in module.functions if f is not module.entry]
+    costs = [body_cost(k.body, frozenset(), None, 1, options.vector_bytes) for k in kernels]
+    return seconds(sum(costs))
+
+
+@dataclass(frozen=True)
+class Code:
+    """LLVM IR of a Module's entry, the memory it needs, and whether it uses threads."""
+
+    text: str
+    workspace_bytes: int
+    uses_threads: bool
+
+
+def emit(module: Module, options: Options, captures: dict[int, int] | None = None) -> Code:
+    """Write the LLVM IR of a Module in which everything is a Kernel.
+
+    `captures` gives addresses for entry parameters (by position) that no caller passes.
+    """
+    plan = layout(module.entry)
+    attributes = f'nounwind "prefer-vector-width"="{8 * options.vector_bytes}"'
+    program = Program(plan.offset_of, max_threads=options.max_threads, attributes=attributes)
+    program.entry(module.entry, captures or {})
+    return Code(program.module.text(), plan.workspace_bytes, program.uses_threads)

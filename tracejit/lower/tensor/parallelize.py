@@ -1,0 +1,154 @@
+"""Split long loops into chunks for threads.
+
+An outer loop whose iterations are independent becomes `parallel` over chunks. A loop that only
+accumulates into variables outside becomes a parallel loop of partial results, stored one per chunk,
+and a short loop that combines them: the chunks depend on sizes alone, so the result does not depend
+on the number of threads. Waking a parked thread costs some 40 microseconds, so short loops stay.
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.graph import Module, map_kernels
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Buffer,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    statements,
+)
+from ...ir.types import array_type
+from .cost import body_cost, seconds, trips
+from .vectorize import independent
+
+WORTHWHILE = 30e-6
+CHUNK = 12e-6
+MOST_CHUNKS = 64
+
+
+def parallelize(module: Module, vector_bytes: int = 32) -> Module:
+    """Mark and split loops of every Kernel that does not say itself how it is threaded."""
+    return map_kernels(module, lambda kernel: _Splitter(kernel, vector_bytes).run())
+
+
+class _Splitter:
+    def __init__(self, kernel: Kernel, vector_bytes: int):
+        self.kernel, self.vector_bytes = kernel, vector_bytes
+        self.count = 0
+
+    def run(self) -> Kernel:
+        if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
+            return self.kernel
+        return self.kernel.replace(body=self.body(self.kernel.body))
+
+    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, For):
+                new += self.loop(statement)
+            else:
+                new.append(statement)
+        return tuple(new)
+
+    def loop(self, loop: For) -> list[Statement]:
+        cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
+        if cost < WORTHWHILE or loop.mark == "unroll":
+            return [loop]
+        count = trips(loop)
+        if independent(loop):
+            outer = self.accumulated(loop)
+            few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)
+            if few and loop.mark != "vector" and self.long_inside(loop):
+                return [loop.replace(body=self.body(loop.body))]
+            if not outer:
+                return self.chunked(loop, cost, count)
+            if count is not None:
+                return self.partial(loop, cost, count, outer)
+        if loop.mark == "vector":
+            return [loop]
+        return [loop.replace(body=self.body(loop.body))]
+
+    def long_inside(self, loop: For) -> bool:
+        inner = [s for s in loop.body if isinstance(s, For)]
+        costs = [body_cost((s,), frozenset(), None, 1, self.vector_bytes) for s in inner]
+        return bool(costs) and max(seconds(c) for c in costs) >= WORTHWHILE
+
+    @staticmethod
+    def accumulated(loop: For) -> dict[Variable, str]:
+        """Variables from outside that the loop accumulates into, with the op."""
+        inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+        found = {}
+        for statement in statements(loop.body):
+            if isinstance(statement, Accumulate) and isinstance(statement.target, Variable):
+                if statement.target not in inside:
+                    found[statement.target] = statement.op
+        return found
+
+    def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, object]:
+        """The loop over one chunk, the chunk's index and the number of chunks."""
+        unit = loop.lanes if loop.mark == "vector" else 1
+        chunk = Index(f"c{self.count}")
+        self.count += 1
+        if count is None:
+            step = tensor.integer(max(unit, 4096 // 64 * unit))
+            length = tensor.subtract(loop.stop, loop.start)
+            rounded = tensor.add(length, tensor.integer(step.value - 1))
+            chunks = tensor.floor_divide(rounded, step)
+        else:
+            wanted = max(4, min(MOST_CHUNKS, int(cost / CHUNK)))
+            size = -(-count // wanted)
+            size = -(-size // unit) * unit
+            step, chunks = tensor.integer(size), tensor.integer(-(-count // size))
+        start = tensor.add(tensor.multiply(chunk, step), loop.start)
+        stop = tensor.add(start, step)
+        if count is None or count % step.value:
+            stop = tensor.minimum(stop, loop.stop)
+        return loop.replace(start=start, stop=stop), chunk, chunks
+
+    def chunked(self, loop: For, cost: float, count: int | None) -> list[Statement]:
+        inner, chunk, chunks = self.split(loop, cost, count)
+        if isinstance(chunks, Literal) and chunks.value < 2:
+            return [loop]
+        return [For(chunk, tensor.ZERO, chunks, (inner,), "parallel", 1)]
+
+    def partial(
+        self, loop: For, cost: float, count: int, outer: dict[Variable, str]
+    ) -> list[Statement]:
+        inner, chunk, chunks = self.split(loop, cost, count)
+        if chunks.value < 2:
+            return [loop]
+        own = {v: Variable(f"{v.name}_part", v.dtype) for v in outer}
+        memory = {
+            v: Buffer(f"{v.name}_parts", array_type((chunks.value,), v.dtype), "local")
+            for v in outer
+        }
+        lets = [
+            Let(own[v], Literal(tensor.identity(op, v.dtype), v.dtype)) for v, op in outer.items()
+        ]
+        stores = [Store(memory[v], (chunk,), own[v]) for v in outer]
+        work = inner.replace(body=_retarget(inner.body, own))
+        joins = [Accumulate(v, op, Load(memory[v], (chunk,))) for v, op in outer.items()]
+        return [
+            *[Allocate(buffer) for buffer in memory.values()],
+            For(chunk, tensor.ZERO, chunks, (*lets, work, *stores), "parallel", 1),
+            For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1),
+        ]
+
+
+def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:
+    changed = []
+    for statement in body:
+        if isinstance(statement, For):
+            statement = statement.replace(body=_retarget(statement.body, new))
+        elif isinstance(statement, Accumulate) and statement.target in new:
+            statement = statement.replace(target=new[statement.target])
+        changed.append(statement)
+    return tuple(changed)

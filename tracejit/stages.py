@@ -1,0 +1,178 @@
+"""Ahead of time, a step at a time: `f.trace(...)` -> `.lower()` -> `.compile()`, each open to reading.
+
+Also `build(module)`, which makes a callable from a Module at any stage.
+"""
+
+from __future__ import annotations
+
+import weakref
+from collections.abc import Callable
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .dump import dump_module, watch_passes
+from .ir.graph import Module
+from .ir.text import show
+from .ir.types import ArrayType
+from .ir.verify import Stage
+from .lower import pipeline
+from .lower.pipeline import Code, Options, estimated_seconds
+from .runtime import engine, threads
+from .runtime.dispatch import Executable
+from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
+
+# Above this many seconds of estimated work a call lets other Python threads run meanwhile.
+RELEASE_GIL = 20e-6
+
+
+def default_options(max_threads: int = 0, passes: tuple = ()) -> Options:
+    """Options for the machine this runs on."""
+    return Options(engine.target().vector_bytes, max_threads, tuple(passes))
+
+
+class Lowered:
+    """A program lowered to scheduled kernels."""
+
+    def __init__(self, module: Module, options: Options):
+        self.options = options
+        self.stages = pipeline.run(module, options, watch_passes())
+        for stage, at_stage in self.stages.items():
+            dump_module(stage.name.lower(), at_stage)
+
+    @property
+    def module(self) -> Module:
+        """The Module at the last stage."""
+        return self.stages[Stage.SCHEDULED]
+
+    def __str__(self) -> str:
+        return show(self.module)
+
+    def compile(self) -> Compiled:
+        """Machine code, as a callable that takes and returns arrays."""
+        return Compiled(self, {})
+
+
+class Compiled:
+    """Machine code of a lowered program; called with arrays of exactly its parameters' types."""
+
+    def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
+        self.lowered, self.keep = lowered, keep
+        self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
+        imports = (
+            {"tj_parallel_for": threads.parallel_for_address()} if self.code.uses_threads else {}
+        )
+        self.library = load_code(self.code.text, imports)
+        self.entry = self.library.address("entry")
+        self.captured = captures
+
+    @property
+    def releases_gil(self) -> bool:
+        """Whether a call is long enough that other Python threads should run meanwhile."""
+        return estimated_seconds(self.module, self.lowered.options) > RELEASE_GIL
+
+    @property
+    def module(self) -> Module:
+        return self.lowered.module
+
+    @property
+    def stages(self) -> dict[Stage, Module]:
+        return self.lowered.stages
+
+    @property
+    def llvm_ir(self) -> str:
+        return self.code.text
+
+    @cached_property
+    def asm(self) -> str:
+        return engine.assembly(self.code.text)
+
+    def __str__(self) -> str:
+        return show(self.module)
+
+    @cached_property
+    def _executable(self) -> Executable:
+        kernel = self.module.entry
+        inputs = [b.type for k, b in enumerate(kernel.inputs) if k not in self.captured]
+        outputs = tuple(ArrayOutput(b.type.dtype.numpy, b.type.shape) for b in kernel.outputs)
+        plan = Plan(
+            self.entry,
+            outputs,
+            "single" if len(outputs) == 1 else "tuple",
+            self.code.workspace_bytes,
+            release_gil=self.releases_gil,
+            keep=self.library,
+        )
+        return Executable(plan, [array_leaf(type) for type in inputs])
+
+    def __call__(self, *arrays: Any) -> Any:
+        """Run on arrays (or scalars) of the parameters' shapes and dtypes; returns new arrays.
+
+        Raises TypeError for another dtype and ValueError for another shape.
+        """
+        kernel = self.module.entry
+        inputs = [b for k, b in enumerate(kernel.inputs) if k not in self.captured]
+        if len(arrays) != len(inputs):
+            raise TypeError(f"{kernel.name} takes {len(inputs)} arrays, not {len(arrays)}")
+        fitted = [fit(array, buffer.type, buffer.name) for array, buffer in zip(arrays, inputs)]
+        return self._executable(*fitted)
+
+
+_libraries: dict[tuple, Any] = {}
+
+
+def load_code(text: str, imports: dict[str, int]) -> engine.Library:
+    """Load the code of this LLVM text; equal text that is still in use is compiled once."""
+    key = (text, tuple(sorted(imports.items())))
+    found = _libraries.get(key)
+    library = found() if found is not None else None
+    if library is None:
+        library = engine.load(engine.compile_ir(text), ["entry"], imports)
+        _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
+    return library
+
+
+def array_leaf(type: ArrayType) -> ArrayLeaf:
+    """What a call must bring for a parameter of this type."""
+    strides = None
+    if type.layout is not None:
+        strides = tuple([step * type.dtype.itemsize for step in type.layout.strides])
+    return ArrayLeaf(type.dtype.numpy, type.shape, strides)
+
+
+def fit(value: Any, type: ArrayType, name: str) -> np.ndarray:
+    """`value` as an array that lies in memory as `type` says; copied only when it does not."""
+    array = np.asarray(value)
+    if array.dtype.newbyteorder("=") != type.dtype.numpy:
+        raise TypeError(f"{name} is {type}, not an array of {array.dtype}")
+    if array.shape != type.shape:
+        raise ValueError(f"{name} is {type}, not of shape {array.shape}")
+    return place(array, type)
+
+
+def place(array: np.ndarray, type: ArrayType) -> np.ndarray:
+    """The same values in native byte order, aligned, with the strides of `type`."""
+    leaf = array_leaf(type)
+    exact = builtin_array(array)
+    if leaf.strides is not None:
+        if exact and array.strides == leaf.strides and array.flags.aligned:
+            return array
+        span = 1 + sum(abs(s) * (n - 1) for s, n in zip(type.layout.strides, type.shape) if n)
+        memory = np.zeros(max(span, 1), leaf.dtype)
+        first = -sum(min(s, 0) * (n - 1) for s, n in zip(type.layout.strides, type.shape) if n)
+        view = np.lib.stride_tricks.as_strided(memory[first:], type.shape, leaf.strides)
+        view[...] = array
+        return view
+    if exact and array.flags.c_contiguous and array.flags.aligned:
+        return array
+    return np.array(array, leaf.dtype, order="C", copy=True, subok=False)
+
+
+def builtin_array(array: np.ndarray) -> bool:
+    return type(array) is np.ndarray and array.dtype.isnative
+
+
+def build(module: Module, *, max_threads: int = 0) -> Callable[..., Any]:
+    """A callable from a Module at any legal stage; what is not lowered yet is lowered now."""
+    return Lowered(module, default_options(max_threads)).compile()

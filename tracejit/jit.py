@@ -34,6 +34,7 @@ from .runtime.signature import (
     Signature,
 )
 from .stages import Compiled, Lowered, default_options
+from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
 from .trace.tracing import Leaf, NodeOutput, Program, Static, Traced, flatten_arguments, trace
 from .trace.tracing import ArgumentOutput as TracedArgument
 from .trace.tree import LEAF, unflatten

@@ -10,6 +10,7 @@ from __future__ import annotations
 import ast
 from collections.abc import Callable, Iterator
 from fractions import Fraction
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -192,10 +193,11 @@ class _KernelRoutine(_Routine):
     """A kernel, executable: called with its inputs it allocates, fills and returns its outputs."""
 
     def write(self, *inputs: Any, **outputs: Any) -> None:
-        """Run on existing arrays, as one kernel runs another."""
-        given = (*inputs, *outputs.values())
-        self.arguments(tuple(b.type for b in self.function.parameters), given)
-        self.body(*inputs, **outputs)
+        """Run on existing arrays, as one kernel runs another: on memory, whatever its shape is."""
+        types = tuple(b.type for b in self.function.parameters)
+        given = [_view(a, t, self.dims) for a, t in zip((*inputs, *outputs.values()), types)]
+        self.arguments(types, tuple(given))
+        self.body(*given[: len(inputs)], **dict(zip(outputs, given[len(inputs) :])))
 
     def __call__(self, *arrays: Any) -> Any:
         kernel = self.function
@@ -204,6 +206,15 @@ class _KernelRoutine(_Routine):
         names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(outputs)]
         self.body(*inputs, **dict(zip(names, outputs)))
         return outputs[0] if len(outputs) == 1 else tuple(outputs)
+
+
+def _view(array: Any, type: ArrayType, dims: dict[str, int]) -> Any:
+    """The same memory in another shape of equal size."""
+    if type.layout is None and symbol_names(type) <= dims.keys():
+        shape = tuple([bind(extent, dims) for extent in type.shape])
+        if np.shape(array) != shape and np.size(array) == prod(shape):
+            return np.reshape(array, shape, copy=False)
+    return array
 
 
 def _unwritten(type: ArrayType, dims: dict[str, int]) -> np.ndarray:

@@ -301,10 +301,27 @@ class Emitter(Frame):
     # Vector loops.
 
     def vector(self, loop: For, trips: int | None) -> None:
-        """Full vectors first, then the rest under a mask; outer accumulators are kept per lane."""
+        """Full vectors first, then the rest under a mask, in as few lanes as hold it."""
         if self.lanes is not None:
             raise IRError(f"vector loop over {loop.index.name} inside another vector loop")
-        count = loop.lanes
+        if trips is None:
+            self.in_lanes(loop, loop.lanes, lambda: self.vector_unknown(loop, loop.lanes))
+            return
+        start, lanes = loop.start, loop.lanes
+        full, rest = divmod(trips, lanes)
+        if full:
+            self.in_lanes(loop, lanes, lambda: self.vector_full(loop, lanes, full))
+            start = tensor.add(start, tensor.integer(full * lanes))
+        if rest:
+            while lanes // 2 >= rest:
+                lanes //= 2
+            mask = None
+            if rest < lanes:
+                mask = self.b.vector([lane < rest for lane in range(lanes)], "i1")
+            self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask))
+
+    def in_lanes(self, loop: For, count: int, emit: Callable[[], None]) -> None:
+        """Emit vector code; variables from outside are accumulated per lane and joined at the end."""
         _, ops, _ = self.changed_in(loop.body)
         outer = {target: self.get(target) for target in ops}
         for target, op in ops.items():
@@ -312,10 +329,7 @@ class Emitter(Frame):
             neutral = self.literal(tensor.identity(op, target.dtype), target.dtype)
             self.put(target, tuple([self.b.splat(part, count) for part in neutral]))
         saved = self.raise_levels(ops, self.depth)
-        if trips is None:
-            self.vector_unknown(loop, count)
-        else:
-            self.vector_known(loop, count, trips)
+        emit()
         self.lanes = None
         for target, op in ops.items():
             self.here()
@@ -323,17 +337,12 @@ class Emitter(Frame):
             self.put(target, self.joined(op, target.dtype, outer[target], total))
         self.level.update(saved)
 
-    def vector_known(self, loop: For, count: int, trips: int) -> None:
-        full, rest = divmod(trips, count)
-        if full > 1:
-            stop = tensor.add(loop.start, tensor.integer(full * count))
-            self.lane_loop(loop, self.one(loop.start), self.one(stop), count, True)
-        elif full == 1:
+    def vector_full(self, loop: For, count: int, full: int) -> None:
+        if full == 1:
             self.lane_iteration(loop, count, loop.start, None)
-        if rest:
-            mask = self.b.vector([lane < rest for lane in range(count)], "i1")
-            base = tensor.add(loop.start, tensor.integer(full * count))
-            self.lane_iteration(loop, count, base, mask)
+            return
+        stop = tensor.add(loop.start, tensor.integer(full * count))
+        self.lane_loop(loop, self.one(loop.start), self.one(stop), count, True)
 
     def lane_iteration(
         self, loop: For, count: int, base: tensor.Expression, mask: Value | None
@@ -343,6 +352,7 @@ class Emitter(Frame):
             self.level[loop.index] = depth
             self.lanes = Lanes(loop.index, count, first, mask)
             self.body(loop.body)
+            self.lanes = None
 
     def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
         def inside() -> None:

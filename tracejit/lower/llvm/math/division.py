@@ -7,6 +7,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     copysign,
     fma,
     intrinsic,
+    is_nan,
     select,
     where_any,
 )
@@ -21,7 +22,7 @@ def fmod(x: Number, y: Number) -> Number:
     rest = fma(-intrinsic("trunc", quotient), b, a)
     rest = select(rest < 0.0, rest + b, rest)
     # A quotient of more digits is not whole; infinities and NaN end here too.
-    simple = (quotient < 2.0**x.format.digits) & (rest == rest)
+    simple = (quotient < 2.0**x.format.digits) & ~is_nan(rest)
     return copysign(where_any(~simple, rest, lambda: each_lane("fmod", a, b)), x)
 
 

@@ -36,18 +36,34 @@ def erf(x: Number) -> Number:
 ERFC_VANISHES = {"float": 11.0, "double": 28.0}
 
 
+def scaled_complement(a: Number) -> tuple[Number, Number]:
+    """exp(a**2) erfc(a) as a sum of two numbers, for a >= 4/5: P(t) / (a + 2), t = 1 - 4 / (a + 2)."""
+    first, *others = coefficients.ERFC[a.kind]
+    divisor = a + 2.0
+    divisor_rest = a - (divisor - 2.0)
+    inverse = 1.0 / divisor
+    # The true inverse is inverse * (1 + missing).
+    missing = fma(-inverse, divisor_rest, fma(-inverse, divisor, 1.0))
+    t = fma(inverse, -4.0, 1.0)
+    slope = horner(t, others)
+    p = fma(t, slope, first)
+    p_rest = fma(slope, (t - 1.0) * missing, fma(t, slope, first - p))
+    result = inverse * p
+    rest = fma(inverse, p, -result)
+    return result, fma(result, missing, fma(inverse, p_rest, rest))
+
+
 def erfc(x: Number) -> Number:
-    """1 - erf(x) up to 1/2; then exp(-a**2) P(t) / (a + K), t = (a - K) / (a + K), K = 3."""
+    """1 - erf(x) up to 4/5; then exp(-a**2) times a smooth function, and 2 minus it below zero."""
     a = least(ERFC_VANISHES[x.kind], abs(x))
-    near = 1.0 - fma(x, horner(x * x, coefficients.ERF[x.kind]), x)
-    inverse = 1.0 / (a + 3.0)
-    scaled = inverse * horner((a - 3.0) * inverse, coefficients.ERFC[x.kind])
+    near = fma(-x, horner(x * x, coefficients.ERF[x.kind]), 1.0 - x)
+    scaled, rest = scaled_complement(a)
     square = a * a
     _, f, bits = reduce_by_octaves(-square)
     f = f - fma(a, a, -square)
     growth = fma(f * f, horner(f, coefficients.EXP[x.kind]), f)
-    tail = scale_far(fma(scaled, growth, scaled), bits)
-    return select(a < 0.5, near, select(x < 0.0, 2.0 - tail, tail))
+    tail = scale_far(scaled + fma(scaled, growth, rest), bits)
+    return select(a < 0.8, near, select(x < 0.0, 2.0 - tail, tail))
 
 
 def sinc(x: Number) -> Number:

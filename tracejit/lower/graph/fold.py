@@ -1,0 +1,71 @@
+"""Compute now what depends on constants alone, with NumPy itself.
+
+Only small results, at most as many elements as an `array` may have. Repeating a constant is left
+to `broadcast`, and counting to `iota`: both cost a kernel less than a table in memory.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...ir import ops
+from ...ir.graph import Module, Node, map_functions
+from ...ir.op import CONTROL, CREATION, OPAQUE, OPS
+from ...ir.ops.create import ARRAY_LIMIT
+from ...ir.rewrite import Rule, any_use, rewriter
+from .canonicalize import RULES
+from .values import scalar_value
+
+
+def fold(module: Module) -> Module:
+    """The same module, canonical, without computations on constants."""
+    return map_functions(module, _fold)
+
+
+def evaluated(node: Node) -> Node | None:
+    """`node` as a constant, where its operands are constants and it is small."""
+    values = [_value(operand) for operand in node.operands]
+    size = node.type.size
+    if any(value is None for value in values) or type(size) is not int or size > ARRAY_LIMIT:
+        return None
+    try:
+        with np.errstate(all="ignore"):
+            result = np.asarray(node.op.reference(*values, **node.attrs))
+    except (ValueError, ArithmeticError):  # what NumPy refuses is refused when the program runs
+        return None
+    if result.dtype != node.dtype.numpy or result.shape != node.shape:
+        return None
+    return _constant(node, result)
+
+
+def _value(node: Node) -> Any:
+    """The NumPy value of a constant node, else None."""
+    if node.op is ops.array:
+        return node.op.reference(**node.attrs)
+    scalar = scalar_value(node)
+    if scalar is None or node.shape == ():
+        return scalar
+    size = node.type.size
+    known = type(size) is int and size <= ARRAY_LIMIT
+    return np.broadcast_to(scalar, node.shape) if known else None
+
+
+def _constant(node: Node, result: np.ndarray) -> Node:
+    items = [item.item() for item in result.reshape(-1)]
+    first = result.reshape(-1)[:1].tobytes()
+    if result.size and all(item.tobytes() == first for item in result.reshape(-1)):
+        scalar = ops.constant(value=items[0], dtype=node.dtype)
+        if node.shape == ():
+            return scalar
+        return ops.broadcast(scalar, shape=node.shape, axes=())
+    return ops.array(data=tuple(items), shape=node.shape, dtype=node.dtype)
+
+
+FOLD_RULES: tuple[Rule, ...] = tuple(
+    any_use(op) >> evaluated
+    for op in OPS.values()
+    if op.kind not in (CONTROL, OPAQUE, CREATION) and op is not ops.broadcast
+)
+_fold = rewriter(*FOLD_RULES, *RULES)

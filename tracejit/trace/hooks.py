@@ -101,10 +101,9 @@ class Hooks:
         if isinstance(value, types.ModuleType):
             return self._module(value)
         if isinstance(value, types.MethodType):
-            function = self.hook(value.__func__)
-            return (
-                value if function is value.__func__ else types.MethodType(function, value.__self__)
-            )
+            function, owner = self.hook(value.__func__), self.hook(value.__self__, name)
+            same = function is value.__func__ and owner is value.__self__
+            return value if same else types.MethodType(function, owner)
         if type(value) is functools.partial:
             parts = (self.hook(part) for part in (value.func, *value.args))
             keywords = {key: self.hook(item) for key, item in value.keywords.items()}
@@ -347,7 +346,8 @@ class _Module(types.ModuleType):
         if original.__name__.partition(".")[0] == "numpy":
             if original is np.random and not isinstance(value, type):
                 raise _random_numbers()
-            return hooks.hook(value)
+            hooked = vars(self)[name] = hooks.hook(value)  # NumPy does not change: found at once
+            return hooked
         return hooks.read(vars(original), name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:

@@ -20,7 +20,7 @@ from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .hooks import Hooks
 from .promotion import DEFAULT_DTYPES
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
-from .value import Value, literal, node_of
+from .value import Value, extent_node, literal, node_of
 
 
 @dataclass(frozen=True)
@@ -106,7 +106,7 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
     """How an argument leaf is taken: arrays, floats, complex and NumPy scalars are inputs.
 
     Everything else is static, ints too unless `symbolic`. Raises UnsupportedError for arrays that
-    cannot be compiled and TraceError for values that are no constants.
+    cannot be compiled and for unhashable values.
     """
     kind = type(leaf)
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Value):
@@ -123,6 +123,12 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
         return Static(leaf)
     if kind is float or kind is complex or (kind is int and symbolic):
         return Traced(array_type((), DEFAULT_DTYPES[kind]), is_scalar=True, weak=kind)
+    if kind.__hash__ is None:
+        raise failure(
+            UnsupportedError,
+            f"an argument is a {kind.__name__}, which is no array and could change unnoticed",
+            "pass arrays, numbers, hashable values, or tuples, lists, dicts and dataclasses of these",
+        )
     return Static(leaf)
 
 
@@ -196,7 +202,7 @@ def _paths(function: Any, args: tuple, kwargs: dict[str, Any], structure: Struct
 
 def _input(context: Trace, hooks: Hooks, leaf: Leaf, path: str) -> Any:
     if isinstance(leaf, Static):
-        return hooks.hook(leaf.value, path) if callable(leaf.value) else leaf.value
+        return hooks.hook(leaf.value, path)
     node = parameter(context.unique_name(path), leaf.type)
     return Array(node, leaf.is_scalar, leaf.weak)
 
@@ -254,7 +260,7 @@ def _output(
     elif isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
         node, is_scalar, weak = literal(leaf), False, None
     elif isinstance(leaf, Dim):
-        raise failure(TraceError, f"the extent {leaf} is returned but not known while tracing")
+        node, is_scalar, weak = extent_node(leaf), True, int
     else:
         return ObjectOutput(leaf)
     index = positions.setdefault((node, is_scalar, weak), len(results))

@@ -146,7 +146,7 @@ def of_square(function):
 
 
 def scaled_erfc(a):
-    return (a + 3) * mpmath.exp(a * a) * mpmath.erfc(a)
+    return (a + 2) * mpmath.exp(a * a) * mpmath.erfc(a)
 
 
 FITS: dict[str, Fit] = {}
@@ -329,7 +329,7 @@ define(
     of_square(lambda x: x / mpmath.erf(x)),
     TINY,
     1,
-    float=6,
+    float=7,
     double=12,
 )
 define(
@@ -344,11 +344,11 @@ define(
 )
 define(
     "ERFC",
-    "(a + 3) exp(a**2) erfc(a) in t = (a - 3) / (a + 3)",
-    lambda t: scaled_erfc(3 * (1 + t) / (1 - t)),
-    lambda t: 1 / scaled_erfc(3 * (1 + t) / (1 - t)),
-    mpf("-2.55") / mpf("3.45"),
-    {"float": mpf("0.57"), "double": mpf("0.805")},
+    "(a + 2) exp(a**2) erfc(a) in t = (a - 2) / (a + 2)",
+    lambda t: scaled_erfc(2 * (1 + t) / (1 - t)),
+    lambda t: 1 / scaled_erfc(2 * (1 + t) / (1 - t)),
+    mpf("-1.22") / mpf("2.78"),
+    {"float": mpf("0.7"), "double": mpf("0.867")},
     float=9,
     double=22,
 )

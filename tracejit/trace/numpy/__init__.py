@@ -1,16 +1,24 @@
 """NumPy's functions in terms of ops; importing this package fills the tables of `trace.registry`."""
 
 from . import (
+    calculus,
     contractions,
+    creation,
     diagonals,
     einsum,
+    elementwise,
+    joining,
     linear,
     nan_reductions,
     norms,
+    padding,
+    predicates,
     reductions,
+    repetition,
     scans,
     search,
     shapes,
+    special,
     statistics,
 )
 from .lists import hook_functions

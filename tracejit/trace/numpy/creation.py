@@ -1,0 +1,341 @@
+"""Arrays made from nothing or from other things: `zeros`, `full`, `arange`, `eye`, `array`, ...
+
+None of these takes a traced array first, so no protocol shows them; the hooks call them here.
+"""
+
+from __future__ import annotations
+
+from math import ceil
+from typing import Any
+
+import numpy as np
+
+from ...ir.dims import Dim
+from ..array import Array, wrap
+from ..registry import creates, implements
+from ..value import Value, literal, node_of
+from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
+from .building import (
+    apply,
+    as_array,
+    broadcast,
+    choose,
+    concatenated,
+    converted,
+    filled,
+    iota,
+    promoted_dtype,
+    reshaped,
+)
+from .diagonals import eye_matrix
+from .shapes import moveaxis
+
+
+@creates(np.zeros)
+def zeros(shape, dtype=None, order="C", *, device=None, like=None):
+    """`np.zeros`; the order is a matter of memory, which traced arrays do not have."""
+    return filled(static_shape(shape), 0, numpy_dtype(dtype or float))
+
+
+@creates(np.empty)
+def empty(shape, dtype=None, order="C", *, device=None, like=None):
+    """`np.empty`, with zeros, so that no program's result depends on stale memory."""
+    return zeros(shape, dtype)
+
+
+@creates(np.ones)
+def ones(shape, dtype=None, order="C", *, device=None, like=None):
+    """`np.ones`."""
+    return filled(static_shape(shape), 1, numpy_dtype(dtype or float))
+
+
+@creates(np.full)
+def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
+    """`np.full`; the value may be traced, and may be an array that stretches."""
+    value = as_array(fill_value)
+    if dtype is not None:
+        value = as_array(fill_value, numpy_dtype(dtype))
+    return broadcast(value, static_shape(shape))
+
+
+def _shape_and_dtype(a: Any, shape: Any, dtype: Any) -> tuple[tuple, np.dtype]:
+    like = as_array(a)
+    shape = like.shape if shape is None else static_shape(shape)
+    return shape, like.dtype if dtype is None else numpy_dtype(dtype)
+
+
+@implements(np.zeros_like)
+def zeros_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """`np.zeros_like`."""
+    shape, dtype = _shape_and_dtype(a, shape, dtype)
+    return filled(shape, 0, dtype)
+
+
+@implements(np.empty_like)
+def empty_like(prototype, /, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """`np.empty_like`, with zeros."""
+    return zeros_like(prototype, dtype, shape=shape)
+
+
+@implements(np.ones_like)
+def ones_like(a, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """`np.ones_like`."""
+    shape, dtype = _shape_and_dtype(a, shape, dtype)
+    return filled(shape, 1, dtype)
+
+
+@implements(np.full_like)
+@creates(np.full_like)
+def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, device=None):
+    """`np.full_like`."""
+    shape, dtype = _shape_and_dtype(a, shape, dtype)
+    return broadcast(converted(as_array(fill_value), dtype), shape)
+
+
+@creates(np.arange)
+def arange(start_or_stop, /, stop=None, step=1, *, dtype=None, device=None, like=None):
+    """`np.arange`, as `first + index * difference`, which is what NumPy fills in."""
+    start, stop = (0, start_or_stop) if stop is None else (start_or_stop, stop)
+    start, stop, step = (static(value, "a range") for value in (start, stop, step))
+    step = 1 if step is None else step
+    if dtype is None:
+        samples = [_sample(value) for value in (start, stop, step)]
+        dtype = np.arange(samples[0], samples[1], samples[2] + 1).dtype
+    dtype = numpy_dtype(dtype)
+    extent = _range_extent(start, stop, step)
+    if dtype.kind == "b":
+        return wrap(literal(np.arange(start, stop, step, dtype)))
+    if isinstance(start, Dim):
+        return apply(np.add, apply(np.multiply, iota(extent, dtype), step), as_array(start, dtype))
+    wide = np.dtype(np.float32) if dtype == np.float16 else dtype
+    with np.errstate(all="ignore"):
+        first = np.asarray(start).astype(dtype).astype(wide)[()]
+        second = np.asarray(start + step).astype(dtype).astype(wide)[()]
+        difference = second - first
+    result = iota(extent, wide)
+    if difference != 1:
+        result = apply(np.multiply, result, difference)
+    if first != 0:
+        result = apply(np.add, result, first)
+    return converted(result, dtype)
+
+
+def _sample(value: Any) -> Any:
+    """Zero, of the type that decides the dtype."""
+    return 0 if isinstance(value, Dim) else type(value)(0)
+
+
+def _range_extent(start: Any, stop: Any, step: Any) -> Any:
+    """How many numbers there are, by NumPy's formula."""
+    if isinstance(start, Dim) or isinstance(stop, Dim):
+        extent = (stop - start + (step - 1)) // step if step > 0 else (start - stop - step - 1) // -step
+        return max(extent, 0) if type(extent) is int else extent
+    if isinstance(step, int) and step == 0:
+        raise ZeroDivisionError("division by zero")
+    with np.errstate(all="ignore"):
+        count = (stop - start) / step
+    if not abs(count) < 1 << 62:
+        raise ValueError("arange: cannot compute length")
+    return max(ceil(count), 0)
+
+
+@implements(np.linspace)
+@creates(np.linspace)
+def linspace(
+    start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None
+):
+    """`np.linspace`, in NumPy's order of operations; the ends may be traced arrays.
+
+    # limit: a step that underflows to zero is not treated apart, as NumPy does for denormals.
+    """
+    num = static_int(num, "a number of samples")
+    if num < 0:
+        raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    intervals = num - 1 if endpoint else num
+    work = promoted_dtype(start, stop, 0.0)
+    first, last = as_array(start, work), as_array(stop, work)
+    delta = apply(np.subtract, last, first)
+    index = reshaped(iota(num, work), (num,) + (1,) * delta.ndim)
+    if intervals > 0:
+        step = apply(np.true_divide, delta, intervals)
+        y = apply(np.multiply, index, step)
+    else:
+        step = wrap(filled((), np.nan, float).node, True)
+        y = apply(np.multiply, index, delta)
+    y = apply(np.add, y, first)
+    if endpoint and num > 1:
+        is_last = reshaped(apply(np.equal, iota(num), num - 1), index.shape)
+        y = choose(is_last, last, y)
+    y = moveaxis(y, 0, axis) if axis != 0 else y
+    if dtype is not None:
+        if np.dtype(dtype).kind in "iu":
+            y = apply(np.floor, y)
+        y = converted(y, numpy_dtype(dtype))
+    return (y, step) if retstep else y
+
+
+@implements(np.logspace)
+@creates(np.logspace)
+def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
+    """`np.logspace`: powers of a base."""
+    if isinstance(base, Value | np.ndarray | list | tuple) and np.ndim(base):
+        arrays = [as_array(value) for value in (start, stop, base)]
+        ndim = max(x.ndim for x in arrays)
+        start, stop, base = (reshaped(x, (1,) * (ndim - x.ndim) + x.shape) for x in arrays)
+        axis_of_base = axis % (ndim + 1)
+        base = reshaped(base, (*base.shape[:axis_of_base], 1, *base.shape[axis_of_base:]))
+    y = linspace(start, stop, num, endpoint, axis=axis)
+    result = apply(np.power, base, y)
+    return result if dtype is None else converted(result, numpy_dtype(dtype))
+
+
+@creates(np.eye)
+def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
+    """`np.eye`."""
+    rows = static_int(N, "an extent")
+    columns = rows if M is None else static_int(M, "an extent")
+    return eye_matrix(rows, columns, static_int(k, "an offset"), numpy_dtype(dtype))
+
+
+@creates(np.identity)
+def identity(n, dtype=None, *, like=None):
+    """`np.identity`."""
+    return eye(n, dtype=dtype or float)
+
+
+@creates(np.array)
+def array(
+    object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None
+):
+    """`np.array`; what is not made of numbers stays what NumPy makes of it."""
+    if is_traced(object) or isinstance(object, Dim | np.ndarray):
+        result = as_array(object, None if dtype is None else numpy_dtype(dtype))
+    else:
+        concrete = np.array(object, dtype)
+        if concrete.dtype.kind not in "biufc":
+            return concrete
+        result = wrap(literal(concrete))
+    missing = ndmin - result.ndim
+    return reshaped(result, (1,) * missing + result.shape) if missing > 0 else wrap(result.node)
+
+
+@creates(np.asarray)
+def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
+    """`np.asarray`."""
+    if type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and not copy:
+        node_of(a)
+        return a
+    return array(a, dtype)
+
+
+@creates(np.asanyarray)
+def asanyarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
+    """`np.asanyarray`."""
+    return asarray(a, dtype, copy=copy)
+
+
+@creates(np.ascontiguousarray)
+def ascontiguousarray(a, dtype=None, *, like=None):
+    """`np.ascontiguousarray`: at least one axis."""
+    return array(a, dtype, ndmin=1)
+
+
+@creates(np.asfortranarray)
+def asfortranarray(a, dtype=None, *, like=None):
+    """`np.asfortranarray`: at least one axis."""
+    return array(a, dtype, ndmin=1)
+
+
+@implements(np.copy)
+@creates(np.copy)
+def copy(a, order="K", subok=False):
+    """`np.copy`."""
+    return array(a)
+
+
+@implements(method="copy")
+def copy_method(a, order="C"):
+    """`x.copy()`; a scalar stays one."""
+    return wrap(node_of(a), a.is_scalar)
+
+
+@implements(np.astype)
+def astype(x, dtype, /, *, copy=True, device=None):
+    """`np.astype`; a scalar stays one."""
+    is_scalar = isinstance(x, Value) and x.is_scalar
+    return converted(wrap(as_array(x).node, is_scalar), numpy_dtype(dtype))
+
+
+@implements(method="astype")
+def astype_method(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
+    """`x.astype(dtype)`; a scalar stays one."""
+    dtype = numpy_dtype(dtype)
+    if not np.can_cast(x.dtype, dtype, casting):
+        raise TypeError(
+            f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule '{casting}'"
+        )
+    return converted(x, dtype)
+
+
+@creates(np.fromfunction)
+def fromfunction(function, shape, *, dtype=float, like=None, **kwargs):
+    """`np.fromfunction`: the function of the arrays of indices."""
+    return function(*indices(shape, dtype), **kwargs)
+
+
+@creates(np.indices)
+def indices(dimensions, dtype=int, sparse=False):
+    """`np.indices`."""
+    shape = static_shape(dimensions)
+    ndim, dtype = len(shape), numpy_dtype(dtype)
+    grids = tuple(
+        reshaped(iota(n, dtype), tuple(n if axis == k else 1 for axis in range(ndim)))
+        for k, n in enumerate(shape)
+    )
+    if sparse:
+        return grids
+    if not grids:
+        return filled((0,), 0, dtype)
+    return concatenated([reshaped(broadcast(x, shape), (1, *shape)) for x in grids], 0)
+
+
+@implements(np.meshgrid)
+def meshgrid(*xi, copy=True, sparse=False, indexing="xy"):
+    """`np.meshgrid`, as values of their own."""
+    if indexing not in ("xy", "ij"):
+        raise ValueError("Valid values for `indexing` are 'xy' and 'ij'.")
+    arrays = [as_array(x) for x in xi]
+    ndim = len(arrays)
+    positions = list(range(ndim))
+    if indexing == "xy" and ndim > 1:
+        positions[:2] = [1, 0]
+    grids = tuple(
+        reshaped(x, tuple(x.size if axis == position else 1 for axis in range(ndim)))
+        for x, position in zip(arrays, positions)
+    )
+    if sparse:
+        return grids
+    shape: list[Any] = [0] * ndim
+    for x, position in zip(arrays, positions):
+        shape[position] = x.size
+    return tuple(broadcast(x, tuple(shape)) for x in grids)
+
+
+@implements(np.vander)
+def vander(x, N=None, increasing=False):
+    """`np.vander`: powers as columns, each the one before times `x`, as NumPy multiplies."""
+    x = as_array(x)
+    if x.ndim != 1:
+        raise ValueError("x must be a one-dimensional array or sequence.")
+    n = x.shape[0]
+    columns = n if N is None else static_int(N, "a number of columns")
+    x = converted(x, np.promote_types(x.dtype, np.int64))
+    powers = [filled((n,), 1, x.dtype)]
+    for _ in range(columns - 1):
+        powers.append(apply(np.multiply, powers[-1], x) if len(powers) > 1 else x)
+    powers = powers[:columns]
+    if not increasing:
+        powers.reverse()
+    if not powers:
+        return filled((n, 0), 0, x.dtype)
+    return concatenated([reshaped(power, (n, 1)) for power in powers], 1)

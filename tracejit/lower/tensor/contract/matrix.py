@@ -1,0 +1,390 @@
+"""Matrix products: tiles in registers, blocks in caches, factors packed where that pays.
+
+The right factor is packed as a whole, panel by panel (a panel is as wide as a tile), when it
+outgrows the cache, is read across its rows, or has rows a power of two apart, which all fall into
+few sets of the caches. Then threads take blocks of rows: for each block of the depth they pack
+their rows of the left factor if need be, and run through the panels, as many at a time as the
+second-level cache holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ....ir import tensor
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir.types import array_type
+from .machine import CHUNK as CHUNK_SECONDS
+from .machine import L2_BYTES, WORTHWHILE, Machine, seconds
+from .problem import Body, Problem
+from .tile import ROW, Shape, Steps, multiply_tile
+
+TILE, PANEL, CHUNK, BLOCK, GROUP = map(Index, ("tile", "panel", "chunk", "block", "group"))
+DEPTH_BLOCK = 256
+PACKED_BYTES = 32 << 20  # of the right factor at a time
+ROW_TILES = 14  # in a thread's block of rows
+
+
+def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
+    """How many chunks to split `count` items into, for threads that take a chunk at a time."""
+    wanted = max(4, min(most, int(count * seconds_each / CHUNK_SECONDS)))
+    size = -(-count // wanted)
+    return -(-count // size)
+
+
+def chunk_range(count: int, chunks: int) -> tuple[Expression, Expression]:
+    """The first and the last item, exclusively, of the chunk CHUNK."""
+    size = -(-count // chunks)
+    first = tensor.multiply(CHUNK, integer(size))
+    last = tensor.add(first, integer(size))
+    return first, last if count % size == 0 else tensor.minimum(last, integer(count))
+
+
+def parallel(chunks: int, body: Body) -> Body:
+    return (For(CHUNK, tensor.ZERO, integer(chunks), body, "parallel", 1),)
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring panels of one width, from column `start` on."""
+
+    start: int
+    panels: int
+    width: int
+
+    def column(self, panel: Expression) -> Expression:
+        return tensor.add(tensor.multiply(panel, integer(self.width)), integer(self.start))
+
+
+class Matrix:
+    """The schedule of one problem."""
+
+    def __init__(self, problem: Problem, machine: Machine, threads: bool):
+        self.problem, self.machine = problem, machine
+        self.lanes = machine.lanes(problem)
+        m, n, self.depth = problem.rows.extent, problem.columns.extent, problem.depth.extent
+        tall, wide = machine.tile(problem)
+        self.tiles = -(-m // tall)
+        self.height, self.taller = divmod(m, self.tiles)
+        width = wide * self.lanes
+        full, rest = divmod(n, width)
+        self.segments = [Segment(0, full, width)] if full else []
+        if rest:
+            self.segments.append(Segment(full * width, 1, rest))
+        self.pack_right = self.should_pack_right()
+        self.pack_left = self.should_pack_left()
+        blocked = self.pack_right and problem.repeats == 1 and problem.in_place
+        blocks = -(-self.depth // DEPTH_BLOCK) if blocked else 1
+        self.block = -(-self.depth // blocks)
+        self.blocks = -(-self.depth // self.block)
+        self.threads = threads
+
+    # What to pack.
+
+    def should_pack_right(self) -> bool:
+        problem = self.problem
+        right, size = problem.right, problem.right.itemsize
+        if problem.repeats > 1 or self.tiles < 3:
+            return False
+        elements = self.depth * problem.columns.extent
+        if not right.is_memory or problem.step(right, problem.columns) != 1:
+            return elements > self.lanes * self.lanes
+        stride = problem.step(right, problem.depth)
+        conflicts = stride is not None and stride * size % 1024 == 0 and stride * size >= 2048
+        limit = L2_BYTES // 4 if conflicts else L2_BYTES
+        return self.tiles >= 4 and elements * size > limit
+
+    def should_pack_left(self) -> bool:
+        problem = self.problem
+        if not self.pack_right or self.tiles < 4:
+            return False
+        along = problem.step(problem.left, problem.depth)
+        across = problem.step(problem.left, problem.rows)
+        if not problem.left.is_memory or along is None or across is None:
+            return True
+        return along != 1 or across * problem.left.itemsize % 2048 == 0
+
+    # Loops.
+
+    def body(self) -> Body:
+        found: Body = ()
+        for segments, panels in self.phases():
+            found += self.phase(segments, panels)
+        return found
+
+    def phases(self) -> list[tuple[list[Segment], int]]:
+        """Columns that are packed at once: all of them, unless that would be too much memory."""
+        if not self.pack_right:
+            return [(self.segments, 0)]
+        item = self.problem.wide.itemsize
+        most = max(1, PACKED_BYTES // (self.depth * self.segments[0].width * item))
+        first = self.segments[0]
+        if first.panels <= most:
+            return [(self.segments, 0)]
+        found = []
+        for panel in range(0, first.panels, most):
+            count = min(most, first.panels - panel)
+            start = first.start + panel * first.width
+            found.append(([Segment(start, count, first.width)], panel))
+        return [*found, *[([segment], 0) for segment in self.segments[1:]]]
+
+    def phase(self, segments: list[Segment], number: int) -> Body:
+        if not self.pack_right:
+            return self.row_blocks(segments, {})
+        found: Body = ()
+        packed: dict[Segment, Buffer] = {}
+        for position, segment in enumerate(segments):
+            width = -(-segment.width // self.lanes) * self.lanes
+            shape = (self.blocks, segment.panels, self.block, width)
+            type = array_type(shape, self.problem.wide)
+            buffer = packed[segment] = Buffer(f"right{number}_{position}", type, "local")
+            found += (Allocate(buffer), *self.pack_panels(segment, buffer))
+        return found + self.row_blocks(segments, packed)
+
+    def row_blocks(self, segments: list[Segment], packed: dict[Segment, Buffer]) -> Body:
+        """Blocks of rows, by threads if the work is worth it."""
+        if not self.threads:
+            return self.rows(tensor.ZERO, integer(self.tiles), self.tiles, segments, packed)
+        each = seconds(self.problem) / self.problem.batches
+        panels = segments[0].panels
+        if self.tiles < 4 and panels >= 4 and not packed:
+            chunks = chunks_of(panels, each / panels)
+            first, last = chunk_range(panels, chunks)
+            main, rest = segments[0], segments[1:]
+            work = self.rows(tensor.ZERO, integer(self.tiles), self.tiles, [main], {}, (first, last))
+            found = parallel(chunks, work)
+            if rest:
+                found += self.rows(tensor.ZERO, integer(self.tiles), self.tiles, rest, {})
+            return found
+        if self.tiles == 1:
+            return self.rows(tensor.ZERO, integer(1), 1, segments, packed)
+        chunks = chunks_of(self.tiles, each / self.tiles)
+        chunks = max(chunks, -(-self.tiles // ROW_TILES))
+        size = -(-self.tiles // chunks)
+        chunks = -(-self.tiles // size)
+        first, last = chunk_range(self.tiles, chunks)
+        return parallel(chunks, self.rows(first, last, size, segments, packed))
+
+    def rows(
+        self,
+        first: Expression,
+        last: Expression,
+        most: int,
+        segments: list[Segment],
+        packed: dict[Segment, Buffer],
+        panels: tuple[Expression, Expression] | None = None,
+    ) -> Body:
+        """All panels for the row tiles from `first` to `last`, `most` of them."""
+        if not packed:
+            found: Body = ()
+            for segment in segments:
+                start, stop = panels or (tensor.ZERO, integer(segment.panels))
+                tiles = lambda top, rows, segment=segment, start=start, stop=stop: (  # noqa: E731
+                    For(PANEL, start, stop, self.tile(top, rows, segment), "serial", 1),
+                )
+                found += self.row_tiles(first, last, tiles)
+            return found
+        found = ()
+        left: Buffer | None = None
+        top = self.top(first)
+        if self.pack_left:
+            left, copy = self.pack_rows(top, self.top(last), most)
+            found += copy
+        for segment in segments:
+            width = packed[segment].type.shape[-1]
+            bytes_each = self.block * width * self.problem.wide.itemsize
+            group = min(segment.panels, max(1, L2_BYTES // bytes_each))
+            groups = -(-segment.panels // group)
+            start = tensor.multiply(GROUP, integer(group))
+            stop = tensor.add(start, integer(group))
+            if segment.panels % group:
+                stop = tensor.minimum(stop, integer(segment.panels))
+
+            def tiles(row: Expression, rows: int) -> Body:
+                body = self.packed_tile(row, rows, segment, packed[segment], left, top)
+                return (For(PANEL, start, stop, body, "serial", 1),)
+
+            inner = self.row_tiles(first, last, tiles)
+            found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
+        return (For(BLOCK, tensor.ZERO, integer(self.blocks), found, "serial", 1),)
+
+    def top(self, tile: Expression) -> Expression:
+        """The first row of a row tile; the first `taller` ones have a row more."""
+        base = tensor.multiply(tile, integer(self.height))
+        return tensor.add(base, tensor.minimum(tile, integer(self.taller))) if self.taller else base
+
+    def row_tiles(
+        self, first: Expression, last: Expression, body: Callable[[Expression, int], Body]
+    ) -> Body:
+        if not self.taller:
+            top = tensor.multiply(TILE, integer(self.height))
+            return (For(TILE, first, last, body(top, self.height), "serial", 1),)
+        border = integer(self.taller)
+        top = tensor.multiply(TILE, integer(self.height + 1))
+        tall = For(
+            TILE, first, tensor.minimum(last, border), body(top, self.height + 1), "serial", 1
+        )
+        top = tensor.add(tensor.multiply(TILE, integer(self.height)), border)
+        rest = For(TILE, tensor.maximum(first, border), last, body(top, self.height), "serial", 1)
+        return (tall, rest)
+
+    # Tiles.
+
+    def tile(self, top: Expression, rows: int, segment: Segment) -> Body:
+        """A tile that reads both factors where they are."""
+        problem = self.problem
+        base = segment.column(PANEL)
+        shape = Shape(rows, segment.width, self.lanes)
+        return multiply_tile(
+            problem,
+            shape,
+            lambda row, k: problem.factor(problem.left, tensor.add(top, row), None, k),
+            lambda column, k: problem.factor(problem.right, None, tensor.add(base, column), k),
+            Steps(tensor.ZERO, integer(self.depth), self.unrolling(shape)),
+            lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
+        )
+
+    def unrolling(self, shape: Shape) -> int:
+        """Steps in line: all of a short loop, a few where one has too little work to hide the loop."""
+        work = shape.rows * shape.vectors * self.problem.parts**2
+        if self.depth * work <= 128:
+            return self.depth
+        return max(1, min(4, 12 // work))
+
+    def packed_tile(
+        self,
+        top: Expression,
+        rows: int,
+        segment: Segment,
+        packed: Buffer,
+        left: Buffer | None,
+        origin: Expression,
+    ) -> Body:
+        problem = self.problem
+        shape = Shape(rows, segment.width, self.lanes)
+        base, first = segment.column(PANEL), tensor.multiply(BLOCK, integer(self.block))
+        count: Expression = integer(self.block)
+        if self.depth % self.block:
+            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
+
+        def left_factor(row: Expression, k: Expression) -> Expression:
+            if left is None:
+                k = tensor.add(first, k)
+                return problem.factor(problem.left, tensor.add(top, row), None, k)
+            row = tensor.add(tensor.subtract(top, origin), row)
+            return Load(left, (row, k) if self.left_by_row else (k, row))
+
+        resume = None
+        if self.blocks > 1:
+            partial = lambda r, c: Load(  # noqa: E731
+                problem.out, problem.position(tensor.add(top, r), tensor.add(base, c))
+            )
+            resume = (tensor.minimum(BLOCK, tensor.ONE), partial)
+        return multiply_tile(
+            problem,
+            shape,
+            left_factor,
+            lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
+            Steps(tensor.ZERO, count),
+            lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
+            resume,
+        )
+
+    # Packing.
+
+    @property
+    def left_by_row(self) -> bool:
+        return self.problem.step(self.problem.left, self.problem.depth) == 1
+
+    def pack_rows(self, top: Expression, bottom: Expression, most: int) -> tuple[Buffer, Body]:
+        """This block's part of the left factor, copied along whichever axis is contiguous."""
+        problem = self.problem
+        rows = most * (self.height + bool(self.taller))
+        # A vector more than needed: rows a power of two apart would share cache sets again.
+        padding = self.lanes
+        shape = (rows, self.block + padding) if self.left_by_row else (self.block, rows + padding)
+        buffer = Buffer("left", array_type(shape, problem.wide), "local")
+        first = tensor.multiply(BLOCK, integer(self.block))
+        count: Expression = integer(self.block)
+        if self.depth % self.block:
+            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
+        k = Index("k_left")
+        value = problem.factor(
+            problem.left, tensor.add(top, ROW), None, tensor.add(first, k)
+        )
+        height = tensor.subtract(bottom, top)
+        if self.left_by_row:
+            store = Store(buffer, (ROW, k), value)
+            inner = For(k, tensor.ZERO, count, (store,), "vector", self.lanes)
+            loop = For(ROW, tensor.ZERO, height, (inner,), "serial", 1)
+        else:
+            store = Store(buffer, (k, ROW), value)
+            inner = For(ROW, tensor.ZERO, height, (store,), "vector", self.lanes)
+            loop = For(k, tensor.ZERO, count, (inner,), "serial", 1)
+        return buffer, (Allocate(buffer), loop)
+
+    def pack_panels(self, segment: Segment, packed: Buffer) -> Body:
+        """The right factor's panels, block by block of the depth."""
+        problem = self.problem
+        first = tensor.multiply(BLOCK, integer(self.block))
+        count: Expression = integer(self.block)
+        if self.depth % self.block:
+            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
+        base = segment.column(PANEL)
+        k = Index("k_right")
+
+        def element(column: Expression) -> Body:
+            source = problem.factor(
+                problem.right, None, tensor.add(base, column), tensor.add(first, k)
+            )
+            return (Store(packed, (BLOCK, PANEL, k, column), source),)
+
+        if problem.step(problem.right, problem.columns) == 1:
+            shape = Shape(1, segment.width, self.lanes)
+            work = shape.each(lambda row, column, place: element(column))
+            loop: Body = (For(k, tensor.ZERO, count, work, "serial", 1),)
+        else:
+            loop = _across(segment.width, k, count, element)
+        loop = (For(BLOCK, tensor.ZERO, integer(self.blocks), loop, "serial", 1),)
+        mark = "parallel" if self.threads and segment.panels > 1 else "serial"
+        return (For(PANEL, tensor.ZERO, integer(segment.panels), loop, mark, 1),)
+
+
+def _across(
+    width: int, k: Index, count: Expression, element: Callable[[Expression], Body]
+) -> Body:
+    """Read a few columns at a time, each along the depth; more would share the sets of the cache."""
+    strip, copy = Index("strip"), Index("copy")
+    full, rest = divmod(width, 8)
+    found: Body = ()
+    if full:
+        column = tensor.add(tensor.multiply(strip, integer(8)), copy)
+        inner = For(copy, tensor.ZERO, integer(8), element(column), "unroll", 1)
+        steps = For(k, tensor.ZERO, count, (inner,), "serial", 1)
+        found += (For(strip, tensor.ZERO, integer(full), (steps,), "serial", 1),)
+    if rest:
+        column = tensor.add(copy, integer(full * 8))
+        inner = For(copy, tensor.ZERO, integer(rest), element(column), "unroll", 1)
+        found += (For(k, tensor.ZERO, count, (inner,), "serial", 1),)
+    return found
+
+
+def multiply_matrices(problem: Problem, machine: Machine) -> Body:
+    """All products of the problem: the outer loops around, or the threads over them."""
+    total = seconds(problem)
+    each = total / max(problem.batches, 1)
+    if not problem.outer:
+        return Matrix(problem, machine, total >= WORTHWHILE).body()
+    if total < WORTHWHILE:
+        return problem.loops(problem.outer, Matrix(problem, machine, False).body())
+    widest = max(problem.outer, key=lambda label: problem.extents[label])
+    count = problem.extents[widest]
+    if each >= 8 * WORTHWHILE or count < 4:
+        return problem.loops(problem.outer, Matrix(problem, machine, True).body())
+    others = problem.outer.replace(widest, "")
+    inner = problem.loops(others, Matrix(problem, machine, False).body())
+    chunks = chunks_of(count, total / count, 64)
+    first, last = chunk_range(count, chunks)
+    return parallel(chunks, (For(Index(widest), first, last, inner, "serial", 1),))
+

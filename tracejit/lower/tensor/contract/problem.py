@@ -1,0 +1,214 @@
+"""A contraction as a matrix product: which labels are rows, columns and depth, and how they lie in memory.
+
+Labels that lie next to each other in every array that has them merge into one index. What cannot
+merge stays a loop of its own around the product, or, when it is contracted, inside it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from math import prod
+
+from ....ir import tensor
+from ....ir.graph import Function, Node
+from ....ir.ops.contract import label_roles, split_spec
+from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store
+from ....ir.types import DType, bool_, f16, f32, u8
+from ...elements import Composer, Position
+from ..cost import stride
+
+Body = tuple[Statement, ...]
+
+
+class Operand:
+    """One factor: its value at an index, and its strides where it is plain memory."""
+
+    def __init__(self, labels: str, value: Callable[[Position], Expression], wide: DType):
+        self.labels, self._value, self.wide = labels, value, wide
+        index = tuple([Index(label) for label in labels])
+        self.strides = dict.fromkeys(labels)
+        plain = value(index)
+        while isinstance(plain, Apply) and plain.op == "cast":
+            (plain,) = plain.operands
+        self.is_memory = isinstance(plain, Load)
+        if isinstance(plain, Load):
+            self.itemsize = plain.dtype.itemsize
+            for label, position in zip(labels, index):
+                self.strides[label] = stride(plain.buffer.type, plain.indices, position)
+        else:
+            self.itemsize = wide.itemsize
+
+    def at(self, places: dict[str, Expression]) -> Expression:
+        """The element where each label is where `places` says, in the accumulator's dtype."""
+        value = self._value(tuple([places[label] for label in self.labels]))
+        return tensor.cast(value, self.wide)
+
+
+@dataclass(frozen=True)
+class Group:
+    """Labels that act as one index, slowest first; `extent` is the product of their extents."""
+
+    labels: str
+    extents: tuple[int, ...]
+
+    @property
+    def extent(self) -> int:
+        return prod(self.extents)
+
+    def places(self, position: Expression) -> dict[str, Expression]:
+        """Where each label is when the one index is at `position`."""
+        found = {}
+        rest = self.extent
+        for number, (label, extent) in enumerate(zip(self.labels, self.extents)):
+            rest //= max(extent, 1)
+            place = tensor.floor_divide(position, tensor.integer(rest)) if rest > 1 else position
+            if number:
+                place = tensor.remainder(place, tensor.integer(extent))
+            found[label] = place
+        return found
+
+
+@dataclass(frozen=True)
+class Problem:
+    """`out[outer, rows, columns] = sum over depth of left * right`; lanes run along the columns."""
+
+    left: Operand
+    right: Operand
+    out: Buffer
+    result: str
+    extents: dict
+    wide: DType
+    combine: str
+    times: str
+    outer: str
+    rows: Group
+    columns: Group
+    depth: Group
+    sums: str
+    finish: Callable[[Position, Expression], Expression]
+    in_place: bool
+
+    @property
+    def work(self) -> int:
+        """Multiply-adds of one product, without the outer loops."""
+        return self.rows.extent * self.columns.extent * self.depth.extent * self.repeats
+
+    @property
+    def repeats(self) -> int:
+        return prod(self.extents[label] for label in self.sums)
+
+    @property
+    def batches(self) -> int:
+        return prod(self.extents[label] for label in self.outer)
+
+    @property
+    def parts(self) -> int:
+        """Registers a lane takes: complex numbers are kept as two."""
+        return 2 if self.wide.is_complex else 1
+
+    def step(self, operand: Operand, group: Group) -> int | None:
+        """How far apart neighbours of the group lie in `operand`; None when that is not known."""
+        return operand.strides.get(group.labels[-1], 0) if group.labels else 0
+
+    def factor(self, operand: Operand, row, column, k) -> Expression:
+        """An element of `operand` for a row, a column and a depth; the others are Indexes in scope."""
+        places: dict[str, Expression] = {label: Index(label) for label in self.outer + self.sums}
+        for group, position in ((self.rows, row), (self.columns, column), (self.depth, k)):
+            if position is not None:
+                places |= group.places(position)
+        return operand.at(places)
+
+    def product(self, left: Expression, right: Expression) -> Expression:
+        return Apply(self.times, (left, right), self.wide)
+
+    def zero(self) -> Expression:
+        return tensor.Literal(tensor.identity(self.combine, self.wide), self.wide)
+
+    def position(self, row: Expression, column: Expression) -> Position:
+        """The element of the result for a row and a column."""
+        places: dict[str, Expression] = {label: Index(label) for label in self.outer}
+        places |= self.rows.places(row) | self.columns.places(column)
+        return tuple([places[label] for label in self.result])
+
+    def store(self, row: Expression, column: Expression, value: Expression) -> Statement:
+        """Write a finished element."""
+        position = self.position(row, column)
+        return Store(self.out, position, self.finish(position, value))
+
+    def loops(self, labels: str, body: Body) -> Body:
+        """Serial loops over labels, first outermost."""
+        for label in reversed(labels):
+            stop = tensor.extent(self.extents[label])
+            body = (For(Index(label), tensor.ZERO, stop, body, "serial", 1),)
+        return body
+
+    def swapped(self) -> Problem:
+        """The same product with lanes along the rows."""
+        return replace(
+            self, left=self.right, right=self.left, rows=self.columns, columns=self.rows
+        )
+
+
+def read_problem(
+    function: Function, node: Node, inputs: dict[Node, Buffer], out: Buffer
+) -> Problem:
+    """The product that `node` is in `function`; operands and results may be computed around it."""
+    composer = Composer(lambda n, at: Load(inputs[n], at) if n in inputs else None)
+    spec = node.attrs["spec"]
+    left, right, result = split_spec(spec)
+    dtype = node.type.dtype
+    wide = {f16: f32, bool_: u8}.get(dtype, dtype)
+    operands = []
+    for operand, labels in zip(node.operands, (left, right)):
+        value = lambda at, operand=operand: composer.value(operand, at)  # noqa: E731
+        operands.append(Operand(labels, value, wide))
+    a, b = operands
+    extents = {
+        **dict(zip(left, node.operands[0].type.shape)),
+        **dict(zip(right, node.operands[1].type.shape)),
+    }
+    batch, rows, columns, depth = label_roles(spec)
+
+    def finish(position: Position, value: Expression) -> Expression:
+        value = tensor.cast(value, dtype)
+        (last,) = function.results
+        if last is node:
+            return value
+        known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None  # noqa: E731
+        return Composer(known).value(last, position)
+
+    in_place = function.results[0] is node and wide is dtype
+    strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
+    more_rows, rows = _merged(rows, extents, strides)
+    more_columns, columns = _merged(columns, extents, strides)
+    more_depth, depth = _merged(depth, extents, strides)
+    outer = "".join(label for label in result if label in batch + more_rows + more_columns)
+    groups = [Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)]
+    combine, times = ("bitwise_or", "bitwise_and") if dtype is bool_ else ("add", "multiply")
+    problem = Problem(
+        a, b, out, result, extents, wide, combine, times, outer, *groups, more_depth, finish, in_place
+    )
+    inner = result[-1:] and result[-1]
+    if inner and inner in rows or not columns:
+        problem = problem.swapped()
+    return problem
+
+
+def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, str]:
+    """The labels that stay apart, and those, the innermost among them, that act as one."""
+    first = len(labels) - 1
+    while first > 0:
+        slow, fast = labels[first - 1], labels[first]
+        for steps in strides:
+            if slow not in steps:
+                continue
+            if steps[slow] is None or steps[slow] != steps[fast] * extents[fast]:
+                return labels[:first], labels[first:]
+        first -= 1
+    return "", labels
+
+
+def is_static(problem: Problem) -> bool:
+    return all(isinstance(extent, int) for extent in problem.extents.values())
+

@@ -632,6 +632,33 @@ def test_captured_arrays_are_inputs_bound_by_identity():
     assert_same(replay(program, (np.zeros(3),), {}), function(np.zeros(3)))
 
 
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda: np.arange(12.0)[::-2],
+        lambda: np.arange(12.0).reshape(3, 4).T,
+        lambda: np.arange(6, dtype=">f8"),
+        lambda: np.ndarray((3,), "f8", bytes(25), offset=1).copy() + np.nan,
+        lambda: np.frombuffer(b"x" + np.arange(3.0).tobytes(), "f8", offset=1),
+        lambda: np.broadcast_to(np.float32(3), (2, 2)),
+        lambda: np.zeros((0, 3)).T,
+    ],
+)
+def test_captured_arrays_of_any_layout(make):
+    table = make()
+    program = trace(lambda x: table + x, (1.0,), {})
+    (bound,) = program.captures
+    type = program.function.parameters[1].type
+    assert bound.flags.aligned and bound.dtype.isnative
+    assert bound.size == 0 or bound.strides == tuple(s * bound.itemsize for s in type.strides)
+    assert (bound is table) == (table.dtype.isnative and table.flags.aligned)
+    assert_same(replay(program, (1.0,), {}), table + 1.0)
+    assert program.is_current()
+    if bound is not table and table.flags.writeable:
+        table[0] = 17
+        assert not program.is_current()
+
+
 def test_what_was_read_is_guarded():
     level = 3.0
 
@@ -642,6 +669,16 @@ def test_what_was_read_is_guarded():
     read = {name: value for namespace, name, value in program.guards if namespace is globals()}
     assert read["SCALE"] is SCALE and read["TABLE"] is TABLE and read["scaled"] is scaled
     assert any(value == 3.0 for _, value in program.cells)
+    assert program.is_current() and not program.is_guarded_natively
+    level = 4.0
+    assert not program.is_current()
+    program = trace(scaled, (np.zeros(3),), {})
+    assert program.is_current() and program.is_guarded_natively
+    sizes = [1, 2]
+    program = trace(lambda x: x * sizes[0], (np.zeros(3),), {})
+    assert program.is_current() and not program.is_guarded_natively
+    sizes[1] = 3
+    assert not program.is_current()
 
 
 def test_assignments_to_globals_and_closures_reach_them():

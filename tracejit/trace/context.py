@@ -13,7 +13,8 @@ import numpy as np
 from ..errors import TraceError, TracejitError, UnsupportedError
 from ..ir.graph import Node, parameter
 from ..ir.term import locate
-from ..ir.types import DType, array_type, to_dtype
+from ..ir.types import ArrayType, DType, to_dtype
+from .layout import is_plain, own_layout
 from .location import user_line, with_source
 
 
@@ -21,11 +22,14 @@ from .location import user_line, with_source
 class Capture:
     """An outside array the trace met, and the hidden parameter that stands for it.
 
+    `bound` is what the parameter reads: the array itself, or, if compiled code cannot follow its
+    elements, a copy, for which the program then holds only while the array does not change.
     `before` is a copy of its values, kept where somebody might change them unseen; `is_used` tells
     that the program was made for these very values.
     """
 
     array: np.ndarray
+    bound: np.ndarray
     node: Node
     before: np.ndarray | None = None
     is_used: bool = False
@@ -61,9 +65,13 @@ class Trace:
         """
         found = self.captures.get(id(array))
         if found is None:
-            type = array_type(array.shape, supported_dtype(array.dtype))
+            dtype = supported_dtype(array.dtype)
+            bound = array if is_plain(array) else np.array(array, dtype.numpy, order="C")
+            type = ArrayType(array.shape, dtype, own_layout(bound))
             node = parameter(self.unique_name(name), type)
-            found = self.captures[id(array)] = Capture(array, node)
+            found = Capture(array, bound, node, is_used=bound is not array)
+            found.before = None if bound is array else bound
+            self.captures[id(array)] = found
         if found.before is None and not is_hidden:
             found.before = array.copy()
         return found.node
@@ -89,12 +97,20 @@ class Trace:
     def check_captures(self) -> None:
         """Refuse a program that wrote to an outside array in a way the trace could not see."""
         for found in self.captures.values():
-            if found.before is not None and found.array.tobytes() != found.before.tobytes():
+            before = found.before
+            if before is not None and not is_same(found.array, before):
                 raise TraceError(
                     f"the array {found.node.attrs['name']} of type {found.node.type} changed "
                     "while the function was traced, and it is not a traced array",
                     hint="create it inside the jitted function, or pass it as an argument",
                 )
+
+
+def is_same(array: np.ndarray, before: np.ndarray) -> bool:
+    """Whether an array still holds the very values, bit by bit, of an earlier copy."""
+    if array.shape != before.shape:
+        return False
+    return np.asarray(array, before.dtype, order="C").tobytes() == before.tobytes()
 
 
 class _Current(threading.local):

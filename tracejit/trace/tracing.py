@@ -16,7 +16,7 @@ from ..ir.graph import Function, Node, operands_of, parameter
 from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type
 from .array import Array
-from .context import Trace, current_trace, failure, supported_dtype, tracing
+from .context import Trace, current_trace, failure, is_same, supported_dtype, tracing
 from .hooks import Hooks
 from .promotion import DEFAULT_DTYPES
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
@@ -75,7 +75,8 @@ class Program:
 
     function    the graph: one parameter per traced leaf, in order, then one per capture.
     leaves      how each argument leaf was taken, in `flatten_arguments`' order.
-    captures    the arrays behind the hidden parameters, by identity.
+    captures    the arrays behind the hidden parameters, by identity, each laid out as the type
+                of its parameter says.
     structure   of the result, and `outputs`, its leaves.
     guards      `(dict, key, object)`: the program holds while `dict[key] is object`.
     cells       `(cell, object)`: and while `cell.cell_contents is object`.
@@ -92,6 +93,35 @@ class Program:
     cells: tuple[tuple[types.CellType, Any], ...] = field(repr=False)
     snapshots: tuple[tuple[list, list], ...] = field(repr=False)
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
+
+    @property
+    def is_guarded_natively(self) -> bool:
+        """Whether the guards say it all, so that code can check what the program depends on."""
+        named = all(type(key) is str for _, key, _ in self.guards)
+        return named and not (self.cells or self.snapshots or self.contents)
+
+    def is_current(self) -> bool:
+        """Whether everything the trace has seen outside is still what it was."""
+        return (
+            all(names.get(key, _MISSING) is value for names, key, value in self.guards)
+            and all(_contents_of(cell) is value for cell, value in self.cells)
+            and all(_is_unchanged(kept, items) for kept, items in self.snapshots)
+            and all(is_same(array, before) for array, before in self.contents)
+        )
+
+
+_MISSING = object()
+
+
+def _contents_of(cell: types.CellType) -> Any:
+    try:
+        return cell.cell_contents
+    except ValueError:  # the variable was deleted
+        return _MISSING
+
+
+def _is_unchanged(kept: list, items: list) -> bool:
+    return len(kept) == len(items) and all(a is b for a, b in zip(kept, items))
 
 
 def flatten_arguments(args: tuple, kwargs: dict[str, Any]) -> tuple[list, Structure]:
@@ -165,7 +195,7 @@ def trace(
     return Program(
         Function(name, tuple(parameters), tuple(results)),
         how,
-        tuple(found.array for found in captured),
+        tuple(found.bound for found in captured),
         structure,
         outputs,
         tuple(hooks.guards.values()),

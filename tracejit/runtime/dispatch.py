@@ -14,6 +14,7 @@ import os
 import threading
 from collections import deque
 from collections.abc import Callable, Sequence
+from types import FunctionType
 from typing import Any
 
 import numpy as np
@@ -112,7 +113,7 @@ _NativeCallable = _make_native_type() if layout.NATIVE else _PlainCallable
 # ---- the native code -----------------------------------------------------------------------------
 
 _PYTHON_FUNCTIONS = (
-    "PyObject_Vectorcall PyObject_CallOneArg PyObject_RichCompareBool PyLong_AsLongLongAndOverflow "
+    "PyObject_CallFunctionObjArgs PyObject_RichCompareBool PyLong_AsLongLongAndOverflow "
     "PyLong_FromLongLong PyDict_Size PyDict_Next PyDict_GetItemWithError PyTuple_New PyErr_Clear "
     "PyErr_NoMemory PyErr_SetString PyMem_Malloc PyMem_Free Py_IncRef Py_DecRef "
     "PyEval_SaveThread PyEval_RestoreThread"
@@ -133,7 +134,11 @@ def _call_address() -> int:
         "true_object": True,
     }
     runtime_error = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyExc_RuntimeError")
+    # Python 3.10 exports no general function for this, only the one for functions.
+    general = hasattr(ctypes.pythonapi, "PyObject_Vectorcall")
+    vectorcall = "PyObject_Vectorcall" if general else "_PyFunction_Vectorcall"
     imports = {
+        "PyObject_Vectorcall": layout.python_function(vectorcall),
         **{name: layout.python_function(name) for name in _PYTHON_FUNCTIONS.split()},
         **layout.numpy_functions(),
         **buffers.addresses(),
@@ -151,12 +156,23 @@ if hasattr(os, "register_at_fork"):
     )
 
 
+def _as_function(call: Callable) -> FunctionType:
+    """Some other callable, such as a ``__call__`` compiled by Cython, as a Python function."""
+
+    def call_it(*arguments: Any, **keywords: Any) -> Any:
+        return call(*arguments, **keywords)
+
+    return call_it
+
+
 class _Table:
     """The native table of one callable object, and the Python objects behind it."""
 
     def __init__(self, python: Callable):
         self._words = (ctypes.c_int64 * 6)()
         self.address = ctypes.addressof(self._words)
+        if type(python) is not FunctionType:  # the only kind Python 3.10 can be asked to call
+            python = _as_function(python)
         self._python = python
         self._set("python", id(python))
         self._sets: ctypes.Array | None = None

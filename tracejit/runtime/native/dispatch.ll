@@ -21,7 +21,7 @@
 @runtime_error = external global ptr
 
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
-declare ptr @PyObject_CallOneArg(ptr, ptr)
+declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
 declare i32 @PyObject_RichCompareBool(ptr, ptr, i32)
 declare i64 @PyLong_AsLongLongAndOverflow(ptr, ptr)
 declare ptr @PyLong_FromLongLong(i64)
@@ -110,7 +110,7 @@ no_memory:
 }
 
 ; The Python function, with self in front of the arguments: in the spare word before them where the
-; caller offers it (the top bit of %counts), else in a copy.
+; caller offers it (the top bit of %counts), else in a copy. It is always a function written in Python.
 define internal ptr @call_python(ptr %self, ptr %table, ptr %arguments, i64 %counts, ptr %names, i64 %named) {
 start:
   %function = load ptr, ptr %table[table.python]
@@ -957,7 +957,7 @@ return_tuple:
   ret ptr %tuple
 unflatten:
   %function = load ptr, ptr %entry[entry.function]
-  %answer = call ptr @PyObject_CallOneArg(ptr %function, ptr %tuple)
+  %answer = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %function, ptr %tuple, ptr null)
   call void @Py_DecRef(ptr %tuple)
   ret ptr %answer
 
@@ -992,7 +992,7 @@ start:
   %number.none = icmp eq ptr %number, null
   br i1 %number.none, label %done, label %ask
 ask:
-  %answer = call ptr @PyObject_CallOneArg(ptr %function, ptr %number)
+  %answer = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %function, ptr %number, ptr null)
   call void @Py_DecRef(ptr %number)
   %answer.none = icmp eq ptr %answer, null
   br i1 %answer.none, label %done, label %returned

@@ -10,7 +10,6 @@ import numpy as np
 from .errors import TraceError
 from .ir.types import ArrayType, Layout
 from .runtime.signature import (
-    ArrayLeaf,
     DictTree,
     ListTree,
     ScalarLeaf,
@@ -63,18 +62,16 @@ def own_layout(array: np.ndarray) -> Layout | None:
         whole, rest = divmod(step, array.itemsize)
         if rest:
             return None
-        strides.append(whole if extent != 1 else 0)
+        strides.append(whole)
     return Layout(tuple(strides))
 
 
-def native_leaf(value: Any, leaf: Leaf) -> Any:
+def native_leaf(leaf: Leaf) -> Any:
+    """What native code is to check of a leaf."""
     if isinstance(leaf, Static):
         return StaticLeaf(leaf.value)
     if leaf.is_scalar:
-        return ScalarLeaf(type(value))
-    layout = leaf.type.layout
-    if layout is not None and any(n == 1 for n in leaf.type.shape):
-        return ArrayLeaf(leaf.type.dtype.numpy, leaf.type.shape, value.strides)
+        return ScalarLeaf(leaf.weak or leaf.type.dtype.numpy.type)
     return array_leaf(leaf.type)
 
 

@@ -77,7 +77,7 @@ class _Entry:
         self.last_hits = 0
         self.outputs, self.finish = _results(program)
         self.plan = self.make_plan("tuple")
-        leaves = [native_leaf(None, leaf) for leaf in program.leaves]
+        leaves = [native_leaf(leaf) for leaf in program.leaves]
         self.executable = Executable(self.plan, leaves)
 
     def make_plan(self, result: Any) -> Plan:
@@ -316,7 +316,7 @@ class Jitted(JitBase):
         if program.cells or program.contents or config.reference:
             return
         _, structure = flatten_arguments(args, kwargs)
-        native = [native_leaf(value, leaf) for value, leaf in zip(leaves, program.leaves)]
+        native = [native_leaf(leaf) for leaf in program.leaves]
         trees = native_trees(structure, native)
         if trees is not None:
             signature = Signature(*trees, program.guards)

@@ -116,6 +116,8 @@ FROM_TRACED = [
     lambda x: np.linspace(x[0], 9, 4, retstep=True),
     lambda x: np.logspace(x[0], x[1], 3),
     lambda x: np.logspace(0, 1, 3, base=x + 5),
+    lambda x: np.geomspace(x[0] ** 2 + 1, 99.0, 5),
+    lambda x: np.geomspace(x * x + 1, 100 * x * x + 5, 4, endpoint=False, axis=1),
     lambda x: np.arange(x.shape[0]) * x,
     lambda x: np.arange(len(x), dtype="float32"),
     lambda x: np.meshgrid(x, x[:2]),

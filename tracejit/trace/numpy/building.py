@@ -46,7 +46,7 @@ def number(value: Any, dtype: Any) -> Array:
         return wrap(cast(node, own) if weak in (None, bool) else cast_weak(node, weak, own))
     if isinstance(value, bool | int | float | complex) and not isinstance(value, np.generic):
         return wrap(constant(value, own))
-    return as_array(value, own)
+    return as_array(value, dtype)
 
 
 def scalar_like(x: Array) -> Array:

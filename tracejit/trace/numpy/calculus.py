@@ -38,12 +38,10 @@ from .shapes import flip
 _TAPS_LIMIT = 32
 
 
-def _without_first(x: Array, axis: int) -> Array:
-    return window(x, axis, 1, x.shape[axis])
-
-
-def _without_last(x: Array, axis: int) -> Array:
-    return window(x, axis, 0, x.shape[axis] - 1)
+def _neighbours(x: Array, axis: int) -> tuple[Array, Array]:
+    """Each element but the first, and the one before it."""
+    n = x.shape[axis]
+    return window(x, axis, 1, n), window(x, axis, 0, n - 1)
 
 
 @implements(np.diff)
@@ -66,7 +64,7 @@ def diff(a, n=1, axis=-1, prepend=UNSET, append=UNSET):
     for _ in range(n):
         if x.shape[axis] == 0:
             return x
-        x = apply(combine, _without_first(x, axis), _without_last(x, axis))
+        x = apply(combine, *_neighbours(x, axis))
     return x
 
 
@@ -84,7 +82,7 @@ def ediff1d(ary, to_end=None, to_begin=None):
     """`np.ediff1d`: differences of the flattened array, in its dtype."""
     x = as_array(ary)
     x = reshaped(x, (x.size,))
-    parts = [diff(x)]
+    parts = [apply(np.subtract, *_neighbours(x, 0))] if x.size != 0 else [x]
     for name, value, place in (("to_begin", to_begin, 0), ("to_end", to_end, len(parts) + 1)):
         if value is not None:
             value = as_array(value)
@@ -94,11 +92,6 @@ def ediff1d(ary, to_end=None, to_begin=None):
                     "`same_kind` rule."
                 )
             parts.insert(place, converted(reshaped(value, (value.size,)), x.dtype))
-    if len(parts) > 1 and x.dtype == bool:
-        raise TypeError(
-            "numpy boolean subtract, the `-` operator, is not supported, use the bitwise_xor, "
-            "the `^` operator, or the logical_xor function instead."
-        )
     return concatenated(parts, 0)
 
 
@@ -226,7 +219,7 @@ def trapezoid(y, x=None, dx=1.0, axis=-1):
         step = diff(places) if places.ndim == 1 else diff(places, axis=axis)
         if places.ndim == 1:
             step = reshaped(step, (*step.shape, *[1] * (y.ndim - axis - 1)))
-    pairs = apply(np.add, _without_first(y, axis), _without_last(y, axis))
+    pairs = apply(np.add, *_neighbours(y, axis))
     return reductions.sum(apply(np.multiply, step, pairs) / 2.0, axis)
 
 
@@ -250,7 +243,7 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
     correction = wrapped - steps
     is_small = apply(np.less, apply(np.absolute, steps), discont)
     correction = choose(is_small, number(0, correction.dtype), correction)
-    later = _without_first(p, axis) + scans.cumsum(correction, axis)
+    later = window(p, axis, 1, p.shape[axis]) + scans.cumsum(correction, axis)
     first = window(p, axis, 0, 1)
     return concatenated([converted(first, dtype), converted(later, dtype)], axis)
 
@@ -387,7 +380,10 @@ def polyval(p, x):
 
 @implements(np.interp)
 def interp(x, xp, fp, left=None, right=None, period=None):
-    """`np.interp` in tables of at most 64 points, in increasing order: one interval after another."""
+    """`np.interp` in tables of at most 64 points, in increasing order: one interval after another.
+
+    # limit: between infinite values of `fp` the result may be nan where NumPy finds another.
+    """
     if period is not None:
         raise failure(
             UnsupportedError,
@@ -429,6 +425,6 @@ def _interpolated(x: Array, xp: Array, fp: Array, left: Any, right: Any) -> Arra
     result = choose(x == points[-1], values[-1], result)
     result = choose(x > points[-1], values[-1] if right is None else right, result)
     result = choose(x < points[0], values[0] if left is None else left, result)
-    return choose(apply(np.isnan, x), x, result)
+    return result if n == 1 else choose(apply(np.isnan, x), x, result)
 
 

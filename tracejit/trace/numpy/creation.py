@@ -160,7 +160,7 @@ def linspace(
         step = apply(np.true_divide, delta, intervals)
         y = apply(np.multiply, index, step)
     else:
-        step = wrap(filled((), np.nan, float).node, True)
+        step = np.nan
         y = apply(np.multiply, index, delta)
     y = apply(np.add, y, first)
     if endpoint and num > 1:
@@ -187,6 +187,29 @@ def logspace(start, stop, num=50, endpoint=True, base=10.0, dtype=None, axis=0):
     y = linspace(start, stop, num, endpoint, axis=axis)
     result = apply(np.power, base, y)
     return result if dtype is None else converted(result, numpy_dtype(dtype))
+
+
+@implements(np.geomspace)
+@creates(np.geomspace)
+def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
+    """`np.geomspace`: evenly spaced logarithms, with exact ends.
+
+    # limit: traced ends that are zero give nan, where NumPy raises ValueError.
+    """
+    if not is_traced((start, stop)):
+        return array(np.geomspace(start, stop, static_int(num, "a number"), endpoint, dtype, axis))
+    least = () if dtype is None else (np.zeros((), dtype),)
+    work = promoted_dtype(start, stop, 0.0, *least)
+    first, last = as_array(start, work), as_array(stop, work)
+    sign = apply(np.sign, first)
+    ends = (apply(np.log10, apply(np.true_divide, end, sign)) for end in (first, last))
+    y = apply(np.multiply, logspace(*ends, num, endpoint, dtype=work), sign)
+    index = reshaped(iota(y.shape[0]), (y.shape[0],) + (1,) * (y.ndim - 1))
+    y = choose(apply(np.equal, index, 0), first, y)
+    if endpoint and y.shape[0] > 1:
+        y = choose(apply(np.equal, index, y.shape[0] - 1), last, y)
+    y = moveaxis(y, 0, axis) if axis != 0 else y
+    return converted(y, work if dtype is None else numpy_dtype(dtype))
 
 
 @creates(np.eye)

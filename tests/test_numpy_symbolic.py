@@ -1,0 +1,73 @@
+"""One program serves every size: functions traced with symbolic extents, run at several."""
+
+import numpy as np
+import pytest
+from numpy_calls import compare, execute, flat, sample
+
+from tracejit.ir.dims import symbol
+from tracejit.ir.types import array_type, to_dtype
+from tracejit.trace.tracing import Traced, trace
+
+FUNCTIONS = [
+    lambda x: np.sum(x, axis=0),
+    lambda x: np.mean(x),
+    lambda x: x.mean(axis=0),
+    lambda x: np.var(x, axis=0, ddof=1),
+    lambda x: np.std(x),
+    lambda x: np.max(x, axis=0, keepdims=True),
+    lambda x: np.argmax(x),
+    lambda x: np.argmin(x, axis=0),
+    lambda x: np.average(x, axis=0),
+    lambda x: np.cumsum(x, axis=0),
+    lambda x: x.reshape(-1),
+    lambda x: x.reshape(3, -1),
+    lambda x: x.reshape(x.shape[0], 3, 1),
+    lambda x: np.ravel(x),
+    lambda x: x.T,
+    lambda x: np.squeeze(x[None]),
+    lambda x: np.broadcast_to(x[:1], x.shape),
+    lambda x: np.flip(x),
+    lambda x: np.roll(x, 1, axis=0),
+    lambda x: np.roll(x, -1, axis=0),
+    lambda x: np.concatenate([x, x[:1]]),
+    lambda x: np.stack([x, x], axis=1),
+    lambda x: np.vstack([x, np.zeros((2, 3))]),
+    lambda x: np.tile(x, (2, 1)),
+    lambda x: np.repeat(x, 2, axis=0),
+    lambda x: np.repeat(x, 3),
+    lambda x: np.pad(x, 1),
+    lambda x: np.pad(x, ((1, 0), (0, 0)), mode="edge"),
+    lambda x: np.zeros(x.shape[0]),
+    lambda x: np.full(x.shape, 2.0),
+    lambda x: np.ones_like(x),
+    lambda x: np.arange(x.shape[0]),
+    lambda x: np.arange(1, x.shape[0] + 1) * 0.5,
+    lambda x: np.eye(x.shape[0]),
+    lambda x: x @ x.T,
+    lambda x: x.T @ x,
+    lambda x: np.einsum("ij,kj->ik", x, x),
+    lambda x: np.tensordot(x, x, axes=([0], [0])),
+    lambda x: np.outer(x[:, 0], x[:, 1]),
+    lambda x: np.linalg.norm(x, axis=1),
+    lambda x: np.tril(x @ x.T),
+    lambda x: np.diff(x, axis=0),
+    lambda x: np.gradient(x, axis=0),
+    lambda x: np.trapezoid(x, axis=0),
+    lambda x: np.convolve(x[:, 0], [1.0, 2.0, 3.0]),
+    lambda x: np.where(x > 0, x, 0),
+    lambda x: np.clip(x, -1, 1),
+    lambda x: np.meshgrid(x[:, 0], x[0]),
+    lambda x: np.cov(x, rowvar=False),
+]
+
+
+@pytest.mark.parametrize("function", FUNCTIONS)
+def test_symbolic(function):
+    type = array_type((symbol("n"), 3), to_dtype("float64"))
+    program = trace(function, (sample((4, 3)),), {}, how=[Traced(type)])
+    for n in (2, 5, 6):
+        x = sample((n, 3), seed=n)
+        with np.errstate(all="ignore"):
+            results, wanted = execute(program, [x]), list(flat(function(x)))
+        for result, want in zip(results, wanted, strict=True):
+            compare(result, want)

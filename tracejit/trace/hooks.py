@@ -26,6 +26,7 @@ import numpy as np
 from ..errors import TraceError, UnsupportedError
 from .array import Array
 from .context import Trace, current_trace, failure
+from .layout import is_unlike_arrays
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
@@ -121,7 +122,7 @@ class Hooks:
     def _array(self, array: np.ndarray, name: str) -> Any:
         if array.dtype.kind not in "biufc":
             return array
-        if isinstance(array, np.ma.MaskedArray | np.matrix):
+        if is_unlike_arrays(array):
             return array
         return Array(self.trace.capture(array, name or "captured", is_hidden=True))
 

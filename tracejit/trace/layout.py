@@ -19,3 +19,10 @@ def own_layout(array: np.ndarray) -> Layout | None:
     if array.flags.c_contiguous or not array.size:
         return None
     return Layout(tuple(step // array.itemsize for step in array.strides))
+
+
+def is_unlike_arrays(value: np.ndarray) -> bool:
+    """Whether a subclass of ndarray gives operators another meaning, or has more than elements."""
+    if type(value) is np.ndarray:
+        return False
+    return isinstance(value, np.ma.MaskedArray | np.matrix)

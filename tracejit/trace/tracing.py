@@ -6,7 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Union
+from typing import Any
 
 import numpy as np
 
@@ -18,6 +18,7 @@ from ..ir.types import ArrayType, array_type
 from .array import Array
 from .context import Trace, current_trace, failure, is_same, supported_dtype, tracing
 from .hooks import Hooks
+from .layout import is_unlike_arrays
 from .promotion import DEFAULT_DTYPES
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
 from .value import Value, extent_node, literal, node_of
@@ -65,8 +66,8 @@ class ObjectOutput:
     value: Any
 
 
-Leaf = Union[Traced, Static]
-Output = Union[NodeOutput, ArgumentOutput, ObjectOutput]
+Leaf = Traced | Static
+Output = NodeOutput | ArgumentOutput | ObjectOutput
 
 
 @dataclass(frozen=True, eq=False)
@@ -140,7 +141,7 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
     """
     kind = type(leaf)
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Value):
-        if isinstance(leaf, np.ma.MaskedArray | np.matrix):
+        if is_unlike_arrays(leaf):
             raise failure(
                 UnsupportedError,
                 f"an argument is a {kind.__name__}, which does not behave as plain arrays do",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -9,7 +10,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..ir import ops
 from ..ir.graph import Node
-from ..ir.op import OPS
+from ..ir.op import OPS, Op
 from ..ir.types import DType
 from .broadcasting import broadcast_shapes, broadcast_to_shape
 from .context import failure, supported_dtype
@@ -45,8 +46,8 @@ def apply_to_nodes(
     Raises what NumPy raises: TypeError without a loop, OverflowError for Python ints that do not
     fit; ShapeError when shapes do not; UnsupportedError for ufuncs that are not ops.
     """
-    op_names = _PAIRS.get(ufunc) or (ufunc.__name__,)
-    if any(name not in OPS for name in op_names) or ufunc.signature is not None:
+    found = _ops_of(ufunc)
+    if found is None:
         raise failure(
             UnsupportedError,
             f"the ufunc {ufunc.__name__} cannot be compiled",
@@ -59,9 +60,20 @@ def apply_to_nodes(
         return (fixed,)
     nodes = _fitted(ufunc, operands, loop)
     _check_power(ufunc, operands, loop)
-    results = [OPS[name](*nodes) for name in op_names]
+    results = [op(*nodes) for op in found]
     outputs = loop[ufunc.nin :]
     return tuple([cast(node, dtype) for node, dtype in zip(results, outputs)])
+
+
+@cache
+def _ops_of(ufunc: np.ufunc) -> tuple[Op, ...] | None:
+    """The op for each result of a ufunc; None when it is not in the vocabulary."""
+    names = _PAIRS.get(ufunc) or (ufunc.__name__,)
+    if ufunc.signature is not None or any(name not in OPS for name in names):
+        return None
+    if getattr(np, ufunc.__name__, None) is not ufunc:  # someone else's ufunc of the same name
+        return None
+    return tuple(OPS[name] for name in names)
 
 
 def _fitted(

@@ -16,6 +16,7 @@ from ..ir.term import postorder
 from ..ir.types import DType, i64
 from .broadcasting import shape_text
 from .context import Trace, current_trace, failure, supported_dtype
+from .layout import is_unlike_arrays
 from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
 
 # Larger values are not computed while tracing.
@@ -111,7 +112,7 @@ def _to_node(value: Any, dtype: DType | None) -> Node:
 
 def captured(array: np.ndarray) -> Node:
     """The hidden parameter for an ndarray that is not an argument."""
-    if isinstance(array, np.ma.MaskedArray | np.matrix):
+    if is_unlike_arrays(array):
         raise failure(
             UnsupportedError,
             f"a {type(array).__name__} does not behave as plain arrays do",

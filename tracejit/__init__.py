@@ -6,7 +6,10 @@
 ...     return np.exp(-x * x) + y.sum(axis=0)
 """
 
+from typing import Any
+
 from .config import config
+from .deferred import module as _module
 from .errors import (
     CompileError,
     IRError,
@@ -15,31 +18,41 @@ from .errors import (
     TracejitError,
     UnsupportedError,
 )
-from .ir.graph import Module
-from .ir.reference import reference
-from .ir.text import parse, show
 from .jit import Jitted, jit
-from .runtime.threads import get_num_threads, set_num_threads, threads
-from .stages import build
+
+# Names whose modules are imported when they are first asked for.
+_DEFERRED = {
+    "Module": "tracejit.ir.graph",
+    "build": "tracejit.stages",
+    "get_num_threads": "tracejit.runtime.threads",
+    "parse": "tracejit.ir.text",
+    "reference": "tracejit.ir.reference",
+    "set_num_threads": "tracejit.runtime.threads",
+    "show": "tracejit.ir.text",
+    "threads": "tracejit.runtime.threads",
+}
 
 __all__ = [
     "CompileError",
     "IRError",
     "Jitted",
-    "Module",
     "ShapeError",
     "TraceError",
     "TracejitError",
     "UnsupportedError",
-    "build",
     "config",
-    "get_num_threads",
     "jit",
-    "parse",
-    "reference",
-    "set_num_threads",
-    "show",
-    "threads",
+    *_DEFERRED,
 ]
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _DEFERRED:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(_module(_DEFERRED[name]), name)
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)

@@ -16,6 +16,7 @@ from ..ir.verify import Stage, verify
 from .graph.collapse import collapse
 from .graph.fuse import fuse
 from .llvm.emit import Program
+from .tensor.columns import stream_columns
 from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
 from .tensor.memory import layout, plan_memory
@@ -42,7 +43,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (fuse, collapse)),
         (Stage.LOOPS, (to_loops,)),
-        (Stage.SCHEDULED, (*wide, plan_memory)),
+        (Stage.SCHEDULED, (wide[0], stream_columns, *wide[1:], plan_memory)),
     )
 
 
@@ -52,16 +53,18 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
     `watch` functions are called with `(pass, before, after)` after every pass.
     """
     stages: dict[Stage, Module] = {}
+    reached = Stage.TRACED
     for stage, steps in passes(options):
         for step in steps:
             before, module = module, step(module)
             for see in watch:
                 see(step, before, module)
             if config.verify > 1:
-                verify(module, stage)
+                verify(module, reached)
         if config.verify:
             verify(module, stage)
         stages[stage] = module
+        reached = stage
     return stages
 
 

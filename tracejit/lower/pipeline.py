@@ -15,6 +15,7 @@ from ..ir.graph import Module
 from ..ir.verify import Stage, verify
 from .graph.collapse import collapse
 from .graph.fuse import fuse
+from .graph.squeeze import squeeze
 from .llvm.emit import Program
 from .tensor.columns import stream_columns
 from .tensor.cost import body_cost, seconds
@@ -41,7 +42,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (fuse, collapse)),
+        (Stage.FUSED, (squeeze, fuse, collapse)),
         (Stage.LOOPS, (to_loops,)),
         (Stage.SCHEDULED, (wide[0], stream_columns, *wide[1:], plan_memory)),
     )

@@ -22,6 +22,7 @@ from typing import Any
 
 from ...ir.graph import Function, Module, Node, call_results, substitute
 from ...ir.graph import parameter as make_parameter
+from ...ir.ops import reshape
 from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION
 from ...ir.tensor import Expression, Literal
 from ...ir.types import bool_, f64, array_type
@@ -69,6 +70,13 @@ def is_inline(node: Node) -> bool:
     return kind == ELEMENTWISE and node.type.shape == ()
 
 
+def is_argument(node: Node) -> bool:
+    """A parameter, or the same memory in another shape."""
+    while node.op is reshape and node.operands[0].type.layout is None:
+        (node,) = node.operands
+    return node.op.name == "parameter"
+
+
 class _Fuser:
     def __init__(self, function: Function):
         self.function = function
@@ -86,7 +94,7 @@ class _Fuser:
         roots = {n for n in self.function.results if n.op.name != "parameter"}
         for node in self.order:
             if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION):
-                roots.update(o for o in node.operands if o.op.name != "parameter")
+                roots.update(o for o in node.operands if not is_argument(o))
         return roots
 
     def run(self) -> Function:
@@ -98,7 +106,7 @@ class _Fuser:
     # What a node reads.
 
     def is_stored(self, node: Node) -> bool:
-        return node in self.group_of or node.op.name == "parameter" or node.op.kind == CONTROL
+        return node in self.group_of or node.op.kind == CONTROL or is_argument(node)
 
     def reads_of(self, node: Node) -> Reads:
         """The stored nodes `node` reads, and where, as a function of its own canonical index.
@@ -261,7 +269,7 @@ class _Fuser:
         total, pending, seen = 0.0, [source], set()
         while pending:
             node = pending.pop()
-            if node in seen or node.op.name == "parameter":
+            if node in seen or is_argument(node):
                 continue
             seen.add(node)
             if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION):
@@ -379,7 +387,7 @@ class _Fuser:
             seen.add(node)
             home = self.group_of.get(node)
             outside = home is not None and node not in inside
-            if outside or node.op.name == "parameter":
+            if outside or (home is None and is_argument(node)):
                 order[node] = None
             else:
                 pending.extend(reversed(node.operands))

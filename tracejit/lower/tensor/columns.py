@@ -1,0 +1,188 @@
+"""Reductions along columns of large arrays, turned so that memory is read row by row.
+
+A reduction over leading axes runs lanes along the columns, with the rows inside: for each handful
+of columns it walks down the whole array, which touches a new page at every step. Where the array
+outgrows the cache, the loop over columns is split into its parts,
+
+    for j: acc = 0; for i: acc += x[i, j]; y[j] = acc
+ -> for b: for j: acc = 0; for i in block b: acc += x[i, j]; part[b, j] = acc
+    for j: acc = 0; for b: acc += part[b, j]; y[j] = acc
+
+with blocks of rows small enough that their lines are still in cache when the next columns come
+by; sweeps that store elements instead run over rows outside and columns inside.
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.graph import Module, map_kernels
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Assign,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    replace_expressions,
+    statements,
+)
+from ...ir.types import array_type
+from .cost import stride, trips
+from .vectorize import loads_of
+
+CACHE_BYTES = 256 * 1024
+BLOCK_BYTES = 64 * 1024
+MOST_BLOCKS = 512
+
+
+def stream_columns(module: Module) -> Module:
+    """Split the loops over columns of every Kernel where that pays."""
+    return map_kernels(module, _change)
+
+
+def _change(kernel: Kernel) -> Kernel:
+    body: list[Statement] = []
+    for statement in kernel.body:
+        parts = None
+        if isinstance(statement, For) and statement.mark == "vector":
+            parts = _Columns(statement, len(body)).split()
+        body += parts if parts is not None else [statement]
+    return kernel.replace(body=tuple(body))
+
+
+class _Columns:
+    def __init__(self, loop: For, number: int):
+        self.loop, self.number = loop, number
+        self.width = trips(loop)
+        self.kept: dict[Variable, Buffer] = {}
+        self.allocations: list[Statement] = []
+
+    def split(self) -> list[Statement] | None:
+        """The statements instead of the loop; None when it should stay as it is."""
+        if not self.applies():
+            return None
+        result: list[Statement] = []
+        lets: dict[Variable, Expression] = {}
+        for statement in self.loop.body:
+            match statement:
+                case Let(variable, value):
+                    lets[variable] = value
+                case For() if self.accumulated(statement):
+                    result += self.reduce(statement, lets)
+                case For():
+                    inner = self.loop.replace(body=self.restored(statement.body))
+                    result.append(statement.replace(body=(inner,)))
+                case _:
+                    result.append(self.loop.replace(body=self.restored((statement,))))
+        return [*self.allocations, *result]
+
+    def applies(self) -> bool:
+        if self.width is None or self.loop.start is not tensor.ZERO:
+            return False
+        inner = [s for s in self.loop.body if isinstance(s, For)]
+        others = [s for s in self.loop.body if not isinstance(s, For | Let | Store)]
+        if not inner or others:
+            return False
+        for statement in statements(self.loop.body):
+            if isinstance(statement, Assign | Allocate):
+                return False
+        for loop in inner:
+            if any(isinstance(s, For | Let) for s in loop.body) or loop.start is not tensor.ZERO:
+                return False
+            accumulates = self.accumulated(loop)
+            if accumulates and len(accumulates) != len(loop.body):
+                return False
+            rows = trips(loop)
+            if rows is None or rows < 64:
+                return False
+        return any(self.walks_far(loop) for loop in inner)
+
+    def walks_far(self, loop: For) -> bool:
+        """Whether the loop strides through an array that is larger than the cache."""
+        rows = trips(loop)
+        for load in loads_of((loop,)):
+            step = stride(load.buffer.type, load.indices, loop.index)
+            if step is not None and abs(step) > 64:
+                if rows * self.width * load.buffer.type.dtype.itemsize > CACHE_BYTES:
+                    return True
+        return False
+
+    @staticmethod
+    def accumulated(loop: For) -> dict[Variable, str]:
+        return {s.target: s.op for s in loop.body if isinstance(s, Accumulate)}
+
+    def reduce(self, loop: For, lets: dict[Variable, Expression]) -> list[Statement]:
+        """Blocks of rows into partial results, and those into one value for each column."""
+        column, rows = self.loop.index, trips(loop)
+        sizes = [load.buffer.type.dtype.itemsize for load in loads_of((loop,))]
+        block = max(8, BLOCK_BYTES // (self.width * max(sizes)), -(-rows // MOST_BLOCKS))
+        blocks = -(-rows // block)
+        index = Index(f"b{self.number}_{loop.index.name}")
+        start = tensor.multiply(index, tensor.integer(block))
+        stop = tensor.add(start, tensor.integer(block))
+        if rows % block:
+            stop = tensor.minimum(stop, tensor.integer(rows))
+        ops = self.accumulated(loop)
+        partial: dict[Variable, Buffer] = {}
+        for variable in ops:
+            shape = (blocks, self.width)
+            name = f"{variable.name}_blocks{self.number}"
+            partial[variable] = self.local(name, shape, variable)
+            self.kept[variable] = self.local(f"{variable.name}_row{self.number}", shape[1:], variable)
+        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        known = {v: b for v, b in self.kept.items() if v not in ops}
+        work = self.restored((loop.replace(start=start, stop=stop),), known)
+        inner = self.loop.replace(
+            body=(
+                *[Let(v, neutral[v]) for v in ops],
+                *work,
+                *[Store(partial[v], (index, column), v) for v in ops],
+            )
+        )
+        joined = self.loop.replace(
+            body=(
+                *[Let(v, lets[v]) for v in ops],
+                For(
+                    index,
+                    tensor.ZERO,
+                    tensor.integer(blocks),
+                    tuple([Accumulate(v, op, Load(partial[v], (index, column))) for v, op in ops.items()]),
+                    "serial",
+                    1,
+                ),
+                *[Store(self.kept[v], (column,), v) for v in ops],
+            )
+        )
+        return [For(index, tensor.ZERO, tensor.integer(blocks), (inner,), "serial", 1), joined]
+
+    def local(self, name: str, shape: tuple, like: Variable) -> Buffer:
+        buffer = Buffer(name, array_type(shape, like.dtype), "local")
+        self.allocations.append(Allocate(buffer))
+        return buffer
+
+    def restored(
+        self, body: tuple[Statement, ...], kept: dict[Variable, Buffer] | None = None
+    ) -> tuple[Statement, ...]:
+        """The statements with finished variables read from the rows they were stored in."""
+        kept = self.kept if kept is None else kept
+        reads = {v: Load(b, (self.loop.index,)) for v, b in kept.items()}
+        return tuple([_replace(statement, reads) for statement in body])
+
+
+def _replace(statement: Statement, reads: dict) -> Statement:
+    match statement:
+        case For(_, _, _, body, _, _):
+            return statement.replace(body=tuple([_replace(s, reads) for s in body]))
+        case Store(buffer, indices, value):
+            return Store(buffer, indices, replace_expressions((value,), reads)[value])
+        case Accumulate(target, op, value):
+            return Accumulate(target, op, replace_expressions((value,), reads)[value])
+    return statement

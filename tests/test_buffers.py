@@ -166,9 +166,6 @@ def test_threads(pool):
     assert errors == []
 
 
-# ---- arrays --------------------------------------------------------------------------------------
-
-
 def handler_name(array):
     return np._core.multiarray.get_handler_name(array)
 
@@ -260,9 +257,6 @@ def test_running_out_of_memory(pool):
         Maker(1 << 45).make()
     with pytest.raises(MemoryError):
         Maker(-1, 1 << 35).make(1 << 10)
-
-
-# ---- the process ---------------------------------------------------------------------------------
 
 
 def test_default_limit():

@@ -27,8 +27,6 @@ from tracejit.runtime.signature import Leaf, Plan, Signature
 _CACHE_FROM = 3
 
 
-# ---- the native type -----------------------------------------------------------------------------
-
 _TYPE_FLAGS = {"default": 1 << 18, "vectorcall": 1 << 11, "base": 1 << 10}
 _TYPE_CALL, _TYPE_MEMBERS = 50, 72  # slot numbers (typeslots.h)
 _MEMBER_SSIZE, _MEMBER_READONLY = 19, 1  # structmember.h
@@ -109,8 +107,6 @@ class _PlainCallable:
 
 _NativeCallable = _make_native_type() if layout.NATIVE else _PlainCallable
 
-
-# ---- the native code -----------------------------------------------------------------------------
 
 _PYTHON_FUNCTIONS = (
     "PyObject_CallFunctionObjArgs PyObject_RichCompareBool PyLong_AsLongLongAndOverflow "

@@ -15,7 +15,7 @@ from importlib import import_module
 
 import numpy as np
 
-HEADER = object.__basicsize__
+HEADER = getattr(object, "__basicsize__", 0)
 
 # The offsets of C structures, by the names native/*.ll uses: "%array[array.data]".
 OFFSETS = {

@@ -268,8 +268,6 @@ done:
   ret void
 }
 
-; ---- NumPy's memory handler (PyDataMemAllocator) -------------------------------------------------
-
 define ptr @tj_numpy_malloc(ptr %context, i64 %bytes) {
   %memory = call ptr @tj_acquire(i64 %bytes)
   ret ptr %memory

@@ -48,8 +48,6 @@ declare {i64, i1} @llvm.umul.with.overflow.i64(i64, i64)
 
 @no_error = internal constant [47 x i8] c"the error callback of a compiled call returned\00"
 
-; ---- the call ------------------------------------------------------------------------------------
-
 ; CPython's vectorcall protocol. Calls nothing was compiled for go to the table's Python function.
 define ptr @tj_call(ptr %self, ptr %arguments, i64 %counts, ptr %names) {
 start:
@@ -142,8 +140,6 @@ no_memory:
   %raised = call ptr @PyErr_NoMemory()
   ret ptr null
 }
-
-; ---- finding the entry ---------------------------------------------------------------------------
 
 ; The entry that fits, with the frame filled, or null. Tables with several entries remember, in a
 ; two-way cache indexed by a hash of what the arguments look like, which entry served such a call.
@@ -759,8 +755,6 @@ define internal i1 @same_dtype(ptr %given, ptr %expected) {
   %all = and i1 %both, %itemsize.same
   ret i1 %all
 }
-
-; ---- running it ----------------------------------------------------------------------------------
 
 ; Outputs, workspace, the executable, the result: a new reference, or null with an exception set.
 define internal ptr @execute(ptr %entry, ptr %frame) {

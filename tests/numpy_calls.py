@@ -41,7 +41,9 @@ def with_nan(shape: tuple[int, ...] = (3, 4), dtype: Any = "float64", seed: int 
 
 def execute(program: Program, leaves: list[Any]) -> list[Any]:
     """The program's outputs by the reference interpreter, scalars as NumPy scalars."""
-    inputs = [leaf for leaf in leaves if isinstance(leaf, np.ndarray | np.generic | float | complex)]
+    inputs = [
+        leaf for leaf in leaves if isinstance(leaf, np.ndarray | np.generic | float | complex)
+    ]
     results: Any = ()
     if program.function.results:
         results = reference(Module(program.function), *inputs, *program.captures)

@@ -56,7 +56,9 @@ def test_differences(function, dtype):
 
 
 @pytest.mark.parametrize("mode", ["full", "same", "valid", "most"])
-@pytest.mark.parametrize("sizes", [(7, 3), (3, 7), (5, 5), (6, 4), (1, 1), (50, 40), (0, 2)], ids=str)
+@pytest.mark.parametrize(
+    "sizes", [(7, 3), (3, 7), (5, 5), (6, 4), (1, 1), (50, 40), (0, 2)], ids=str
+)
 def test_filters(mode, sizes):
     for dtype in ("float64", "int8", "complex64"):
         a, v = sample(sizes[:1], dtype), sample(sizes[1:], dtype, seed=1)

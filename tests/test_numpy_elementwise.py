@@ -28,7 +28,16 @@ def test_where_of_little():
     check(lambda x, s: np.where(x > 0, x, s), sample((3,), "float32"), 2.5)
 
 
-BOUNDS = [(0, 2), (-300, 300), (None, 1), (-1, None), (None, None), (0.5, 1.5), (2, -2), (np.nan, 1)]
+BOUNDS = [
+    (0, 2),
+    (-300, 300),
+    (None, 1),
+    (-1, None),
+    (None, None),
+    (0.5, 1.5),
+    (2, -2),
+    (np.nan, 1),
+]
 
 
 @pytest.mark.parametrize("bounds", BOUNDS, ids=str)

@@ -145,8 +145,29 @@ def test_repeats(function):
     check(function, sample((3, 4), "complex64"))
 
 
-WIDTHS = [1, 0, (1, 2), [(1, 2), (0, 3)], [(9, 8), (7, 0)], [[1], [2]], -1, 1.5, {1: 2}, {0: (1, 2)}]
-MODES = ["constant", "edge", "reflect", "symmetric", "wrap", "linear_ramp", "maximum", "mean", "minimum"]
+WIDTHS = [
+    1,
+    0,
+    (1, 2),
+    [(1, 2), (0, 3)],
+    [(9, 8), (7, 0)],
+    [[1], [2]],
+    -1,
+    1.5,
+    {1: 2},
+    {0: (1, 2)},
+]
+MODES = [
+    "constant",
+    "edge",
+    "reflect",
+    "symmetric",
+    "wrap",
+    "linear_ramp",
+    "maximum",
+    "mean",
+    "minimum",
+]
 
 
 @pytest.mark.parametrize("mode", MODES)

@@ -49,7 +49,12 @@ def test_inner_and_vecdot(left, right):
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_every_dtype(dtype):
     a, b = sample((3, 4), dtype), sample((4, 2), dtype, seed=3)
-    functions = (np.matmul, np.dot, lambda a, b: np.tensordot(a, b, 1), lambda a, b: np.inner(a, b.T))
+    functions = (
+        np.matmul,
+        np.dot,
+        lambda a, b: np.tensordot(a, b, 1),
+        lambda a, b: np.inner(a, b.T),
+    )
     for function in (*functions, np.kron, np.outer, lambda a, b: np.einsum("ij,jk", a, b)):
         check(function, a, b)
     check(lambda a: np.vdot(a, a), a)
@@ -68,7 +73,9 @@ def test_mixed_dtypes():
 
 
 @pytest.mark.parametrize(
-    "axes", [0, 1, 2, ([0], [1]), ((0, 1), (1, 0)), (1, 0), ([], []), ([0, 1], [1]), (0, 0), 3], ids=str
+    "axes",
+    [0, 1, 2, ([0], [1]), ((0, 1), (1, 0)), (1, 0), ([], []), ([0, 1], [1]), (0, 0), 3],
+    ids=str,
 )
 def test_tensordot(axes):
     check(lambda a, b: np.tensordot(a, b, axes), sample((3, 4)), sample((4, 3), seed=2))
@@ -126,8 +133,14 @@ def test_einsum_dtypes(dtype):
 
 
 def test_einsum_stays_small():
-    program = check(lambda a, b: np.einsum("bij,bjk->bik", a, b), sample((2, 3, 4)), sample((2, 4, 3)))
-    assert [node.op.name for node in program.function.nodes] == ["parameter", "parameter", "contract"]
+    program = check(
+        lambda a, b: np.einsum("bij,bjk->bik", a, b), sample((2, 3, 4)), sample((2, 4, 3))
+    )
+    assert [node.op.name for node in program.function.nodes] == [
+        "parameter",
+        "parameter",
+        "contract",
+    ]
     program = check(lambda a, b: a @ b, sample((1, 3, 4)), sample((2, 4, 3)))
     names = [node.op.name for node in program.function.nodes]
     assert sorted(names) == ["contract", "parameter", "parameter", "reshape"]
@@ -161,7 +174,9 @@ def test_chains():
     check(lambda a: np.linalg.multi_dot([a]), a)
 
 
-@pytest.mark.parametrize("order", [None, "fro", 1, -1, np.inf, -np.inf, 0, 3, 0.5, "nuc", 2], ids=str)
+@pytest.mark.parametrize(
+    "order", [None, "fro", 1, -1, np.inf, -np.inf, 0, 3, 0.5, "nuc", 2], ids=str
+)
 def test_norms(order):
     for dtype in ("float32", "float64", "complex64", "int32"):
         x = sample((3, 4), dtype)

@@ -5,7 +5,9 @@ import pytest
 from numpy_calls import DTYPES, check, sample
 
 
-@pytest.mark.parametrize("shape", [12, (2, 6), (-1,), (3, -1, 2), (1, 12, 1), (5,), (-1, -1), (0, -1)])
+@pytest.mark.parametrize(
+    "shape", [12, (2, 6), (-1,), (3, -1, 2), (1, 12, 1), (5,), (-1, -1), (0, -1)]
+)
 @pytest.mark.parametrize("order", ["C", "F"])
 def test_reshape(shape, order):
     x = sample((3, 4))

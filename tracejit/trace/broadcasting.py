@@ -67,6 +67,12 @@ def broadcast_to_shape(node: Node, shape: Shape) -> Node:
         return node
     offset = len(shape) - len(old)
     kept = tuple(k for k, extent in enumerate(old) if extent == shape[offset + k])
-    if len(kept) < len(old):
-        node = ops.reshape(node, shape=tuple(old[k] for k in kept))
+    node = reshaped_node(node, tuple(old[k] for k in kept))
     return ops.broadcast(node, shape=shape, axes=tuple(offset + k for k in kept))
+
+
+def reshaped_node(node: Node, shape: Shape) -> Node:
+    """`node` in another shape of the same size; of several reshapes in a row, the last counts."""
+    while node.op is ops.reshape and node.type.shape != shape:
+        node = node.operands[0]
+    return node if node.type.shape == shape else ops.reshape(node, shape=shape)

@@ -1,4 +1,4 @@
-"""NumPy's functions in terms of ops; importing this package fills the tables of `trace.registry`."""
+"""NumPy's functions in terms of ops; importing the package fills `trace.registry`."""
 
 from . import (
     calculus,

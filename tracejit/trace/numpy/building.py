@@ -9,11 +9,10 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ir import ops
-from ...ir.graph import Node
 from ...ir.op import Op
 from ...ir.types import bool_, to_dtype
 from ..array import Array, apply, to_array, wrap
-from ..broadcasting import broadcast_shapes, broadcast_to_shape, shape_text
+from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from ..context import failure
 from ..promotion import cast, cast_weak, constant, result_dtype
 from ..value import Value, node_of, to_node, to_operand
@@ -66,8 +65,7 @@ def iota(extent: Any, dtype: Any = np.int64) -> Array:
 
 def reshaped(x: Array, shape: tuple) -> Array:
     """The same elements in row-major order; the shapes must have equal sizes."""
-    shape = tuple(shape)
-    return wrap(node_of(x) if x.shape == shape else ops.reshape(node_of(x), shape=shape))
+    return wrap(reshaped_node(node_of(x), tuple(shape)))
 
 
 def permuted(x: Array, axes: tuple[int, ...]) -> Array:
@@ -81,9 +79,7 @@ def permuted(x: Array, axes: tuple[int, ...]) -> Array:
 def spread(x: Array, shape: tuple, axes: tuple[int, ...]) -> Array:
     """Axis k of `x` on axis `axes[k]` of an array of `shape`, repeated along the others."""
     kept = tuple(k for k, axis in enumerate(axes) if x.shape[k] == shape[axis])
-    node = node_of(x)
-    if len(kept) < len(axes):
-        node = ops.reshape(node, shape=tuple(x.shape[k] for k in kept))
+    node = reshaped_node(node_of(x), tuple(x.shape[k] for k in kept))
     axes = tuple(axes[k] for k in kept)
     if node.type.shape == shape:
         return wrap(node)
@@ -144,16 +140,11 @@ def padded(x: Array, low: tuple, high: tuple, value: Any = 0) -> Array:
 
 def reduced(op: Op, x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """`x` reduced along sorted `axes`: a scalar when no axis is left."""
-    node = ops_reduce(op, node_of(x), axes)
+    node = op(node_of(x), axes=tuple(axes)) if axes else node_of(x)
     if keepdims:
         shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
-        node = node if node.type.shape == shape else ops.reshape(node, shape=shape)
+        node = reshaped_node(node, shape)
     return wrap(node, node.type.shape == ())
-
-
-def ops_reduce(op: Op, node: Node, axes: tuple[int, ...]) -> Node:
-    """A reduction node; none for no axes."""
-    return op(node, axes=tuple(axes)) if axes else node
 
 
 def promoted_dtype(*values: Any) -> np.dtype:

@@ -156,7 +156,7 @@ def _gradient_along(x: Array, axis: int, step: Any, order: int, outcome: np.dtyp
     left, middle, right = (window(x, axis, k, n - 2 + k) for k in range(3))
     is_even = _is_single(step)
     if is_even:
-        inside = (right - left) / apply(np.multiply, 2.0, step)
+        inside = (right - left) / (2.0 * step)
         first_step = last_step = step
     else:
         before, after = (_beside(x, axis, window(step, 0, k, n - 2 + k)) for k in (0, 1))
@@ -190,7 +190,7 @@ def _second_order_end(x: Array, axis: int, steps: tuple, side: int, is_even: boo
     one, two = steps
     if is_even:
         table = (-1.5, 2.0, -0.5) if side == 0 else (0.5, -2.0, 1.5)
-        factors = [apply(np.true_divide, factor, one) for factor in table]
+        factors = [factor / one for factor in table]
     elif side == 0:
         factors = [
             -(2.0 * one + two) / (one * (one + two)),
@@ -426,5 +426,3 @@ def _interpolated(x: Array, xp: Array, fp: Array, left: Any, right: Any) -> Arra
     result = choose(x > points[-1], values[-1] if right is None else right, result)
     result = choose(x < points[0], values[0] if left is None else left, result)
     return result if n == 1 else choose(apply(np.isnan, x), x, result)
-
-

@@ -98,9 +98,7 @@ def _without_ones(factor: Factor, extents: dict) -> Factor:
 def _summed_alone(factor: Factor, uses: Counter, result: Labels) -> Factor:
     """Sum over labels that no other factor and no result has."""
     value, labels = factor
-    alone = tuple(
-        k for k, label in enumerate(labels) if uses[label] == 1 and label not in result
-    )
+    alone = tuple(k for k, label in enumerate(labels) if uses[label] == 1 and label not in result)
     if not alone:
         return factor
     op = ops.any_ if value.dtype == bool else ops.sum_

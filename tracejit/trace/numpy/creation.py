@@ -128,7 +128,9 @@ def _sample(value: Any) -> Any:
 def _range_extent(start: Any, stop: Any, step: Any) -> Any:
     """How many numbers there are, by NumPy's formula."""
     if isinstance(start, Dim) or isinstance(stop, Dim):
-        extent = (stop - start + (step - 1)) // step if step > 0 else (start - stop - step - 1) // -step
+        extent = (
+            (stop - start + (step - 1)) // step if step > 0 else (start - stop - step - 1) // -step
+        )
         return max(extent, 0) if type(extent) is int else extent
     if isinstance(step, int) and step == 0:
         raise ZeroDivisionError("division by zero")
@@ -141,9 +143,7 @@ def _range_extent(start: Any, stop: Any, step: Any) -> Any:
 
 @implements(np.linspace)
 @creates(np.linspace)
-def linspace(
-    start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None
-):
+def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """`np.linspace`, in NumPy's order of operations; the ends may be traced arrays.
 
     # limit: a step that underflows to zero is not treated apart, as NumPy does for denormals.
@@ -227,9 +227,7 @@ def identity(n, dtype=None, *, like=None):
 
 
 @creates(np.array)
-def array(
-    object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None
-):
+def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None):
     """`np.array`; what is not made of numbers stays what NumPy makes of it."""
     if is_traced(object) or isinstance(object, Dim | np.ndarray):
         result = as_array(object, None if dtype is None else numpy_dtype(dtype))

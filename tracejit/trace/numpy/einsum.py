@@ -36,8 +36,10 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
     parts, result, values = _from_text(*operands) if is_text else _from_lists(list(operands))
     if len(parts) != len(values):
         what = "more" if len(values) > len(parts) else "fewer"
-        raise ValueError(f"{what} operands provided to einstein sum function than specified in "
-                         "the subscripts string")
+        raise ValueError(
+            f"{what} operands provided to einstein sum function than specified in "
+            "the subscripts string"
+        )
     arrays = list(in_common_dtype(*map(as_array, values)))
     if dtype is not None:
         arrays = [converted(x, numpy_dtype(dtype)) for x in arrays]
@@ -138,4 +140,6 @@ def _check(labels: list[tuple], arrays: list[Array], target: tuple) -> None:
                 "appeared in an input"
             )
     if len(set(target)) < len(target):
-        raise ValueError("einstein sum subscripts string includes an output subscript multiple times")
+        raise ValueError(
+            "einstein sum subscripts string includes an output subscript multiple times"
+        )

@@ -190,9 +190,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
         conditions.append(apply(np.logical_not, covered))
     elif len(funclist) != len(conditions):
         n = len(conditions)
-        raise ValueError(
-            f"with {n} condition(s), either {n} or {n + 1} functions are expected"
-        )
+        raise ValueError(f"with {n} condition(s), either {n} or {n + 1} functions are expected")
     result = _zeros_like(x)
     for condition, function in zip(conditions, funclist):
         value = function(x, *args, **kw) if callable(function) else function
@@ -258,7 +256,9 @@ def isposinf(x, out=None):
 def _real(x: Any) -> Array:
     x = as_array(x)
     if x.dtype.kind == "c":
-        raise TypeError("This operation is not supported for complex128 values because it would be ambiguous.")
+        raise TypeError(
+            "This operation is not supported for complex128 values because it would be ambiguous."
+        )
     return x
 
 

@@ -117,9 +117,7 @@ def dstack(tup):
 def column_stack(tup):
     """`np.column_stack`: vectors become columns."""
     arrays = [as_array(x) for x in _items(tup)]
-    return concatenate(
-        [x if x.ndim > 1 else reshaped(x, (x.size, 1)) for x in arrays], 1
-    )
+    return concatenate([x if x.ndim > 1 else reshaped(x, (x.size, 1)) for x in arrays], 1)
 
 
 @implements(np.append)
@@ -234,5 +232,3 @@ def unstack(x, /, *, axis=0):
         raise ValueError("Input array must be at least 1-d.")
     axis = one_axis(axis, x.ndim)
     return tuple(taken(x, axis, k) for k in range(static_int(x.shape[axis], "an extent")))
-
-

@@ -38,7 +38,9 @@ def _mismatch(name: str, x: Array, y: Array, left: Any, right: Any) -> ValueErro
     )
 
 
-def _gufunc(name: str, x1: Any, x2: Any, left: str, right: str, result: str, options: dict) -> Array:
+def _gufunc(
+    name: str, x1: Any, x2: Any, left: str, right: str, result: str, options: dict
+) -> Array:
     """Contract the core axes, named by letters; the axes before them broadcast."""
     options = dict(options)
     dtype = options.pop("dtype", None)
@@ -348,5 +350,3 @@ def matrix_power(a, n):
         if n:
             power = matmul(power, power)
     return wrap(result.node)
-
-

@@ -118,9 +118,8 @@ def _pairs(values: Any, ndim: int, is_count: bool = False) -> tuple[Pair, ...]:
         given = np.round(given).astype(np.int64)
         if given.size and given.min() < 0:
             raise ValueError("index can't contain negative values")
-    if given.ndim < 3 and given.size == 2 and given.shape != (2, 1):
-        given = given.ravel()
-    elif given.size == 1:
+    is_one_pair = given.ndim < 3 and given.size == 2 and given.shape != (2, 1)
+    if is_one_pair or given.size == 1:
         given = given.ravel()
     return tuple(tuple(pair) for pair in np.broadcast_to(given, (ndim, 2)).tolist())
 
@@ -239,5 +238,3 @@ def _mirror(x: Array, axis: int, low: int, high: int, edge: int, is_odd: bool) -
         return chunk
     about = window(x, axis, edge, edge + 1)
     return converted(apply(np.subtract, apply(np.multiply, 2, about), chunk), x.dtype)
-
-

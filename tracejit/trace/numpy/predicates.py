@@ -31,10 +31,9 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
         y = float(y)
     elif type(y) is Array:
         y = as_array(y, promoted_dtype(y, 1.0))
-    distance = apply(np.absolute, apply(np.subtract, x, y))
-    limit = apply(np.add, atol, apply(np.multiply, rtol, apply(np.absolute, y)))
-    is_near = apply(np.less_equal, distance, limit) & apply(np.isfinite, y)
-    result = is_near | apply(np.equal, x, y)
+    is_near = apply(np.less_equal, abs(x - y), atol + rtol * abs(y))
+    is_equal = apply(np.equal, x, y)
+    result = is_near & apply(np.isfinite, y) | is_equal
     if equal_nan:
         result = result | (apply(np.isnan, x) & apply(np.isnan, y))
     return scalar_like(result)
@@ -57,11 +56,10 @@ def array_equal(a1, a2, equal_nan=False):
     if x.shape != y.shape:
         return _answer(False)
     is_equal = apply(np.equal, x, y)
-    if equal_nan and "f" in (x.dtype.kind, y.dtype.kind) or "c" in (x.dtype.kind, y.dtype.kind):
-        if equal_nan:
-            if same(x, y):
-                return _answer(True)
-            is_equal = is_equal | (apply(np.isnan, x) & apply(np.isnan, y))
+    if equal_nan and x.dtype.kind in "fc" and y.dtype.kind in "fc":
+        if same(x, y):
+            return _answer(True)
+        is_equal = is_equal | (apply(np.isnan, x) & apply(np.isnan, y))
     return reductions.all(is_equal)
 
 

@@ -1,4 +1,4 @@
-"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `take`, `delete`, ..."""
+"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `take`, ..."""
 
 from __future__ import annotations
 

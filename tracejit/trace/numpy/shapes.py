@@ -119,9 +119,7 @@ def matrix_transpose(x, /):
     """`np.matrix_transpose`: the last two axes change places."""
     x = as_array(x)
     if x.ndim < 2:
-        raise ValueError(
-            f"Input array must be at least 2-dimensional, but it is {x.ndim}"
-        )
+        raise ValueError(f"Input array must be at least 2-dimensional, but it is {x.ndim}")
     return swapaxes(x, -1, -2)
 
 
@@ -189,9 +187,7 @@ def squeeze(a, axis=None):
     else:
         axes = ordered_axes(axis, x.ndim)
         if any(x.shape[k] != 1 for k in axes):
-            raise ValueError(
-                "cannot select an axis to squeeze out which has size not equal to one"
-            )
+            raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     result = reshaped(x, tuple(n for k, n in enumerate(x.shape) if k not in axes))
     return scalar_like(result) if getattr(a, "is_scalar", False) else result
 

@@ -36,7 +36,7 @@ _LARGE = (
 
 
 def _chebyshev(x: Array, coefficients: tuple[float, ...]) -> Array:
-    """Half the Chebyshev series with these coefficients, highest first, by Clenshaw's recurrence."""
+    """Half the Chebyshev series with these coefficients, highest first (Clenshaw)."""
     first = number(coefficients[0], x.dtype)
     second = third = number(0.0, x.dtype)
     for coefficient in coefficients[1:]:

@@ -1,4 +1,4 @@
-"""Means, variances and what is built on them: `mean`, `var`, `std`, `average`, `cov`, `corrcoef`."""
+"""Means, variances and what follows: `mean`, `var`, `std`, `average`, `cov`, `corrcoef`."""
 
 from __future__ import annotations
 
@@ -175,9 +175,7 @@ def _aligned_weights(w: Array, x: Array, axes: tuple | None) -> Array:
 
 
 @implements(np.cov)
-def cov(
-    m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None
-):
+def cov(m, y=None, rowvar=True, bias=False, ddof=None, fweights=None, aweights=None, *, dtype=None):
     """`np.cov`.
 
     # limit: weights are not checked for being integral and positive, as their values are unknown.
@@ -196,10 +194,10 @@ def cov(
     w = _combined_weights(fweights, aweights, x.shape[1])
     center, scale = average(x, 1, w, True)
     if w is None:
-        factor: Any = max(x.shape[1] - ddof, 0)
-        factor = np.float64(np.inf if factor == 0 else 1 / factor)
+        freedom: Any = _freedom(x.shape[1], ddof)
     else:
-        factor = apply(np.true_divide, 1, _weighted_freedom(w, scale[0], ddof, aweights))
+        freedom = _weighted_freedom(w, scale[0], ddof, aweights)
+    factor = apply(np.true_divide, 1.0, as_array(freedom, np.float64))
     deviation = apply(np.subtract, x, reshaped(center, (x.shape[0], 1)))
     other = deviation if w is None else apply(np.multiply, deviation, w)
     if other.dtype.kind == "c":

@@ -32,8 +32,18 @@ from .runtime.signature import (
 )
 from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
+from .trace.context import current_trace
 from .trace.tracing import ArgumentOutput as TracedArgument
-from .trace.tracing import Leaf, NodeOutput, Program, Static, Traced, flatten_arguments, trace
+from .trace.tracing import (
+    Leaf,
+    NodeOutput,
+    Program,
+    Static,
+    Traced,
+    flatten_arguments,
+    inline,
+    trace,
+)
 from .trace.tree import LEAF, leaf_count, unflatten
 
 
@@ -88,17 +98,6 @@ class _Entry:
             keep=compiled,
         )
 
-    def is_current(self) -> bool:
-        """Whether the globals and captured arrays the trace has seen are what they were."""
-        program = self.program
-        for names, key, value in program.guards:
-            if names.get(key, _MISSING) is not value:
-                return False
-        for cell, value in program.cells:
-            if cell.cell_contents is not value:
-                return False
-        return all(a.tobytes() == b.tobytes() for a, b in program.contents)
-
     def run(self, leaves: list[Any]) -> Any:
         """Run on argument leaves of any layout and byte order."""
         if config.reference:
@@ -133,9 +132,6 @@ class _Entry:
     @property
     def hits(self) -> int:
         return self.python_hits + (self.handle.get("hits") if self.handle is not None else 0)
-
-
-_MISSING = object()
 
 
 def _results(program: Program) -> tuple[tuple, Callable[[tuple], Any]]:
@@ -203,12 +199,17 @@ class Compiler:
         self._static = _static_positions(function, options)
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
-        """A call that native code did not take: find or make its executable, and run it."""
+        """A call that native code did not take: find or make its executable, and run it.
+
+        While another function is traced, the call becomes part of that.
+        """
+        if current_trace() is not None:
+            return inline(self._function, args, kwargs)
         leaves, structure = flatten_arguments(args, kwargs)
         how = self._take(leaves, structure, len(args))
         key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
         entry = self._entries.get(key)
-        if entry is None or not entry.is_current():
+        if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
         entry.python_hits += 1
         return entry.run(leaves)
@@ -264,7 +265,7 @@ class Compiler:
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
-                if entry.is_current():
+                if entry.program.is_current():
                     return entry
                 self._drop(key)
             started = time.perf_counter()
@@ -309,7 +310,7 @@ class Compiler:
     def _serve(self, entry: _Entry, leaves: list, args: tuple, kwargs: dict) -> None:
         """Let native code serve this signature, where it can check all that matters."""
         program = entry.program
-        if program.cells or program.contents or config.reference:
+        if config.reference or not program.is_guarded_natively:
             return
         _, structure = flatten_arguments(args, kwargs)
         native = [native_leaf(leaf) for leaf in program.leaves]

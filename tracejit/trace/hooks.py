@@ -109,6 +109,8 @@ class Hooks:
             parts = (self.hook(part) for part in (value.func, *value.args))
             keywords = {key: self.hook(item) for key, item in value.keywords.items()}
             return functools.partial(*parts, **keywords)
+        if _is_jitted(value):
+            return self.hook(value.__wrapped__)
         if is_container(value):
             return self.shadows.container(value, self._remember, name)
         if isinstance(value, type):
@@ -359,6 +361,12 @@ class _Module(types.ModuleType):
 
     def __reduce__(self) -> Any:
         return sys.modules.__getitem__, (self._original.__name__,)
+
+
+def _is_jitted(value: Any) -> bool:
+    """Whether `value` is a compiled function of ours; within a trace it is what it was made of."""
+    ours = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
+    return ours and not isinstance(value, Value) and hasattr(value, "__wrapped__")
 
 
 def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:

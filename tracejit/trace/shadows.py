@@ -8,7 +8,6 @@ The contents are guarded as globals are, and changes are carried back.
 
 from __future__ import annotations
 
-import types
 from abc import ABCMeta
 from collections.abc import Callable
 from enum import Enum
@@ -107,8 +106,6 @@ class Shadows:
         return self._copies[cls]
 
     def _member(self, member: Any) -> Any:
-        if isinstance(member, types.FunctionType):
-            return self.hook(member)
         if isinstance(member, staticmethod | classmethod):
             function = self.hook(member.__func__)
             return member if function is member.__func__ else type(member)(function)
@@ -117,7 +114,7 @@ class Shadows:
             hooked = [self.hook(part) for part in parts]
             same = all(a is b for a, b in zip(parts, hooked))
             return member if same else property(*hooked, member.__doc__)
-        return member
+        return self.hook(member) if callable(member) and not isinstance(member, type) else member
 
     def write_back(self, outlived: Callable[[Any, str], Any]) -> None:
         """Carry changes of the stand-ins over to the originals."""

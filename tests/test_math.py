@@ -5,8 +5,6 @@ import math
 import numpy as np
 import pytest
 from math_kernels import (
-    DTYPES,
-    KINDS,
     TWO_ARGUMENTS,
     any_bits,
     evaluate,
@@ -221,15 +219,8 @@ def test_large_angles(dtype):
     mixed = np.where(np.arange(500) % 19 == 0, large, rng.uniform(-9, 9, 500).astype(dtype))
     for name in ("sin", "cos", "tan"):
         for x in (large, mixed.astype(dtype)):
-            high, low = exact_reference_wide(name, x)
+            high, low = exact_reference(name, x)
             assert ulp_errors(evaluate(name, x), high, low).max() <= LIMIT
-
-
-def exact_reference_wide(name: str, x: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    import mpmath
-
-    with mpmath.workdps(400):
-        return exact_reference(name, x)
 
 
 @kinds
@@ -245,7 +236,6 @@ def test_every_number_of_lanes(name, lanes, dtype):
         arguments[1] = rng.integers(-200, 200, 96).astype(np.int32)
     if name not in (*TWO_ARGUMENTS, *EXACT_PAIRS, *SUMS, "ldexp"):
         del arguments[1]
-    assert KINDS[np.dtype(dtype)] in DTYPES
     found = evaluate(name, *arguments, lanes=lanes)
     wrong = ~same(found, evaluate(name, *arguments))
     assert not wrong.any(), report(wrong, arguments, found, found)

@@ -284,9 +284,9 @@ define(
 )
 define(
     "POWER_LOG",
-    "(log2(m) - c s [- c/3 s**3 in double]) / s**3 [s**5] in s**2, c = 2/log(2)",
-    None,
-    None,
+    "(log2(m) - c s - c/3 s**3) / s**5 in s**2, c = 2/log(2), s = (m - 1) / (m + 1)",
+    of_square(lambda s: 2 / LN2 * (mpmath.atanh(s) - s - s**3 / 3) / s**5),
+    of_square(lambda s: s**4 * LN2 / 2),
     TINY,
     LOG_SQUARE,
     float=3,
@@ -397,19 +397,6 @@ def expansion(number, parts: int, kind: str, to_format: Callable) -> list[float]
     return result
 
 
-def power_log(kind: str) -> Fit:
-    """POWER_LOG: in double the two leading terms are added exactly, in float one is."""
-    task, slope, fixed = FITS["POWER_LOG"], 2 / LN2, (kind == "double")
-
-    def tail(s):
-        rest = slope * (mpmath.atanh(s) - s) - (slope * s**3 / 3 if fixed else 0)
-        return rest / s ** (5 if fixed else 3)
-
-    return task._replace(
-        function=of_square(tail), weight=of_square(lambda s: s ** (4 if fixed else 2) / slope)
-    )
-
-
 def load_table() -> dict[str, dict[str, tuple[float, ...]]]:
     if not TARGET.exists():
         return {}
@@ -417,6 +404,13 @@ def load_table() -> dict[str, dict[str, tuple[float, ...]]]:
     module = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(module)
     return {name: table for name, table in vars(module).items() if name in FITS}
+
+
+@mpmath.workdps(400)
+def table_of_bits(number, count: int) -> str:
+    """floor(number() * 2**count) in lines of hexadecimal digits."""
+    digits = f"{int(mpmath.floor(mpmath.ldexp(number(), count))):x}"
+    return "\n".join(f'    "{digits[i : i + 80]}"' for i in range(0, len(digits), 80))
 
 
 def write_table(table) -> None:
@@ -430,6 +424,8 @@ def write_table(table) -> None:
             lines += [f"        {c!r}," for c in coefficients]
             lines.append("    ),")
         lines.append("}")
+    bits = table_of_bits(lambda: 2 / mpmath.pi, 1216)
+    lines.append(f"\n# floor(2/pi * 2**1216)\nTWO_OVER_PI = int(\n{bits},\n    16,\n)")
     for constants, to_format in ((EXPANSIONS, rounded), (POSITIVE_EXPANSIONS, truncated)):
         for name, (number, parts) in constants.items():
             lines.append(f"\n{name} = {{")
@@ -445,8 +441,7 @@ def main(names: list[str]) -> None:
     for name in names or FITS:
         table[name] = {}
         for kind in FITS[name].terms:
-            task = power_log(kind) if name == "POWER_LOG" else FITS[name]
-            coefficients, error = fit(task, kind)
+            coefficients, error = fit(FITS[name], kind)
             table[name][kind] = tuple(coefficients)
             print(
                 f"{name:12} {kind:7} {len(coefficients):3} terms   error 2**{error:.1f}", flush=True

@@ -1,4 +1,4 @@
-"""libm, lane by lane, for arguments too rare to deserve vector code."""
+"""Scalar functions, lane by lane, for arguments too rare to deserve vector code."""
 
 from __future__ import annotations
 
@@ -24,7 +24,10 @@ done:
 
 
 def each_lane(name: str, *arguments: Number) -> Number:
-    """The C library's `name` of every lane, called out of line."""
+    """`name` (in float, its namesake ending in f) of every lane, called out of line.
+
+    A function of the C library, unless the module defines it.
+    """
     builder, (kind, lanes) = arguments[0].builder, arguments[0].value[1:]
     function = name + "f" if kind == "float" else name
     module, count = builder.module, len(arguments)

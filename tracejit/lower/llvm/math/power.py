@@ -33,17 +33,13 @@ def quotient_near_one(m: Number) -> tuple[Number, Number]:
 
 
 def log2_mantissa(m: Number) -> tuple[Number, Number]:
-    """log2(m) as an unevaluated sum, about 2**-31 (float) or 2**-64 (double) relative."""
+    """log2(m) as an unevaluated sum, about 2**-35 (float) or 2**-65 (double) relative."""
     kind = m.kind
     slope, slope_rest = coefficients.POWER_SLOPE[kind]
     s, s_rest = quotient_near_one(m)
     z = s * s
-    if kind == "float":
-        high = s * slope
-        tail = horner(z, (slope_rest, *coefficients.POWER_LOG[kind]))
-        return high, fma(s, tail, fma(s_rest, slope, fma(s, slope, -high)))
-    tail = horner(z, coefficients.POWER_LOG[kind])
     cube, cube_rest = coefficients.POWER_CUBE[kind]
+    tail = horner(z, coefficients.POWER_LOG[kind])
     z_rest = fma(s + s, s_rest, fma(s, s, -z))
     # w = z * (cube + z * tail), then slope + w, then times s: each with its rounding error.
     extra = fma(z, tail, cube_rest)
@@ -65,11 +61,9 @@ def power(x: Number, y: Number) -> Number:
     part, part_rest = log2_mantissa(m)
     log = k + part
     log_rest = ((k - log) + part) + part_rest
-    # e + e_rest = y * log; e alone may be off by more than the reduced range, so round the sum.
     e = y * log
     e_rest = fma(y, log_rest, fma(y, log, -e))
-    total = e + e_rest
-    shifted = total + rounder
+    shifted = e + rounder
     f = (e - (shifted - rounder)) + e_rest
     p = fma(f, horner(f, coefficients.EXP2[kind]), 1.0)
 
@@ -79,7 +73,7 @@ def power(x: Number, y: Number) -> Number:
         result = select(far, extreme, scale_far(p, shifted.bits))
         return exceptional_power(x, y, result)
 
-    mask = special | abs(total).not_below(NORMAL_LIMIT_BASE_TWO[kind])
+    mask = special | abs(e).not_below(NORMAL_LIMIT_BASE_TWO[kind])
     return where_any(mask, scale_by_exponent(p, shifted.bits), rare)
 
 

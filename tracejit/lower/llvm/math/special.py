@@ -63,7 +63,7 @@ def erfc(x: Number) -> Number:
     f = f - fma(a, a, -square)
     growth = fma(f * f, horner(f, coefficients.EXP[x.kind]), f)
     tail = scale_far(scaled + fma(scaled, growth, rest), bits)
-    return select(a < 0.8, near, select(x < 0.0, 2.0 - tail, tail))
+    return select(a >= 0.8, select(x < 0.0, 2.0 - tail, tail), near)
 
 
 def sinc(x: Number) -> Number:

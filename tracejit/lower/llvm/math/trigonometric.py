@@ -13,7 +13,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     select,
     where_any,
 )
-from tracejit.lower.llvm.math.library import each_lane
+from tracejit.lower.llvm.math.large_angles import large_angle
 
 # Three parts of pi leave a remainder accurate to the last bit up to here.
 REDUCTION_LIMIT = {"float": 2.0**17, "double": 2.0**30}
@@ -23,9 +23,9 @@ DEGREES = {"float": 57.2957763671875, "double": 180 / math.pi}
 
 
 def with_large(name: str, x: Number, common: Number) -> Number:
-    """Beyond the reduction's reach, ask libm, lane by lane."""
+    """Beyond the reduction's reach, another one, lane by lane."""
     mask = abs(x) > REDUCTION_LIMIT[x.kind]
-    return where_any(mask, common, lambda: each_lane(name, select(mask, x, 0.0)))
+    return where_any(mask, common, lambda: large_angle(name, select(mask, x, 1.0)))
 
 
 def subtract_multiple(x: Number, n: Number, parts: tuple[float, ...]) -> Number:

@@ -20,6 +20,7 @@ from . import (
     shapes,
     special,
     statistics,
+    tables,
 )
 from .lists import hook_functions
 

@@ -1,0 +1,233 @@
+"""Lookups in small tables by comparing with every entry: `searchsorted`, `isin`, `histogram`, ...
+
+Comparing with all entries at once has no branches and fuses with what makes the values; beyond a
+few hundred entries a search would be faster, so such tables are refused.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from ..array import Array, wrap
+from ..context import failure
+from ..registry import implements
+from ..value import known_value
+from . import reductions
+from .arguments import numpy_dtype, refuse, static_int, static_shape
+from .building import (
+    apply,
+    as_array,
+    choose,
+    concatenated,
+    converted,
+    filled,
+    in_common_dtype,
+    promoted_dtype,
+    reshaped,
+    scalar_like,
+    taken,
+    window,
+)
+from .calculus import diff
+from .creation import linspace
+
+TABLE_LIMIT = 1024
+
+
+def _check_table(function: str, entries: Any) -> int:
+    n = static_int(entries, "an extent").__index__()
+    if n > TABLE_LIMIT:
+        raise failure(
+            UnsupportedError,
+            f"np.{function} with a table of {n} entries cannot be compiled yet; {TABLE_LIMIT} can",
+            "use a smaller table, or look up outside the jitted function",
+        )
+    return n
+
+
+def _sorts_before(x: Array, y: Array) -> Array:
+    """`x < y`, with nan after everything else, as NumPy sorts."""
+    less = apply(np.less, x, y)
+    if x.dtype.kind not in "fc":
+        return less
+    return less | (apply(np.isnan, y) & ~apply(np.isnan, x))
+
+
+def _beside_table(x: Array) -> Array:
+    """An axis at the end, for the table."""
+    return reshaped(x, (*x.shape, 1))
+
+
+@implements(np.searchsorted)
+def searchsorted(a, v, side="left", sorter=None):
+    """`np.searchsorted` in tables of at most 1024 entries: how many come before."""
+    refuse("searchsorted", "sort the table first", sorter=sorter)
+    if side not in ("left", "right"):
+        raise ValueError(f"search side must be 'left' or 'right' (got '{side}')")
+    table, values = in_common_dtype(a, v)
+    if table.ndim != 1:
+        raise ValueError("object too deep for desired array")
+    _check_table("searchsorted", table.shape[0])
+    values = _beside_table(values)
+    if side == "left":
+        is_before = _sorts_before(table, values)
+    else:
+        is_before = ~_sorts_before(values, table)
+    return reductions.sum(is_before, -1)
+
+
+@implements(method="searchsorted")
+def searchsorted_method(a, v, side="left", sorter=None):
+    """`table.searchsorted(values)`."""
+    return searchsorted(a, v, side, sorter)
+
+
+@implements(np.digitize)
+def digitize(x, bins, right=False):
+    """`np.digitize` with at most 1024 bins, in rising or falling order."""
+    x, bins = as_array(x), as_array(bins)
+    if x.dtype.kind == "c":
+        raise TypeError("x may not be complex")
+    if bins.ndim != 1:
+        raise ValueError("object of too small depth for desired array")
+    n = _check_table("digitize", bins.shape[0])
+    known = known_value(bins.node)
+    if known is not None and not (_rises(known) or _rises(known[::-1])):
+        raise ValueError("bins must be monotonically increasing or decreasing")
+    side = "left" if right else "right"
+    rising = searchsorted(bins, x, side)
+    if n < 2 or (known is not None and _rises(known)):
+        return rising
+    falling = apply(np.subtract, n, searchsorted(window(bins, 0, n - 1, -1, -1), x, side))
+    if known is not None:
+        return falling
+    return scalar_like(choose(taken(bins, 0, 0) <= taken(bins, 0, n - 1), rising, falling))
+
+
+def _rises(values: np.ndarray) -> bool:
+    return bool((values[1:] >= values[:-1]).all())
+
+
+@implements(np.isin)
+def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    """`np.isin` for at most 1024 elements to look for."""
+    values, table = in_common_dtype(as_array(element), as_array(test_elements))
+    _check_table("isin", table.size)
+    equal = apply(np.equal, _beside_table(values), reshaped(table, (table.size,)))
+    found = reductions.any(equal, -1)
+    found = apply(np.logical_not, found) if invert else found
+    return wrap(found.node)
+
+
+@implements(np.unravel_index)
+def unravel_index(indices, shape, order="C"):
+    """`np.unravel_index`.
+
+    # limit: an index out of bounds wraps, where NumPy raises ValueError.
+    """
+    flat = as_array(indices)
+    if flat.dtype.kind not in "iu":
+        raise TypeError("only int indices permitted")
+    rest = scalar_like(converted(flat, np.int64))
+    extents = static_shape(shape)
+    found: list[Array] = []
+    for extent in reversed(extents) if order == "C" else extents:
+        found.append(apply(np.remainder, rest, extent))
+        rest = apply(np.floor_divide, rest, extent)
+    return tuple(reversed(found)) if order == "C" else tuple(found)
+
+
+@implements(np.ravel_multi_index)
+def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
+    """`np.ravel_multi_index`.
+
+    # limit: with mode "raise", an index out of bounds is not noticed.
+    """
+    extents = static_shape(dims)
+    modes = mode if isinstance(mode, tuple) else (mode,) * len(extents)
+    pairs = list(zip(multi_index, extents, modes, strict=True))
+    total: Any = None
+    for index, extent, how in pairs if order == "C" else reversed(pairs):
+        index = scalar_like(converted(as_array(index), np.int64))
+        if how == "wrap":
+            index = apply(np.remainder, index, extent)
+        elif how == "clip":
+            index = apply(np.minimum, apply(np.maximum, index, 0), apply(np.subtract, extent, 1))
+        total = index if total is None else total * extent + index
+    return total
+
+
+@implements(np.histogram)
+def histogram(a, bins=10, range=None, density=None, weights=None):
+    """`np.histogram` with at most 1024 bins; edges may be traced, and then are taken to rise."""
+    x = as_array(a)
+    x = reshaped(x, (x.size,))
+    if x.dtype.kind == "b":
+        x = converted(x, np.uint8)
+    edges = _edges(x, bins, range)
+    n = _check_table("histogram", edges.shape[0]) - 1
+    is_before = apply(np.less, _beside_table(x), edges)
+    is_last = apply(np.equal, x, taken(edges, 0, n))
+    if weights is None:
+        before = reductions.sum(is_before, 0)
+        counts = diff(before)
+        extra = reductions.sum(is_last)
+    else:
+        w = as_array(weights)
+        if w.size != x.size:
+            raise ValueError("weights should have the same shape as a.")
+        w = reshaped(w, (w.size,))
+        if w.dtype.kind in "biu":
+            w = converted(w, np.promote_types(w.dtype, np.int64))
+        is_inside = window(is_before, 1, 1, n + 1) & ~window(is_before, 1, 0, n)
+        zero = filled((), 0, w.dtype)
+        counts = reductions.sum(choose(is_inside, _beside_table(w), zero), 0)
+        extra = reductions.sum(choose(is_last, w, zero))
+        weight_dtype = as_array(weights).dtype
+        counts, extra = (converted(part, weight_dtype) for part in (counts, extra))
+    last = taken(counts, 0, n - 1) + extra
+    counts = concatenated([window(counts, 0, 0, n - 1), reshaped(as_array(last), (1,))], 0)
+    if density:
+        widths = converted(diff(edges), np.float64)
+        return counts / widths / reductions.sum(counts), edges
+    return counts, edges
+
+
+def _edges(x: Array, bins: Any, range: Any) -> Array:
+    refuse("histogram", "give a number of bins", bins=bins if isinstance(bins, str) else None)
+    given = as_array(bins)
+    if given.ndim == 1:
+        known = known_value(given.node)
+        if known is not None and (known[:-1] > known[1:]).any():
+            raise ValueError("`bins` must increase monotonically, when an array")
+        return given
+    if given.ndim > 1:
+        raise ValueError("`bins` must be 1d, when an array")
+    n = static_int(bins, "a number of bins")
+    if n < 1:
+        raise ValueError("`bins` must be positive, when an integer")
+    first, last = _outer_edges(x, range)
+    dtype = promoted_dtype(first, last, x)
+    if dtype.kind in "iu":
+        dtype = np.dtype(np.result_type(dtype, float))
+    return linspace(first, last, n + 1, dtype=numpy_dtype(dtype))
+
+
+def _outer_edges(x: Array, range: Any) -> tuple[Any, Any]:
+    if range is not None:
+        first, last = range
+        if first > last:
+            raise ValueError("max must be larger than min in range parameter.")
+        return (first - 0.5, last + 0.5) if first == last else (first, last)
+    if x.size == 0:
+        return 0, 1
+    first, last = reductions.min(x), reductions.max(x)
+    is_same = apply(np.equal, first, last)
+    widened = (
+        scalar_like(choose(is_same, first - 0.5, first)),
+        scalar_like(choose(is_same, last + 0.5, last)),
+    )
+    return widened if x.dtype.kind == "f" else tuple(converted(v, np.float64) for v in widened)

@@ -13,7 +13,9 @@ from functools import partial
 from ..config import config
 from ..ir.graph import Module
 from ..ir.verify import Stage, verify
+from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
+from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.squeeze import squeeze
 from .llvm.emit import Program
@@ -42,7 +44,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (squeeze, fuse, collapse)),
+        (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),
         (Stage.LOOPS, (to_loops,)),
         (Stage.SCHEDULED, (wide[0], stream_columns, *wide[1:], plan_memory)),
     )

@@ -257,7 +257,7 @@ def _pad_type(x: ArrayType, value: ArrayType, *, low: tuple, high: tuple) -> Arr
 
 
 def _pad_reference(x: Any, value: Any, *, low: tuple, high: tuple) -> Any:
-    return np.pad(x, list(zip(low, high)), constant_values=value)
+    return np.pad(x, list(zip(low, high)) or 0, constant_values=value)
 
 
 def _pad_element(

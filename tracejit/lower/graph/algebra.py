@@ -20,6 +20,7 @@ from .values import (
     has_kind,
     is_bool,
     is_exact,
+    is_flag,
     is_float,
     is_integer,
     is_not_constant,
@@ -30,7 +31,7 @@ from .values import (
 )
 
 a, b, c, z = (wild(name) for name in "abcz")
-true, false = wild("true", is_value(True)), wild("false", is_value(False))
+true, false = wild("true", is_flag(True)), wild("false", is_flag(False))
 
 
 def real(name: str) -> Pattern:
@@ -121,7 +122,7 @@ ARITHMETIC = [
     ops.power(wild("a", has_kind("iuf")), of(2)) >> power_is_square,
     ops.square(ops.negative(real("a"))) >> ops.square(a),
     ops.square(ops.absolute(real("a"))) >> ops.square(a),
-    ops.absolute(ops.negative(real("a"))) >> ops.absolute(a),
+    ops.absolute(ops.negative(wild("a", has_kind("if")))) >> ops.absolute(a),
     ops.absolute(ops.absolute(real("a"))) >> ops.absolute(a),
     ops.absolute(wild("a", has_kind("bu"))) >> a,
     ops.positive(a) >> a,

@@ -83,6 +83,8 @@ def whole_slice(node: Node) -> Node | None:
 
 def two_slices(node: Node) -> Node:
     (inner,) = node.operands
+    if node.shape == ():
+        return inner
     (x,) = inner.operands
     bounds = [
         _range(n, a + s * b, s * t)

@@ -56,6 +56,11 @@ def is_value(value: Any) -> Guard:
     return guard
 
 
+def is_flag(value: bool) -> Guard:
+    """Whether all elements are this bool."""
+    return lambda node: is_bool(node) and is_value(value)(node)
+
+
 def constant_like(node: Node, value: Any) -> Node:
     """`value`, a Python scalar, in the type of `node`."""
     scalar = ops.constant(value=value, dtype=node.dtype)

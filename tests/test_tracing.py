@@ -14,6 +14,7 @@ from dataclasses import dataclass
 import numpy as np
 import pytest
 
+import tracejit
 import tracejit.trace.numpy
 from tracejit.errors import ShapeError, TraceError, TracejitError, UnsupportedError
 from tracejit.ir.dims import symbol
@@ -818,3 +819,102 @@ def test_tracebacks_show_the_users_lines():
 
 def test_copies_are_the_same_value():
     check(lambda x: copy.copy(x) + copy.deepcopy(x), np.ones(3))
+
+
+def test_jitted_functions_become_part_of_the_trace():
+    inner = tracejit.jit(lambda x: x * TABLE + np.zeros(3))
+
+    class Holder:
+        apply = tracejit.jit(lambda self, x: x * self.factor)
+
+        def __init__(self):
+            self.factor = 2.0
+
+    holder = Holder()
+    program = trace(lambda x: inner(x) + holder.apply(x), (np.ones(3),), {})
+    assert program.captures[0] is TABLE
+    assert_same(replay(program, (np.ones(3),), {}), TABLE + 2.0)
+
+
+@dataclass
+class Vector:
+    """A user's number type that wraps arrays."""
+
+    x: np.ndarray
+    y: np.ndarray
+
+    def __add__(self, other):
+        return Vector(self.x + other.x, self.y + other.y)
+
+    def __rmul__(self, factor):
+        return Vector(factor * self.x, factor * self.y)
+
+    @property
+    def norm(self):
+        return np.hypot(self.x, self.y)
+
+    @classmethod
+    def unit(cls, like):
+        return cls(np.ones_like(like), np.zeros_like(like))
+
+    @staticmethod
+    def scaled(vector, factor=2.0):
+        return factor * vector
+
+
+def test_ordinary_python_around_arrays():
+    def vectors(x):
+        total = x[0] * Vector.unit(x) + Vector.scaled(Vector(x, x))
+        assert isinstance(total, Vector) and total == total
+        return total.norm, total.x, np.float32(2) * total
+
+    result, expected = run(vectors, np.ones(3)), vectors(np.ones(3))
+    assert_same(result[:2], expected[:2])
+    assert type(result[2]) is Vector
+    assert_same(result[2].y, expected[2].y)
+
+    for other in (Vector(1, 2), None, {}):
+        with pytest.raises(UnsupportedError, match=r"(?s)objects.*test_tracing.*hint"):
+            run(lambda x, other=other: x == other, np.ones(3))
+    check(lambda x: x + "a", np.ones(3))
+    check(lambda x: x[0] == None, np.ones(3))  # noqa: E711
+
+    def statements(x, *rest, power=2):
+        first, *others = x
+        with np.errstate(all="ignore"):
+            terms = {k: row**power for k, row in enumerate(others)}
+        try:
+            [][0]
+        except IndexError:
+            terms[len(terms)] = functools.reduce(np.add, rest, first)
+        if (count := len(terms)) > 1 and x.ndim == 2 and x.dtype == np.float64:
+            terms = {str(k): v for k, v in sorted(terms.items(), reverse=True)}
+        match x.shape:
+            case (rows, columns):
+                scale = rows / columns
+        shown = f"{x} {x.dtype} {first!s:>4} {count}"
+        pairs = [a * b for a, b in zip(x, x[::-1])]
+        return tuple(terms.values()), sum(pairs) * scale, len(shown) > 0, x.T[0][..., None]
+
+    x = np.arange(6.0).reshape(3, 2)
+    check(statements, x, np.float32(2), 1.5)
+
+
+def test_threads_trace_at_the_same_time():
+    def function(x):
+        for _ in range(30):
+            x = x * np.ones(3) + scaled(x)
+        return x
+
+    results = []
+    work = [
+        threading.Thread(target=lambda: results.append(outcome(run, function, np.zeros(3))))
+        for _ in range(4)
+    ]
+    for thread in work:
+        thread.start()
+    for thread in work:
+        thread.join()
+    for result in results:
+        assert_same(result, function(np.zeros(3)))
+    assert len(results) == 4

@@ -50,7 +50,7 @@ def _binary(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> 
     weak = _weak_type(other)
     if weak is None:
         if to_operand(other) is None:
-            return NotImplemented
+            return _defer(self, other)
     elif self.weak is not None:
         return _python_result(ufunc, type(self), left, right)
     elif ufunc is np.power and right is other and not isinstance(other, Value):
@@ -58,6 +58,18 @@ def _binary(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> 
         if fast is not None:
             return self.__array_ufunc__(fast, "__call__", self)
     return self.__array_ufunc__(ufunc, "__call__", left, right)
+
+
+def _defer(self: Value, other: Any) -> Any:
+    """Leave it to `other` where NumPy would; where NumPy would make an array of objects, refuse."""
+    opts_out = getattr(type(other), "__array_ufunc__", ...) is None
+    if self.is_scalar or opts_out or isinstance(other, str | bytes):
+        return NotImplemented
+    raise failure(
+        UnsupportedError,
+        f"{self.node.type} combined with a {type(other).__name__} is an array of objects",
+        "put the array inside the object, or set __array_ufunc__ = None in its class",
+    )
 
 
 def _python_result(ufunc: np.ufunc, cls: Any, left: Any, right: Any) -> Any:

@@ -19,6 +19,11 @@ from ..value import Value, known_value, node_of
 UNSET: Any = np._NoValue
 
 
+def available(*names: str) -> tuple[Any, ...]:
+    """The NumPy functions of these names; older releases lack some."""
+    return tuple(getattr(np, name) for name in names if hasattr(np, name))
+
+
 def option(value: Any, default: Any) -> Any:
     """`value`, or `default` where NumPy's own default says that nothing was given."""
     return default if value is UNSET else value

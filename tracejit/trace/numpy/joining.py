@@ -12,7 +12,7 @@ from ..array import Array
 from ..broadcasting import shape_text
 from ..context import failure
 from ..registry import implements
-from .arguments import numpy_dtype, one_axis, refuse_out, static, static_int
+from .arguments import available, numpy_dtype, one_axis, refuse_out, static, static_int
 from .building import as_array, concatenated, converted, reshaped, taken, window
 from .shapes import atleast_1d, atleast_2d, atleast_3d, ravel
 
@@ -224,7 +224,7 @@ vsplit = implements(np.vsplit)(_split_along("vsplit", 2, lambda ndim: 0))
 dsplit = implements(np.dsplit)(_split_along("dsplit", 3, lambda ndim: 2))
 
 
-@implements(np.unstack)
+@implements(*available("unstack"))
 def unstack(x, /, *, axis=0):
     """`np.unstack`: the slices along an axis."""
     x = as_array(x)

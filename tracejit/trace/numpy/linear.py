@@ -9,7 +9,7 @@ import numpy as np
 
 from ..array import Array
 from ..registry import implements
-from .arguments import UNSET, numpy_dtype, one_axis, refuse, refuse_out, static_int
+from .arguments import UNSET, available, numpy_dtype, one_axis, refuse, refuse_out, static_int
 from .building import (
     apply,
     as_array,
@@ -126,13 +126,13 @@ def _last(x: Array, axis: Any) -> Array:
     return permuted(x, (*[k for k in range(x.ndim) if k != axis], axis))
 
 
-@implements(np.matvec)
+@implements(*available("matvec"))
 def matvec(x1, x2, /, **options):
     """`np.matvec`: stacks of matrices times stacks of vectors."""
     return _gufunc("matvec", x1, x2, "mn", "n", "m", options)
 
 
-@implements(np.vecmat)
+@implements(*available("vecmat"))
 def vecmat(x1, x2, /, **options):
     """`np.vecmat`: stacks of vectors, conjugated, times stacks of matrices."""
     return _gufunc("vecmat", _conjugate(as_array(x1)), x2, "n", "nm", "m", options)

@@ -11,7 +11,7 @@ from ...ir.op import Op
 from ..array import Array
 from ..registry import implements
 from ..value import node_of
-from .arguments import one_axis, refuse_out
+from .arguments import available, one_axis, refuse_out
 from .building import as_array, concatenated, converted, filled, reshaped, wrap
 from .reductions import accumulator_dtype
 
@@ -58,14 +58,14 @@ def _cumulative(op: Op, first: int, x: Any, axis: Any, dtype: Any, include_initi
     return concatenated([filled(shape, first, result.dtype), result], axis)
 
 
-@implements(np.cumulative_sum)
+@implements(*available("cumulative_sum"))
 def cumulative_sum(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
     """`np.cumulative_sum`."""
     refuse_out("cumulative_sum", out)
     return _cumulative(ops.cumsum, 0, x, axis, dtype, include_initial)
 
 
-@implements(np.cumulative_prod)
+@implements(*available("cumulative_prod"))
 def cumulative_prod(x, /, *, axis=None, dtype=None, out=None, include_initial=False):
     """`np.cumulative_prod`."""
     refuse_out("cumulative_prod", out)

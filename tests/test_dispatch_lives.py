@@ -252,6 +252,48 @@ def test_an_entry_retired_while_it_matches():
     assert function(Retiring(retire_all), "2") == "slow"
 
 
+class Acting:
+    """Its comparison runs an action and then says what it was told to say."""
+
+    def __init__(self, action=None, answer=True):
+        self.action, self.answer = action, answer
+
+    def __eq__(self, other):
+        if self.action:
+            self.action()
+        return other.answer
+
+    __hash__ = None
+
+
+def test_a_larger_entry_published_and_learned_while_a_call_matches():
+    """The frame of the call is not large enough for it: it has to go on without that entry."""
+    function = Jitted()
+
+    def pair(static, *items):
+        return Signature((StaticLeaf(static), ListTree((ScalarLeaf(float), *items))))
+
+    many = [0.0] * 3000
+    function.publish(pair(Acting(answer=False), ListTree((ScalarLeaf(float),))), constant_plan(0))
+    function.publish(pair(Acting(answer=False), StaticLeaf(1)), constant_plan(1))
+    function.publish(pair(Acting(answer=False), StaticLeaf(2)), constant_plan(2))
+    function.publish(pair(Acting(), StaticLeaf(3)), constant_plan(3))
+
+    def act():
+        large = ListTree((ScalarLeaf(float),) * 3000)
+        function.publish(pair(Acting(), large), constant_plan("large"))
+        function.publish(pair(Acting(), StaticLeaf(4)), constant_plan(4))
+        # Both are learned: the cache's second guess for calls like these is now the large one.
+        assert function(Acting(), [1.0, many]) == "large"
+        assert function(Acting(), [1.0, 4]) == 4
+
+    assert function(Acting(), [1.0, 3]) == 3
+    actions = [act]
+    first = Acting(lambda: actions.pop()() if actions else None)
+    assert function(first, [1.0, many]) in ("large", "slow") and actions == []
+    assert function(Acting(), [1.0, many]) == "large"
+
+
 def test_threads_call_while_others_publish_and_retire():
     function = Jitted()
     arrays = [np.arange(8.0) + i for i in range(4)]

@@ -49,7 +49,7 @@ def _enumerate(structure: str, names: str) -> dict[str, int]:
 
 HEAD = _offsets(
     "entry",
-    "next arguments keywords program dead hits symbols symbol_bytes copies "  # the signature
+    "next arguments keywords frame_bytes program dead hits symbols symbol_bytes copies "  # the signature
     "entry release_gil shapes workspace_bytes tail outputs output_count extents extent_count "
     "fixed_extents extents_offset results result function on_error",  # the plan
 )
@@ -72,7 +72,7 @@ NUMBERS = {
     "record.size": max(RECORD.values()) + 8,
     **OUTPUT,
     "output.size": max(OUTPUT.values()) + 8,
-    **_offsets("frame", "owned positional keywords ignored slots"),
+    **_offsets("frame", "capacity owned positional keywords ignored slots"),
     "frame.fixed": 4096,  # bytes on the C stack; larger frames come from the heap
     **_offsets("way", "hash entry"),
     "way.size": 16,
@@ -178,9 +178,9 @@ class Entry:
             **_PlanEncoder(self, output_slots, objects, len(leaves), symbols, pool).encode(plan),
             "entry.tail": tail,
         }
+        head["entry.frame_bytes"] = self.frame_bytes = self.frame.bytes
         self._words = self.memory.block(_structure(HEAD, head))
         self.address = ctypes.addressof(self._words)
-        self.frame_bytes = self.frame.bytes
         static = (leaf.value for leaf in leaves if isinstance(leaf, StaticLeaf))
         self.has_static_int = any(type(value) is int for value in static)
         self.has_traced_int = ScalarLeaf(int) in leaves

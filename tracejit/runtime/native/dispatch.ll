@@ -73,6 +73,8 @@ allocate:
   br i1 %none, label %no_memory, label %search
 search:
   %frame = phi ptr [%fixed, %ready], [%block, %allocate]
+  %capacity = phi i64 [$frame.fixed, %ready], [%bytes, %allocate]
+  store i64 %capacity, ptr %frame[frame.capacity]
   %entry = call ptr @find(ptr %table, ptr %frame, ptr %arguments, i64 %count, ptr %names, i64 %named)
   %missed = icmp eq ptr %entry, null
   br i1 %missed, label %leave, label %hit
@@ -350,8 +352,13 @@ start:
   %expected.named = load i64, ptr %entry[entry.keywords]
   %count.same = icmp eq i64 %count, %expected.count
   %named.same = icmp eq i64 %named, %expected.named
+  ; An entry that was published after this call began may need a larger frame than this call has.
+  %capacity = load i64, ptr %frame[frame.capacity]
+  %frame.bytes = load i64, ptr %entry[entry.frame_bytes]
+  %frame.fits = icmp ule i64 %frame.bytes, %capacity
   %counts.same = and i1 %count.same, %named.same
-  br i1 %counts.same, label %prepare, label %mismatch
+  %may_fit = and i1 %counts.same, %frame.fits
+  br i1 %may_fit, label %prepare, label %mismatch
 prepare:
   store ptr %arguments, ptr %frame[frame.positional]
   %keyword.at = getelementptr ptr, ptr %arguments, i64 %count

@@ -67,55 +67,56 @@ def _array_problem(leaf: ArrayLeaf, value: Any, symbols: dict[int, int]) -> str 
 
 def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
     """Check, allocate, call the entry through ctypes, build the result."""
-    symbols = bind(leaves, values)
-    keep = [_argument(leaf, value) for leaf, value in zip(leaves, values, strict=True)]
-    slots = [address for address, _ in filter(None, keep)]
-    vector = (ctypes.c_int64 * max((-s for s in symbols), default=1))(
-        *(symbols.get(-1 - k, -1) for k in range(max((-s for s in symbols), default=1)))
-    )
-    made, workspace_bytes = _allocate(plan, symbols, vector)
-    slots += [thing.__array_interface__["data"][0] for thing in made if thing is not None]
+    bound = bind(leaves, values)
+    count = max((-symbol for symbol in bound), default=0)
+    symbols = (ctypes.c_int64 * max(count, 1))(*(bound.get(-1 - k, -1) for k in range(count)))
+    arguments = [_argument(leaf, value) for leaf, value in zip(leaves, values, strict=True)]
+    made, workspace_bytes = _allocate(plan, bound, symbols)
     # Room to align: the workspace starts at a multiple of 64.
     workspace = np.empty(workspace_bytes + 64, np.uint8)
-    start = -(-workspace.__array_interface__["data"][0] // 64) * 64
-    slots += [start if workspace_bytes else 0, ctypes.addressof(vector)]
-    function = (ctypes.CFUNCTYPE if plan.release_gil else ctypes.PYFUNCTYPE)(
-        ctypes.c_int64, ctypes.c_void_p
-    )(plan.entry)
-    status = function((ctypes.c_void_p * len(slots))(*slots))
+    pointers = [_address(array) for array in (*arguments, *made) if array is not None]
+    pointers.append(-(-_address(workspace) // 64) * 64 if workspace_bytes else 0)
+    pointers.append(ctypes.addressof(symbols))
+    prototype = ctypes.CFUNCTYPE if plan.release_gil else ctypes.PYFUNCTYPE
+    entry = prototype(ctypes.c_int64, ctypes.c_void_p)(plan.entry)
+    status = entry((ctypes.c_void_p * len(pointers))(*pointers))
     if status:
         if plan.on_error is not None:
             plan.on_error(status)
         raise RuntimeError(f"compiled code returned status {status}")
     results = tuple(
-        _result(output, thing, values) for output, thing in zip(plan.outputs, made, strict=True)
+        _result(output, array, values) for output, array in zip(plan.outputs, made, strict=True)
     )
     if plan.result == "single":
         return results[0]
     return results if plan.result == "tuple" else plan.result(results)
 
 
-def _argument(leaf: Leaf, value: Any) -> tuple[int, Any] | None:
-    """Where the leaf's payload is, and what keeps it there; None for a static leaf."""
+def _address(array: np.ndarray) -> int:
+    return array.__array_interface__["data"][0]
+
+
+def _argument(leaf: Leaf, value: Any) -> np.ndarray | None:
+    """An array over the leaf's payload; None for a static leaf."""
     if isinstance(leaf, StaticLeaf):
         return None
     if isinstance(leaf, ScalarLeaf):
         dtypes = {int: np.int64, bool: np.int8, float: np.float64, complex: np.complex128}
-        value = np.array(value, dtypes.get(leaf.type, leaf.type))
-    return value.__array_interface__["data"][0], value
+        return np.array(value, dtypes.get(leaf.type, leaf.type))
+    return value
 
 
 def _allocate(
-    plan: Plan, symbols: dict[int, int], vector: ctypes.Array
+    plan: Plan, bound: dict[int, int], symbols: ctypes.Array
 ) -> tuple[list[np.ndarray | None], int]:
     """An array per output that needs memory, and how much workspace is wanted."""
     arrays = [output for output in plan.outputs if isinstance(output, ArrayOutput)]
-    extents = [symbols[e] if e < 0 else e for output in arrays for e in output.shape]
+    extents = [bound.get(e, e) for output in arrays for e in output.shape]
     workspace_bytes = plan.workspace_bytes
     if plan.shapes:
         block = (ctypes.c_int64 * max(len(extents), 1))()
         function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p, ctypes.c_void_p)(plan.shapes)
-        workspace_bytes = function(ctypes.addressof(vector), ctypes.addressof(block))
+        workspace_bytes = function(ctypes.addressof(symbols), ctypes.addressof(block))
         extents = list(block)
     made: list[np.ndarray | None] = []
     axes = 0

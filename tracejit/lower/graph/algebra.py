@@ -71,11 +71,6 @@ def reciprocal_of_power_of_two(node: Node, a: Node, c: Node) -> Node | None:
     return ops.multiply(a, constant_like(node, inverse))
 
 
-def power_is_square(node: Node, a: Node) -> Node | None:
-    """NumPy multiplies when the exponent is one 2 for all elements."""
-    return ops.square(a) if node.shape != () or a.dtype.is_integer else None
-
-
 def is_lossless(source: DType, target: DType) -> bool:
     """Whether every value of `source` is one of `target`."""
     if source is target or source.kind == "b":
@@ -119,7 +114,8 @@ ARITHMETIC = [
     ops.multiply(ops.negative(real("a")), ops.negative(b)) >> ops.multiply(a, b),
     ops.divide(ops.negative(real("a")), ops.negative(b)) >> ops.divide(a, b),
     ops.divide(floating("a"), wild("c", is_scalar_constant)) >> reciprocal_of_power_of_two,
-    ops.power(wild("a", has_kind("iuf")), of(2)) >> power_is_square,
+    # NumPy multiplies when the exponent is one 2 for all elements.
+    ops.power(wild("a", has_kind("iuf")), of(2)) >> ops.square(a),
     ops.square(ops.negative(real("a"))) >> ops.square(a),
     ops.square(ops.absolute(real("a"))) >> ops.square(a),
     ops.absolute(ops.negative(wild("a", has_kind("if")))) >> ops.absolute(a),

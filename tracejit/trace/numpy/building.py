@@ -11,17 +11,11 @@ from ...errors import ShapeError
 from ...ir import ops
 from ...ir.op import Op
 from ...ir.types import bool_, to_dtype
-from ..array import Array, apply, to_array, wrap
+from ..array import Array, to_array, wrap
 from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from ..context import failure
 from ..promotion import cast, cast_weak, constant, result_dtype
 from ..value import Value, node_of, to_node, to_operand
-
-__all__ = [
-    "apply", "as_array", "broadcast", "broadcast_together", "choose", "concatenated", "converted",
-    "filled", "in_common_dtype", "iota", "number", "permuted", "promoted_dtype", "reduced",
-    "reshaped", "scalar_like", "spread", "taken", "to_array", "window", "wrap",
-]  # fmt: skip
 
 
 def as_array(value: Any, dtype: Any = None) -> Array:

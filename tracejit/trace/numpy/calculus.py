@@ -8,13 +8,12 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
-from ..array import Array
+from ..array import Array, apply
 from ..context import failure
 from ..registry import implements
 from . import reductions, scans
 from .arguments import UNSET, one_axis, ordered_axes, static, static_int
 from .building import (
-    apply,
     as_array,
     broadcast,
     choose,

@@ -18,10 +18,10 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.dims import Dim
-from ..array import Array, wrap
+from ..array import Array, apply, wrap
 from ..context import failure
 from ..value import node_of
-from .building import apply, permuted, reduced, reshaped, spread
+from .building import permuted, reduced, reshaped, spread
 from .diagonals import diagonal_of
 
 Labels = tuple[Any, ...]

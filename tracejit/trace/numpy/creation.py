@@ -11,12 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...ir.dims import Dim
-from ..array import Array, wrap
+from ..array import Array, apply, wrap
 from ..registry import creates, implements
 from ..value import Value, literal, node_of
 from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
 from .building import (
-    apply,
     as_array,
     broadcast,
     choose,

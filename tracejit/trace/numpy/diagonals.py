@@ -7,23 +7,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import TraceError
-from ..array import Array
+from ..array import Array, apply
 from ..context import failure
 from ..registry import creates, implements
 from . import reductions
 from .arguments import numpy_dtype, one_axis, static_int
-from .building import (
-    apply,
-    as_array,
-    choose,
-    converted,
-    filled,
-    iota,
-    padded,
-    permuted,
-    reshaped,
-    window,
-)
+from .building import as_array, choose, converted, filled, iota, padded, permuted, reshaped, window
 
 
 def diagonal_of(x: Array, first: int, second: int, offset: int = 0) -> Array:

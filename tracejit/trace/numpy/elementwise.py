@@ -8,13 +8,12 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
-from ..array import Array
+from ..array import Array, apply, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import Value, node_of
 from .arguments import UNSET, option, refuse, refuse_out, static_int
 from .building import (
-    apply,
     as_array,
     broadcast_together,
     choose,
@@ -23,7 +22,6 @@ from .building import (
     number,
     promoted_dtype,
     scalar_like,
-    wrap,
 )
 
 

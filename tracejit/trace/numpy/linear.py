@@ -7,11 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, apply, wrap
 from ..registry import implements
 from .arguments import UNSET, available, numpy_dtype, one_axis, refuse, refuse_out, static_int
 from .building import (
-    apply,
     as_array,
     broadcast,
     concatenated,
@@ -20,7 +19,6 @@ from .building import (
     permuted,
     reshaped,
     scalar_like,
-    wrap,
 )
 from .contractions import Factor, contraction
 from .diagonals import eye_matrix

@@ -8,11 +8,11 @@ import numpy as np
 
 from ...ir.tensor import identity
 from ...ir.types import to_dtype
-from ..array import Array
+from ..array import Array, apply
 from ..registry import implements
 from . import reductions, scans, statistics
 from .arguments import UNSET, option, refuse_out
-from .building import apply, as_array, choose, converted, number
+from .building import as_array, choose, converted, number
 
 
 def _can_be_nan(x: Array) -> bool:

@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import Array
+from ..array import Array, apply
 from ..context import failure
 from ..registry import implements
 from . import reductions
 from .arguments import all_axes, one_axis, ordered_axes
-from .building import apply, as_array, converted, count, permuted, reshaped
+from .building import as_array, converted, count, permuted, reshaped
 from .statistics import squared_magnitude
 
 

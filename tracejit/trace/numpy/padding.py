@@ -7,22 +7,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import Array
+from ..array import Array, apply
 from ..context import failure
 from ..registry import implements
 from . import reductions, statistics
 from .arguments import is_traced, static
-from .building import (
-    apply,
-    as_array,
-    broadcast,
-    concatenated,
-    converted,
-    padded,
-    reshaped,
-    taken,
-    window,
-)
+from .building import as_array, broadcast, concatenated, converted, padded, reshaped, taken, window
 from .creation import linspace
 from .shapes import flip
 

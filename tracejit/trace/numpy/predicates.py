@@ -6,12 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, wrap
+from ..array import Array, apply, wrap
 from ..registry import implements
 from ..value import Value
 from . import reductions
 from .arguments import one_axis, same
-from .building import apply, as_array, count, filled, promoted_dtype, scalar_like
+from .building import as_array, count, filled, promoted_dtype, scalar_like
 
 _WEAK = (int, float, complex)
 

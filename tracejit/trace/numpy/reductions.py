@@ -10,10 +10,10 @@ from ...ir import ops
 from ...ir.op import Op
 from ...ir.tensor import identity
 from ...ir.types import bool_, to_dtype
-from ..array import Array
+from ..array import Array, apply
 from ..registry import implements
 from .arguments import UNSET, all_axes, numpy_dtype, option, refuse_out
-from .building import apply, as_array, broadcast, choose, converted, number, reduced
+from .building import as_array, broadcast, choose, converted, number, reduced
 
 
 def accumulator_dtype(x: Array, dtype: Any) -> np.dtype:

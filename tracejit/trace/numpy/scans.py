@@ -8,11 +8,11 @@ import numpy as np
 
 from ...ir import ops
 from ...ir.op import Op
-from ..array import Array
+from ..array import Array, wrap
 from ..registry import implements
 from ..value import node_of
 from .arguments import available, one_axis, refuse_out
-from .building import as_array, concatenated, converted, filled, reshaped, wrap
+from .building import as_array, concatenated, converted, filled, reshaped
 from .reductions import accumulator_dtype
 
 

@@ -6,11 +6,11 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, apply
 from ..registry import implements
 from . import reductions
 from .arguments import UNSET, one_axis, option, refuse_out
-from .building import apply, as_array, choose, iota, reshaped
+from .building import as_array, choose, iota, reshaped
 
 
 def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Array:

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, apply
 from ..registry import implements
-from .building import apply, as_array, choose, converted, number
+from .building import as_array, choose, converted, number
 
 # Chebyshev coefficients of exp(-x) I0(x) in [0, 8], and of exp(-x) sqrt(x) I0(x) beyond: those of
 # the Cephes library (S. L. Moshier), which NumPy uses too.

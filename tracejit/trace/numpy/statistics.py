@@ -7,12 +7,11 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
-from ..array import Array
+from ..array import Array, apply, wrap
 from ..registry import implements
 from . import reductions
 from .arguments import UNSET, all_axes, option, ordered_axes, refuse_out
 from .building import (
-    apply,
     as_array,
     broadcast,
     concatenated,
@@ -24,7 +23,6 @@ from .building import (
     reshaped,
     scalar_like,
     window,
-    wrap,
 )
 
 _EXACT_IN_FLOAT32 = 1 << 24

@@ -11,14 +11,13 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import Array, wrap
+from ..array import Array, apply, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import known_value
 from . import reductions
 from .arguments import numpy_dtype, refuse, static_int, static_shape
 from .building import (
-    apply,
     as_array,
     choose,
     concatenated,

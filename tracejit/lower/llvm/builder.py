@@ -9,6 +9,7 @@ while the body of an inner one is being written: that is all that loop-invariant
 from __future__ import annotations
 
 import math
+import operator
 import struct
 from collections.abc import Callable, Iterable, Sequence
 from typing import NamedTuple
@@ -18,6 +19,17 @@ INTEGER_BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64}
 BITS = {**FLOAT_BITS, **INTEGER_BITS, "ptr": 64}
 SUFFIX = {"half": "f16", "float": "f32", "double": "f64", **{k: k for k in INTEGER_BITS}}
 SUFFIX["ptr"] = "p0"
+
+# What the indices of inlined loops leave to compute.
+_INDEX_ARITHMETIC: dict[str, Callable[[int, int], int]] = {
+    "add": operator.add,
+    "sub": operator.sub,
+    "mul": operator.mul,
+}
+
+
+def is_number(text: str) -> bool:
+    return text.lstrip("-").isdecimal()
 
 
 class Value(NamedTuple):
@@ -201,6 +213,11 @@ class Builder:
         """`opcode` may carry flags: `fadd`, `fadd reassoc`, `add nsw`, `shl`, `xor`, ..."""
         if a.lanes != b.lanes:
             a, b = self.unify(a, b)
+        fold = _INDEX_ARITHMETIC.get(opcode) if a.kind == "i64" else None
+        if fold and is_number(a.text) and is_number(b.text):
+            number = fold(int(a.text), int(b.text))
+            if -(1 << 63) <= number < 1 << 63:
+                return self.const(number, "i64")
         return self.value(f"{opcode} {a.type} {a.text}, {b.text}", a.kind, a.lanes)
 
     def unary(self, opcode: str, a: Value) -> Value:

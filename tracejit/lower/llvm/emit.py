@@ -30,7 +30,8 @@ from ...ir.tensor import (
     Variable,
     statements,
 )
-from .builder import Builder, Module, Value
+from ...ir.types import DType
+from .builder import Builder, Module, Value, is_number
 from .frame import Frame, Lanes, Parts, Scope
 
 STACK_LIMIT = 32 * 1024
@@ -44,6 +45,7 @@ class Emitter(Frame):
         self.program, self.kernel = program, kernel
         self.workspace = Value("%workspace", "ptr")
         self.symbols = Value("%symbols", "ptr")
+        self.joined_later: set[object] = set()
 
     def body(self, body: Iterable[Statement]) -> None:
         for statement in body:
@@ -129,11 +131,20 @@ class Emitter(Frame):
             parts = self.emit(value)
             self.here()
             new = self.joined(op, dtype, self.get(key), parts)
-        if self.lanes is not None and self.lanes.mask is not None:
+        if self.lanes is not None and self.lanes.mask is not None and self.is_observed(target, key):
             old = self.get(key)
             if old[0].lanes > 1:
                 new = tuple([self.b.select(self.lanes.mask, n, o) for n, o in zip(new, old)])
         self.put(key, new)
+
+    def is_observed(self, target: Variable | Load, key: object) -> bool:
+        """Whether lanes that are masked off would be seen: joined later, or elements that exist."""
+        if key in self.joined_later:
+            return True
+        if isinstance(target, Variable):
+            return False
+        extents = zip(target.indices, target.buffer.type.shape)
+        return (self.lanes.index, self.lanes.end) not in extents
 
     def joined(self, op: str, dtype, a: Parts, b: Parts) -> Parts:
         lanes = max(a[0].lanes, b[0].lanes)
@@ -146,6 +157,7 @@ class Emitter(Frame):
         ops: dict[object, str] = {}
         written: set[Buffer] = set()
         registers: set[Buffer] = set()
+        register_ops: dict[Buffer, str] = {}
         for statement in statements(body):
             match statement:
                 case Assign(variable, _) if variable in self.values:
@@ -153,8 +165,9 @@ class Emitter(Frame):
                 case Accumulate(Variable() as variable, op, _) if variable in self.values:
                     targets[variable] = None
                     ops[variable] = op
-                case Accumulate(Load(buffer, _), _, _):
+                case Accumulate(Load(buffer, _), op, _):
                     registers.add(buffer)
+                    register_ops[buffer] = op
                 case Store(buffer, _, _):
                     (registers if buffer.space == "register" else written).add(buffer)
                 case Call(_, buffers):
@@ -162,6 +175,8 @@ class Emitter(Frame):
         for key in self.registers:
             if key[0] in registers:
                 targets[key] = None
+                if key[0] in register_ops and "lanes" not in key:
+                    ops[key] = register_ops[key[0]]
         return list(targets), ops, written
 
     # Loops.
@@ -193,10 +208,10 @@ class Emitter(Frame):
     def iteration(self, loop: For, value: int) -> None:
         with self.inlined() as depth:
             self.values[loop.index] = (self.b.const(value, "i64"),)
-            self.constants[loop.index] = value
+            self.constants[loop.index] = self.fixed[loop.index] = value
             self.level[loop.index] = depth
             self.body(loop.body)
-            del self.constants[loop.index]
+            del self.constants[loop.index], self.fixed[loop.index]
 
     def loop(
         self,
@@ -326,15 +341,18 @@ class Emitter(Frame):
         outer = {target: self.get(target) for target in ops}
         for target, op in ops.items():
             self.here()
-            neutral = self.literal(tensor.identity(op, target.dtype), target.dtype)
+            dtype = _dtype_of(target)
+            neutral = self.literal(tensor.identity(op, dtype), dtype)
             self.put(target, tuple([self.b.splat(part, count) for part in neutral]))
         saved = self.raise_levels(ops, self.depth)
+        self.joined_later = set(ops)
         emit()
         self.lanes = None
         for target, op in ops.items():
             self.here()
-            total = self.across(op, target.dtype, self.get(target))
-            self.put(target, self.joined(op, target.dtype, outer[target], total))
+            dtype = _dtype_of(target)
+            total = self.across(op, dtype, self.get(target))
+            self.put(target, self.joined(op, dtype, outer[target], total))
         self.level.update(saved)
 
     def vector_full(self, loop: For, count: int, full: int) -> None:
@@ -350,8 +368,13 @@ class Emitter(Frame):
         first = self.one(base)
         with self.inlined() as depth:
             self.level[loop.index] = depth
-            self.lanes = Lanes(loop.index, count, first, mask)
+            end = loop.stop.value if isinstance(loop.stop, Literal) else None
+            self.lanes = Lanes(loop.index, count, first, mask, end)
+            if is_number(first.text):
+                # One vector, and known which: its values are shared as those of constants are.
+                self.fixed[loop.index] = (first.text, count, mask)
             self.body(loop.body)
+            self.fixed.pop(loop.index, None)
             self.lanes = None
 
     def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
@@ -579,6 +602,10 @@ def expressions_of(statement: Statement) -> list[tensor.Expression]:
         case Store(_, indices, value):
             return [*indices, value]
     return []
+
+
+def _dtype_of(target: object) -> DType:
+    return target.dtype if isinstance(target, Variable) else target[0].type.dtype
 
 
 def _is_product(value: tensor.Expression, op: str) -> bool:

@@ -17,9 +17,9 @@ from ...ir import tensor
 from ...ir.affine import linear
 from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable
 from ...ir.types import DType
-from .builder import Builder, Region, Value, literal
+from .builder import Builder, Region, Value, is_number, literal
 from .complex import apply_complex, cast_complex
-from .scalars import KINDS, apply_real, cast
+from .scalars import KINDS, apply_real, cast, compare_signed_with_unsigned
 
 Parts = tuple[Value, ...]
 
@@ -37,12 +37,17 @@ class Scope:
 
 
 class Lanes:
-    """The vector loop being emitted: its index, lane count, first index and mask."""
+    """The vector loop being emitted: its index, lane count, first index and mask.
 
-    __slots__ = ("index", "count", "base", "mask")
+    `end` is where the loop stops, when that is known.
+    """
 
-    def __init__(self, index: Index, count: int, base: Value, mask: Value | None):
-        self.index, self.count, self.base, self.mask = index, count, base, mask
+    __slots__ = ("index", "count", "base", "mask", "end")
+
+    def __init__(
+        self, index: Index, count: int, base: Value, mask: Value | None, end: int | None = None
+    ):
+        self.index, self.count, self.base, self.mask, self.end = index, count, base, mask, end
 
 
 def kind_of(dtype: DType) -> str:
@@ -64,6 +69,7 @@ class Frame:
         self.level: dict[object, int] = {}
         self.values: dict[object, Parts] = {}
         self.constants: dict[Index, int] = {}
+        self.fixed: dict[Index, object] = {}  # the constants, and vector indices in one place
         self.pointers: dict[Buffer, Value] = {}
         self.registers: dict[tuple, Parts] = {}
         self.flat_indices: dict[tuple, Expression] = {}
@@ -75,6 +81,14 @@ class Frame:
     @property
     def depth(self) -> int:
         return len(self.scopes) - 1
+
+    @property
+    def innermost_loop(self) -> int:
+        """The depth of the scope that is a loop of its own, not inlined."""
+        depth = len(self.scopes) - 1
+        while self.scopes[depth].inline:
+            depth -= 1
+        return depth
 
     def move(self, region: Region, depth: int | None = None) -> None:
         """Continue scope `depth` (the innermost) in `region`, and with it the scopes it is inlined in."""
@@ -101,12 +115,12 @@ class Frame:
 
     def level_of(self, expression: Expression) -> int:
         level = self.level
-        return max([level.get(t, 0) for t in expression.free if t not in self.constants], default=0)
+        return max([level.get(t, 0) for t in expression.free if t not in self.fixed], default=0)
 
     def key_of(self, expression: Expression) -> object:
-        """What `expression` is known by: itself, and the values of the constants in it."""
-        if self.constants and not expression.free.isdisjoint(self.constants):
-            known = [v for i, v in self.constants.items() if i in expression.free]
+        """What `expression` is known by: itself, and where the indices in it are that are fixed."""
+        if self.fixed and not expression.free.isdisjoint(self.fixed):
+            known = [v for i, v in self.fixed.items() if i in expression.free]
             return (expression, *known)
         return expression
 
@@ -175,7 +189,11 @@ class Frame:
                 return (index,)
             case Load():
                 offset, atoms, _ = self.address_of(expression.buffer, expression.indices)
-                return tuple(atoms) if offset is None else (offset,)
+                if offset is not None:
+                    return (offset,)
+                # Of the vector's index only the first lane's is needed.
+                lane = self.lanes.index if self.lanes else None
+                return tuple([atom for atom in atoms if atom is not lane])
         return ()
 
     def literal(self, number: object, dtype: DType) -> Parts:
@@ -230,6 +248,9 @@ class Frame:
         """`op` on values already computed."""
         if any(dtype.is_complex for dtype in dtypes) or result.is_complex:
             return apply_complex(self.b, op, dtypes, result, values)
+        if len(dtypes) == 2 and {dtypes[0].kind, dtypes[1].kind} == {"i", "u"}:
+            (x,), (y,) = values
+            return (compare_signed_with_unsigned(self.b, op, tuple(dtypes), x, y),)
         # A selection is of the dtype it selects, not of its condition.
         dtype = dtypes[-1] if op == "where" else dtypes[0]
         return (apply_real(self.b, op, dtype, tuple([v for (v,) in values])),)
@@ -347,12 +368,17 @@ class Frame:
         """The address of an element; each part of the sum is added in the scope it belongs to."""
         kind = memory_kind(buffer.type.dtype)
         parts = len(self.complex_parts(buffer.type.dtype))
+        region = self.b.region
         pointer, used = self.pointers[buffer], ()
         lanes = self.lanes
         base_level = self.level.get(("pointer", buffer), 0)
         by_level: dict[int, list[Expression]] = {}
         for atom in atoms:
+            if lanes is not None and atom is lanes.index and is_number(lanes.base.text):
+                constant += atoms[atom] * int(lanes.base.text)
+                continue
             by_level.setdefault(max(self.level_of(atom), base_level), []).append(atom)
+        innermost = self.innermost_loop
         for level in sorted(by_level):
             used += tuple(by_level[level])
             key = ("pointer", buffer, tuple((atom, atoms[atom]) for atom in used))
@@ -373,10 +399,15 @@ class Frame:
                 if extra is not None:
                     self.at(level)
                     pointer = self.b.offset(pointer, extra, kind)
+                if level < innermost:
+                    # LLVM would rewrite the arithmetic of all loops of a nest together, which takes
+                    # it as long as the rest of code generation and gains nothing.
+                    self.at(level)
+                    pointer = self.b.value(f"freeze ptr {pointer.text}", "ptr", pointer.lanes)
                 free = frozenset().union(*[atom.free for atom in by_level[level]])
                 found = self.remember(key, level, free, (pointer,))
             (pointer,) = found
-        self.here()
+        self.b.region = region
         return self.b.offset(pointer, self.b.const(constant * parts, "i64"), kind)
 
     def b_at(self, level: int, value: Value, scale: int) -> Value:

@@ -37,7 +37,10 @@ def plain(problem: Problem) -> Body:
         problem.factor(operand, row, column, depth) for operand in (problem.left, problem.right)
     ]
     product = Accumulate(total, problem.combine, problem.product(left, right))
-    body = (Let(total, problem.zero()), *problem.loops(problem.sums + problem.depth.labels, (product,)))
+    body = (
+        Let(total, problem.zero()),
+        *problem.loops(problem.sums + problem.depth.labels, (product,)),
+    )
     body += (problem.store(row, column, total),)
     return problem.loops(problem.result, body)
 

@@ -152,7 +152,9 @@ class Matrix:
             chunks = chunks_of(panels, each / panels)
             first, last = chunk_range(panels, chunks)
             main, rest = segments[0], segments[1:]
-            work = self.rows(tensor.ZERO, integer(self.tiles), self.tiles, [main], {}, (first, last))
+            work = self.rows(
+                tensor.ZERO, integer(self.tiles), self.tiles, [main], {}, (first, last)
+            )
             found = parallel(chunks, work)
             if rest:
                 found += self.rows(tensor.ZERO, integer(self.tiles), self.tiles, rest, {})
@@ -280,7 +282,7 @@ class Matrix:
             partial = lambda r, c: Load(  # noqa: E731
                 problem.out, problem.position(tensor.add(top, r), tensor.add(base, c))
             )
-            resume = (tensor.minimum(BLOCK, tensor.ONE), partial)
+            resume = (tensor.compare("greater", BLOCK, tensor.ZERO), partial)
         return multiply_tile(
             problem,
             shape,
@@ -310,9 +312,7 @@ class Matrix:
         if self.depth % self.block:
             count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
         k = Index("k_left")
-        value = problem.factor(
-            problem.left, tensor.add(top, ROW), None, tensor.add(first, k)
-        )
+        value = problem.factor(problem.left, tensor.add(top, ROW), None, tensor.add(first, k))
         height = tensor.subtract(bottom, top)
         if self.left_by_row:
             store = Store(buffer, (ROW, k), value)
@@ -342,7 +342,7 @@ class Matrix:
 
         if problem.step(problem.right, problem.columns) == 1:
             shape = Shape(1, segment.width, self.lanes)
-            work = shape.each(lambda row, column, place: element(column))
+            work = shape.each(shape.sums(problem.wide), lambda row, column, total: element(column))
             loop: Body = (For(k, tensor.ZERO, count, work, "serial", 1),)
         else:
             loop = _across(segment.width, k, count, element)
@@ -351,9 +351,7 @@ class Matrix:
         return (For(PANEL, tensor.ZERO, integer(segment.panels), loop, mark, 1),)
 
 
-def _across(
-    width: int, k: Index, count: Expression, element: Callable[[Expression], Body]
-) -> Body:
+def _across(width: int, k: Index, count: Expression, element: Callable[[Expression], Body]) -> Body:
     """Read a few columns at a time, each along the depth; more would share the sets of the cache."""
     strip, copy = Index("strip"), Index("copy")
     full, rest = divmod(width, 8)
@@ -387,4 +385,3 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     chunks = chunks_of(count, total / count, 64)
     first, last = chunk_range(count, chunks)
     return parallel(chunks, (For(Index(widest), first, last, inner, "serial", 1),))
-

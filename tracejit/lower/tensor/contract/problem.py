@@ -145,9 +145,7 @@ class Problem:
 
     def swapped(self) -> Problem:
         """The same product with lanes along the rows."""
-        return replace(
-            self, left=self.right, right=self.left, rows=self.columns, columns=self.rows
-        )
+        return replace(self, left=self.right, right=self.left, rows=self.columns, columns=self.rows)
 
 
 def read_problem(
@@ -184,10 +182,24 @@ def read_problem(
     more_columns, columns = _merged(columns, extents, strides)
     more_depth, depth = _merged(depth, extents, strides)
     outer = "".join(label for label in result if label in batch + more_rows + more_columns)
-    groups = [Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)]
+    groups = [
+        Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)
+    ]
     combine, times = ("bitwise_or", "bitwise_and") if dtype is bool_ else ("add", "multiply")
     problem = Problem(
-        a, b, out, result, extents, wide, combine, times, outer, *groups, more_depth, finish, in_place
+        a,
+        b,
+        out,
+        result,
+        extents,
+        wide,
+        combine,
+        times,
+        outer,
+        *groups,
+        more_depth,
+        finish,
+        in_place,
     )
     inner = result[-1:] and result[-1]
     if inner and inner in rows or not columns:
@@ -211,4 +223,3 @@ def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, s
 
 def is_static(problem: Problem) -> bool:
     return all(isinstance(extent, int) for extent in problem.extents.values())
-

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -22,10 +23,10 @@ from ....ir.tensor import (
     Store,
     integer,
 )
-from ....ir.types import array_type
+from ....ir.types import DType, array_type
 from .problem import Body, Problem
 
-ROW, VECTOR, LANE, DEPTH = Index("row"), Index("vector"), Index("lane"), Index("depth")
+ROW, PART, LANE, DEPTH = map(Index, ("row", "part", "lane", "depth"))
 
 # An element of a factor: (row or column within the tile, depth) to an expression.
 Factor = Callable[[Expression, Expression], Expression]
@@ -43,28 +44,33 @@ class Shape:
     def vectors(self) -> int:
         return -(-self.columns // self.lanes)
 
-    def each(self, body: Callable[[Expression, Expression, tuple], Body]) -> Body:
-        """`body(row, column, place)` for every element: vectors outside, rows inside."""
+    def sums(self, dtype: DType) -> tuple[Buffer, ...]:
+        """The registers: those of full vectors, and those of the partly used one."""
         full, rest = divmod(self.columns, self.lanes)
-        start = tensor.multiply(VECTOR, integer(self.lanes))
-        found: Body = ()
+        found: tuple[Buffer, ...] = ()
         if full:
-            place = (ROW, VECTOR, LANE)
-            inner = self.lane_loop(body(ROW, tensor.add(start, LANE), place), self.lanes)
-            found += (For(VECTOR, tensor.ZERO, integer(full), inner, "unroll", 1),)
+            type = array_type((self.rows, full, self.lanes), dtype)
+            found += (Buffer("sums", type, "register"),)
         if rest:
-            place = (ROW, integer(full), LANE)
-            column = tensor.add(LANE, integer(full * self.lanes))
-            found += self.lane_loop(body(ROW, column, place), rest)
+            type = array_type((self.rows, 1, rest), dtype)
+            found += (Buffer("sums_rest", type, "register"),)
         return found
 
-    def lane_loop(self, body: Body, count: int) -> Body:
-        """Over the lanes of one vector, and inside over the rows of the tile."""
-        rows = For(ROW, tensor.ZERO, integer(self.rows), body, "unroll", 1)
-        lanes = 1
-        while lanes < count:
-            lanes *= 2
-        return (For(LANE, tensor.ZERO, integer(count), (rows,), "vector", lanes),)
+    def each(self, sums: tuple[Buffer, ...], body: Callable[..., Body]) -> Body:
+        """`body(row, column, sum)` for every element, rows outside: the left factor is used at once."""
+        found: Body = ()
+        start = 0
+        for buffer in sums:
+            _, parts, lanes = buffer.type.shape
+            column = tensor.add(tensor.multiply(PART, integer(lanes)), LANE)
+            inner = body(ROW, tensor.add(column, integer(start)), Load(buffer, (ROW, PART, LANE)))
+            power = 1
+            while power < lanes:
+                power *= 2
+            lane = For(LANE, tensor.ZERO, integer(lanes), inner, "vector", power)
+            found += (For(PART, tensor.ZERO, integer(parts), (lane,), "unroll", 1),)
+            start += parts * lanes
+        return (For(ROW, tensor.ZERO, integer(self.rows), found, "unroll", 1),)
 
 
 @dataclass(frozen=True)
@@ -106,23 +112,28 @@ def multiply_tile(
 ) -> Body:
     """The statements of one tile.
 
-    `resume` is an expression that is 0 or 1, and partial results to start from when it is 1.
+    `resume` is a condition, and partial results to start from where it holds.
     """
-    extents = (shape.rows, shape.vectors, min(shape.lanes, shape.columns))
-    block = Buffer("block", array_type(extents, problem.wide), "register")
+    sums = shape.sums(problem.wide)
     zero = problem.zero()
-    start = shape.each(lambda row, column, place: (Store(block, place, zero),))
-    if resume is not None:
-        again, partial = resume
-        load = shape.each(lambda r, c, place: (Store(block, place, partial(r, c)),))
-        start += (For(Index("again"), tensor.ZERO, again, load, "serial", 1),)
+
+    def first(row: Expression, column: Expression, total: Load) -> Body:
+        if resume is None:
+            return (Store(total.buffer, total.indices, zero),)
+        again, earlier = resume
+        value = tensor.select(again, earlier(row, column), zero)
+        return (Store(total.buffer, total.indices, value),)
+
+    def element(k: Expression, row: Expression, column: Expression, total: Load) -> Body:
+        value = problem.product(left(row, k), right(column, k))
+        return (Accumulate(total, problem.combine, value),)
 
     def step(k: Expression) -> Body:
-        def element(row: Expression, column: Expression, place: tuple) -> Body:
-            value = problem.product(left(row, k), right(column, k))
-            return (Accumulate(Load(block, place), problem.combine, value),)
+        return problem.loops(problem.sums, shape.each(sums, partial(element, k)))
 
-        return problem.loops(problem.sums, shape.each(element))
-
-    end = shape.each(lambda row, column, place: store(row, column, Load(block, place)))
-    return (Allocate(block), *start, *steps.loop(step), *end)
+    return (
+        *[Allocate(buffer) for buffer in sums],
+        *shape.each(sums, first),
+        *steps.loop(step),
+        *shape.each(sums, store),
+    )

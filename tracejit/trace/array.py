@@ -15,9 +15,9 @@ from ..ir.graph import Node
 from .broadcasting import broadcast_to_shape
 from .context import current_trace, failure
 from .indexing import basic_index
+from .operators import Operators, needs_value, no_writing
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
-from .operators import Operators, needs_value, no_writing
 from .ufunc import apply_to_nodes, signature_of
 from .value import known_value, node_of, to_node, to_operand
 

@@ -37,6 +37,7 @@ _LIBRARIES = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
 _CONSTANT = int | float | complex | str | bytes | bool | None
+_GENERATORS = (np.random.Generator, np.random.RandomState)
 _RANDOM_HINT = "draw them outside and pass them as an argument"
 
 
@@ -117,7 +118,9 @@ class Hooks:
             return self.class_(value)
         if is_object(value) and self._is_users_class(type(value)):
             return self.shadows.object(value, self._remember, name)
-        if isinstance(value, np.random.Generator | np.random.RandomState):
+        if isinstance(value, _GENERATORS) or isinstance(
+            getattr(value, "__self__", None), _GENERATORS
+        ):
             raise _random_numbers()
         return self._creation(value)
 

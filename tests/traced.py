@@ -1,0 +1,91 @@
+"""Run traced programs with NumPy, and compare them with the plain functions."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+
+import tracejit.trace.numpy
+from tracejit.ir.graph import Module
+from tracejit.ir.reference import reference
+from tracejit.trace.tracing import (
+    ArgumentOutput,
+    NodeOutput,
+    Traced,
+    flatten_arguments,
+    trace,
+)
+from tracejit.trace.tree import unflatten
+
+assert tracejit.trace.numpy  # imported to fill the registry
+
+
+def replay(program, args, kwargs):
+    """Execute a traced program with NumPy, as the compiled function would."""
+    leaves, _ = flatten_arguments(args, kwargs)
+    inputs = [leaf for leaf, how in zip(leaves, program.leaves) if isinstance(how, Traced)]
+    results = ()
+    if program.function.results:
+        results = reference(Module(program.function), *inputs, *program.captures)
+        results = results if type(results) is tuple else (results,)
+    outputs = []
+    for output in program.outputs:
+        if isinstance(output, NodeOutput):
+            value = results[output.index]
+            value = value[()] if output.is_scalar else np.asarray(value)
+            outputs.append(value if output.weak is None else output.weak(value))
+        elif isinstance(output, ArgumentOutput):
+            outputs.append(leaves[output.leaf])
+        else:
+            outputs.append(output.value)
+    return unflatten(program.structure, outputs)
+
+
+def run(function, *args, **kwargs):
+    return replay(trace(function, args, kwargs), args, kwargs)
+
+
+def outcome(function, *args):
+    """What a call gives, or the builtin exception it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return function(*args)
+    except Exception as error:
+        return error
+
+
+def assert_same(actual, expected):
+    if isinstance(expected, Exception):
+        assert isinstance(actual, Exception), f"NumPy raises {expected!r}, the trace {actual!r}"
+        base = (
+            type(expected) if type(expected).__module__ == "builtins" else type(expected).__mro__[1]
+        )
+        assert isinstance(actual, (base, TypeError)), f"{expected!r} became {actual!r}"
+        return
+    if isinstance(actual, Exception):
+        raise actual
+    if isinstance(expected, tuple):
+        assert type(actual) is type(expected) and len(actual) == len(expected)
+        for a, b in zip(actual, expected):
+            assert_same(a, b)
+        return
+    assert type(actual) is type(expected), f"{type(actual)} instead of {type(expected)}"
+    if isinstance(expected, np.ndarray | np.generic):
+        assert (actual.dtype, actual.shape) == (expected.dtype, expected.shape)
+    if isinstance(expected, float | complex | np.inexact):  # scalar code rounds in its own way
+        np.testing.assert_allclose(actual, expected, rtol=_EPSILONS.get(type(expected), 2e-15))
+    else:
+        np.testing.assert_array_equal(actual, expected)
+
+
+_EPSILONS = {np.float16: 2e-3, np.float32: 2e-7, np.complex64: 2e-7}
+
+
+def check(function, *args):
+    assert_same(outcome(run, function, *args), outcome(function, *args))
+
+
+def sample(dtype, shape=(2, 3)):
+    values = (np.arange(1, 1 + math.prod(shape)) * 7 % 5 + 1).reshape(shape)
+    return values.astype(dtype)[()] if shape == () else values.astype(dtype)

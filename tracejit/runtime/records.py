@@ -77,8 +77,8 @@ NUMBERS = {
     **_offsets("way", "hash entry"),
     "way.size": 16,
     "set.size": 32,
-    "set.count": 64,
-    "set.shift": 58,  # the top six bits of a hash choose its set
+    "set.count": 256,
+    "set.shift": 56,  # the top eight bits of a hash choose its set
     "hash.factor": 0x9E3779B97F4A7C15 - (1 << 64),  # 2**64 over the golden ratio
     "hash.depth": 3,
     **_enumerate(

@@ -35,29 +35,40 @@ class Bounds:
 
     def is_below(self, index: Expression, extent: int | Dim) -> bool:
         """Whether 0 <= index < extent is certain."""
-        last = tensor.subtract(tensor.extent(extent), tensor.ONE)
-        return self.is_nonnegative(index) and self.is_nonnegative(tensor.subtract(last, index))
+        low, high = self.interval(index)
+        last, (atoms, constant) = extent - 1, linear(index)
+        above = low is not None and _is_nonnegative(low)
+        if not above and not self._is_nonnegative(atoms, constant):
+            return False
+        if high is not None and _is_nonnegative(last - high):
+            return True
+        return self._is_nonnegative({atom: -c for atom, c in atoms.items()}, last - constant)
 
-    def is_nonnegative(self, expression: Expression, splits: int = SPLITS) -> bool:
+    def is_nonnegative(self, expression: Expression) -> bool:
         """Whether `expression` is at least 0 in every iteration."""
-        atoms, constant = linear(expression)
+        return self._is_nonnegative(*linear(expression))
+
+    def _is_nonnegative(
+        self, atoms: dict[Expression, int], constant: int | Dim, splits: int = SPLITS
+    ) -> bool:
         choice = next((atom for atom in atoms if _cases(atom)), None)
         if choice is not None and splits > 0:
-            cases = _cases(choice)
-            rest = _sum({a: c for a, c in atoms.items() if a is not choice}, constant)
-            scaled = [tensor.multiply(case, tensor.integer(atoms[choice])) for case in cases]
-            proofs = (self.is_nonnegative(tensor.add(rest, s), splits - 1) for s in scaled)
+            cases = [_replaced(atoms, constant, choice, case) for case in _cases(choice)]
+            proofs = (self._is_nonnegative(*case, splits - 1) for case in cases)
             # The smaller of two is at most either, so to bound it from above one of them will do.
             shrinks = "minimum" if atoms[choice] < 0 else "maximum"
             return any(proofs) if choice.op == shrinks else all(proofs)
         for index in reversed(self.loops):
-            scale = atoms.get(index)
-            if scale is not None:
+            if (scale := atoms.get(index)) is not None:
                 loop = self.loops[index]
-                end = loop.start if scale > 0 else tensor.subtract(loop.stop, tensor.ONE)
-                rest = _sum({a: c for a, c in atoms.items() if a is not index}, constant)
-                lower = tensor.add(rest, tensor.multiply(end, tensor.integer(scale)))
-                return self.is_nonnegative(lower, splits)
+                if scale > 0:
+                    return self._is_nonnegative(
+                        *_replaced(atoms, constant, index, loop.start), splits
+                    )
+                # The last iteration is one before the stop.
+                return self._is_nonnegative(
+                    *_replaced(atoms, constant - scale, index, loop.stop), splits
+                )
         least: Any = constant
         for atom, scale in atoms.items():
             low, high = self.interval(atom)
@@ -69,6 +80,8 @@ class Bounds:
 
     def interval(self, e: Expression) -> Interval:
         """Bounds by interval arithmetic over numbers and extents."""
+        if e in self.intervals:
+            return self.intervals[e]
         for part in postorder((e,), lambda part: () if part in self.intervals else parts(part)):
             if part not in self.intervals:
                 self.intervals[part] = self._interval(part)
@@ -115,11 +128,16 @@ def _cases(atom: Expression) -> tuple[Expression, ...]:
     return ()
 
 
-def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
-    total: Expression = tensor.integer(constant)
-    for atom, scale in atoms.items():
-        total = tensor.add(total, tensor.multiply(atom, tensor.integer(scale)))
-    return total
+def _replaced(
+    atoms: dict[Expression, int], constant: int | Dim, old: Expression, new: Expression
+) -> tuple[dict[Expression, int], int | Dim]:
+    """The sum with one atom exchanged for an expression."""
+    scale = atoms[old]
+    more, extra = linear(new)
+    total = {atom: c for atom, c in atoms.items() if atom is not old}
+    for atom, c in more.items():
+        total[atom] = total.get(atom, 0) + c * scale
+    return {atom: c for atom, c in total.items() if c}, constant + extra * scale
 
 
 def _is_nonnegative(value: int | Dim) -> bool:

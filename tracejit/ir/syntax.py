@@ -148,7 +148,9 @@ def symbol_names(value: object) -> set[str]:
     for root in roots:
         if isinstance(root, tuple):
             found |= symbol_names(root)
-        elif isinstance(root, Dim | Quotient | ArrayType):
+        elif isinstance(root, ArrayType):
+            found |= symbol_names(root.shape)
+        elif isinstance(root, Dim | Quotient):
             found |= {t.name for t in postorder((root,)) if isinstance(t, Symbol)}
     return found
 

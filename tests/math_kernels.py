@@ -11,6 +11,7 @@ import numpy as np
 from tracejit.lower.llvm.builder import Builder, Module, Value
 from tracejit.lower.llvm.math import MATH
 from tracejit.runtime import engine
+from tracejit.stages import addresses
 
 DTYPES = {"float": np.float32, "double": np.float64, "i32": np.int32}
 KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
@@ -47,7 +48,9 @@ def kernel(name: str, kinds: tuple[str, ...], lanes: int) -> tuple[Callable, eng
     b.region = b.open("done")
     b.emit("ret void")
     b.finish()
-    library = engine.load(engine.compile_ir(module.text()), ["kernel"])
+    library = engine.load(
+        engine.compile_ir(module.text()), ["kernel"], addresses(module.externals)
+    )
     types = [ctypes.c_void_p] * (len(kinds) + 1) + [ctypes.c_int64] * 2
     return ctypes.CFUNCTYPE(None, *types)(library.address("kernel")), library
 

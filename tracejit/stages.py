@@ -6,7 +6,7 @@ Also `build(module)`, which makes a callable from a Module at any stage.
 from __future__ import annotations
 
 import weakref
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import cached_property
 from typing import Any
 
@@ -19,7 +19,8 @@ from .ir.types import ArrayType
 from .ir.verify import Stage
 from .lower import pipeline
 from .lower.pipeline import Code, Options, estimated_seconds
-from .runtime import engine, threads
+from .lower.llvm.math import large_angles
+from .runtime import engine, native_code, threads
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
@@ -60,10 +61,7 @@ class Compiled:
     def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
         self.lowered, self.keep = lowered, keep
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
-        imports = (
-            {"tj_parallel_for": threads.parallel_for_address()} if self.code.uses_threads else {}
-        )
-        self.library = load_code(self.code.text, imports)
+        self.library = load_code(self.code.text, addresses(self.code.externals))
         self.entry = self.library.address("entry")
         self.captured = captures
 
@@ -117,6 +115,23 @@ class Compiled:
             raise TypeError(f"{kernel.name} takes {len(inputs)} arrays, not {len(arrays)}")
         fitted = [fit(array, buffer.type, buffer.name) for array, buffer in zip(arrays, inputs)]
         return self._executable(*fitted)
+
+
+def addresses(externals: Iterable[str]) -> dict[str, int]:
+    """Where the functions are that code expects to find."""
+    found = {}
+    for name in externals:
+        if name == "tj_parallel_for":
+            found[name] = threads.parallel_for_address()
+        else:
+            found[name] = _shared_library().address(name)
+    return found
+
+
+@native_code.once
+def _shared_library() -> engine.Library:
+    """Out-of-line code that all programs share."""
+    return native_code.load_text("shared", large_angles.shared_text(), large_angles.EXPORTS, {})
 
 
 _libraries: dict[tuple, Any] = {}

@@ -80,11 +80,11 @@ def estimated_seconds(module: Module, options: Options) -> float:
 
 @dataclass(frozen=True)
 class Code:
-    """LLVM IR of a Module's entry, the memory it needs, and whether it uses threads."""
+    """LLVM IR of a Module's entry, the memory it needs, and the functions it expects to find."""
 
     text: str
     workspace_bytes: int
-    uses_threads: bool
+    externals: frozenset[str]
 
 
 def emit(module: Module, options: Options, captures: dict[int, int] | None = None) -> Code:
@@ -96,4 +96,5 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
     attributes = f'nounwind "prefer-vector-width"="{8 * options.vector_bytes}"'
     program = Program(plan.offset_of, max_threads=options.max_threads, attributes=attributes)
     program.entry(module.entry, captures or {})
-    return Code(program.module.text(), plan.workspace_bytes, program.uses_threads)
+    externals = frozenset(program.module.externals)
+    return Code(program.module.text(), plan.workspace_bytes, externals)

@@ -43,7 +43,13 @@ def load(
     name: str, numbers: Mapping[str, int], exports: Sequence[str], imports: Mapping[str, int]
 ) -> engine.Library:
     """Compile and load ``native/<name>.ll`` for ever: its code outlives even the interpreter."""
-    text = expand(name, numbers)
+    return load_text(name, expand(name, numbers), exports, imports)
+
+
+def load_text(
+    name: str, text: str, exports: Sequence[str], imports: Mapping[str, int]
+) -> engine.Library:
+    """Compile and load LLVM IR for ever, by way of the cache on disk."""
     path = _cached_file(name, text)
     library = None
     if code := _read(path):

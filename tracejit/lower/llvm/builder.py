@@ -87,12 +87,16 @@ class Region:
 
 
 class Module:
-    """LLVM IR under construction: declarations, constants and finished functions."""
+    """LLVM IR under construction: declarations, constants and finished functions.
+
+    `externals` names declared functions that are neither intrinsics nor in the C library.
+    """
 
     def __init__(self) -> None:
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}
+        self.externals: set[str] = set()
 
     def declare(self, result: str, name: str, parameters: Iterable[str]) -> None:
         if name not in self.declarations:

@@ -516,7 +516,6 @@ class Program:
         self.contract, self.max_threads = contract, max_threads
         self.attributes, self.parallel_for = attributes, parallel_for
         self.names: dict[Kernel, str] = {}
-        self.uses_threads = False
 
     def kernel(self, kernel: Kernel) -> str:
         """The name of the function for `kernel`, written on first use."""
@@ -541,7 +540,7 @@ class Program:
 
     def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
         """A function `void body(ptr context, i64 i)` for one index of a parallel loop."""
-        self.uses_threads = True
+        self.module.externals.add(self.parallel_for)
         self.module.declare("void", self.parallel_for, ["ptr", "ptr", "i64", "i64"])
         name = f"{parent.kernel.name}.body{len(self.module.definitions)}.{len(self.names)}"
         signature = f"internal void @{name}(ptr %context, i64 %chunk)"

@@ -26,6 +26,8 @@ Rule = Callable[..., Value]
 
 def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -> Value:
     """`op` on operands of real dtype `dtype`."""
+    if dtype.name == "f16" and op in _HALF:
+        return _HALF[op](b, *operands)
     if dtype.name == "f16" and op not in _HALF_EXACT:
         wide = tuple([b.cast("fpext", x, "float") if x.kind == "half" else x for x in operands])
         result = _float_rule(op)(b, *wide)
@@ -37,6 +39,30 @@ def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -
     if rule is None:
         raise UnsupportedError(f"{op} of {dtype} is not compiled yet")
     return rule(b, dtype, *operands)
+
+
+def compare_signed_with_unsigned(
+    b: Builder, op: str, dtypes: tuple[DType, DType], x: Value, y: Value
+) -> Value:
+    """Compare an i64 with a u64, in either order: a negative number is below every unsigned one."""
+    x, y = b.unify(x, y)
+    left_is_signed = dtypes[0].is_signed
+    signed = x if left_is_signed else y
+    predicate, of_negative_left, of_negative_right = _MIXED_COMPARISONS[op]
+    answer = b.const(of_negative_left if left_is_signed else of_negative_right, "i1", x.lanes)
+    negative = b.compare("slt", signed, b.like(0, signed))
+    return b.select(negative, answer, b.compare(predicate, x, y))
+
+
+# The predicate where nothing is negative; the answer where the left one is, and the right one.
+_MIXED_COMPARISONS = {
+    "equal": ("eq", False, False),
+    "not_equal": ("ne", True, True),
+    "less": ("ult", True, False),
+    "less_equal": ("ule", True, False),
+    "greater": ("ugt", False, True),
+    "greater_equal": ("uge", False, True),
+}
 
 
 def _float_rule(op: str) -> Rule:
@@ -62,6 +88,8 @@ def cast(b: Builder, x: Value, source: DType, target: DType) -> Value:
         return b.cast("zext", x, kind)
     if source.is_float:
         if target.is_float:
+            if source.name == "f64" and target.name == "f16":
+                return _double_to_half(b, x)
             wider = BITS[kind] > BITS[x.kind]
             return b.cast("fpext" if wider else "fptrunc", x, kind)
         return _float_to_integer(b, x, target)
@@ -73,6 +101,23 @@ def cast(b: Builder, x: Value, source: DType, target: DType) -> Value:
     if BITS[kind] > BITS[x.kind]:
         return b.cast("sext" if source.is_signed else "zext", x, kind)
     return b.cast("trunc", x, kind) if BITS[kind] < BITS[x.kind] else x
+
+
+def _double_to_half(b: Builder, x: Value) -> Value:
+    """Rounded once, by way of a float rounded to odd; no machine has one instruction for it.
+
+    Where the float is inexact its last bit is made 1, so that it lies strictly between halves and
+    between the points halfway between them, on the side of `x`.
+    """
+    near = b.cast("fptrunc", x, "float")
+    back = b.cast("fpext", near, "double")
+    bits = b.cast("bitcast", near, "i32")
+    even = b.compare("eq", b.binary("and", bits, b.like(1, bits)), b.like(0, bits))
+    moves = b.binary("and", even, b.compare("one", x, back))
+    outward = b.compare("ogt", b.intrinsic("fabs", x), b.intrinsic("fabs", back))
+    moved = b.binary("add", bits, b.select(outward, b.like(1, bits), b.like(-1, bits)))
+    odd = b.cast("bitcast", b.select(moves, moved, bits), "float")
+    return b.cast("fptrunc", odd, "half")
 
 
 def _nonzero(b: Builder, x: Value, dtype: DType) -> Value:
@@ -182,6 +227,16 @@ def _extreme(predicate: str) -> Rule:
     return rule
 
 
+def _ldexp(b: Builder, x: Value, exponent: Value) -> Value:
+    """The exponent is an i32 or an i64; beyond an i32 it is as good as the largest or smallest."""
+    if exponent.kind == "i64":
+        limits = np.iinfo(np.int32)
+        exponent = b.intrinsic("smin", exponent, b.like(int(limits.max), exponent))
+        exponent = b.intrinsic("smax", exponent, b.like(int(limits.min), exponent))
+        exponent = b.cast("trunc", exponent, "i32")
+    return MATH["ldexp"](b, x, exponent)
+
+
 # fmt: off
 _FLOAT: dict[str, Rule] = {
     "add":           _opcode("fadd"),
@@ -227,6 +282,8 @@ _FLOAT: dict[str, Rule] = {
     "where":         lambda b, c, x, y: b.select(c, x, y),
     "maximum":       _extreme("ogt"),
     "minimum":       _extreme("olt"),
+    "float_power":   lambda b, x, y: MATH["power"](b, x, y),
+    "ldexp":         _ldexp,
 }
 # fmt: on
 _HALF_EXACT = {
@@ -240,6 +297,40 @@ _HALF_EXACT = {
     "real",
 }
 _HALF_EXACT |= {"fabs", "isnan", "isinf", "isfinite"}
+
+
+def _half_from_bits(b: Builder, bits: Value) -> Value:
+    return b.cast("bitcast", bits, "half")
+
+
+def _half_neighbour(b: Builder, x: Value, upward: Value) -> Value:
+    """The next number above where `upward`, else below; `x` is finite or steps inward."""
+    bits = _bits(b, x)
+    negative = b.compare("slt", bits, b.like(0, bits))
+    grows = b.binary("xor", upward, negative)
+    moved = b.binary("add", bits, b.select(grows, b.like(1, bits), b.like(-1, bits)))
+    least = b.select(upward, b.like(1, bits), b.like(-(2**15) + 1, bits))
+    zero = b.compare("oeq", x, b.like(0.0, x))
+    return _half_from_bits(b, b.select(zero, least, moved))
+
+
+def _half_nextafter(b: Builder, x: Value, y: Value) -> Value:
+    x, y = b.unify(x, y)
+    moved = _half_neighbour(b, x, b.compare("olt", x, y))
+    found = b.select(b.compare("oeq", x, y), x, moved)
+    return b.select(b.compare("uno", x, y), b.like(np.nan, x), found)
+
+
+def _half_spacing(b: Builder, x: Value) -> Value:
+    """The distance to the next number above: NumPy's f16 loop, unlike f32's, always looks up."""
+    above = _half_neighbour(b, x, b.const(True, "i1", x.lanes))
+    wide = b.binary("fsub", b.cast("fpext", above, "float"), b.cast("fpext", x, "float"))
+    found = b.cast("fptrunc", wide, "half")
+    return b.select(_isfinite(b, x), found, b.like(np.nan, x))
+
+
+# Where a number's digits matter, f32 will not do for f16.
+_HALF: dict[str, Rule] = {"nextafter": _half_nextafter, "spacing": _half_spacing}
 
 
 # Integers.

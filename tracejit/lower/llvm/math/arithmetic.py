@@ -227,17 +227,6 @@ def horner(x: Number, coefficients: Sequence[float]) -> Number:
     return result
 
 
-def estrin(x: Number, coefficients: Sequence[float]) -> Number:
-    """The same sum in a tree: a few more multiplications, a much shorter chain."""
-    terms: list = list(coefficients)
-    while len(terms) > 1:
-        pairs = [fma(x, high, low) for low, high in zip(terms[::2], terms[1::2])]
-        terms = pairs + terms[len(pairs) * 2 :]
-        if len(terms) > 1:
-            x = x * x
-    return terms[0]
-
-
 def power_of_two(x: Number, exponent: Number) -> Number:
     """2**exponent in the format of `x`, for an integer exponent of a normal result."""
     return x.from_bits((exponent << x.format.digits) + x.format.one_bits)

@@ -4,7 +4,7 @@ Of x * 2/pi only the last two whole bits and the fraction matter. With x = manti
 of 2/pi worth 4 or more after scaling by 2**e are left out, the next 192 multiplied by the mantissa,
 and what falls off at either end does not count: the two top bits are the quadrant, the others the
 fraction to 137 bits, 75 of which remain at the double nearest to a multiple of pi/2. It runs out of
-line, one lane after another.
+line, one lane after another, in code that all programs share.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from __future__ import annotations
 from tracejit.lower.llvm.builder import Module
 from tracejit.lower.llvm.math.arithmetic import Number
 from tracejit.lower.llvm.math.coefficients import TWO_OVER_PI
-from tracejit.lower.llvm.math.library import each_lane
+from tracejit.lower.llvm.math.library import each_lane, loop_text
 
 # TWO_OVER_PI is floor(2/pi * 2**1216); zeros follow, because 32 bytes are read at a time.
 TABLE_BYTES = 176
@@ -73,7 +73,7 @@ define internal {{ double, double, i64 }} @large.reduce(double %x) nounwind noin
 
 # {name} of abs(x), from the sine and cosine (or tangent) of what is left.
 PREPARE = """\
-define internal double @large.{name}(double %signed) nounwind noinline {{
+define double @large.{name}(double %signed) nounwind noinline {{
   %x = call double @llvm.fabs.f64(double %signed)
   %all = call {{ double, double, i64 }} @large.reduce(double %x)
   %r = extractvalue {{ double, double, i64 }} %all, 0
@@ -128,7 +128,7 @@ BODIES = {
     "tan": TAN,
 }
 NARROW = """\
-define internal float @large.{name}f(float %x) nounwind noinline {{
+define float @large.{name}f(float %x) nounwind noinline {{
   %wide = fpext float %x to double
   %result = call double @large.{name}(double %wide)
   %narrow = fptrunc double %result to float
@@ -138,27 +138,39 @@ define internal float @large.{name}f(float %x) nounwind noinline {{
 
 def large_angle(name: str, x: Number) -> Number:
     """sin, cos or tan of every lane; lanes below 1 are not accurate."""
-    define(x.builder.module, name)
-    return each_lane(f"large.{name}", x)
+    return each_lane(f"large.{name}", x, shared=True)
 
 
-def define(module: Module, name: str) -> None:
-    """The functions of `name`, once per module."""
-    if f"large.{name}" in module.declarations:
-        return
+EXPORTS = tuple(
+    [
+        f"{prefix}large.{name}{end}"
+        for name in BODIES
+        for end in ("", "f")
+        for prefix in ("", "each.")
+    ]
+)
+
+
+def shared_text() -> str:
+    """The LLVM IR of all these functions: compiled once, whatever needs them."""
     table = TWO_OVER_PI.to_bytes(TABLE_BYTES, "little")
     escaped = "".join(f"\\{byte:02X}" for byte in table)
-    texts = {
-        "large.table": f'@large.table = internal constant [{TABLE_BYTES} x i8] c"{escaped}"',
-        "large.reduce": REDUCE.format(),
-        f"large.{name}": PREPARE.format(name=name) + BODIES[name] + FINISH.format(),
-        f"large.{name}f": NARROW.format(name=name),
-    }
-    for symbol, text in texts.items():
-        module.declarations.setdefault(symbol, text)
-    for symbol in ("tan",) if name == "tan" else ("sin", "cos"):
+    module = Module()
+    for symbol in ("sin", "cos", "tan"):
         module.declare("double", symbol, ["double"])
     module.declare("double", "llvm.fabs.f64", ["double"])
     module.declare("double", "llvm.fma.f64", ["double"] * 3)
     for symbol in ("llvm.abs.i192", "llvm.ctlz.i192"):
         module.declare("i192", symbol, ["i192", "i1"])
+    module.definitions += [
+        f'@large.table = internal constant [{TABLE_BYTES} x i8] c"{escaped}"',
+        REDUCE.format(),
+    ]
+    for name, body in BODIES.items():
+        module.definitions += [
+            PREPARE.format(name=name) + body + FINISH.format(),
+            NARROW.format(name=name),
+            "define " + loop_text(f"large.{name}", "double", 1),
+            "define " + loop_text(f"large.{name}f", "float", 1),
+        ]
+    return module.text()

@@ -48,7 +48,7 @@ def cbrt(x: Number) -> Number:
     square = r * r
     y = square * scaled
     y_square = y * y
-    residual = fma(-y_square, y, scaled) - fma(y, y, -y_square) * y
+    residual = fma(-fma(y, y, -y_square), y, fma(-y_square, y, scaled))
     y = fma(residual * square, 1 / 3, y)
 
     def restored() -> Number:

@@ -138,15 +138,20 @@ def _build(part: Any, bound: Bindings) -> Any:
 class Rule:
     """`pattern >> replacement`; called with a node, it gives the replacement or None."""
 
-    __slots__ = ("pattern", "replacement", "wanted")
+    __slots__ = ("needed", "pattern", "replacement", "wanted")
 
     def __init__(self, pattern: Pattern, replacement: Pattern | Callable[..., Any]):
         self.pattern, self.replacement = pattern, replacement
+        # The ops some operands must have; looking at these first rejects most nodes at once.
+        inner = [p.op for p in pattern.operands or () if isinstance(p, Pattern)]
+        self.needed = frozenset(op for op in inner if op is not None)
         self.wanted: tuple[str, ...] = ()
         if not isinstance(replacement, Pattern):
             self.wanted = tuple(inspect.signature(replacement).parameters)
 
     def __call__(self, node: Node) -> Node | None:
+        if self.needed and not self.needed.issubset([o.op for o in node.operands]):
+            return None
         for bound in self.pattern.matches(node, {}):
             if isinstance(self.replacement, Pattern):
                 new = self.replacement.build(bound)

@@ -32,26 +32,29 @@ def scalar_of(node: Node) -> Node | None:
 
 def scalar_value(node: Node) -> Any:
     """The NumPy scalar all elements of `node` are known to be, else None."""
-    scalar = scalar_of(node)
-    if scalar is None or scalar.op is not ops.constant:
+    if not is_scalar_constant(node):
         return None
+    scalar = scalar_of(node)
     return scalar.dtype(scalar.attrs["value"])
 
 
 def is_scalar_constant(node: Node) -> bool:
-    return scalar_value(node) is not None
+    scalar = scalar_of(node)
+    return scalar is not None and scalar.op is ops.constant
 
 
 def is_not_constant(node: Node) -> bool:
-    return scalar_value(node) is None
+    return not is_scalar_constant(node)
 
 
 def is_value(value: Any) -> Guard:
     """Whether all elements are `value`, in the node's dtype and to the last bit."""
 
     def guard(node: Node) -> bool:
-        found = scalar_value(node)
-        return found is not None and found.tobytes() == node.dtype(value).tobytes()
+        scalar = scalar_of(node)
+        if scalar is None or scalar.op is not ops.constant or scalar.attrs["value"] != value:
+            return False
+        return scalar_value(scalar).tobytes() == node.dtype(value).tobytes()
 
     return guard
 

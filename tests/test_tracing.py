@@ -5,6 +5,7 @@ from __future__ import annotations
 import copy
 import functools
 import threading
+import warnings
 from collections import deque, namedtuple
 from dataclasses import dataclass
 
@@ -78,7 +79,10 @@ def test_how_leaves_are_taken():
     for bad in (np.array(["a"]), np.array([object()]), np.array(["2020-01-01"], "M8[D]")):
         with pytest.raises(UnsupportedError, match="hint"):
             abstract(bad)
-    for bad in (np.ma.ones(3), np.matrix([1.0])):
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        matrix = np.matrix([1.0])
+    for bad in (np.ma.ones(3), matrix):
         with pytest.raises(UnsupportedError, match="np.asarray"):
             abstract(bad)
 
@@ -366,9 +370,12 @@ def test_changes_of_outside_containers_reach_them():
         calls.append(x.shape)
         seen["last"] = calls[-1]
         state.depth += 1
+        function.runs += 1
         return x
 
+    function.runs = 0
     run(function, np.zeros(3))
+    assert function.runs == 1
     assert (calls, seen, state.depth) == ([(3,)], {"last": (3,)}, 3)
 
     def leak(x):

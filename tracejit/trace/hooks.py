@@ -37,7 +37,6 @@ _LIBRARIES = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
 _CONSTANT = int | float | complex | str | bytes | bool | None
-_GENERATORS = (np.random.Generator, np.random.RandomState)
 _RANDOM_HINT = "draw them outside and pass them as an argument"
 
 
@@ -118,9 +117,7 @@ class Hooks:
             return self.class_(value)
         if is_object(value) and self._is_users_class(type(value)):
             return self.shadows.object(value, self._remember, name)
-        if isinstance(value, _GENERATORS) or isinstance(
-            getattr(value, "__self__", None), _GENERATORS
-        ):
+        if _draws_numbers(value) or _draws_numbers(getattr(value, "__self__", None)):
             raise _random_numbers()
         return self._creation(value)
 
@@ -180,10 +177,9 @@ class Hooks:
             tuple(copy for _, copy in pairs) or None,
         )
         self._remember(function, new)  # before the cells are filled: one may hold this function
-        functools.update_wrapper(new, function)
-        del new.__wrapped__
-        if hasattr(function, "__wrapped__"):
-            new.__wrapped__ = function.__wrapped__
+        for attribute in functools.WRAPPER_ASSIGNMENTS:
+            setattr(new, attribute, getattr(function, attribute, None))
+        new.__dict__ = function.__dict__  # shared: what it keeps on itself stays there
         if function.__defaults__:
             new.__defaults__ = tuple(self.hook(item) for item in function.__defaults__)
         if function.__kwdefaults__:
@@ -350,7 +346,7 @@ class _Module(types.ModuleType):
         original, hooks = self._original, self._hooks
         value = getattr(original, name)
         if original.__name__.partition(".")[0] == "numpy":
-            if original is np.random and not isinstance(value, type):
+            if original.__name__ == "numpy.random" and not isinstance(value, type):
                 raise _random_numbers()
             hooked = vars(self)[name] = hooks.hook(value)  # NumPy does not change: found at once
             return hooked
@@ -381,6 +377,12 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
         return chosen(*args, **kwargs)
 
     return created
+
+
+def _draws_numbers(value: Any) -> bool:
+    """Whether `value` is a generator of random numbers; asked without importing numpy.random."""
+    random = sys.modules.get("numpy.random")
+    return random is not None and isinstance(value, random.Generator | random.RandomState)
 
 
 def _random_numbers() -> UnsupportedError:

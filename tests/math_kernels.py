@@ -9,7 +9,7 @@ import mpmath
 import numpy as np
 
 from tracejit.lower.llvm.builder import Builder, Module, Value
-from tracejit.lower.llvm.math import MATH
+from tracejit.lower.llvm.math import MATH, large_angles
 from tracejit.runtime import engine
 from tracejit.stages import addresses
 
@@ -17,6 +17,12 @@ DTYPES = {"float": np.float32, "double": np.float64, "i32": np.int32}
 KINDS = {np.dtype(dtype): kind for kind, dtype in DTYPES.items()}
 WIDTHS = {"float": 16, "double": 8}
 RESULTS = {"frexp_exponent": "i32"}
+
+
+@functools.cache
+def shared_library() -> engine.Library:
+    """What the functions call out of line, as every program does."""
+    return engine.load(engine.compile_ir(large_angles.shared_text()), large_angles.EXPORTS)
 
 
 @functools.cache

@@ -56,7 +56,8 @@ def scaled_complement(a: Number) -> tuple[Number, Number]:
 def erfc(x: Number) -> Number:
     """1 - erf(x) up to 4/5; then exp(-a**2) times a smooth function, and 2 minus it below zero."""
     a = least(ERFC_VANISHES[x.kind], abs(x))
-    near = fma(-x, horner(x * x, coefficients.ERF[x.kind]), 1.0 - x)
+    lead = 1.0 - x
+    near = lead + fma(-x, horner(x * x, coefficients.ERF[x.kind]), (1.0 - lead) - x)
     scaled, rest = scaled_complement(a)
     square = a * a
     _, f, bits = reduce_by_octaves(-square)

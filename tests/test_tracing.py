@@ -559,15 +559,16 @@ def test_threads_trace_at_the_same_time():
             x = x * np.ones(3) + scaled(x)
         return x
 
-    results = []
+    programs = []
+    zeros = (np.zeros(3),)
     work = [
-        threading.Thread(target=lambda: results.append(outcome(run, function, np.zeros(3))))
+        threading.Thread(target=lambda: programs.append(outcome(trace, function, zeros, {})))
         for _ in range(4)
     ]
     for thread in work:
         thread.start()
     for thread in work:
         thread.join()
-    for result in results:
-        assert_same(result, function(np.zeros(3)))
-    assert len(results) == 4
+    assert len(programs) == 4
+    for program in programs:
+        assert_same(replay(program, zeros, {}), function(*zeros))

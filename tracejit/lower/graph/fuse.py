@@ -83,9 +83,8 @@ class _Fuser:
         self.groups: dict[int, Group] = {}
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
-        self.uses = Counter(o for n in self.order for o in n.operands)
-        self.uses.update(function.results)
         self.roots = self.find_roots()
+        self.uses = self.count_uses()
         self.reads: dict[Node, Reads] = {}
         self.count = 0
 
@@ -96,6 +95,15 @@ class _Fuser:
             if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION):
                 roots.update(o for o in node.operands if not is_argument(o))
         return roots
+
+    def count_uses(self) -> Counter:
+        """How many stored nodes read each node, counted once for every path through inline ones."""
+        uses: Counter[Node] = Counter(self.function.results)
+        for node in reversed(self.order):
+            through = uses[node] if is_inline(node) and node not in self.roots else 1
+            for operand in node.operands:
+                uses[operand] += through
+        return uses
 
     def run(self) -> Function:
         for node in self.order:

@@ -42,6 +42,11 @@ def number(value: Any, dtype: Any) -> Array:
     return as_array(value, dtype)
 
 
+def copied(x: Array) -> Array:
+    """A value of its own that equals `x`: what NumPy gives where it copies."""
+    return wrap(node_of(x), x.is_scalar)
+
+
 def scalar_like(x: Array) -> Array:
     """`x` as NumPy returns it from most functions: a scalar when it has no axes."""
     return wrap(node_of(x), True) if x.shape == () and not x.is_scalar else x

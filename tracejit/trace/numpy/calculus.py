@@ -19,6 +19,7 @@ from .building import (
     choose,
     concatenated,
     converted,
+    copied,
     in_common_dtype,
     number,
     padded,
@@ -62,7 +63,7 @@ def diff(a, n=1, axis=-1, prepend=UNSET, append=UNSET):
     combine = np.not_equal if x.dtype == bool else np.subtract
     for _ in range(n):
         if x.shape[axis] == 0:
-            return x
+            return copied(x)
         x = apply(combine, *_neighbours(x, axis))
     return x
 

@@ -18,6 +18,7 @@ from .building import (
     broadcast_together,
     choose,
     converted,
+    copied,
     filled,
     number,
     promoted_dtype,
@@ -105,7 +106,7 @@ def round_method(a, decimals=0, out=None):
 def _rounded(x: Array, decimals: int) -> Array:
     is_integer = x.dtype.kind in "iu"
     if decimals >= 0 and is_integer:
-        return scalar_like(x)
+        return scalar_like(copied(x))
     if decimals == 0:
         return apply(np.rint, x)
     if x.dtype.kind == "b":
@@ -129,7 +130,7 @@ def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
     """`np.nan_to_num`; always a new array."""
     x = as_array(x)
     if x.dtype.kind not in "fc":
-        return scalar_like(x)
+        return scalar_like(copied(x))
     if x.dtype.kind == "c":
         parts = [node_of(_finite(part, nan, posinf, neginf)) for part in (x.real, x.imag)]
         return scalar_like(wrap(ops.complex(*parts)))

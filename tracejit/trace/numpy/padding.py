@@ -12,7 +12,17 @@ from ..context import failure
 from ..registry import implements
 from . import reductions, statistics
 from .arguments import is_traced, static
-from .building import as_array, broadcast, concatenated, converted, padded, reshaped, taken, window
+from .building import (
+    as_array,
+    broadcast,
+    concatenated,
+    converted,
+    copied,
+    padded,
+    reshaped,
+    taken,
+    window,
+)
 from .creation import linspace
 from .shapes import flip
 
@@ -40,7 +50,7 @@ Pair = tuple[Any, Any]
 @implements(np.pad)
 def pad(array, pad_width, mode="constant", **kwargs):
     """`np.pad` in every mode but "median" and functions."""
-    x = as_array(array)
+    x = copied(as_array(array))
     widths = _widths(static(pad_width, "a width"), x.ndim)
     if callable(mode) or mode == "median":
         raise failure(

@@ -18,6 +18,7 @@ from .building import (
     broadcast,
     concatenated,
     converted,
+    copied,
     filled,
     reshaped,
     spread,
@@ -39,6 +40,7 @@ def roll(a, shift, axis=None):
     shifts = np.broadcast_arrays(shift, axis)
     if shifts[0].ndim > 1:
         raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
+    x = copied(x)
     totals: dict[int, int] = {}
     for amount, along in zip(*(part.ravel().tolist() for part in shifts)):
         along = one_axis(along, x.ndim)

@@ -18,6 +18,7 @@ from .building import (
     as_array,
     broadcast,
     broadcast_together,
+    copied,
     permuted,
     reshaped,
     scalar_like,
@@ -231,7 +232,7 @@ def atleast_3d(*arys):
 @implements(np.flip)
 def flip(m, axis=None):
     """`np.flip`: read the axes backwards."""
-    x = as_array(m)
+    x = copied(as_array(m))
     axes = range(x.ndim) if axis is None else ordered_axes(axis, x.ndim)
     for k in axes:
         if x.shape[k] != 0:
@@ -268,7 +269,7 @@ def rot90(m, k=1, axes=(0, 1)):
     first, second = (one_axis(axis, x.ndim) for axis in axes)
     turns = static_int(k, "a number of turns") % 4
     if turns in (0, 2):
-        return flip(x, (first, second)) if turns else x
+        return flip(x, (first, second) if turns else ())
     if turns == 1:
         return swapaxes(flip(x, second), first, second)
     return flip(swapaxes(x, first, second), second)

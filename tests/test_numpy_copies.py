@@ -1,0 +1,48 @@
+"""What NumPy copies is never the caller's own array, even when nothing had to be done."""
+
+import numpy as np
+import pytest
+from numpy_calls import sample
+
+from tracejit.trace.tracing import ArgumentOutput, trace
+
+COPIES = [
+    lambda x: np.copy(x),
+    lambda x: x.copy(),
+    lambda x: np.array(x),
+    lambda x: x.astype(x.dtype),
+    lambda x: np.roll(x, 0),
+    lambda x: np.roll(x, 0, axis=1),
+    lambda x: np.tile(x, 1),
+    lambda x: np.repeat(x, 1, axis=0),
+    lambda x: np.round(x),
+    lambda x: x.round(2),
+    lambda x: np.nan_to_num(x),
+    lambda x: np.clip(x, None, None),
+    lambda x: np.pad(x, 0),
+    lambda x: np.pad(x, 0, mode="edge"),
+    lambda x: np.concatenate([x]),
+    lambda x: np.take(x, range(3), axis=0),
+    lambda x: np.delete(x, [], axis=0),
+    lambda x: np.append(x, np.zeros((0, 4), int), axis=0),
+    lambda x: np.full(x.shape, x),
+    lambda x: np.sum(x, axis=()),
+    lambda x: np.where(True, x, x),
+    lambda x: np.diff(x[:, :0]),
+]
+
+
+@pytest.mark.parametrize("function", COPIES)
+def test_copies(function):
+    x = sample((3, 4), "int64")
+    assert function(x) is not x
+    (output,) = trace(function, (x,), {}).outputs
+    assert not isinstance(output, ArgumentOutput)
+
+
+@pytest.mark.parametrize("function", [np.asarray, np.asanyarray, np.atleast_1d, lambda x: x.conj()])
+def test_same_object(function):
+    x = sample((3, 4), "int64")
+    assert function(x) is x
+    (output,) = trace(function, (x,), {}).outputs
+    assert isinstance(output, ArgumentOutput)

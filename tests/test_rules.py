@@ -10,6 +10,7 @@ from graphs import Maker, Refused, evaluate, parameters_of, result_dtypes, same_
 from tracejit.ir import ops
 from tracejit.ir.graph import Function, Module, parameter
 from tracejit.ir.op import OPS
+from tracejit.ir.reference import reference
 from tracejit.ir.rewrite import wild
 from tracejit.ir.text import parse, show
 from tracejit.ir.types import array_type, f64, i64
@@ -211,6 +212,40 @@ def f(x: i64[3]):
             return t4, t5, t7
         """,
     )
+
+
+def test_symbolic_extents():
+    text = """
+def f(x: f64[n, m + 1], s: f64[()]):
+    t0 = slice(x, start=(0, 1), stop=(n, m + 1), step=(1, 1))
+    t1 = slice(t0, start=(n - 1, 0), stop=(-1, m - 1), step=(-1, 1))
+    t2 = transpose(t1, axes=(1, 0))
+    t3 = broadcast(s, shape=(m - 1, n), axes=())
+    t4 = multiply(t2, t3)
+    t5 = reshape(t4, shape=(n*m - n,))
+    t6 = broadcast(t2, shape=(3, m - 1, n), axes=(1, 2))
+    t7 = slice(t6, start=(0, 0, 0), stop=(2, m - 1, n), step=(1, 1, 1))
+    return t5, t7
+"""
+    expect(
+        show(fold(parse(text))),
+        """
+        def f(x: f64[n, m + 1], s: f64[()]):
+            t0 = slice(x, start=(n - 1, 1), step=(-1, 1), stop=(-1, m))
+            t1 = broadcast(s, axes=(), shape=(n, m - 1))
+            t2 = multiply(t0, t1)
+            t3 = transpose(t2, axes=(1, 0))
+            t4 = reshape(t3, shape=(m*n - n,))
+            t5 = transpose(t0, axes=(1, 0))
+            t6 = broadcast(t5, axes=(1, 2), shape=(2, m - 1, n))
+            return t4, t6
+        """,
+    )
+    arrays = np.arange(20.0).reshape(4, 5), np.float64(2.0)
+    for before, after in zip(
+        reference(parse(text), *arrays), reference(fold(parse(text)), *arrays)
+    ):
+        np.testing.assert_array_equal(before, after)
 
 
 def test_fold_leaves_large_things_alone():

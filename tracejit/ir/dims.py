@@ -98,10 +98,14 @@ class Dim(Term):
         return self._concrete("float()")
 
     def __repr__(self) -> str:
-        return " + ".join(
-            "*".join([*([str(c)] if c != 1 or not atoms else []), *map(str, atoms)])
-            for c, atoms in self.terms
-        )
+        text = ""
+        for coefficient, atoms in self.terms:
+            size = abs(coefficient)
+            factors = [str(size)] if size != 1 or not atoms else []
+            term = "*".join([*factors, *map(str, atoms)])
+            sign = "-" if coefficient < 0 else "+"
+            text += f" {sign} {term}" if text else term if sign == "+" else f"-{term}"
+        return text
 
 
 def symbol(name: str) -> Dim:

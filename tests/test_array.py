@@ -10,6 +10,9 @@ from collections import deque
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from hypothesis.extra import numpy as numpy_st
 from traced import assert_same, check, outcome, replay, run, sample
 
 from tracejit.errors import ShapeError, TraceError, UnsupportedError
@@ -157,6 +160,30 @@ def test_basic_indexing(index):
     expected = outcome(lambda: sample("f8")[index])
     if isinstance(expected, Exception):
         assert str(outcome(run, lambda x: x[index], sample("f8"))) == str(expected)
+
+
+shapes = numpy_st.array_shapes(min_dims=0, max_dims=4, min_side=0, max_side=4)
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_basic_index(data):
+    shape = data.draw(shapes)
+    index = data.draw(numpy_st.basic_indices(shape, allow_newaxis=True))
+    check(lambda x: x[index], np.asarray(sample("i4", shape)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.data())
+def test_any_operands(data):
+    scalars = st.sampled_from([True, 2, -3, 1.5, 2j, np.float32(2.5), np.uint8(7)])
+    both = data.draw(numpy_st.mutually_broadcastable_shapes(num_shapes=2, max_dims=3, min_side=0))
+    left, right = (
+        np.asarray(sample(data.draw(st.sampled_from(DTYPES)), shape)) for shape in both.input_shapes
+    )
+    op = data.draw(st.sampled_from(BINARY))
+    operands = [left, data.draw(st.one_of(st.just(right), scalars))]
+    check(op, *data.draw(st.permutations(operands)))
 
 
 def test_advanced_indexing_is_refused_with_a_remedy():

@@ -3,6 +3,8 @@
 The text is compiled as the Python it is, in a scope where ops are their NumPy references. Only
 three things are rewritten first, because Python's scalars are not NumPy's: a kernel's literals
 and loop indices become NumPy scalars, and `t: f64[8] = local()` learns the type it announces.
+
+limit: Python compiles at most 20 loops inside each other, so deeper kernels raise SyntaxError here.
 """
 
 from __future__ import annotations

@@ -126,7 +126,7 @@ class Emitter(Frame):
                 for f, v in zip(factors, (a, b))
             ]
             self.here()
-            new: Parts = (self.b.fma(a[0], b[0], self.get(key)[0]),)
+            new = self.multiply_add(a, b, self.get(key))
         else:
             parts = self.emit(value)
             self.here()
@@ -136,6 +136,14 @@ class Emitter(Frame):
             if old[0].lanes > 1:
                 new = tuple([self.b.select(self.lanes.mask, n, o) for n, o in zip(new, old)])
         self.put(key, new)
+
+    def multiply_add(self, a: Parts, b: Parts, c: Parts) -> Parts:
+        """`a * b + c` by fused operations, four of them for complex numbers."""
+        fma = self.b.fma
+        if len(c) == 1:
+            return (fma(a[0], b[0], c[0]),)
+        real = fma(self.b.unary("fneg", a[1]), b[1], fma(a[0], b[0], c[0]))
+        return (real, fma(a[1], b[0], fma(a[0], b[1], c[1])))
 
     def is_observed(self, target: Variable | Load, key: object) -> bool:
         """Whether lanes that are masked off would be seen: joined later, or elements that exist."""
@@ -612,5 +620,5 @@ def _is_product(value: tensor.Expression, op: str) -> bool:
         op == "add"
         and isinstance(value, tensor.Apply)
         and value.op == "multiply"
-        and value.dtype.name in ("f32", "f64")
+        and value.dtype.real.name in ("f32", "f64")
     )

@@ -6,8 +6,8 @@ from dataclasses import dataclass
 
 from .problem import Problem
 
-L1_BYTES = 32 * 1024
 L2_BYTES = 512 * 1024
+WAYS = 8  # of the first-level cache: rows a power of two apart share one set
 MULTIPLY_ADDS_PER_SECOND = 25e9  # of 8 bytes, on one core
 BYTES_PER_SECOND = 12e9  # from memory, by one core
 WORTHWHILE = 30e-6  # shorter work is not worth waking a thread
@@ -33,24 +33,34 @@ class Machine:
         rows, columns, lanes = problem.rows.extent, problem.columns.extent, self.lanes(problem)
         vectors = -(-columns // lanes)
         budget = self.registers // problem.parts - 1
+        depth = max(1, problem.depth.extent * problem.repeats)
+        across = problem.step(problem.left, problem.rows)
+        conflicts = across is not None and across * problem.left.itemsize % 2048 == 0
         best, least = (1, 1), float("inf")
-        for wide in (4, 3, 2, 1, 6, 5, 8):
+        for wide in range(1, min(vectors, budget // 2) + 1):
             # One register holds the broadcast element, `wide` hold the other factor.
-            tall = min((budget - wide) // wide, rows)
-            if tall < 1 or wide > max(vectors, 1):
-                continue
-            tiles = -(-rows // tall)
-            high = -(-rows // tiles)
-            full, rest = divmod(vectors, wide)
-            cost = tiles * (full * _step(high, wide) + (_step(high, rest) if rest else 0))
-            if cost < least:
-                best, least = (high, wide), cost
+            for tall in range(1, min((budget - wide) // wide, rows) + 1):
+                cost = _cycles(rows, tall, vectors, wide, columns % (wide * lanes) > 0, depth)
+                if conflicts and tall > WAYS:
+                    cost *= 1.5
+                if cost < least:
+                    best, least = (tall, wide), cost
         return best
 
 
-def _step(rows: int, vectors: int) -> float:
-    """Cycles of one step of the contracted index: arithmetic, loads, latency, the loop itself."""
-    return max(rows * vectors, rows + vectors, 4) + 0.5
+def _cycles(rows: int, tall: int, vectors: int, wide: int, is_ragged: bool, depth: int) -> float:
+    """Cycles for one step of the depth over all tiles, and a little for every kind of tile."""
+    tiles, rest = -(-rows // tall), rows % tall
+    high = rows / tiles
+    full, narrow = divmod(vectors, wide)
+    cycles = tiles * (full * _step(high, wide, depth) + (narrow and _step(high, narrow, depth)))
+    kinds = (2 if rest and tiles > 1 else 1) * (2 if is_ragged and full else 1)
+    return cycles * (1 + 0.02 * kinds)
+
+
+def _step(rows: float, vectors: int, depth: int) -> float:
+    """Cycles of one step in a tile: arithmetic, loads or latency; and its share of start and end."""
+    return max(rows * vectors, vectors + rows / 2, 4) + (20 + 1.5 * rows * vectors) / depth
 
 
 def seconds(problem: Problem) -> float:

@@ -23,7 +23,7 @@ from .tile import ROW, Shape, Steps, multiply_tile
 TILE, PANEL, CHUNK, BLOCK, GROUP = map(Index, ("tile", "panel", "chunk", "block", "group"))
 DEPTH_BLOCK = 256
 PACKED_BYTES = 32 << 20  # of the right factor at a time
-ROW_TILES = 14  # in a thread's block of rows
+ROWS = 96  # in a thread's block of rows, when the panels are packed
 
 
 def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
@@ -161,10 +161,13 @@ class Matrix:
             return found
         if self.tiles == 1:
             return self.rows(tensor.ZERO, integer(1), 1, segments, packed)
-        chunks = chunks_of(self.tiles, each / self.tiles)
-        chunks = max(chunks, -(-self.tiles // ROW_TILES))
+        if packed:
+            # Each block of rows streams the panels through its cache: few, but even for two threads.
+            wanted = max(6, -(-self.problem.rows.extent // ROWS // 2) * 2)
+            chunks = -(-self.tiles // -(-self.tiles // wanted))
+        else:
+            chunks = chunks_of(self.tiles, each / self.tiles)
         size = -(-self.tiles // chunks)
-        chunks = -(-self.tiles // size)
         first, last = chunk_range(self.tiles, chunks)
         return parallel(chunks, self.rows(first, last, size, segments, packed))
 
@@ -182,7 +185,7 @@ class Matrix:
             found: Body = ()
             for segment in segments:
                 start, stop = panels or (tensor.ZERO, integer(segment.panels))
-                tiles = lambda top, rows, segment=segment, start=start, stop=stop: (  # noqa: E731
+                tiles = lambda top, rows, segment=segment, start=start, stop=stop: (
                     For(PANEL, start, stop, self.tile(top, rows, segment), "serial", 1),
                 )
                 found += self.row_tiles(first, last, tiles)
@@ -279,7 +282,7 @@ class Matrix:
 
         resume = None
         if self.blocks > 1:
-            partial = lambda r, c: Load(  # noqa: E731
+            partial = lambda r, c: Load(
                 problem.out, problem.position(tensor.add(top, r), tensor.add(base, c))
             )
             resume = (tensor.compare("greater", BLOCK, tensor.ZERO), partial)

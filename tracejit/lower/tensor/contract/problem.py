@@ -159,7 +159,7 @@ def read_problem(
     wide = {f16: f32, bool_: u8}.get(dtype, dtype)
     operands = []
     for operand, labels in zip(node.operands, (left, right)):
-        value = lambda at, operand=operand: composer.value(operand, at)  # noqa: E731
+        value = lambda at, operand=operand: composer.value(operand, at)
         operands.append(Operand(labels, value, wide))
     a, b = operands
     extents = {
@@ -173,7 +173,7 @@ def read_problem(
         (last,) = function.results
         if last is node:
             return value
-        known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None  # noqa: E731
+        known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None
         return Composer(known).value(last, position)
 
     in_place = function.results[0] is node and wide is dtype

@@ -52,7 +52,8 @@ class Op:
     Fields: `type_rule(*types, **attrs)` gives the result's type and defines the attributes;
     `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold` or
     `Loops`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
-    `samples` yields `(types, attrs)` pairs the law tests instantiate.
+    `samples(dtype)` gives `(types, attrs)` pairs the law tests instantiate; kinds whose attributes
+    are known (elementwise, reductions, scans) need none.
     """
 
     name: str

@@ -8,6 +8,7 @@ import numpy as np
 
 from ..op import CONTRACTION, Op, define
 from ..types import ArrayType, array_type
+from .samples import samples
 
 
 def split_spec(spec: str) -> tuple[str, str, str]:
@@ -50,4 +51,26 @@ def _contract_reference(a: Any, b: Any, *, spec: str) -> Any:
     return np.einsum(spec, a, b).astype(a.dtype)
 
 
-contract = define(Op("contract", CONTRACTION, _contract_type, _contract_reference))
+contract = define(
+    Op(
+        "contract",
+        CONTRACTION,
+        _contract_type,
+        _contract_reference,
+        samples=samples(
+            ([(5, 7), (7, 3)], {"spec": "ik,kj->ij"}),
+            ([(17, 33), (9, 33)], {"spec": "ik,jk->ij"}),
+            ([(33, 16), (33, 8)], {"spec": "ki,kj->ji"}),
+            ([(3, 4, 5), (3, 5, 2)], {"spec": "bik,bkj->bij"}),
+            ([(2, 3, 4), (4, 3, 5)], {"spec": "ikl,lkj->ij"}),
+            ([(7, 9), (9,)], {"spec": "ik,k->i"}),
+            ([(100,), (100,)], {"spec": "k,k->"}),
+            ([(3,), (5,)], {"spec": "i,j->ji"}),
+            ([(4, 3), (4, 3)], {"spec": "bi,bi->bi"}),
+            ([(3, 0), (0, 2)], {"spec": "ik,kj->ij"}),
+            ([(0, 3), (3, 2)], {"spec": "ik,kj->ij"}),
+            ([(1, 1), (1, 1)], {"spec": "ik,kj->ij"}),
+            ([(), (3,)], {"spec": ",i->i"}),
+        ),
+    )
+)

@@ -32,6 +32,7 @@ constant = define(
         lambda *, value, dtype: dtype(value),
         Element(_constant_element),
         cost=0.0,
+        samples=lambda dtype: [((), {"value": dtype(k).item(), "dtype": dtype}) for k in (0, 1, 3)],
     )
 )
 
@@ -58,8 +59,25 @@ def _array_reference(*, data: tuple, shape: tuple, dtype: DType) -> Any:
     return np.array(data, dtype.numpy).reshape(shape)
 
 
+def _array_samples(dtype: DType) -> list:
+    numbers = [dtype(k).item() for k in (0, 1, 1, 0, 3, 5)]
+    shapes = [(6,), (2, 3), (0, 2), (1,), ()]
+    return [
+        ((), {"data": tuple(numbers[: prod(shape)]), "shape": shape, "dtype": dtype})
+        for shape in shapes
+    ]
+
+
 array = define(
-    Op("array", CREATION, _array_type, _array_reference, Element(_array_element), cost=0.0)
+    Op(
+        "array",
+        CREATION,
+        _array_type,
+        _array_reference,
+        Element(_array_element),
+        cost=0.0,
+        samples=_array_samples,
+    )
 )
 
 
@@ -79,5 +97,6 @@ iota = define(
         lambda *, extent, dtype: np.arange(extent).astype(dtype.numpy),
         Element(_iota_element),
         cost=0.0,
+        samples=lambda dtype: [((), {"extent": n, "dtype": dtype}) for n in (0, 1, 7, 100)],
     )
 )

@@ -10,6 +10,7 @@ import numpy as np
 from .. import tensor
 from ..op import MOVEMENT, Element, Op, define
 from ..types import ArrayType, array_type, row_major
+from .samples import samples
 
 Shape = tuple
 
@@ -39,6 +40,14 @@ broadcast = define(
         _broadcast_reference,
         Element(_broadcast_element),
         cost=0.0,
+        samples=samples(
+            ([(3, 5)], {"shape": (3, 4, 5), "axes": (0, 2)}),
+            ([()], {"shape": (17,), "axes": ()}),
+            ([(3,)], {"shape": (3, 33), "axes": (0,)}),
+            ([(1,)], {"shape": (2, 1), "axes": (1,)}),
+            ([(0,)], {"shape": (3, 0), "axes": (1,)}),
+            ([(5,)], {"shape": (0, 5), "axes": (1,)}),
+        ),
     )
 )
 
@@ -68,6 +77,14 @@ transpose = define(
         _transpose_reference,
         Element(_transpose_element),
         cost=0.0,
+        samples=samples(
+            ([(2, 3, 4)], {"axes": (2, 0, 1)}),
+            ([(2, 3, 4)], {"axes": (0, 2, 1)}),
+            ([(17, 33)], {"axes": (1, 0)}),
+            ([(0, 3)], {"axes": (1, 0)}),
+            ([(1, 3)], {"axes": (0, 1)}),
+            ([()], {"axes": ()}),
+        ),
     )
 )
 
@@ -144,6 +161,15 @@ reshape = define(
         _reshape_reference,
         Element(_reshape_element),
         cost=0.0,
+        samples=samples(
+            ([(4, 6)], {"shape": (2, 12)}),
+            ([(4, 6)], {"shape": (3, 2, 4)}),
+            ([(7, 9)], {"shape": (9, 7)}),
+            ([(2, 1, 3, 5)], {"shape": (6, 1, 5)}),
+            ([(0, 3)], {"shape": (5, 0)}),
+            ([()], {"shape": (1, 1)}),
+            ([(1,)], {"shape": ()}),
+        ),
     )
 )
 
@@ -188,7 +214,23 @@ def _slice_element(
 
 
 slice_ = define(
-    Op("slice", MOVEMENT, _slice_type, _slice_reference, Element(_slice_element), cost=0.0)
+    Op(
+        "slice",
+        MOVEMENT,
+        _slice_type,
+        _slice_reference,
+        Element(_slice_element),
+        cost=0.0,
+        samples=samples(
+            ([(10,)], {"start": (9,), "stop": (-1,), "step": (-1,)}),
+            ([(100,)], {"start": (97,), "stop": (1,), "step": (-3,)}),
+            ([(17, 9)], {"start": (2, 8), "stop": (15, -1), "step": (3, -2)}),
+            ([(5, 4, 3)], {"start": (1, 0, 2), "stop": (4, 4, 3), "step": (1, 2, 1)}),
+            ([(5,)], {"start": (3,), "stop": (3,), "step": (1,)}),
+            ([(0,)], {"start": (0,), "stop": (0,), "step": (1,)}),
+            ([()], {"start": (), "stop": (), "step": ()}),
+        ),
+    )
 )
 
 
@@ -207,6 +249,8 @@ def _concatenate_type(*types: ArrayType, axis: int) -> ArrayType:
 def _concatenate_element(index: tuple, *operands: Any, type: ArrayType, axis: int) -> Any:
     """Operands are read at clamped indices, so that every read is in bounds, and one is selected."""
     position = index[axis]
+    if type_is_zero(type.size):
+        return tensor.Literal(type.dtype(0).item(), type.dtype)
     chosen = None
     starts, total = [], 0
     for operand in operands:
@@ -244,6 +288,12 @@ concatenate = define(
         _concatenate_reference,
         Element(_concatenate_element),
         cost=1.0,
+        samples=samples(
+            ([(2, 3), (0, 3), (5, 3)], {"axis": 0}),
+            ([(3, 2), (3, 17), (3, 1)], {"axis": 1}),
+            ([(7,)], {"axis": 0}),
+            ([(0,), (0,)], {"axis": 0}),
+        ),
     )
 )
 
@@ -285,4 +335,20 @@ def _pad_element(
     return element if inside is None else tensor.select(inside, element, fill)
 
 
-pad = define(Op("pad", MOVEMENT, _pad_type, _pad_reference, Element(_pad_element), cost=1.0))
+pad = define(
+    Op(
+        "pad",
+        MOVEMENT,
+        _pad_type,
+        _pad_reference,
+        Element(_pad_element),
+        cost=1.0,
+        samples=samples(
+            ([(3, 4), ()], {"low": (1, 0), "high": (2, 3)}),
+            ([(17,), ()], {"low": (9,), "high": (0,)}),
+            ([(0, 2), ()], {"low": (2, 1), "high": (0, 1)}),
+            ([(1, 3), ()], {"low": (0, 0), "high": (0, 0)}),
+            ([(), ()], {"low": (), "high": ()}),
+        ),
+    )
+)

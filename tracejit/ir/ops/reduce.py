@@ -12,7 +12,7 @@ import numpy as np
 
 from ..op import REDUCTION, SCAN, Fold, Op, define
 from ..tensor import identity
-from ..types import ArrayType, DType, array_type, f16, f32, to_dtype
+from ..types import ArrayType, DType, array_type, bool_, f16, f32, to_dtype
 
 
 def _reduced(x: ArrayType, axes: tuple[int, ...]) -> ArrayType:
@@ -27,6 +27,8 @@ def _reduction(
     accumulate: Callable[[DType], DType] = lambda dtype: dtype,
 ) -> Op:
     def type_rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
+        if ufunc in (np.logical_and, np.logical_or) and x.dtype is not bool_:
+            raise ValueError(f"{name} takes bools, not {x.dtype}; cast the operand first")
         return _reduced(x, axes)
 
     def reference(x: Any, *, axes: tuple[int, ...]) -> Any:

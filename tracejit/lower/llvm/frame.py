@@ -207,16 +207,16 @@ class Frame:
         lanes = self.lanes
         if lanes is None or lanes.index is not index:
             return self.values[index]
-        level = self.level[index]
-        key = ("lanes", index)
+        level, key = self.level_of(index), ("lanes", self.key_of(index))
         found = self.scopes[level].memo.get(key)
         if found is None:
+            region = self.b.region
             self.at(level)
             steps = self.b.vector(range(lanes.count), "i64")
             base = self.b.splat(lanes.base, lanes.count)
             found = (self.b.binary("add", base, steps) if lanes.count > 1 else lanes.base,)
             self.scopes[level].memo[key] = found
-            self.here()
+            self.b.region = region
         return found
 
     def compute(self, expression: Expression) -> Parts:

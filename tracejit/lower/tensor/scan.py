@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from ...ir import tensor
 from ...ir.graph import Function, Kernel, Node
-from ...ir.tensor import Apply, Assign, Buffer, For, Let, Literal, Load, Store, Variable
+from ...ir.tensor import Apply, Assign, Buffer, For, Let, Load, Store, Variable
 from ..elements import axis_indices
 
 
@@ -15,19 +15,23 @@ def lower_scan(function: Function, node: Node) -> Kernel:
     out = Buffer("out0", node.type, "argument")
     axis, dtype = node.attrs["axis"], node.type.dtype
     index = axis_indices(node.type.ndim)
+    extent = node.type.shape[axis]
+    if extent == 0:
+        return Kernel(function.name, (*inputs.values(), out), 1, ())
     combine = node.op.lowering.combine
     total = Variable("total", dtype)
-    start = Literal(tensor.identity(combine, dtype), dtype)
+    first = (*index[:axis], tensor.ZERO, *index[axis + 1 :])
     step = Apply(combine, (total, Load(inputs[source], index)), dtype)
     loop = For(
         index[axis],
-        tensor.ZERO,
-        tensor.extent(node.type.shape[axis]),
+        tensor.ONE,
+        tensor.extent(extent),
         (Assign(total, step), Store(out, index, total)),
         "serial",
         1,
     )
-    body: tuple = (Let(total, start), loop)
+    # Starting from the first element and not from a neutral one keeps -0.0, and infinities whole.
+    body: tuple = (Let(total, Load(inputs[source], first)), Store(out, first, total), loop)
     for position in reversed(range(node.type.ndim)):
         if position != axis:
             stop = tensor.extent(node.type.shape[position])

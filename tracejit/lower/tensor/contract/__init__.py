@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
-from ....ir.tensor import Accumulate, Buffer, For, Index, Let, Store, Variable
+from ....ir.tensor import Accumulate, Buffer, Index, Let, Variable
 from .machine import Machine
 from .matrix import multiply_matrices
 from .problem import Body, Problem, is_static, read_problem
+from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
 
 def lower_contraction(function: Function, node: Node, vector_bytes: int = 64) -> Kernel:
@@ -24,26 +25,38 @@ def lower_contraction(function: Function, node: Node, vector_bytes: int = 64) ->
 
 
 def schedule(problem: Problem, machine: Machine) -> Body:
-    if not is_static(problem) or not problem.depth.labels:
+    """The loops of a problem, of the kind that suits it."""
+    if is_plain(problem):
         return plain(problem)
+    if is_inner(problem, machine):
+        return problem.loops(problem.outer, inner_products(problem, machine))
+    if is_row_sum(problem, machine):
+        return row_sum(problem, machine)
     return multiply_matrices(problem, machine)
+
+
+def is_plain(problem: Problem) -> bool:
+    """Whether there is nothing to gain from tiles: no sums, no data, extents unknown, odd results."""
+    if not is_static(problem) or not problem.depth.labels or 0 in problem.extents.values():
+        return True
+    if problem.rows.extent * problem.columns.extent == 1:
+        return problem.repeats > 1 or problem.depth.extent < 16
+    # Lanes must run along neighbours of the result; batches innermost vectorise by themselves.
+    across = dict(zip(problem.result, problem.out.type.strides))
+    return not problem.columns.labels or across[problem.columns.labels[-1]] != 1
 
 
 def plain(problem: Problem) -> Body:
     """One loop per label, unmarked: later passes choose lanes and threads."""
     total = Variable("total", problem.wide)
-    row, column, depth = [_only(g.labels) for g in (problem.rows, problem.columns, problem.depth)]
-    left, right = [
-        problem.factor(operand, row, column, depth) for operand in (problem.left, problem.right)
-    ]
-    product = Accumulate(total, problem.combine, problem.product(left, right))
-    body = (
+    places = {label: Index(label) for label in problem.extents}
+    left, right = problem.left.at(places), problem.right.at(places)
+    contracted = "".join(label for label in problem.extents if label not in problem.result)
+    step = Accumulate(total, problem.combine, problem.product(left, right))
+    position = tuple([Index(label) for label in problem.result])
+    body: Body = (
         Let(total, problem.zero()),
-        *problem.loops(problem.sums + problem.depth.labels, (product,)),
+        *problem.loops(contracted, (step,)),
+        tensor.Store(problem.out, position, problem.finish(position, total)),
     )
-    body += (problem.store(row, column, total),)
     return problem.loops(problem.result, body)
-
-
-def _only(labels: str) -> Index | None:
-    return Index(labels) if labels else None

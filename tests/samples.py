@@ -1,0 +1,304 @@
+"""Values that find mistakes, the instances of every op that the laws run on, and what counts as equal."""
+
+from __future__ import annotations
+
+import itertools
+import zlib
+from collections.abc import Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from tracejit.ir import ops as _vocabulary  # noqa: F401, fills OPS
+from tracejit.ir.op import CONTRACTION, CONTROL, ELEMENTWISE, OPS, REDUCTION, SCAN, Op
+from tracejit.ir.types import DTYPES, ArrayType, DType, array_type
+
+# Loops of NumPy that are rounded once, or not at all; others may differ by some ULP.
+ELEMENTARY = {
+    "power", "float_power", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
+    "logaddexp", "logaddexp2", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
+    "hypot", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "erf", "erfc",
+    "deg2rad", "rad2deg", "degrees", "radians",
+}  # fmt: skip
+# Equal operands may be zeros of different signs.
+EITHER_ZERO = {"maximum", "minimum", "fmax", "fmin", "max", "min"}
+# Two for ours, two for the reference's own.
+ELEMENTARY_ULPS = 4
+# Of the modulus: products and quotients of complex numbers cancel in their parts.
+COMPLEX_ULPS = 8
+COMPLEX_INEXACT = ELEMENTARY | {
+    "multiply", "square", "divide", "reciprocal", "absolute", "sign", "sqrt",
+}  # fmt: skip
+
+
+class Instance(NamedTuple):
+    """One application of an op: types of the operands and attributes."""
+
+    types: tuple[ArrayType, ...]
+    attrs: dict[str, Any]
+
+    def __str__(self) -> str:
+        attrs = "".join(f", {key}={value!r}" for key, value in self.attrs.items())
+        return f"({', '.join(map(str, self.types))}{attrs})"
+
+
+def specials(dtype: DType) -> np.ndarray:
+    """Limits, zeros of both signs, infinities, NaN, the smallest and largest of each kind."""
+    if dtype.kind == "b":
+        return np.array([False, True])
+    if dtype.is_integer:
+        limits = np.iinfo(dtype.numpy)
+        candidates = [0, 1, 2, 3, 7, 31, 100, limits.max, limits.max - 1, limits.min, -1, -2, -3]
+        candidates += [-7, -100, limits.min + 1, limits.max // 2]
+        held = [value for value in candidates if limits.min <= value <= limits.max]
+        return np.array(list(dict.fromkeys(held)), dtype.numpy)
+    if dtype.is_complex:
+        parts = np.array([0.0, -0.0, 1.0, -2.5, np.inf, -np.inf, np.nan, 1e-3], dtype.real.numpy)
+        out = np.empty((len(parts), len(parts)), dtype.numpy)
+        out.real, out.imag = parts[:, None], parts
+        return out.ravel()
+    limits = np.finfo(dtype.numpy)
+    return np.array(
+        [0.0, -0.0, 1.0, -1.0, 0.5, -0.5, 1.5, -2.5, 3.0, 2.0, 7.25, np.inf, -np.inf, np.nan]
+        + [limits.max, -limits.max, limits.tiny, -limits.tiny, limits.smallest_subnormal]
+        + [-limits.smallest_subnormal, limits.eps, 1.0 - limits.epsneg, -30.75, 1e-3],
+        dtype.numpy,
+    )
+
+
+def ordinary(dtype: DType, count: int, rng: np.random.Generator) -> np.ndarray:
+    """Random values of moderate and of every size."""
+    if dtype.kind == "b":
+        return rng.integers(0, 2, count).astype(bool)
+    if dtype.is_integer:
+        limits = np.iinfo(dtype.numpy)
+        wide = rng.integers(limits.min, limits.max, count, dtype.numpy, endpoint=True)
+        small = rng.integers(max(limits.min, -9), 10, count).astype(dtype.numpy)
+        return np.where(rng.integers(0, 2, count) == 0, wide, small)
+    if dtype.is_complex:
+        out = np.empty(count, dtype.numpy)
+        out.real, out.imag = (ordinary(dtype.real, count, rng) for _ in range(2))
+        return out
+    limits = np.finfo(dtype.numpy)
+    exponent = rng.uniform(limits.minexp, limits.maxexp, count)
+    exponent = np.where(rng.integers(0, 3, count) == 0, exponent, rng.uniform(-6, 6, count))
+    with np.errstate(all="ignore"):
+        return (rng.choice([-1.0, 1.0], count) * 2.0**exponent).astype(dtype.numpy)
+
+
+def operands_of(op: Op, instance: Instance) -> list[np.ndarray]:
+    """For each operand its values: all pairs of special ones first, then random ones."""
+    types = instance.types
+    rng = np.random.default_rng(zlib.crc32(f"{op.name}{types}".encode()))
+    if op.kind in (REDUCTION, SCAN, CONTRACTION) and op.name not in ("max", "min"):
+        return [combinable(type, rng) for type in types]
+    arrays = []
+    pools = [specials(type.dtype) for type in types]
+    pairs = int(np.prod([len(pool) for pool in pools], dtype=int))
+    for position, type in enumerate(types):
+        size = int(np.prod(type.shape, dtype=int))
+        pool, others = pools[position], ordinary(type.dtype, size, rng)
+        if size > pairs:
+            after = int(np.prod([len(pool) for pool in pools[position + 1 :]], dtype=int))
+            others[:pairs] = np.resize(np.repeat(pool, after), pairs)
+        else:
+            chosen = rng.integers(0, 4, size) > 0
+            others[chosen] = rng.choice(pool, size)[chosen]
+        arrays.append(others.reshape(type.shape))
+    return usable(op, arrays, instance.attrs.get("dtype"))
+
+
+def combinable(type: ArrayType, rng: np.random.Generator) -> np.ndarray:
+    """Values that many can be added and multiplied of, in any order, without rounding.
+
+    Of the numbers that are not 1 few are not -1; now and then there is an infinity or a NaN.
+    """
+    dtype = type.dtype
+    if dtype.kind in "biu":
+        return ordinary(dtype, int(np.prod(type.shape, dtype=int)), rng).reshape(type.shape)
+    parts = []
+    for _ in range(2 if dtype.is_complex else 1):
+        signs = rng.choice([1.0, -1.0], type.shape)
+        rare = rng.choice([0.5, 2.0, 0.0, -0.0, 3.0], type.shape)
+        part = np.where(rng.integers(0, 12, type.shape) == 0, rare, signs)
+        odd = rng.choice([np.inf, -np.inf, np.nan], type.shape)
+        parts.append(np.where(rng.integers(0, 60, type.shape) == 0, odd, part))
+    if dtype.is_complex:
+        # A product of many would grow, and infinities depend on the order.
+        return np.asarray(rng.choice([1, -1, 1j, -1j], type.shape)).astype(dtype.numpy)
+    return parts[0].astype(dtype.numpy)
+
+
+def usable(op: Op, arrays: list[np.ndarray], dtype: DType | None = None) -> list[np.ndarray]:
+    """Without what NumPy refuses, or leaves to the C compiler."""
+    if op.name in ("power", "left_shift", "right_shift") and arrays[1].dtype.kind == "i":
+        base, exponent = arrays
+        low = 0 if op.name == "power" else np.iinfo(exponent.dtype).min
+        return [base, np.maximum(exponent, low)]
+    if op.name == "cast" and arrays[0].dtype.kind in "fc" and dtype.is_integer:
+        return [np.where(fits(arrays[0].real, dtype), arrays[0], arrays[0].dtype.type(1))]
+    return arrays
+
+
+def fits(x: np.ndarray, dtype: DType) -> np.ndarray:
+    """Where a float can be converted to an integer; elsewhere C leaves the result open."""
+    limits = np.iinfo(dtype.numpy)
+    return (x > limits.min - 1.0) & (x < limits.max + 1.0)
+
+
+def instances(op: Op) -> Iterator[Instance]:
+    """Applications of `op` to every dtype it takes, from its kind or from its own samples."""
+    if op.samples is not None:
+        for dtype in DTYPES.values():
+            for types, attrs in op.samples(dtype):
+                if accepts(op, types, attrs):
+                    yield Instance(tuple(types), attrs)
+    elif op.kind == ELEMENTWISE:
+        yield from elementwise_instances(op)
+    elif op.kind in (REDUCTION, SCAN):
+        for dtype in DTYPES.values():
+            yield from axis_instances(op, dtype)
+    else:
+        raise LookupError(f"the op {op.name} needs `samples`, from which its laws are tested")
+
+
+def elementwise_instances(op: Op) -> Iterator[Instance]:
+    """All dtypes on many values; and the first ones on other shapes."""
+    found = list(elementwise_dtypes(op))
+    for dtypes, attrs in found:
+        pairs = int(np.prod([len(specials(dtype)) for dtype in dtypes]))
+        size = min(pairs, 2048) * 5 // 4 + 7
+        yield Instance(tuple([array_type((size,), dtype) for dtype in dtypes]), attrs)
+    for (dtypes, attrs), shape in zip(itertools.cycle(found), [(), (0,), (1,), (2, 0, 3), (3, 1, 5)]):
+        yield Instance(tuple([array_type(shape, dtype) for dtype in dtypes]), attrs)
+
+
+def elementwise_dtypes(op: Op) -> Iterator[tuple[tuple[DType, ...], dict[str, Any]]]:
+    every = tuple(DTYPES.values())
+    if op.name == "cast":
+        for source, target in itertools.product(every, every):
+            yield (source,), {"dtype": target}
+        return
+    for count in (1, 2):
+        for dtypes in itertools.product(every, repeat=count):
+            if accepts(op, [array_type((3,), dtype) for dtype in dtypes], {}):
+                yield dtypes, {}
+    for dtype in every:
+        dtypes = (DTYPES["bool"], dtype, dtype)
+        if accepts(op, [array_type((3,), dtype) for dtype in dtypes], {}):
+            yield dtypes, {}
+
+
+def axis_instances(op: Op, dtype: DType) -> Iterator[Instance]:
+    """Every set of axes of a small array, and axes of extent 0 and 1 and of many vectors."""
+    shapes = [(4, 3, 5), (0,), (1,), (100,), (3, 0, 2), (33, 17)]
+    for shape in shapes:
+        axes = range(len(shape))
+        if op.kind == SCAN:
+            choices = [{"axis": axis} for axis in axes]
+        else:
+            sets = itertools.chain.from_iterable(
+                itertools.combinations(axes, count) for count in range(len(shape) + 1)
+            )
+            choices = [{"axes": chosen} for chosen in sets]
+        for attrs in choices:
+            types = (array_type(shape, dtype),)
+            if accepts(op, types, attrs):
+                yield Instance(types, attrs)
+
+
+def accepts(op: Op, types: Any, attrs: dict[str, Any]) -> bool:
+    """Whether the op's type rule takes operands of these types."""
+    try:
+        op.type_rule(*types, **attrs)
+    except (TypeError, ValueError):
+        return False
+    return True
+
+
+LAWFUL_OPS = [op for op in OPS.values() if op.kind != CONTROL]
+
+
+# Comparison.
+
+
+def assert_same_bits(actual: Any, wanted: Any, context: str = "") -> None:
+    """Equal dtype, shape and bits; NaNs are all alike."""
+    compare(actual, wanted, 0, context)
+
+
+def compare(
+    actual: Any,
+    wanted: Any,
+    ulps: float,
+    context: str = "",
+    exact: Any = None,
+    either_zero: bool = False,
+) -> None:
+    """Equal dtype and shape; equal values up to `ulps` of the modulus; special values as wanted.
+
+    `exact` holds the true values with more digits than `wanted`, where they are known.
+    """
+    actual, wanted = np.asarray(actual), np.asarray(wanted)
+    assert actual.dtype == wanted.dtype, f"{context}: dtype {actual.dtype}, not {wanted.dtype}"
+    assert actual.shape == wanted.shape, f"{context}: shape {actual.shape}, not {wanted.shape}"
+    if either_zero:  # of equal zeros NumPy takes one or the other, depending on its vector width
+        actual, wanted = actual + wanted.dtype.type(0), wanted + wanted.dtype.type(0)
+    if wanted.dtype.kind == "c":
+        right = complex_agrees(actual, wanted, ulps)
+    elif wanted.dtype.kind == "f":
+        right = float_agrees(actual, wanted, ulps, exact)
+    else:
+        right = actual == wanted
+    if not np.all(right):
+        raise AssertionError(_difference(actual, wanted, np.asarray(right), context))
+
+
+def _difference(actual: np.ndarray, wanted: np.ndarray, right: np.ndarray, context: str) -> str:
+    wrong = np.argwhere(~right)
+    lines = [
+        f"  {tuple(map(int, at))}: {actual[tuple(at)]!r}, not {wanted[tuple(at)]!r}" for at in wrong[:8]
+    ]
+    return f"{context}: {len(wrong)} of {right.size} values are wrong\n" + "\n".join(lines)
+
+
+def float_agrees(actual: np.ndarray, wanted: np.ndarray, ulps: float, exact: Any = None) -> Any:
+    same = (actual == wanted) & (np.signbit(actual) == np.signbit(wanted))
+    same = same | (np.isnan(actual) & np.isnan(wanted))
+    if not ulps:
+        return same
+    with np.errstate(all="ignore"):
+        limits = np.finfo(wanted.dtype)
+        unit = np.maximum(np.spacing(np.minimum(np.abs(wanted), limits.max)), limits.smallest_subnormal)
+        wide = np.longdouble
+        distance = np.abs(actual.astype(wide) - (wanted if exact is None else exact).astype(wide))
+        near = distance <= ulps * unit.astype(wide)
+        # The largest number and infinity are neighbours.
+        edge = np.isinf(actual) & (np.abs(wanted) >= limits.max * (1 - ulps * limits.eps))
+        edge |= np.isinf(wanted) & (np.abs(actual) >= limits.max * (1 - ulps * limits.eps))
+        edge &= np.signbit(actual) == np.signbit(wanted)
+    return same | (near & np.isfinite(actual) & np.isfinite(wanted)) | edge
+
+
+def complex_agrees(actual: np.ndarray, wanted: np.ndarray, ulps: float) -> Any:
+    parts = [(actual.real, wanted.real), (actual.imag, wanted.imag)]
+    same = [float_agrees(a, w, 0) for a, w in parts]
+    if not ulps:
+        return same[0] & same[1]
+    with np.errstate(all="ignore"):
+        limits = np.finfo(wanted.dtype)
+        modulus = np.maximum(np.abs(wanted.real), np.abs(wanted.imag))
+        unit = np.maximum(np.spacing(np.minimum(modulus, limits.max)), limits.smallest_subnormal)
+        close = [np.abs(a - w) <= ulps * unit for a, w in parts]
+    return (same[0] | close[0]) & (same[1] | close[1])
+
+
+def ulps_of(op: Op, types: tuple[ArrayType, ...]) -> float:
+    """How far apart two right answers of an elementwise op may be."""
+    if op.kind != ELEMENTWISE:
+        return 0
+    if any(type.dtype.is_complex for type in types):
+        return COMPLEX_ULPS if op.name in COMPLEX_INEXACT else 0
+    if op.name in ELEMENTARY and types[0].dtype.is_float:
+        return ELEMENTARY_ULPS
+    return 0

@@ -24,6 +24,7 @@ from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
 from .tensor.memory import layout, plan_memory
 from .tensor.parallelize import parallelize
+from .tensor.split import split_domains
 from .tensor.vectorize import vectorize
 
 Pass = Callable[[Module], Module]
@@ -46,7 +47,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),
         (Stage.LOOPS, (to_loops,)),
-        (Stage.SCHEDULED, (wide[0], stream_columns, *wide[1:], plan_memory)),
+        (Stage.SCHEDULED, (split_domains, wide[0], stream_columns, *wide[1:], plan_memory)),
     )
 
 

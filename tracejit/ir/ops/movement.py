@@ -326,7 +326,7 @@ def _pad_element(
             tests.append(tensor.compare("greater_equal", local, tensor.ZERO))
             local = tensor.maximum(local, tensor.ZERO)
         if not type_is_zero(b):
-            tests.append(tensor.compare("less_equal", local, last))
+            tests.append(tensor.compare("less_equal", tensor.subtract(i, tensor.extent(a)), last))
             local = tensor.minimum(local, last)
         for test in tests:
             inside = test if inside is None else tensor.compare("logical_and", inside, test)

@@ -145,6 +145,7 @@ class Frame:
         found = self.known(root)
         if found is not None:
             return found
+        region = self.b.region
         stack = [root]
         while stack:
             expression = stack[-1]
@@ -159,7 +160,7 @@ class Frame:
             self.at(level)
             key, parts = self.key_of(expression), self.compute(expression)
             self.remember(key, level, expression.free, parts)
-            self.here()
+        self.b.region = region
         return self.known(root)
 
     def one(self, expression: Expression) -> Value:
@@ -210,6 +211,7 @@ class Frame:
         level, key = self.level_of(index), ("lanes", self.key_of(index))
         found = self.scopes[level].memo.get(key)
         if found is None:
+            region = self.b.region
             region = self.b.region
             self.at(level)
             steps = self.b.vector(range(lanes.count), "i64")
@@ -381,7 +383,7 @@ class Frame:
         innermost = self.innermost_loop
         for level in sorted(by_level):
             used += tuple(by_level[level])
-            key = ("pointer", buffer, tuple((atom, atoms[atom]) for atom in used))
+            key = ("pointer", buffer, tuple((self.key_of(atom), atoms[atom]) for atom in used))
             found = self.scopes[level].memo.get(key)
             if found is None:
                 offset: Expression = tensor.ZERO

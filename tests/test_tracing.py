@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import functools
+import logging
 import threading
 import warnings
 from collections import deque, namedtuple
@@ -94,6 +95,22 @@ def test_arguments_that_are_refused():
     generator = np.random.default_rng(0)
     with pytest.raises(UnsupportedError, match="random"):
         trace(lambda g: g.normal(), (generator,), {})
+
+
+def test_objects_that_refer_to_each_other_stay_whole():
+    first, second = Model(np.arange(3.0)), Model(2.0)
+    first.other, second.other = second, first
+    logger = logging.getLogger("tracejit.test")
+
+    def function(model, logger, x):
+        logger.debug("traced")
+        return model.hidden(x) * model.other.w
+
+    check(function, first, logger, np.ones(3))
+    program = trace(function, (first, logger, np.ones(3)), {})
+    assert program.captures == (first.w,) and program.is_current()
+    second.w = 3.0
+    assert not program.is_current()
 
 
 def test_bound_methods_partials_and_callable_objects():

@@ -97,9 +97,10 @@ class Array(Operators):
         method = METHODS.get(name)
         if method is not None:
             return MethodType(method, self)
-        if name.startswith("__") or not hasattr(np.ndarray, name):
-            raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
-        if callable(getattr(np.ndarray, name)):
+        cls = self.__class__
+        if name.startswith("__") or not hasattr(cls, name):
+            raise AttributeError(f"'{cls.__name__}' object has no attribute '{name}'")
+        if callable(getattr(cls, name)):
             return MethodType(_unsupported_method(name), self)
         raise failure(
             UnsupportedError,

@@ -15,10 +15,8 @@ from __future__ import annotations
 import builtins
 import functools
 import sys
-import sysconfig
 import types
 from collections.abc import Callable, Iterable
-from os.path import dirname, sep
 from typing import Any
 
 import numpy as np
@@ -27,15 +25,12 @@ from ..errors import TraceError, UnsupportedError
 from .array import Array
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
+from .location import is_library, is_library_class
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
 from .value import Value
 
-_PACKAGE = dirname(dirname(__file__)) + sep
-_LIBRARIES = tuple(
-    {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
-)
 _CONSTANT = int | float | complex | str | bytes | bool | None
 _RANDOM_HINT = "draw them outside and pass them as an argument"
 
@@ -147,23 +142,17 @@ class Hooks:
         return self.is_users_file(function.__code__.co_filename, function.__module__ or "")
 
     def is_users_file(self, file: str, module: str) -> bool:
-        if self.package and module.partition(".")[0] == self.package:
-            return True
-        if not file or file.startswith((_PACKAGE, "<frozen", "<__array_function__")):
-            return False
-        parts = file.split(sep)
-        if "site-packages" in parts or "dist-packages" in parts:
-            return False
-        return not file.startswith(_LIBRARIES)
+        return self._is_package(module) or not is_library(file)
+
+    def _is_package(self, module: str) -> bool:
+        return bool(self.package) and module.partition(".")[0] == self.package
 
     def class_(self, cls: type) -> type:
         """The class of which the traced code gets instances instead."""
         return self.shadows.class_(cls) if self._is_users_class(cls) else cls
 
     def _is_users_class(self, cls: type) -> bool:
-        module = sys.modules.get(cls.__module__)
-        file = getattr(module, "__file__", None) or ("<input>" if module else "")
-        return self.is_users_file(file, cls.__module__)
+        return self._is_package(cls.__module__) or not is_library_class(cls)
 
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)

@@ -1,16 +1,39 @@
-"""The user's line: the innermost Python frame that is neither ours nor NumPy's."""
+"""Which code is the user's own, and the line of it that is being traced."""
 
 from __future__ import annotations
 
 import linecache
 import sys
+import sysconfig
+from functools import lru_cache
 from os.path import basename, dirname, sep
 from types import FrameType
 
 import numpy
 
 _OURS = tuple(dirname(file) + sep for file in (dirname(__file__), numpy.__file__))
+_STANDARD = tuple(
+    {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
+)
 _is_internal: dict[str, bool] = {}
+
+
+def is_library(file: str) -> bool:
+    """Whether a source file belongs to us, to the standard library or to an installed package."""
+    if not file or file.startswith((*_OURS, "<frozen", "<__array_function__")):
+        return True
+    parts = file.split(sep)
+    installed = "site-packages" in parts or "dist-packages" in parts
+    return installed or file.startswith(_STANDARD)
+
+
+@lru_cache(maxsize=512)
+def is_library_class(cls: type) -> bool:
+    """Whether a class was not written by the user."""
+    if cls.__module__ in sys.builtin_module_names:
+        return True
+    module = sys.modules.get(cls.__module__)
+    return module is None or is_library(getattr(module, "__file__", None) or "<input>")
 
 
 def user_frame() -> FrameType | None:

@@ -19,6 +19,7 @@ from .array import Array
 from .context import Trace, current_trace, failure, is_same, supported_dtype, tracing
 from .hooks import Hooks
 from .layout import is_unlike_arrays
+from .location import is_library_class
 from .promotion import DEFAULT_DTYPES
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
 from .value import Value, extent_node, literal, node_of
@@ -128,9 +129,18 @@ def _is_unchanged(kept: list, items: list) -> bool:
 def flatten_arguments(args: tuple, kwargs: dict[str, Any]) -> tuple[list, Structure]:
     """The leaves of a call's arguments, positional ones first, and their structure.
 
-    A plain object, such as the `self` of a method, is taken apart into its attributes.
+    A plain object of a user's class, such as the `self` of a method, is taken apart into its
+    attributes.
     """
-    return flatten((args, kwargs), is_plain_object)
+    try:
+        return flatten((args, kwargs), is_opened)
+    except ValueError:  # objects that refer to each other in a circle stay whole
+        return flatten((args, kwargs))
+
+
+def is_opened(value: Any) -> bool:
+    """Whether an argument is taken apart into its attributes: a plain object of a user's class."""
+    return not is_library_class(type(value)) and is_plain_object(value)
 
 
 def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
@@ -183,7 +193,7 @@ def trace(
         structure = map_classes(structure, hooks.class_)
         traced_args, traced_kwargs = unflatten(structure, inputs)
         result = hooks.hook(function)(*traced_args, **traced_kwargs)
-        after, structure_after = flatten((traced_args, traced_kwargs), is_plain_object)
+        after, structure_after = flatten_arguments(traced_args, traced_kwargs)
         _check_arguments(structure, inputs, structure_after, after, paths)
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.write_back()
@@ -267,9 +277,9 @@ def _outputs(
 
 def _holds_values(value: Any) -> bool:
     """Whether a returned object must be built anew at each call, as it has arrays in it."""
-    if not is_plain_object(value):
+    if not is_opened(value):
         return False
-    leaves, structure = flatten(value, is_plain_object)
+    leaves, structure = flatten(value, is_opened)
     return structure != LEAF and any(isinstance(leaf, Value | np.ndarray) for leaf in leaves)
 
 

@@ -59,14 +59,10 @@ class Group:
     def places(self, position: Expression) -> dict[str, Expression]:
         """Where each label is when the one index is at `position`."""
         found = {}
-        rest = self.extent
-        for number, (label, extent) in enumerate(zip(self.labels, self.extents)):
-            rest //= max(extent, 1)
-            place = tensor.floor_divide(position, tensor.integer(rest)) if rest > 1 else position
-            if number:
-                place = tensor.remainder(place, tensor.integer(extent))
-            found[label] = place
-        return found
+        for label, extent in zip(self.labels[:0:-1], self.extents[:0:-1]):
+            found[label] = tensor.remainder(position, tensor.integer(extent))
+            position = tensor.floor_divide(position, tensor.integer(extent))
+        return {**found, self.labels[0]: position} if self.labels else found
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,197 @@
+"""Products bound by memory: inner products along contiguous rows, and sums of rows.
+
+Inner products run lanes along the contracted index, several rows at a time, and join the lanes at
+the end: vector times vector, matrix times vector, and a few rows times a transposed matrix. A vector
+times a row-major matrix instead adds rows to a row of results that stays in the first-level cache;
+threads take ranges of rows and keep results of their own.
+"""
+
+from __future__ import annotations
+
+from ....ir import tensor
+from ....ir.tensor import (
+    Accumulate,
+    Allocate,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Let,
+    Load,
+    Store,
+    Variable,
+    integer,
+)
+from ....ir.types import array_type
+from .machine import WORTHWHILE, Machine, seconds
+from .matrix import CHUNK, chunk_range, chunks_of, parallel
+from .problem import Body, Problem
+
+ROW, COLUMN, DEPTH, LANE = map(Index, ("row", "column", "depth", "lane"))
+TOP, BASE = Index("top"), Index("base")
+ROWS_AT_ONCE = 8  # that are added to the results in one pass over them
+
+
+def is_inner(problem: Problem, machine: Machine) -> bool:
+    """Whether lanes along the contracted index suit best."""
+    along = [problem.step(operand, problem.depth) for operand in (problem.left, problem.right)]
+    if along != [1, 1] or problem.repeats > 1:
+        return False
+    if problem.step(problem.right, problem.columns) == 1 and problem.columns.extent > 1:
+        return False
+    lanes, depth = machine.lanes(problem), problem.depth.extent
+    rows, columns = problem.rows.extent, problem.columns.extent
+    if rows == 1 or columns == 1:
+        return depth >= lanes // 2
+    # Packing costs about a cycle an element; joining lanes about ten a result.
+    return rows <= 8 and depth >= 2 * lanes or rows <= 48 and depth >= 16 * lanes
+
+
+def inner_products(problem: Problem, machine: Machine) -> Body:
+    """Every result is the sum over lanes of a vector of partial sums."""
+    if problem.rows.extent * problem.columns.extent == 1:
+        return _dot(problem, machine)
+    rows, columns = problem.rows.extent, problem.columns.extent
+    tall = min(rows, 4)
+    wide = min(columns, {1: 8, 2: 6, 3: 5, 4: 4}[tall])
+    if problem.parts == 2:
+        tall, wide = min(tall, 2), min(wide, 3)
+
+    def across(base: Expression, count: int) -> Body:
+        full, rest = divmod(rows, tall)
+        found: Body = ()
+        if full:
+            top = tensor.multiply(TOP, integer(tall))
+            tile = _inner_tile(problem, machine, top, tall, base, count)
+            found += (For(TOP, tensor.ZERO, integer(full), tile, "serial", 1),)
+        if rest:
+            top = integer(full * tall)
+            found += _inner_tile(problem, machine, top, rest, base, count)
+        return found
+
+    full, rest = divmod(columns, wide)
+    found: Body = ()
+    if full:
+        inner = across(tensor.multiply(BASE, integer(wide)), wide)
+        total = seconds(problem) / problem.batches
+        if total >= WORTHWHILE and full >= 4:
+            chunks = chunks_of(full, total / full)
+            first, last = chunk_range(full, chunks)
+            found += parallel(chunks, (For(BASE, first, last, inner, "serial", 1),))
+        else:
+            found += (For(BASE, tensor.ZERO, integer(full), inner, "serial", 1),)
+    if rest:
+        found += across(integer(full * wide), rest)
+    return found
+
+
+def _inner_tile(
+    problem: Problem, machine: Machine, top: Expression, tall: int, base: Expression, wide: int
+) -> Body:
+    sums = Buffer("sums", array_type((tall, wide), problem.wide), "register")
+    place = (ROW, COLUMN)
+
+    def each(body: Body) -> Body:
+        columns = For(COLUMN, tensor.ZERO, integer(wide), body, "unroll", 1)
+        return (For(ROW, tensor.ZERO, integer(tall), (columns,), "unroll", 1),)
+
+    row, column = tensor.add(top, ROW), tensor.add(base, COLUMN)
+    left = problem.factor(problem.left, row, None, DEPTH)
+    right = problem.factor(problem.right, None, column, DEPTH)
+    step = Accumulate(Load(sums, place), problem.combine, problem.product(left, right))
+    lanes = machine.lanes(problem)
+    if tall * wide <= 4 and problem.depth.extent >= 4 * lanes:
+        lanes *= 2
+    depth = integer(problem.depth.extent)
+    return (
+        Allocate(sums),
+        *each((Store(sums, place, problem.zero()),)),
+        For(DEPTH, tensor.ZERO, depth, each((step,)), "vector", lanes),
+        *each((problem.store(row, column, Load(sums, place)),)),
+    )
+
+
+def _dot(problem: Problem, machine: Machine) -> Body:
+    """One number, in a form that later passes know how to split between threads."""
+    total = Variable("total", problem.wide)
+    left = problem.factor(problem.left, tensor.ZERO, None, DEPTH)
+    right = problem.factor(problem.right, None, tensor.ZERO, DEPTH)
+    step = Accumulate(total, problem.combine, problem.product(left, right))
+    lanes = machine.lanes(problem) * (8 // problem.parts)
+    depth = problem.depth.extent
+    while lanes > 1 and lanes // 2 >= depth:
+        lanes //= 2
+    loop = For(DEPTH, tensor.ZERO, integer(depth), (step,), "vector", lanes)
+    return (
+        Let(total, problem.zero()),
+        loop,
+        problem.store(tensor.ZERO, tensor.ZERO, total),
+    )
+
+
+def is_row_sum(problem: Problem, machine: Machine) -> bool:
+    """Whether this is a vector times a matrix with rows too long for registers."""
+    if problem.rows.extent > 1 or problem.repeats > 1 or problem.batches > 1:
+        return False
+    if problem.step(problem.right, problem.columns) != 1:
+        return False
+    few = machine.lanes(problem) * 8 // problem.parts
+    return problem.columns.extent > few or (
+        problem.depth.extent > 64 and seconds(problem) > 2 * WORTHWHILE
+    )
+
+
+def row_sum(problem: Problem, machine: Machine) -> Body:
+    """Rows of the matrix, each times an element of the vector, added up a few at a time."""
+    columns, depth = problem.columns.extent, problem.depth.extent
+    chunks = 1
+    if seconds(problem) >= WORTHWHILE and depth >= 64:
+        chunks = min(chunks_of(depth, seconds(problem) / depth, 16), depth // 32)
+        chunks = -(-depth // -(-depth // chunks))
+    sums = Buffer("sums", array_type((chunks, columns), problem.wide), "local")
+    first, last = chunk_range(depth, chunks) if chunks > 1 else (tensor.ZERO, integer(depth))
+    chunk = CHUNK if chunks > 1 else tensor.ZERO
+    lanes = machine.lanes(problem)
+    wide = lanes * 2 if columns >= lanes * 2 else lanes
+
+    def sweep(body: Body) -> Body:
+        return (For(LANE, tensor.ZERO, integer(columns), body, "vector", wide),)
+
+    def add_rows(start: Expression, count: int) -> Body:
+        total, copy = Variable("total", problem.wide), Index("copy")
+        k = tensor.add(start, copy)
+        product = problem.product(
+            problem.factor(problem.left, tensor.ZERO, None, k),
+            problem.factor(problem.right, None, LANE, k),
+        )
+        step = Accumulate(total, problem.combine, product)
+        return sweep(
+            (
+                Let(total, Load(sums, (chunk, LANE))),
+                For(copy, tensor.ZERO, integer(count), (step,), "unroll", 1),
+                Store(sums, (chunk, LANE), total),
+            )
+        )
+
+    length = tensor.subtract(last, first)
+    blocks = tensor.floor_divide(length, integer(ROWS_AT_ONCE))
+    done = tensor.add(first, tensor.multiply(blocks, integer(ROWS_AT_ONCE)))
+    start = tensor.add(first, tensor.multiply(TOP, integer(ROWS_AT_ONCE)))
+    work: Body = (
+        *sweep((Store(sums, (chunk, LANE), problem.zero()),)),
+        For(TOP, tensor.ZERO, blocks, add_rows(start, ROWS_AT_ONCE), "serial", 1),
+        For(BASE, done, last, add_rows(BASE, 1), "serial", 1),
+    )
+    if chunks == 1:
+        end = sweep((problem.store(tensor.ZERO, LANE, Load(sums, (chunk, LANE))),))
+        return (Allocate(sums), *work, *end)
+    total = Variable("total", problem.wide)
+    step = Accumulate(total, problem.combine, Load(sums, (CHUNK, LANE)))
+    end = sweep(
+        (
+            Let(total, problem.zero()),
+            For(CHUNK, tensor.ZERO, integer(chunks), (step,), "serial", 1),
+            problem.store(tensor.ZERO, LANE, total),
+        )
+    )
+    return (Allocate(sums), *parallel(chunks, work), *end)

@@ -344,12 +344,12 @@ define(
 )
 define(
     "ERFC",
-    "(a + 2) exp(a**2) erfc(a) in t = (a - 2) / (a + 2)",
-    lambda t: scaled_erfc(2 * (1 + t) / (1 - t)),
+    "(a + 2) exp(a**2) erfc(a) - 1 in t = (a - 2) / (a + 2)",
+    lambda t: scaled_erfc(2 * (1 + t) / (1 - t)) - 1,
     lambda t: 1 / scaled_erfc(2 * (1 + t) / (1 - t)),
     mpf("-1.22") / mpf("2.78"),
     {"float": mpf("0.7"), "double": mpf("0.867")},
-    float=9,
+    float=10,
     double=22,
 )
 define(

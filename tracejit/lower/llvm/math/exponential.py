@@ -27,13 +27,14 @@ OVERFLOW_BASE_TWO = {"float": 128.0, "double": 1024.0}
 UNDERFLOW_BASE_TWO = {"float": -151.0, "double": -1076.0}
 
 
-def reduce_by_octaves(x: Number) -> tuple[Number, Number, Number]:
-    """(n, f, n's bits): x = n log 2 + f with |f| <= log(2)/2."""
+def reduce_by_octaves(x: Number, rest: Number | None = None) -> tuple[Number, Number, Number]:
+    """(n, f, n's bits): x + rest = n log 2 + f with |f| <= log(2)/2."""
     high, low = coefficients.LN2[x.kind]
     shifted = fma(x, 1 / math.log(2), x.format.rounder)
     n = shifted - x.format.rounder
     # x - n * high is exact: both are multiples of its last bit, and it is small.
-    f = fma(n, -low, fma(n, -high, x))
+    lead = fma(n, -high, x)
+    f = fma(n, -low, lead) if rest is None else lead + fma(n, -low, rest)
     return n, f, shifted.bits
 
 

@@ -11,6 +11,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     intrinsic,
     least,
     power_of_two,
+    scale_by_exponent,
     select,
 )
 from tracejit.lower.llvm.math.exponential import reduce_by_octaves, scale_far
@@ -37,8 +38,11 @@ ERFC_VANISHES = {"float": 11.0, "double": 28.0}
 
 
 def scaled_complement(a: Number) -> tuple[Number, Number]:
-    """exp(a**2) erfc(a) as a sum of two numbers, for a >= 4/5: P(t) / (a + 2), t = 1 - 4 / (a + 2)."""
-    first, *others = coefficients.ERFC[a.kind]
+    """exp(a**2) erfc(a) as a sum of two doubles, for a >= 4/5.
+
+    (1 + P(t)) / (a + 2), t = 1 - 4 / (a + 2).
+    """
+    first, *others = coefficients.ERFC["double"]
     divisor = a + 2.0
     divisor_rest = a - (divisor - 2.0)
     inverse = 1.0 / divisor
@@ -46,8 +50,9 @@ def scaled_complement(a: Number) -> tuple[Number, Number]:
     missing = fma(-inverse, divisor_rest, fma(-inverse, divisor, 1.0))
     t = fma(inverse, -4.0, 1.0)
     slope = horner(t, others)
-    p = fma(t, slope, first)
-    p_rest = fma(slope, (t - 1.0) * missing, fma(t, slope, first - p))
+    excess = fma(t, slope, first)
+    p = excess + 1.0
+    p_rest = fma(slope, (t - 1.0) * missing, (1.0 - p) + excess)
     result = inverse * p
     rest = fma(inverse, p, -result)
     return result, fma(result, missing, fma(inverse, p_rest, rest))
@@ -55,15 +60,28 @@ def scaled_complement(a: Number) -> tuple[Number, Number]:
 
 def erfc(x: Number) -> Number:
     """1 - erf(x) up to 4/5; then exp(-a**2) times a smooth function, and 2 minus it below zero."""
-    a = least(ERFC_VANISHES[x.kind], abs(x))
+    if x.kind == "float":
+        return erfc_of_floats(x.cast("fpext", "double")).cast("fptrunc", "float")
+    a = least(ERFC_VANISHES["double"], abs(x))
     lead = 1.0 - x
-    near = lead + fma(-x, horner(x * x, coefficients.ERF[x.kind]), (1.0 - lead) - x)
+    near = lead + fma(-x, horner(x * x, coefficients.ERF["double"]), (1.0 - lead) - x)
     scaled, rest = scaled_complement(a)
     square = a * a
-    _, f, bits = reduce_by_octaves(-square)
-    f = f - fma(a, a, -square)
-    growth = fma(f * f, horner(f, coefficients.EXP[x.kind]), f)
+    _, f, bits = reduce_by_octaves(-square, fma(-a, a, square))
+    growth = fma(f * f, horner(f, coefficients.EXP["double"]), f)
     tail = scale_far(scaled + fma(scaled, growth, rest), bits)
+    return select(a >= 0.8, select(x < 0.0, 2.0 - tail, tail), near)
+
+
+def erfc_of_floats(x: Number) -> Number:
+    """The same in double to the precision of float: no rounding error needs care."""
+    a = least(ERFC_VANISHES["float"], abs(x))
+    near = fma(-x, horner(x * x, coefficients.ERF["float"]), 1.0 - x)
+    inverse = 1.0 / (a + 2.0)
+    scaled = fma(inverse, horner(fma(inverse, -4.0, 1.0), coefficients.ERFC["float"]), inverse)
+    _, f, bits = reduce_by_octaves(-(a * a))
+    growth = fma(f * f, horner(f, coefficients.EXP["float"]), f)
+    tail = scale_by_exponent(fma(scaled, growth, scaled), bits)
     return select(a >= 0.8, select(x < 0.0, 2.0 - tail, tail), near)
 
 

@@ -128,7 +128,10 @@ class Hooks:
             implementation = CREATIONS.get(value)
         except TypeError:  # unhashable, so no function
             return value
-        return value if implementation is None else _switch(value, implementation)
+        if implementation is None:
+            return value
+        is_indexed = not callable(implementation)  # such as `np.mgrid`
+        return implementation if is_indexed else _switch(value, implementation)
 
     def _module(self, module: types.ModuleType) -> Any:
         name = module.__name__

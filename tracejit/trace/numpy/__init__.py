@@ -7,6 +7,7 @@ from . import (
     diagonals,
     einsum,
     elementwise,
+    grids,
     joining,
     linear,
     nan_reductions,

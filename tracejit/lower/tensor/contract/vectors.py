@@ -18,6 +18,7 @@ from ....ir.tensor import (
     Index,
     Let,
     Load,
+    Statement,
     Store,
     Variable,
     integer,
@@ -144,54 +145,47 @@ def is_row_sum(problem: Problem, machine: Machine) -> bool:
 def row_sum(problem: Problem, machine: Machine) -> Body:
     """Rows of the matrix, each times an element of the vector, added up a few at a time."""
     columns, depth = problem.columns.extent, problem.depth.extent
+    blocks, rest = divmod(depth, ROWS_AT_ONCE)
     chunks = 1
-    if seconds(problem) >= WORTHWHILE and depth >= 64:
-        chunks = min(chunks_of(depth, seconds(problem) / depth, 16), depth // 32)
-        chunks = -(-depth // -(-depth // chunks))
+    if seconds(problem) >= WORTHWHILE and blocks >= 16:
+        chunks = min(chunks_of(blocks, seconds(problem) / blocks, 16), blocks // 4)
+        chunks = -(-blocks // -(-blocks // chunks))
     sums = Buffer("sums", array_type((chunks, columns), problem.wide), "local")
-    first, last = chunk_range(depth, chunks) if chunks > 1 else (tensor.ZERO, integer(depth))
+    first, last = chunk_range(blocks, chunks) if chunks > 1 else (tensor.ZERO, integer(blocks))
     chunk = CHUNK if chunks > 1 else tensor.ZERO
     lanes = machine.lanes(problem)
     wide = lanes * 2 if columns >= lanes * 2 else lanes
+    total = Variable("total", problem.wide)
 
-    def sweep(body: Body) -> Body:
+    def sweep(*body: Statement) -> Body:
         return (For(LANE, tensor.ZERO, integer(columns), body, "vector", wide),)
 
-    def add_rows(start: Expression, count: int) -> Body:
-        total, copy = Variable("total", problem.wide), Index("copy")
+    def add_rows(start: Expression, count: int) -> For:
+        copy = Index("copy")
         k = tensor.add(start, copy)
         product = problem.product(
             problem.factor(problem.left, tensor.ZERO, None, k),
             problem.factor(problem.right, None, LANE, k),
         )
         step = Accumulate(total, problem.combine, product)
-        return sweep(
-            (
-                Let(total, Load(sums, (chunk, LANE))),
-                For(copy, tensor.ZERO, integer(count), (step,), "unroll", 1),
-                Store(sums, (chunk, LANE), total),
-            )
-        )
+        return For(copy, tensor.ZERO, integer(count), (step,), "unroll", 1)
 
-    length = tensor.subtract(last, first)
-    blocks = tensor.floor_divide(length, integer(ROWS_AT_ONCE))
-    done = tensor.add(first, tensor.multiply(blocks, integer(ROWS_AT_ONCE)))
-    start = tensor.add(first, tensor.multiply(TOP, integer(ROWS_AT_ONCE)))
+    several = sweep(
+        Let(total, Load(sums, (chunk, LANE))),
+        add_rows(tensor.multiply(TOP, integer(ROWS_AT_ONCE)), ROWS_AT_ONCE),
+        Store(sums, (chunk, LANE), total),
+    )
     work: Body = (
-        *sweep((Store(sums, (chunk, LANE), problem.zero()),)),
-        For(TOP, tensor.ZERO, blocks, add_rows(start, ROWS_AT_ONCE), "serial", 1),
-        For(BASE, done, last, add_rows(BASE, 1), "serial", 1),
+        *sweep(Store(sums, (chunk, LANE), problem.zero())),
+        For(TOP, first, last, several, "serial", 1),
     )
-    if chunks == 1:
-        end = sweep((problem.store(tensor.ZERO, LANE, Load(sums, (chunk, LANE))),))
-        return (Allocate(sums), *work, *end)
-    total = Variable("total", problem.wide)
-    step = Accumulate(total, problem.combine, Load(sums, (CHUNK, LANE)))
+    if chunks > 1:
+        work = parallel(chunks, work)
+    join = Accumulate(total, problem.combine, Load(sums, (CHUNK, LANE)))
     end = sweep(
-        (
-            Let(total, problem.zero()),
-            For(CHUNK, tensor.ZERO, integer(chunks), (step,), "serial", 1),
-            problem.store(tensor.ZERO, LANE, total),
-        )
+        Let(total, problem.zero()),
+        For(CHUNK, tensor.ZERO, integer(chunks), (join,), "serial", 1),
+        add_rows(integer(blocks * ROWS_AT_ONCE), rest),
+        problem.store(tensor.ZERO, LANE, total),
     )
-    return (Allocate(sums), *parallel(chunks, work), *end)
+    return (Allocate(sums), *work, *end)

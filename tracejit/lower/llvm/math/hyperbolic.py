@@ -61,10 +61,9 @@ def even_and_odd(x: Number) -> tuple[Number, Number, Number]:
 
 
 def half_powers(x: Number, bits: Number) -> tuple[Number, Number]:
-    """cosh(n log 2) and sinh(n log 2): (2**n + 2**-n) / 2 and (2**n - 2**-n) / 2."""
+    """2**n / 2 and 2**-n / 2."""
     half = x.constant(0.5)
-    grown, shrunk = scale_by_exponent(half, bits), scale_by_exponent(half, -bits)
-    return grown + shrunk, grown - shrunk
+    return scale_by_exponent(half, bits), scale_by_exponent(half, -bits)
 
 
 def with_far(x: Number, even: Number, odd: Number, bits: Number, common: Number) -> Number:
@@ -80,14 +79,17 @@ def with_far(x: Number, even: Number, odd: Number, bits: Number, common: Number)
 
 
 def cosh(x: Number) -> Number:
+    """cosh(n log 2 + f), the smaller power added late: it may be half a digit of the larger."""
     even, odd, bits = even_and_odd(x)
-    total, difference = half_powers(x, bits)
-    common = total + fma(odd, difference, even * total)
-    return with_far(x, even, odd, bits, common)
+    grown, shrunk = half_powers(x, bits)
+    excess = fma(odd, grown - shrunk, fma(even, grown + shrunk, shrunk))
+    return with_far(x, even, odd, bits, grown + excess)
 
 
 def sinh(x: Number) -> Number:
+    """sinh(n log 2 + f), the difference of the powers taken first: it vanishes with n."""
     even, odd, bits = even_and_odd(x)
-    total, difference = half_powers(x, bits)
-    common = difference + fma(odd, total, even * difference)
+    grown, shrunk = half_powers(x, bits)
+    difference = grown - shrunk
+    common = difference + fma(odd, grown + shrunk, even * difference)
     return copysign(with_far(x, even, odd, bits, common), x)

@@ -63,7 +63,7 @@ class _Splitter:
         if cost < WORTHWHILE or loop.mark == "unroll":
             return [loop]
         count = trips(loop)
-        if independent(loop):
+        if independent(loop) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)
             if few and loop.mark != "vector" and self.long_inside(loop):
@@ -141,6 +141,15 @@ class _Splitter:
             For(chunk, tensor.ZERO, chunks, (*lets, work, *stores), "parallel", 1),
             For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1),
         ]
+
+
+def _shares_registers(loop: For) -> bool:
+    """Whether iterations accumulate into registers from outside, as in the depth of a tile."""
+    inside = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)}
+    return any(
+        isinstance(s, Accumulate) and isinstance(s.target, Load) and s.target.buffer not in inside
+        for s in statements(loop.body)
+    )
 
 
 def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:

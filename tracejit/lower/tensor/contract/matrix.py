@@ -13,12 +13,25 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ....ir import tensor
-from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir.tensor import (
+    Accumulate,
+    Allocate,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Let,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    integer,
+)
 from ....ir.types import array_type
 from .machine import CHUNK as CHUNK_SECONDS
 from .machine import L2_BYTES, WORTHWHILE, Machine, seconds
 from .problem import Body, Problem
-from .tile import ROW, Shape, Steps, multiply_tile
+from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
 TILE, PANEL, CHUNK, BLOCK, GROUP = map(Index, ("tile", "panel", "chunk", "block", "group"))
 DEPTH_BLOCK = 256
@@ -63,7 +76,9 @@ class Matrix:
     def __init__(self, problem: Problem, machine: Machine, threads: bool):
         self.problem, self.machine = problem, machine
         self.lanes = machine.lanes(problem)
-        m, n, self.depth = problem.rows.extent, problem.columns.extent, problem.depth.extent
+        self.depth, self.base = problem.depth.extent, tensor.ZERO
+        self.store: Callable[[Expression, Expression, Expression], Statement] = problem.store
+        m, n = problem.rows.extent, problem.columns.extent
         tall, wide = machine.tile(problem)
         self.tiles = -(-m // tall)
         self.height, self.taller = divmod(m, self.tiles)
@@ -244,18 +259,25 @@ class Matrix:
         return multiply_tile(
             problem,
             shape,
-            lambda row, k: problem.factor(problem.left, tensor.add(top, row), None, k),
-            lambda column, k: problem.factor(problem.right, None, tensor.add(base, column), k),
-            Steps(tensor.ZERO, integer(self.depth), self.unrolling(shape)),
-            lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
+            lambda row, k: problem.factor(
+                problem.left, tensor.add(top, row), None, tensor.add(self.base, k)
+            ),
+            lambda column, k: problem.factor(
+                problem.right, None, tensor.add(base, column), tensor.add(self.base, k)
+            ),
+            self.steps(shape),
+            lambda r, c, value: (self.store(tensor.add(top, r), tensor.add(base, c), value),),
         )
 
-    def unrolling(self, shape: Shape) -> int:
-        """Steps in line: all of a short loop, a few where one has too little work to hide the loop."""
-        work = shape.rows * shape.vectors * self.problem.parts**2
-        if self.depth * work <= 128:
-            return self.depth
-        return max(1, min(4, 12 // work))
+    def steps(self, shape: Shape) -> Steps:
+        """All of a short loop in line; a few steps, with sums of their own, where a tile is small."""
+        work, depth = shape.rows * shape.vectors * self.problem.parts**2, self.depth
+        if depth * work <= 128:
+            return Steps(integer(depth), depth)
+        copies = 8 // work
+        if copies > 1 and depth >= 4 * copies and self.problem.repeats == 1:
+            return Steps(integer(depth), copies, True)
+        return Steps(integer(depth))
 
     def packed_tile(
         self,
@@ -291,7 +313,7 @@ class Matrix:
             shape,
             left_factor,
             lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
-            Steps(tensor.ZERO, count),
+            Steps(count),
             lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
             resume,
         )
@@ -353,6 +375,40 @@ class Matrix:
         mark = "parallel" if self.threads and segment.panels > 1 else "serial"
         return (For(PANEL, tensor.ZERO, integer(segment.panels), loop, mark, 1),)
 
+    # A long depth and a small result.
+
+    @property
+    def is_thin(self) -> bool:
+        panels = sum(segment.panels for segment in self.segments)
+        return self.tiles * panels < 4 and not self.pack_right and self.problem.repeats == 1
+
+    def by_depth(self) -> Body:
+        """Threads sum ranges of the depth into results of their own, which are added up last."""
+        problem, depth = self.problem, self.problem.depth.extent
+        chunks = chunks_of(depth // 64, seconds(problem) / (depth // 64), 16)
+        size = -(-depth // 64 // chunks) * 64
+        full, rest = divmod(depth, size)
+        m, n = problem.rows.extent, problem.columns.extent
+        parts = Buffer("parts", array_type((full + bool(rest), m, n), problem.wide), "local")
+
+        def rows(chunk: Expression, depth: int) -> Body:
+            self.depth, self.base = depth, tensor.multiply(chunk, integer(size))
+            self.store = lambda row, column, value: Store(parts, (chunk, row, column), value)
+            return self.rows(tensor.ZERO, integer(self.tiles), self.tiles, self.segments, {})
+
+        found = (Allocate(parts), *parallel(full, rows(CHUNK, size)))
+        if rest:
+            found += rows(integer(full), rest)
+        total = Variable("total", problem.wide)
+        join = Accumulate(total, problem.combine, Load(parts, (CHUNK, ROW, LANE)))
+        body = (
+            Let(total, problem.zero()),
+            For(CHUNK, tensor.ZERO, integer(parts.type.shape[0]), (join,), "serial", 1),
+            problem.store(ROW, LANE, total),
+        )
+        columns = For(LANE, tensor.ZERO, integer(n), body, "vector", self.lanes)
+        return (*found, For(ROW, tensor.ZERO, integer(m), (columns,), "serial", 1))
+
 
 def _across(width: int, k: Index, count: Expression, element: Callable[[Expression], Body]) -> Body:
     """Read a few columns at a time, each along the depth; more would share the sets of the cache."""
@@ -376,7 +432,10 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     total = seconds(problem)
     each = total / max(problem.batches, 1)
     if not problem.outer:
-        return Matrix(problem, machine, total >= WORTHWHILE).body()
+        matrix = Matrix(problem, machine, total >= WORTHWHILE)
+        if matrix.threads and matrix.is_thin and matrix.depth >= 1024:
+            return matrix.by_depth()
+        return matrix.body()
     if total < WORTHWHILE:
         return problem.loops(problem.outer, Matrix(problem, machine, False).body())
     widest = max(problem.outer, key=lambda label: problem.extents[label])

@@ -118,6 +118,10 @@ class Problem:
     def product(self, left: Expression, right: Expression) -> Expression:
         return Apply(self.times, (left, right), self.wide)
 
+    def join(self, a: Expression, b: Expression) -> Expression:
+        """The sum of two partial sums."""
+        return Apply(self.combine, (a, b), self.wide)
+
     def zero(self) -> Expression:
         return tensor.Literal(tensor.identity(self.combine, self.wide), self.wide)
 

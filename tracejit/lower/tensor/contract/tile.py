@@ -9,7 +9,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from functools import partial
+from functools import reduce
+from itertools import chain
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -26,7 +27,7 @@ from ....ir.tensor import (
 from ....ir.types import DType, array_type
 from .problem import Body, Problem
 
-ROW, PART, LANE, DEPTH = map(Index, ("row", "part", "lane", "depth"))
+ROW, PART, LANE, DEPTH, COPY = map(Index, ("row", "part", "lane", "depth", "copy"))
 
 # An element of a factor: (row or column within the tile, depth) to an expression.
 Factor = Callable[[Expression, Expression], Expression]
@@ -44,26 +45,29 @@ class Shape:
     def vectors(self) -> int:
         return -(-self.columns // self.lanes)
 
-    def sums(self, dtype: DType) -> tuple[Buffer, ...]:
+    def sums(self, dtype: DType, copies: int = 1) -> tuple[Buffer, ...]:
         """The registers: those of full vectors, and those of the partly used one."""
         full, rest = divmod(self.columns, self.lanes)
         found: tuple[Buffer, ...] = ()
         if full:
-            type = array_type((self.rows, full, self.lanes), dtype)
+            type = array_type((copies, self.rows, full, self.lanes), dtype)
             found += (Buffer("sums", type, "register"),)
         if rest:
-            type = array_type((self.rows, 1, rest), dtype)
+            type = array_type((copies, self.rows, 1, rest), dtype)
             found += (Buffer("sums_rest", type, "register"),)
         return found
 
-    def each(self, sums: tuple[Buffer, ...], body: Callable[..., Body]) -> Body:
+    def each(
+        self, sums: tuple[Buffer, ...], body: Callable[..., Body], copy: Expression = tensor.ZERO
+    ) -> Body:
         """`body(row, column, sum)` for every element, rows outside: the left factor is used at once."""
         found: Body = ()
         start = 0
         for buffer in sums:
-            _, parts, lanes = buffer.type.shape
+            _, _, parts, lanes = buffer.type.shape
             column = tensor.add(tensor.multiply(PART, integer(lanes)), LANE)
-            inner = body(ROW, tensor.add(column, integer(start)), Load(buffer, (ROW, PART, LANE)))
+            total = Load(buffer, (copy, ROW, PART, LANE))
+            inner = body(ROW, tensor.add(column, integer(start)), total)
             power = 1
             while power < lanes:
                 power *= 2
@@ -75,29 +79,27 @@ class Shape:
 
 @dataclass(frozen=True)
 class Steps:
-    """The range of the contracted index; `unroll` repeats the body in line."""
+    """The range of the contracted index, from 0.
 
-    start: Expression
+    `unroll` steps are in line; with `copies` each of them has registers of its own, so that a small
+    tile does not wait for its own sums.
+    """
+
     stop: Expression
     unroll: int = 1
+    copies: bool = False
 
-    def loop(self, body: Callable[[Expression], Body]) -> Body:
-        count = tensor.subtract(self.stop, self.start)
-        if not isinstance(count, tensor.Literal):
-            return (For(DEPTH, self.start, self.stop, body(DEPTH), "serial", 1),)
-        if count.value <= self.unroll and isinstance(self.start, tensor.Literal):
-            return (For(DEPTH, self.start, self.stop, body(DEPTH), "unroll", 1),)
-        times, rest = divmod(count.value, self.unroll)
-        if self.unroll == 1:
-            return (For(DEPTH, self.start, self.stop, body(DEPTH), "serial", 1),)
-        copy, block = Index("copy"), Index("steps")
-        base = tensor.multiply(block, integer(self.unroll))
-        inner = body(tensor.add(tensor.add(self.start, base), copy))
-        copies = For(copy, tensor.ZERO, integer(self.unroll), inner, "unroll", 1)
-        found: Body = (For(block, tensor.ZERO, integer(times), (copies,), "serial", 1),)
+    def loop(self, body: Callable[[Expression, Expression], Body]) -> Body:
+        """`body(k, copy)` for every step, where `copy` is its number among those in line."""
+        if not isinstance(self.stop, tensor.Literal) or self.unroll == 1:
+            return (For(DEPTH, tensor.ZERO, self.stop, body(DEPTH, tensor.ZERO), "serial", 1),)
+        times, rest = divmod(self.stop.value, self.unroll)
+        k = tensor.add(tensor.multiply(DEPTH, integer(self.unroll)), COPY)
+        inner = For(COPY, tensor.ZERO, integer(self.unroll), body(k, COPY), "unroll", 1)
+        found: Body = (For(DEPTH, tensor.ZERO, integer(times), (inner,), "serial", 1),)
         if rest:
-            inner = body(tensor.add(self.start, tensor.add(copy, integer(times * self.unroll))))
-            found += (For(copy, tensor.ZERO, integer(rest), inner, "unroll", 1),)
+            k = tensor.add(COPY, integer(times * self.unroll))
+            found += (For(COPY, tensor.ZERO, integer(rest), body(k, COPY), "unroll", 1),)
         return found
 
 
@@ -114,7 +116,8 @@ def multiply_tile(
 
     `resume` is a condition, and partial results to start from where it holds.
     """
-    sums = shape.sums(problem.wide)
+    copies = steps.unroll if steps.copies else 1
+    sums = shape.sums(problem.wide, copies)
     zero = problem.zero()
 
     def first(row: Expression, column: Expression, total: Load) -> Body:
@@ -124,16 +127,22 @@ def multiply_tile(
         value = tensor.select(again, earlier(row, column), zero)
         return (Store(total.buffer, total.indices, value),)
 
-    def element(k: Expression, row: Expression, column: Expression, total: Load) -> Body:
-        value = problem.product(left(row, k), right(column, k))
-        return (Accumulate(total, problem.combine, value),)
+    def step(k: Expression, copy: Expression) -> Body:
+        def element(row: Expression, column: Expression, total: Load) -> Body:
+            value = problem.product(left(row, k), right(column, k))
+            return (Accumulate(total, problem.combine, value),)
 
-    def step(k: Expression) -> Body:
-        return problem.loops(problem.sums, shape.each(sums, partial(element, k)))
+        place = copy if copies > 1 else tensor.ZERO
+        return problem.loops(problem.sums, shape.each(sums, element, place))
 
+    def last(row: Expression, column: Expression, total: Load) -> Body:
+        parts = [Load(total.buffer, (integer(c), *total.indices[1:])) for c in range(copies)]
+        return store(row, column, reduce(problem.join, parts))
+
+    start = [shape.each(sums, first, integer(copy)) for copy in range(copies)]
     return (
         *[Allocate(buffer) for buffer in sums],
-        *shape.each(sums, first),
+        *chain.from_iterable(start),
         *steps.loop(step),
-        *shape.each(sums, store),
+        *shape.each(sums, last),
     )

@@ -136,10 +136,7 @@ def is_row_sum(problem: Problem, machine: Machine) -> bool:
         return False
     if problem.step(problem.right, problem.columns) != 1:
         return False
-    few = machine.lanes(problem) * 8 // problem.parts
-    return problem.columns.extent > few or (
-        problem.depth.extent > 64 and seconds(problem) > 2 * WORTHWHILE
-    )
+    return problem.columns.extent > machine.lanes(problem) * 8 // problem.parts
 
 
 def row_sum(problem: Problem, machine: Machine) -> Body:

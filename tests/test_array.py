@@ -251,7 +251,7 @@ NEEDS_VALUE = [
     lambda x: range(x[0, 0].astype(int)),
     lambda x: hash(x[0, 0]),
     lambda x: np.float32(x[0, 0]),
-    lambda x: math.sin(x[0, 0]),
+    lambda x: math.gamma(x[0, 0]),
     lambda x: max(x[0, 0], x[0, 1]),
     lambda x: round(x[0, 0]),
     lambda x: pickle.dumps(x),

@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import copy
 import functools
+import gc
 import logging
+import math
 import threading
 import warnings
+import weakref
 from collections import deque, namedtuple
 from dataclasses import dataclass
 
@@ -21,6 +24,7 @@ from tracejit.ir.graph import Module
 from tracejit.ir.reference import reference
 from tracejit.ir.types import array_type, f32, f64, i64
 from tracejit.trace.array import Array
+from tracejit.trace.context import current_trace
 from tracejit.trace.tracing import (
     ArgumentOutput,
     ObjectOutput,
@@ -430,6 +434,21 @@ def test_dynamic_lookups_find_their_names():
     check(lambda x: x * globals()["SCALE"], np.zeros(3))
 
 
+def test_functions_of_pythons_math():
+    def function(x, y):
+        numbers = [math.sqrt(x), math.exp(x), math.log(x, 10), math.hypot(x, y), math.atan2(y, x)]
+        numbers += [math.floor(x), math.ceil(-x), math.pow(x, 2), math.erf(x), math.log2(y)]
+        numbers += [math.isnan(x), math.pi * x, math.sqrt(2), math.gcd(4, 6), math.fabs(-x)]
+        return tuple(numbers)
+
+    check(function, 1.7, 2.5)
+    check(function, np.float32(1.75), np.float64(2.5))
+    check(lambda x: math.sin(x[0]) * x, np.ones(3, "f4"))
+    check(math.sin, 0.5)
+    with pytest.raises(TypeError, match="0-dimensional"):
+        run(lambda x: math.sin(x), np.ones(3))
+
+
 def test_other_threads_see_plain_numpy():
     seen = []
 
@@ -589,3 +608,34 @@ def test_threads_trace_at_the_same_time():
     assert len(programs) == 4
     for program in programs:
         assert_same(replay(program, zeros, {}), function(*zeros))
+
+
+def test_functions_made_while_tracing_keep_their_variables():
+    def function(x):
+        count = 0
+
+        @tracejit.jit
+        def inner(y):
+            nonlocal count
+            count += 1
+            return y * x
+
+        return inner(x) + inner(x), count
+
+    check(function, np.ones(3))
+
+
+def test_a_trace_is_freed():
+    class Local(Model):
+        pass
+
+    model = Local(np.ones(3))
+    traces = []
+
+    def function(x):
+        traces.append(weakref.ref(current_trace()))
+        return model(x) + Local(x)(x)
+
+    program = trace(function, (np.ones(3),), {})
+    gc.collect()
+    assert traces[0]() is None and program.is_current() is False  # the list has grown

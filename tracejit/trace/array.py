@@ -174,7 +174,7 @@ class Array(Operators):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
         if known is None:
-            raise needs_value(self, "as an ndarray")
+            raise needs_value(self, "as an ndarray", "use a NumPy function that has a rule")
         return np.array(known, dtype)
 
     # Where Python needs the value itself
@@ -183,13 +183,13 @@ class Array(Operators):
         return bool(_concrete(self, "as a truth value"))
 
     def __int__(self) -> int:
-        return int(_concrete(self, "by int()"))
+        return int(_concrete(self, "by int()", "use astype or a NumPy function"))
 
     def __float__(self) -> float:
-        return float(_concrete(self, "by float()"))
+        return float(_concrete(self, "by float()", "use astype or a NumPy function"))
 
     def __complex__(self) -> complex:
-        return complex(_concrete(self, "by complex()"))
+        return complex(_concrete(self, "by complex()", "use astype or a NumPy function"))
 
     def __index__(self) -> int:
         return operator.index(_concrete(self, "as an index or a count"))
@@ -341,10 +341,10 @@ def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str
     return implementation(*inputs, **options)
 
 
-def _concrete(array: Array, use: str) -> Any:
+def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice by value") -> Any:
     known = known_value(node_of(array))
     if known is None:
-        raise needs_value(array, use)
+        raise needs_value(array, use, remedy)
     return np.asarray(known)[()]
 
 

@@ -31,7 +31,7 @@ from .shadows import Shadows, is_container, is_object
 from .tree import flatten
 from .value import Value
 
-_CONSTANT = int | float | complex | str | bytes | bool | None
+_UNHOOKED = Value | int | float | complex | str | bytes | bool | None
 _RANDOM_HINT = "draw them outside and pass them as an argument"
 
 
@@ -56,7 +56,7 @@ class Hooks:
 
     def hook(self, value: Any, name: str = "") -> Any:
         """What the traced code gets instead of `value`; the same object every time."""
-        if isinstance(value, _CONSTANT):
+        if isinstance(value, _UNHOOKED):
             return value
         found = self._hooked.get(id(value))
         if found is not None:
@@ -90,9 +90,11 @@ class Hooks:
             self._original[id(new)] = value
 
     def _make(self, value: Any, name: str) -> Any:
-        if isinstance(value, np.ndarray) and not isinstance(value, Value):
+        if isinstance(value, np.ndarray):
             return self._array(value, name)
         if isinstance(value, types.FunctionType):
+            if isinstance(value.__globals__, _Namespace):  # made while tracing
+                return value
             return self._function(value) if self.is_users(value) else self._creation(value)
         if isinstance(value, types.ModuleType):
             return self._module(value)
@@ -117,10 +119,8 @@ class Hooks:
         return self._creation(value)
 
     def _array(self, array: np.ndarray, name: str) -> Any:
-        if array.dtype.kind not in "biufc":
-            return array
-        if is_unlike_arrays(array):
-            return array
+        if array.dtype.kind not in "biufc" or is_unlike_arrays(array):
+            return array  # refused when an operation meets it
         return Array(self.trace.capture(array, name or "captured", is_hidden=True))
 
     def _creation(self, value: Any) -> Any:
@@ -135,7 +135,7 @@ class Hooks:
 
     def _module(self, module: types.ModuleType) -> Any:
         name = module.__name__
-        if name == "numpy" or name.startswith("numpy."):
+        if _is_known(name):
             return _Module(module, self)
         file = getattr(module, "__file__", None) or ""
         return _Module(module, self) if self.is_users_file(file, name) else module
@@ -201,8 +201,6 @@ class Hooks:
         self._cell_copies[id(cell)] = (cell, copy, copy.cell_contents)
 
     def _namespace(self, original: dict) -> _Namespace:
-        if isinstance(original, _Namespace):
-            return original
         found = self._namespaces.get(id(original))
         if found is None:
             found = self._namespaces[id(original)] = _Namespace(original, self)
@@ -337,11 +335,13 @@ class _Module(types.ModuleType):
     def __getattr__(self, name: str) -> Any:
         original, hooks = self._original, self._hooks
         value = getattr(original, name)
-        if original.__name__.partition(".")[0] == "numpy":
+        if _is_known(original.__name__):
             if original.__name__ == "numpy.random" and not isinstance(value, type):
                 raise _random_numbers()
-            hooked = vars(self)[name] = hooks.hook(value)  # NumPy does not change: found at once
+            hooked = vars(self)[name] = hooks.hook(value)  # these do not change: found at once
             return hooked
+        if name not in vars(original):  # a package's own `__getattr__` made it
+            return hooks.hook(value, name)
         return hooks.read(vars(original), name, value)
 
     def __setattr__(self, name: str, value: Any) -> None:
@@ -369,6 +369,11 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
         return chosen(*args, **kwargs)
 
     return created
+
+
+def _is_known(module: str) -> bool:
+    """Whether some of a module's functions have implementations of ours."""
+    return module == "math" or module.partition(".")[0] == "numpy"
 
 
 def _draws_numbers(value: Any) -> bool:

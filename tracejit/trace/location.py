@@ -5,9 +5,9 @@ from __future__ import annotations
 import linecache
 import sys
 import sysconfig
-from functools import lru_cache
 from os.path import basename, dirname, sep
 from types import FrameType
+from weakref import WeakKeyDictionary
 
 import numpy
 
@@ -16,6 +16,7 @@ _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
 _is_internal: dict[str, bool] = {}
+_library_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
 def is_library(file: str) -> bool:
@@ -27,13 +28,15 @@ def is_library(file: str) -> bool:
     return installed or file.startswith(_STANDARD)
 
 
-@lru_cache(maxsize=512)
 def is_library_class(cls: type) -> bool:
     """Whether a class was not written by the user."""
-    if cls.__module__ in sys.builtin_module_names:
-        return True
-    module = sys.modules.get(cls.__module__)
-    return module is None or is_library(getattr(module, "__file__", None) or "<input>")
+    known = _library_classes.get(cls)
+    if known is None:
+        module = sys.modules.get(cls.__module__)
+        builtin = module is None or cls.__module__ in sys.builtin_module_names
+        known = builtin or is_library(getattr(module, "__file__", None) or "<input>")
+        _library_classes[cls] = known
+    return known
 
 
 def user_frame() -> FrameType | None:

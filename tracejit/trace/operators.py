@@ -19,13 +19,15 @@ _COMPARISONS = (*_ORDERINGS, np.equal, np.not_equal)
 _LOGIC = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)
 
 
-def needs_value(value: Value, use: str) -> TracejitError:
+_CHOICE = "use np.where for a choice by value"
+
+
+def needs_value(value: Value, use: str, remedy: str = _CHOICE) -> TracejitError:
     """The error for a place where Python wants the number itself."""
     return failure(
         TraceError,
         f"the value of {value.node.type} is needed {use}, but it is not known while tracing",
-        "use np.where for a choice by value, or name the argument in static_argnames "
-        "to compile for each of its values",
+        f"{remedy}, or name the argument in static_argnames to compile for each of its values",
     )
 
 

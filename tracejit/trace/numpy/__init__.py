@@ -14,6 +14,7 @@ from . import (
     norms,
     padding,
     predicates,
+    python_math,
     reductions,
     repetition,
     scans,

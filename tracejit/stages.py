@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from .dump import dump_module, watch_passes
+from .ir.dims import symbol_names
 from .ir.graph import Module
 from .ir.text import show
 from .ir.types import ArrayType
@@ -63,6 +64,7 @@ class Compiled:
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
         self.library = load_code(self.code.text, addresses(self.code.externals))
         self.entry = self.library.address("entry")
+        self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
 
     @property
@@ -93,16 +95,20 @@ class Compiled:
     def _executable(self) -> Executable:
         kernel = self.module.entry
         inputs = [b.type for k, b in enumerate(kernel.inputs) if k not in self.captured]
-        outputs = tuple(ArrayOutput(b.type.dtype.numpy, b.type.shape) for b in kernel.outputs)
+        outputs = tuple(
+            ArrayOutput(b.type.dtype.numpy, coded(b.type.shape, self.code.symbols))
+            for b in kernel.outputs
+        )
         plan = Plan(
             self.entry,
             outputs,
             "single" if len(outputs) == 1 else "tuple",
             self.code.workspace_bytes,
+            self.shapes,
             release_gil=self.releases_gil,
             keep=self.library,
         )
-        return Executable(plan, [array_leaf(type) for type in inputs])
+        return Executable(plan, [array_leaf(type, self.code.symbols) for type in inputs])
 
     def __call__(self, *arrays: Any) -> Any:
         """Run on arrays (or scalars) of the parameters' shapes and dtypes; returns new arrays.
@@ -143,17 +149,27 @@ def load_code(text: str, imports: dict[str, int]) -> engine.Library:
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
-        library = engine.load(engine.compile_ir(text), ["entry"], imports)
+        exports = ["entry", "shapes"] if " @shapes(" in text else ["entry"]
+        library = engine.load(engine.compile_ir(text), exports, imports)
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library
 
 
-def array_leaf(type: ArrayType) -> ArrayLeaf:
+def array_leaf(type: ArrayType, symbols: tuple[str, ...] = ()) -> ArrayLeaf:
     """What a call must bring for a parameter of this type."""
-    strides = None
-    if type.layout is not None:
-        strides = tuple([step * type.dtype.itemsize for step in type.layout.strides])
-    return ArrayLeaf(type.dtype.numpy, type.shape, strides)
+    return ArrayLeaf(type.dtype.numpy, coded(type.shape, symbols), byte_strides(type))
+
+
+def coded(shape: tuple, symbols: tuple[str, ...]) -> tuple[int, ...]:
+    """Extents as native code is told them: -1 - k for the symbol number k.
+
+    Extents computed from symbols appear in outputs only, where `shapes` says what they are.
+    """
+    numbers = []
+    for extent in shape:
+        names = symbol_names(extent)
+        numbers.append(extent if not names else -1 - symbols.index(names[0]))
+    return tuple(numbers)
 
 
 def fit(value: Any, type: ArrayType, name: str) -> np.ndarray:
@@ -161,27 +177,35 @@ def fit(value: Any, type: ArrayType, name: str) -> np.ndarray:
     array = np.asarray(value)
     if array.dtype.newbyteorder("=") != type.dtype.numpy:
         raise TypeError(f"{name} is {type}, not an array of {array.dtype}")
-    if array.shape != type.shape:
+    fixed = [n == own for n, own in zip(array.shape, type.shape) if isinstance(own, int)]
+    if array.ndim != type.ndim or not all(fixed):
         raise ValueError(f"{name} is {type}, not of shape {array.shape}")
     return place(array, type)
 
 
 def place(array: np.ndarray, type: ArrayType) -> np.ndarray:
     """The same values in native byte order, aligned, with the strides of `type`."""
-    leaf = array_leaf(type)
-    exact = builtin_array(array)
-    if leaf.strides is not None:
-        if exact and array.strides == leaf.strides and array.flags.aligned:
+    dtype, strides = type.dtype.numpy, byte_strides(type)
+    exact = builtin_array(array) and array.flags.aligned
+    if strides is None:
+        if exact and array.flags.c_contiguous:
             return array
-        span = 1 + sum(abs(s) * (n - 1) for s, n in zip(type.layout.strides, type.shape) if n)
-        memory = np.zeros(max(span, 1), leaf.dtype)
-        first = -sum(min(s, 0) * (n - 1) for s, n in zip(type.layout.strides, type.shape) if n)
-        view = np.lib.stride_tricks.as_strided(memory[first:], type.shape, leaf.strides)
-        view[...] = array
-        return view
-    if exact and array.flags.c_contiguous and array.flags.aligned:
+        return np.array(array, dtype, order="C", copy=True, subok=False)
+    if exact and array.strides == strides:
         return array
-    return np.array(array, leaf.dtype, order="C", copy=True, subok=False)
+    steps = [step * (n - 1) for step, n in zip(type.layout.strides, array.shape) if n]
+    memory = np.zeros(1 + sum(abs(step) for step in steps), dtype)
+    first = -sum(min(step, 0) for step in steps)
+    view = np.lib.stride_tricks.as_strided(memory[first:], array.shape, strides)
+    view[...] = array
+    return view
+
+
+def byte_strides(type: ArrayType) -> tuple[int, ...] | None:
+    """None for contiguous arrays."""
+    if type.layout is None:
+        return None
+    return tuple([step * type.dtype.itemsize for step in type.layout.strides])
 
 
 def builtin_array(array: np.ndarray) -> bool:

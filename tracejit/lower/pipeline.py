@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from ..config import config
+from ..ir.dims import symbol_names
 from ..ir.graph import Module
 from ..ir.verify import Stage, verify
 from .graph.canonicalize import canonicalize
@@ -81,11 +82,16 @@ def estimated_seconds(module: Module, options: Options) -> float:
 
 @dataclass(frozen=True)
 class Code:
-    """LLVM IR of a Module's entry, the memory it needs, and the functions it expects to find."""
+    """LLVM IR of a Module's entry, the memory it needs, and the functions it expects to find.
+
+    `symbols` are the unknown extents, in the order in which their values are passed; when there
+    are any, the code has a function `shapes` besides `entry`.
+    """
 
     text: str
     workspace_bytes: int
     externals: frozenset[str]
+    symbols: tuple[str, ...]
 
 
 def emit(module: Module, options: Options, captures: dict[int, int] | None = None) -> Code:
@@ -93,9 +99,18 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
 
     `captures` gives addresses for entry parameters (by position) that no caller passes.
     """
-    plan = layout(module.entry)
+    kernel = module.entry
+    plan = layout(kernel)
     attributes = f'nounwind "prefer-vector-width"="{8 * options.vector_bytes}"'
-    program = Program(plan.offset_of, max_threads=options.max_threads, attributes=attributes)
-    program.entry(module.entry, captures or {})
-    externals = frozenset(program.module.externals)
-    return Code(program.module.text(), plan.workspace_bytes, externals)
+    extents = [n for buffer in kernel.inputs for n in buffer.type.shape]
+    symbols = tuple(dict.fromkeys(name for n in extents for name in symbol_names(n)))
+    program = Program(
+        plan.offset_of, symbols, max_threads=options.max_threads, attributes=attributes
+    )
+    program.entry(kernel, captures or {})
+    workspace = plan.workspace_bytes
+    if symbols:
+        arrays = [buffer for buffer in kernel.outputs if buffer.type.shape]
+        program.shapes(kernel, arrays, workspace)
+        workspace = 0
+    return Code(program.module.text(), workspace, frozenset(program.module.externals), symbols)

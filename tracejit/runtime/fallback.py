@@ -60,7 +60,9 @@ def _array_problem(leaf: ArrayLeaf, value: Any, symbols: dict[int, int]) -> str 
     if leaf.strides is not None and value.strides != leaf.strides:
         return f"of strides {value.strides}"
     for wanted, extent in zip(leaf.shape, value.shape, strict=True):
-        if (symbols.setdefault(wanted, extent) if wanted < 0 else wanted) != extent:
+        if wanted < 0 and extent >= 2:
+            wanted = symbols.setdefault(wanted, extent)
+        if wanted != extent:
             return f"of shape {value.shape}"
     return None
 

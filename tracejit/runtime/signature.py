@@ -18,8 +18,8 @@ import numpy as np
 class ArrayLeaf:
     """A ``numpy.ndarray`` (no subclass), aligned and in native byte order, of this dtype and shape.
 
-    An extent ``-1 - k`` stands for symbol ``k``: the first array that shows it binds it, every
-    later one must agree. ``strides=None`` asks for C order, otherwise for these very byte strides.
+    An extent ``-1 - k`` stands for symbol ``k``, at least 2: the first array that shows it binds
+    it, every later one must agree. ``strides=None`` asks for C order, otherwise for these very byte strides.
     ``writeable=True`` refuses read-only arrays; ``False`` takes both.
     """
 

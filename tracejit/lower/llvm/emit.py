@@ -578,6 +578,19 @@ class Program:
             address = emitter.b.offset(emitter.symbols, emitter.b.const(position, "i64"), "i64")
             emitter.values[Index(name)] = (emitter.b.load(address, "i64"),)
 
+    def shapes(self, kernel: Kernel, outputs: Sequence[Buffer], workspace: object) -> None:
+        """`i64 shapes(ptr symbols, ptr extents)`: the outputs' extents, and the workspace's bytes."""
+        b = Builder(self.module, "i64 @shapes(ptr %symbols, ptr %extents)", self.attributes)
+        emitter = Emitter(self, kernel, b)
+        self.bind_symbols(emitter)
+        extents = [extent for buffer in outputs for extent in buffer.type.shape]
+        for position, extent in enumerate(extents):
+            value = emitter.one(tensor.extent(extent))
+            place = b.offset(Value("%extents", "ptr"), b.const(position, "i64"), "i64")
+            b.store(value, place)
+        b.emit(f"ret i64 {emitter.one(tensor.extent(workspace)).text}")
+        b.finish()
+
     def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:
         """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success.
 

@@ -545,7 +545,9 @@ symbol:
   br i1 %symbol.same, label %axis_fits, label %other_symbol
 other_symbol:
   %unbound = icmp eq i64 %symbol.value, -1
-  br i1 %unbound, label %bind, label %mismatch
+  %several = icmp sge i64 %extent.value, 2
+  %bindable = and i1 %unbound, %several
+  br i1 %bindable, label %bind, label %mismatch
 bind:
   store i64 %extent.value, ptr %symbol.at
   br label %axis_fits

@@ -449,6 +449,11 @@ def test_functions_of_pythons_math():
         run(lambda x: math.sin(x), np.ones(3))
 
 
+def test_max_and_min_of_numbers():
+    check(lambda x, y: (max(x, y), min(x, y, 0.5), max([y, x]), max(2, 3), min("b", "a")), 1.5, 2.5)
+    check(lambda x: (max(x), min(*x), max([1, 2], key=lambda n: -n)), np.array([2.0, 3.0, 1.0]))
+
+
 def test_other_threads_see_plain_numpy():
     seen = []
 

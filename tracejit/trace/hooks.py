@@ -256,7 +256,12 @@ class _Namespace(dict):
         given = vars(given) if isinstance(given, types.ModuleType) else given
         super().__init__(
             {name: original[name] for name in _MODULE_NAMES if name in original},
-            __builtins__={**given, "__import__": hooks.import_module, **_EVALUATORS},
+            __builtins__={
+                **given,
+                **{name: hooks.hook(given[name]) for name in ("max", "min") if name in given},
+                "__import__": hooks.import_module,
+                **_EVALUATORS,
+            },
         )
         self.original, self.hooks = original, hooks
         self.before = dict(self)

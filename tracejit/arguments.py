@@ -66,13 +66,13 @@ def own_layout(array: np.ndarray) -> Layout | None:
     return Layout(tuple(strides))
 
 
-def native_leaf(leaf: Leaf) -> Any:
+def native_leaf(leaf: Leaf, symbols: tuple[str, ...] = ()) -> Any:
     """What native code is to check of a leaf."""
     if isinstance(leaf, Static):
         return StaticLeaf(leaf.value)
     if leaf.is_scalar:
         return ScalarLeaf(leaf.weak or leaf.type.dtype.numpy.type)
-    return array_leaf(leaf.type)
+    return array_leaf(leaf.type, symbols)
 
 
 def native_trees(structure: tree.Structure, leaves: Sequence[Any]) -> tuple | None:

@@ -30,7 +30,8 @@ from .runtime.signature import (
     ScalarOutput,
     Signature,
 )
-from .stages import Compiled, Lowered, default_options
+from .sizes import Sizes
+from .stages import Compiled, Lowered, coded, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
 from .trace.context import current_trace
 from .trace.tracing import ArgumentOutput as TracedArgument
@@ -82,9 +83,9 @@ class _Entry:
         self.handle: Any = None
         self.python_hits = 0
         self.last_hits = 0
-        self.outputs, self.finish = _results(program)
+        self.outputs, self.finish = _results(program, compiled.code.symbols)
         self.plan = self.make_plan("tuple")
-        leaves = [native_leaf(leaf) for leaf in program.leaves]
+        leaves = [native_leaf(leaf, compiled.code.symbols) for leaf in program.leaves]
         self.executable = Executable(self.plan, leaves)
 
     def make_plan(self, result: Any) -> Plan:
@@ -94,6 +95,7 @@ class _Entry:
             self.outputs,
             result,
             compiled.code.workspace_bytes,
+            compiled.shapes,
             release_gil=compiled.releases_gil,
             keep=compiled,
         )
@@ -134,7 +136,7 @@ class _Entry:
         return self.python_hits + (self.handle.get("hits") if self.handle is not None else 0)
 
 
-def _results(program: Program) -> tuple[tuple, Callable[[tuple], Any]]:
+def _results(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, Callable[[tuple], Any]]:
     """The native outputs, and what makes the function's result of the tuple of them."""
     outputs: list[Any] = []
     weak: dict[int, type] = {}
@@ -149,7 +151,7 @@ def _results(program: Program) -> tuple[tuple, Callable[[tuple], Any]]:
         if own.weak is not None:
             weak[len(outputs)] = own.weak
         kind = ScalarOutput(dtype.numpy) if own.is_scalar or own.weak else None
-        outputs.append(kind or ArrayOutput(dtype.numpy, results[index].type.shape))
+        outputs.append(kind or ArrayOutput(dtype.numpy, coded(results[index].type.shape, symbols)))
     for output in program.outputs:
         if isinstance(output, NodeOutput):
             order.append(slots[output.index])
@@ -197,6 +199,7 @@ class Compiler:
         self._ints: dict[tuple, set[int]] = {}
         self._concrete: set[tuple] = set()
         self._static = _static_positions(function, options)
+        self._sizes = Sizes()
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """A call that native code did not take: find or make its executable, and run it.
@@ -209,6 +212,8 @@ class Compiler:
         how = self._take(leaves, structure, len(args))
         key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
         entry = self._entries.get(key)
+        if entry is None:
+            entry = self._sizes.entry_for(structure, leaves, how)
         if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
         entry.python_hits += 1
@@ -270,25 +275,39 @@ class Compiler:
                 self._drop(key)
             started = time.perf_counter()
             why = self._why(key) if config.debug else ""
-            program = self._trace(key, args, kwargs, leaves, how)
-            traced = time.perf_counter()
-            lowered = TracedProgram(program, self._lowering()).lower()
+            program, lowered, sized = self._lowered(key, args, kwargs, leaves, how)
             done = time.perf_counter()
             first = len(program.function.parameters) - len(program.captures)
             captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
             entry = _Entry(program, Compiled(lowered, captures, program.captures))
             key = (key[0], tuple([leaf_key(v, leaf) for v, leaf in zip(leaves, program.leaves)]))
             self._entries[key] = entry
+            if sized:
+                self._sizes.add(key[0], leaves, how, entry)
             self._compiles += 1
             self._serve(entry, leaves, args, kwargs)
             self._evict()
             ended = time.perf_counter()
             say(1, lambda: (
                 f"tracejit: compiled {self.name} for {_show_leaves(program)}: {why}; "
-                f"trace {1e3 * (traced - started):.1f} ms, lower {1e3 * (done - traced):.1f} ms, "
+                f"trace and lower {1e3 * (done - started):.1f} ms, "
                 f"code {1e3 * (ended - done):.1f} ms"
             ))  # fmt: skip
             return entry
+
+    def _lowered(
+        self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list
+    ) -> tuple[Program, Lowered, bool]:
+        """The program, lowered, and whether extents in it are symbols."""
+        sized = self._sizes.symbolic(key[0], leaves, how)
+        if sized is not None:
+            try:
+                program = self._trace(key, args, kwargs, leaves, sized)
+                return program, TracedProgram(program, self._lowering()).lower(), True
+            except Exception:  # noqa: BLE001 - any failure means: it needs to know its sizes
+                self._sizes.refuse(key[0], leaves, how)
+        program = self._trace(key, args, kwargs, leaves, how)
+        return program, TracedProgram(program, self._lowering()).lower(), False
 
     def _lowering(self) -> Options:
         return default_options(self._options["threads"], self._options["passes"])
@@ -313,7 +332,8 @@ class Compiler:
         if config.reference or not program.is_guarded_natively:
             return
         _, structure = flatten_arguments(args, kwargs)
-        native = [native_leaf(leaf) for leaf in program.leaves]
+        symbols = entry.compiled.code.symbols
+        native = [native_leaf(leaf, symbols) for leaf in program.leaves]
         trees = native_trees(structure, native)
         if trees is not None:
             signature = Signature(*trees, program.guards)
@@ -335,6 +355,7 @@ class Compiler:
     def _drop(self, key: Any) -> None:
         entry = self._entries.pop(key)
         self._ended_hits += entry.hits
+        self._sizes.remove(entry)
         self.jitted.retire(entry.handle)
         entry.handle = None
 
@@ -373,6 +394,7 @@ class Compiler:
                 self._drop(key)
             self._compiles = self._ended_hits = 0
             self._ints.clear()
+            self._sizes.clear()
             self._concrete.clear()
 
     # Step by step.

@@ -1,0 +1,113 @@
+"""When shapes keep changing: which extents become symbols, and which executable serves a shape.
+
+The first few shapes are compiled as they are, which gives the best code. After that, the extents
+that have been changing become symbols, one for all extents that have always been equal, and one
+executable serves every size. Extents of 0 and 1 are never symbols.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from .arguments import leaf_key
+from .ir.dims import Dim, symbol
+from .ir.types import ArrayType
+from .trace.tracing import Leaf, Traced
+
+CONCRETE_SHAPES = 3
+NAMES = "nmkpqrstuvw"
+
+Shapes = tuple[tuple[int, ...], ...]
+
+
+class Sizes:
+    """What one function has seen of shapes, by everything else about its arguments."""
+
+    def __init__(self) -> None:
+        self._seen: dict[Any, list[Shapes]] = {}
+        self._entries: dict[Any, list[Any]] = {}
+        self._refused: set[Any] = set()
+
+    def clear(self) -> None:
+        self.__init__()
+
+    def entry_for(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> Any:
+        """The entry with symbolic extents that serves these arguments, if there is one."""
+        if not self._entries:
+            return None
+        for entry in self._entries.get(_kind(structure, leaves, how), ()):
+            if serves(
+                [leaf.type for leaf in entry.program.leaves if _is_array(leaf)], _shapes(how)
+            ):
+                return entry
+        return None
+
+    def symbolic(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> list[Leaf] | None:
+        """These leaves with the extents that keep changing as symbols; None: take them as they are."""
+        kind, shapes = _kind(structure, leaves, how), _shapes(how)
+        seen = self._seen.setdefault(kind, [])
+        if shapes not in seen and len(seen) <= CONCRETE_SHAPES:
+            seen.append(shapes)
+        if len(seen) <= CONCRETE_SHAPES or kind in self._refused or shapes not in [*seen, shapes]:
+            return None
+        history = [*seen, shapes]
+        symbols: dict[tuple[int, ...], Dim] = {}
+        new: list[Leaf] = []
+        number = 0
+        for leaf in how:
+            if not _is_array(leaf):
+                new.append(leaf)
+                continue
+            extents: list[int | Dim] = []
+            for axis, extent in enumerate(leaf.type.shape):
+                values = tuple([past[number][axis] for past in history])
+                if len(set(values)) > 1 and extent >= 2:
+                    name = NAMES[len(symbols)] if len(symbols) < len(NAMES) else f"n{len(symbols)}"
+                    extents.append(symbols.setdefault(values, symbol(name)))
+                else:
+                    extents.append(extent)
+            new.append(Traced(ArrayType(tuple(extents), leaf.type.dtype, None)))
+            number += 1
+        return new if symbols else None
+
+    def refuse(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> None:
+        """The function needs to know its sizes: always compile for the shapes that come."""
+        self._refused.add(_kind(structure, leaves, how))
+
+    def add(self, structure: Any, leaves: list[Any], how: list[Leaf], entry: Any) -> None:
+        self._entries.setdefault(_kind(structure, leaves, how), []).append(entry)
+
+    def remove(self, entry: Any) -> None:
+        for entries in self._entries.values():
+            if entry in entries:
+                entries.remove(entry)
+
+
+def serves(types: list[ArrayType], shapes: Shapes) -> bool:
+    """Whether some values of the symbols, each at least 2, make the types have these shapes."""
+    bound: dict[Dim, int] = {}
+    for type, shape in zip(types, shapes):
+        for own, extent in zip(type.shape, shape):
+            if isinstance(own, Dim):
+                if extent < 2 or bound.setdefault(own, extent) != extent:
+                    return False
+            elif own != extent:
+                return False
+    return True
+
+
+def _is_array(leaf: Leaf) -> bool:
+    return isinstance(leaf, Traced) and not leaf.is_scalar
+
+
+def _shapes(how: list[Leaf]) -> Shapes:
+    return tuple([leaf.type.shape for leaf in how if _is_array(leaf)])
+
+
+def _kind(structure: Any, leaves: list[Any], how: list[Leaf]) -> Any:
+    """Everything about the arguments but the extents and the layouts of arrays."""
+    parts = [
+        ("array", leaf.type.dtype, leaf.type.ndim) if _is_array(leaf) else leaf_key(value, leaf)
+        for value, leaf in zip(leaves, how)
+    ]
+    return (structure, tuple(parts))

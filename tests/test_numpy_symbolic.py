@@ -41,6 +41,8 @@ FUNCTIONS = [
     lambda x: np.full(x.shape, 2.0),
     lambda x: np.ones_like(x),
     lambda x: np.arange(x.shape[0]),
+    lambda x: np.array(x.shape),
+    lambda x: np.array([x.shape[0], 2.5]),
     lambda x: np.arange(1, x.shape[0] + 1) * 0.5,
     lambda x: np.eye(x.shape[0]),
     lambda x: x @ x.T,

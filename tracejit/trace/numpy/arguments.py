@@ -10,7 +10,6 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
-from ...ir.graph import Node
 from ...ir.types import to_dtype
 from ..array import Array
 from ..context import failure
@@ -112,11 +111,11 @@ def static_shape(shape: Any) -> tuple[Any, ...]:
     return result
 
 
-def is_traced(value: Any) -> bool:
-    """Whether `value` is, or holds, a traced value."""
+def is_traced(value: Any, kinds: Any = Value) -> bool:
+    """Whether `value` is, or holds in its lists and tuples, a traced value."""
     if isinstance(value, list | tuple):
-        return any(is_traced(item) for item in value)
-    return isinstance(value, Value | Node)
+        return any(is_traced(item, kinds) for item in value)
+    return isinstance(value, kinds)
 
 
 def same(left: Any, right: Any) -> bool:

@@ -13,7 +13,7 @@ import numpy as np
 from ...ir.dims import Dim
 from ..array import Array, apply, wrap
 from ..registry import creates, implements
-from ..value import Value, literal, node_of
+from ..value import ARRAY_LIMIT, Value, literal, node_of
 from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
 from .building import (
     as_array,
@@ -145,11 +145,15 @@ def _range_extent(start: Any, stop: Any, step: Any) -> Any:
 def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis=0, *, device=None):
     """`np.linspace`, in NumPy's order of operations; the ends may be traced arrays.
 
-    # limit: a step that underflows to zero is not treated apart, as NumPy does for denormals.
+    # limit: a traced step that underflows to zero is not treated apart, as NumPy does for denormals.
     """
     num = static_int(num, "a number of samples")
     if num < 0:
         raise ValueError(f"Number of samples, {num}, must be non-negative.")
+    if num <= ARRAY_LIMIT and _is_known_number(start) and _is_known_number(stop):
+        # The very numbers NumPy makes: a fused multiplication and addition may round otherwise.
+        made, step = np.linspace(start, stop, num, endpoint, True, dtype, axis)
+        return (wrap(literal(made)), step) if retstep else wrap(literal(made))
     intervals = num - 1 if endpoint else num
     work = promoted_dtype(start, stop, 0.0)
     first, last = as_array(start, work), as_array(stop, work)
@@ -171,6 +175,10 @@ def linspace(start, stop, num=50, endpoint=True, retstep=False, dtype=None, axis
             y = apply(np.floor, y)
         y = converted(y, numpy_dtype(dtype))
     return (y, step) if retstep else y
+
+
+def _is_known_number(value: Any) -> bool:
+    return isinstance(value, int | float | complex | np.generic) and not isinstance(value, Value)
 
 
 @implements(np.logspace)
@@ -228,7 +236,7 @@ def identity(n, dtype=None, *, like=None):
 @creates(np.array)
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None):
     """`np.array`; what is not made of numbers stays what NumPy makes of it."""
-    if is_traced(object) or isinstance(object, Dim | np.ndarray):
+    if is_traced(object, Value | Dim | np.ndarray):
         result = as_array(object, None if dtype is None else numpy_dtype(dtype))
     else:
         concrete = np.array(object, dtype)

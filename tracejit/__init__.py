@@ -24,6 +24,8 @@ from .jit import Jitted, jit
 _DEFERRED = {
     "Module": "tracejit.ir.graph",
     "build": "tracejit.stages",
+    "erf": "tracejit.special",
+    "erfc": "tracejit.special",
     "get_num_threads": "tracejit.runtime.threads",
     "parse": "tracejit.ir.text",
     "reference": "tracejit.ir.reference",

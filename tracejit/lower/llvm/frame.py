@@ -383,7 +383,8 @@ class Frame:
         innermost = self.innermost_loop
         for level in sorted(by_level):
             used += tuple(by_level[level])
-            key = ("pointer", buffer, tuple((self.key_of(atom), atoms[atom]) for atom in used))
+            terms = tuple((self.key_of(atom), atoms[atom]) for atom in used)
+            key = ("pointer", self.pointers[buffer].text, kind, terms)
             found = self.scopes[level].memo.get(key)
             if found is None:
                 offset: Expression = tensor.ZERO

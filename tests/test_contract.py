@@ -1,0 +1,261 @@
+"""Contractions against einsum: every schedule, dtype and layout, as text, interpreted and native."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracejit.config import config
+from tracejit.ir import ops
+from tracejit.ir.dims import symbol
+from tracejit.ir.graph import Function, Module, parameter
+from tracejit.ir.reference import reference
+from tracejit.ir.tensor import Allocate, For, statements
+from tracejit.ir.text import parse, show
+from tracejit.ir.types import DTYPES, ArrayType, Layout, array_type
+from tracejit.ir.verify_kernel import unproved
+from tracejit.lower.tensor.contract import lower_contraction
+from tracejit.stages import build
+
+# Small enough for the interpreter.
+SMALL = [
+    ("ik,kj->ij", {"i": 1, "j": 1, "k": 1}),
+    ("ik,kj->ij", {"i": 2, "j": 2, "k": 2}),
+    ("ik,kj->ij", {"i": 8, "j": 8, "k": 8}),
+    ("ik,kj->ij", {"i": 7, "j": 19, "k": 13}),
+    ("ik,kj->ij", {"i": 1, "j": 20, "k": 5}),
+    ("ik,kj->ij", {"i": 20, "j": 1, "k": 5}),
+    ("ik,kj->ij", {"i": 50, "j": 3, "k": 7}),
+    ("ik,jk->ij", {"i": 9, "j": 11, "k": 6}),
+    ("ki,kj->ij", {"i": 9, "j": 11, "k": 6}),
+    ("ki,jk->ij", {"i": 9, "j": 11, "k": 6}),
+    ("ik,kj->ji", {"i": 9, "j": 11, "k": 6}),
+    ("ik,k->i", {"i": 13, "k": 21}),
+    ("ki,k->i", {"i": 13, "k": 21}),
+    ("k,kj->j", {"j": 23, "k": 11}),
+    ("k,jk->j", {"j": 13, "k": 21}),
+    ("k,k->", {"k": 3}),
+    ("k,k->", {"k": 301}),
+    ("i,j->ij", {"i": 5, "j": 7}),
+    ("i,i->i", {"i": 9}),
+    (",i->i", {"i": 9}),
+    (",->", {}),
+    ("bik,bkj->bij", {"b": 3, "i": 4, "j": 4, "k": 4}),
+    ("bik,bjk->bij", {"b": 2, "i": 3, "j": 5, "k": 20}),
+    ("ikb,kjb->ijb", {"b": 6, "i": 3, "j": 4, "k": 5}),
+    ("ib,bj->bij", {"b": 3, "i": 4, "j": 5}),
+    ("bi,bi->b", {"b": 4, "i": 18}),
+    ("bi,bi->bi", {"b": 4, "i": 5}),
+    ("bi,bj->ibj", {"b": 3, "i": 4, "j": 5}),
+    ("abik,abjk->abij", {"a": 2, "b": 2, "i": 3, "j": 4, "k": 5}),
+    ("ijk,kl->ijl", {"i": 3, "j": 4, "k": 5, "l": 6}),
+    ("ijk,jkl->il", {"i": 5, "j": 4, "k": 3, "l": 6}),
+    ("ijk,kjl->il", {"i": 5, "j": 4, "k": 3, "l": 6}),
+    ("iabk,kabj->ij", {"i": 4, "a": 2, "b": 3, "k": 4, "j": 5}),
+    ("ik,kj->ij", {"i": 3, "j": 4, "k": 0}),
+    ("ik,kj->ij", {"i": 0, "j": 4, "k": 3}),
+    ("ik,kj->ij", {"i": 3, "j": 0, "k": 3}),
+    ("k,k->", {"k": 0}),
+    ("bik,bkj->bij", {"b": 0, "i": 3, "j": 4, "k": 5}),
+]
+
+# Blocks, panels, packing, threads, ranges of the depth; beyond the interpreter's patience.
+LARGE = [
+    ("ik,kj->ij", {"i": 64, "j": 64, "k": 64}),
+    ("ik,kj->ij", {"i": 67, "j": 130, "k": 259}),
+    ("ik,kj->ij", {"i": 8, "j": 700, "k": 300}),
+    ("ik,kj->ij", {"i": 301, "j": 419, "k": 523}),
+    ("ik,kj->ij", {"i": 128, "j": 1024, "k": 512}),
+    ("ik,jk->ij", {"i": 6, "j": 300, "k": 400}),
+    ("ik,jk->ij", {"i": 101, "j": 210, "k": 307}),
+    ("ki,kj->ij", {"i": 140, "j": 512, "k": 512}),
+    ("ki,jk->ij", {"i": 131, "j": 177, "k": 301}),
+    ("ki,kj->ij", {"i": 5, "j": 10, "k": 20011}),
+    ("k,kj->j", {"j": 16, "k": 20011}),
+    ("k,kj->j", {"j": 1600, "k": 403}),
+    ("ik,k->i", {"i": 1003, "k": 500}),
+    ("ki,k->i", {"i": 1003, "k": 500}),
+    ("k,k->", {"k": 300007}),
+    ("bik,bkj->bij", {"b": 1000, "i": 4, "j": 4, "k": 4}),
+    ("bik,bjk->bij", {"b": 40, "i": 50, "j": 60, "k": 70}),
+    ("abik,abkj->abij", {"a": 2, "b": 3, "i": 60, "j": 70, "k": 80}),
+]
+
+
+def values(shape: tuple[int, ...], dtype, seed: int) -> np.ndarray:
+    rng = np.random.default_rng(seed)
+    if dtype.kind == "b":
+        return rng.random(shape) < 0.2
+    if dtype.is_integer:
+        limits = np.iinfo(dtype.numpy)
+        return rng.integers(limits.min, limits.max, shape, dtype.numpy, endpoint=True)
+    if dtype.is_complex:
+        parts = rng.standard_normal((*shape, 2))
+        return (parts[..., 0] + 1j * parts[..., 1]).astype(dtype.numpy)
+    return np.asarray(rng.standard_normal(shape)).astype(dtype.numpy)
+
+
+def operands(spec: str, extents: dict, dtype) -> list[np.ndarray]:
+    labels = spec.split("->")[0].split(",")
+    return [values(tuple([extents[x] for x in l]), dtype, k) for k, l in enumerate(labels)]
+
+
+def assert_is_product(result, spec: str, a: np.ndarray, b: np.ndarray) -> None:
+    """Exact for integers and bools; otherwise within the bound on any order of summing."""
+    result = np.asarray(result)
+    if a.dtype.kind == "b":
+        wanted = np.einsum(spec, a.astype(int), b.astype(int)) > 0
+    elif a.dtype.kind in "iu":
+        wanted = np.einsum(spec, a, b)
+    else:
+        wanted = np.einsum(spec, a.astype(np.complex128), b.astype(np.complex128))
+    assert result.dtype == a.dtype and result.shape == wanted.shape
+    if a.dtype.kind in "biu":
+        np.testing.assert_array_equal(result, wanted)
+        return
+    depth = max(1, a.size * b.size // max(wanted.size, 1))
+    sums = np.einsum(spec, abs(a).astype(float), abs(b).astype(float))
+    working = np.float32 if a.dtype == np.float16 else a.dtype
+    bound = 4 * np.sqrt(depth) * np.finfo(working).eps * sums
+    bound = bound + np.finfo(a.dtype).eps * abs(wanted)
+    assert (abs(result.astype(np.complex128) - wanted) <= bound).all()
+
+
+def module_of(spec: str, extents: dict, dtype, layouts=(None, None)) -> Module:
+    labels = spec.split("->")[0].split(",")
+    inputs = tuple(
+        parameter(f"x{k}", ArrayType(tuple([extents[x] for x in l]), dtype, layout))
+        for k, (l, layout) in enumerate(zip(labels, layouts))
+    )
+    return Module(Function("product", inputs, (ops.contract(*inputs, spec=spec),)))
+
+
+def kernel_of(module: Module, vector_bytes: int = 64):
+    return lower_contraction(module.entry, module.entry.results[0], vector_bytes)
+
+
+def named(case) -> str:
+    return f"{case[0]}:{'x'.join(map(str, case[1].values()))}"
+
+
+@pytest.mark.parametrize("spec, extents", SMALL, ids=map(named, SMALL))
+@pytest.mark.parametrize("dtype", ["f32", "c128", "i8", "bool"])
+def test_small(spec, extents, dtype):
+    dtype = DTYPES[dtype]
+    a, b = operands(spec, extents, dtype)
+    module = module_of(spec, extents, dtype)
+    lowered = Module(kernel_of(module))
+    assert parse(show(lowered)) is lowered
+    assert unproved(lowered.entry) == []
+    assert_is_product(reference(lowered, a, b), spec, a, b)
+    assert_is_product(build(module)(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("spec, extents", LARGE, ids=map(named, LARGE))
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_large(spec, extents, dtype):
+    dtype = DTYPES[dtype]
+    a, b = operands(spec, extents, dtype)
+    module = module_of(spec, extents, dtype)
+    assert unproved(kernel_of(module)) == []
+    assert_is_product(build(module)(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize(
+    "spec, extents",
+    [
+        ("ik,kj->ij", {"i": 31, "j": 45, "k": 50}),
+        ("ik,jk->ij", {"i": 31, "j": 45, "k": 50}),
+        ("ik,k->i", {"i": 31, "k": 200}),
+        ("k,kj->j", {"j": 700, "k": 70}),
+        ("k,k->", {"k": 1000}),
+        ("ik,kj->ij", {"i": 61, "j": 700, "k": 700}),
+    ],
+)
+def test_every_dtype(spec, extents, dtype):
+    dtype = DTYPES[dtype]
+    a, b = operands(spec, extents, dtype)
+    assert_is_product(build(module_of(spec, extents, dtype))(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32])
+@pytest.mark.parametrize("case", [SMALL[3], SMALL[6], SMALL[7], SMALL[11], SMALL[13], SMALL[29]])
+def test_narrower_registers(case, vector_bytes):
+    spec, extents = case
+    a, b = operands(spec, extents, DTYPES["f64"])
+    kernel = kernel_of(module_of(spec, extents, DTYPES["f64"]), vector_bytes)
+    assert_is_product(reference(Module(kernel), a, b), spec, a, b)
+    assert_is_product(build(Module(kernel))(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("shape", [(5, 6, 7), (70, 140, 600)])
+@pytest.mark.parametrize("order", ["FC", "CF", "FF"])
+def test_column_major_operands(shape, order):
+    m, n, k = shape
+    a, b = operands("ik,kj->ij", {"i": m, "j": n, "k": k}, DTYPES["f64"])
+    arrays = [np.asarray(x, order=o) for x, o in zip((a, b), order)]
+    layouts = [Layout(tuple(s // 8 for s in x.strides)) for x in arrays]
+    module = module_of("ik,kj->ij", {"i": m, "j": n, "k": k}, DTYPES["f64"], layouts)
+    assert_is_product(build(module)(*arrays), "ik,kj->ij", a, b)
+
+
+def test_depth_in_two_strides():
+    """Contracted axes that do not merge, beside rows that are far apart and backwards."""
+    a = values((9, 10, 24), DTYPES["f64"], 0)[::-1, :, ::2]
+    b = values((10, 12, 31), DTYPES["f64"], 1)
+    extents = dict(zip("iabj", (9, 10, 12, 31)))
+    layouts = (Layout((-240, 24, 2)), None)
+    module = module_of("iab,abj->ij", extents, DTYPES["f64"], layouts)
+    assert_is_product(build(module)(a, b), "iab,abj->ij", a, b)
+
+
+@pytest.mark.parametrize("extents", [(33, 20, 17), (60, 300, 700)])
+def test_computed_operands_and_result(extents):
+    """Elementwise work on the way in and out needs no pass of its own."""
+    m, n, k = extents
+    f64 = DTYPES["f64"]
+    x, w = parameter("x", array_type((m, k), f64)), parameter("w", array_type((n, k), f64))
+    bias = parameter("bias", array_type((n,), f64))
+    squared, turned = ops.square(x), ops.transpose(w, axes=(1, 0))
+    product = ops.contract(squared, turned, spec="ik,kj->ij")
+    total = ops.add(product, ops.broadcast(bias, shape=(m, n), axes=(1,)))
+    result = ops.cast(ops.maximum(total, product), dtype=DTYPES["f32"])
+    kernel = lower_contraction(Function("layer", (x, w, bias), (result,)), product)
+    assert not any(isinstance(s, Allocate) and s.buffer.type.shape == (m, n) for s in kernel.body)
+    arrays = [values(p.type.shape, f64, seed) for seed, p in enumerate((x, w, bias))]
+    product = arrays[0] ** 2 @ arrays[1].T
+    wanted = np.maximum(product + arrays[2], product)
+    actual = build(Module(kernel))(*arrays)
+    assert actual.dtype == np.float32
+    np.testing.assert_allclose(actual, wanted, rtol=1e-6, atol=1e-5)
+
+
+@pytest.mark.parametrize("spec", ["ik,kj->ij", "ik,jk->ij", "ki,kj->ij", "ik,k->i"])
+def test_symbolic_extents(spec):
+    n, k = symbol("n"), symbol("k")
+    compiled = build(module_of(spec, {"i": n, "j": 20, "k": k}, DTYPES["f32"]))
+    for rows, depth in ((2, 3), (37, 70), (130, 18)):
+        a, b = operands(spec, {"i": rows, "j": 20, "k": depth}, DTYPES["f32"])
+        assert_is_product(compiled(a, b), spec, a, b)
+
+
+def test_nan_and_infinity_pass_through():
+    a, b = operands("ik,kj->ij", {"i": 20, "j": 37, "k": 20}, DTYPES["f32"])
+    a[3, 5], b[7, 36] = np.nan, np.inf
+    result = build(module_of("ik,kj->ij", {"i": 20, "j": 37, "k": 20}, DTYPES["f32"]))(a, b)
+    with np.errstate(all="ignore"):
+        wanted = a @ b
+    np.testing.assert_array_equal(np.isfinite(result), np.isfinite(wanted))
+    assert np.isnan(result[3]).all()
+
+
+def test_results_do_not_depend_on_threads():
+    extents = {"i": 150, "j": 260, "k": 600}
+    a, b = operands("ik,kj->ij", extents, DTYPES["f64"])
+    module = module_of("ik,kj->ij", extents, DTYPES["f64"])
+    marks = {s.mark for s in statements(kernel_of(module).body) if isinstance(s, For)}
+    assert "parallel" in marks
+    together = build(module)(a, b)
+    with config.use(threads=1):
+        np.testing.assert_array_equal(build(module)(a, b), together)

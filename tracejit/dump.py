@@ -12,6 +12,8 @@ from typing import Any
 from .config import config
 from .ir.graph import Module
 from .ir.text import show
+from .ir.verify import Stage
+from .report.explain import explain
 
 _numbers = itertools.count(1)
 
@@ -34,6 +36,21 @@ def _show_change(step: Any, before: Module, after: Module) -> None:
     old, new = show(before).splitlines(), show(after).splitlines()
     lines = difflib.unified_diff(old, new, f"before {name}", f"after {name}", lineterm="")
     print("\n".join(lines), file=sys.stderr)
+
+
+def show_kernels(stages: dict[Stage, Module], vector_bytes: int) -> None:
+    """At TRACEJIT_DEBUG=2 what each kernel does, at 3 its loops."""
+    say(2, lambda: explain(stages, vector_bytes))
+    say(3, lambda: show(stages[Stage.SCHEDULED]))
+
+
+def show_code(name: str, llvm_ir: str, assembly: Callable[[], str]) -> None:
+    """At TRACEJIT_DEBUG=4 the LLVM IR, at 5 the assembly; with TRACEJIT_DUMP both as files."""
+    say(4, lambda: llvm_ir)
+    say(5, assembly)
+    if config.dump:
+        dump(name, ".ll", llvm_ir)
+        dump(name, ".s", assembly())
 
 
 def dump(name: str, suffix: str, text: str) -> None:

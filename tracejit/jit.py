@@ -10,7 +10,7 @@ from typing import Any
 
 from .config import config
 from .deferred import module
-from .runtime.dispatch import JitBase
+from .runtime.callable import JitBase
 
 
 class Jitted(JitBase):
@@ -47,6 +47,12 @@ class Jitted(JitBase):
     def lower(self, *args: Any, **kwargs: Any) -> Any:
         """`f.trace(...).lower()`: an object with `.module`, `.stages` and `.compile()`."""
         return self.trace(*args, **kwargs).lower()
+
+    def explain(self, *args: Any, **kwargs: Any) -> str:
+        """What these arguments compile to: each kernel, what it fuses, reads, writes and costs."""
+        lowered = self.lower(*args, **kwargs)
+        explain = module("tracejit.report.explain").explain
+        return explain(lowered.stages, lowered.options.vector_bytes)
 
     # Being a function.
 

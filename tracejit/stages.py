@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .dump import dump_module, watch_passes
+from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import symbol_names
 from .ir.graph import Module
 from .ir.text import show
@@ -42,6 +42,7 @@ class Lowered:
         self.stages = pipeline.run(module, options, watch_passes())
         for stage, at_stage in self.stages.items():
             dump_module(stage.name.lower(), at_stage)
+        show_kernels(self.stages, options.vector_bytes)
 
     @property
     def module(self) -> Module:
@@ -66,6 +67,7 @@ class Compiled:
         self.entry = self.library.address("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
+        show_code(lowered.module.entry.name, self.llvm_ir, lambda: self.asm)
 
     @property
     def releases_gil(self) -> bool:

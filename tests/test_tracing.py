@@ -138,6 +138,15 @@ def test_arguments_and_objects_are_returned_as_themselves():
     assert not program.function.results
 
 
+def test_arrays_are_returned_once_for_each_object():
+    def function(x):
+        y = x * 2
+        return y, x * 2, y, x.sum(), x.sum(), x.copy(), x[:]
+
+    program = trace(function, (np.ones(3),), {})
+    assert [output.index for output in program.outputs] == [0, 1, 0, 2, 2, 3, 4]
+
+
 def test_changed_containers_are_refused():
     def replace(params):
         params["w"] = params["w"] + 1
@@ -149,6 +158,9 @@ def test_changed_containers_are_refused():
     with pytest.raises(UnsupportedError):
         run(lambda p: p.update(v=1), params)
     assert list(params) == ["w"]
+    for made in ({1, 2}, deque([1]), np.array(["a"])):
+        with pytest.raises(UnsupportedError, match=r"(?s)returned.*hint"):
+            run(lambda x, made=made: copy.copy(made), sample("f8"))
     with pytest.raises(TraceError, match="generator"):
         run(lambda x: (row for row in x), sample("f8"))
 

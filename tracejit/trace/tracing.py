@@ -181,7 +181,8 @@ def trace(
 ) -> Program:
     """The program `function(*args, **kwargs)` is; `how` overrides `abstract`, leaf by leaf.
 
-    What the function raises passes through unchanged.
+    What the function raises passes through unchanged. What it does beside computing (printing,
+    appending to a list) it does while it is traced: once per program, not once per call.
     """
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
@@ -268,7 +269,7 @@ def _outputs(
 ) -> tuple[Structure, tuple[Output, ...], list[Node]]:
     found, structure = flatten(result, _holds_values)
     results: list[Node] = []
-    positions: dict[Node, int] = {}
+    positions: dict[Any, int] = {}
     arguments = {id(value): k for k, value in enumerate(inputs) if isinstance(value, Array)}
     outputs = tuple([_output(leaf, arguments, positions, results, hooks) for leaf in found])
     originals = hooks.shadows.originals
@@ -302,9 +303,17 @@ def _output(
         node, is_scalar, weak = literal(leaf), False, None
     elif isinstance(leaf, Dim):
         node, is_scalar, weak = extent_node(leaf), True, int
+    elif type(leaf).__hash__ is None:  # it would be one object for all calls
+        raise failure(
+            UnsupportedError,
+            f"the function returned a {type(leaf).__name__}, which cannot be made anew at each call",
+            "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",
+        )
     else:
         return ObjectOutput(leaf)
-    index = positions.setdefault((node, is_scalar, weak), len(results))
+    # Equal scalars may be one result; arrays only if they are one object, for they can be written.
+    key = (node, weak) if is_scalar else id(leaf)
+    index = positions.setdefault(key, len(results))
     if index == len(results):
         results.append(node)
     return NodeOutput(index, is_scalar, weak)

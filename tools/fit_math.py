@@ -211,7 +211,7 @@ define(
     lambda f: f / mpmath.log1p(f),
     LOG_LOW,
     LOG_HIGH,
-    float=10,
+    float=9,
 )
 define(
     "ATANH",

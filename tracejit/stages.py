@@ -27,11 +27,15 @@ from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
 # Above this many seconds of estimated work a call lets other Python threads run meanwhile.
 RELEASE_GIL = 20e-6
+# Outputs larger than any last-level cache are stored without reading their lines first.
+STREAM_BYTES = 24 << 20
 
 
 def default_options(max_threads: int = 0, passes: tuple = ()) -> Options:
     """Options for the machine this runs on."""
-    return Options(engine.target().vector_bytes, max_threads, tuple(passes))
+    target = engine.target()
+    stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
+    return Options(target.vector_bytes, max_threads, stream, tuple(passes))
 
 
 class Lowered:

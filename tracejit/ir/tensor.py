@@ -244,6 +244,12 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
     return ()
 
 
+def loads_of(body: Iterable[Statement]) -> list[Load]:
+    """Every distinct Load in the statements."""
+    roots = [e for statement in statements(body) for e in expressions_of(statement)]
+    return [e for e in postorder(roots, parts) if isinstance(e, Load)]
+
+
 def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel:
     """Apply `change` to the kernels that `kernel` calls, callees first, and then to it."""
     done: dict[Term, Any] = {}

@@ -33,10 +33,14 @@ Pass = Callable[[Module], Module]
 
 @dataclass(frozen=True)
 class Options:
-    """What lowering may depend on besides the program."""
+    """What lowering may depend on besides the program.
+
+    Outputs of `stream_bytes` and more are stored past the cache; 0: none are.
+    """
 
     vector_bytes: int = 32
     max_threads: int = 0
+    stream_bytes: int = 0
     passes: tuple[Pass, ...] = ()
 
 
@@ -105,7 +109,11 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
     extents = [n for buffer in kernel.inputs for n in buffer.type.shape]
     symbols = tuple(dict.fromkeys(name for n in extents for name in symbol_names(n)))
     program = Program(
-        plan.offset_of, symbols, max_threads=options.max_threads, attributes=attributes
+        plan.offset_of,
+        symbols,
+        max_threads=options.max_threads,
+        attributes=attributes,
+        stream_bytes=options.stream_bytes,
     )
     program.entry(kernel, captures or {})
     workspace = plan.workspace_bytes

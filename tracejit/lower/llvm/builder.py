@@ -97,6 +97,7 @@ class Module:
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}
         self.externals: set[str] = set()
+        self.metadata: dict[int, str] = {}
 
     def declare(self, result: str, name: str, parameters: Iterable[str]) -> None:
         if name not in self.declarations:
@@ -111,7 +112,8 @@ class Module:
         return self.tables[key]
 
     def text(self) -> str:
-        return "\n".join([*self.declarations.values(), *self.definitions]) + "\n"
+        lines = [*self.declarations.values(), *self.definitions, *self.metadata.values()]
+        return "\n".join(lines) + "\n"
 
 
 class Builder:

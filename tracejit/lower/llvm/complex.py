@@ -5,12 +5,15 @@ Multiplication is the textbook formula, division Smith's (CACM 5(8), 1962), orde
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 
 from ...errors import UnsupportedError
 from ...ir.types import DType, f32, f64
+from . import complex_math
 from .builder import Builder, Value
 from .math import MATH
+from .math.arithmetic import Number
 from .scalars import apply_real, cast
 
 Pair = tuple[Value, Value]
@@ -72,16 +75,12 @@ def _divide(b: Builder, x: Pair, y: Pair) -> Pair:
     plus = b.binary("fsub", c, b.binary("fmul", a, ratio))
     minus = b.binary("fsub", b.binary("fmul", c, ratio), a)
     imag = b.binary("fmul", b.select(first, plus, minus), scale)
-    both_zero = b.compare("oeq", b.intrinsic("fabs", large), b.like(0.0, large))
-    by_zero = b.intrinsic("fabs", large)
+    zeros = [b.compare("oeq", part, b.like(0.0, part)) for part in y]
+    both_zero, by_zero = b.binary("and", *zeros), b.like(0.0, large)
     return (
         b.select(both_zero, b.binary("fdiv", a, by_zero), real),
         b.select(both_zero, b.binary("fdiv", c, by_zero), imag),
     )
-
-
-def _reciprocal(b: Builder, x: Pair) -> Pair:
-    return _divide(b, (b.like(1.0, x[0]), b.like(0.0, x[0])), x)
 
 
 def _negative(b: Builder, x: Pair) -> Pair:
@@ -151,88 +150,34 @@ def _real_test(name: str, join: str) -> Callable[..., Parts]:
     return rule
 
 
-def _sign(b: Builder, x: Pair) -> Pair:
-    """x / |x|, and 0 for 0."""
-    (size,) = _absolute(b, x)
-    zero = b.compare("oeq", size, b.like(0.0, size))
-    divisor = b.select(zero, b.like(1.0, size), size)
-    return tuple([b.select(zero, b.like(0.0, part), b.binary("fdiv", part, divisor)) for part in x])
+def _extreme_number(predicate: str, last: str) -> Callable[..., Parts]:
+    """The winner, the first if equal; a NaN only where both are."""
+    ordered = _ordered(predicate, last)
 
-
-def _polar(b: Builder, size: Value, angle: Value) -> Pair:
-    cosine, sine = MATH["cos"](b, angle), MATH["sin"](b, angle)
-    flat = b.compare("oeq", angle, b.like(0.0, angle))
-    imag = b.select(flat, angle, b.binary("fmul", size, sine))
-    return b.binary("fmul", size, cosine), imag
-
-
-def _exp(b: Builder, x: Pair) -> Pair:
-    return _polar(b, MATH["exp"](b, x[0]), x[1])
-
-
-def _log(b: Builder, x: Pair) -> Pair:
-    return MATH["log"](b, MATH["hypot"](b, *x)), MATH["arctan2"](b, x[1], x[0])
-
-
-def _sqrt(b: Builder, x: Pair) -> Pair:
-    """Principal root: half-angle formulas on the larger part, so that nothing cancels."""
-    size = MATH["hypot"](b, *x)
-    half = b.like(0.5, size)
-    grown = b.binary("fadd", size, b.intrinsic("fabs", x[0]))
-    large = b.intrinsic("sqrt", b.binary("fmul", grown, half))
-    zero = b.compare("oeq", large, b.like(0.0, large))
-    divisor = b.select(zero, b.like(1.0, large), b.binary("fadd", large, large))
-    small = b.binary("fdiv", b.intrinsic("fabs", x[1]), divisor)
-    right = b.compare("oge", x[0], b.like(0.0, size))
-    real = b.select(right, large, small)
-    imag = b.intrinsic("copysign", b.select(right, small, large), x[1])
-    return real, imag
-
-
-def _trigonometric(name: str) -> Callable[..., Pair]:
-    """sin(a + ib) = sin a cosh b + i cos a sinh b, cos(a + ib) = cos a cosh b - i sin a sinh b."""
-
-    def rule(b: Builder, x: Pair) -> Pair:
-        sine, cosine = MATH["sin"](b, x[0]), MATH["cos"](b, x[0])
-        high, low = MATH["cosh"](b, x[1]), MATH["sinh"](b, x[1])
-        if name == "sin":
-            return b.binary("fmul", sine, high), b.binary("fmul", cosine, low)
-        return b.binary("fmul", cosine, high), b.unary("fneg", b.binary("fmul", sine, low))
+    def rule(b: Builder, x: Pair, y: Pair) -> Parts:
+        (first,) = ordered(b, x, y)
+        first = b.binary("or", first, _nan(b, y))
+        return tuple([b.select(first, p, q) for p, q in zip(x, y)])
 
     return rule
 
 
-def _hyperbolic(name: str) -> Callable[..., Pair]:
-    """sinh(a + ib) = sinh a cos b + i cosh a sin b, cosh(a + ib) = cosh a cos b + i sinh a sin b."""
+def _on_pairs(function: Callable[..., complex_math.Complex]) -> Callable[..., Parts]:
+    """A formula on pairs of Numbers as a function of a Builder and pairs of Values."""
 
-    def rule(b: Builder, x: Pair) -> Pair:
-        sine, cosine = MATH["sin"](b, x[1]), MATH["cos"](b, x[1])
-        high, low = MATH["cosh"](b, x[0]), MATH["sinh"](b, x[0])
-        first, second = (low, high) if name == "sinh" else (high, low)
-        return b.binary("fmul", first, cosine), b.binary("fmul", second, sine)
+    def write(b: Builder, *operands: Pair) -> Parts:
+        numbers = [(Number(b, real), Number(b, imag)) for real, imag in operands]
+        return tuple([part.value for part in function(*numbers)])
 
-    return rule
+    return write
 
 
-def _quotient(name: str) -> Callable[..., Pair]:
-    top, bottom = {"tan": ("sin", "cos"), "tanh": ("sinh", "cosh")}[name]
-    return lambda b, x: _divide(b, _RULES[top](b, x), _RULES[bottom](b, x))
-
-
-def _scaled_log(base: float) -> Callable[..., Pair]:
-    def rule(b: Builder, x: Pair) -> Pair:
-        return tuple([b.binary("fmul", part, b.like(base, part)) for part in _log(b, x)])
-
-    return rule
-
-
-def _power(b: Builder, x: Pair, y: Pair) -> Pair:
-    """exp(y log x); 0**0 is 1 and 0 to a positive power 0."""
-    found = _exp(b, _multiply(b, y, _log(b, x)))
-    base_zero, exponent_zero = _logical_not(b, x)[0], _logical_not(b, y)[0]
-    zero, one = b.like(0.0, x[0]), b.like(1.0, x[0])
-    found = tuple([b.select(base_zero, zero, part) for part in found])
-    return b.select(exponent_zero, one, found[0]), b.select(exponent_zero, zero, found[1])
+def _power(b: Builder, x: Pair, y: Pair) -> Parts:
+    """An error in w log z grows with its size, so two floats are raised as doubles."""
+    if x[0].kind == "double":
+        return _on_pairs(complex_math.power)(b, x, y)
+    wide = [tuple([b.cast("fpext", part, "double") for part in parts]) for parts in (x, y)]
+    return tuple([b.cast("fptrunc", part, "float") for part in _power(b, *wide)])
 
 
 _FLOAT_DTYPES = {"float": f32, "double": f64}
@@ -243,13 +188,11 @@ _RULES: dict[str, Callable[..., Parts]] = {
     "subtract":      _subtract,
     "multiply":      _multiply,
     "divide":        _divide,
-    "reciprocal":    _reciprocal,
     "negative":      _negative,
     "positive":      lambda b, x: x,
     "conjugate":     lambda b, x: (x[0], b.unary("fneg", x[1])),
     "square":        lambda b, x: _multiply(b, x, x),
     "absolute":      _absolute,
-    "sign":          _sign,
     "real":          lambda b, x: (x[0],),
     "imag":          lambda b, x: (x[1],),
     "equal":         _equal,
@@ -268,17 +211,12 @@ _RULES: dict[str, Callable[..., Parts]] = {
     "isinf":         _real_test("isinf", "or"),
     "isfinite":      _real_test("isfinite", "and"),
     "rint":          lambda b, x: (b.intrinsic("roundeven", x[0]), b.intrinsic("roundeven", x[1])),
-    "exp":           _exp,
-    "log":           _log,
-    "log2":          _scaled_log(1.4426950408889634),
-    "log10":         _scaled_log(0.4342944819032518),
-    "sqrt":          _sqrt,
-    "sin":           _trigonometric("sin"),
-    "cos":           _trigonometric("cos"),
-    "sinh":          _hyperbolic("sinh"),
-    "cosh":          _hyperbolic("cosh"),
+    "fmax":          _extreme_number("ogt", "oge"),
+    "fmin":          _extreme_number("olt", "ole"),
+    "log2":          _on_pairs(complex_math.log_by(math.log2(math.e))),
+    "log10":         _on_pairs(complex_math.log_by(math.log10(math.e))),
     "power":         _power,
+    "float_power":   _power,
+    **{function.__name__: _on_pairs(function) for function in complex_math.FUNCTIONS},
 }
-_RULES["tan"] = _quotient("tan")
-_RULES["tanh"] = _quotient("tanh")
 # fmt: on

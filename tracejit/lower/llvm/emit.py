@@ -32,7 +32,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import DType
 from .builder import Builder, Module, Value, is_number
-from .frame import Frame, Lanes, Parts, Scope
+from .frame import CACHE_LINE, Frame, Lanes, Parts, Scope
 
 STACK_LIMIT = 32 * 1024
 
@@ -117,7 +117,7 @@ class Emitter(Frame):
     def accumulate(self, target: Variable | Load, op: str, value: tensor.Expression) -> None:
         key = target if isinstance(target, Variable) else self.register_key(target)
         dtype = target.dtype
-        factors = value.operands if _is_product(value, op) and self.contract else None
+        factors = value.operands if _is_product(value, op) else None
         if factors:
             a, b = [self.emit(factor) for factor in factors]
             count = self.get(key)[0].lanes
@@ -388,7 +388,7 @@ class Emitter(Frame):
     def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
         def inside() -> None:
             (base,) = self.values[loop.index]
-            self.lanes = Lanes(loop.index, count, base, None)
+            self.lanes = Lanes(loop.index, count, base, None, loop.start)
             self.body(loop.body)
 
         self.loop(loop.index, start, stop, count, nonempty, loop.body, inside)
@@ -457,9 +457,11 @@ class Emitter(Frame):
         """Buffers, variables and outer indices the body reads, in a fixed order."""
         found: dict[object, None] = {}
         for statement in statements((loop,)):
-            for expression in expressions_of(statement):
+            for expression in tensor.expressions_of(statement):
                 found.update(dict.fromkeys(expression.free))
             match statement:
+                case Accumulate(target, _, _):
+                    found.update(dict.fromkeys(target.free))
                 case Store(buffer, _, _):
                     found[buffer] = None
                 case Call(_, buffers):
@@ -513,9 +515,10 @@ class Program:
         plan: Callable[[Kernel, Buffer], object],
         symbols: Sequence[str] = (),
         *,
-        contract: bool = True,
+        contract: bool = False,
         max_threads: int = 0,
         attributes: str = "nounwind",
+        stream_bytes: int = 0,
         parallel_for: str = "tj_parallel_for",
     ):
         self.module = Module()
@@ -523,6 +526,7 @@ class Program:
         self.symbols = tuple(symbols)
         self.contract, self.max_threads = contract, max_threads
         self.attributes, self.parallel_for = attributes, parallel_for
+        self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
 
     def kernel(self, kernel: Kernel) -> str:
@@ -530,21 +534,71 @@ class Program:
         if kernel in self.names:
             return self.names[kernel]
         name = self.names[kernel] = f"{kernel.name}.{len(self.names)}"
+        streamed = self.streamed(kernel)
+        if not streamed:
+            self.write(kernel, name, streamed)
+            return name
+        # Two versions: streaming stores need outputs that begin at a cache line.
+        variants = [f"{name}.plain", f"{name}.stream"]
+        self.write(kernel, variants[0], frozenset())
+        self.write(kernel, variants[1], streamed)
+        b = Builder(self.module, self.signature(kernel, name), self.attributes)
+        bits = b.const(0, "i64")
+        for buffer in streamed:
+            pointer = Value(f"%b{kernel.parameters.index(buffer)}", "ptr")
+            bits = b.binary("or", bits, b.cast("ptrtoint", pointer, "i64"))
+        odd = b.binary("and", bits, b.const(CACHE_LINE - 1, "i64"))
+        b.branch_if(b.compare("ne", odd, b.const(0, "i64")), "plain", "stream")
+        listed = ", ".join(f"ptr %b{k}" for k in range(len(kernel.parameters)))
+        for label, variant in zip(("plain", "stream"), variants):
+            b.region = b.open(label)
+            b.emit(f"call void @{variant}({listed}, ptr %workspace, ptr %symbols)")
+            b.emit("ret void")
+        b.finish()
+        return name
+
+    def streamed(self, kernel: Kernel) -> frozenset[Buffer]:
+        """Outputs so large that storing them past the cache is better, and that are only written."""
+        if not self.stream_bytes:
+            return frozenset()
+        read = {load.buffer for load in tensor.loads_of(kernel.body)}
+        return frozenset(
+            buffer
+            for buffer in kernel.outputs
+            if buffer not in read
+            and not buffer.type.dtype.is_complex
+            and isinstance(buffer.type.size, int)
+            and buffer.type.size * buffer.type.dtype.itemsize >= self.stream_bytes
+        )
+
+    def signature(self, kernel: Kernel, name: str) -> str:
         outputs = set(kernel.outputs)
         parameters = [
             f"ptr noalias {'' if buffer in outputs else 'readonly '}%b{position}"
             for position, buffer in enumerate(kernel.parameters)
         ]
-        signature = f"internal void @{name}({', '.join(parameters)}, ptr %workspace, ptr %symbols)"
-        emitter = Emitter(self, kernel, Builder(self.module, signature, self.attributes))
+        return f"internal void @{name}({', '.join(parameters)}, ptr %workspace, ptr %symbols)"
+
+    def write(self, kernel: Kernel, name: str, streamed: frozenset[Buffer]) -> None:
+        """The function of a kernel."""
+        builder = Builder(self.module, self.signature(kernel, name), self.attributes)
+        emitter = Emitter(self, kernel, builder)
+        emitter.streamed = streamed
         for position, buffer in enumerate(kernel.parameters):
             emitter.pointers[buffer] = Value(f"%b{position}", "ptr")
         self.bind_symbols(emitter)
         emitter.body(kernel.body)
+        self.end(emitter)
+
+    def end(self, emitter: Emitter) -> None:
+        """Return; streaming stores become visible to other threads first."""
         emitter.here()
+        if emitter.has_streamed:
+            self.module.declare("void", "llvm.x86.sse.sfence", [])
+            self.module.metadata[0] = "!0 = !{i32 1}"
+            emitter.b.emit("call void @llvm.x86.sse.sfence()")
         emitter.b.emit("ret void")
         emitter.b.finish()
-        return name
 
     def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
         """A function `void body(ptr context, i64 i)` for one index of a parallel loop."""
@@ -567,10 +621,9 @@ class Program:
                 kinds = [part.kind for part in parent.values[term]]
                 child.values[term] = (slot(position, kinds[0]),)
         child.values[loop.index] = (b.binary("add", first, Value("%chunk", "i64")),)
+        child.streamed = parent.streamed
         child.body(loop.body)
-        child.here()
-        b.emit("ret void")
-        b.finish()
+        self.end(child)
         return name
 
     def bind_symbols(self, emitter: Emitter) -> None:
@@ -608,20 +661,6 @@ class Program:
         b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
         b.emit("ret i64 0")
         b.finish()
-
-
-def expressions_of(statement: Statement) -> list[tensor.Expression]:
-    """The expressions directly inside a statement."""
-    match statement:
-        case For(_, start, stop, _, _, _):
-            return [start, stop]
-        case Let(_, value) | Assign(_, value):
-            return [value]
-        case Accumulate(target, _, value):
-            return [value, target]
-        case Store(_, indices, value):
-            return [*indices, value]
-    return []
 
 
 def _dtype_of(target: object) -> DType:

@@ -22,6 +22,7 @@ from .complex import apply_complex, cast_complex
 from .scalars import KINDS, apply_real, cast, compare_signed_with_unsigned
 
 Parts = tuple[Value, ...]
+CACHE_LINE = 64
 
 
 class Scope:
@@ -62,7 +63,7 @@ def memory_kind(dtype: DType) -> str:
 class Frame:
     """Emits expressions into one function."""
 
-    def __init__(self, builder: Builder, contract: bool = True):
+    def __init__(self, builder: Builder, contract: bool = False):
         self.b = builder
         self.contract = contract
         self.scopes = [Scope(builder.region)]
@@ -75,6 +76,8 @@ class Frame:
         self.flat_indices: dict[tuple, Expression] = {}
         self.linear_forms: dict[Expression, tuple[dict[Expression, int], int]] = {}
         self.lanes: Lanes | None = None
+        self.streamed: frozenset[Buffer] = frozenset()
+        self.has_streamed = False
 
     # Scopes.
 
@@ -538,7 +541,12 @@ class Frame:
             return
         wide = tuple([self.b.splat(part, count) for part in parts])
         if offset is None and stride == 1:
-            self.store_contiguous(self.pointer(buffer, atoms, constant), wide, lanes.mask)
+            pointer = self.pointer(buffer, atoms, constant)
+            if buffer in self.streamed and self.fills_lines(atoms, constant, dtype.itemsize):
+                self.b.store(wide[0], pointer, CACHE_LINE, ", !nontemporal !0")
+                self.has_streamed = True
+            else:
+                self.store_contiguous(pointer, wide, lanes.mask)
             return
         if offset is not None:
             pointers = self.pointers_of(buffer, self.one(offset))
@@ -554,6 +562,16 @@ class Frame:
                 text = f"getelementptr {kind}, {pointers.type} {pointers.text}, i64 {part}"
                 address = self.b.value(text, "ptr", pointers.lanes)
             self.b.scatter(value, address, mask)
+
+    def fills_lines(self, atoms: dict[Expression, int], constant: int, itemsize: int) -> bool:
+        """Whether a vector store writes whole cache lines of an array that begins at one."""
+        lanes = self.lanes
+        each = CACHE_LINE // itemsize
+        if lanes.mask is not None or lanes.count % each:
+            return False
+        origin, first = linear(lanes.origin)
+        others = [scale for atom, scale in atoms.items() if atom is not lanes.index]
+        return not any(n % each for n in (*others, *origin.values(), constant + first))
 
     def store_contiguous(self, pointer: Value, parts: Parts, mask: Value | None) -> None:
         b = self.b

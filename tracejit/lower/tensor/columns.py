@@ -31,12 +31,12 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    loads_of,
     replace_expressions,
     statements,
 )
 from ...ir.types import array_type
 from .cost import stride, trips
-from .vectorize import loads_of
 
 CACHE_BYTES = 256 * 1024
 BLOCK_BYTES = 64 * 1024
@@ -136,7 +136,9 @@ class _Columns:
             shape = (blocks, self.width)
             name = f"{variable.name}_blocks{self.number}"
             partial[variable] = self.local(name, shape, variable)
-            self.kept[variable] = self.local(f"{variable.name}_row{self.number}", shape[1:], variable)
+            self.kept[variable] = self.local(
+                f"{variable.name}_row{self.number}", shape[1:], variable
+            )
         neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
         known = {v: b for v, b in self.kept.items() if v not in ops}
         work = self.restored((loop.replace(start=start, stop=stop),), known)
@@ -154,7 +156,12 @@ class _Columns:
                     index,
                     tensor.ZERO,
                     tensor.integer(blocks),
-                    tuple([Accumulate(v, op, Load(partial[v], (index, column))) for v, op in ops.items()]),
+                    tuple(
+                        [
+                            Accumulate(v, op, Load(partial[v], (index, column)))
+                            for v, op in ops.items()
+                        ]
+                    ),
                     "serial",
                     1,
                 ),

@@ -29,6 +29,7 @@ from ...ir.tensor import (
     Table,
     integer,
     parts,
+    statements,
 )
 from ...ir.term import postorder
 from ...ir.types import bool_, i64
@@ -44,6 +45,8 @@ def split_domains(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
+    if any(isinstance(s, For) and s.mark != "serial" for s in statements(kernel.body)):
+        return kernel  # scheduled already, by its own lowering
     if not any(_has_choice(e) for e in _all_expressions(kernel.body)):
         return kernel
     return kernel.replace(body=_simplify_body(kernel.body, {}))

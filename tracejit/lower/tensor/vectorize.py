@@ -12,7 +12,7 @@ from collections.abc import Iterable
 
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import Accumulate, Assign, Expression, For, Kernel, Let, Load, Statement, Store
-from ...ir.tensor import statements
+from ...ir.tensor import loads_of, statements
 from .cost import body_cost, expressions, stride, subexpressions, trips
 
 CHEAP = 14.0
@@ -63,18 +63,6 @@ def independent(loop: For) -> bool:
         if load.buffer in written and (load.buffer, load.indices) not in stored:
             return False
     return True
-
-
-def loads_of(body: Iterable[Statement]) -> list[Load]:
-    found = []
-    for statement in statements(body):
-        if isinstance(statement, For):
-            continue
-        values = expressions(statement)
-        for part in subexpressions(values[:1]):
-            if isinstance(part, Load):
-                found.append(part)
-    return found
 
 
 def lane_count(loop: For, vector_bytes: int) -> int:

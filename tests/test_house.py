@@ -14,6 +14,7 @@ PACKAGE = ROOT / "tracejit"
 # or what has its own prefix. Equal heights do not see each other.
 LAYERS = {
     "config": 0,
+    "deferred": 0,
     "errors": 0,
     "ir.term": 1,
     "ir.types": 1,

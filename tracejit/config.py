@@ -5,8 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 
 def _size(text: str) -> int:
@@ -20,8 +19,7 @@ def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "no", "off", "false")
 
 
-@dataclass(frozen=True)
-class Variable:
+class Variable(NamedTuple):
     """One knob: how its text is read, what it is when unset, what it means."""
 
     parse: Any

@@ -14,7 +14,6 @@ may return None to decline.
 
 from __future__ import annotations
 
-import inspect
 from collections import Counter
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -147,7 +146,8 @@ class Rule:
         self.needed = frozenset(op for op in inner if op is not None)
         self.wanted: tuple[str, ...] = ()
         if not isinstance(replacement, Pattern):
-            self.wanted = tuple(inspect.signature(replacement).parameters)
+            code = replacement.__code__
+            self.wanted = code.co_varnames[: code.co_argcount]
 
     def __call__(self, node: Node) -> Node | None:
         if self.needed and not self.needed.issubset([o.op for o in node.operands]):

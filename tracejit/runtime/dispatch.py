@@ -9,7 +9,6 @@ call goes through ``__call__``.
 from __future__ import annotations
 
 import ctypes
-import functools
 import os
 import threading
 from collections import deque
@@ -20,92 +19,12 @@ from typing import Any
 import numpy as np
 
 from tracejit.runtime import buffers, fallback, layout, native_code
+from tracejit.runtime.callable import TABLE, VECTORCALL, JitBase
 from tracejit.runtime.records import NUMBERS, Entry, Unsupported
 from tracejit.runtime.signature import Leaf, Plan, Signature
 
 # Entries from which on the two-way cache beats trying one after the other.
 _CACHE_FROM = 3
-
-
-_TYPE_FLAGS = {"default": 1 << 18, "vectorcall": 1 << 11, "base": 1 << 10}
-_TYPE_CALL, _TYPE_MEMBERS = 50, 72  # slot numbers (typeslots.h)
-_MEMBER_SSIZE, _MEMBER_READONLY = 19, 1  # structmember.h
-
-
-class _Member(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("type", ctypes.c_int),
-        ("offset", ctypes.c_ssize_t),
-        ("flags", ctypes.c_int),
-        ("doc", ctypes.c_char_p),
-    ]
-
-
-class _Slot(ctypes.Structure):
-    _fields_ = [("slot", ctypes.c_int), ("value", ctypes.c_void_p)]
-
-
-class _Spec(ctypes.Structure):
-    _fields_ = [
-        ("name", ctypes.c_char_p),
-        ("basicsize", ctypes.c_int),
-        ("itemsize", ctypes.c_int),
-        ("flags", ctypes.c_uint),
-        ("slots", ctypes.POINTER(_Slot)),
-    ]
-
-
-_VECTORCALL = layout.HEADER  # an instance: the header, the vectorcall pointer, the table pointer
-_TABLE = NUMBERS["native.table"]
-
-
-def _make_native_type() -> type:
-    """A type of objects with a vectorcall pointer and a table pointer, both null at first."""
-    members = (_Member * 2)(
-        _Member(b"__vectorcalloffset__", _MEMBER_SSIZE, _VECTORCALL, _MEMBER_READONLY, None)
-    )
-    slots = (_Slot * 3)(
-        _Slot(_TYPE_CALL, layout.python_function("PyVectorcall_Call")),
-        _Slot(_TYPE_MEMBERS, ctypes.addressof(members)),
-    )
-    name = b"tracejit.runtime.dispatch.NativeCallable"
-    spec = _Spec(name, _TABLE + 8, 0, sum(_TYPE_FLAGS.values()), slots)
-    from_spec = ctypes.PYFUNCTYPE(ctypes.py_object, ctypes.c_void_p)(
-        ("PyType_FromSpec", ctypes.pythonapi)
-    )
-    made = from_spec(ctypes.addressof(spec))
-    # The type keeps pointing at its name (before 3.12) and its members' names.
-    layout.make_immortal((members, slots, spec, name))
-    return made
-
-
-@functools.cache
-def _type_flags_offset() -> int:
-    """Where a type object keeps its flags."""
-    words = (ctypes.c_uint64 * (type.__basicsize__ // 8)).from_address(id(_NativeCallable))
-    return 8 * list(words).index(_NativeCallable.__flags__)
-
-
-def _let_vectorcall(cls: type) -> None:
-    """Give a Python subclass the flag it loses by not inheriting ``__call__``.
-
-    CPython then calls instances through their vectorcall pointer or, while that is null, through
-    the class's ``__call__``. Our native code calls ``__call__`` for whatever it does not know, so
-    the two never disagree.
-    """
-    flags = ctypes.c_uint64.from_address(id(cls) + _type_flags_offset())
-    flags.value |= _TYPE_FLAGS["vectorcall"]
-    ctypes.pythonapi.PyType_Modified(ctypes.py_object(cls))
-
-
-class _PlainCallable:
-    """What stands in for the native type where there is none."""
-
-    __slots__ = ()
-
-
-_NativeCallable = _make_native_type() if layout.NATIVE else _PlainCallable
 
 
 _PYTHON_FUNCTIONS = (
@@ -239,56 +158,24 @@ class _Table:
             self._retired.clear()
 
 
-class JitBase(_NativeCallable):
-    """Base of objects that learn, signature by signature, to be called natively.
-
-    A subclass defines ``__call__``: it takes every call no published signature fits.
-    """
-
-    __slots__ = ("_table",)
-
-    def __call__(self, *arguments: Any, **keywords: Any) -> Any:
-        """Take a call that no published signature fits."""
-        raise NotImplementedError(f"{type(self).__name__} defines no __call__")
-
-    def __init_subclass__(cls, **options: Any):
-        super().__init_subclass__(**options)
-        if layout.NATIVE:
-            _let_vectorcall(cls)
-
-    def publish(self, signature: Signature, plan: Plan) -> Entry | None:
-        """Serve calls of this signature with this plan from now on.
-
-        Returns a handle, or None when such calls have to stay with ``__call__``: the signature
-        holds something native code does not check, or this platform has no native dispatch.
-        Of two signatures that both fit a call, either may serve it.
-        """
-        return self._publish(signature, plan, check_static=True)
-
-    def _publish(self, signature: Signature, plan: Plan, check_static: bool) -> Entry | None:
-        if not layout.NATIVE:
-            return None
-        try:
-            entry = Entry(signature, plan, buffers.pooled_outputs(), check_static)
-        except Unsupported:
-            return None
-        call = _call_address()
-        pointer = ctypes.c_void_p.from_address(id(self) + _TABLE)
-        if not pointer.value:
-            self._table = _Table(type(self).__call__)
-            pointer.value = self._table.address
-        self._table.add(entry)
-        ctypes.c_void_p.from_address(id(self) + _VECTORCALL).value = call
-        return entry
-
-    def retire(self, handle: Entry | None) -> None:
-        """Stop serving a signature; calls that are running it finish undisturbed."""
-        if handle is not None:
-            self._table.remove(handle)
-
-    def hits(self, handle: Entry | None) -> int:
-        """How many calls this signature has served natively."""
-        return 0 if handle is None else handle.get("hits")
+def publish(
+    native: JitBase, signature: Signature, plan: Plan, check_static: bool = True
+) -> Entry | None:
+    """`JitBase.publish`; with ``check_static=False`` static leaves take any object."""
+    if not layout.NATIVE:
+        return None
+    try:
+        entry = Entry(signature, plan, buffers.pooled_outputs(), check_static)
+    except Unsupported:
+        return None
+    call = _call_address()
+    pointer = ctypes.c_void_p.from_address(id(native) + TABLE)
+    if not pointer.value:
+        native._table = _Table(type(native).__call__)
+        pointer.value = native._table.address
+    native._table.add(entry)
+    ctypes.c_void_p.from_address(id(native) + VECTORCALL).value = call
+    return entry
 
 
 class Executable(JitBase):
@@ -301,7 +188,7 @@ class Executable(JitBase):
 
     def __init__(self, plan: Plan, leaves: Sequence[Leaf]):
         self.plan, self.leaves = plan, tuple(leaves)
-        self._publish(Signature(self.leaves), plan, check_static=False)
+        publish(self, Signature(self.leaves), plan, check_static=False)
 
     def __call__(self, *values: Any) -> Any:
         return fallback.run(self.plan, self.leaves, values)

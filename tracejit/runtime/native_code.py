@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import contextlib
 import functools
-import hashlib
 import os
 import re
 import tempfile
 from collections.abc import Callable, Mapping, Sequence
+from importlib.util import source_hash
 from pathlib import Path
 from typing import TypeVar
 
@@ -43,42 +43,54 @@ def load(
     name: str, numbers: Mapping[str, int], exports: Sequence[str], imports: Mapping[str, int]
 ) -> engine.Library:
     """Compile and load ``native/<name>.ll`` for ever: its code outlives even the interpreter."""
-    return load_text(name, expand(name, numbers), exports, imports)
+    template = (Path(__file__).parent / "native" / f"{name}.ll").read_text()
+    key = (template, sorted(numbers.items()))
+    return _load(name, key, lambda: expand(template, numbers), exports, imports)
 
 
 def load_text(
     name: str, text: str, exports: Sequence[str], imports: Mapping[str, int]
 ) -> engine.Library:
     """Compile and load LLVM IR for ever, by way of the cache on disk."""
-    path = _cached_file(name, text)
+    return _load(name, text, lambda: text, exports, imports)
+
+
+def _load(
+    name: str,
+    key: object,
+    text: Callable[[], str],
+    exports: Sequence[str],
+    imports: Mapping[str, int],
+) -> engine.Library:
+    """Load what `text()` compiles to; `key` decides what that is."""
+    path = _cached_file(name, key)
     library = None
     if code := _read(path):
         with contextlib.suppress(CompileError):
             library = engine.load(code, exports, imports)
     if library is None:
-        code = engine.compile_ir(text)
+        code = engine.compile_ir(text())
         _write(path, code)
         library = engine.load(code, exports, imports)
     layout.make_immortal(library)
     return library
 
 
-def expand(name: str, numbers: Mapping[str, int]) -> str:
-    """The text of ``native/<name>.ll`` with its two extensions to LLVM IR spelled out.
+def expand(template: str, numbers: Mapping[str, int]) -> str:
+    """The text of a template with its two extensions to LLVM IR spelled out.
 
     ``$name`` is a number; ``%p[name]`` is the address ``name`` bytes from ``%p``, where ``name`` is
     one of the numbers or a literal.
     """
     lines: list[str] = []
-    for line in (Path(__file__).parent / "native" / f"{name}.ll").read_text().splitlines():
-        code = line.split(";")[0].rstrip()
-        code = re.sub(r"\$([\w.]+)", lambda match: str(numbers[match[1]]), code)
-        while match := re.search(r"%([\w.]+)\[([\w.]+)\]", code):
+    plain = re.sub(r"[ \t]*;.*", "", template)
+    for line in re.sub(r"\$([\w.]+)", lambda match: str(numbers[match[1]]), plain).splitlines():
+        while "[" in line and (match := re.search(r"%([\w.]+)\[([\w.]+)\]", line)):
             address = f"%at.{len(lines)}"
             offset = int(match[2]) if match[2].isdigit() else numbers[match[2]]
             lines.append(f"  {address} = getelementptr i8, ptr %{match[1]}, i64 {offset}")
-            code = code[: match.start()] + address + code[match.end() :]
-        lines.append(code)
+            line = line[: match.start()] + address + line[match.end() :]
+        lines.append(line)
     return "\n".join(lines) + "\n"
 
 
@@ -92,15 +104,16 @@ def cache_directory() -> Path | None:
     return Path(base) / "tracejit"
 
 
-def _cached_file(name: str, text: str) -> Path | None:
+def _cached_file(name: str, key: object) -> Path | None:
     directory = cache_directory()
     if directory is None:
         return None
-    key = hashlib.sha256(repr((text, engine.target(), engine.compiler_version())).encode())
-    return directory / f"{name}-{key.hexdigest()[:32]}.o"
+    return directory / f"{name}-{_hash(repr((key, engine.target(), engine.compiler_version())))}.o"
 
 
-_CHECKSUM_BYTES = 32
+def _hash(text: str) -> str:
+    # Not hashlib, whose import loads OpenSSL: nobody is to be kept from anything here.
+    return source_hash(text.encode()).hex()
 
 
 def _read(path: Path | None) -> bytes | None:
@@ -115,7 +128,10 @@ def _read(path: Path | None) -> bytes | None:
     except OSError:
         return None
     checksum, code = content[:_CHECKSUM_BYTES], content[_CHECKSUM_BYTES:]
-    return code if hashlib.sha256(code).digest() == checksum else None
+    return code if source_hash(code) == checksum else None
+
+
+_CHECKSUM_BYTES = 8
 
 
 def _write(path: Path | None, code: bytes) -> None:
@@ -125,5 +141,5 @@ def _write(path: Path | None, code: bytes) -> None:
     with contextlib.suppress(OSError):
         path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(hashlib.sha256(code).digest() + code)
+            file.write(source_hash(code) + code)
         os.replace(file.name, path)

@@ -16,6 +16,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.runtime import layout
+from tracejit.runtime.callable import TABLE
 from tracejit.runtime.signature import (
     ArgumentOutput,
     ArrayLeaf,
@@ -65,7 +66,7 @@ OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold ha
 # Every $name of native/dispatch.ll.
 NUMBERS = {
     **layout.OFFSETS,
-    **_offsets("native", "table", first=layout.HEADER + 8),
+    "native.table": TABLE,
     **_offsets("table", "entries active frame_bytes sets hash_ints python"),
     **HEAD,
     **RECORD,

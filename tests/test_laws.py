@@ -6,7 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
-from samples import EITHER_ZERO, LAWFUL_OPS, Instance, compare, instances, operands_of, ulps_of
+from samples import EITHER_ZERO, LAWFUL_OPS, Instance, compare, instances, operands_of, ulps_of, wider
 
 from tracejit.config import config
 from tracejit.ir.graph import Function, Module, Node, parameter
@@ -33,11 +33,20 @@ def module_of(op: Op, instance: Instance) -> Module:
     return Module(Function("f", inputs, (Node.apply(op, inputs, instance.attrs),)))
 
 
-def small(op: Op, instance: Instance) -> Instance:
-    """An elementwise op on few elements is as good for the interpreter as on many."""
-    if op.kind != ELEMENTWISE or len(instance.types[0].shape) != 1:
-        return instance
-    return Instance(tuple([type.replace(shape=(6,)) for type in instance.types]), instance.attrs)
+def few(op: Op) -> list[Instance]:
+    """Instances small enough to be interpreted; elementwise ops on a few elements of each dtype."""
+    chosen = {}
+    for types, attrs in instances(op):
+        if op.kind == ELEMENTWISE and types[0].ndim == 1:
+            types = tuple([type.replace(shape=(6,)) for type in types])
+        if all(type.size <= 100 for type in types):
+            instance = Instance(types, attrs)
+            chosen[str(instance)] = instance
+    return list(chosen.values())
+
+
+def without_nan(array: np.ndarray) -> np.ndarray:
+    return np.where(np.isnan(array), array.dtype.type(1), array)
 
 
 @BY_NAME
@@ -51,8 +60,10 @@ def test_type_rule_is_numpys(op):
 
 @BY_NAME
 def test_every_stage_reads_back_and_means_the_same(op):
-    for instance in {small(op, instance): None for instance in instances(op)}:
+    for instance in few(op):
         arrays = operands_of(op, instance)
+        if op.name.startswith(("less", "greater")):  # NumPy's complex scalars order NaN otherwise
+            arrays = [without_nan(array) if array.dtype.kind == "c" else array for array in arrays]
         module = module_of(op, instance)
         wanted = op.reference(*arrays, **instance.attrs)
         check_text_and_meaning(module, arrays, wanted, f"{op}{instance} as traced")
@@ -76,5 +87,11 @@ def test_native_code_is_numpy(op):
         arrays = operands_of(op, instance)
         wanted = op.reference(*arrays, **instance.attrs)
         actual = build(module_of(op, instance))(*arrays)
-        ulps = ulps_of(op, instance.types)
-        compare(actual, wanted, ulps, f"{op}{instance}", either_zero=op.name in EITHER_ZERO)
+        compare(
+            actual,
+            wanted,
+            ulps_of(op, arrays),
+            f"{op}{instance}",
+            exact=wider(op, instance, arrays),
+            either_zero=op.name in EITHER_ZERO,
+        )

@@ -60,7 +60,8 @@ def _cycles(rows: int, tall: int, vectors: int, wide: int, is_ragged: bool, dept
 
 def _step(rows: float, vectors: int, depth: int) -> float:
     """Cycles of one step in a tile: arithmetic, loads or latency; and its share of start and end."""
-    return max(rows * vectors, vectors + rows / 2, 4) + (20 + 1.5 * rows * vectors) / depth
+    loads = 0.15 * (rows + vectors)
+    return max(rows * vectors, 4) + loads + (20 + 1.5 * rows * vectors) / depth
 
 
 def seconds(problem: Problem) -> float:

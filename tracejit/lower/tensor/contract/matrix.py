@@ -10,7 +10,6 @@ second-level cache holds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -30,10 +29,11 @@ from ....ir.tensor import (
 from ....ir.types import array_type
 from .machine import CHUNK as CHUNK_SECONDS
 from .machine import L2_BYTES, WORTHWHILE, Machine, seconds
+from .panels import BLOCK, PANEL, Blocks, Segment, blocks_of, is_by_row, pack_panels, pack_rows
 from .problem import Body, Problem
 from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
-TILE, PANEL, CHUNK, BLOCK, GROUP = map(Index, ("tile", "panel", "chunk", "block", "group"))
+TILE, CHUNK, GROUP = map(Index, ("tile", "chunk", "group"))
 DEPTH_BLOCK = 256
 PACKED_BYTES = 32 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
@@ -58,18 +58,6 @@ def parallel(chunks: int, body: Body) -> Body:
     return (For(CHUNK, tensor.ZERO, integer(chunks), body, "parallel", 1),)
 
 
-@dataclass(frozen=True)
-class Segment:
-    """Neighbouring panels of one width, from column `start` on."""
-
-    start: int
-    panels: int
-    width: int
-
-    def column(self, panel: Expression) -> Expression:
-        return tensor.add(tensor.multiply(panel, integer(self.width)), integer(self.start))
-
-
 class Matrix:
     """The schedule of one problem."""
 
@@ -90,9 +78,7 @@ class Matrix:
         self.pack_right = self.should_pack_right()
         self.pack_left = self.should_pack_left()
         blocked = self.pack_right and problem.repeats == 1 and problem.in_place
-        blocks = -(-self.depth // DEPTH_BLOCK) if blocked else 1
-        self.block = -(-self.depth // blocks)
-        self.blocks = -(-self.depth // self.block)
+        self.blocks = blocks_of(self.depth, DEPTH_BLOCK if blocked else self.depth)
         self.threads = threads
 
     # What to pack.
@@ -151,10 +137,11 @@ class Matrix:
         packed: dict[Segment, Buffer] = {}
         for position, segment in enumerate(segments):
             width = -(-segment.width // self.lanes) * self.lanes
-            shape = (self.blocks, segment.panels, self.block, width)
+            shape = (self.blocks.count, segment.panels, self.blocks.size, width)
             type = array_type(shape, self.problem.wide)
             buffer = packed[segment] = Buffer(f"right{number}_{position}", type, "local")
-            found += (Allocate(buffer), *self.pack_panels(segment, buffer))
+            copy = pack_panels(self.problem, self.blocks, segment, self.lanes, buffer, self.threads)
+            found += (Allocate(buffer), *copy)
         return found + self.row_blocks(segments, packed)
 
     def row_blocks(self, segments: list[Segment], packed: dict[Segment, Buffer]) -> Body:
@@ -209,11 +196,13 @@ class Matrix:
         left: Buffer | None = None
         top = self.top(first)
         if self.pack_left:
-            left, copy = self.pack_rows(top, self.top(last), most)
+            rows = most * (self.height + bool(self.taller))
+            bottom = self.top(last)
+            left, copy = pack_rows(self.problem, self.blocks, top, bottom, rows, self.lanes)
             found += copy
         for segment in segments:
             width = packed[segment].type.shape[-1]
-            bytes_each = self.block * width * self.problem.wide.itemsize
+            bytes_each = self.blocks.size * width * self.problem.wide.itemsize
             group = min(segment.panels, max(1, L2_BYTES // bytes_each))
             groups = -(-segment.panels // group)
             start = tensor.multiply(GROUP, integer(group))
@@ -227,7 +216,7 @@ class Matrix:
 
             inner = self.row_tiles(first, last, tiles)
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
-        return (For(BLOCK, tensor.ZERO, integer(self.blocks), found, "serial", 1),)
+        return self.blocks.loop(found)
 
     def top(self, tile: Expression) -> Expression:
         """The first row of a row tile; the first `taller` ones have a row more."""
@@ -290,20 +279,17 @@ class Matrix:
     ) -> Body:
         problem = self.problem
         shape = Shape(rows, segment.width, self.lanes)
-        base, first = segment.column(PANEL), tensor.multiply(BLOCK, integer(self.block))
-        count: Expression = integer(self.block)
-        if self.depth % self.block:
-            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
+        base = segment.column(PANEL)
 
         def left_factor(row: Expression, k: Expression) -> Expression:
             if left is None:
-                k = tensor.add(first, k)
+                k = tensor.add(self.blocks.first, k)
                 return problem.factor(problem.left, tensor.add(top, row), None, k)
             row = tensor.add(tensor.subtract(top, origin), row)
-            return Load(left, (row, k) if self.left_by_row else (k, row))
+            return Load(left, (row, k) if is_by_row(problem) else (k, row))
 
         resume = None
-        if self.blocks > 1:
+        if self.blocks.count > 1:
             partial = lambda r, c: Load(
                 problem.out, problem.position(tensor.add(top, r), tensor.add(base, c))
             )
@@ -313,67 +299,10 @@ class Matrix:
             shape,
             left_factor,
             lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
-            Steps(count),
+            Steps(self.blocks.length),
             lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
             resume,
         )
-
-    # Packing.
-
-    @property
-    def left_by_row(self) -> bool:
-        return self.problem.step(self.problem.left, self.problem.depth) == 1
-
-    def pack_rows(self, top: Expression, bottom: Expression, most: int) -> tuple[Buffer, Body]:
-        """This block's part of the left factor, copied along whichever axis is contiguous."""
-        problem = self.problem
-        rows = most * (self.height + bool(self.taller))
-        # A vector more than needed: rows a power of two apart would share cache sets again.
-        padding = self.lanes
-        shape = (rows, self.block + padding) if self.left_by_row else (self.block, rows + padding)
-        buffer = Buffer("left", array_type(shape, problem.wide), "local")
-        first = tensor.multiply(BLOCK, integer(self.block))
-        count: Expression = integer(self.block)
-        if self.depth % self.block:
-            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
-        k = Index("k_left")
-        value = problem.factor(problem.left, tensor.add(top, ROW), None, tensor.add(first, k))
-        height = tensor.subtract(bottom, top)
-        if self.left_by_row:
-            store = Store(buffer, (ROW, k), value)
-            inner = For(k, tensor.ZERO, count, (store,), "vector", self.lanes)
-            loop = For(ROW, tensor.ZERO, height, (inner,), "serial", 1)
-        else:
-            store = Store(buffer, (k, ROW), value)
-            inner = For(ROW, tensor.ZERO, height, (store,), "vector", self.lanes)
-            loop = For(k, tensor.ZERO, count, (inner,), "serial", 1)
-        return buffer, (Allocate(buffer), loop)
-
-    def pack_panels(self, segment: Segment, packed: Buffer) -> Body:
-        """The right factor's panels, block by block of the depth."""
-        problem = self.problem
-        first = tensor.multiply(BLOCK, integer(self.block))
-        count: Expression = integer(self.block)
-        if self.depth % self.block:
-            count = tensor.minimum(count, tensor.subtract(integer(self.depth), first))
-        base = segment.column(PANEL)
-        k = Index("k_right")
-
-        def element(column: Expression) -> Body:
-            source = problem.factor(
-                problem.right, None, tensor.add(base, column), tensor.add(first, k)
-            )
-            return (Store(packed, (BLOCK, PANEL, k, column), source),)
-
-        if problem.step(problem.right, problem.columns) == 1:
-            shape = Shape(1, segment.width, self.lanes)
-            work = shape.each(shape.sums(problem.wide), lambda row, column, total: element(column))
-            loop: Body = (For(k, tensor.ZERO, count, work, "serial", 1),)
-        else:
-            loop = _across(segment.width, k, count, element)
-        loop = (For(BLOCK, tensor.ZERO, integer(self.blocks), loop, "serial", 1),)
-        mark = "parallel" if self.threads and segment.panels > 1 else "serial"
-        return (For(PANEL, tensor.ZERO, integer(segment.panels), loop, mark, 1),)
 
     # A long depth and a small result.
 
@@ -408,23 +337,6 @@ class Matrix:
         )
         columns = For(LANE, tensor.ZERO, integer(n), body, "vector", self.lanes)
         return (*found, For(ROW, tensor.ZERO, integer(m), (columns,), "serial", 1))
-
-
-def _across(width: int, k: Index, count: Expression, element: Callable[[Expression], Body]) -> Body:
-    """Read a few columns at a time, each along the depth; more would share the sets of the cache."""
-    strip, copy = Index("strip"), Index("copy")
-    full, rest = divmod(width, 8)
-    found: Body = ()
-    if full:
-        column = tensor.add(tensor.multiply(strip, integer(8)), copy)
-        inner = For(copy, tensor.ZERO, integer(8), element(column), "unroll", 1)
-        steps = For(k, tensor.ZERO, count, (inner,), "serial", 1)
-        found += (For(strip, tensor.ZERO, integer(full), (steps,), "serial", 1),)
-    if rest:
-        column = tensor.add(copy, integer(full * 8))
-        inner = For(copy, tensor.ZERO, integer(rest), element(column), "unroll", 1)
-        found += (For(k, tensor.ZERO, count, (inner,), "serial", 1),)
-    return found
 
 
 def multiply_matrices(problem: Problem, machine: Machine) -> Body:

@@ -1,0 +1,154 @@
+"""Factors of a matrix product, copied so that tiles read them in order.
+
+The right factor becomes panels as wide as a tile, in blocks of the depth: `[block, panel, k, column]`.
+The left factor's rows are copied a block at a time, along whichever of its axes is contiguous.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+from ....ir import tensor
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Store, integer
+from ....ir.types import array_type
+from .problem import Body, Problem
+from .tile import ROW, Shape
+
+PANEL, BLOCK, STRIP = map(Index, ("panel", "block", "strip"))
+STRIP_ROWS = 64  # of the right factor that a thread copies at a time
+
+
+@dataclass(frozen=True)
+class Segment:
+    """Neighbouring panels of one width, from column `start` on."""
+
+    start: int
+    panels: int
+    width: int
+
+    def column(self, panel: Expression) -> Expression:
+        """The first column of a panel."""
+        return tensor.add(tensor.multiply(panel, integer(self.width)), integer(self.start))
+
+
+@dataclass(frozen=True)
+class Blocks:
+    """The depth in blocks of one size but for the last; `BLOCK` is the current one."""
+
+    depth: int
+    size: int
+
+    @property
+    def count(self) -> int:
+        return -(-self.depth // self.size)
+
+    @property
+    def first(self) -> Expression:
+        return tensor.multiply(BLOCK, integer(self.size))
+
+    @property
+    def length(self) -> Expression:
+        return _at_most(self.size, self.depth, self.first)
+
+    def loop(self, body: Body) -> Body:
+        return (For(BLOCK, tensor.ZERO, integer(self.count), body, "serial", 1),)
+
+
+def blocks_of(depth: int, most: int) -> Blocks:
+    """Blocks of at most `most`, in whole strips if there are several."""
+    if depth <= most:
+        return Blocks(depth, depth)
+    size = -(-depth // -(-depth // most))
+    return Blocks(depth, -(-size // STRIP_ROWS) * STRIP_ROWS)
+
+
+def _at_most(size: int, total: int, first: Expression) -> Expression:
+    """How many of `size` items from `first` on there are, of `total`."""
+    if total % size == 0:
+        return integer(size)
+    return tensor.minimum(integer(size), tensor.subtract(integer(total), first))
+
+
+def pack_panels(
+    problem: Problem, blocks: Blocks, segment: Segment, lanes: int, packed: Buffer, threads: bool
+) -> Body:
+    """Copy the right factor to `packed`."""
+    mark = "parallel" if threads else "serial"
+    k = Index("k_right")
+    base = segment.column(PANEL)
+
+    def element(block: Expression, inside: Expression, at: Expression, column: Expression) -> Body:
+        source = problem.factor(problem.right, None, tensor.add(base, column), at)
+        return (Store(packed, (block, PANEL, inside, column), source),)
+
+    panels = integer(segment.panels)
+    if problem.step(problem.right, problem.columns) != 1:
+
+        def along(column: Expression) -> Body:
+            return element(BLOCK, k, tensor.add(blocks.first, k), column)
+
+        loop = blocks.loop(_columns_along(segment.width, k, blocks.length, along))
+        return (For(PANEL, tensor.ZERO, panels, loop, mark, 1),)
+    # Row by row through all panels: memory is read in order, however far apart the rows are.
+    strips = -(-blocks.depth // STRIP_ROWS)
+    first = tensor.multiply(STRIP, integer(STRIP_ROWS))
+    if blocks.count == 1:
+        block, inside = tensor.ZERO, tensor.add(first, k)
+    else:
+        each = integer(blocks.size // STRIP_ROWS)
+        block = tensor.floor_divide(STRIP, each)
+        inside = tensor.multiply(tensor.remainder(STRIP, each), integer(STRIP_ROWS))
+        inside = tensor.add(inside, k)
+    shape = Shape(1, segment.width, lanes)
+    copy = shape.each(
+        shape.sums(problem.wide),
+        lambda row, column, total: element(block, inside, tensor.add(first, k), column),
+    )
+    copy = (For(PANEL, tensor.ZERO, panels, copy, "serial", 1),)
+    count = _at_most(STRIP_ROWS, blocks.depth, first)
+    loop = (For(k, tensor.ZERO, count, copy, "serial", 1),)
+    return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
+
+
+def _columns_along(
+    width: int, k: Index, count: Expression, element: Callable[[Expression], Body]
+) -> Body:
+    """Read a few columns at a time, each along the depth; more would share the sets of the cache."""
+    strip, copy = Index("columns"), Index("copy")
+    full, rest = divmod(width, 8)
+    found: Body = ()
+    if full:
+        column = tensor.add(tensor.multiply(strip, integer(8)), copy)
+        inner = For(copy, tensor.ZERO, integer(8), element(column), "unroll", 1)
+        steps = For(k, tensor.ZERO, count, (inner,), "serial", 1)
+        found += (For(strip, tensor.ZERO, integer(full), (steps,), "serial", 1),)
+    if rest:
+        column = tensor.add(copy, integer(full * 8))
+        inner = For(copy, tensor.ZERO, integer(rest), element(column), "unroll", 1)
+        found += (For(k, tensor.ZERO, count, (inner,), "serial", 1),)
+    return found
+
+
+def is_by_row(problem: Problem) -> bool:
+    """Whether the left factor is contiguous along the depth."""
+    return problem.step(problem.left, problem.depth) == 1
+
+
+def pack_rows(
+    problem: Problem, blocks: Blocks, top: Expression, bottom: Expression, most: int, lanes: int
+) -> tuple[Buffer, Body]:
+    """The current block of the left factor's rows from `top` to `bottom`, `most` of them."""
+    # A vector more than needed: rows a power of two apart would share sets of the cache again.
+    by_row = is_by_row(problem)
+    shape = (most, blocks.size + lanes) if by_row else (blocks.size, most + lanes)
+    buffer = Buffer("left", array_type(shape, problem.wide), "local")
+    k = Index("k_left")
+    at = tensor.add(blocks.first, k)
+    value = problem.factor(problem.left, tensor.add(top, ROW), None, at)
+    height = tensor.subtract(bottom, top)
+    store = Store(buffer, (ROW, k) if by_row else (k, ROW), value)
+    rows, depth = (ROW, height), (k, blocks.length)
+    (outer, stop), (inner, end) = (rows, depth) if by_row else (depth, rows)
+    loop = For(inner, tensor.ZERO, end, (store,), "vector", lanes)
+    return buffer, (Allocate(buffer), For(outer, tensor.ZERO, stop, (loop,), "serial", 1))

@@ -55,7 +55,7 @@ def _cycles(rows: int, tall: int, vectors: int, wide: int, is_ragged: bool, dept
     full, narrow = divmod(vectors, wide)
     cycles = tiles * (full * _step(high, wide, depth) + (narrow and _step(high, narrow, depth)))
     kinds = (2 if rest and tiles > 1 else 1) * (2 if is_ragged and full else 1)
-    return cycles * (1 + 0.02 * kinds)
+    return cycles * (1 + 0.001 * kinds * tall * wide)
 
 
 def _step(rows: float, vectors: int, depth: int) -> float:

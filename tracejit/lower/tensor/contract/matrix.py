@@ -10,6 +10,7 @@ second-level cache holds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -29,7 +30,16 @@ from ....ir.tensor import (
 from ....ir.types import array_type
 from .machine import CHUNK as CHUNK_SECONDS
 from .machine import L2_BYTES, WORTHWHILE, Machine, seconds
-from .panels import BLOCK, PANEL, Blocks, Segment, blocks_of, is_by_row, pack_panels, pack_rows
+from .panels import (
+    BLOCK,
+    PANEL,
+    Segment,
+    blocks_of,
+    is_by_row,
+    left_buffer,
+    pack_panels,
+    pack_tile_rows,
+)
 from .problem import Body, Problem
 from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
@@ -146,97 +156,105 @@ class Matrix:
 
     def row_blocks(self, segments: list[Segment], packed: dict[Segment, Buffer]) -> Body:
         """Blocks of rows, by threads if the work is worth it."""
-        if not self.threads:
-            return self.rows(tensor.ZERO, integer(self.tiles), self.tiles, segments, packed)
+        tiles = self.tiles
+        if not self.threads or tiles == 1 and packed:
+            return self.some_rows(tensor.ZERO, integer(tiles), tiles, segments, packed)
         each = seconds(self.problem) / self.problem.batches
         panels = segments[0].panels
-        if self.tiles < 4 and panels >= 4 and not packed:
+        if not packed and tiles < 4 <= panels:
             chunks = chunks_of(panels, each / panels)
-            first, last = chunk_range(panels, chunks)
-            main, rest = segments[0], segments[1:]
-            work = self.rows(
-                tensor.ZERO, integer(self.tiles), self.tiles, [main], {}, (first, last)
-            )
-            found = parallel(chunks, work)
-            if rest:
-                found += self.rows(tensor.ZERO, integer(self.tiles), self.tiles, rest, {})
-            return found
-        if self.tiles == 1:
-            return self.rows(tensor.ZERO, integer(1), 1, segments, packed)
+            main, rest = segments[:1], segments[1:]
+            work = self.rows(tensor.ZERO, integer(tiles), main, chunk_range(panels, chunks))
+            return parallel(chunks, work) + self.rows(tensor.ZERO, integer(tiles), rest)
         if packed:
             # Each block of rows streams the panels through its cache: few, but even for two threads.
             wanted = max(6, -(-self.problem.rows.extent // ROWS // 2) * 2)
-            chunks = -(-self.tiles // -(-self.tiles // wanted))
+            chunks = -(-tiles // -(-tiles // wanted))
         else:
-            chunks = chunks_of(self.tiles, each / self.tiles)
-        size = -(-self.tiles // chunks)
-        first, last = chunk_range(self.tiles, chunks)
-        return parallel(chunks, self.rows(first, last, size, segments, packed))
+            chunks = chunks_of(tiles, each / tiles)
+        first, last = chunk_range(tiles, chunks)
+        size = -(-tiles // chunks)
+        return parallel(chunks, self.some_rows(first, last, size, segments, packed))
 
-    def rows(
+    def some_rows(
         self,
         first: Expression,
         last: Expression,
         most: int,
         segments: list[Segment],
         packed: dict[Segment, Buffer],
+    ) -> Body:
+        if packed:
+            return self.packed_rows(first, last, most, packed)
+        return self.rows(first, last, segments)
+
+    def rows(
+        self,
+        first: Expression,
+        last: Expression,
+        segments: list[Segment],
         panels: tuple[Expression, Expression] | None = None,
     ) -> Body:
-        """All panels for the row tiles from `first` to `last`, `most` of them."""
-        if not packed:
-            found: Body = ()
-            for segment in segments:
-                start, stop = panels or (tensor.ZERO, integer(segment.panels))
-                tiles = lambda top, rows, segment=segment, start=start, stop=stop: (
-                    For(PANEL, start, stop, self.tile(top, rows, segment), "serial", 1),
-                )
-                found += self.row_tiles(first, last, tiles)
-            return found
-        found = ()
-        left: Buffer | None = None
-        top = self.top(first)
-        if self.pack_left:
-            rows = most * (self.height + bool(self.taller))
-            bottom = self.top(last)
-            left, copy = pack_rows(self.problem, self.blocks, top, bottom, rows, self.lanes)
-            found += copy
+        """Panels for the row tiles from `first` to `last`, with both factors where they are."""
+        found: Body = ()
         for segment in segments:
-            width = packed[segment].type.shape[-1]
-            bytes_each = self.blocks.size * width * self.problem.wide.itemsize
+            start, stop = panels or (tensor.ZERO, integer(segment.panels))
+            found += self.row_tiles(
+                first, last, lambda *tile, s=segment: self.tile(*tile, s), start, stop
+            )
+        return found
+
+    def packed_rows(
+        self, first: Expression, last: Expression, most: int, packed: dict[Segment, Buffer]
+    ) -> Body:
+        """All packed panels for the row tiles from `first` to `last`, at most `most` of them."""
+        problem, blocks = self.problem, self.blocks
+        found: Body = ()
+        left: Buffer | None = None
+        spacing = self.height + bool(self.taller)
+        # Where a tile's rows are in the copy of the left factor.
+        place = tensor.multiply(tensor.subtract(TILE, first), integer(spacing))
+        if self.pack_left:
+            left = left_buffer(problem, blocks, most * spacing, self.lanes)
+            copy = partial(pack_tile_rows, problem, blocks, left, place=place, lanes=self.lanes)
+            found += (Allocate(left), *self.row_tiles(first, last, copy))
+        for segment, buffer in packed.items():
+            bytes_each = blocks.size * buffer.type.shape[-1] * problem.wide.itemsize
             group = min(segment.panels, max(1, L2_BYTES // bytes_each))
             groups = -(-segment.panels // group)
             start = tensor.multiply(GROUP, integer(group))
             stop = tensor.add(start, integer(group))
             if segment.panels % group:
                 stop = tensor.minimum(stop, integer(segment.panels))
-
-            def tiles(row: Expression, rows: int) -> Body:
-                body = self.packed_tile(row, rows, segment, packed[segment], left, top)
-                return (For(PANEL, start, stop, body, "serial", 1),)
-
-            inner = self.row_tiles(first, last, tiles)
+            tile = partial(self.packed_tile, segment, buffer, left, place)
+            inner = self.row_tiles(first, last, tile, start, stop)
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
-        return self.blocks.loop(found)
-
-    def top(self, tile: Expression) -> Expression:
-        """The first row of a row tile; the first `taller` ones have a row more."""
-        base = tensor.multiply(tile, integer(self.height))
-        return tensor.add(base, tensor.minimum(tile, integer(self.taller))) if self.taller else base
+        return blocks.loop(found)
 
     def row_tiles(
-        self, first: Expression, last: Expression, body: Callable[[Expression, int], Body]
+        self,
+        first: Expression,
+        last: Expression,
+        body: Callable[[Expression, int], Body],
+        *panels: Expression,
     ) -> Body:
+        """`body(top, rows)` for the tiles from `first` to `last`, and for each of the panels."""
+
+        def loop(start: Expression, stop: Expression, top: Expression, rows: int) -> For:
+            inner = body(top, rows)
+            if panels:
+                inner = (For(PANEL, *panels, inner, "serial", 1),)
+            return For(TILE, start, stop, inner, "serial", 1)
+
+        top = tensor.multiply(TILE, integer(self.height))
         if not self.taller:
-            top = tensor.multiply(TILE, integer(self.height))
-            return (For(TILE, first, last, body(top, self.height), "serial", 1),)
-        border = integer(self.taller)
-        top = tensor.multiply(TILE, integer(self.height + 1))
-        tall = For(
-            TILE, first, tensor.minimum(last, border), body(top, self.height + 1), "serial", 1
+            return (loop(first, last, top, self.height),)
+        # The first `taller` tiles have a row more.
+        border, high = integer(self.taller), self.height + 1
+        return (
+            loop(first, tensor.minimum(last, border), tensor.multiply(TILE, integer(high)), high),
+            loop(tensor.maximum(first, border), last, tensor.add(top, border), self.height),
         )
-        top = tensor.add(tensor.multiply(TILE, integer(self.height)), border)
-        rest = For(TILE, tensor.maximum(first, border), last, body(top, self.height), "serial", 1)
-        return (tall, rest)
 
     # Tiles.
 
@@ -270,13 +288,14 @@ class Matrix:
 
     def packed_tile(
         self,
-        top: Expression,
-        rows: int,
         segment: Segment,
         packed: Buffer,
         left: Buffer | None,
-        origin: Expression,
+        place: Expression,
+        top: Expression,
+        rows: int,
     ) -> Body:
+        """A tile that reads panels, and the left factor where it is or from its copy."""
         problem = self.problem
         shape = Shape(rows, segment.width, self.lanes)
         base = segment.column(PANEL)
@@ -285,15 +304,17 @@ class Matrix:
             if left is None:
                 k = tensor.add(self.blocks.first, k)
                 return problem.factor(problem.left, tensor.add(top, row), None, k)
-            row = tensor.add(tensor.subtract(top, origin), row)
+            row = tensor.add(place, row)
             return Load(left, (row, k) if is_by_row(problem) else (k, row))
 
         resume = None
         if self.blocks.count > 1:
-            partial = lambda r, c: Load(
-                problem.out, problem.position(tensor.add(top, r), tensor.add(base, c))
-            )
-            resume = (tensor.compare("greater", BLOCK, tensor.ZERO), partial)
+
+            def earlier(row: Expression, column: Expression) -> Expression:
+                at = problem.position(tensor.add(top, row), tensor.add(base, column))
+                return Load(problem.out, at)
+
+            resume = (tensor.compare("greater", BLOCK, tensor.ZERO), earlier)
         return multiply_tile(
             problem,
             shape,
@@ -323,7 +344,7 @@ class Matrix:
         def rows(chunk: Expression, depth: int) -> Body:
             self.depth, self.base = depth, tensor.multiply(chunk, integer(size))
             self.store = lambda row, column, value: Store(parts, (chunk, row, column), value)
-            return self.rows(tensor.ZERO, integer(self.tiles), self.tiles, self.segments, {})
+            return self.rows(tensor.ZERO, integer(self.tiles), self.segments)
 
         found = (Allocate(parts), *parallel(full, rows(CHUNK, size)))
         if rest:

@@ -10,10 +10,10 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 from ....ir import tensor
-from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Store, integer
+from ....ir.tensor import Buffer, Expression, For, Index, Store, integer
 from ....ir.types import array_type
 from .problem import Body, Problem
-from .tile import ROW, Shape
+from .tile import ROW, Shape, power_of_two
 
 PANEL, BLOCK, STRIP = map(Index, ("panel", "block", "strip"))
 STRIP_ROWS = 64  # of the right factor that a thread copies at a time
@@ -135,20 +135,29 @@ def is_by_row(problem: Problem) -> bool:
     return problem.step(problem.left, problem.depth) == 1
 
 
-def pack_rows(
-    problem: Problem, blocks: Blocks, top: Expression, bottom: Expression, most: int, lanes: int
-) -> tuple[Buffer, Body]:
-    """The current block of the left factor's rows from `top` to `bottom`, `most` of them."""
+def left_buffer(problem: Problem, blocks: Blocks, rows: int, lanes: int) -> Buffer:
+    """Memory for one block of so many rows of the left factor."""
     # A vector more than needed: rows a power of two apart would share sets of the cache again.
-    by_row = is_by_row(problem)
-    shape = (most, blocks.size + lanes) if by_row else (blocks.size, most + lanes)
-    buffer = Buffer("left", array_type(shape, problem.wide), "local")
+    shape = (rows, blocks.size + lanes) if is_by_row(problem) else (blocks.size, rows + lanes)
+    return Buffer("left", array_type(shape, problem.wide), "local")
+
+
+def pack_tile_rows(
+    problem: Problem,
+    blocks: Blocks,
+    buffer: Buffer,
+    top: Expression,
+    rows: int,
+    place: Expression,
+    lanes: int,
+) -> Body:
+    """Copy the current block of `rows` rows from `top` on to the rows of `buffer` from `place` on."""
     k = Index("k_left")
-    at = tensor.add(blocks.first, k)
-    value = problem.factor(problem.left, tensor.add(top, ROW), None, at)
-    height = tensor.subtract(bottom, top)
-    store = Store(buffer, (ROW, k) if by_row else (k, ROW), value)
-    rows, depth = (ROW, height), (k, blocks.length)
-    (outer, stop), (inner, end) = (rows, depth) if by_row else (depth, rows)
-    loop = For(inner, tensor.ZERO, end, (store,), "vector", lanes)
-    return buffer, (Allocate(buffer), For(outer, tensor.ZERO, stop, (loop,), "serial", 1))
+    value = problem.factor(problem.left, tensor.add(top, ROW), None, tensor.add(blocks.first, k))
+    if is_by_row(problem):
+        store = Store(buffer, (tensor.add(place, ROW), k), value)
+        along = For(k, tensor.ZERO, blocks.length, (store,), "vector", lanes)
+        return (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
+    store = Store(buffer, (k, tensor.add(place, ROW)), value)
+    across = For(ROW, tensor.ZERO, integer(rows), (store,), "vector", power_of_two(rows))
+    return (For(k, tensor.ZERO, blocks.length, (across,), "serial", 1),)

@@ -29,6 +29,12 @@ from .problem import Body, Problem
 
 ROW, PART, LANE, DEPTH, COPY = map(Index, ("row", "part", "lane", "depth", "copy"))
 
+
+def power_of_two(count: int) -> int:
+    """The smallest power of two that is at least `count`."""
+    return 1 << (count - 1).bit_length()
+
+
 # An element of a factor: (row or column within the tile, depth) to an expression.
 Factor = Callable[[Expression, Expression], Expression]
 
@@ -68,10 +74,7 @@ class Shape:
             column = tensor.add(tensor.multiply(PART, integer(lanes)), LANE)
             total = Load(buffer, (copy, ROW, PART, LANE))
             inner = body(ROW, tensor.add(column, integer(start)), total)
-            power = 1
-            while power < lanes:
-                power *= 2
-            lane = For(LANE, tensor.ZERO, integer(lanes), inner, "vector", power)
+            lane = For(LANE, tensor.ZERO, integer(lanes), inner, "vector", power_of_two(lanes))
             found += (For(PART, tensor.ZERO, integer(parts), (lane,), "unroll", 1),)
             start += parts * lanes
         return (For(ROW, tensor.ZERO, integer(self.rows), found, "unroll", 1),)

@@ -2,7 +2,7 @@
 
 The first few shapes are compiled as they are, which gives the best code. After that, the extents
 that have been changing become symbols, one for all extents that have always been equal, and one
-executable serves every size. Extents of 0 and 1 are never symbols.
+executable serves every size. Extents below `LEAST` are never symbols.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import Any
 
 from .arguments import leaf_key
-from .ir.dims import Dim, symbol
+from .ir.dims import LEAST, Dim, symbol
 from .ir.types import ArrayType
 from .trace.tracing import Leaf, Traced
 
@@ -61,7 +61,7 @@ class Sizes:
             extents: list[int | Dim] = []
             for axis, extent in enumerate(leaf.type.shape):
                 values = tuple([past[number][axis] for past in history])
-                if len(set(values)) > 1 and extent >= 2:
+                if len(set(values)) > 1 and extent >= LEAST:
                     name = NAMES[len(symbols)] if len(symbols) < len(NAMES) else f"n{len(symbols)}"
                     extents.append(symbols.setdefault(values, symbol(name)))
                 else:
@@ -84,12 +84,12 @@ class Sizes:
 
 
 def serves(types: list[ArrayType], shapes: Shapes) -> bool:
-    """Whether some values of the symbols, each at least 2, make the types have these shapes."""
+    """Whether some values of the symbols, each at least `LEAST`, make the types have these shapes."""
     bound: dict[Dim, int] = {}
     for type, shape in zip(types, shapes):
         for own, extent in zip(type.shape, shape):
             if isinstance(own, Dim):
-                if extent < 2 or bound.setdefault(own, extent) != extent:
+                if extent < LEAST or bound.setdefault(own, extent) != extent:
                     return False
             elif own != extent:
                 return False

@@ -1,8 +1,12 @@
 """Symbolic extents: polynomials with integer coefficients over named, positive unknowns.
 
 An extent is `int | Dim`; arithmetic that comes out constant gives an int. Unknowns stand for
-extents of at least 2: extents 0 and 1 are always concrete, because they change how shapes
-broadcast, so `n == 1` is false without being asked.
+extents of at least `LEAST`: small extents are always concrete, because 0 and 1 change what programs
+mean, and with some room below, so that `n - 1` is not 1 either.
+
+Dims are terms and compare by identity. A user's program sees `Extent`s instead, which compare as
+numbers: where the answer depends on the size, asking is a TraceError, and the program is traced
+again for the size at hand.
 """
 
 from __future__ import annotations
@@ -14,9 +18,12 @@ from .term import Term
 
 Monomial = tuple["Term", ...]
 
+# The smallest value of an unknown.
+LEAST = 8
+
 
 class Symbol(Term):
-    """A named unknown extent, at least 2."""
+    """A named unknown extent, at least `LEAST`."""
 
     __slots__ = ("name",)
     name: str
@@ -43,7 +50,7 @@ class Dim(Term):
     terms: tuple[tuple[int, Monomial], ...]
 
     def __add__(self, other: Any) -> Any:
-        return _sum(self, other) if isinstance(other, int | Dim) else NotImplemented
+        return _alike(_sum(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
 
     __radd__ = __add__
 
@@ -57,15 +64,15 @@ class Dim(Term):
         return self * -1 + other if isinstance(other, int | Dim) else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
-        return _product(self, other) if isinstance(other, int | Dim) else NotImplemented
+        return _alike(_product(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return _quotient(self, other) if isinstance(other, int | Dim) else NotImplemented
+        return _alike(_quotient(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return _quotient(other, self) if isinstance(other, int | Dim) else NotImplemented
+        return _alike(_quotient(other, self), self, other) if isinstance(other, int | Dim) else NotImplemented
 
     def __mod__(self, other: Any) -> Any:
         return self - self // other * other if isinstance(other, int | Dim) else NotImplemented
@@ -106,6 +113,39 @@ class Dim(Term):
             sign = "-" if coefficient < 0 else "+"
             text += f" {sign} {term}" if text else term if sign == "+" else f"-{term}"
         return text
+
+
+class Extent(Dim):
+    """A Dim as a user's program sees it: equality is about the number it stands for."""
+
+    __slots__ = ()
+
+    def __eq__(self, other: Any) -> bool:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        difference = self - other
+        if isinstance(difference, int):
+            return difference == 0
+        if _is_never_zero(difference):
+            return False
+        raise TraceError(f"whether {self} == {other} depends on the size of the arrays")
+
+    __hash__ = Term.__hash__
+
+
+def plain(extent: int | Dim) -> int | Dim:
+    """The extent for use in programs: a Dim, if it is not a number."""
+    return Dim(extent.terms) if type(extent) is Extent else extent
+
+
+def as_number(extent: int | Dim) -> int | Dim:
+    """The extent for users to compute with."""
+    return Extent(extent.terms) if type(extent) is Dim else extent
+
+
+def _alike(result: int | Dim, a: int | Dim, b: int | Dim) -> int | Dim:
+    """Arithmetic with an Extent gives Extents."""
+    return as_number(result) if type(a) is Extent or type(b) is Extent else result
 
 
 def symbol(name: str) -> Dim:
@@ -169,15 +209,26 @@ def _sign(difference: int | Dim, relation: str) -> int:
     """-1 when `difference` is negative for every value of its unknowns, 1 when never; else an error."""
     if isinstance(difference, int):
         return -1 if difference < 0 else 1
-    plain = all(isinstance(a, Symbol) for _, atoms in difference.terms for a in atoms)
-    if plain:
-        signs = {c > 0 for c, atoms in difference.terms if atoms}
-        least = sum(c * 2 ** len(atoms) for c, atoms in difference.terms)
-        if signs == {True} and least >= 0:
-            return 1
-        if signs == {False} and least < 0:
-            return -1
+    extreme, growing = _extreme(difference)
+    if growing is True and extreme >= 0:
+        return 1
+    if growing is False and extreme < 0:
+        return -1
     raise TraceError(f"whether {difference} {relation} 0 depends on the size of the arrays")
+
+
+def _is_never_zero(difference: Dim) -> bool:
+    extreme, growing = _extreme(difference)
+    return (growing is True and extreme > 0) or (growing is False and extreme < 0)
+
+
+def _extreme(difference: Dim) -> tuple[int, bool | None]:
+    """The value at the least sizes, and whether it only grows (or only falls) from there."""
+    if not all(isinstance(atom, Symbol) for _, atoms in difference.terms for atom in atoms):
+        return 0, None
+    signs = {c > 0 for c, atoms in difference.terms if atoms}
+    least = sum(c * LEAST ** len(atoms) for c, atoms in difference.terms)
+    return least, signs.pop() if len(signs) == 1 else None
 
 
 def bind(extent: int | Dim, values: dict[str, int]) -> int:

@@ -6,6 +6,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from ..errors import IRError, TracejitError
+from .dims import Extent, plain
 from .op import CONTROL, OPS, Op, _default_apply, define
 from .tensor import Kernel, change_kernels
 from .term import Term, postorder, rebuild, terms_in
@@ -34,6 +35,11 @@ class Node(Term):
 
     @staticmethod
     def apply(op: Op, operands: tuple, attrs: dict[str, Any]) -> Node:
+        for key, value in attrs.items():
+            if type(value) is tuple and any(type(item) is Extent for item in value):
+                attrs[key] = tuple([plain(item) for item in value])
+            elif type(value) is Extent:
+                attrs[key] = plain(value)
         return Node(op, tuple(operands), tuple(sorted(attrs.items())))
 
     @property

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import UnsupportedError
-from .dims import Dim
+from .dims import Dim, Extent, plain
 from .term import Term
 
 
@@ -118,6 +118,12 @@ class ArrayType(Term):
     shape: tuple[int | Dim, ...]
     dtype: DType
     layout: Layout | None
+
+    def __new__(cls, shape: tuple, dtype: DType, layout: Layout | None) -> ArrayType:
+        for extent in shape:
+            if type(extent) is Extent:
+                return super().__new__(cls, tuple([plain(n) for n in shape]), dtype, layout)
+        return super().__new__(cls, shape, dtype, layout)
 
     def check(self) -> None:
         for extent in self.shape:

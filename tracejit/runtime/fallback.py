@@ -13,6 +13,7 @@ from typing import Any
 import numpy as np
 
 from tracejit.runtime.signature import (
+    LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
@@ -60,7 +61,7 @@ def _array_problem(leaf: ArrayLeaf, value: Any, symbols: dict[int, int]) -> str 
     if leaf.strides is not None and value.strides != leaf.strides:
         return f"of strides {value.strides}"
     for wanted, extent in zip(leaf.shape, value.shape, strict=True):
-        if wanted < 0 and extent >= 2:
+        if wanted < 0 and extent >= LEAST_SYMBOL:
             wanted = symbols.setdefault(wanted, extent)
         if wanted != extent:
             return f"of shape {value.shape}"

@@ -18,6 +18,7 @@ import numpy as np
 from tracejit.runtime import layout
 from tracejit.runtime.callable import TABLE
 from tracejit.runtime.signature import (
+    LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
@@ -65,6 +66,7 @@ OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold ha
 
 # Every $name of native/dispatch.ll.
 NUMBERS = {
+    "symbol.least": LEAST_SYMBOL,
     **layout.OFFSETS,
     "native.table": TABLE,
     **_offsets("table", "entries active frame_bytes sets hash_ints python"),

@@ -14,12 +14,16 @@ from typing import Any
 import numpy as np
 
 
+# The smallest extent a symbol can stand for; ir.dims.LEAST is the same number.
+LEAST_SYMBOL = 8
+
+
 @dataclass(frozen=True)
 class ArrayLeaf:
     """A ``numpy.ndarray`` (no subclass), aligned and in native byte order, of this dtype and shape.
 
-    An extent ``-1 - k`` stands for symbol ``k``, at least 2: the first array that shows it binds
-    it, every later one must agree. ``strides=None`` asks for C order, otherwise for these very byte strides.
+    An extent ``-1 - k`` stands for symbol ``k``, which is at least `LEAST_SYMBOL`: the first array
+    that shows it binds it, every later one must agree. ``strides=None`` asks for C order, otherwise for these very byte strides.
     ``writeable=True`` refuses read-only arrays; ``False`` takes both.
     """
 

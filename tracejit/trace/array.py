@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError, TracejitError, UnsupportedError
+from ..ir.dims import as_number
 from ..ir import ops
 from ..ir.graph import Node
 from .broadcasting import broadcast_to_shape
@@ -50,7 +51,10 @@ class Array(Operators):
 
     @property
     def shape(self) -> tuple:
-        return self.node.type.shape
+        shape = self.node.type.shape
+        if any(type(extent) is not int for extent in shape):
+            return tuple([as_number(extent) for extent in shape])
+        return shape
 
     @property
     def dtype(self) -> np.dtype:
@@ -62,7 +66,7 @@ class Array(Operators):
 
     @property
     def size(self) -> Any:
-        return self.node.type.size
+        return as_number(self.node.type.size)
 
     @property
     def itemsize(self) -> int:

@@ -7,7 +7,7 @@ from typing import Any
 
 from ..errors import ShapeError, TraceError
 from ..ir import ops
-from ..ir.dims import Dim
+from ..ir.dims import Dim, plain
 from ..ir.graph import Node
 from .context import failure
 
@@ -75,4 +75,5 @@ def reshaped_node(node: Node, shape: Shape) -> Node:
     """`node` in another shape of the same size; of several reshapes in a row, the last counts."""
     while node.op is ops.reshape and node.type.shape != shape:
         node = node.operands[0]
+    shape = tuple([plain(extent) for extent in shape])
     return node if node.type.shape == shape else ops.reshape(node, shape=shape)

@@ -61,7 +61,7 @@ def to_operand(value: Any) -> tuple[Any, Kind] | None:
     kind = type(value)
     if kind is float or kind is int or kind is complex:
         return value, kind
-    if kind is Dim:
+    if isinstance(value, Dim):
         return extent_node(value), int
     if isinstance(value, bool | np.bool_):
         return ops.constant(value=bool(value), dtype=DEFAULT_DTYPES[bool]), _BOOL

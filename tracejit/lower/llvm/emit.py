@@ -377,7 +377,7 @@ class Emitter(Frame):
         with self.inlined() as depth:
             self.level[loop.index] = depth
             end = loop.stop.value if isinstance(loop.stop, Literal) else None
-            self.lanes = Lanes(loop.index, count, first, mask, end)
+            self.lanes = Lanes(loop.index, count, first, mask, base, end)
             if is_number(first.text):
                 # One vector, and known which: its values are shared as those of constants are.
                 self.fixed[loop.index] = (first.text, count, mask)

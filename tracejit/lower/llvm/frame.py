@@ -40,15 +40,23 @@ class Scope:
 class Lanes:
     """The vector loop being emitted: its index, lane count, first index and mask.
 
-    `end` is where the loop stops, when that is known.
+    `base` is `origin` plus a multiple of the lane count; `end` is where the loop stops, when that
+    is known.
     """
 
-    __slots__ = ("index", "count", "base", "mask", "end")
+    __slots__ = ("base", "count", "end", "index", "mask", "origin")
 
     def __init__(
-        self, index: Index, count: int, base: Value, mask: Value | None, end: int | None = None
+        self,
+        index: Index | None,
+        count: int,
+        base: Value | None,
+        mask: Value | None,
+        origin: Expression = tensor.ZERO,
+        end: int | None = None,
     ):
-        self.index, self.count, self.base, self.mask, self.end = index, count, base, mask, end
+        self.index, self.count, self.base, self.mask = index, count, base, mask
+        self.origin, self.end = origin, end
 
 
 def kind_of(dtype: DType) -> str:

@@ -545,8 +545,8 @@ symbol:
   br i1 %symbol.same, label %axis_fits, label %other_symbol
 other_symbol:
   %unbound = icmp eq i64 %symbol.value, -1
-  %several = icmp sge i64 %extent.value, 2
-  %bindable = and i1 %unbound, %several
+  %large = icmp sge i64 %extent.value, $symbol.least
+  %bindable = and i1 %unbound, %large
   br i1 %bindable, label %bind, label %mismatch
 bind:
   store i64 %extent.value, ptr %symbol.at

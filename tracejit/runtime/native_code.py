@@ -1,8 +1,10 @@
 """The runtime's own native code, native/*.ll: its text, and loading it, from disk where it can be.
 
-LLVM takes some forty milliseconds over the dispatcher, a good part of a first call, so the object
-code is kept in the cache directory. A cached file is used only if it belongs to this user and its
-checksum holds; everything that decides what the code is (text, target, LLVM) is in its name.
+LLVM takes some fifty milliseconds over the dispatcher, a good part of a first call, so the object
+code is kept in the cache directory. The process that finds nothing there does with code made in a
+fifth of the time, and meanwhile a thread makes the better one for those that come later. A cached
+file is used only if it belongs to this user and its checksum holds; everything that decides what
+the code is (text, target, LLVM) is in its name.
 """
 
 from __future__ import annotations
@@ -12,6 +14,7 @@ import functools
 import os
 import re
 import tempfile
+import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import source_hash
 from pathlib import Path
@@ -69,9 +72,10 @@ def _load(
         with contextlib.suppress(CompileError):
             library = engine.load(code, exports, imports)
     if library is None:
-        code = engine.compile_ir(text())
-        _write(path, code)
-        library = engine.load(code, exports, imports)
+        later = path is not None and _is_writable(path.parent)
+        library = engine.load(engine.compile_ir(text(), 0 if later else 2), exports, imports)
+        if later:
+            _make_later(path, text())
     layout.make_immortal(library)
     return library
 
@@ -132,14 +136,30 @@ def _read(path: Path | None) -> bytes | None:
 
 
 _CHECKSUM_BYTES = 8
+# Seconds until the thread starts: the call that needed the code is done by then.
+_DELAY = 0.02
 
 
-def _write(path: Path | None, code: bytes) -> None:
-    """Put object code into the cache, whole or not at all; a cache that cannot be written is none."""
-    if path is None:
-        return
+def _is_writable(directory: Path) -> bool:
     with contextlib.suppress(OSError):
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    return os.access(directory, os.W_OK)
+
+
+def _make_later(path: Path, text: str) -> None:
+    """Compile with full effort in a thread, which the interpreter's exit waits for."""
+
+    def make() -> None:
+        with contextlib.suppress(CompileError):
+            _write(path, engine.compile_ir(text))
+
+    with contextlib.suppress(RuntimeError):  # no new threads: the interpreter is ending
+        threading.Timer(_DELAY, make).start()
+
+
+def _write(path: Path, code: bytes) -> None:
+    """Put object code into the cache, whole or not at all; a cache that cannot be written is none."""
+    with contextlib.suppress(OSError):
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(source_hash(code) + code)
         os.replace(file.name, path)

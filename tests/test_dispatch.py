@@ -188,20 +188,22 @@ def test_symbols_bind_and_must_agree():
 
     outputs = [ArrayOutput(F8, (-2, 4)), ScalarOutput(F8), ArrayOutput(F8, (-1,))]
     function = jitted(signature, plan_of(program, 2 + 3 + 2, outputs, "tuple"))
-    for m, n in [(5, 7), (0, 1), (1, 0), (7, 5)]:
+    for m, n in [(15, 17), (8, 9), (17, 15)]:
         a, _, b = function(np.zeros((m, 3)), np.zeros((n, m)))
         assert a.shape == (n, 4) and b.shape == (m,) and seen.pop() == [m, n]
-    assert function(np.zeros((5, 3)), np.zeros((7, 6))) == "slow"
-    assert function(np.zeros((5, 4)), np.zeros((7, 5))) == "slow"
-    assert function(np.zeros((5, 3)), np.zeros((7, 5, 1))) == "slow"
+    assert function(np.zeros((15, 3)), np.zeros((17, 16))) == "slow"
+    assert function(np.zeros((15, 4)), np.zeros((17, 15))) == "slow"
+    assert function(np.zeros((15, 3)), np.zeros((17, 15, 1))) == "slow"
+    for m, n in [(0, 9), (1, 9), (7, 9), (9, 7)]:  # too small for a symbol
+        assert function(np.zeros((m, 3)), np.zeros((n, m))) == "slow"
 
 
 def test_symbols_are_free_again_in_the_next_entry():
     function = Jitted()
     function.publish(Signature((ArrayLeaf(F8, (-1, 2)),)), constant_plan("second"))
     function.publish(Signature((ArrayLeaf(F8, (-1, -1)),)), constant_plan("square"))
-    assert function(np.zeros((5, 2))) == "second" and function(np.zeros((5, 5))) == "square"
-    assert function(np.zeros((5, 3))) == "slow"
+    assert function(np.zeros((15, 2))) == "second" and function(np.zeros((15, 15))) == "square"
+    assert function(np.zeros((15, 3))) == "slow"
 
 
 def test_computed_shapes_and_workspace():
@@ -216,7 +218,7 @@ def test_computed_shapes_and_workspace():
     outputs = [ArrayOutput(F8, (0,)), ArrayOutput(F8, (0,))]
     plan = plan_of(program, 5, outputs, "tuple", shapes=shapes)
     function = jitted(Signature((ArrayLeaf(F8, (-1,)),)), plan)
-    for n in (3, 0, 5000):
+    for n in (13, 8, 5000):
         a, b = function(np.zeros(n))
         assert a.shape == (n + 1,) and b.shape == (2 * n,)
     del keep
@@ -227,16 +229,16 @@ def test_impossible_shapes_raise():
     keep, shapes = shapes_function(lambda n: ([-n], 0), range(1), 1)
     plan = plan_of(lambda pointers: 0, 4, [ArrayOutput(F8, (0,))], shapes=shapes)
     with pytest.raises(ValueError, match="negative dimensions"):
-        jitted(signature, plan)(np.zeros(3))
+        jitted(signature, plan)(np.zeros(13))
     with pytest.raises(ValueError, match="too big|maximum supported"):
-        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 62, -1))]))(np.zeros(3))
+        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 62, -1))]))(np.zeros(13))
     with pytest.raises(MemoryError):
-        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 55, -1))]))(np.zeros(3))
+        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 55, -1))]))(np.zeros(13))
     with pytest.raises(MemoryError):
-        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 57,))]))(np.zeros(3))
+        jitted(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (1 << 57,))]))(np.zeros(13))
     with pytest.raises(MemoryError):
         plan = plan_of(lambda p: 0, 4, [ArrayOutput(F8, (3,))], workspace_bytes=1 << 60)
-        jitted(signature, plan)(np.zeros(3))
+        jitted(signature, plan)(np.zeros(13))
     with pytest.raises(ValueError, match="no argument binds"):
         Jitted().publish(signature, plan_of(lambda p: 0, 4, [ArrayOutput(F8, (-2,))]))
     del keep

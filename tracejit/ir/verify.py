@@ -70,12 +70,15 @@ STAGES = {
 def verify(module: Module, stage: Stage) -> Module:
     """Return `module` if it is legal at `stage`; raise IRError naming what is wrong, and where."""
     allowed, programs = STAGES[stage], _programs(module)
+    # A callee may use any extent the entry knows.
+    known = symbol_names(tuple(p.type for p in module.entry.parameters))
     for function in module.functions:
         if isinstance(function, Kernel):
-            verify_kernel(function)
+            verify_kernel(function, known)
         else:
             is_program = function in programs
-            _verify_function(function, allowed.programs if is_program else allowed.callees, stage)
+            kinds_here = allowed.programs if is_program else allowed.callees
+            _verify_function(function, kinds_here, stage, known)
     return module
 
 
@@ -91,7 +94,9 @@ def _programs(module: Module) -> set[Function | Kernel]:
     return found
 
 
-def _verify_function(function: Function, allowed: frozenset[str], stage: Stage) -> None:
+def _verify_function(
+    function: Function, allowed: frozenset[str], stage: Stage, known: set[str]
+) -> None:
     if not allowed:
         _fail(function, None, f"there are no called graph Functions at the stage {stage.name}")
     parameters = set(function.parameters)
@@ -100,7 +105,7 @@ def _verify_function(function: Function, allowed: frozenset[str], stage: Stage) 
         _fail(function, None, "a parameter is no `parameter` node")
     if len(set(names)) < len(names):
         _fail(function, None, f"two parameters have one name: {', '.join(names)}")
-    known = symbol_names(tuple(p.type for p in function.parameters))
+    known = known | symbol_names(tuple(p.type for p in function.parameters))
     for node in function.nodes:
         if OPS.get(node.op.name) is not node.op:
             _fail(function, node, "the op is not in the vocabulary")

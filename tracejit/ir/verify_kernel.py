@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from typing import NoReturn
 
 from ..errors import IRError
@@ -41,9 +42,9 @@ ASSOCIATIVE = frozenset(
 )
 
 
-def verify_kernel(kernel: Kernel) -> None:
+def verify_kernel(kernel: Kernel, known: Collection[str] = ()) -> None:
     """Raise IRError, naming the kernel and the statement, unless `kernel` is legal."""
-    _Checker(kernel).run()
+    _Checker(kernel, known).run()
 
 
 def unproved(kernel: Kernel) -> list[str]:
@@ -64,12 +65,12 @@ def _same_memory(given: ArrayType, wanted: ArrayType) -> bool:
 class _Checker:
     """Walks a kernel with what is in scope at each point."""
 
-    def __init__(self, kernel: Kernel):
+    def __init__(self, kernel: Kernel, known: Collection[str] = ()):
         self.kernel = kernel
         self.buffers: set[Buffer] = set(kernel.parameters)
         self.variables: set[Variable] = set()
         self.loops: list[For] = []
-        self.symbols = symbol_names(tuple(b.type for b in kernel.parameters))
+        self.symbols = symbol_names(tuple(b.type for b in kernel.parameters)) | set(known)
         self.written: set[Buffer] = set()
         self.unproved: list[str] = []
         self.checked: set[Expression] = set()

@@ -73,7 +73,7 @@ def broadcast_to_shape(node: Node, shape: Shape) -> Node:
 
 def reshaped_node(node: Node, shape: Shape) -> Node:
     """`node` in another shape of the same size; of several reshapes in a row, the last counts."""
+    shape = tuple([plain(extent) for extent in shape])
     while node.op is ops.reshape and node.type.shape != shape:
         node = node.operands[0]
-    shape = tuple([plain(extent) for extent in shape])
     return node if node.type.shape == shape else ops.reshape(node, shape=shape)

@@ -1,0 +1,143 @@
+"""Shapes and ints that keep changing: symbols instead of compiling for ever, and NumPy's answers."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.dims import LEAST, Extent, as_number, plain, symbol
+from tracejit.runtime.signature import LEAST_SYMBOL
+
+SIZES = [(13, 14), (15, 16), (17, 18), (19, 20), (11, 12), (100, 201), (8, 9), (64, 33)]
+
+
+def same(got, wanted):
+    assert type(got) is type(wanted)
+    if isinstance(wanted, tuple):
+        for a, b in zip(got, wanted, strict=True):
+            same(a, b)
+        return
+    np.testing.assert_allclose(got, wanted, rtol=1e-12, atol=1e-12)
+    assert np.shape(got) == np.shape(wanted)
+
+
+def softmax(x, y):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True) + y
+
+
+def many(x, y):
+    return (
+        x.sum(),
+        np.concatenate([y, y]),
+        x.T + 1,
+        x.mean(axis=0),
+        x @ x.T,
+        y * y.shape[0],
+        x.shape[0] * 2,
+        x[1:] - x[:-1],
+        np.zeros(x.shape) + x,
+        x.reshape(-1),
+        np.pad(x, 1)[2:, 1:-1],
+        np.cumsum(x, axis=1),
+        x.argmax(axis=1),
+    )
+
+
+@pytest.mark.parametrize("function", [softmax, many])
+def test_one_executable_serves_every_size(function):
+    jitted = tracejit.jit(function)
+    rng = np.random.default_rng(0)
+    for n, m in SIZES:
+        x, y = rng.random((n, m)), rng.random(m)
+        same(jitted(x, y), function(x, y))
+    assert jitted.cache_info().misses == 4
+
+
+def test_small_extents_are_compiled_as_they_are():
+    jitted = tracejit.jit(softmax)
+    rng = np.random.default_rng(1)
+    for n, m in [*SIZES, (1, 9), (9, 1), (1, 1), (3, 100)]:
+        x, y = rng.random((n, m)), rng.random(m)
+        same(jitted(x, y), softmax(x, y))
+
+
+def test_extents_that_agree_by_chance_are_different_symbols():
+    def f(x, y):
+        return x.sum() + y.sum()
+
+    jitted = tracejit.jit(f)
+    for n, m in [(10, 10), (11, 11), (12, 12), (13, 13), (14, 20), (15, 30), (16, 40)]:
+        x, y = np.arange(float(n)), np.arange(float(m))
+        same(jitted(x, y), f(x, y))
+
+
+@pytest.mark.parametrize("where", [9, 12, 30])
+def test_a_branch_on_a_size_is_never_guessed(where):
+    def f(x):
+        if x.shape[0] == where:
+            return x * 2
+        return x + len(x) if x.shape[0] > where else x - 1
+
+    jitted = tracejit.jit(f)
+    for n in range(8, 40):
+        x = np.arange(float(n))
+        same(jitted(x), f(x))
+
+
+def test_mismatched_shapes_still_raise():
+    def f(x, y):
+        return x + y
+
+    jitted = tracejit.jit(f)
+    for n in (10, 11, 12, 13, 14):
+        jitted(np.ones(n), np.ones(n))
+    for n in (15, 16, 17, 18, 19, 20):
+        with pytest.raises(ValueError, match="broadcast"):
+            jitted(np.ones(n), np.ones(n + 1))
+        same(jitted(np.ones(n), np.ones(1)), np.ones(n) + 1)
+
+
+def test_an_int_that_keeps_changing_becomes_an_input():
+    def f(x, k):
+        return x * k + k
+
+    jitted = tracejit.jit(f)
+    for k in [*range(10), -5, 2**40, -(2**62)]:
+        same(jitted(np.arange(3.0), k), f(np.arange(3.0), k))
+    assert jitted.cache_info().misses == 2
+
+
+def test_an_int_that_is_needed_stays_part_of_the_signature():
+    def f(x, k):
+        return np.zeros(k) + x
+
+    jitted = tracejit.jit(f)
+    for k in range(1, 6):
+        same(jitted(1.5, k), f(1.5, k))
+    assert jitted.cache_info().misses == 5
+
+
+def test_an_int_out_of_range_of_a_dtype_raises_as_in_numpy():
+    jitted = tracejit.jit(lambda x, k: x + k)
+    x = np.arange(10, dtype=np.uint8)
+    for k in (1, 2, 3, 200):
+        got = jitted(x, k)
+        assert got.dtype == np.uint8 and (got == x + k).all()
+    with pytest.raises(OverflowError):
+        jitted(x, 300)
+
+
+def test_extents_compare_as_numbers_or_refuse():
+    n = as_number(symbol("n"))
+    assert type(n) is Extent and type(plain(n)) is not Extent
+    assert n == n and n + 1 == 1 + n and n != n + 1 and n != 3 and not n == LEAST - 1
+    assert n > 1 and n >= LEAST and n - 1 > 0
+    for question in (lambda: n == LEAST, lambda: n == 100, lambda: n == as_number(symbol("m"))):
+        with pytest.raises(tracejit.TraceError, match="depends on the size"):
+            question()
+
+
+def test_the_runtime_knows_the_same_least_symbol():
+    assert LEAST_SYMBOL == LEAST

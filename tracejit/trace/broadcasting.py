@@ -21,6 +21,7 @@ def shape_text(shape: Shape) -> str:
 
 def broadcast_shapes(*shapes: Shape, what: str = "") -> Shape:
     """The shape all of `shapes` stretch to; ShapeError with NumPy's words when there is none."""
+    shapes = tuple([tuple([plain(extent) for extent in shape]) for shape in shapes])
     first = shapes[0]
     if all(shape == first for shape in shapes[1:]):
         return first

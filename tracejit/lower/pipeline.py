@@ -48,10 +48,11 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     """The pipeline: each stage with the passes that lead to it. A user's own passes come first."""
     threaded = () if options.max_threads == 1 else (parallelize,)
     wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
+    loops = partial(to_loops, vector_bytes=options.vector_bytes)
     return (
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),
-        (Stage.LOOPS, (to_loops,)),
+        (Stage.LOOPS, (loops,)),
         (Stage.SCHEDULED, (split_domains, wide[0], stream_columns, *wide[1:], plan_memory)),
     )
 

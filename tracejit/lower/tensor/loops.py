@@ -35,7 +35,7 @@ from .scan import lower_scan
 RECOMPUTE_COST = 6.0
 
 
-def to_loops(module: Module) -> Module:
+def to_loops(module: Module, vector_bytes: int = 32) -> Module:
     """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
     entry = module.entry
     if isinstance(entry, Kernel):
@@ -44,17 +44,17 @@ def to_loops(module: Module) -> Module:
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
-            return call(*node.operands, callee=lower_function(callee))
+            return call(*node.operands, callee=lower_function(callee, vector_bytes))
         return node
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 
 
-def lower_function(function: Function) -> Kernel:
-    """The Kernel of one group."""
+def lower_function(function: Function, vector_bytes: int = 32) -> Kernel:
+    """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`."""
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
-            return lower_contraction(function, node)
+            return lower_contraction(function, node, vector_bytes)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
     return _Nest(function).kernel()

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
-from ....ir.tensor import Accumulate, Buffer, Index, Let, Variable
+from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from .machine import Machine
-from .matrix import multiply_matrices
-from .problem import Body, Problem, is_static, read_problem
+from .matrix import multiply_matrices, multiply_unknown_rows
+from .problem import Body, Problem, read_problem
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
 
@@ -28,6 +28,8 @@ def schedule(problem: Problem, machine: Machine) -> Body:
     """The loops of a problem, of the kind that suits it."""
     if is_plain(problem):
         return plain(problem)
+    if not isinstance(problem.rows.extent, int):
+        return multiply_unknown_rows(problem, machine)
     if is_inner(problem, machine):
         return problem.loops(problem.outer, inner_products(problem, machine))
     if is_row_sum(problem, machine):
@@ -37,8 +39,12 @@ def schedule(problem: Problem, machine: Machine) -> Body:
 
 def is_plain(problem: Problem) -> bool:
     """Whether there is nothing to gain from tiles: no sums, no data, extents unknown, odd results."""
-    if not is_static(problem) or not problem.depth.labels or 0 in problem.extents.values():
+    if not problem.depth.labels or 0 in problem.extents.values():
         return True
+    unknown = {label for label, extent in problem.extents.items() if not isinstance(extent, int)}
+    if unknown:
+        # Any number of rows, the slow axis of a group, is as good as a known one.
+        return unknown != set(problem.rows.labels[:1]) or not problem.columns.labels
     if problem.rows.extent * problem.columns.extent == 1:
         return problem.repeats > 1 or problem.depth.extent < 16
     # Lanes must run along neighbours of the result; batches innermost vectorise by themselves.
@@ -49,11 +55,11 @@ def is_plain(problem: Problem) -> bool:
 def plain(problem: Problem) -> Body:
     """One loop per label, unmarked: later passes choose lanes and threads."""
     total = Variable("total", problem.wide)
-    places = {label: Index(label) for label in problem.extents}
+    places = {label: problem.index(label) for label in problem.extents}
     left, right = problem.left.at(places), problem.right.at(places)
     contracted = "".join(label for label in problem.extents if label not in problem.result)
     step = Accumulate(total, problem.combine, problem.product(left, right))
-    position = tuple([Index(label) for label in problem.result])
+    position = tuple([problem.index(label) for label in problem.result])
     body: Body = (
         Let(total, problem.zero()),
         *problem.loops(contracted, (step,)),

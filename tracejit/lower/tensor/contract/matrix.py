@@ -10,6 +10,7 @@ second-level cache holds.
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from functools import partial
 
 from ....ir import tensor
@@ -40,11 +41,12 @@ from .panels import (
     pack_panels,
     pack_tile_rows,
 )
-from .problem import Body, Problem
+from .problem import Body, Group, Problem
 from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
 TILE, CHUNK, GROUP = map(Index, ("tile", "chunk", "group"))
 DEPTH_BLOCK = 256
+TYPICAL_ROWS = 60  # where the number is unknown; divisible by tiles of 1 to 6
 PACKED_BYTES = 32 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
 
@@ -379,4 +381,24 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     inner = problem.loops(others, Matrix(problem, machine, False).body())
     chunks = chunks_of(count, total / count, 64)
     first, last = chunk_range(count, chunks)
-    return parallel(chunks, (For(Index(widest), first, last, inner, "serial", 1),))
+    return parallel(chunks, (For(problem.index(widest), first, last, inner, "serial", 1),))
+
+
+def multiply_unknown_rows(problem: Problem, machine: Machine) -> Body:
+    """Products with any number of rows: tiles of rows, then single ones; threads are a later pass's."""
+    count = tensor.extent(problem.rows.extent)
+    guess = Group(problem.rows.labels[-1:], (TYPICAL_ROWS,))
+    matrix = Matrix(replace(problem, rows=guess), machine, False)
+    matrix.problem = problem
+    height = matrix.height
+    tiles = tensor.floor_divide(count, integer(height))
+    found: Body = ()
+    for segment in matrix.segments:
+        panels = integer(segment.panels)
+        tile = matrix.tile(tensor.multiply(TILE, integer(height)), height, segment)
+        inner = (For(PANEL, tensor.ZERO, panels, tile, "serial", 1),)
+        found += (For(TILE, tensor.ZERO, tiles, inner, "serial", 1),)
+        single = (For(PANEL, tensor.ZERO, panels, matrix.tile(TILE, 1, segment), "serial", 1),)
+        first = tensor.multiply(tiles, integer(height))
+        found += (For(TILE, first, count, single, "serial", 1),)
+    return problem.loops(problem.outer, found)

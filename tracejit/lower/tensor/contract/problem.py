@@ -11,6 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from ....ir import tensor
+from ....ir.dims import symbol_names
 from ....ir.graph import Function, Node
 from ....ir.ops.contract import label_roles, split_spec
 from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store
@@ -103,13 +104,18 @@ class Problem:
         """Registers a lane takes: complex numbers are kept as two."""
         return 2 if self.wide.is_complex else 1
 
+    def index(self, label: str) -> Index:
+        """The loop index of a label; an unknown extent may have the label's own name."""
+        unknown = {name for extent in self.extents.values() for name in symbol_names(extent)}
+        return Index(label + "_" if label in unknown else label)
+
     def step(self, operand: Operand, group: Group) -> int | None:
         """How far apart neighbours of the group lie in `operand`; None when that is not known."""
         return operand.strides.get(group.labels[-1], 0) if group.labels else 0
 
     def factor(self, operand: Operand, row, column, k) -> Expression:
         """An element of `operand` for a row, a column and a depth; the others are Indexes in scope."""
-        places: dict[str, Expression] = {label: Index(label) for label in self.outer + self.sums}
+        places: dict[str, Expression] = {x: self.index(x) for x in self.outer + self.sums}
         for group, position in ((self.rows, row), (self.columns, column), (self.depth, k)):
             if position is not None:
                 places |= group.places(position)
@@ -127,7 +133,7 @@ class Problem:
 
     def position(self, row: Expression, column: Expression) -> Position:
         """The element of the result for a row and a column."""
-        places: dict[str, Expression] = {label: Index(label) for label in self.outer}
+        places: dict[str, Expression] = {label: self.index(label) for label in self.outer}
         places |= self.rows.places(row) | self.columns.places(column)
         return tuple([places[label] for label in self.result])
 
@@ -140,7 +146,7 @@ class Problem:
         """Serial loops over labels, first outermost."""
         for label in reversed(labels):
             stop = tensor.extent(self.extents[label])
-            body = (For(Index(label), tensor.ZERO, stop, body, "serial", 1),)
+            body = (For(self.index(label), tensor.ZERO, stop, body, "serial", 1),)
         return body
 
     def swapped(self) -> Problem:
@@ -219,7 +225,3 @@ def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, s
                 return labels[:first], labels[first:]
         first -= 1
     return "", labels
-
-
-def is_static(problem: Problem) -> bool:
-    return all(isinstance(extent, int) for extent in problem.extents.values())

@@ -12,7 +12,7 @@ from functools import partial
 
 from ..config import config
 from ..ir.dims import symbol_names
-from ..ir.graph import Module
+from ..ir.graph import Kernel, Module
 from ..ir.verify import Stage, verify
 from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
@@ -65,6 +65,8 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
     stages: dict[Stage, Module] = {}
     reached = Stage.TRACED
     for stage, steps in passes(options):
+        if stage is Stage.FUSED and isinstance(module.entry, Kernel):
+            steps = ()  # lowered beyond the graph already
         for step in steps:
             before, module = module, step(module)
             for see in watch:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import prod
 
 from ...ir import ops
-from ...ir.graph import Function, Kernel, Module, Node, call, call_results, item, parameter
+from ...ir.graph import Function, Module, Node, call, call_results, item, parameter
 from ...ir.op import ELEMENTWISE, REDUCTION
 from ...ir.types import array_type
 
@@ -22,8 +22,6 @@ Labels = tuple[int, ...]
 def collapse(module: Module) -> Module:
     """Rewrite the calls of the entry to functions of fewer axes."""
     entry = module.entry
-    if isinstance(entry, Kernel):
-        return module
     done: dict[Function, Function] = {}
     new: dict[Node, Node] = {}
     pieces: dict[Node, tuple[Node, ...]] = {}
@@ -41,7 +39,7 @@ def collapse(module: Module) -> Module:
             pieces[node] = shaped
             if len(shaped) == 1:
                 new[node] = shaped[0]
-        elif node.op is item:
+        elif node.op is item and node.operands[0] in pieces:
             new[node] = pieces[node.operands[0]][node.attrs["index"]]
         else:
             operands = tuple([new[o] for o in node.operands])

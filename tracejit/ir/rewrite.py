@@ -159,7 +159,8 @@ class Rule:
                 known = {**bound, "node": node}
                 new = self.replacement(**{name: known[name] for name in self.wanted})
             if new is not None and new is not node:
-                if new.type is not node.type:
+                # A parameter with a layout of its own may stand for a computed value.
+                if (new.type.shape, new.type.dtype) != (node.type.shape, node.type.dtype):
                     raise IRError(f"the rule {self!r} turns {node.type} into {new.type}")
                 return new
         return None

@@ -27,7 +27,7 @@ from ...ir.tensor import (
     Store,
     Variable,
 )
-from ...ir.types import array_type
+from ...ir.types import ArrayType, array_type
 from ..elements import Composer, Position, axis_indices
 from .contract import lower_contraction
 from .scan import lower_scan
@@ -60,12 +60,17 @@ def lower_function(function: Function, vector_bytes: int = 32) -> Kernel:
     return _Nest(function).kernel()
 
 
+def contiguous(type: ArrayType) -> ArrayType:
+    """Results are row-major, also where one is a parameter that is not."""
+    return array_type(type.shape, type.dtype)
+
+
 class _Nest:
     def __init__(self, function: Function):
         self.function = function
         self.inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
         self.outputs = {
-            result: Buffer(f"out{position}", result.type, "argument")
+            result: Buffer(f"out{position}", contiguous(result.type), "argument")
             for position, result in enumerate(function.results)
         }
         self.nodes = function.nodes

@@ -17,7 +17,7 @@ from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
 from ...ir.tensor import Allocate, Buffer, Call, For, Index, Statement
 from ...ir.types import array_type
 from .cost import trips
-from .loops import lower_function
+from .loops import contiguous, lower_function
 
 ALIGNMENT = 64
 STACK_LIMIT = 32 * 1024
@@ -35,7 +35,8 @@ class _Planner:
         self.function = function
         self.inputs = [Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters]
         self.outputs = [
-            Buffer(f"out{k}", result.type, "argument") for k, result in enumerate(function.results)
+            Buffer(f"out{k}", contiguous(result.type), "argument")
+            for k, result in enumerate(function.results)
         ]
         self.memory: dict[Node, Buffer] = dict(zip(function.parameters, self.inputs))
         self.claims: dict[Node, Buffer] = {}
@@ -80,7 +81,7 @@ class _Planner:
         """A result that is an argument, or another result, in memory of its own."""
         from_type = source.type
         if from_type.layout is None:
-            from_type = array_type(result.type.shape, result.type.dtype)
+            from_type = contiguous(result.type)
 
         node = parameter("a0", from_type)
         self.body.append(Call(lower_function(Function("copy", (node,), (node,))), (source, target)))

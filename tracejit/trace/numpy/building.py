@@ -171,10 +171,18 @@ def _converted_operand(value: Any, dtype: np.dtype) -> Array:
     return as_array(value, dtype)
 
 
+def _wrapped(value: Any, dtype: np.dtype) -> Any:
+    """A Python int modulo the range of an integer dtype: `np.where` refuses none of 64 bits."""
+    if type(value) is int and np.dtype(dtype).kind in "iu":
+        return int(np.asarray(value).astype(dtype))
+    return value
+
+
 def choose(condition: Any, x: Any, y: Any) -> Array:
     """`np.where(condition, x, y)`: promoted, broadcast; an array even without axes."""
     mask = wrap(cast(to_node(condition), bool_))
-    left, right = in_common_dtype(x, y)
+    dtype = promoted_dtype(x, y)
+    left, right = [_converted_operand(_wrapped(value, dtype), dtype) for value in (x, y)]
     mask, left, right = broadcast_together(mask, left, right)
     return wrap(ops.where(node_of(mask), node_of(left), node_of(right)))
 

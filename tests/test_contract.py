@@ -217,7 +217,8 @@ def test_depth_in_two_strides():
 
 
 @pytest.mark.parametrize("extents", [(33, 20, 17), (60, 300, 700)])
-def test_computed_operands_and_result(extents):
+@pytest.mark.parametrize("dtype", ["f32", "f64"])
+def test_computed_operands_and_result(extents, dtype):
     """Elementwise work on the way in and out needs no pass of its own."""
     m, n, k = extents
     f64 = DTYPES["f64"]
@@ -226,14 +227,16 @@ def test_computed_operands_and_result(extents):
     squared, turned = ops.square(x), ops.transpose(w, axes=(1, 0))
     product = ops.contract(squared, turned, spec="ik,kj->ij")
     total = ops.add(product, ops.broadcast(bias, shape=(m, n), axes=(1,)))
-    result = ops.cast(ops.maximum(total, product), dtype=DTYPES["f32"])
+    result = ops.maximum(total, product)
+    if dtype == "f32":
+        result = ops.cast(result, dtype=DTYPES["f32"])
     kernel = lower_contraction(Function("layer", (x, w, bias), (result,)), product)
     assert not any(isinstance(s, Allocate) and s.buffer.type.shape == (m, n) for s in kernel.body)
     arrays = [values(p.type.shape, f64, seed) for seed, p in enumerate((x, w, bias))]
     product = arrays[0] ** 2 @ arrays[1].T
     wanted = np.maximum(product + arrays[2], product)
     actual = callable_of(kernel)(*arrays)
-    assert actual.dtype == np.float32
+    assert actual.dtype == DTYPES[dtype].numpy
     np.testing.assert_allclose(actual, wanted, rtol=1e-6, atol=1e-5)
 
 

@@ -6,8 +6,8 @@ from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from .machine import Machine
-from .matrix import multiply_matrices, multiply_unknown_rows
 from .problem import Body, Problem, read_problem
+from .products import multiply_matrices, multiply_unknown_rows
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
 

@@ -10,8 +10,6 @@ L2_BYTES = 512 * 1024
 WAYS = 8  # of the first-level cache: rows a power of two apart share one set
 MULTIPLY_ADDS_PER_SECOND = 25e9  # of 8 bytes, on one core
 BYTES_PER_SECOND = 12e9  # from memory, by one core
-WORTHWHILE = 30e-6  # shorter work is not worth waking a thread
-CHUNK = 15e-6
 
 
 @dataclass(frozen=True)

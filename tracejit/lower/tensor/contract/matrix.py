@@ -10,27 +10,23 @@ second-level cache holds.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
 from functools import partial
 
 from ....ir import tensor
 from ....ir.tensor import (
-    Accumulate,
     Allocate,
     Buffer,
     Expression,
     For,
     Index,
-    Let,
     Load,
     Statement,
     Store,
-    Variable,
     integer,
 )
 from ....ir.types import array_type
-from .machine import CHUNK as CHUNK_SECONDS
-from .machine import L2_BYTES, WORTHWHILE, Machine, seconds
+from .chunks import chunk_range, chunks_of, parallel
+from .machine import L2_BYTES, Machine, seconds
 from .panels import (
     BLOCK,
     PANEL,
@@ -41,33 +37,13 @@ from .panels import (
     pack_panels,
     pack_tile_rows,
 )
-from .problem import Body, Group, Problem
-from .tile import LANE, ROW, Shape, Steps, multiply_tile
+from .problem import Body, Problem
+from .tile import Shape, Steps, multiply_tile
 
-TILE, CHUNK, GROUP = map(Index, ("tile", "chunk", "group"))
+TILE, GROUP = Index("tile"), Index("group")
 DEPTH_BLOCK = 256
-TYPICAL_ROWS = 60  # where the number is unknown; divisible by tiles of 1 to 6
-PACKED_BYTES = 32 << 20  # of the right factor at a time
+PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
-
-
-def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
-    """How many chunks to split `count` items into, for threads that take a chunk at a time."""
-    wanted = max(4, min(most, int(count * seconds_each / CHUNK_SECONDS)))
-    size = -(-count // wanted)
-    return -(-count // size)
-
-
-def chunk_range(count: int, chunks: int) -> tuple[Expression, Expression]:
-    """The first and the last item, exclusively, of the chunk CHUNK."""
-    size = -(-count // chunks)
-    first = tensor.multiply(CHUNK, integer(size))
-    last = tensor.add(first, integer(size))
-    return first, last if count % size == 0 else tensor.minimum(last, integer(count))
-
-
-def parallel(chunks: int, body: Body) -> Body:
-    return (For(CHUNK, tensor.ZERO, integer(chunks), body, "parallel", 1),)
 
 
 class Matrix:
@@ -93,14 +69,20 @@ class Matrix:
         self.blocks = blocks_of(self.depth, DEPTH_BLOCK if blocked else self.depth)
         self.threads = threads
 
+    @property
+    def panels(self) -> int:
+        return sum(segment.panels for segment in self.segments)
+
     # What to pack.
 
     def should_pack_right(self) -> bool:
         problem = self.problem
         right, size = problem.right, problem.right.itemsize
-        if problem.repeats > 1 or self.tiles < 3:
+        if problem.repeats > 1 or self.tiles < 2:
             return False
         elements = self.depth * problem.columns.extent
+        if not problem.left.is_memory and self.panels > 1:
+            return True  # or the left factor would be computed again for each panel
         if not right.is_memory or problem.step(right, problem.columns) != 1:
             return elements > self.lanes * self.lanes
         stride = problem.step(right, problem.depth)
@@ -110,12 +92,14 @@ class Matrix:
 
     def should_pack_left(self) -> bool:
         problem = self.problem
-        if not self.pack_right or self.tiles < 4:
+        if not self.pack_right:
             return False
         along = problem.step(problem.left, problem.depth)
         across = problem.step(problem.left, problem.rows)
         if not problem.left.is_memory or along is None or across is None:
             return True
+        if self.tiles < 4:
+            return False
         return along != 1 or across * problem.left.itemsize % 2048 == 0
 
     # Loops.
@@ -309,96 +293,38 @@ class Matrix:
             row = tensor.add(place, row)
             return Load(left, (row, k) if is_by_row(problem) else (k, row))
 
-        resume = None
+        def at(row: Expression, column: Expression) -> tuple[Expression, ...]:
+            return problem.position(tensor.add(top, row), tensor.add(base, column))
+
+        resume, store, end = None, problem.finished, ()
         if self.blocks.count > 1:
-
-            def earlier(row: Expression, column: Expression) -> Expression:
-                at = problem.position(tensor.add(top, row), tensor.add(base, column))
-                return Load(problem.out, at)
-
-            resume = (tensor.compare("greater", BLOCK, tensor.ZERO), earlier)
-        return multiply_tile(
-            problem,
-            shape,
-            left_factor,
-            lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
-            Steps(self.blocks.length),
-            lambda r, c, value: (problem.store(tensor.add(top, r), tensor.add(base, c), value),),
-            resume,
+            again = tensor.compare("greater", BLOCK, tensor.ZERO)
+            resume = (again, lambda r, c: Load(problem.out, at(r, c)))
+            if not problem.is_bare:
+                store = partial(Store, problem.out)
+                end = self.finish_last_block(shape, at)
+        return (
+            multiply_tile(
+                problem,
+                shape,
+                left_factor,
+                lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
+                Steps(self.blocks.length),
+                lambda r, c, value: (store(at(r, c), value),),
+                resume,
+            )
+            + end
         )
 
-    # A long depth and a small result.
+    def finish_last_block(self, shape: Shape, at: Callable[..., tuple[Expression, ...]]) -> Body:
+        """What is computed from the product, where the tile's partial sums are complete."""
+        problem = self.problem
 
-    @property
-    def is_thin(self) -> bool:
-        panels = sum(segment.panels for segment in self.segments)
-        return self.tiles * panels < 4 and not self.pack_right and self.problem.repeats == 1
+        def element(row: Expression, column: Expression, total: Load) -> Body:
+            position = at(row, column)
+            return (problem.finished(position, Load(problem.out, position)),)
 
-    def by_depth(self) -> Body:
-        """Threads sum ranges of the depth into results of their own, which are added up last."""
-        problem, depth = self.problem, self.problem.depth.extent
-        chunks = chunks_of(depth // 64, seconds(problem) / (depth // 64), 16)
-        size = -(-depth // 64 // chunks) * 64
-        full, rest = divmod(depth, size)
-        m, n = problem.rows.extent, problem.columns.extent
-        parts = Buffer("parts", array_type((full + bool(rest), m, n), problem.wide), "local")
-
-        def rows(chunk: Expression, depth: int) -> Body:
-            self.depth, self.base = depth, tensor.multiply(chunk, integer(size))
-            self.store = lambda row, column, value: Store(parts, (chunk, row, column), value)
-            return self.rows(tensor.ZERO, integer(self.tiles), self.segments)
-
-        found = (Allocate(parts), *parallel(full, rows(CHUNK, size)))
-        if rest:
-            found += rows(integer(full), rest)
-        total = Variable("total", problem.wide)
-        join = Accumulate(total, problem.combine, Load(parts, (CHUNK, ROW, LANE)))
-        body = (
-            Let(total, problem.zero()),
-            For(CHUNK, tensor.ZERO, integer(parts.type.shape[0]), (join,), "serial", 1),
-            problem.store(ROW, LANE, total),
-        )
-        columns = For(LANE, tensor.ZERO, integer(n), body, "vector", self.lanes)
-        return (*found, For(ROW, tensor.ZERO, integer(m), (columns,), "serial", 1))
-
-
-def multiply_matrices(problem: Problem, machine: Machine) -> Body:
-    """All products of the problem: the outer loops around, or the threads over them."""
-    total = seconds(problem)
-    each = total / max(problem.batches, 1)
-    if not problem.outer:
-        matrix = Matrix(problem, machine, total >= WORTHWHILE)
-        if matrix.threads and matrix.is_thin and matrix.depth >= 1024:
-            return matrix.by_depth()
-        return matrix.body()
-    if total < WORTHWHILE:
-        return problem.loops(problem.outer, Matrix(problem, machine, False).body())
-    widest = max(problem.outer, key=lambda label: problem.extents[label])
-    count = problem.extents[widest]
-    if each >= 8 * WORTHWHILE or count < 4:
-        return problem.loops(problem.outer, Matrix(problem, machine, True).body())
-    others = problem.outer.replace(widest, "")
-    inner = problem.loops(others, Matrix(problem, machine, False).body())
-    chunks = chunks_of(count, total / count, 64)
-    first, last = chunk_range(count, chunks)
-    return parallel(chunks, (For(problem.index(widest), first, last, inner, "serial", 1),))
-
-
-def multiply_unknown_rows(problem: Problem, machine: Machine) -> Body:
-    """Products with any number of rows: tiles of rows, then single ones; threads are a later pass's."""
-    count = tensor.extent(problem.rows.extent)
-    guess = Group(problem.rows.labels[-1:], (TYPICAL_ROWS,))
-    matrix = Matrix(replace(problem, rows=guess), machine, False)
-    matrix.problem = problem
-    height = matrix.height
-    tiles = tensor.floor_divide(count, integer(height))
-    found: Body = ()
-    for segment in matrix.segments:
-        panels = integer(segment.panels)
-        tile = matrix.tile(tensor.multiply(TILE, integer(height)), height, segment)
-        inner = (For(PANEL, tensor.ZERO, panels, tile, "serial", 1),)
-        found += (For(TILE, tensor.ZERO, tiles, inner, "serial", 1),)
-        single = (For(PANEL, tensor.ZERO, panels, matrix.tile(TILE, 1, segment), "serial", 1),)
-        first = tensor.multiply(tiles, integer(height))
-        found += (For(TILE, first, count, single, "serial", 1),)
-    return problem.loops(problem.outer, found)
+        work = shape.each(shape.sums(problem.wide), element)
+        # One iteration in the last block, none in those before.
+        last, stop = integer(self.blocks.count - 1), tensor.add(BLOCK, tensor.ONE)
+        return (For(Index("last"), last, stop, work, "serial", 1),)

@@ -14,7 +14,8 @@ from ....ir import tensor
 from ....ir.dims import symbol_names
 from ....ir.graph import Function, Node
 from ....ir.ops.contract import label_roles, split_spec
-from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store
+from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store, parts
+from ....ir.term import postorder
 from ....ir.types import DType, bool_, f16, f32, u8
 from ...elements import Composer, Position
 from ..cost import stride
@@ -23,22 +24,22 @@ Body = tuple[Statement, ...]
 
 
 class Operand:
-    """One factor: its value at an index, and its strides where it is plain memory."""
+    """One factor: its value at an index, and its strides."""
 
     def __init__(self, labels: str, value: Callable[[Position], Expression], wide: DType):
         self.labels, self._value, self.wide = labels, value, wide
         index = tuple([Index(label) for label in labels])
-        self.strides = dict.fromkeys(labels)
         plain = value(index)
+        loads = [e for e in postorder((plain,), parts) if isinstance(e, Load)]
         while isinstance(plain, Apply) and plain.op == "cast":
             (plain,) = plain.operands
         self.is_memory = isinstance(plain, Load)
-        if isinstance(plain, Load):
-            self.itemsize = plain.dtype.itemsize
-            for label, position in zip(labels, index):
-                self.strides[label] = stride(plain.buffer.type, plain.indices, position)
-        else:
-            self.itemsize = wide.itemsize
+        self.itemsize = plain.dtype.itemsize
+        # What is computed moves as the arrays do that it is computed from, if these agree.
+        self.strides: dict[str, int | None] = {}
+        for label, position in zip(labels, index):
+            steps = {stride(load.buffer.type, load.indices, position) for load in loads} - {0}
+            self.strides[label] = steps.pop() if len(steps) == 1 else None if steps else 0
 
     def at(self, places: dict[str, Expression]) -> Expression:
         """The element where each label is where `places` says, in the accumulator's dtype."""
@@ -84,7 +85,7 @@ class Problem:
     depth: Group
     sums: str
     finish: Callable[[Position, Expression], Expression]
-    in_place: bool
+    is_bare: bool
 
     @property
     def work(self) -> int:
@@ -98,6 +99,11 @@ class Problem:
     @property
     def batches(self) -> int:
         return prod(self.extents[label] for label in self.outer)
+
+    @property
+    def in_place(self) -> bool:
+        """Whether partial sums may be kept in the result."""
+        return self.out.type.dtype is self.wide
 
     @property
     def parts(self) -> int:
@@ -139,7 +145,10 @@ class Problem:
 
     def store(self, row: Expression, column: Expression, value: Expression) -> Statement:
         """Write a finished element."""
-        position = self.position(row, column)
+        return self.finished(self.position(row, column), value)
+
+    def finished(self, position: Position, value: Expression) -> Store:
+        """Write what the result has where the product is `value`."""
         return Store(self.out, position, self.finish(position, value))
 
     def loops(self, labels: str, body: Body) -> Body:
@@ -182,7 +191,7 @@ def read_problem(
         known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None
         return Composer(known).value(last, position)
 
-    in_place = function.results[0] is node and wide is dtype
+    is_bare = function.results[0] is node and wide is dtype
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
     more_rows, rows = _merged(rows, extents, strides)
     more_columns, columns = _merged(columns, extents, strides)
@@ -205,7 +214,7 @@ def read_problem(
         *groups,
         more_depth,
         finish,
-        in_place,
+        is_bare,
     )
     inner = result[-1:] and result[-1]
     if inner and inner in rows or not columns:

@@ -24,8 +24,8 @@ from ....ir.tensor import (
     integer,
 )
 from ....ir.types import array_type
-from .machine import WORTHWHILE, Machine, seconds
-from .matrix import CHUNK, chunk_range, chunks_of, parallel
+from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
+from .machine import Machine, seconds
 from .problem import Body, Problem
 
 ROW, COLUMN, DEPTH, LANE = map(Index, ("row", "column", "depth", "lane"))
@@ -118,7 +118,7 @@ def _dot(problem: Problem, machine: Machine) -> Body:
     left = problem.factor(problem.left, tensor.ZERO, None, DEPTH)
     right = problem.factor(problem.right, None, tensor.ZERO, DEPTH)
     step = Accumulate(total, problem.combine, problem.product(left, right))
-    lanes = machine.lanes(problem) * (8 // problem.parts)
+    lanes = machine.lanes(problem) * (4 // problem.parts)
     depth = problem.depth.extent
     while lanes > 1 and lanes // 2 >= depth:
         lanes //= 2

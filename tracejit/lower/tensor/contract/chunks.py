@@ -1,0 +1,30 @@
+"""Ranges of work that threads take one after the other."""
+
+from __future__ import annotations
+
+from ....ir import tensor
+from ....ir.tensor import Expression, For, Index, integer
+from .problem import Body
+
+CHUNK = Index("chunk")
+CHUNK_SECONDS = 15e-6
+WORTHWHILE = 30e-6  # shorter work is not worth waking a thread
+
+
+def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
+    """How many chunks to split `count` items into, for threads that take a chunk at a time."""
+    wanted = max(4, min(most, int(count * seconds_each / CHUNK_SECONDS)))
+    size = -(-count // wanted)
+    return -(-count // size)
+
+
+def chunk_range(count: int, chunks: int) -> tuple[Expression, Expression]:
+    """The first and the last item, exclusively, of the chunk CHUNK."""
+    size = -(-count // chunks)
+    first = tensor.multiply(CHUNK, integer(size))
+    last = tensor.add(first, integer(size))
+    return first, last if count % size == 0 else tensor.minimum(last, integer(count))
+
+
+def parallel(chunks: int, body: Body) -> Body:
+    return (For(CHUNK, tensor.ZERO, integer(chunks), body, "parallel", 1),)

@@ -1,0 +1,102 @@
+"""Which loops go around the tiles: batches, threads, ranges of a long depth, unknown numbers of rows."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+from ....ir import tensor
+from ....ir.tensor import (
+    Accumulate,
+    Allocate,
+    Buffer,
+    Expression,
+    For,
+    Let,
+    Load,
+    Store,
+    Variable,
+    integer,
+)
+from ....ir.types import array_type
+from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
+from .machine import Machine, seconds
+from .matrix import TILE, Matrix
+from .panels import PANEL
+from .problem import Body, Group, Problem
+from .tile import LANE, ROW
+
+LONG_DEPTH = 1024
+STRIP = 64  # the depth is split in multiples of this
+TYPICAL_ROWS = 60  # where the number is unknown; divisible by tiles of 1 to 6
+
+
+def multiply_matrices(problem: Problem, machine: Machine) -> Body:
+    """All products of the problem: the outer loops around, or the threads over them."""
+    total = seconds(problem)
+    each = total / max(problem.batches, 1)
+    if not problem.outer:
+        matrix = Matrix(problem, machine, total >= WORTHWHILE)
+        few = matrix.tiles * matrix.panels < 4 and not matrix.pack_right
+        if matrix.threads and few and matrix.depth >= LONG_DEPTH and problem.repeats == 1:
+            return sum_ranges(matrix)
+        return matrix.body()
+    if total < WORTHWHILE:
+        return problem.loops(problem.outer, Matrix(problem, machine, False).body())
+    widest = max(problem.outer, key=lambda label: problem.extents[label])
+    count = problem.extents[widest]
+    if each >= 8 * WORTHWHILE or count < 4:
+        return problem.loops(problem.outer, Matrix(problem, machine, True).body())
+    others = problem.outer.replace(widest, "")
+    inner = problem.loops(others, Matrix(problem, machine, False).body())
+    chunks = chunks_of(count, total / count, 64)
+    first, last = chunk_range(count, chunks)
+    return parallel(chunks, (For(problem.index(widest), first, last, inner, "serial", 1),))
+
+
+def multiply_unknown_rows(problem: Problem, machine: Machine) -> Body:
+    """Products with any number of rows: tiles of rows, then single ones; threads are a later pass's."""
+    count = tensor.extent(problem.rows.extent)
+    guess = Group(problem.rows.labels[-1:], (TYPICAL_ROWS,))
+    matrix = Matrix(replace(problem, rows=guess), machine, False)
+    matrix.problem = problem
+    height = matrix.height
+    tiles = tensor.floor_divide(count, integer(height))
+    found: Body = ()
+    for segment in matrix.segments:
+        panels = integer(segment.panels)
+        tile = matrix.tile(tensor.multiply(TILE, integer(height)), height, segment)
+        inner = (For(PANEL, tensor.ZERO, panels, tile, "serial", 1),)
+        found += (For(TILE, tensor.ZERO, tiles, inner, "serial", 1),)
+        single = (For(PANEL, tensor.ZERO, panels, matrix.tile(TILE, 1, segment), "serial", 1),)
+        first = tensor.multiply(tiles, integer(height))
+        found += (For(TILE, first, count, single, "serial", 1),)
+    return problem.loops(problem.outer, found)
+
+
+def sum_ranges(matrix: Matrix) -> Body:
+    """A small result of a long depth: threads sum ranges of it, and their results are added up."""
+    problem, depth = matrix.problem, matrix.depth
+    strips = depth // STRIP
+    chunks = chunks_of(strips, seconds(problem) / strips, 16)
+    size = -(-strips // chunks) * STRIP
+    full, rest = divmod(depth, size)
+    m, n = problem.rows.extent, problem.columns.extent
+    parts = Buffer("parts", array_type((full + bool(rest), m, n), problem.wide), "local")
+
+    def rows(chunk: Expression, depth: int) -> Body:
+        matrix.depth, matrix.base = depth, tensor.multiply(chunk, integer(size))
+        matrix.store = lambda row, column, value: Store(parts, (chunk, row, column), value)
+        return matrix.rows(tensor.ZERO, integer(matrix.tiles), matrix.segments)
+
+    found = (Allocate(parts), *parallel(full, rows(CHUNK, size)))
+    if rest:
+        found += rows(integer(full), rest)
+    total = Variable("total", problem.wide)
+    join = Accumulate(total, problem.combine, Load(parts, (CHUNK, ROW, LANE)))
+    body = (
+        Let(total, problem.zero()),
+        For(CHUNK, tensor.ZERO, integer(parts.type.shape[0]), (join,), "serial", 1),
+        problem.store(ROW, LANE, total),
+    )
+    columns = For(LANE, tensor.ZERO, integer(n), body, "vector", matrix.lanes)
+    return (*found, For(ROW, tensor.ZERO, integer(m), (columns,), "serial", 1))

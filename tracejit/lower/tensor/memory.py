@@ -15,7 +15,6 @@ from typing import Any
 from ...errors import IRError
 from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
 from ...ir.tensor import Allocate, Buffer, Call, For, Index, Statement
-from ...ir.types import array_type
 from .cost import trips
 from .loops import contiguous, lower_function
 

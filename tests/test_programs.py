@@ -1,0 +1,71 @@
+"""Whole programs, drawn at random: compiled code gives what NumPy gives."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given
+from layouts import Tagged
+from programs import examples, programs
+from samples import ELEMENTARY_ULPS, compare
+
+from tracejit import jit
+from tracejit.config import config
+from tracejit.lower.tensor import parallelize
+
+
+@pytest.fixture(autouse=True, scope="module")
+def quietly():
+    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def agrees(program) -> None:
+    """One call that compiles and one of the compiled code."""
+    before = [np.array(argument) for argument in program.arguments]
+    compiled = jit(program.function)
+    # Of subclasses NumPy makes subclasses.
+    plain = [a.view(np.ndarray) if isinstance(a, Tagged) else a for a in program.arguments]
+    expected = program.function(*plain)
+    for _ in range(2):
+        results = compiled(*program.arguments)
+        assert len(results) == len(expected)
+        for actual, wanted in zip(results, expected):
+            check_result(actual, wanted, program)
+    for argument, copy in zip(program.arguments, before):
+        np.testing.assert_array_equal(argument, copy, "an argument was written")
+
+
+def check_result(actual, wanted, program) -> None:
+    scalars = [isinstance(value, np.generic) for value in (actual, wanted)]
+    assert scalars[0] == scalars[1], f"{type(actual)}, not {type(wanted)}\n{program}"
+    actual, wanted = [x.astype(x.dtype.newbyteorder("="), copy=False) for x in (actual, wanted)]
+    compare(actual, wanted, ELEMENTARY_ULPS, repr(program), either_zero=True)
+
+
+@examples(150)
+@given(programs())
+def test_programs(program):
+    agrees(program)
+
+
+@pytest.fixture
+def eager_threads(monkeypatch):
+    """Every loop that may be is split for threads, however short."""
+    monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
+
+
+@examples(60)
+@given(programs(lines=8))
+def test_programs_in_threads(eager_threads, program):
+    agrees(program)
+
+
+@examples(20)
+@given(programs(lines=30, limit=512))
+def test_long_programs(program):
+    agrees(program)

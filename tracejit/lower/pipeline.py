@@ -19,7 +19,7 @@ from .graph.collapse import collapse
 from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.squeeze import squeeze
-from .llvm.emit import Program
+from .llvm.program import Program
 from .tensor.columns import stream_columns
 from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops

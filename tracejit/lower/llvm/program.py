@@ -1,0 +1,170 @@
+"""A Module of Kernels as one LLVM module.
+
+Each Kernel is one function `void name(ptr buffer..., ptr workspace, ptr symbols)`; a parallel loop's
+body becomes a function of its own that the thread pool calls; `entry` is what the outside calls.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from ...ir import tensor
+from ...ir.tensor import Buffer, For, Index, Kernel
+from .access import CACHE_LINE
+from .builder import Builder, Module, Value
+from .emit import Emitter
+
+
+class Program:
+    """All kernels of a Module as one LLVM module."""
+
+    def __init__(
+        self,
+        plan: Callable[[Kernel, Buffer], object],
+        symbols: Sequence[str] = (),
+        *,
+        max_threads: int = 0,
+        attributes: str = "nounwind",
+        stream_bytes: int = 0,
+        parallel_for: str = "tj_parallel_for",
+    ):
+        self.module = Module()
+        self.offset_of = plan
+        self.symbols = tuple(symbols)
+        self.max_threads = max_threads
+        self.attributes, self.parallel_for = attributes, parallel_for
+        self.stream_bytes = stream_bytes
+        self.names: dict[Kernel, str] = {}
+
+    def kernel(self, kernel: Kernel) -> str:
+        """The name of the function for `kernel`, written on first use."""
+        if kernel in self.names:
+            return self.names[kernel]
+        name = self.names[kernel] = f"{kernel.name}.{len(self.names)}"
+        streamed = self.streamed(kernel)
+        if not streamed:
+            self.write(kernel, name, streamed)
+            return name
+        # Two versions: streaming stores need outputs that begin at a cache line.
+        variants = [f"{name}.plain", f"{name}.stream"]
+        self.write(kernel, variants[0], frozenset())
+        self.write(kernel, variants[1], streamed)
+        b = Builder(self.module, self.signature(kernel, name), self.attributes)
+        bits = b.const(0, "i64")
+        for buffer in streamed:
+            pointer = Value(f"%b{kernel.parameters.index(buffer)}", "ptr")
+            bits = b.binary("or", bits, b.cast("ptrtoint", pointer, "i64"))
+        odd = b.binary("and", bits, b.const(CACHE_LINE - 1, "i64"))
+        b.branch_if(b.compare("ne", odd, b.const(0, "i64")), "plain", "stream")
+        listed = ", ".join(f"ptr %b{k}" for k in range(len(kernel.parameters)))
+        for label, variant in zip(("plain", "stream"), variants):
+            b.region = b.open(label)
+            b.emit(f"call void @{variant}({listed}, ptr %workspace, ptr %symbols)")
+            b.emit("ret void")
+        b.finish()
+        return name
+
+    def streamed(self, kernel: Kernel) -> frozenset[Buffer]:
+        """Outputs so large that storing them past the cache is better, and that are only written."""
+        if not self.stream_bytes:
+            return frozenset()
+        read = {load.buffer for load in tensor.loads_of(kernel.body)}
+        return frozenset(
+            buffer
+            for buffer in kernel.outputs
+            if buffer not in read
+            and not buffer.type.dtype.is_complex
+            and isinstance(buffer.type.size, int)
+            and buffer.type.size * buffer.type.dtype.itemsize >= self.stream_bytes
+        )
+
+    def signature(self, kernel: Kernel, name: str) -> str:
+        outputs = set(kernel.outputs)
+        parameters = [
+            f"ptr noalias {'' if buffer in outputs else 'readonly '}%b{position}"
+            for position, buffer in enumerate(kernel.parameters)
+        ]
+        return f"internal void @{name}({', '.join(parameters)}, ptr %workspace, ptr %symbols)"
+
+    def write(self, kernel: Kernel, name: str, streamed: frozenset[Buffer]) -> None:
+        """The function of a kernel."""
+        builder = Builder(self.module, self.signature(kernel, name), self.attributes)
+        emitter = Emitter(self, kernel, builder)
+        emitter.streamed = streamed
+        for position, buffer in enumerate(kernel.parameters):
+            emitter.pointers[buffer] = Value(f"%b{position}", "ptr")
+        self.bind_symbols(emitter)
+        emitter.body(kernel.body)
+        self.end(emitter)
+
+    def end(self, emitter: Emitter) -> None:
+        """Return; streaming stores become visible to other threads first."""
+        emitter.here()
+        if emitter.has_streamed:
+            self.module.declare("void", "llvm.x86.sse.sfence", [])
+            self.module.metadata[0] = "!0 = !{i32 1}"
+            emitter.b.emit("call void @llvm.x86.sse.sfence()")
+        emitter.b.emit("ret void")
+        emitter.b.finish()
+
+    def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
+        """A function `void body(ptr context, i64 i)` for one index of a parallel loop."""
+        self.module.externals.add(self.parallel_for)
+        self.module.declare("void", self.parallel_for, ["ptr", "ptr", "i64", "i64"])
+        name = f"{parent.kernel.name}.body{len(self.module.definitions)}.{len(self.names)}"
+        signature = f"internal void @{name}(ptr %context, i64 %chunk)"
+        child = Emitter(self, parent.kernel, Builder(self.module, signature, self.attributes))
+        b, context = child.b, Value("%context", "ptr")
+
+        def slot(position: int, kind: str) -> Value:
+            return b.load(b.offset(context, b.const(position, "i64"), "i64"), kind, align=8)
+
+        child.workspace, child.symbols = slot(0, "ptr"), slot(1, "ptr")
+        first = slot(2, "i64")
+        for position, term in enumerate(captured, 3):
+            if isinstance(term, Buffer):
+                child.pointers[term] = slot(position, "ptr")
+            else:
+                kinds = [part.kind for part in parent.values[term]]
+                child.values[term] = (slot(position, kinds[0]),)
+        child.values[loop.index] = (b.binary("add", first, Value("%chunk", "i64")),)
+        child.streamed = parent.streamed
+        child.body(loop.body)
+        self.end(child)
+        return name
+
+    def bind_symbols(self, emitter: Emitter) -> None:
+        for position, name in enumerate(self.symbols):
+            address = emitter.b.offset(emitter.symbols, emitter.b.const(position, "i64"), "i64")
+            emitter.values[Index(name)] = (emitter.b.load(address, "i64"),)
+
+    def shapes(self, kernel: Kernel, outputs: Sequence[Buffer], workspace: object) -> None:
+        """`i64 shapes(ptr symbols, ptr extents)`: the outputs' extents, and the workspace's bytes."""
+        b = Builder(self.module, "i64 @shapes(ptr %symbols, ptr %extents)", self.attributes)
+        emitter = Emitter(self, kernel, b)
+        self.bind_symbols(emitter)
+        extents = [extent for buffer in outputs for extent in buffer.type.shape]
+        for position, extent in enumerate(extents):
+            value = emitter.one(tensor.extent(extent))
+            place = b.offset(Value("%extents", "ptr"), b.const(position, "i64"), "i64")
+            b.store(value, place)
+        b.emit(f"ret i64 {emitter.one(tensor.extent(workspace)).text}")
+        b.finish()
+
+    def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:
+        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success.
+
+        Parameters in `captures` are not among the arguments but at a known address.
+        """
+        inner = self.kernel(kernel)
+        b = Builder(self.module, f"i64 @{name}(ptr %args)", self.attributes)
+        args, pointers, slot = Value("%args", "ptr"), [], 0
+        for position in range(len(kernel.parameters) + 2):
+            if position in captures:
+                pointers.append(b.const(captures[position], "ptr"))
+                continue
+            pointers.append(b.load(b.offset(args, b.const(slot, "i64"), "ptr"), "ptr"))
+            slot += 1
+        b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
+        b.emit("ret i64 0")
+        b.finish()

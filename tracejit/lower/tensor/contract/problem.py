@@ -69,7 +69,10 @@ class Group:
 
 @dataclass(frozen=True)
 class Problem:
-    """`out[outer, rows, columns] = sum over depth of left * right`; lanes run along the columns."""
+    """`out[outer, rows, columns] = sum over depth of left * right`; lanes run along the columns.
+
+    `sums` are contracted labels beside the depth, `single` those of extent 1, whatever they do.
+    """
 
     left: Operand
     right: Operand
@@ -84,6 +87,7 @@ class Problem:
     columns: Group
     depth: Group
     sums: str
+    single: str
     finish: Callable[[Position, Expression], Expression]
     is_bare: bool
 
@@ -121,11 +125,16 @@ class Problem:
 
     def factor(self, operand: Operand, row, column, k) -> Expression:
         """An element of `operand` for a row, a column and a depth; the others are Indexes in scope."""
-        places: dict[str, Expression] = {x: self.index(x) for x in self.outer + self.sums}
+        places = self.others(self.outer + self.sums)
         for group, position in ((self.rows, row), (self.columns, column), (self.depth, k)):
             if position is not None:
                 places |= group.places(position)
         return operand.at(places)
+
+    def others(self, labels: str) -> dict[str, Expression]:
+        """Where labels are that have loops of their own, or need none."""
+        places: dict[str, Expression] = {label: self.index(label) for label in labels}
+        return {**places, **dict.fromkeys(self.single, tensor.ZERO)}
 
     def product(self, left: Expression, right: Expression) -> Expression:
         return Apply(self.times, (left, right), self.wide)
@@ -139,7 +148,7 @@ class Problem:
 
     def position(self, row: Expression, column: Expression) -> Position:
         """The element of the result for a row and a column."""
-        places: dict[str, Expression] = {label: self.index(label) for label in self.outer}
+        places = self.others(self.outer)
         places |= self.rows.places(row) | self.columns.places(column)
         return tuple([places[label] for label in self.result])
 
@@ -181,7 +190,10 @@ def read_problem(
         **dict(zip(left, node.operands[0].type.shape)),
         **dict(zip(right, node.operands[1].type.shape)),
     }
-    batch, rows, columns, depth = label_roles(spec)
+    single = "".join(label for label, extent in extents.items() if extent == 1)
+    batch, rows, columns, depth = [
+        "".join(label for label in labels if label not in single) for labels in label_roles(spec)
+    ]
 
     def finish(position: Position, value: Expression) -> Expression:
         value = tensor.cast(value, dtype)
@@ -213,10 +225,11 @@ def read_problem(
         outer,
         *groups,
         more_depth,
+        single,
         finish,
         is_bare,
     )
-    inner = result[-1:] and result[-1]
+    inner = "".join(label for label in result if label not in single)[-1:]
     if inner and inner in rows or not columns:
         problem = problem.swapped()
     return problem

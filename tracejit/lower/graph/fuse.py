@@ -9,9 +9,9 @@ normalisation by mean and variance, is one group that sweeps each row several ti
 
 Nodes are visited in order. A node joins the groups of its operands, and merges those that can be
 merged without making groups depend on each other in a circle. Movement ops, constants and 0-d
-arithmetic are never stored: whoever needs them computes them. A cheap elementwise node that is
-read at another index than its own (shifted, transposed) is computed again by its reader, an
-expensive one is stored. Contractions, scans and calls stand alone.
+arithmetic are never stored: whoever needs them computes them. An elementwise node that is read at
+another index than its own (shifted, transposed) is computed again by its reader where that is
+cheaper than storing it (recompute.py). Contractions, scans and calls stand alone.
 """
 
 from __future__ import annotations
@@ -24,19 +24,19 @@ from ...ir.graph import Function, Module, Node, call_results, substitute
 from ...ir.graph import parameter as make_parameter
 from ...ir.ops import reshape
 from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION
-from ...ir.tensor import Expression, Literal
-from ...ir.types import bool_, f64, array_type
-from ..elements import Composer, Position, axis_indices
+from ...ir.types import array_type
+from ..elements import Position, axis_indices
+from .recompute import Reads, choose_stored, reach
 
-CLONE_COST = 8.0
 GROUP_LIMIT = 192
 
-Reads = list[tuple[Node, Position]]
+
+FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION)
 
 
 @dataclass(eq=False)
 class Group:
-    """Nodes computed by one loop nest."""
+    """Nodes computed by one loop nest; a read is a node, where, and whether a row node reads it."""
 
     number: int
     shape: tuple
@@ -45,6 +45,7 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     rows: set[Node] = field(default_factory=set)
     clones: set[Node] = field(default_factory=set)
+    reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
     depends: int = 0
 
     @property
@@ -84,37 +85,41 @@ class _Fuser:
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
         self.roots = self.find_roots()
-        self.uses = self.count_uses()
+        self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
+        self.stored = self.choose_stored()
         self.count = 0
+        self.names: Counter[str] = Counter()
+        self.functions: dict[Function, Function] = {}
 
     def find_roots(self) -> set[Node]:
         """Inline nodes that must be stored after all: results, and operands of what stands alone."""
         roots = {n for n in self.function.results if n.op.name != "parameter"}
         for node in self.order:
-            if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION):
+            if node.op.kind not in FUSIBLE:
                 roots.update(o for o in node.operands if not is_argument(o))
         return roots
 
-    def count_uses(self) -> Counter:
-        """How many stored nodes read each node, counted once for every path through inline ones."""
-        uses: Counter[Node] = Counter(self.function.results)
-        for node in reversed(self.order):
-            through = uses[node] if is_inline(node) and node not in self.roots else 1
-            for operand in node.operands:
-                uses[operand] += through
-        return uses
+    def choose_stored(self) -> set[Node]:
+        """Nodes that are not worth computing again."""
+        order = [n for n in self.order if n in self.candidates]
+        cannot = {n for n in order if n in self.roots or n.op.kind != ELEMENTWISE}
+
+        def fixed(node: Node) -> bool:
+            return node in cannot or node.op.kind == CONTROL or is_argument(node)
+
+        return cannot | choose_stored(order, self.reads_of, fixed)
 
     def run(self) -> Function:
         for node in self.order:
-            if not is_inline(node) or node in self.roots:
+            if node in self.candidates:
                 self.assign(node)
         return self.rewrite()
 
     # What a node reads.
 
     def is_stored(self, node: Node) -> bool:
-        return node in self.group_of or node.op.kind == CONTROL or is_argument(node)
+        return node in self.candidates or node.op.kind == CONTROL or is_argument(node)
 
     def reads_of(self, node: Node) -> Reads:
         """The stored nodes `node` reads, and where, as a function of its own canonical index.
@@ -123,35 +128,30 @@ class _Fuser:
         """
         found = self.reads.get(node)
         if found is None:
-            if node.op.kind == REDUCTION:
-                (operand,) = node.operands
-                found = self.reach(operand, axis_indices(operand.type.ndim))
-            else:
-                found = self.reach(node, axis_indices(node.type.ndim), node)
+            found = self.find_reads(node)
             self.reads[node] = found
         return found
 
-    def reach(self, node: Node, index: Position, start: Node | None = None) -> Reads:
-        reads: dict[tuple[Node, Position], None] = {}
-
-        def stored(n: Node, at: Position) -> Expression | None:
-            if n is start or not self.is_stored(n):
-                return None
-            reads[n, at] = None
-            return _placeholder(n)
-
-        Composer(stored).value(node, index)
-        return list(reads)
+    def find_reads(self, node: Node) -> Reads:
+        if node.op.kind == REDUCTION:
+            (operand,) = node.operands
+            index = axis_indices(operand.type.ndim)
+            if self.is_stored(operand):
+                return [(operand, index)]
+            return reach(operand, index, self.is_stored)
+        if node.op.kind not in FUSIBLE:
+            return [(operand, ()) for operand in node.operands]
+        return reach(node, axis_indices(node.type.ndim), self.is_stored)
 
     # Joining groups.
 
     def assign(self, node: Node) -> None:
-        if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION):
+        if node.op.kind not in FUSIBLE:
             group = self.new_group(node.type.shape if node.op.kind != CONTROL else ())
             group.opaque = True
             group.nodes.append(node)
             self.group_of[node] = group
-            self.depend(group, [(o, ()) for o in node.operands])
+            self.depend(group, self.reads_of(node))
             return
         reads = self.reads_of(node)
         sources = {self.group_of[n]: None for n, _ in reads if n in self.group_of}
@@ -167,8 +167,8 @@ class _Fuser:
         shape = node.operands[0].type.shape if reduced else node.type.shape
         group = self.new_group(shape, node.attrs["axes"] if reduced else None)
         clones: set[Node] = set()
-        reads = self.settle(node, group, reads, clones) or reads
-        self.add(node, group, reads, clones, reduced)
+        reads = self.settle(group, reads, clones) or reads
+        self.add(node, group, reads, clones, reduced, False)
 
     def new_group(self, shape: tuple, axes: tuple[int, ...] | None = None) -> Group:
         group = Group(self.count, shape, axes)
@@ -176,11 +176,20 @@ class _Fuser:
         self.count += 1
         return group
 
-    def add(self, node: Node, group: Group, reads: Reads, clones: set[Node], row: bool) -> None:
+    def add(
+        self,
+        node: Node,
+        group: Group,
+        reads: Reads,
+        clones: set[Node],
+        is_row: bool,
+        reads_rows: bool,
+    ) -> None:
         group.nodes.append(node)
         group.clones |= clones
+        group.reads.update({(source, at, reads_rows): None for source, at in reads})
         self.group_of[node] = group
-        if row:
+        if is_row:
             group.rows.add(node)
         self.depend(group, reads)
 
@@ -204,19 +213,19 @@ class _Fuser:
         if level is None:
             return False
         clones: set[Node] = set()
-        settled = self.settle(node, group, reads, clones, level == "row")
+        is_row = level == "row"
+        settled = self.settle(group, reads, clones, is_row)
         if settled is None:
             return False
         others = {self.group_of[n] for n, _ in settled if n in self.group_of} - {group}
         if any(other.depends & group.bit for other in others):
             return False
         for other in sorted(others, key=lambda g: -g.number):
-            places = [at for n, at in settled if self.group_of.get(n) is other]
-            if self.can_merge(group, other, node, settled) and places:
+            if self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         if node.op.kind == REDUCTION:
             group.axes = node.attrs["axes"]
-        self.add(node, group, settled, clones, level == "row" or node.op.kind == REDUCTION)
+        self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return True
 
     def level_in(self, node: Node, group: Group) -> str | None:
@@ -234,11 +243,11 @@ class _Fuser:
         return None
 
     def settle(
-        self, node: Node, group: Group, reads: Reads, clones: set[Node], row: bool = False
+        self, group: Group, reads: Reads, clones: set[Node], row: bool = False
     ) -> Reads | None:
-        """The reads of `node` as a member of `group`, or None when some are out of place.
+        """The reads of a member of `group`, or None when some are out of place.
 
-        A cheap producer read out of place is replaced by what it reads itself.
+        A producer read out of place that is not stored is replaced by what it reads itself.
         """
         shape = group.shape
         domain = axis_indices(len(shape))
@@ -256,40 +265,20 @@ class _Fuser:
                 if at == wanted and legible:
                     settled.append((source, at))
                     continue
-            elif home is None or at == own or not self.may_clone(source, node):
+            elif home is None or at == own or source in self.stored:
                 settled.append((source, at))
                 continue
-            if not self.may_clone(source, node):
+            if source in self.stored:
                 return None
             clones.add(source)
-            for read in self.reach(source, at, source):
+            for read in reach(source, at, self.is_stored):
                 if read not in seen:
                     seen.add(read)
                     pending.append(read)
         return settled
 
-    def may_clone(self, source: Node, reader: Node) -> bool:
-        """Computing `source` again is no dearer than storing it: cheap, or nobody else wants it."""
-        if source.op.kind != ELEMENTWISE or source in self.roots:
-            return False
-        if self.uses[source] == 1 and reader.type.size == source.type.size:
-            return True
-        total, pending, seen = 0.0, [source], set()
-        while pending:
-            node = pending.pop()
-            if node in seen or is_argument(node):
-                continue
-            seen.add(node)
-            if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION):
-                return False
-            total += node.op.cost
-            if total > CLONE_COST:
-                return False
-            pending.extend(node.operands)
-        return True
-
-    def can_merge(self, group: Group, other: Group, node: Node, reads: Reads) -> bool:
-        """Whether `other` can be computed by the same loops as `group`."""
+    def can_merge(self, group: Group, other: Group, reads: Reads, row: bool) -> bool:
+        """Whether `other` can be computed by the same loops as `group` and a node with `reads`."""
         if other.opaque or other.shape != group.shape:
             return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
@@ -299,10 +288,14 @@ class _Fuser:
         axes = other.axes if group.axes is None else group.axes
         domain = axis_indices(len(group.shape))
         kept = tuple([domain[a] for a in range(len(domain)) if a not in (axes or ())])
-        for source, at in reads:
-            if self.group_of.get(source) is other:
-                if at != (kept if source in other.rows else domain):
-                    return False
+        for source, at, by_row in (*group.reads, *[(n, at, row) for n, at in reads]):
+            if self.group_of.get(source) is not other:
+                continue
+            is_row = source in other.rows
+            if by_row and not is_row:
+                return False
+            if at != (axis_indices(len(kept)) if by_row else kept if is_row else domain):
+                return False
         between = [g for g in self.groups.values() if g not in (group, other)]
         for third in between:
             if third.depends & group.bit and other.depends & third.bit:
@@ -316,6 +309,7 @@ class _Fuser:
         group.nodes = sorted([*other.nodes, *group.nodes], key=order.__getitem__)
         group.rows |= other.rows
         group.clones |= other.clones
+        group.reads.update(other.reads)
         group.axes = other.axes if group.axes is None else group.axes
         group.depends = (group.depends | other.depends) & ~other.bit & ~group.bit
         for node in other.nodes:
@@ -335,7 +329,6 @@ class _Fuser:
         replacement: dict[Node, Node] = {}
         remaining = dict(self.groups)
         done = 0
-        names: Counter[str] = Counter()
         while remaining:
             ready = [g for g in remaining.values() if not g.depends & ~done]
             assert ready, "groups depend on each other in a circle"
@@ -344,7 +337,7 @@ class _Fuser:
                 done |= group.bit
                 outputs = [n for n in group.nodes if n in wanted]
                 if outputs:
-                    self.emit_group(group, outputs, replacement, names)
+                    self.emit_group(group, outputs, replacement)
         results = tuple([replacement.get(r, r) for r in self.function.results])
         return self.function.replace(results=results)
 
@@ -376,9 +369,18 @@ class _Fuser:
             pending.extend(node.operands)
         return list(found)
 
-    def emit_group(
-        self, group: Group, outputs: list[Node], replacement: dict[Node, Node], names: Counter
-    ) -> None:
+    def named(self, function: Function) -> Function:
+        """Under a name of its own; groups that compute the same are one Function."""
+        known = self.functions.get(function)
+        if known is None:
+            stem = function.name
+            self.names[stem] += 1
+            number = self.names[stem]
+            known = function if number == 1 else function.replace(name=f"{stem}_{number}")
+            self.functions[function] = known
+        return known
+
+    def emit_group(self, group: Group, outputs: list[Node], replacement: dict[Node, Node]) -> None:
         (first, *_) = outputs
         if group.opaque and first.op.kind == CONTROL:
             operands = tuple([replacement.get(o, o) for o in first.operands])
@@ -405,20 +407,12 @@ class _Fuser:
                 type = array_type(type.shape, type.dtype)
             inputs[node] = make_parameter(f"a{position}", type)
         results = substitute(outputs, inputs)
-        function = Function(group_name(outputs, names), tuple(inputs.values()), results)
+        function = self.named(Function(group_stem(outputs), tuple(inputs.values()), results))
         operands = [replacement.get(node, node) for node in inputs]
         for node, result in zip(outputs, call_results(function, *operands)):
             replacement[node] = result
 
 
-def group_name(outputs: list[Node], names: Counter) -> str:
-    """Named for what the group ends in, with a number when that is not unique."""
-    stem = "fused_" + "_".join(dict.fromkeys(n.op.name for n in outputs[-2:]))
-    names[stem] += 1
-    return stem if names[stem] == 1 else f"{stem}_{names[stem]}"
-
-
-def _placeholder(node: Node) -> Any:
-    """Stands for a stored value while only the indices matter."""
-    dtype = getattr(node.type, "dtype", f64)
-    return Literal(False, bool_) if dtype is bool_ else Literal(0, dtype)
+def group_stem(outputs: list[Node]) -> str:
+    """Named for what the group ends in."""
+    return "fused_" + "_".join(dict.fromkeys(n.op.name for n in outputs[-2:]))

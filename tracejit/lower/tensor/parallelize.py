@@ -63,6 +63,8 @@ class _Splitter:
         if cost < WORTHWHILE or loop.mark == "unroll":
             return [loop]
         count = trips(loop)
+        if count == 0:
+            return [loop]
         if independent(loop) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)

@@ -1,0 +1,115 @@
+"""What fusion joins, what it stores, and what it computes again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.graph import Function
+from tracejit.ir.tensor import Kernel
+from tracejit.ir.verify import Stage
+
+IMAGE = np.random.default_rng(0).random((40, 50)).astype(np.float32)
+
+
+def fused(function, *args) -> list[Function]:
+    """The distinct groups `function` becomes."""
+    module = tracejit.jit(function).lower(*args).stages[Stage.FUSED]
+    return [f for f in module.functions if f is not module.entry]
+
+
+def calls(function, *args) -> int:
+    """How many groups run."""
+    entry = tracejit.jit(function).lower(*args).stages[Stage.FUSED].entry
+    return sum(node.op.name == "call" for node in entry.nodes)
+
+
+def text_length(function, *args) -> int:
+    lowered = tracejit.jit(function).lower(*args)
+    return sum(len(tracejit.show(k)) for k in lowered.module.functions if isinstance(k, Kernel))
+
+
+def diffuse(image, steps):
+    for _ in range(steps):
+        p = np.pad(image, 1, mode="edge")
+        sides = (p[:-2, 1:-1], p[2:, 1:-1], p[1:-1, :-2], p[1:-1, 2:])
+        image = image + 0.2 * sum((s - image) * np.exp(-((s - image) ** 2)) for s in sides)
+    return image
+
+
+def test_a_dear_stencil_is_stored_at_every_step():
+    assert calls(diffuse, IMAGE, 6) == 6
+    assert len(fused(diffuse, IMAGE, 6)) == 1, "equal steps are one Function"
+
+
+def smooth(x, steps):
+    for _ in range(steps):
+        x = (x[:-2] + x[1:-1] + x[2:]) * 0.25
+    return x
+
+
+@pytest.mark.parametrize("steps", [1, 2, 8, 40])
+def test_chains_of_cheap_stencils_grow_linearly(steps):
+    x = np.arange(100.0)
+    assert text_length(smooth, x, steps) < 1000 * (steps + 1)
+    np.testing.assert_allclose(tracejit.jit(smooth)(x, steps), smooth(x, steps), rtol=1e-13)
+
+
+def test_diffusion_is_numpys():
+    np.testing.assert_allclose(
+        tracejit.jit(diffuse)(IMAGE, 4), diffuse(IMAGE, 4), rtol=2e-6, atol=1e-6
+    )
+
+
+def separable(x):
+    """Two passes of five points: computed in one go, the second would read 25."""
+    n = len(x) - 4
+    down = x[:n] + 4 * x[1 : n + 1] + 6 * x[2 : n + 2] + 4 * x[3 : n + 3] + x[4:]
+    m = x.shape[1] - 4
+    return down[:, :m] + 4 * down[:, 1 : m + 1] + 6 * down[:, 2 : m + 2] + down[:, 4:]
+
+
+def test_a_separable_filter_stores_its_first_pass():
+    assert calls(separable, np.zeros((800, 900))) == 2
+
+
+def test_a_cheap_value_is_computed_again_where_it_is_read():
+    def difference(x):
+        y = x * 2
+        return y[1:] - y[:-1]
+
+    assert calls(difference, np.zeros(1000)) == 1
+
+
+def test_a_value_read_once_is_never_stored():
+    assert calls(lambda x: np.exp(np.sin(x))[::-1] + 1, np.zeros(1000)) == 1
+    assert calls(lambda x, y: np.exp(np.sin(x)).T * y, np.zeros((30, 40)), np.zeros((40, 30))) == 1
+
+
+def test_a_row_that_every_row_reads_is_computed_once():
+    def scaled(x, v):
+        return x * np.exp(np.sin(v))
+
+    assert calls(scaled, np.zeros((300, 400)), np.zeros(400)) == 2
+
+
+def test_groups_that_read_beside_each_other_stay_apart():
+    """The second stencil reads the first shifted, and their sum reads both in place."""
+
+    def two(x):
+        first = np.exp(np.pad(x, 1)[2:] + x)
+        second = np.exp(np.pad(first, 1)[2:] - first)
+        return first + second
+
+    x = np.linspace(0, 1, 20000)
+    assert calls(two, x) == 2
+    np.testing.assert_allclose(tracejit.jit(two)(x), two(x), rtol=1e-14)
+
+
+def test_sums_and_what_follows_are_one_group():
+    def softmax(x):
+        e = np.exp(x - x.max(axis=1, keepdims=True))
+        return e / e.sum(axis=1, keepdims=True)
+
+    assert calls(softmax, np.zeros((64, 100))) == 1

@@ -1,0 +1,137 @@
+"""Which values are stored, and which are computed again by whoever reads them out of place.
+
+A value read at its own index joins its reader's loop. Read at other indices (shifted, transposed,
+broadcast) it is computed again at every one of them, unless it is stored. The price of computing
+it again is that of its whole expression at the distinct positions it reads, down to what is stored:
+a chain of stencils, each cheap by itself, grows with the power of its length, so some of the links
+must be stored. Storing costs a pass over memory, which is dearer the further away memory is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+from typing import Any
+
+from ...ir.graph import Node
+from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION
+from ...ir.tensor import Expression, Literal
+from ...ir.types import bool_, f64
+from ..elements import Composer, Position, axis_indices
+
+Reads = list[tuple[Node, Position]]
+
+# Extents that are known only when the program runs are taken to be this.
+UNKNOWN_EXTENT = 512
+# Nodes of an expression beyond which compiling it costs more than it could save.
+EXPRESSION_LIMIT = 512
+# A pass over memory in cycles: starting it, and each byte by where the array fits.
+PASS_CYCLES = 300.0
+BYTE_CYCLES = ((1 << 20, 1 / 32), (8 << 20, 1 / 12), (float("inf"), 1 / 4))
+# One element of an op of cost 1, in vectors of 32 bytes, two a cycle.
+CYCLES_PER_BYTE = 0.5 / 32
+
+
+class _TooLarge(Exception):
+    pass
+
+
+def reach(
+    node: Node, index: Position, is_read: Callable[[Node], bool], visit: Callable | None = None
+) -> Reads:
+    """The nodes for which `is_read` that the value of `node` at `index` reads, and where.
+
+    `visit` sees each of the other nodes once for each index it is evaluated at.
+    """
+    reads: dict[tuple[Node, Position], None] = {}
+
+    def stored(n: Node, at: Position) -> Expression | None:
+        if n is node or not is_read(n):
+            if visit is not None:
+                visit(n)
+            return None
+        reads[n, at] = None
+        return _placeholder(n)
+
+    Composer(stored).value(node, index)
+    return list(reads)
+
+
+def choose_stored(
+    order: Iterable[Node], reads_of: Callable[[Node], Reads], fixed: Callable[[Node], bool]
+) -> set[Node]:
+    """The elementwise nodes of `order` that must not be computed again.
+
+    `order` are the nodes that could be stored, operands first; `reads_of` says which of these each
+    reads; those for which `fixed` holds are stored whatever it costs.
+    """
+    order = list(order)
+    evaluations = _count_evaluations(order, reads_of)
+    chosen: set[Node] = set()
+
+    def is_stored(node: Node) -> bool:
+        return node in chosen or fixed(node)
+
+    for node in order:
+        if node.op.kind != ELEMENTWISE or node not in evaluations or is_stored(node):
+            continue
+        size, times = _size(node.type.shape), evaluations[node]
+        if times <= size:
+            continue
+        price = _price(node, is_stored)
+        if price is None or (times - size) * price > _storing(node):
+            chosen.add(node)
+    return chosen
+
+
+def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> dict[Node, float]:
+    """How often nodes that are read out of place would be evaluated, if each reader did it anew."""
+    places: dict[Node, set[tuple[tuple, Position]]] = {}
+    for reader in order:
+        if reader.op.kind == CONTROL:
+            continue
+        shape = reader.operands[0].type.shape if reader.op.kind == REDUCTION else reader.type.shape
+        for source, at in reads_of(reader):
+            places.setdefault(source, set()).add((shape, at))
+    counts: dict[Node, float] = {}
+    for source, found in places.items():
+        own = axis_indices(source.type.ndim)
+        if any(place != (source.type.shape, own) for place in found):
+            counts[source] = sum(_size(shape) for shape, _ in found)
+    return counts
+
+
+def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:
+    """Cycles of one element of `node` computed from what is stored; None when it is too large."""
+    cycles, count = 0.0, 0
+
+    def visit(n: Node) -> None:
+        nonlocal cycles, count
+        count += 1
+        if n.op.kind == ELEMENTWISE:
+            cycles += n.op.cost * n.type.dtype.itemsize * CYCLES_PER_BYTE
+        if count > EXPRESSION_LIMIT:
+            raise _TooLarge
+
+    try:
+        reach(node, axis_indices(node.type.ndim), is_stored, visit)
+    except _TooLarge:
+        return None
+    return cycles
+
+
+def _storing(node: Node) -> float:
+    """Cycles of writing `node` and reading it back."""
+    size = _size(node.type.shape) * node.type.dtype.itemsize
+    rate = next(rate for limit, rate in BYTE_CYCLES if size <= limit)
+    return PASS_CYCLES + 2 * size * rate
+
+
+def _size(shape: tuple) -> int:
+    return prod([extent if type(extent) is int else UNKNOWN_EXTENT for extent in shape])
+
+
+def _placeholder(node: Node) -> Any:
+    """Stands for a stored value while only the indices matter."""
+    dtype = getattr(node.type, "dtype", f64)
+    return Literal(False, bool_) if dtype is bool_ else Literal(0, dtype)

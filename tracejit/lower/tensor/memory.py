@@ -14,7 +14,17 @@ from typing import Any
 
 from ...errors import IRError
 from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
-from ...ir.tensor import Allocate, Buffer, Call, For, Index, Statement
+from ...ir.tensor import (
+    ZERO,
+    Allocate,
+    Apply,
+    Buffer,
+    Call,
+    For,
+    Index,
+    Literal,
+    Statement,
+)
 from .cost import trips
 from .loops import contiguous, lower_function
 
@@ -179,10 +189,20 @@ def _place_locals(kernel: Kernel, body, offset: Any, parallel: For | None, place
             elif isinstance(size, int) and size <= STACK_LIMIT:
                 places[kernel, statement.buffer] = None
             else:
-                count = trips(parallel)
+                count = _most_trips(parallel)
                 if count is None:
                     raise IRError(f"{statement.buffer} in a parallel loop of unknown extent")
                 index: Index = parallel.index
                 places[kernel, statement.buffer] = (offset, (index, size))
                 offset = offset + size * count
     return offset
+
+
+def _most_trips(loop: For) -> int | None:
+    """An upper bound of how often the body runs, when there is one."""
+    count = trips(loop)
+    if count is None and loop.start is ZERO:
+        match loop.stop:
+            case Apply("minimum", (_, Literal(bound)), _):
+                return bound
+    return count

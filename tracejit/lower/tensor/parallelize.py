@@ -14,6 +14,7 @@ from ...ir.tensor import (
     Accumulate,
     Allocate,
     Buffer,
+    Expression,
     For,
     Index,
     Kernel,
@@ -26,7 +27,7 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.types import array_type
-from .cost import body_cost, seconds, trips
+from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .vectorize import independent
 
 WORTHWHILE = 30e-6
@@ -60,9 +61,9 @@ class _Splitter:
 
     def loop(self, loop: For) -> list[Statement]:
         cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
-        if cost < WORTHWHILE or loop.mark == "unroll":
-            return [loop]
         count = trips(loop)
+        if loop.mark == "unroll" or (count is not None and cost < WORTHWHILE):
+            return [loop]
         if count == 0:
             return [loop]
         if independent(loop) and not _shares_registers(loop):
@@ -72,8 +73,7 @@ class _Splitter:
                 return [loop.replace(body=self.body(loop.body))]
             if not outer:
                 return self.chunked(loop, cost, count)
-            if count is not None:
-                return self.partial(loop, cost, count, outer)
+            return self.partial(loop, cost, count, outer)
         if loop.mark == "vector":
             return [loop]
         return [loop.replace(body=self.body(loop.body))]
@@ -94,16 +94,13 @@ class _Splitter:
                     found[statement.target] = statement.op
         return found
 
-    def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, object]:
+    def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, Expression]:
         """The loop over one chunk, the chunk's index and the number of chunks."""
         unit = loop.lanes if loop.mark == "vector" else 1
         chunk = Index(f"c{self.count}")
         self.count += 1
         if count is None:
-            step = tensor.integer(max(unit, 4096 // 64 * unit))
-            length = tensor.subtract(loop.stop, loop.start)
-            rounded = tensor.add(length, tensor.integer(step.value - 1))
-            chunks = tensor.floor_divide(rounded, step)
+            chunks, step = _chunks_of_unknown(loop, cost, unit)
         else:
             wanted = max(4, min(MOST_CHUNKS, int(cost / CHUNK)))
             size = -(-count // wanted)
@@ -122,15 +119,15 @@ class _Splitter:
         return [For(chunk, tensor.ZERO, chunks, (inner,), "parallel", 1)]
 
     def partial(
-        self, loop: For, cost: float, count: int, outer: dict[Variable, str]
+        self, loop: For, cost: float, count: int | None, outer: dict[Variable, str]
     ) -> list[Statement]:
         inner, chunk, chunks = self.split(loop, cost, count)
-        if chunks.value < 2:
+        most = chunks.value if isinstance(chunks, Literal) else MOST_CHUNKS
+        if most < 2:
             return [loop]
         own = {v: Variable(f"{v.name}_part", v.dtype) for v in outer}
         memory = {
-            v: Buffer(f"{v.name}_parts", array_type((chunks.value,), v.dtype), "local")
-            for v in outer
+            v: Buffer(f"{v.name}_parts", array_type((most,), v.dtype), "local") for v in outer
         }
         lets = [
             Let(own[v], Literal(tensor.identity(op, v.dtype), v.dtype)) for v, op in outer.items()
@@ -143,6 +140,19 @@ class _Splitter:
             For(chunk, tensor.ZERO, chunks, (*lets, work, *stores), "parallel", 1),
             For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1),
         ]
+
+
+def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, Expression]:
+    """Chunks worth their while, however many that are, and iterations in each, at run time."""
+    each = cost / UNKNOWN_TRIPS
+    worth = max(unit, int(2 * CHUNK / each))
+    count = tensor.subtract(loop.stop, loop.start)
+    rounded = tensor.add(count, tensor.integer(worth - 1))
+    wanted = tensor.floor_divide(rounded, tensor.integer(worth))
+    chunks = tensor.minimum(wanted, tensor.integer(MOST_CHUNKS))
+    whole = tensor.multiply(chunks, tensor.integer(unit))
+    rounded = tensor.add(count, tensor.subtract(whole, tensor.ONE))
+    return chunks, tensor.multiply(tensor.floor_divide(rounded, whole), tensor.integer(unit))
 
 
 def _shares_registers(loop: For) -> bool:

@@ -14,8 +14,8 @@ sys.path.insert(0, str(Path(__file__).parent.parent))
 pytest.importorskip("PIL")
 pytest.importorskip("matplotlib")
 
-from examples.__main__ import compare, fused  # noqa: E402
-from examples.tasks import Task, all_tasks  # noqa: E402
+from examples.__main__ import compare, fused
+from examples.tasks import Task, all_tasks
 
 TASKS = all_tasks()
 # Groups the fuser may make of a program's operations; more means that it lost sight of something.

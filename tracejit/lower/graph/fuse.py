@@ -18,12 +18,11 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
-from typing import Any
 
 from ...ir.graph import Function, Module, Node, call_results, substitute
 from ...ir.graph import parameter as make_parameter
-from ...ir.ops import reshape
 from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION
+from ...ir.ops import reshape
 from ...ir.types import array_type
 from ..elements import Position, axis_indices
 from .recompute import Reads, choose_stored, reach

@@ -156,7 +156,7 @@ def _chosen(cuts: list[int], start: int, stop: int) -> list[int]:
 
 def _simplify_statement(statement: Statement, simplify: _Simplifier) -> Statement:
     match statement:
-        case Let(variable, value) | Assign(variable, value):
+        case Let(_, value) | Assign(_, value):
             return statement.replace(value=simplify(value))
         case Accumulate(_, _, value):
             return statement.replace(value=simplify(value))

@@ -8,8 +8,6 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import Accumulate, Assign, Expression, For, Kernel, Let, Load, Statement, Store
 from ...ir.tensor import loads_of, statements

@@ -38,7 +38,9 @@ def _rejoined(part: Expression, total: dict[Expression, int]) -> tuple[Expressio
     """Take a quotient and its remainder, one of them `part`, out of `total`; what they add up to."""
     match part:
         case Apply("remainder" | "floor_divide" as op, (x, Literal(n)), dtype):
-            other = Apply("floor_divide" if op == "remainder" else "remainder", part.operands, dtype)
+            other = Apply(
+                "floor_divide" if op == "remainder" else "remainder", part.operands, dtype
+            )
             small, large = (part, other) if op == "remainder" else (other, part)
             scale = total.get(small, 0)
             if scale and total.get(large, 0) == scale * n:

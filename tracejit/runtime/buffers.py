@@ -10,7 +10,7 @@ import ctypes
 import mmap
 import os
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from tracejit.config import config
 from tracejit.runtime import engine, layout, native_code
@@ -32,8 +32,7 @@ _EXPORTS = (
 )
 
 
-@dataclass(frozen=True)
-class PoolInfo:
+class PoolInfo(NamedTuple):
     """Bytes idle in the pool, the most it may keep, blocks handed out, how many were reused."""
 
     idle_bytes: int

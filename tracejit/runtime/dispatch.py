@@ -29,7 +29,8 @@ _CACHE_FROM = 3
 
 _PYTHON_FUNCTIONS = (
     "PyObject_CallFunctionObjArgs PyObject_RichCompareBool PyLong_AsLongLongAndOverflow "
-    "PyLong_FromLongLong PyDict_Size PyDict_Next PyDict_GetItemWithError PyTuple_New PyErr_Clear "
+    "PyLong_FromLongLong PyFloat_FromDouble PyComplex_FromDoubles PyObject_GenericGetDict "
+    "PyType_GenericAlloc PyList_New PyDict_New PyDict_SetItem PyDict_Size PyDict_Next PyDict_GetItemWithError PyTuple_New PyErr_Clear "
     "PyErr_NoMemory PyErr_SetString PyMem_Malloc PyMem_Free Py_IncRef Py_DecRef "
     "PyEval_SaveThread PyEval_RestoreThread"
 )
@@ -47,6 +48,7 @@ def _call_address() -> int:
         "bool_type": bool,
         "str_type": str,
         "true_object": True,
+        "false_object": False,
     }
     runtime_error = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyExc_RuntimeError")
     # Python 3.10 exports no general function for this, only the one for functions.

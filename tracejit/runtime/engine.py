@@ -14,8 +14,7 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 from tracejit.errors import CompileError
 
@@ -28,8 +27,7 @@ if hasattr(os, "register_at_fork"):
 _llvm: _LLVM | None = None
 
 
-@dataclass(frozen=True)
-class Target:
+class Target(NamedTuple):
     """A machine to generate code for.
 
     ``features`` is LLVM's list (``"+avx2,-sse4a,..."``); ``vector_bytes`` is the width of the widest

@@ -13,13 +13,17 @@ from typing import Any
 import numpy as np
 
 from tracejit.runtime.signature import (
+    CONTAINERS,
     LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
+    DictTree,
     Leaf,
+    ListTree,
     ObjectOutput,
     Plan,
+    PythonScalarOutput,
     ScalarLeaf,
     ScalarOutput,
     StaticLeaf,
@@ -92,7 +96,19 @@ def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
     )
     if plan.result == "single":
         return results[0]
+    if isinstance(plan.result, CONTAINERS):
+        return _build(plan.result, results)
     return results if plan.result == "tuple" else plan.result(results)
+
+
+def _build(tree: Any, results: tuple) -> Any:
+    """The containers of a result tree, filled."""
+    if not isinstance(tree, CONTAINERS):
+        return results[tree]
+    items = [_build(item, results) for item in tree.items]
+    if isinstance(tree, DictTree):
+        return dict(zip(tree.keys, items, strict=True))
+    return items if isinstance(tree, ListTree) else tuple.__new__(tree.type, items)
 
 
 def _address(array: np.ndarray) -> int:
@@ -127,7 +143,7 @@ def _allocate(
         shape: tuple[int, ...] = ()
         if isinstance(output, ArrayOutput):
             shape, axes = tuple(extents[axes : axes + len(output.shape)]), axes + len(output.shape)
-        needs_memory = isinstance(output, (ArrayOutput, ScalarOutput))
+        needs_memory = isinstance(output, (ArrayOutput, ScalarOutput, PythonScalarOutput))
         made.append(np.empty(shape, output.dtype) if needs_memory else None)
     return made, workspace_bytes
 
@@ -137,4 +153,6 @@ def _result(output: Any, made: np.ndarray | None, values: Sequence[Any]) -> Any:
         return values[output.leaf]
     if isinstance(output, ObjectOutput):
         return output.value
+    if isinstance(output, PythonScalarOutput):
+        return made.item()
     return made if isinstance(output, ArrayOutput) else made[()]

@@ -12,6 +12,7 @@ import os
 import struct
 import sys
 from importlib import import_module
+from types import CellType
 
 import numpy as np
 
@@ -26,6 +27,7 @@ OFFSETS = {
     "tuple.items": 24,
     "list.size": 16,
     "list.items": 24,
+    "cell.contents": 16,
     "array.data": 16,
     "array.rank": 24,
     "array.shape": 32,
@@ -81,6 +83,7 @@ def _check_objects() -> bool:
     value = OFFSETS["object.value"]
     pair, items = (object(), 7), [object(), None, 7]
     storage = read(id(items) + OFFSETS["list.items"], "Q")
+    cell = CellType(items)
     return (
         all(read(id(thing) + OFFSETS["object.type"], "Q") == id(type(thing)) for thing in (1, 2.5))
         and read(id(2.5) + value, "d") == 2.5
@@ -90,6 +93,7 @@ def _check_objects() -> bool:
         and read(id(pair) + OFFSETS["tuple.size"], "q") == 2
         and [read(id(pair) + OFFSETS["tuple.items"] + 8 * i, "Q") for i in (0, 1)]
         == [id(thing) for thing in pair]
+        and read(id(cell) + OFFSETS["cell.contents"], "Q") == id(items)
         and read(id(items) + OFFSETS["list.size"], "q") == 3
         and [read(storage + 8 * i, "Q") for i in (0, 1, 2)] == [id(thing) for thing in items]
     )

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import ctypes
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import numpy as np
@@ -18,6 +18,7 @@ import numpy as np
 from tracejit.runtime import layout
 from tracejit.runtime.callable import TABLE
 from tracejit.runtime.signature import (
+    CONTAINERS,
     LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
@@ -26,8 +27,10 @@ from tracejit.runtime.signature import (
     Leaf,
     ListTree,
     ObjectOutput,
+    ObjectTree,
     Output,
     Plan,
+    PythonScalarOutput,
     ScalarLeaf,
     ScalarOutput,
     Signature,
@@ -53,7 +56,7 @@ HEAD = _offsets(
     "entry",
     "next arguments keywords frame_bytes program dead hits symbols symbol_bytes copies "  # the signature
     "entry release_gil shapes workspace_bytes tail outputs output_count extents extent_count "
-    "fixed_extents extents_offset results result function on_error",  # the plan
+    "fixed_extents extents_offset results result function on_error build stack",  # the plan
 )
 RECORD = {
     **_offsets("record", "kind base item type object slot"),
@@ -61,7 +64,9 @@ RECORD = {
     **_offsets("leaf", "value last_word", first=48),
     **_offsets("container", "count keys copies", first=48),
     **_offsets("guard", "dict key value", first=48),
+    **_offsets("watched", "object count value", first=48),
 }
+BUILD = _offsets("build", "kind count object")
 OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold handler slot value")
 
 # Every $name of native/dispatch.ll.
@@ -75,6 +80,8 @@ NUMBERS = {
     "record.size": max(RECORD.values()) + 8,
     **OUTPUT,
     "output.size": max(OUTPUT.values()) + 8,
+    **BUILD,
+    "build.size": max(BUILD.values()) + 8,
     **_offsets("frame", "capacity owned positional keywords ignored slots"),
     "frame.fixed": 4096,  # bytes on the C stack; larger frames come from the heap
     **_offsets("way", "hash entry"),
@@ -85,11 +92,14 @@ NUMBERS = {
     "hash.factor": 0x9E3779B97F4A7C15 - (1 << 64),  # 2**64 over the golden ratio
     "hash.depth": 3,
     **_enumerate(
-        "kind", "end guard names array payload int bool identical equal bits tuple list dict any"
+        "kind",
+        "end guard names cell items "  # about the call as a whole
+        "array payload int bool identical equal bits tuple list dict instance any",
     ),
-    "kind.last_whole": 2,
-    **_enumerate("output", "array scalar argument object"),
-    **_enumerate("result", "single tuple function"),
+    "kind.last_whole": 4,
+    **_enumerate("output", "array scalar float int complex bool argument object"),
+    **_enumerate("result", "single tuple function tree"),
+    **_enumerate("build", "end push tuple list dict"),
     "array.ours": layout.C_CONTIGUOUS | layout.ALIGNED | layout.WRITEABLE,
     "array.owndata": layout.OWNDATA,
 }
@@ -167,7 +177,7 @@ class Entry:
         self.memory.address((signature, plan))
         leaves = signature.leaves()
         slots = sum(not isinstance(leaf, StaticLeaf) for leaf in leaves)
-        filled = sum(isinstance(output, (ArrayOutput, ScalarOutput)) for output in plan.outputs)
+        filled = sum(isinstance(output, FILLED) for output in plan.outputs)
         leaf_slots = self.frame.words(slots)
         output_slots = self.frame.words(filled)
         tail = self.frame.words(2)
@@ -184,9 +194,10 @@ class Entry:
         head["entry.frame_bytes"] = self.frame_bytes = self.frame.bytes
         self._words = self.memory.block(_structure(HEAD, head))
         self.address = ctypes.addressof(self._words)
-        static = (leaf.value for leaf in leaves if isinstance(leaf, StaticLeaf))
-        self.has_static_int = any(type(value) is int for value in static)
-        self.has_traced_int = ScalarLeaf(int) in leaves
+        self.has_static_int = any(
+            isinstance(k, StaticLeaf) and type(k.value) is int for k in leaves
+        )
+        self.has_traced_int = any(isinstance(k, ScalarLeaf) and k.type is int for k in leaves)
 
     def get(self, name: str) -> int:
         """A member of the head, such as ``"hits"``."""
@@ -216,6 +227,11 @@ class _SignatureEncoder:
         for position, (_, tree) in enumerate(signature.keywords):
             self._tree(tree, NUMBERS["frame.keywords"], position, records)
         records += map(self._guard, signature.guards)
+        records += [self._watched("cell", cell, 1, id(it)) for cell, it in signature.cells]
+        records += [
+            self._watched("items", kept, len(items), self.memory.store([*map(id, items)]))
+            for kept, items in signature.lists
+        ]
         records.append(_record("end", {}))
         copies = self.frame.words(self._copied)
         for record, first in self._copies_at:
@@ -249,13 +265,16 @@ class _SignatureEncoder:
         members = ("guard.dict", "guard.key", "guard.value")
         return _record("guard", dict(zip(members, addresses, strict=True)))
 
+    def _watched(self, kind: str, watched: object, count: int, value: int) -> list[int]:
+        members = {"watched.object": id(watched), "watched.count": count, "watched.value": value}
+        return _record(kind, members)
+
     def _tree(self, tree: Tree, base: int, position: int, records: list[list[int]]) -> None:
         """Add the records for item number `position` of the vector whose address is at `base`."""
         place = {"record.base": base, "record.item": 8 * position}
-        if isinstance(tree, (TupleTree, ListTree, DictTree)):
+        if isinstance(tree, CONTAINERS):
             place["record.object"] = NUMBERS["frame.ignored"]
-            keys = tree.keys if isinstance(tree, DictTree) else ()
-            items = self._container(PYTHON_TYPES[type(tree)], len(tree.items), keys, place, records)
+            items = self._tree_container(tree, place, records)
             for index, item in enumerate(tree.items):
                 self._tree(item, items, index, records)
             return
@@ -270,8 +289,19 @@ class _SignatureEncoder:
             self._array(tree, place) if isinstance(tree, ArrayLeaf) else self._scalar(tree, place)
         )
 
+    def _tree_container(self, tree: Tree, place: dict[str, int], records: list[list[int]]) -> int:
+        kind, python_type, keys = "tuple", getattr(tree, "type", None), ()
+        if isinstance(tree, ListTree):
+            kind, python_type = "list", list
+        elif isinstance(tree, DictTree):
+            kind, python_type, keys = "dict", dict, tree.keys
+        elif isinstance(tree, ObjectTree):
+            kind, keys = "instance", tree.keys
+        return self._container(kind, python_type, len(tree.items), keys, place, records)
+
     def _container(
         self,
+        kind: str,
         python_type: type,
         count: int,
         keys: Sequence[Any],
@@ -280,13 +310,14 @@ class _SignatureEncoder:
     ) -> int:
         """Add the record of a container; returns where the frame has the address of its items."""
         items = self.frame.words(1)
-        values = {"record.type": id(python_type), "record.slot": items, "container.count": count}
-        if python_type is dict:
+        values = {"record.type": self.memory.address(python_type), "record.slot": items}
+        values["container.count"] = count
+        if kind in ("dict", "instance"):
             if len(set(keys)) != count:
                 raise ValueError(f"a dict of {count} items cannot have the keys {keys}")
             values["container.keys"] = self._keys(keys)
-        record = _record(python_type.__name__, {**place, **values})
-        if python_type is not tuple:
+        record = _record(kind, {**place, **values})
+        if kind != "tuple":
             self._copies_at.append((record, self._copied))
             self._copied += count
         records.append(record)
@@ -298,7 +329,8 @@ class _SignatureEncoder:
             records.append(_record("any", place))
         elif python_type in (tuple, list, dict):
             keys, contents = ((), value) if python_type is not dict else (value, value.values())
-            items = self._container(python_type, len(value), tuple(keys), place, records)
+            kind = python_type.__name__
+            items = self._container(kind, python_type, len(value), tuple(keys), place, records)
             for index, item in enumerate(contents):
                 inner = {"record.base": items, "record.item": 8 * index}
                 self._static(item, {**inner, "record.object": NUMBERS["frame.ignored"]}, records)
@@ -336,9 +368,6 @@ class _SignatureEncoder:
         raise Unsupported(f"a scalar of type {leaf.type.__qualname__}")
 
 
-PYTHON_TYPES = {TupleTree: tuple, ListTree: list, DictTree: dict}
-
-
 def _comparison(python_type: type) -> str:
     """How a static value of this type is recognised."""
     if python_type in (float, complex):
@@ -347,6 +376,10 @@ def _comparison(python_type: type) -> str:
     # 0.0 and -0.0 equal.
     by_identity = issubclass(python_type, (np.generic, np.ndarray, frozenset))
     return "identical" if by_identity or python_type.__eq__ is object.__eq__ else "equal"
+
+
+# Outputs that need memory for the executable to write to.
+FILLED = (ArrayOutput, ScalarOutput, PythonScalarOutput)
 
 
 def _symbol_count(leaves: Sequence[Leaf]) -> int:
@@ -397,6 +430,7 @@ class _PlanEncoder:
             "entry.extents_offset": self.frame.words(len(extents)),
             "entry.results": self.frame.words(len(plan.outputs)),
             "entry.result": _result_form(plan),
+            **self._build(plan),
             "entry.function": id(plan.result),
             "entry.on_error": self.memory.address(plan.on_error or no_error_expected),
         }
@@ -411,6 +445,8 @@ class _PlanEncoder:
         dtype = native_dtype(output.dtype)
         slot, self._next_slot = self._next_slot, self._next_slot + 8
         placed = {"descr": self.memory.address(dtype), "slot": slot}
+        if isinstance(output, PythonScalarOutput):
+            return _output(output.type.__name__, value=self.frame.values(1), slot=slot)
         if isinstance(output, ScalarOutput):
             value = self.frame.values(-(-dtype.itemsize // 16))
             return _output("scalar", value=value, **placed)
@@ -429,6 +465,43 @@ class _PlanEncoder:
             **placed,
         )
 
+    def _build(self, plan: Plan) -> dict[str, int]:
+        """The steps that build a tree of containers on a stack."""
+        if not isinstance(plan.result, CONTAINERS):
+            return {}
+        steps: list[list[int]] = []
+        depth = self._steps(plan.result, len(plan.outputs), steps)
+        steps.append(_step("end", 0))
+        words = [word for step in steps for word in step]
+        return {"entry.build": self.memory.store(words), "entry.stack": self.frame.words(depth)}
+
+    def _steps(self, tree: Any, output_count: int, steps: list[list[int]]) -> int:
+        """Add the steps for one tree; returns how much of the stack they need."""
+        if not isinstance(tree, CONTAINERS):
+            if not 0 <= tree < output_count:
+                raise ValueError(f"output {tree} of a result, but the outputs are {output_count}")
+            steps.append(_step("push", tree))
+            return 1
+        depths = [k + self._steps(t, output_count, steps) for k, t in enumerate(tree.items)]
+        count = len(tree.items)
+        match tree:
+            case TupleTree(_, python_type):
+                given = 0 if python_type is tuple else self.memory.address(python_type)
+                steps.append(_step("tuple", count, given))
+            case ListTree():
+                steps.append(_step("list", count))
+            case DictTree(keys, _):
+                addresses = [self.memory.address(key) for key in keys]
+                steps.append(_step("dict", count, self.memory.store(addresses)))
+            case _:
+                raise Unsupported(f"a result that is a {tree.type.__qualname__}")
+        return max(depths, default=1)
+
+
+def _step(kind: str, count: int, given: int = 0) -> list[int]:
+    values = {"build.kind": NUMBERS[f"build.{kind}"], "build.count": count, "build.object": given}
+    return _structure(BUILD, values)
+
 
 def _output(kind: str, **values: int) -> list[int]:
     named = {f"output.{name}": value for name, value in values.items()}
@@ -436,7 +509,9 @@ def _output(kind: str, **values: int) -> list[int]:
 
 
 def _result_form(plan: Plan) -> int:
-    result: str | Callable = plan.result
+    result = plan.result
+    if isinstance(result, CONTAINERS):
+        return NUMBERS["result.tree"]
     if result == "single" and len(plan.outputs) != 1:
         raise ValueError(f"a single result, but {len(plan.outputs)} outputs")
     if (

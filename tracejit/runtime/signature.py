@@ -8,18 +8,16 @@ then keywords in the order of the signature.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from types import CellType
+from typing import Any, NamedTuple
 
 import numpy as np
-
 
 # The smallest extent a symbol can stand for; ir.dims.LEAST is the same number.
 LEAST_SYMBOL = 8
 
 
-@dataclass(frozen=True)
-class ArrayLeaf:
+class ArrayLeaf(NamedTuple):
     """A ``numpy.ndarray`` (no subclass), aligned and in native byte order, of this dtype and shape.
 
     An extent ``-1 - k`` stands for symbol ``k``, which is at least `LEAST_SYMBOL`: the first array
@@ -33,8 +31,7 @@ class ArrayLeaf:
     writeable: bool = False
 
 
-@dataclass(frozen=True)
-class ScalarLeaf:
+class ScalarLeaf(NamedTuple):
     """A value of exactly this type: float, complex, int, bool or a numeric NumPy scalar type.
 
     The program receives a pointer to the value: a double, two doubles, an ``i64`` (an int outside
@@ -44,8 +41,7 @@ class ScalarLeaf:
     type: type
 
 
-@dataclass(frozen=True, eq=False)
-class StaticLeaf:
+class StaticLeaf(NamedTuple):
     """A value the program was compiled for: the same type, and equal; floats equal bit by bit.
 
     Tuples, lists and dicts compare item by item under the same rule. It has no slot.
@@ -54,39 +50,51 @@ class StaticLeaf:
     value: Any
 
 
-@dataclass(frozen=True)
-class TupleTree:
-    """A tuple (no subclass) of these."""
+class TupleTree(NamedTuple):
+    """A tuple of these: of exactly this type, `tuple` or a namedtuple."""
 
     items: tuple[Tree, ...]
+    type: type = tuple
 
 
-@dataclass(frozen=True)
-class ListTree:
+class ListTree(NamedTuple):
     """A list (no subclass) of these."""
 
     items: tuple[Tree, ...]
 
 
-@dataclass(frozen=True)
-class DictTree:
+class DictTree(NamedTuple):
     """A dict (no subclass) with exactly these keys, in whatever order."""
 
     keys: tuple[Any, ...]
     items: tuple[Tree, ...]
 
 
+class ObjectTree(NamedTuple):
+    """An instance of exactly this class, whose ``__dict__`` has exactly these names."""
+
+    type: type
+    keys: tuple[str, ...]
+    items: tuple[Tree, ...]
+
+
 Leaf = ArrayLeaf | ScalarLeaf | StaticLeaf
-Tree = Leaf | TupleTree | ListTree | DictTree
+Tree = Leaf | TupleTree | ListTree | DictTree | ObjectTree
 
 
-@dataclass(frozen=True)
-class Signature:
-    """The calls one executable serves; each guard ``(dict, key, object)`` must hold by identity."""
+class Signature(NamedTuple):
+    """The calls one executable serves, while all that it relies on is still the very same object.
+
+    guards   ``(dict, key, object)``: what the dict holds under the key.
+    cells    ``(cell, object)``: what a closure's variable holds.
+    lists    ``(list, objects)``: what a list holds, all of it.
+    """
 
     positional: tuple[Tree, ...] = ()
     keywords: tuple[tuple[str, Tree], ...] = ()
     guards: tuple[tuple[dict, str, object], ...] = ()
+    cells: tuple[tuple[CellType, object], ...] = ()
+    lists: tuple[tuple[list, list], ...] = ()
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order that numbers them."""
@@ -94,54 +102,63 @@ class Signature:
         return tuple(leaf for tree in trees for leaf in leaves_of(tree))
 
 
+CONTAINERS = (TupleTree, ListTree, DictTree, ObjectTree)
+
+
 def leaves_of(tree: Tree) -> tuple[Leaf, ...]:
     """The leaves below a tree, depth first."""
-    if isinstance(tree, (TupleTree, ListTree, DictTree)):
+    if isinstance(tree, CONTAINERS):
         return tuple(leaf for item in tree.items for leaf in leaves_of(item))
     return (tree,)
 
 
-@dataclass(frozen=True)
-class ArrayOutput:
+class ArrayOutput(NamedTuple):
     """A new C-ordered array; extents as in `ArrayLeaf`, or placeholders under `Plan.shapes`."""
 
     dtype: np.dtype
     shape: tuple[int, ...]
 
 
-@dataclass(frozen=True)
-class ScalarOutput:
+class ScalarOutput(NamedTuple):
     """A NumPy scalar (``np.float64``, ``np.bool_``, ...) made from a stack slot."""
 
     dtype: np.dtype
 
 
-@dataclass(frozen=True)
-class ArgumentOutput:
+class PythonScalarOutput(NamedTuple):
+    """A float, complex, int or bool, made from a stack slot; ``dtype`` is what the slot holds."""
+
+    type: type
+
+    @property
+    def dtype(self) -> np.dtype:
+        return np.dtype(self.type)
+
+
+class ArgumentOutput(NamedTuple):
     """The very object that came in as this leaf (static leaves count); no slot."""
 
     leaf: int
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectOutput:
+class ObjectOutput(NamedTuple):
     """Always this object; no slot."""
 
     value: Any
 
 
-Output = ArrayOutput | ScalarOutput | ArgumentOutput | ObjectOutput
+Output = ArrayOutput | ScalarOutput | PythonScalarOutput | ArgumentOutput | ObjectOutput
 
 
-@dataclass(frozen=True, eq=False)
-class Plan:
+class Plan(NamedTuple):
     """How to run one executable and what to make of its results.
 
     entry            address of ``i64 entry(ptr args)``; args are pointers: leaves, outputs, the
                      workspace, the symbols. A nonzero status drops the outputs and calls `on_error`.
     outputs          what is returned, in order.
-    result           "single": the only output; "tuple": a tuple of them; or a function that is
-                     given that tuple and returns the result.
+    result           "single": the only output; "tuple": a tuple of them; a tuple, list or dict
+                     tree with output numbers for leaves; or a function that is given a tuple of
+                     the outputs and returns the result.
     workspace_bytes  scratch memory for the call, 64-byte aligned; 0: none.
     shapes           address of ``i64 shapes(ptr symbols, ptr extents)``, which writes the extents
                      of all array outputs one after the other and returns the workspace's bytes; 0:
@@ -153,7 +170,7 @@ class Plan:
 
     entry: int
     outputs: tuple[Output, ...]
-    result: str | Callable[[tuple], object] = "single"
+    result: str | Tree | Callable[[tuple], object] = "single"
     workspace_bytes: int = 0
     shapes: int = 0
     release_gil: bool = False

@@ -18,6 +18,7 @@
 @bool_type = external global i8
 @str_type = external global i8
 @true_object = external global i8
+@false_object = external global i8
 @runtime_error = external global ptr
 
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
@@ -28,7 +29,14 @@ declare ptr @PyLong_FromLongLong(i64)
 declare i64 @PyDict_Size(ptr)
 declare i32 @PyDict_Next(ptr, ptr, ptr, ptr)
 declare ptr @PyDict_GetItemWithError(ptr, ptr)
+declare ptr @PyObject_GenericGetDict(ptr, ptr)
+declare ptr @PyFloat_FromDouble(double)
+declare ptr @PyComplex_FromDoubles(double, double)
 declare ptr @PyTuple_New(i64)
+declare ptr @PyType_GenericAlloc(ptr, i64)
+declare ptr @PyList_New(i64)
+declare ptr @PyDict_New()
+declare i32 @PyDict_SetItem(ptr, ptr, ptr)
 declare void @PyErr_Clear()
 declare ptr @PyErr_NoMemory()
 declare void @PyErr_SetString(ptr, ptr)
@@ -391,6 +399,8 @@ whole_call:
     i64 $kind.end, label %matched
     i64 $kind.guard, label %guard
     i64 $kind.names, label %check_names
+    i64 $kind.cell, label %cell
+    i64 $kind.items, label %kept
   ]
 matched:
   ret i1 true
@@ -402,6 +412,36 @@ guard:
   %guard.now = call ptr @PyDict_GetItemWithError(ptr %guard.dict, ptr %guard.key)
   %guard.holds = icmp eq ptr %guard.now, %guard.value
   br i1 %guard.holds, label %next, label %clear
+
+; A closure's variable.
+cell:
+  %cell.object = load ptr, ptr %record[watched.object]
+  %cell.value = load ptr, ptr %record[watched.value]
+  %cell.now = load ptr, ptr %cell.object[cell.contents]
+  %cell.holds = icmp eq ptr %cell.now, %cell.value
+  br i1 %cell.holds, label %next, label %mismatch
+
+; A list that the program relies on.
+kept:
+  %kept.object = load ptr, ptr %record[watched.object]
+  %kept.expected = load ptr, ptr %record[watched.value]
+  %kept.count = load i64, ptr %record[watched.count]
+  %kept.size = load i64, ptr %kept.object[list.size]
+  %kept.items = load ptr, ptr %kept.object[list.items]
+  %kept.same = icmp eq i64 %kept.size, %kept.count
+  br i1 %kept.same, label %kept_item, label %mismatch
+kept_item:
+  %kept.index = phi i64 [0, %kept], [%kept.next, %kept_compare]
+  %kept.more = icmp ult i64 %kept.index, %kept.count
+  br i1 %kept.more, label %kept_compare, label %next
+kept_compare:
+  %kept.at = getelementptr ptr, ptr %kept.items, i64 %kept.index
+  %kept.expected.at = getelementptr ptr, ptr %kept.expected, i64 %kept.index
+  %kept.now = load ptr, ptr %kept.at
+  %kept.wanted = load ptr, ptr %kept.expected.at
+  %kept.next = add i64 %kept.index, 1
+  %kept.holds = icmp eq ptr %kept.now, %kept.wanted
+  br i1 %kept.holds, label %kept_item, label %mismatch
 
 ; Keyword names, most often in our order and the very objects we know. In another order the values
 ; are put in ours; each name is sought by identity first, then by text.
@@ -494,6 +534,7 @@ right_type:
     i64 $kind.tuple, label %tuple
     i64 $kind.list, label %list
     i64 $kind.dict, label %dict
+    i64 $kind.instance, label %instance
     i64 $kind.any, label %next
   ]
 
@@ -663,10 +704,18 @@ list_done:
   store i64 %list.owned.more, ptr %frame[frame.owned]
   br label %next
 
-; Walking a dict in its own order meets the keys in ours nearly always, and costs no hashing; other
+; Attributes are what an instance's dict holds. Walking a dict in its own order meets the keys in ours nearly always, and costs no hashing; other
 ; strings are looked up.
+instance:
+  %attributes = call ptr @PyObject_GenericGetDict(ptr %object, ptr null)
+  %attributes.none = icmp eq ptr %attributes, null
+  br i1 %attributes.none, label %clear, label %attributes_found
+attributes_found:
+  call void @Py_DecRef(ptr %attributes) ; the instance keeps it
+  br label %dict
 dict:
-  %dict.size = call i64 @PyDict_Size(ptr %object)
+  %mapping = phi ptr [%object, %right_type], [%attributes, %attributes_found]
+  %dict.size = call i64 @PyDict_Size(ptr %mapping)
   %dict.expected = load i64, ptr %record[container.count]
   %dict.same = icmp eq i64 %dict.size, %dict.expected
   br i1 %dict.same, label %dict_copy, label %mismatch
@@ -684,7 +733,7 @@ dict_item:
 dict_walk:
   %dict.key.at = getelementptr ptr, ptr %dict.keys, i64 %dict.index
   %dict.key = load ptr, ptr %dict.key.at
-  %walked = call i32 @PyDict_Next(ptr %object, ptr %position, ptr %key, ptr %value)
+  %walked = call i32 @PyDict_Next(ptr %mapping, ptr %position, ptr %key, ptr %value)
   %walk.ended = icmp eq i32 %walked, 0
   br i1 %walk.ended, label %dict_look_up, label %dict_compare
 dict_compare:
@@ -697,7 +746,7 @@ dict_look_up:
   %dict.key.str = icmp eq ptr %dict.key.type, @str_type
   br i1 %dict.key.str, label %dict_get, label %mismatch
 dict_get:
-  %got = call ptr @PyDict_GetItemWithError(ptr %object, ptr %dict.key)
+  %got = call ptr @PyDict_GetItemWithError(ptr %mapping, ptr %dict.key)
   %got.none = icmp eq ptr %got, null
   br i1 %got.none, label %clear, label %dict_keep
 dict_keep:
@@ -835,6 +884,10 @@ prepare:
   switch i64 %kind, label %output_done [
     i64 $output.array, label %array
     i64 $output.scalar, label %scalar
+    i64 $output.float, label %scalar
+    i64 $output.int, label %scalar
+    i64 $output.complex, label %scalar
+    i64 $output.bool, label %scalar
   ]
 scalar:
   %value.offset = load i64, ptr %out[output.value]
@@ -907,16 +960,41 @@ collect:
   br i1 %collect.more, label %convert, label %finish
 convert:
   %collect.kind = load i64, ptr %col[output.kind]
+  %bits.offset = load i64, ptr %col[output.value]
+  %bits = getelementptr i8, ptr %frame, i64 %bits.offset
   switch i64 %collect.kind, label %collect_done [
     i64 $output.scalar, label %make_scalar
+    i64 $output.float, label %make_float
+    i64 $output.int, label %make_int
+    i64 $output.complex, label %make_complex
+    i64 $output.bool, label %make_bool
     i64 $output.argument, label %pass_argument
     i64 $output.object, label %pass_object
   ]
 make_scalar:
-  %bits.offset = load i64, ptr %col[output.value]
-  %bits = getelementptr i8, ptr %frame, i64 %bits.offset
   %scalar.descr = load ptr, ptr %col[output.descr]
-  %made = call ptr @PyArray_Scalar(ptr %bits, ptr %scalar.descr, ptr null)
+  %made.scalar = call ptr @PyArray_Scalar(ptr %bits, ptr %scalar.descr, ptr null)
+  br label %scalar_made
+make_float:
+  %float.value = load double, ptr %bits
+  %made.float = call ptr @PyFloat_FromDouble(double %float.value)
+  br label %scalar_made
+make_int:
+  %int.value = load i64, ptr %bits
+  %made.int = call ptr @PyLong_FromLongLong(i64 %int.value)
+  br label %scalar_made
+make_complex:
+  %real.value = load double, ptr %bits
+  %imaginary.value = load double, ptr %bits[8]
+  %made.complex = call ptr @PyComplex_FromDoubles(double %real.value, double %imaginary.value)
+  br label %scalar_made
+make_bool:
+  %bool.value = load i8, ptr %bits
+  %bool.false = icmp eq i8 %bool.value, 0
+  %bool.object = select i1 %bool.false, ptr @false_object, ptr @true_object
+  br label %pass
+scalar_made:
+  %made = phi ptr [%made.scalar, %make_scalar], [%made.float, %make_float], [%made.int, %make_int], [%made.complex, %make_complex]
   store ptr %made, ptr %collect.at
   %made.none = icmp eq ptr %made, null
   br i1 %made.none, label %fail_collect, label %collect_done
@@ -929,7 +1007,7 @@ pass_object:
   %constant = load ptr, ptr %col[output.value]
   br label %pass
 pass:
-  %passed = phi ptr [%argument, %pass_argument], [%constant, %pass_object]
+  %passed = phi ptr [%argument, %pass_argument], [%constant, %pass_object], [%bool.object, %make_bool]
   call void @Py_IncRef(ptr %passed)
   store ptr %passed, ptr %collect.at
   br label %collect_done
@@ -942,8 +1020,14 @@ fail_collect:
 
 finish:
   %form = load i64, ptr %entry[entry.result]
-  %single = icmp eq i64 %form, $result.single
-  br i1 %single, label %return_single, label %pack
+  switch i64 %form, label %pack [
+    i64 $result.single, label %return_single
+    i64 $result.tree, label %return_tree
+  ]
+return_tree:
+  %built = call ptr @build(ptr %entry, ptr %frame, ptr %results)
+  call void @drop(ptr %results, i64 %output.count)
+  ret ptr %built
 return_single:
   %only = load ptr, ptr %results
   ret ptr %only
@@ -967,6 +1051,102 @@ unflatten:
 fail:
   %made_so_far = phi i64 [%output.index, %array], [%output.count, %no_memory]
   call void @drop(ptr %results, i64 %made_so_far)
+  ret ptr null
+}
+
+; A result of nested containers: the steps put outputs on a stack and gather what lies on top of it.
+define internal ptr @build(ptr %entry, ptr %frame, ptr %results) {
+start:
+  %program = load ptr, ptr %entry[entry.build]
+  %stack.offset = load i64, ptr %entry[entry.stack]
+  %stack = getelementptr i8, ptr %frame, i64 %stack.offset
+  br label %step
+step:
+  %record = phi ptr [%program, %start], [%record.next, %next]
+  %top = phi i64 [0, %start], [%top.next, %next]
+  %kind = load i64, ptr %record[build.kind]
+  %count = load i64, ptr %record[build.count]
+  %given = load ptr, ptr %record[build.object]
+  %bottom = sub i64 %top, %count
+  %items = getelementptr ptr, ptr %stack, i64 %bottom
+  %bytes = shl i64 %count, 3
+  switch i64 %kind, label %end [
+    i64 $build.push, label %push
+    i64 $build.tuple, label %make_tuple
+    i64 $build.list, label %make_list
+    i64 $build.dict, label %make_dict
+  ]
+end:
+  %result = load ptr, ptr %stack
+  ret ptr %result
+
+push:
+  %output.at = getelementptr ptr, ptr %results, i64 %count
+  %output = load ptr, ptr %output.at
+  call void @Py_IncRef(ptr %output)
+  br label %next
+next:
+  %object = phi ptr [%output, %push], [%sequence, %fill], [%dictionary, %dict_made]
+  %place = phi i64 [%top, %push], [%bottom, %fill], [%bottom, %dict_made]
+  %object.at = getelementptr ptr, ptr %stack, i64 %place
+  store ptr %object, ptr %object.at
+  %top.next = add i64 %place, 1
+  %record.next = getelementptr i8, ptr %record, i64 $build.size
+  br label %step
+
+make_tuple:
+  %plain = icmp eq ptr %given, null
+  br i1 %plain, label %plain_tuple, label %named_tuple
+plain_tuple:
+  %tuple.plain = call ptr @PyTuple_New(i64 %count)
+  br label %tuple_made
+named_tuple:
+  %tuple.named = call ptr @PyType_GenericAlloc(ptr %given, i64 %count)
+  br label %tuple_made
+tuple_made:
+  %tuple = phi ptr [%tuple.plain, %plain_tuple], [%tuple.named, %named_tuple]
+  %tuple.items = getelementptr i8, ptr %tuple, i64 $tuple.items
+  %tuple.none = icmp eq ptr %tuple, null
+  br i1 %tuple.none, label %fail, label %fill
+make_list:
+  %list = call ptr @PyList_New(i64 %count)
+  %list.none = icmp eq ptr %list, null
+  br i1 %list.none, label %fail, label %list_made
+list_made:
+  %list.items = load ptr, ptr %list[list.items]
+  br label %fill
+fill:
+  %sequence = phi ptr [%tuple, %tuple_made], [%list, %list_made]
+  %sequence.items = phi ptr [%tuple.items, %tuple_made], [%list.items, %list_made]
+  call void @llvm.memcpy.p0.p0.i64(ptr %sequence.items, ptr %items, i64 %bytes, i1 false)
+  br label %next
+
+make_dict:
+  %dictionary = call ptr @PyDict_New()
+  %dict.none = icmp eq ptr %dictionary, null
+  br i1 %dict.none, label %fail, label %dict_item
+dict_item:
+  %index = phi i64 [0, %make_dict], [%index.next, %dict_put]
+  %more = icmp ult i64 %index, %count
+  br i1 %more, label %dict_put, label %dict_made
+dict_put:
+  %key.at = getelementptr ptr, ptr %given, i64 %index
+  %key = load ptr, ptr %key.at
+  %item.at = getelementptr ptr, ptr %items, i64 %index
+  %item = load ptr, ptr %item.at
+  %put = call i32 @PyDict_SetItem(ptr %dictionary, ptr %key, ptr %item)
+  %index.next = add i64 %index, 1
+  %put.done = icmp eq i32 %put, 0
+  br i1 %put.done, label %dict_item, label %dict_fail
+dict_made:
+  call void @drop(ptr %items, i64 %count)
+  br label %next
+dict_fail:
+  call void @Py_DecRef(ptr %dictionary)
+  br label %fail
+
+fail:
+  call void @drop(ptr %stack, i64 %top)
   ret ptr null
 }
 

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from layouts import Tagged
-from programs import examples, programs
+from programs import DTYPES, examples, programs, small_numbers
 from samples import ELEMENTARY_ULPS, compare
 
 from tracejit import jit
@@ -57,6 +57,16 @@ def eager_threads(monkeypatch):
     """Every loop that may be is split for threads, however short."""
     monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
     monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+def test_values_of_a_row_in_threads(eager_threads, dtype):
+    """What a parallel loop reads from around it, of every dtype."""
+    x = small_numbers((5, 300), np.dtype(dtype), 1)
+    functions = [lambda x: x - x.sum(), lambda x: x == x.max(axis=1, keepdims=True)]
+    for function in functions if dtype != "bool" else functions[1:]:
+        if not dtype.startswith("complex") or function is functions[0]:
+            compare(jit(function)(x), function(x), 0, dtype)
 
 
 @examples(60)

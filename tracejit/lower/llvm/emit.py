@@ -439,9 +439,9 @@ class Emitter(Access):
         first = self.one(loop.start)
         stop = self.one(loop.stop)
         self.here()
-        context = self.stack_slot(f"[{len(captured) + 3} x i64]", 8)
         slots: list[Value] = [self.workspace, self.symbols, first]
-        slots += [self.captured_value(term) for term in captured]
+        slots += [value for term in captured for value in self.captured_values(term)]
+        context = self.stack_slot(f"[{len(slots)} x i64]", 8)
         self.here()
         for position, value in enumerate(slots):
             b.store(value, b.offset(context, b.const(position, "i64"), "i64"), 8)
@@ -474,11 +474,8 @@ class Emitter(Access):
             if term in self.pointers or term in self.values
         ]
 
-    def captured_value(self, term: object) -> Value:
-        if isinstance(term, Buffer):
-            return self.pointers[term]
-        (value,) = self.values[term]
-        return value
+    def captured_values(self, term: object) -> Parts:
+        return (self.pointers[term],) if isinstance(term, Buffer) else self.values[term]
 
     def stack_slot(self, type: str, align: int) -> Value:
         """Memory in the function's frame; allocated at its entry, once."""

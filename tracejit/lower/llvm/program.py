@@ -121,12 +121,14 @@ class Program:
 
         child.workspace, child.symbols = slot(0, "ptr"), slot(1, "ptr")
         first = slot(2, "i64")
-        for position, term in enumerate(captured, 3):
+        position = 3
+        for term in captured:
+            parts = [slot(position + k, v.kind) for k, v in enumerate(parent.captured_values(term))]
+            position += len(parts)
             if isinstance(term, Buffer):
-                child.pointers[term] = slot(position, "ptr")
+                (child.pointers[term],) = parts
             else:
-                kinds = [part.kind for part in parent.values[term]]
-                child.values[term] = (slot(position, kinds[0]),)
+                child.values[term] = tuple(parts)
         child.values[loop.index] = (b.binary("add", first, Value("%chunk", "i64")),)
         child.streamed = parent.streamed
         child.body(loop.body)

@@ -48,21 +48,23 @@ class _Splitter:
     def run(self) -> Kernel:
         if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
             return self.kernel
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=self.body(self.kernel.body, True))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    def body(self, body: tuple[Statement, ...], outermost: bool = False) -> tuple[Statement, ...]:
         new: list[Statement] = []
         for statement in body:
             if isinstance(statement, For):
-                new += self.loop(statement)
+                new += self.loop(statement, outermost)
             else:
                 new.append(statement)
         return tuple(new)
 
-    def loop(self, loop: For) -> list[Statement]:
+    def loop(self, loop: For, outermost: bool) -> list[Statement]:
         cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
         count = trips(loop)
-        if loop.mark == "unroll" or (count is not None and cost < WORTHWHILE):
+        # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
+        short = cost < WORTHWHILE and not (outermost and count is None)
+        if loop.mark == "unroll" or short:
             return [loop]
         if count == 0:
             return [loop]

@@ -52,6 +52,16 @@ def test_programs(program):
     agrees(program)
 
 
+@pytest.mark.parametrize("argument", [True, 7, 2**62, "text", None], ids=repr)
+def test_programs_that_compute_nothing(argument):
+    """Arguments that are part of the signature, results known before the call."""
+    for function in (lambda a: a, lambda a: (a, 3), lambda a: np.float32(3), lambda a: ()):
+        for _ in range(2):
+            assert jit(function)(argument) == function(argument)
+    if isinstance(argument, int):
+        assert jit(lambda a: (a + 1, a * 2))(argument) == (argument + 1, argument * 2)
+
+
 @pytest.fixture
 def eager_threads(monkeypatch):
     """Every loop that may be is split for threads, however short."""

@@ -84,7 +84,8 @@ class Program:
             f"ptr noalias {'' if buffer in outputs else 'readonly '}%b{position}"
             for position, buffer in enumerate(kernel.parameters)
         ]
-        return f"internal void @{name}({', '.join(parameters)}, ptr %workspace, ptr %symbols)"
+        parameters += ["ptr %workspace", "ptr %symbols"]
+        return f"internal void @{name}({', '.join(parameters)})"
 
     def write(self, kernel: Kernel, name: str, streamed: frozenset[Buffer]) -> None:
         """The function of a kernel."""

@@ -198,7 +198,6 @@ class Access(Frame):
         return self.b.value(text, "ptr", steps.lanes)
 
     def pointers_of(self, buffer: Buffer, offset: Value) -> Value:
-        self.here()
         return self.pointers_from(self.pointers[buffer], buffer, offset)
 
     def gather(self, pointers: Value, dtype: DType) -> Parts:
@@ -260,6 +259,7 @@ class Access(Frame):
                 self.store_contiguous(pointer, wide, lanes.mask)
             return
         if offset is not None:
+            self.here()
             pointers = self.pointers_of(buffer, self.one(offset))
         else:
             steps = self.b.vector([lane * stride for lane in range(count)], "i64")

@@ -174,7 +174,7 @@ def test_division_and_power_of_special_numbers(dtype):
 
 
 @pytest.mark.parametrize("exponent", [2, 1, 0, -1, 0.5, -0.5, 3, -2, 2.0, 1 / 3], ids=repr)
-@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex128", "int32"])
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64", "complex128", "int32", "bool"])
 def test_powers_of_python_numbers(dtype, exponent):
     x = moderate(dtype) if "complex" in dtype else specials(to_dtype(dtype))
 
@@ -182,3 +182,23 @@ def test_powers_of_python_numbers(dtype, exponent):
         return x**exponent
 
     check_calls(accepted([pow], x), x)
+
+
+@pytest.mark.parametrize("dtype", NAMES)
+def test_a_python_int_that_changes(dtype):
+    """It becomes an input of the program; every call gives what NumPy gives, errors included."""
+    x = moderate(dtype)
+    for function in (lambda x, n: x + n, lambda x, n: x**n, lambda x, n: (x < n, n - x, x * (n * n))):
+        compiled = jit(function)
+        for n in (1, 2, 3, 0, -1, 5, 100, 300, -2):
+            try:
+                wanted = function(x, n)
+            except (ValueError, OverflowError) as error:
+                with pytest.raises(type(error)):
+                    compiled(x, n)
+                continue
+            except TypeError:
+                break
+            pairs = zip(flattened([compiled(x, n)]), flattened([wanted]), strict=True)
+            for one, other in pairs:
+                compare(one, other, allowed("pow", other), f"{dtype} with {n}")

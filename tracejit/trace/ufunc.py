@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.graph import Node
 from ..ir.op import OPS, Op
@@ -122,6 +122,12 @@ def _check_power(
 ) -> None:
     if ufunc is np.power and loop[0].is_integer:
         base, exponent = operands[0][0], operands[1][0]
+        if isinstance(exponent, Node) and operands[1][1] is int:
+            raise failure(
+                TraceError,
+                "an integer is raised to a Python int, which NumPy allows only if it is not negative",
+                "name the argument in static_argnames, or raise a float",
+            )
         if type(exponent) is int and exponent < 0:
             if not isinstance(base, Node) or base.type.size != 0:
                 raise ValueError("Integers to negative integer powers are not allowed.")
@@ -133,7 +139,7 @@ def fast_power(kind: Kind, exponent: Any) -> np.ufunc | None:
         return None
     if kind.kind in "fc":
         return _FAST_POWERS.get(exponent)
-    return np.square if kind.kind in "iu" and type(exponent) is int and exponent == 2 else None
+    return np.square if kind.kind in "biu" and type(exponent) is int and exponent == 2 else None
 
 
 def signature_of(ufunc: np.ufunc, dtype: Any, signature: Any) -> Any:

@@ -326,14 +326,14 @@ def test_what_was_read_is_guarded():
     read = {name: value for namespace, name, value in program.guards if namespace is globals()}
     assert read["SCALE"] is SCALE and read["TABLE"] is TABLE and read["scaled"] is scaled
     assert any(value == 3.0 for _, value in program.cells)
-    assert program.is_current() and not program.is_guarded_natively
+    assert program.is_current() and program.is_guarded_natively
     level = 4.0
     assert not program.is_current()
     program = trace(scaled, (np.zeros(3),), {})
     assert program.is_current() and program.is_guarded_natively
     sizes = [1, 2]
     program = trace(lambda x: x * sizes[0], (np.zeros(3),), {})
-    assert program.is_current() and not program.is_guarded_natively
+    assert program.is_current() and program.is_guarded_natively
     sizes[1] = 3
     assert not program.is_current()
 

@@ -12,6 +12,7 @@ from .ir.types import ArrayType, Layout
 from .runtime.signature import (
     DictTree,
     ListTree,
+    ObjectTree,
     ScalarLeaf,
     StaticLeaf,
     Tree,
@@ -39,6 +40,33 @@ def leaf_key(value: Any, leaf: Leaf) -> Any:
             hint="pass arrays, numbers, or containers of them",
         ) from None
     return (type(value), value)
+
+
+# Types of the scalars that are inputs, whatever their value.
+_INPUTS = frozenset((float, complex, *(np.dtype(code).type for code in "?bBhHiIlLqQefdFD")))
+
+
+def looks_of(structure: tree.Structure, leaves: Sequence[Any]) -> Any:
+    """What a call looks like: calls that look the same are served by the same program.
+
+    None when some leaf cannot be told from others. A shorter way to a program that served such a
+    call before than `leaf_key` is.
+    """
+    looks: Any = [structure]
+    for value in leaves:
+        kind = type(value)
+        if kind is np.ndarray:
+            looks.append((value.dtype, value.shape, value.strides, value.flags.num))
+        elif kind in _INPUTS:
+            looks.append(kind)
+        else:
+            looks.append((kind, value))
+    looks = tuple(looks)
+    try:
+        hash(looks)
+    except TypeError:
+        return None
+    return looks
 
 
 def take(value: Any, symbolic: bool, layouts: bool) -> Leaf:
@@ -95,15 +123,18 @@ class _NoTree(Exception):
 def _tree(structure: tree.Structure, leaves: Any) -> Tree:
     if structure == tree.LEAF:
         return next(leaves)
-    builder, data, *children = structure
-    items = tuple([_tree(child, leaves) for child in children])
-    kind = tree.kind_of(builder)
-    if kind is tuple:
-        return TupleTree(items)
-    if kind is list:
-        return ListTree(items)
-    if kind is dict:
-        return DictTree(data[-1], items)
+    items = tuple([_tree(child, leaves) for child in structure[2:]])
+    match tree.kind_of(structure):
+        case "tuple":
+            return TupleTree(items)
+        case "list":
+            return ListTree(items)
+        case "dict":
+            return DictTree(tree.keys_of(structure), items)
+        case "namedtuple":
+            return TupleTree(items, tree.class_of(structure))
+        case "object":
+            return ObjectTree(tree.class_of(structure), tree.keys_of(structure), items)
     raise _NoTree
 
 

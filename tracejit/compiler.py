@@ -13,31 +13,19 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, NamedTuple
 
-from .arguments import MOST_LAYOUTS, leaf_key, native_leaf, native_trees, pass_value, take
+from .arguments import MOST_LAYOUTS, leaf_key, looks_of, take
 from .config import config
 from .dump import say
+from .entry import Entry
 from .ir.graph import Module
-from .ir.reference import reference
 from .ir.text import show
-from .ir.types import DType
 from .lower.pipeline import Options
-from .runtime.dispatch import Executable
-from .runtime.signature import (
-    ArgumentOutput,
-    ArrayOutput,
-    ObjectOutput,
-    Plan,
-    ScalarOutput,
-    Signature,
-)
 from .sizes import Sizes
-from .stages import Compiled, Lowered, coded, default_options
+from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
 from .trace.context import current_trace
-from .trace.tracing import ArgumentOutput as TracedArgument
 from .trace.tracing import (
     Leaf,
-    NodeOutput,
     Program,
     Static,
     Traced,
@@ -45,7 +33,7 @@ from .trace.tracing import (
     inline,
     trace,
 )
-from .trace.tree import LEAF, leaf_count, unflatten
+from .trace.tree import leaf_count
 
 
 class CacheInfo(NamedTuple):
@@ -75,130 +63,22 @@ class TracedProgram:
         return Lowered(self.module, self.options)
 
 
-class _Entry:
-    """One signature's executable."""
-
-    def __init__(self, program: Program, compiled: Compiled):
-        self.program, self.compiled = program, compiled
-        self.handle: Any = None
-        self.python_hits = 0
-        self.last_hits = 0
-        self.outputs, self.finish = _results(program, compiled.code.symbols)
-        self.plan = self.make_plan("tuple")
-        leaves = [native_leaf(leaf, compiled.code.symbols) for leaf in program.leaves]
-        self.executable = Executable(self.plan, leaves)
-
-    def make_plan(self, result: Any) -> Plan:
-        compiled = self.compiled
-        return Plan(
-            compiled.entry,
-            self.outputs,
-            result,
-            compiled.code.workspace_bytes,
-            compiled.shapes,
-            release_gil=compiled.releases_gil,
-            keep=compiled,
-        )
-
-    def run(self, leaves: list[Any]) -> Any:
-        """Run on argument leaves of any layout and byte order."""
-        if config.reference:
-            return self.run_reference(leaves)
-        taken = zip(leaves, self.program.leaves)
-        outputs = self.executable(*[pass_value(value, leaf) for value, leaf in taken])
-        return self.finish(self.originals(outputs, leaves))
-
-    def run_reference(self, leaves: list[Any]) -> Any:
-        taken = zip(leaves, self.program.leaves)
-        arrays = [value for value, leaf in taken if isinstance(leaf, Traced)]
-        results = reference(Module(self.program.function), *arrays, *self.program.captures)
-        values = iter(results if isinstance(results, tuple) else (results,))
-        outputs = []
-        for output in self.outputs:
-            match output:
-                case ScalarOutput():
-                    outputs.append(next(values)[()])
-                case ArrayOutput():
-                    outputs.append(next(values))
-                case ObjectOutput(value):
-                    outputs.append(value)
-                case _:
-                    outputs.append(None)
-        return self.finish(self.originals(tuple(outputs), leaves))
-
-    def originals(self, outputs: tuple, leaves: list[Any]) -> tuple:
-        """Arguments that are returned are returned themselves, not a copy that was made for the call."""
-        pairs = zip(outputs, self.outputs)
-        return tuple([leaves[o.leaf] if isinstance(o, ArgumentOutput) else v for v, o in pairs])
-
-    @property
-    def hits(self) -> int:
-        return self.python_hits + (self.handle.get("hits") if self.handle is not None else 0)
-
-
-def _results(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, Callable[[tuple], Any]]:
-    """The native outputs, and what makes the function's result of the tuple of them."""
-    outputs: list[Any] = []
-    weak: dict[int, type] = {}
-    order: list[int] = []
-    results = program.function.results
-    slots: dict[int, int] = {}
-    wanted = {o.index: o for o in program.outputs if isinstance(o, NodeOutput)}
-    for index in range(len(results)):
-        own = wanted[index]
-        dtype: DType = results[index].type.dtype
-        slots[index] = len(outputs)
-        if own.weak is not None:
-            weak[len(outputs)] = own.weak
-        kind = ScalarOutput(dtype.numpy) if own.is_scalar or own.weak else None
-        outputs.append(kind or ArrayOutput(dtype.numpy, coded(results[index].type.shape, symbols)))
-    for output in program.outputs:
-        if isinstance(output, NodeOutput):
-            order.append(slots[output.index])
-            continue
-        order.append(len(outputs))
-        is_argument = isinstance(output, TracedArgument)
-        outputs.append(ArgumentOutput(output.leaf) if is_argument else ObjectOutput(output.value))
-    structure = program.structure
-
-    def finish(values: tuple) -> Any:
-        found = [values[slot] for slot in order]
-        for position, slot in enumerate(order):
-            if slot in weak:
-                found[position] = weak[slot](found[position])
-        return unflatten(structure, found)
-
-    finish.is_plain = not weak and order == list(range(len(outputs)))
-    return tuple(outputs), finish
-
-
-def _native_result(entry: _Entry) -> Any:
-    """How native code makes the result: itself where it can, through `finish` otherwise."""
-    structure = entry.program.structure
-    if entry.finish.is_plain:
-        if structure == LEAF:
-            return "single"
-        if structure[0] is _TUPLE and all(child == LEAF for child in structure[2:]):
-            return "tuple"
-    return entry.finish
-
-
-_TUPLE = flatten_arguments(((),), {})[1][0]
-
-
 class Compiler:
     """The signatures of one jitted function, and how new ones are compiled."""
 
     def __init__(self, jitted: Any, function: Callable[..., Any], options: dict[str, Any]):
         self.jitted, self._function, self._options = jitted, function, options
         self.name = getattr(function, "__qualname__", type(function).__name__)
-        self._entries: OrderedDict[Any, _Entry] = OrderedDict()
+        self._entries: OrderedDict[Any, Entry] = OrderedDict()
+        # By what the arguments look like: the entry, and whether it takes them as they are.
+        self._known: dict[Any, tuple[Entry, bool]] = {}
         self._lock = RLock()
         self._compiles = 0
         self._ended_hits = 0
         self._ints: dict[tuple, set[int]] = {}
         self._concrete: set[tuple] = set()
         self._static = _static_positions(function, options)
+        self._has_static = any(self._static)
         self._sizes = Sizes()
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -209,6 +89,19 @@ class Compiler:
         if current_trace() is not None:
             return inline(self._function, args, kwargs)
         leaves, structure = flatten_arguments(args, kwargs)
+        looks = None if self._has_static else looks_of(structure, leaves)
+        entry, direct = self._known.get(looks) or (None, False)
+        if entry is None or not entry.program.is_current():
+            entry = self._find(structure, leaves, args, kwargs)
+            direct = entry.fits(leaves)
+            if looks is not None:
+                if len(self._known) >= 4 * self._options["cache_size"]:
+                    self._known.clear()
+                self._known[looks] = entry, direct
+        entry.python_hits += 1
+        return entry.run_directly(*leaves) if direct else entry.run(leaves)
+
+    def _find(self, structure: Any, leaves: list, args: tuple, kwargs: dict) -> Entry:
         how = self._take(leaves, structure, len(args))
         key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
         entry = self._entries.get(key)
@@ -216,8 +109,7 @@ class Compiler:
             entry = self._sizes.entry_for(structure, leaves, how)
         if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
-        entry.python_hits += 1
-        return entry.run(leaves)
+        return entry
 
     def _take(self, leaves: list[Any], structure: Any, positional: int) -> list[Leaf]:
         static = self._static_leaves(structure, positional)
@@ -266,7 +158,7 @@ class Compiler:
 
     # Compiling.
 
-    def _compile(self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list) -> _Entry:
+    def _compile(self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list) -> Entry:
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -279,13 +171,13 @@ class Compiler:
             done = time.perf_counter()
             first = len(program.function.parameters) - len(program.captures)
             captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
-            entry = _Entry(program, Compiled(lowered, captures, program.captures))
+            entry = Entry(program, Compiled(lowered, captures, program.captures))
             key = (key[0], tuple([leaf_key(v, leaf) for v, leaf in zip(leaves, program.leaves)]))
             self._entries[key] = entry
             if sized:
                 self._sizes.add(key[0], leaves, how, entry)
             self._compiles += 1
-            self._serve(entry, leaves, args, kwargs)
+            entry.publish(self.jitted, key[0])
             self._evict()
             ended = time.perf_counter()
             say(1, lambda: (
@@ -326,19 +218,6 @@ class Compiler:
                 ]
         return trace(self._function, args, kwargs, how)
 
-    def _serve(self, entry: _Entry, leaves: list, args: tuple, kwargs: dict) -> None:
-        """Let native code serve this signature, where it can check all that matters."""
-        program = entry.program
-        if config.reference or not program.is_guarded_natively:
-            return
-        _, structure = flatten_arguments(args, kwargs)
-        symbols = entry.compiled.code.symbols
-        native = [native_leaf(leaf, symbols) for leaf in program.leaves]
-        trees = native_trees(structure, native)
-        if trees is not None:
-            signature = Signature(*trees, program.guards)
-            entry.handle = self.jitted.publish(signature, entry.make_plan(_native_result(entry)))
-
     def _evict(self) -> None:
         """Drop what was used longest ago; native hits count as uses when they are next looked at."""
         for key, entry in list(self._entries.items()):
@@ -354,6 +233,7 @@ class Compiler:
 
     def _drop(self, key: Any) -> None:
         entry = self._entries.pop(key)
+        self._known.clear()
         self._ended_hits += entry.hits
         self._sizes.remove(entry)
         self.jitted.retire(entry.handle)

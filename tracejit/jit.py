@@ -125,7 +125,7 @@ def jit(
     if options["threads"] < 0:
         raise ValueError(f"threads must be 0 or more, not {options['threads']}")
     if function is None:
-        return functools.partial(jit, **{**options})
+        return functools.partial(jit, **options)
     if not callable(function):
         raise TypeError(f"jit takes a function, not {type(function).__name__}")
     return Jitted(function, options)

@@ -100,7 +100,7 @@ class Program:
     def is_guarded_natively(self) -> bool:
         """Whether the guards say it all, so that code can check what the program depends on."""
         named = all(type(key) is str for _, key, _ in self.guards)
-        return named and not (self.cells or self.snapshots or self.contents)
+        return named and not self.contents
 
     def is_current(self) -> bool:
         """Whether everything the trace has seen outside is still what it was."""

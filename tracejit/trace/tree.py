@@ -39,9 +39,19 @@ def unflatten(structure: Structure, leaves: Any) -> Any:
     return _unflatten(structure, iter(leaves))
 
 
-def kind_of(builder: Callable) -> type | None:
-    """The built-in container a structure's builder makes: tuple, list, dict, or None for others."""
-    return {_build_tuple: tuple, _build_list: list, _build_dict: dict}.get(builder)
+def kind_of(structure: Structure) -> str | None:
+    """What a structure that is no leaf makes: a tuple, list, dict, namedtuple, object; else None."""
+    return _KINDS.get(structure[0])
+
+
+def keys_of(structure: Structure) -> tuple:
+    """The keys of a dict, the names of a namedtuple or object."""
+    return structure[1][-1]
+
+
+def class_of(structure: Structure) -> type:
+    """The class of a namedtuple or object."""
+    return structure[1][0]
 
 
 def leaf_count(structure: Structure) -> int:
@@ -198,4 +208,11 @@ _CONTAINERS: dict[type, Callable[[Any], tuple]] = {
 _SIMPLE = frozenset(
     (np.ndarray, np.float64, np.float32, float, int, bool, complex, str, type(None))
 )
+_KINDS: dict[Callable, str] = {
+    _build_tuple: "tuple",
+    _build_list: "list",
+    _build_dict: "dict",
+    _build_namedtuple: "namedtuple",
+    _build_object: "object",
+}
 _LABELLED = (_build_dict, _build_ordered, _build_default, _build_namedtuple, _build_object)

@@ -1,0 +1,191 @@
+"""One signature's executable: the program, its machine code, and how results come out of it."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+
+from .arguments import native_leaf, native_trees, pass_value
+from .config import config
+from .errors import IRError
+from .ir.graph import Module
+from .ir.reference import reference
+from .runtime.dispatch import Executable
+from .runtime.signature import (
+    ArgumentOutput,
+    ArrayOutput,
+    DictTree,
+    ListTree,
+    ObjectOutput,
+    Plan,
+    PythonScalarOutput,
+    ScalarOutput,
+    Signature,
+    TupleTree,
+)
+from .stages import Compiled, coded
+from .trace.tracing import ArgumentOutput as TracedArgument
+from .trace.tracing import NodeOutput, Program, Traced
+from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
+
+
+class Entry:
+    """What a jitted function keeps for a signature."""
+
+    def __init__(self, program: Program, compiled: Compiled):
+        self.program, self.compiled = program, compiled
+        self.handle: Any = None
+        self.python_hits = 0
+        self.last_hits = 0
+        self.outputs, self._order = _outputs(program, compiled.code.symbols)
+        self._returns_arguments = any(isinstance(o, ArgumentOutput) for o in self.outputs)
+        self._result = self._native_result()
+
+    def _plan(self, result: Any) -> Plan:
+        compiled = self.compiled
+        return Plan(
+            compiled.entry,
+            self.outputs,
+            result,
+            compiled.code.workspace_bytes,
+            compiled.shapes,
+            release_gil=compiled.releases_gil,
+            keep=compiled,
+        )
+
+    def _native_result(self) -> Any:
+        """How native code makes the result: itself where it can, through `_finish` otherwise."""
+        structure = self.program.structure
+        if structure == LEAF and self._order == [0] and len(self.outputs) == 1:
+            return "single"
+        try:
+            tree = _result_tree(structure, iter(self._order))
+        except _NoTree:
+            return self._finish
+        return "tuple" if tree == TupleTree(tuple(range(len(self.outputs)))) else tree
+
+    def _finish(self, values: tuple) -> Any:
+        return unflatten(self.program.structure, [values[slot] for slot in self._order])
+
+    def _executable_with(self, result: Any) -> Executable:
+        symbols = self.compiled.code.symbols
+        leaves = [native_leaf(leaf, symbols) for leaf in self.program.leaves]
+        return Executable(self._plan(result), leaves)
+
+    @cached_property
+    def run_directly(self) -> Executable:
+        """Called with leaves of exactly the parameters' types and layouts."""
+        return self._executable_with(self._result)
+
+    @cached_property
+    def _run_for_tuple(self) -> Executable:
+        return self._executable_with("tuple")
+
+    def publish(self, native: Any, structure: Structure) -> None:
+        """Let native code serve this signature, where it can check all that matters."""
+        program = self.program
+        if config.reference or not program.is_guarded_natively:
+            return
+        symbols = self.compiled.code.symbols
+        trees = native_trees(structure, [native_leaf(leaf, symbols) for leaf in program.leaves])
+        if trees is not None:
+            outside = (program.guards, program.cells, program.snapshots)
+            self.handle = native.publish(Signature(*trees, *outside), self._plan(self._result))
+
+    def fits(self, leaves: list[Any]) -> bool:
+        """Whether these leaves can be handed over as they are."""
+        pairs = zip(leaves, self.program.leaves)
+        return not config.reference and all(
+            pass_value(value, leaf) is value for value, leaf in pairs
+        )
+
+    def run(self, leaves: list[Any]) -> Any:
+        """Run on argument leaves of any layout and byte order."""
+        if config.reference:
+            return self._run_reference(leaves)
+        values = [pass_value(value, leaf) for value, leaf in zip(leaves, self.program.leaves)]
+        if not self._returns_arguments:
+            return self.run_directly(*values)
+        return self._finish(self._originals(self._run_for_tuple(*values), leaves))
+
+    def _run_reference(self, leaves: list[Any]) -> Any:
+        taken = zip(leaves, self.program.leaves)
+        arrays = [value for value, leaf in taken if isinstance(leaf, Traced)]
+        results = reference(Module(self.program.function), *arrays, *self.program.captures)
+        values = iter(results if isinstance(results, tuple) else (results,))
+        outputs = []
+        for output in self.outputs:
+            match output:
+                case PythonScalarOutput():
+                    outputs.append(np.asarray(next(values)).item())
+                case ScalarOutput():
+                    outputs.append(next(values)[()])
+                case ArrayOutput():
+                    outputs.append(next(values))
+                case ObjectOutput(value):
+                    outputs.append(value)
+                case _:
+                    outputs.append(None)
+        return self._finish(self._originals(tuple(outputs), leaves))
+
+    def _originals(self, outputs: tuple, leaves: list[Any]) -> tuple:
+        """Arguments that are returned are returned themselves, not a copy that was made for the call."""
+        pairs = zip(outputs, self.outputs)
+        return tuple([leaves[o.leaf] if isinstance(o, ArgumentOutput) else v for v, o in pairs])
+
+    @property
+    def hits(self) -> int:
+        return self.python_hits + (self.handle.get("hits") if self.handle is not None else 0)
+
+
+def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[int]]:
+    """The native outputs, and for each leaf of the function's result which of them it is."""
+    results = program.function.results
+    kinds = {o.index: o for o in program.outputs if isinstance(o, NodeOutput)}
+    outputs: list[Any] = [
+        _node_output(kinds[index], node.type, symbols) for index, node in enumerate(results)
+    ]
+    order: list[int] = []
+    for output in program.outputs:
+        if isinstance(output, NodeOutput):
+            order.append(output.index)
+            continue
+        order.append(len(outputs))
+        is_argument = isinstance(output, TracedArgument)
+        outputs.append(ArgumentOutput(output.leaf) if is_argument else ObjectOutput(output.value))
+    return tuple(outputs), order
+
+
+def _node_output(output: NodeOutput, type: Any, symbols: tuple[str, ...]) -> Any:
+    dtype = type.dtype.numpy
+    if output.weak is not None:
+        if np.dtype(output.weak) != dtype:
+            raise IRError(f"a result of dtype {dtype} is to be a Python {output.weak.__name__}")
+        return PythonScalarOutput(output.weak)
+    return (
+        ScalarOutput(dtype) if output.is_scalar else ArrayOutput(dtype, coded(type.shape, symbols))
+    )
+
+
+class _NoTree(Exception):
+    pass
+
+
+def _result_tree(structure: Structure, numbers: Iterator[int]) -> Any:
+    """The result's containers with output numbers for leaves, where native code can build them."""
+    if structure == LEAF:
+        return next(numbers)
+    items = tuple([_result_tree(child, numbers) for child in structure[2:]])
+    match kind_of(structure):
+        case "tuple":
+            return TupleTree(items)
+        case "list":
+            return ListTree(items)
+        case "dict":
+            return DictTree(keys_of(structure), items)
+        case "namedtuple":
+            return TupleTree(items, class_of(structure))
+    raise _NoTree

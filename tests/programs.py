@@ -307,9 +307,9 @@ class _Writer:
             return self.write(f"np.dot({left}, {right})")
         if a.ndim == 2 and b.ndim == 2 and self.flag():
             return self.write(f"np.matmul({left}, np.transpose({right}))")
-        if a.ndim >= 1:
-            return self.write(f"np.matmul({left}, np.transpose({left}))" if a.ndim == 2 else f"np.inner({left}, {left})")
-        return None
+        if a.ndim == 2:
+            return self.write(f"np.matmul({left}, np.transpose({left}))")
+        return self.write(f"np.inner({left}, {left})") if a.ndim == 1 else None
 
 
 def small_numbers(shape: tuple[int, ...], dtype: np.dtype, seed: int) -> np.ndarray:

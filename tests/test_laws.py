@@ -10,9 +10,10 @@ from samples import EITHER_ZERO, LAWFUL_OPS, Instance, compare, instances, opera
 
 from tracejit.config import config
 from tracejit.ir.graph import Function, Module, Node, parameter
-from tracejit.ir.op import ELEMENTWISE, Op
+from tracejit.ir.op import ELEMENTWISE, OPS, Op
 from tracejit.ir.reference import reference
 from tracejit.ir.text import parse, show
+from tracejit.ir.types import DTYPES, array_type
 from tracejit.lower import pipeline
 from tracejit.lower.pipeline import Options
 from tracejit.stages import build
@@ -95,3 +96,22 @@ def test_native_code_is_numpy(op):
             exact=wider(op, instance, arrays),
             either_zero=op.name in EITHER_ZERO,
         )
+
+
+@pytest.mark.parametrize("dtype", ["f16", "f32", "f64", "c64", "c128"])
+@pytest.mark.parametrize("shape, axes", [((60, 50), (0,)), ((60, 50), (1,)), ((30011,), (0,))])
+def test_sums_and_products_are_near_the_truth(dtype, shape, axes):
+    """Of n elements: n / 16 + 8 roundings of the sum of their sizes, and n roundings of a product."""
+    type = array_type(shape, DTYPES[dtype])
+    rng = np.random.default_rng(len(shape))
+    x = rng.uniform(-1, 1, shape).astype(type.dtype.numpy)
+    wide = x.astype(np.clongdouble if type.dtype.is_complex else np.longdouble)
+    count = int(np.prod([shape[axis] for axis in axes]))
+    unit = np.finfo(type.dtype.real.numpy).eps
+    total = build(module_of(OPS["sum"], Instance((type,), {"axes": axes})))(x)
+    limit = (count / 16 + 8) * unit * np.abs(wide).sum(axis=axes)
+    assert np.all(np.abs(total - wide.sum(axis=axes)) <= limit)
+    factors = 1 + (x / count)
+    product = build(module_of(OPS["prod"], Instance((type,), {"axes": axes})))(factors)
+    exact = factors.astype(wide.dtype).prod(axis=axes)
+    assert np.all(np.abs(product - exact) <= 2 * (count + 8) * unit * np.abs(exact))

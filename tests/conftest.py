@@ -1,0 +1,9 @@
+"""Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples."""
+
+import os
+
+from hypothesis import settings
+
+settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile("random", deadline=None, print_blob=True)
+settings.load_profile("random" if os.environ.get("TRACEJIT_TESTS") == "random" else "repeatable")

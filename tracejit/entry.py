@@ -92,7 +92,7 @@ class Entry:
         symbols = self.compiled.code.symbols
         trees = native_trees(structure, [native_leaf(leaf, symbols) for leaf in program.leaves])
         if trees is not None:
-            outside = (program.guards, program.cells, program.snapshots)
+            outside = (program.guards, program.cells, program.snapshots, program.entries)
             self.handle = native.publish(Signature(*trees, *outside), self._plan(self._result))
 
     def fits(self, leaves: list[Any]) -> bool:

@@ -93,10 +93,10 @@ NUMBERS = {
     "hash.depth": 3,
     **_enumerate(
         "kind",
-        "end guard names cell items "  # about the call as a whole
+        "end guard names cell items size "  # about the call as a whole
         "array payload int bool identical equal bits tuple list dict instance any",
     ),
-    "kind.last_whole": 4,
+    "kind.last_whole": 5,
     **_enumerate("output", "array scalar float int complex bool argument object"),
     **_enumerate("result", "single tuple function tree"),
     **_enumerate("build", "end push tuple list dict"),
@@ -232,6 +232,7 @@ class _SignatureEncoder:
             self._watched("items", kept, len(items), self.memory.store([*map(id, items)]))
             for kept, items in signature.lists
         ]
+        records += [self._watched("size", held, count, 0) for held, count in signature.entries]
         records.append(_record("end", {}))
         copies = self.frame.words(self._copied)
         for record, first in self._copies_at:

@@ -88,6 +88,7 @@ class Signature(NamedTuple):
     guards   ``(dict, key, object)``: what the dict holds under the key.
     cells    ``(cell, object)``: what a closure's variable holds.
     lists    ``(list, objects)``: what a list holds, all of it.
+    entries  ``(dict, count)``: how many keys a dict has.
     """
 
     positional: tuple[Tree, ...] = ()
@@ -95,6 +96,7 @@ class Signature(NamedTuple):
     guards: tuple[tuple[dict, str, object], ...] = ()
     cells: tuple[tuple[CellType, object], ...] = ()
     lists: tuple[tuple[list, list], ...] = ()
+    entries: tuple[tuple[dict, int], ...] = ()
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order that numbers them."""

@@ -52,6 +52,7 @@ class Hooks:
         self._original: dict[int, Any] = {}
         self._namespaces: dict[int, _Namespace] = {}
         self._cell_copies: dict[int, tuple[types.CellType, types.CellType, Any]] = {}
+        self._names: set[str] = set()
         self.shadows = Shadows(self.hook, self._guard)
 
     def hook(self, value: Any, name: str = "") -> Any:
@@ -160,6 +161,7 @@ class Hooks:
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)
         namespace.prepare(_names_in_class_bodies(function.__code__))
+        self._names.update(_all_names(function.__code__))
         pairs = [(cell, self._cell(cell)) for cell in function.__closure__ or ()]
         new = types.FunctionType(
             function.__code__,
@@ -214,8 +216,9 @@ class Hooks:
             globals = globals.original
         return self.hook(builtins.__import__(name, globals, locals, fromlist, level))
 
-    def write_back(self) -> None:
-        """Carry what the function assigned to globals and closures over to the real ones."""
+    def finish(self) -> None:
+        """Guard classes, and carry what was assigned to globals and closures over to the real ones."""
+        self.shadows.guard_classes(self._names)
         for namespace in self._namespaces.values():
             for name, value in namespace.assigned():
                 namespace.original[name] = self._outlived(value, name)
@@ -301,6 +304,7 @@ def _names_in_class_bodies(code: types.CodeType) -> tuple[str, ...]:
     return tuple(found)
 
 
+@functools.lru_cache(maxsize=1024)
 def _all_names(code: types.CodeType) -> set[str]:
     inner = (constant for constant in code.co_consts if isinstance(constant, types.CodeType))
     return set(code.co_names).union(*map(_all_names, inner))

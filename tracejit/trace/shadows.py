@@ -3,17 +3,22 @@
 A global `PARAMS["w"]` or `MODEL.w` must be an input of the program like any captured array, and
 `MODEL.forward` must see traced creation functions. So the traced code gets a copy of the container
 or object, made of hooked contents; objects are instances of a subclass whose methods are hooked.
-The contents are guarded as globals are, and changes are carried back.
+The contents are guarded as globals are, those of classes too, and changes are carried back.
 """
 
 from __future__ import annotations
 
+import gc
+import types
 from abc import ABCMeta
-from collections.abc import Callable
+from collections.abc import Callable, Container
 from enum import Enum
 from typing import Any
 
-from .tree import is_plain_object
+import numpy as np
+
+from .location import is_library_class
+from .tree import is_plain_object, slots_of
 
 # limit: what larger containers hold is taken as it is, and unguarded.
 LARGEST = 1000
@@ -36,13 +41,18 @@ class _AbstractCopy(_Copy, ABCMeta):
 class Shadows:
     """The stand-ins of one trace.
 
-    `hook(value, name)` hooks contents, `guard(dict, key, value)` remembers that they were read;
-    `snapshots` holds `(list, items)` for what guards cannot express.
+    `hook(value, name)` hooks contents, `guard(dict, key, value)` remembers that they were read. For
+    what guards cannot express, `snapshots` holds `(list, items)`, `slots` holds
+    `(object, attribute, value)`, and `dicts` those whose keys matter, all of them.
     """
 
     def __init__(self, hook: Callable[..., Any], guard: Callable[..., None]):
         self.hook, self.guard = hook, guard
         self.snapshots: list[tuple[list, list]] = []
+        self.slots: list[tuple[Any, str, Any]] = []
+        self.dicts: list[dict] = []
+        self._classes: dict[type, dict[str, Any]] = {}
+        self._slotted: list[tuple[Any, Any, dict[str, Any]]] = []
         self.originals: dict[type, type] = {}
         self._copies: dict[type, type] = {}
         self._made: list[tuple[Any, Any, Any]] = []
@@ -63,6 +73,7 @@ class Shadows:
             new.extend(self.hook(item, name) for item in value)
             self._made.append((value, new, list(new)))
         else:
+            self.dicts.append(value)
             for key, item in value.items():
                 self.guard(value, key, item)
                 new[key] = self.hook(item, f"{name}_{key}")
@@ -73,11 +84,19 @@ class Shadows:
         """The stand-in of a plain object."""
         new = object.__new__(self.class_(type(value)))
         remember(value, new)
-        attributes = vars(value)
-        for key, item in attributes.items():
-            self.guard(attributes, key, item)
-            vars(new)[key] = self.hook(item, f"{name}_{key}")
-        self._made.append((attributes, vars(new), dict(vars(new))))
+        if hasattr(value, "__dict__"):
+            attributes = vars(value)
+            self.dicts.append(attributes)
+            for key, item in attributes.items():
+                self.guard(attributes, key, item)
+                vars(new)[key] = self.hook(item, f"{name}_{key}")
+            self._made.append((attributes, vars(new), dict(vars(new))))
+        slots = slots_of(value)
+        if slots:
+            for key, item in slots.items():
+                self.slots.append((value, key, item))
+                object.__setattr__(new, key, self.hook(item, f"{name}_{key}"))
+            self._slotted.append((value, new, slots_of(new)))
         return new
 
     def class_(self, cls: type) -> type:
@@ -86,12 +105,14 @@ class Shadows:
         if found is not None:
             return found
         self._copies[cls] = cls
+        bases = [base for base in cls.__mro__[:-1] if not is_library_class(base)]
+        self._classes.update((base, dict(vars(base))) for base in bases)
         if not _is_copyable(cls):
             return cls
         members: dict[str, Any] = {}
         for base in reversed(cls.__mro__[:-1]):
             for name, member in vars(base).items():
-                hooked = self._member(member)
+                hooked = self._member(name, member)
                 if hooked is not member:
                     members[name] = hooked
                 else:
@@ -105,7 +126,7 @@ class Shadows:
             self.originals[new] = cls
         return self._copies[cls]
 
-    def _member(self, member: Any) -> Any:
+    def _member(self, name: str, member: Any) -> Any:
         if isinstance(member, staticmethod | classmethod):
             function = self.hook(member.__func__)
             return member if function is member.__func__ else type(member)(function)
@@ -114,10 +135,31 @@ class Shadows:
             hooked = [self.hook(part) for part in parts]
             same = all(a is b for a, b in zip(parts, hooked))
             return member if same else property(*hooked, member.__doc__)
-        return self.hook(member) if callable(member) and not isinstance(member, type) else member
+        if isinstance(member, type):
+            return member
+        is_data = is_container(member) or is_object(member) or isinstance(member, np.ndarray)
+        if callable(member) or (is_data and not _is_special(name)):
+            return self.hook(member, name)
+        return member
+
+    def guard_classes(self, names: Container[str]) -> None:
+        """Guard the classes' attributes, and those of their methods that have one of these names."""
+        for cls, members in self._classes.items():
+            namespace = _namespace_of(cls)
+            for name, member in members.items():
+                is_method = isinstance(member, _METHODS)
+                if (name in names or not is_method) and not _is_special(name):
+                    self.guard(namespace, name, member)
 
     def write_back(self, outlived: Callable[[Any, str], Any]) -> None:
         """Carry changes of the stand-ins over to the originals."""
+        for original, new, before in self._slotted:
+            after = slots_of(new)
+            for key in before.keys() - after.keys():
+                delattr(original, key)
+            for key, item in after.items():
+                if before.get(key, _EMPTY) is not item:
+                    setattr(original, key, outlived(item, key))
         for original, new, before in self._made:
             if isinstance(new, list):
                 if len(new) != len(before) or any(a is not b for a, b in zip(new, before)):
@@ -128,6 +170,21 @@ class Shadows:
             for key, item in new.items():
                 if key not in before or before[key] is not item:
                     original[key] = outlived(item, str(key))
+
+
+_EMPTY = object()
+_METHODS = (types.FunctionType, staticmethod, classmethod, property)
+
+
+def _is_special(name: str) -> bool:
+    """Whether a member of a class belongs to Python: `__doc__`, but not `__call__`."""
+    return name.startswith("__") and name.endswith("__") and name != "__call__"
+
+
+def _namespace_of(cls: type) -> dict[str, Any]:
+    """The very dict that holds the members of a class; `vars(cls)` is a view of it."""
+    (found,) = [held for held in gc.get_referents(vars(cls)) if isinstance(held, dict)]
+    return found
 
 
 def is_container(value: Any) -> bool:

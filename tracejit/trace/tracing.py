@@ -83,6 +83,8 @@ class Program:
     guards      `(dict, key, object)`: the program holds while `dict[key] is object`.
     cells       `(cell, object)`: and while `cell.cell_contents is object`.
     snapshots   `(list, items)`: and while the list holds these very objects.
+    slots       `(object, name, value)`: and while the object's attribute is that very object.
+    entries     `(dict, count)`: and while the dict has so many keys.
     contents    `(array, copy)`: and while this captured array still holds these very values.
     """
 
@@ -94,13 +96,15 @@ class Program:
     guards: tuple[tuple[dict, str, Any], ...] = field(repr=False)
     cells: tuple[tuple[types.CellType, Any], ...] = field(repr=False)
     snapshots: tuple[tuple[list, list], ...] = field(repr=False)
+    slots: tuple[tuple[Any, str, Any], ...] = field(repr=False)
+    entries: tuple[tuple[dict, int], ...] = field(repr=False)
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
 
     @property
     def is_guarded_natively(self) -> bool:
         """Whether the guards say it all, so that code can check what the program depends on."""
         named = all(type(key) is str for _, key, _ in self.guards)
-        return named and not self.contents
+        return named and not (self.slots or self.contents)
 
     def is_current(self) -> bool:
         """Whether everything the trace has seen outside is still what it was."""
@@ -108,6 +112,8 @@ class Program:
             all(names.get(key, _MISSING) is value for names, key, value in self.guards)
             and all(_contents_of(cell) is value for cell, value in self.cells)
             and all(_is_unchanged(kept, items) for kept, items in self.snapshots)
+            and all(getattr(held, name, _MISSING) is value for held, name, value in self.slots)
+            and all(len(names) == count for names, count in self.entries)
             and all(is_same(array, before) for array, before in self.contents)
         )
 
@@ -197,7 +203,7 @@ def trace(
         after, structure_after = flatten_arguments(traced_args, traced_kwargs)
         _check_arguments(structure, inputs, structure_after, after, paths)
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
-        hooks.write_back()
+        hooks.finish()
         context.check_captures()
     used = set(postorder(results, operands_of))
     captured = [found for found in context.captures.values() if found.node in used]
@@ -213,6 +219,8 @@ def trace(
         tuple(hooks.guards.values()),
         tuple(hooks.cells.values()),
         tuple(hooks.shadows.snapshots),
+        tuple(hooks.shadows.slots),
+        tuple((names, len(names)) for names in hooks.shadows.dicts),
         tuple(context.contents()),
     )
 

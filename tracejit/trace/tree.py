@@ -2,8 +2,8 @@
 
 A structure is a plain nested tuple, so it hashes and compares at C speed: `LEAF`, or a builder
 followed by what the builder needs and the structures of the children. Tuples, lists, dicts (their
-order and keys belong to the structure), namedtuples and dataclasses are containers; everything else
-is a leaf, None included. `flatten_object` takes plain instances of classes apart as well.
+order and keys belong to the structure), slices, namedtuples and dataclasses are containers;
+everything else is a leaf, None included. `flatten` takes plain instances of classes apart on request.
 """
 
 from __future__ import annotations
@@ -63,7 +63,7 @@ def map_classes(structure: Structure, change: Callable[[type], type]) -> Structu
     if structure == LEAF:
         return LEAF
     builder, data, *children = structure
-    if builder is _build_object:
+    if builder in (_build_object, _build_slotted):
         data = (change(data[0]), *data[1:])
     return (builder, data, *[map_classes(child, change) for child in children])
 
@@ -116,7 +116,7 @@ def is_plain_object(value: Any) -> bool:
     """Whether an object is its attributes and nothing else, so that a copy of them is a copy of it."""
     cls = type(value)
     return (
-        hasattr(value, "__dict__")
+        (hasattr(value, "__dict__") or bool(slot_names(cls)))
         and cls.__reduce_ex__ is object.__reduce_ex__
         and cls.__flags__ & _HEAP_TYPE != 0
         and cls.__new__ is object.__new__
@@ -126,6 +126,25 @@ def is_plain_object(value: Any) -> bool:
 
 
 _HEAP_TYPE = 1 << 9
+
+
+def slot_names(cls: type) -> tuple[str, ...]:
+    """The attributes that instances of `cls` keep in slots."""
+    found: list[str] = []
+    for base in cls.__mro__[:-1]:
+        members = vars(base)
+        if "__slots__" in members:
+            found += [name for name, item in members.items() if isinstance(item, _Slot)]
+    return tuple(found)
+
+
+def slots_of(value: Any) -> dict[str, Any]:
+    """The attributes that `value` keeps in slots."""
+    names = slot_names(type(value))
+    return {name: getattr(value, name) for name in names if hasattr(value, name)}
+
+
+_Slot = types.MemberDescriptorType
 
 
 def _labels(keys: tuple) -> tuple:
@@ -164,6 +183,18 @@ def _build_object(data: Any, children: list) -> Any:
     return new
 
 
+def _build_slotted(data: Any, children: list) -> Any:
+    return _build_object(data, children)
+
+
+def _build_slice(_: Any, children: list) -> slice:
+    return slice(*children)
+
+
+def _apart_slice(value: slice) -> tuple:
+    return _build_slice, None, (value.start, value.stop, value.step)
+
+
 def _apart_tuple(value: tuple) -> tuple:
     return _build_tuple, None, value
 
@@ -189,18 +220,21 @@ def _apart_namedtuple(value: Any) -> tuple:
 
 
 def _apart_object(value: Any) -> tuple:
-    attributes = dict(getattr(value, "__dict__", {}))
+    slots = slots_of(value)
+    attributes = {**getattr(value, "__dict__", {}), **slots}
     if dataclasses.is_dataclass(value):
         for field in dataclasses.fields(value):
             if field.name not in attributes and hasattr(value, field.name):
                 attributes[field.name] = getattr(value, field.name)
-    return _build_object, (type(value), tuple(attributes)), attributes.values()
+    builder = _build_slotted if slots else _build_object
+    return builder, (type(value), tuple(attributes)), attributes.values()
 
 
 _CONTAINERS: dict[type, Callable[[Any], tuple]] = {
     tuple: _apart_tuple,
     list: _apart_list,
     dict: _apart_dict,
+    slice: _apart_slice,
     OrderedDict: _apart_ordered,
     defaultdict: _apart_default,
 }
@@ -215,4 +249,5 @@ _KINDS: dict[Callable, str] = {
     _build_namedtuple: "namedtuple",
     _build_object: "object",
 }
-_LABELLED = (_build_dict, _build_ordered, _build_default, _build_namedtuple, _build_object)
+_LABELLED = (_build_dict, _build_ordered, _build_default, _build_namedtuple)
+_LABELLED += (_build_object, _build_slotted)

@@ -401,6 +401,7 @@ whole_call:
     i64 $kind.names, label %check_names
     i64 $kind.cell, label %cell
     i64 $kind.items, label %kept
+    i64 $kind.size, label %entries
   ]
 matched:
   ret i1 true
@@ -420,6 +421,14 @@ cell:
   %cell.now = load ptr, ptr %cell.object[cell.contents]
   %cell.holds = icmp eq ptr %cell.now, %cell.value
   br i1 %cell.holds, label %next, label %mismatch
+
+; A dict that has as many keys as it had.
+entries:
+  %entries.object = load ptr, ptr %record[watched.object]
+  %entries.count = load i64, ptr %record[watched.count]
+  %entries.now = call i64 @PyDict_Size(ptr %entries.object)
+  %entries.hold = icmp eq i64 %entries.now, %entries.count
+  br i1 %entries.hold, label %next, label %mismatch
 
 ; A list that the program relies on.
 kept:

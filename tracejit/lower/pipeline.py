@@ -26,6 +26,7 @@ from .tensor.loops import to_loops
 from .tensor.memory import layout, plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.split import split_domains
+from .tensor.strips import cut_strips
 from .tensor.vectorize import vectorize
 
 Pass = Callable[[Module], Module]
@@ -53,7 +54,10 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),
         (Stage.LOOPS, (loops,)),
-        (Stage.SCHEDULED, (split_domains, wide[0], stream_columns, *wide[1:], plan_memory)),
+        (
+            Stage.SCHEDULED,
+            (split_domains, cut_strips, wide[0], stream_columns, *wide[1:], plan_memory),
+        ),
     )
 
 

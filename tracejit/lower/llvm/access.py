@@ -12,6 +12,7 @@ from ...ir.tensor import Buffer, Expression, Literal, Load, Variable
 from ...ir.types import DType
 from .builder import Value, is_number, literal
 from .frame import Frame, Lanes, Parts, memory_kind
+from .strided import load_strided, store_strided
 
 CACHE_LINE = 64
 
@@ -153,10 +154,17 @@ class Access(Frame):
             parts = self.contiguous(pointer, dtype, lanes if stride else None)
         elif stride == -1 and lanes.mask is None:
             parts = self.reversed(pointer, dtype, lanes.count)
+        elif lanes.mask is None:
+            parts = self.strided(pointer, dtype, stride, lanes.count)
         else:
             steps = self.b.vector([lane * stride for lane in range(lanes.count)], "i64")
             parts = self.gather(self.pointers_from(pointer, buffer, steps), dtype)
         return self.from_memory(parts, dtype)
+
+    def strided(self, pointer: Value, dtype: DType, stride: int, count: int) -> Parts:
+        kind, width = memory_kind(dtype), len(self.complex_parts(dtype))
+        starts = [self.b.offset(pointer, self.b.const(k, "i64"), kind) for k in range(width)]
+        return tuple([load_strided(self.b, p, kind, stride * width, count) for p in starts])
 
     def from_memory(self, parts: Parts, dtype: DType) -> Parts:
         if dtype.kind != "b":
@@ -257,6 +265,13 @@ class Access(Frame):
                 self.has_streamed = True
             else:
                 self.store_contiguous(pointer, wide, lanes.mask)
+            return
+        if offset is None and lanes.mask is None:
+            pointer, width = self.pointer(buffer, atoms, constant), len(wide)
+            self.here()
+            for part, value in enumerate(wide):
+                place = self.b.offset(pointer, self.b.const(part, "i64"), value.kind)
+                store_strided(self.b, value, place, stride * width)
             return
         if offset is not None:
             self.here()

@@ -208,6 +208,13 @@ class Builder:
     def extract(self, a: Value, lane: int) -> Value:
         return self.value(f"extractelement {a.type} {a.text}, i64 {lane}", a.kind)
 
+    def insert(self, a: Value | None, element: Value, lane: int, lanes: int) -> Value:
+        """`a`, or a vector whose other lanes do not matter yet, with one lane replaced."""
+        wide = type_text(element.kind, lanes)
+        before = "poison" if a is None else a.text
+        text = f"insertelement {wide} {before}, {element.type} {element.text}, i64 {lane}"
+        return self.value(text, element.kind, lanes)
+
     def unify(self, *values: Value) -> tuple[Value, ...]:
         """Splat scalars so that all have the lanes of the widest."""
         lanes = max(value.lanes for value in values)

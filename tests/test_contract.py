@@ -10,11 +10,13 @@ from tracejit.ir import ops
 from tracejit.ir.dims import symbol
 from tracejit.ir.graph import Function, Module, call_results, parameter
 from tracejit.ir.reference import reference
-from tracejit.ir.tensor import Allocate, For, statements
+from tracejit.ir.tensor import Allocate, Extern, For, statements
 from tracejit.ir.text import parse, show
-from tracejit.ir.types import DTYPES, ArrayType, Layout, array_type
+from tracejit.ir.types import DTYPES, ArrayType, Layout, array_type, i32, i64
 from tracejit.ir.verify_kernel import unproved
 from tracejit.lower.tensor.contract import lower_contraction
+from tracejit.lower.tensor.contract.library import Library
+from tracejit.runtime.libraries import blas_integer_bits
 from tracejit.stages import build
 
 # Small enough for the interpreter.
@@ -251,6 +253,105 @@ def test_symbolic_extents(spec, unknown):
         actual |= dict.fromkeys("k" if "k" in unknown else "", depth)
         a, b = operands(spec, actual, DTYPES["f32"])
         assert_is_product(compiled(a, b), spec, a, b)
+
+
+def calls_library(kernel) -> bool:
+    return any(isinstance(s, Extern) for s in statements(kernel.body))
+
+
+@pytest.mark.parametrize("spec, extents", SMALL, ids=map(named, SMALL))
+@pytest.mark.parametrize("dtype", ["f32", "c128", "i8"])
+def test_library(spec, extents, dtype):
+    dtype = DTYPES[dtype]
+    a, b = operands(spec, extents, dtype)
+    module = module_of(spec, extents, dtype)
+    node = module.entry.results[0]
+    lowered = Module(lower_contraction(module.entry, node, library=Library(i32, True)))
+    assert parse(show(lowered)) is lowered
+    assert unproved(lowered.entry) == []
+    assert_is_product(reference(lowered, a, b), spec, a, b)
+    with config.use(dot="library"):
+        assert_is_product(build(module)(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize(
+    "spec, fits",
+    [
+        ("ik,kj->ij", True),
+        ("ik,jk->ij", True),
+        ("ki,kj->ji", True),
+        ("bik,bkj->bij", True),
+        ("ijk,kl->ijl", True),
+        ("ik,k->i", False),
+        ("ikb,kjb->ijb", False),
+        ("ijk,kjl->il", False),
+    ],
+)
+def test_what_fits_the_library(spec, fits):
+    extents = {label: 5 + k for k, label in enumerate("bijkl")}
+    for dtype, known in (("f64", True), ("c64", True), ("f16", False), ("i64", False)):
+        module = module_of(spec, extents, DTYPES[dtype])
+        node = module.entry.results[0]
+        kernel = lower_contraction(module.entry, node, library=Library(i64, True))
+        assert calls_library(kernel) is (fits and known)
+
+
+@pytest.mark.parametrize("unknown", ["ijk", "bk", "bijk"])
+@pytest.mark.parametrize("spec", ["ik,kj->ij", "ik,jk->ij", "ki,kj->ij", "bik,bkj->bij"])
+def test_library_of_symbolic_extents(spec, unknown):
+    known = {"b": 3, "i": 20, "j": 37, "k": 18}
+    extents = known | {label: symbol(label) for label in unknown if label in spec}
+    module = module_of(spec, extents, DTYPES["c64"])
+    lowered = Module(
+        lower_contraction(module.entry, module.entry.results[0], library=Library(i64, True))
+    )
+    assert calls_library(lowered.entry)
+    assert parse(show(lowered)) is lowered
+    with config.use(dot="library"):
+        compiled = build(module)
+    for size in (8, 21):
+        actual = known | dict.fromkeys(unknown, size)
+        a, b = operands(spec, actual, DTYPES["c64"])
+        assert_is_product(reference(lowered, a, b), spec, a, b)
+        assert_is_product(compiled(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("strides", [[(9, 1), (1, 11)], [(1, 5), (13, 1)], [(-8, 1), (7, 1)]])
+def test_library_and_layouts(strides):
+    layouts = [Layout(s) for s in strides]
+    module = module_of("ik,kj->ij", {"i": 5, "j": 6, "k": 7}, DTYPES["f64"], layouts)
+    kernel = lower_contraction(module.entry, module.entry.results[0], library=Library(i64, True))
+    assert calls_library(kernel) is (strides[0][0] > 0)
+    a, b = operands("ik,kj->ij", {"i": 5, "j": 6, "k": 7}, DTYPES["f64"])
+    assert_is_product(reference(Module(kernel), a, b), "ik,kj->ij", a, b)
+    with config.use(dot="library"):
+        assert_is_product(build(module)(a, b), "ik,kj->ij", a, b)
+
+
+def test_the_library_and_what_is_computed_around_it():
+    f64 = DTYPES["f64"]
+    x, w = (parameter(name, array_type((6, 6), f64)) for name in "xw")
+    product = ops.contract(x, ops.transpose(w, axes=(1, 0)), spec="ik,kj->ij")
+    function = Function("layer", (x, w), (ops.maximum(product, ops.negative(x)),))
+    module = Module(lower_contraction(function, product, library=Library(i64, True)))
+    a, b = values((6, 6), f64, 0), values((6, 6), f64, 1)
+    assert calls_library(module.entry)
+    np.testing.assert_allclose(reference(module, a, b), np.maximum(a @ b.T, -a))
+    squared = ops.contract(ops.square(x), w, spec="ik,kj->ij")
+    kernel = lower_contraction(
+        Function("squared", (x, w), (squared,)), squared, library=Library(i64, True)
+    )
+    assert not calls_library(kernel)
+
+
+def test_choice_of_the_library():
+    module = module_of("ik,kj->ij", {"i": 5, "j": 6, "k": 7}, DTYPES["f64"])
+    for dot in ("generated", "library"):
+        with config.use(dot=dot):
+            text = show(build(module).module)
+        assert ("cblas_dgemm" in text) is (dot == "library" and blas_integer_bits() is not None)
+    with config.use(dot="fast"), pytest.raises(ValueError, match="'fast'"):
+        build(module)
 
 
 def test_nan_and_infinity_pass_through():

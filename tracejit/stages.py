@@ -12,16 +12,19 @@ from typing import Any
 
 import numpy as np
 
+from .config import VARIABLES, config
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import symbol_names
+from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.text import show
-from .ir.types import ArrayType
+from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
-from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.llvm.math import large_angles
-from .runtime import engine, native_code, threads
+from .lower.pipeline import Code, Options, estimated_seconds
+from .lower.tensor.contract.library import Library
+from .runtime import engine, libraries, native_code, threads
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
@@ -35,7 +38,18 @@ def default_options(max_threads: int = 0, passes: tuple = ()) -> Options:
     """Options for the machine this runs on."""
     target = engine.target()
     stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
-    return Options(target.vector_bytes, max_threads, stream, tuple(passes))
+    return Options(target.vector_bytes, max_threads, stream, tuple(passes), blas())
+
+
+def blas() -> Library | None:
+    """How contractions may use NumPy's BLAS, by `config.dot`; None where they may not or cannot.
+
+    Raises ValueError where `config.dot` is none of its three values.
+    """
+    if config.dot not in ("generated", "library", "auto"):
+        raise ValueError(f"TRACEJIT_DOT is {VARIABLES['dot'].meaning}; not {config.dot!r}")
+    bits = None if config.dot == "generated" else libraries.blas_integer_bits()
+    return bits and Library(i64 if bits == 64 else i32, config.dot == "library")
 
 
 class Lowered:
@@ -135,6 +149,8 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
     for name in externals:
         if name == "tj_parallel_for":
             found[name] = threads.parallel_for_address()
+        elif name in FOREIGN:
+            found[name] = libraries.blas_address(name)
         else:
             found[name] = _shared_library().address(name)
     return found

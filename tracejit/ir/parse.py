@@ -231,6 +231,10 @@ class _KernelReader(_Reader):
                     return [tensor.Assign(self.scope[name], found)]
                 self.scope[name] = found
                 return []
+            case ast.Expr(
+                ast.Call(ast.Name("extern"), [ast.Constant(str() as symbol), *given], [])
+            ):
+                return [tensor.Extern(symbol, tuple([self.argument(e) for e in given]))]
             case ast.Expr(ast.Call(ast.Name(name), arguments, keywords)):
                 kernel = self.functions.get(name)
                 if not isinstance(kernel, Kernel):
@@ -277,6 +281,18 @@ class _KernelReader(_Reader):
             case ast.Name(name) if isinstance(self.scope.get(name), Variable):
                 return self.scope[name]
         _refuse(e, "not a place to write")
+
+    def argument(self, e: ast.expr) -> Expression | tensor.Address:
+        """Of a foreign function: an expression, or memory from an element on."""
+        match e:
+            case ast.Subscript(ast.Name() as name, ast.Constant(value)) if value is ...:
+                return tensor.Address(self.buffer(name), ())
+            case ast.Subscript(ast.Name() as name, ast.Slice() as only):
+                return tensor.Address(self.buffer(name), (self.expression(only.lower),))
+            case ast.Subscript(ast.Name() as name, ast.Tuple([ast.Slice(), *_] as slices)):
+                indices = tuple([self.expression(part.lower) for part in slices])
+                return tensor.Address(self.buffer(name), indices)
+        return self.expression(e)
 
     def buffer(self, e: ast.expr) -> Buffer:
         if isinstance(e, ast.Name) and isinstance(self.scope.get(e.id), Buffer):

@@ -19,6 +19,7 @@ import numpy as np
 
 from ..errors import IRError, ShapeError
 from .dims import Dim, Quotient, Symbol, bind
+from .foreign import FOREIGN
 from .graph import Function, Module
 from .op import OPS, Op
 from .parse import read_type
@@ -203,7 +204,8 @@ class _KernelRoutine(_Routine):
 
     def __call__(self, *arrays: Any) -> Any:
         kernel = self.function
-        inputs = self.arguments(tuple(b.type for b in kernel.inputs), arrays)
+        types = tuple(b.type for b in kernel.inputs)
+        inputs = [_in_memory(a, t) for a, t in zip(self.arguments(types, arrays), types)]
         outputs = [_unwritten(buffer.type, self.dims) for buffer in kernel.outputs]
         names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(outputs)]
         self.body(*inputs, **dict(zip(names, outputs)))
@@ -217,6 +219,19 @@ def _view(array: Any, type: ArrayType, dims: dict[str, int]) -> Any:
         if np.shape(array) != shape and np.size(array) == prod(shape):
             return np.reshape(array, shape, copy=False)
     return array
+
+
+def _in_memory(array: np.ndarray, type: ArrayType) -> np.ndarray:
+    """The same values with the strides of the type, where these are positive, for `extern`."""
+    if type.layout is None:
+        return np.require(array, requirements="C")
+    strides = tuple([step * array.itemsize for step in type.layout.strides])
+    if array.strides == strides or min(strides, default=0) <= 0 or not array.size:
+        return array
+    reach = sum(step * (n - 1) for step, n in zip(type.layout.strides, array.shape))
+    view = np.lib.stride_tricks.as_strided(np.zeros(1 + reach, array.dtype), array.shape, strides)
+    view[...] = array
+    return view
 
 
 def _unwritten(type: ArrayType, dims: dict[str, int]) -> np.ndarray:
@@ -296,6 +311,10 @@ def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:
     return map(np.int64, range(int(start), int(stop)))
 
 
+def _extern(symbol: str, *arguments: Any) -> None:
+    FOREIGN[symbol].reference(*arguments)
+
+
 def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:
     return combine(target, value)
 
@@ -304,6 +323,7 @@ _SCOPE: dict[str, Any] = {
     **DTYPES,
     **dict.fromkeys(("range", "vector", "parallel", "unroll"), _indices),
     "accumulate": _accumulate,
+    "extern": _extern,
     "named": lambda name, value: value,
     "strides": lambda *strides: Layout(strides),
     "tuple_type": lambda *items: TupleType(items),

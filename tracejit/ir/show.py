@@ -249,6 +249,8 @@ class _KernelText:
                 line = f"{name}: {_named(str(buffer.type), name, buffer.name)} = {buffer.space}()"
             case tensor.Call(kernel, buffers):
                 line = self.call(kernel, buffers)
+            case tensor.Extern(symbol, arguments):
+                line = f"extern({', '.join([repr(symbol), *self.arguments(arguments, plain)])})"
             case _:
                 line = f"# {statement!r}"
         self.out.append(indent + line)
@@ -267,6 +269,17 @@ class _KernelText:
         for position in range(len(kernel.inputs), min(len(arguments), len(formal))):
             arguments[position] = f"{formal[position]}={arguments[position]}"
         return f"{self.functions[kernel]}({', '.join(arguments)})"
+
+    def arguments(self, arguments: tuple, texts: list[str]) -> list[str]:
+        """Of a foreign function, from the texts of all expressions in them."""
+        found, rest = [], iter(texts)
+        for argument in arguments:
+            if isinstance(argument, tensor.Address):
+                indices = ", ".join(f"{next(rest)}:" for _ in argument.indices)
+                found.append(f"{self.name(argument.buffer)}[{indices or '...'}]")
+            else:
+                found.append(next(rest))
+        return found
 
     def expressions(
         self, roots: tuple[Expression, ...], uses: dict[Expression, int], indent: str
@@ -360,6 +373,8 @@ def _written(body: Iterable[Statement]) -> set[Term]:
                 written.add(term)
             case tensor.Call(_, buffers):
                 written.update(buffers)
+            case tensor.Extern():
+                written.update(address.buffer for address in statement.addresses)
             case For(index):
                 written.add(index)
     return written

@@ -68,6 +68,7 @@ LOOP_WORDS = {"serial": "range"}
 LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
 WORDS = {
     "accumulate",
+    "extern",
     "host",
     "inf",
     "kernel",

@@ -13,6 +13,8 @@
                | Store(buffer, indices, value)     y[i, j] = e
                | Allocate(buffer)                  t: f64[1024] = local()
                | Call(kernel, buffers)             k0(x, t, y)
+               | Extern(symbol, arguments)         extern("cblas_dgemm", 101, x[i:, 0:], ...)
+    argument   = expression | Address(buffer, indices)
 
 Marks say how a loop runs: `serial`; `vector` (`lanes` iterations at once, all of its iterations
 independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`. A
@@ -193,7 +195,30 @@ class Call(Term):
     buffers: tuple[Buffer, ...]
 
 
-Statement = For | Let | Assign | Accumulate | Store | Allocate | Call
+class Address(Term):
+    """The memory of a buffer from an element on, as an argument of foreign functions."""
+
+    __slots__ = ("buffer", "indices")
+    buffer: Buffer
+    indices: tuple[Expression, ...]
+
+
+class Extern(Term):
+    """Call the foreign function `symbol`; each argument has its C type by its dtype.
+
+    `ir.foreign.FOREIGN` says which arguments it writes and what NumPy does instead.
+    """
+
+    __slots__ = ("symbol", "arguments")
+    symbol: str
+    arguments: tuple[Expression | Address, ...]
+
+    @property
+    def addresses(self) -> tuple[Address, ...]:
+        return tuple([a for a in self.arguments if isinstance(a, Address)])
+
+
+Statement = For | Let | Assign | Accumulate | Store | Allocate | Call | Extern
 
 
 class Kernel(Term):
@@ -241,6 +266,9 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
             return (*indices, value)
         case Accumulate(_, _, value):
             return (value,)
+        case Extern(_, arguments):
+            lists = [a.indices if isinstance(a, Address) else (a,) for a in arguments]
+            return tuple([expression for list in lists for expression in list])
     return ()
 
 

@@ -20,6 +20,7 @@ A kernel takes the buffers it reads, then, after `*`, those it writes.
             out[i] = f64(f32(x[i])) * 2.0         Store
         t: f64[1024] = local()                    Allocate; also register()
         k1(x, out=t)                              Call
+        extern("cblas_dscal", n, 2.0, t[8:], 1)   Extern; `t[8:]` is the memory from there on
 
 A literal alone has dtype f64, i64 or bool, as Python writes it; others are `f32(2.0)`, `u8(7)`,
 `c64(1.0, -0.0)`. A call of a dtype on anything else casts. An operation has the dtype its op's

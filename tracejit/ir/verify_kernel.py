@@ -9,6 +9,7 @@ from ..errors import IRError
 from . import tensor
 from .affine import linear
 from .bounds import Bounds
+from .foreign import FOREIGN
 from .show import show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
@@ -17,8 +18,10 @@ from .tensor import (
     Apply,
     Assign,
     Buffer,
+    Address,
     Call,
     Expression,
+    Extern,
     For,
     Index,
     Kernel,
@@ -128,6 +131,8 @@ class _Checker:
                 self.allocate(buffer)
             case Call(kernel, buffers):
                 self.call(kernel, buffers)
+            case Extern():
+                self.extern(statement)
             case _:
                 self.fail("not a statement")
 
@@ -187,6 +192,19 @@ class _Checker:
                 if buffer in self.kernel.inputs or buffers.count(buffer) > 1:
                     self.fail(f"{buffer} cannot also be written")
                 self.written.add(buffer)
+
+    def extern(self, statement: Extern) -> None:
+        foreign = FOREIGN.get(statement.symbol)
+        if foreign is None:
+            self.fail(f"{statement.symbol} is not a foreign function that is known")
+        for position, argument in enumerate(statement.arguments):
+            if not isinstance(argument, Address):
+                self.expression(argument, argument.dtype)
+            elif position in foreign.written:
+                self.write(argument.buffer, argument.indices)
+            else:
+                self.buffer(argument.buffer)
+                self.expression(Load(argument.buffer, argument.indices), argument.buffer.type.dtype)
 
     # Expressions.
 
@@ -288,6 +306,8 @@ class _Checker:
                     shared = [b for b in buffers[len(kernel.inputs) :] if b not in own]
                     if shared:
                         self.fail(f"writes {shared[0]} in every iteration of a {loop.mark} loop")
+                case Extern() if loop.mark == "vector":
+                    self.fail("calls a foreign function in a vector loop")
         roots = [e for s in statements(loop.body) for e in tensor.expressions_of(s)]
         loads = [e for e in postorder(roots, parts) if isinstance(e, Load)]
         varying = own | {buffer for buffer, _ in stores}

@@ -21,6 +21,7 @@ from .graph.fuse import fuse
 from .graph.squeeze import squeeze
 from .llvm.program import Program
 from .tensor.columns import stream_columns
+from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
 from .tensor.memory import layout, plan_memory
@@ -36,20 +37,22 @@ Pass = Callable[[Module], Module]
 class Options:
     """What lowering may depend on besides the program.
 
-    Outputs of `stream_bytes` and more are stored past the cache; 0: none are.
+    Outputs of `stream_bytes` and more are stored past the cache; 0: none are. Contractions may use
+    `library`, if there is one.
     """
 
     vector_bytes: int = 32
     max_threads: int = 0
     stream_bytes: int = 0
     passes: tuple[Pass, ...] = ()
+    library: Library | None = None
 
 
 def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     """The pipeline: each stage with the passes that lead to it. A user's own passes come first."""
     threaded = () if options.max_threads == 1 else (parallelize,)
     wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
-    loops = partial(to_loops, vector_bytes=options.vector_bytes)
+    loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),

@@ -16,10 +16,12 @@ from ...ir import tensor
 from ...ir.affine import linear
 from ...ir.tensor import (
     Accumulate,
+    Address,
     Allocate,
     Assign,
     Buffer,
     Call,
+    Extern,
     For,
     Index,
     Kernel,
@@ -78,7 +80,27 @@ class Emitter(Access):
                     self.b.emit(f"call void @{name}({', '.join(pointers + rest)})")
                     for buffer in buffers:
                         self.invalidate(buffer)
+                case Extern():
+                    self.extern(statement)
         self.leave(body)
+
+    def extern(self, statement: Extern) -> None:
+        """Call a foreign function; stages.addresses says where it is."""
+        values: list[Value] = []
+        for argument in statement.arguments:
+            if isinstance(argument, Address):
+                _, atoms, constant = self.address_of(argument.buffer, argument.indices)
+                values.append(self.pointer(argument.buffer, atoms, constant))
+            else:
+                values.append(self.one(argument))
+        self.here()
+        module = self.program.module
+        module.externals.add(statement.symbol)
+        module.declare("void", statement.symbol, [value.type for value in values])
+        listed = ", ".join(f"{value.type} {value.text}" for value in values)
+        self.b.emit(f"call void @{statement.symbol}({listed})")
+        for address in statement.addresses:
+            self.invalidate(address.buffer)
 
     def leave(self, body: Iterable[Statement]) -> None:
         """What `body` declared ends with it; another loop may declare the same."""
@@ -182,6 +204,8 @@ class Emitter(Access):
                     (registers if buffer.space == "register" else written).add(buffer)
                 case Call(_, buffers):
                     written.update(buffers)
+                case Extern():
+                    written.update(address.buffer for address in statement.addresses)
         for key in self.registers:
             if key[0] in registers:
                 targets[key] = None
@@ -454,6 +478,9 @@ class Emitter(Access):
         for statement in statements(loop.body):
             if isinstance(statement, Store):
                 self.invalidate(statement.buffer)
+            elif isinstance(statement, Extern):
+                for address in statement.addresses:
+                    self.invalidate(address.buffer)
 
     def captured_by(self, loop: For) -> list[object]:
         """Buffers, variables and outer indices the body reads, in a fixed order."""
@@ -468,6 +495,8 @@ class Emitter(Access):
                     found[buffer] = None
                 case Call(_, buffers):
                     found.update(dict.fromkeys(buffers))
+                case Extern():
+                    found.update({address.buffer: None for address in statement.addresses})
         return [
             term
             for term in sorted(found, key=lambda term: (type(term).__name__, term.name))

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir.affine import coefficient, linear
+from ...ir.foreign import FOREIGN
 from ...ir.op import OPS
 from ...ir.tensor import (
     Accumulate,
@@ -17,9 +18,11 @@ from ...ir.tensor import (
     Assign,
     Call,
     Expression,
+    Extern,
     For,
     Index,
     Let,
+    Literal,
     Load,
     Statement,
     Store,
@@ -114,6 +117,9 @@ def body_cost(
                 total += count * (each + 0.5)
             case Call():
                 total += 1000.0
+            case Extern(symbol, arguments):
+                numbers = [a.value if isinstance(a, Literal) else None for a in arguments]
+                total += FOREIGN[symbol].cycles(*numbers)
             case _:
                 values += expressions(statement)
                 total += 0.5

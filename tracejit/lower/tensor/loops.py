@@ -30,12 +30,13 @@ from ...ir.tensor import (
 from ...ir.types import ArrayType, array_type
 from ..elements import Composer, Position, axis_indices
 from .contract import lower_contraction
+from .contract.library import Library
 from .scan import lower_scan
 
 RECOMPUTE_COST = 6.0
 
 
-def to_loops(module: Module, vector_bytes: int = 32) -> Module:
+def to_loops(module: Module, vector_bytes: int = 32, library: Library | None = None) -> Module:
     """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
     entry = module.entry
     if isinstance(entry, Kernel):
@@ -44,17 +45,19 @@ def to_loops(module: Module, vector_bytes: int = 32) -> Module:
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
-            return call(*node.operands, callee=lower_function(callee, vector_bytes))
+            return call(*node.operands, callee=lower_function(callee, vector_bytes, library))
         return node
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 
 
-def lower_function(function: Function, vector_bytes: int = 32) -> Kernel:
+def lower_function(
+    function: Function, vector_bytes: int = 32, library: Library | None = None
+) -> Kernel:
     """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`."""
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
-            return lower_contraction(function, node, vector_bytes)
+            return lower_contraction(function, node, vector_bytes, library)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
     return _Nest(function).kernel()

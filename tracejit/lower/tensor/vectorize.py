@@ -9,7 +9,18 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 from __future__ import annotations
 
 from ...ir.graph import Module, map_kernels
-from ...ir.tensor import Accumulate, Assign, Expression, For, Kernel, Let, Load, Statement, Store
+from ...ir.tensor import (
+    Accumulate,
+    Assign,
+    Expression,
+    Extern,
+    For,
+    Kernel,
+    Let,
+    Load,
+    Statement,
+    Store,
+)
 from ...ir.tensor import loads_of, statements
 from .cost import body_cost, expressions, stride, subexpressions, trips
 
@@ -51,6 +62,8 @@ def independent(loop: For) -> bool:
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     stored = set()
     for statement in statements(loop.body):
+        if isinstance(statement, Extern):
+            return False
         if isinstance(statement, Assign) and statement.variable not in inside:
             return False
         if isinstance(statement, Store):

@@ -5,22 +5,30 @@ from __future__ import annotations
 from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
+from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
 from .products import multiply_matrices, multiply_unknown_rows
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
 
-def lower_contraction(function: Function, node: Node, vector_bytes: int = 64) -> Kernel:
+def lower_contraction(
+    function: Function, node: Node, vector_bytes: int = 64, library: Library | None = None
+) -> Kernel:
     """The Kernel of a Function whose one contraction is `node`.
 
     Operands may be computed from the parameters, and the result from the contraction, element by
-    element. `vector_bytes` is the width of the registers to use.
+    element. `vector_bytes` is the width of the registers to use. With a
+    `library` the product is left to it where that is asked for or faster, and possible.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     out = Buffer("out0", function.results[0].type, "argument")
     problem = read_problem(function, node, inputs, out)
-    body = schedule(problem, Machine(vector_bytes))
+    body = None
+    if library is not None and (library.always):
+        body = multiply_by_library(problem, library)
+    if body is None:
+        body = schedule(problem, Machine(vector_bytes))
     return Kernel(function.name, (*inputs.values(), out), 1, body)
 
 

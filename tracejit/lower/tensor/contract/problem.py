@@ -11,7 +11,8 @@ from dataclasses import dataclass, replace
 from math import prod
 
 from ....ir import tensor
-from ....ir.dims import symbol_names
+from ....ir.affine import coefficient
+from ....ir.dims import Dim, symbol_names
 from ....ir.graph import Function, Node
 from ....ir.ops.contract import label_roles, split_spec
 from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store, parts
@@ -34,17 +35,29 @@ class Operand:
         while isinstance(plain, Apply) and plain.op == "cast":
             (plain,) = plain.operands
         self.is_memory = isinstance(plain, Load)
-        self.itemsize = plain.dtype.itemsize
+        self.dtype, self.itemsize = plain.dtype, plain.dtype.itemsize
         # What is computed moves as the arrays do that it is computed from, if these agree.
         self.strides: dict[str, int | None] = {}
         for label, position in zip(labels, index):
             steps = {stride(load.buffer.type, load.indices, position) for load in loads} - {0}
             self.strides[label] = steps.pop() if len(steps) == 1 else None if steps else 0
+        # What is memory has distances even where these are known at run time only.
+        self.distances: dict[str, int | Dim | None] = dict(self.strides)
+        if isinstance(plain, Load):
+            self.distances = {i.name: _distance(plain, i) for i in index}
 
     def at(self, places: dict[str, Expression]) -> Expression:
         """The element where each label is where `places` says, in the accumulator's dtype."""
         value = self._value(tuple([places[label] for label in self.labels]))
         return tensor.cast(value, self.wide)
+
+
+def _distance(load: Load, index: Index) -> int | Dim | None:
+    """Elements between neighbours along `index`; None when that varies."""
+    steps = [coefficient(position, index) for position in load.indices]
+    if None in steps:
+        return None
+    return sum(step * size for step, size in zip(steps, load.buffer.type.strides) if step)
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,69 @@
+"""Foreign functions that kernels call: what each writes, and what NumPy does instead.
+
+A reference gets the arguments of the C function, where a pointer is a view whose first element is
+the one pointed at, and the memory behind it is as the buffer's type says.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+UNKNOWN = 512  # what an extent is taken for, in estimates, where it is not known
+ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
+
+
+@dataclass(frozen=True)
+class Foreign:
+    """`written`: positions of the arguments whose memory the function changes; `cycles`: of one core,
+    from the arguments, where None stands for what is not a number."""
+
+    reference: Callable[..., None]
+    written: tuple[int, ...]
+    cycles: Callable[..., float]
+
+
+def _gemm(
+    order: int,
+    left_form: int,
+    right_form: int,
+    m: int,
+    n: int,
+    k: int,
+    alpha: Any,
+    left: np.ndarray,
+    left_step: int,
+    right: np.ndarray,
+    right_step: int,
+    beta: Any,
+    result: np.ndarray,
+    result_step: int,
+) -> None:
+    """CBLAS's general matrix product, row-major: `result = alpha * left @ right + beta * result`."""
+    assert order == ROW_MAJOR
+    a = _matrix(left, (m, k), left_step, left_form)
+    b = _matrix(right, (k, n), right_step, right_form)
+    c = _matrix(result, (m, n), result_step, PLAIN)
+    # Complex factors come by reference.
+    alpha, beta = [x.flat[0] if isinstance(x, np.ndarray) else x for x in (alpha, beta)]
+    c[...] = alpha * (a @ b) + (beta * c if beta != 0 else 0)
+
+
+def _matrix(memory: np.ndarray, shape: tuple[int, int], step: int, form: int) -> np.ndarray:
+    """A matrix with rows `step` apart, or columns where it is stored transposed."""
+    rows, columns = (int(extent) for extent in shape)
+    strides = (int(step), 1) if form == PLAIN else (1, int(step))
+    return np.lib.stride_tricks.as_strided(
+        memory, (rows, columns), tuple([s * memory.itemsize for s in strides])
+    )
+
+
+def _gemm_cycles(order: Any, left: Any, right: Any, *rest: int | None) -> float:
+    m, n, k = [UNKNOWN if extent is None else extent for extent in rest[:3]]
+    return 1000 + m * n * k / 8
+
+
+FOREIGN = {f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"}

@@ -37,6 +37,7 @@ from ...ir.types import DType
 from .access import Access
 from .builder import Builder, Value, is_number
 from .frame import Lanes, Parts, Scope
+from .overlap import is_long, is_repeatable
 
 STACK_LIMIT = 32 * 1024
 
@@ -350,7 +351,11 @@ class Emitter(Access):
     # Vector loops.
 
     def vector(self, loop: For, trips: int | None) -> None:
-        """Full vectors first, then the rest under a mask, in as few lanes as hold it."""
+        """Full vectors first, then the rest under a mask, in as few lanes as hold it.
+
+        Where the body is long and may run twice, the last vector instead starts early, so that it
+        ends with the loop: the code is half as long, and so is LLVM's time.
+        """
         if self.lanes is not None:
             raise IRError(f"vector loop over {loop.index.name} inside another vector loop")
         if trips is None:
@@ -358,6 +363,9 @@ class Emitter(Access):
             return
         start, lanes = loop.start, loop.lanes
         full, rest = divmod(trips, lanes)
+        if full and rest and is_long(loop) and is_repeatable(loop):
+            self.in_lanes(loop, lanes, lambda: self.lane_loop_overlapping(loop, lanes))
+            return
         if full:
             self.in_lanes(loop, lanes, lambda: self.vector_full(loop, lanes, full))
             start = tensor.add(start, tensor.integer(full * lanes))
@@ -418,6 +426,21 @@ class Emitter(Access):
             self.body(loop.body)
 
         self.loop(loop.index, start, stop, count, nonempty, loop.body, inside)
+        self.lanes = None
+
+    def lane_loop_overlapping(self, loop: For, count: int) -> None:
+        start, stop, last = loop.start, loop.stop, tensor.subtract(loop.stop, tensor.integer(count))
+
+        def inside() -> None:
+            (counter,) = self.values[loop.index]
+            base = self.b.intrinsic("smin", counter, final)
+            self.values[loop.index] = (base,)
+            # Of where vectors start nothing is known: their origin is wherever they are.
+            self.lanes = Lanes(loop.index, count, base, None, loop.index)
+            self.body(loop.body)
+
+        final = self.one(last)
+        self.loop(loop.index, self.one(start), self.one(stop), count, True, loop.body, inside)
         self.lanes = None
 
     def vector_unknown(self, loop: For, count: int) -> None:

@@ -9,7 +9,6 @@ strategy knows shapes, dtypes and sizes.
 from __future__ import annotations
 
 import linecache
-import os
 import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -20,7 +19,7 @@ import numpy as np
 from hypothesis import HealthCheck, settings
 from hypothesis import strategies as st
 from layouts import LAYOUTS
-from samples import ELEMENTARY
+from samples import ELEMENTARY, EXHAUSTIVE
 
 from tracejit.ir.op import ELEMENTWISE, OPS
 
@@ -47,7 +46,6 @@ def _ufuncs(nin: int) -> list[str]:
 
 UNARY = [name for name in _ufuncs(1) if name not in LEFT_OUT]
 BINARY = [name for name in _ufuncs(2) if name not in LEFT_OUT or name in INTEGER_ONLY]
-EXHAUSTIVE = bool(os.environ.get("EXHAUSTIVE"))
 
 
 def examples(count: int) -> settings:
@@ -154,7 +152,10 @@ class _Writer:
         if not finite.size or finite.max() <= most:
             return name
         if value.dtype.kind == "c":
-            return self.write(f"np.where(np.abs({name}) < {most}, {name}, {value.dtype.name!r} == 0)") or name
+            return (
+                self.write(f"np.where(np.abs({name}) < {most}, {name}, {value.dtype.name!r} == 0)")
+                or name
+            )
         return self.write(f"np.remainder({name}, 5)") or name
 
     # Lines. Each returns the name of a new value, or None.
@@ -173,7 +174,10 @@ class _Writer:
     def binary(self) -> str | None:
         name, left = self.pick(BINARY), self.tamed(self.pick(self.usable()), 1 << 10)
         right = self.partner(left)
-        kinds = [np.asarray(self.values[v]).dtype.kind if v in self.values else "i" for v in (left, right)]
+        kinds = [
+            np.asarray(self.values[v]).dtype.kind if v in self.values else "i"
+            for v in (left, right)
+        ]
         if name in ELEMENTARY or name in INTEGER_ONLY and not set(kinds) <= set("iub"):
             return None
         if self.flag():
@@ -205,8 +209,12 @@ class _Writer:
             if value.dtype.kind == "c" and dtype[0] != "c":
                 source = f"np.real({source})"
             if dtype[0] in "iu":
-                return self.write(f"np.where(np.abs({source}) < 100, np.abs({source}), 1).astype('{dtype}')")
-        return self.write(f"np.astype({source}, '{dtype}')" if value.ndim == 0 else f"{source}.astype('{dtype}')")
+                return self.write(
+                    f"np.where(np.abs({source}) < 100, np.abs({source}), 1).astype('{dtype}')"
+                )
+        return self.write(
+            f"np.astype({source}, '{dtype}')" if value.ndim == 0 else f"{source}.astype('{dtype}')"
+        )
 
     def index(self) -> str | None:
         source = self.pick(self.usable())
@@ -218,7 +226,9 @@ class _Writer:
             elif kind == 1:
                 parts.append("None, :")
             elif kind == 2:
-                parts.append(self.pick(["::-1", "::2", "::-2", "1:", ":-1", "1:-1", "2:1", "-3:", "5::3"]))
+                parts.append(
+                    self.pick(["::-1", "::2", "::-2", "1:", ":-1", "1:-1", "2:1", "-3:", "5::3"])
+                )
             else:
                 parts.append(":")
         return self.write(f"{source}[{', '.join(parts)}]") if parts else None
@@ -229,7 +239,9 @@ class _Writer:
         axes = list(range(value.ndim))
         kind = self.draw(st.integers(0, 6))
         if kind == 0 or value.ndim == 0:
-            return self.write(f"np.broadcast_to({source}, {(self.pick([1, 2, 3, 8]), *value.shape)})")
+            return self.write(
+                f"np.broadcast_to({source}, {(self.pick([1, 2, 3, 8]), *value.shape)})"
+            )
         if kind == 1:
             return self.write(f"np.transpose({source}, {self.draw(st.permutations(axes))})")
         if kind == 2:
@@ -265,7 +277,9 @@ class _Writer:
         return self.write(f"np.stack([{', '.join(parts)}], {self.pick(range(len(shape) + 1))})")
 
     def reduction(self) -> str | None:
-        name = self.pick(["sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "count_nonzero"])
+        name = self.pick(
+            ["sum", "prod", "max", "min", "all", "any", "argmax", "argmin", "count_nonzero"]
+        )
         source = self.pick(self.usable())
         if name in ("sum", "prod"):
             source = self.fewer(source, name)
@@ -278,16 +292,25 @@ class _Writer:
             axis: Any = self.pick([None, *range(ndim)])
         else:
             axis = self.pick([None, tuple(axes), -1 if ndim else None])
-        keep = "" if name.startswith("arg") or name == "count_nonzero" else f", keepdims={self.flag()}"
+        keep = (
+            "" if name.startswith("arg") or name == "count_nonzero" else f", keepdims={self.flag()}"
+        )
         return self.write(f"np.{name}({source}, axis={axis}{keep})")
 
     def fewer(self, source: str, name: str) -> str:
         """Floats so small that any sum or product of them is exact."""
         value = np.asarray(self.values[source])
         if value.dtype.kind == "f" and name == "prod":
-            return self.write(f"np.where(np.abs({source}) == 2, {source}, np.sign({source}))") or source
+            return (
+                self.write(f"np.where(np.abs({source}) == 2, {source}, np.sign({source}))")
+                or source
+            )
         if value.dtype.kind == "c":
-            return self.write(f"np.where(np.abs({source}) < 3, {source}, 1)") if name == "sum" else source
+            return (
+                self.write(f"np.where(np.abs({source}) < 3, {source}, 1)")
+                if name == "sum"
+                else source
+            )
         return self.tamed(source, 4)
 
     def scan(self) -> str | None:
@@ -301,7 +324,10 @@ class _Writer:
     def contraction(self) -> str | None:
         left, right = (self.tamed(self.pick(self.usable()), 4) for _ in range(2))
         a, b = (np.asarray(self.values[v]) for v in (left, right))
-        if any(x.dtype.kind == "f" and not np.isfinite(x).all() for x in (a, b)) or "c" in a.dtype.kind + b.dtype.kind:
+        if (
+            any(x.dtype.kind == "f" and not np.isfinite(x).all() for x in (a, b))
+            or "c" in a.dtype.kind + b.dtype.kind
+        ):
             return None
         if a.ndim and b.ndim and a.shape[-1] == b.shape[0] and self.flag():
             return self.write(f"np.dot({left}, {right})")
@@ -342,7 +368,7 @@ def programs(draw: Callable, lines: int = 12, limit: int = 4096) -> Program:
         writer.movement, writer.movement, writer.joining, writer.reduction, writer.reduction,
         writer.scan, writer.contraction,
     ]  # fmt: skip
-    for _ in range(draw(st.integers(1, lines))):
+    for _ in range(draw(st.integers(lines // 3, lines))):
         writer.pick(steps)()
     computed = [name for name in writer.values if name.startswith("v")]
     chosen = [computed[-1]] if computed else ["x0"]

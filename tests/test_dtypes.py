@@ -188,7 +188,11 @@ def test_powers_of_python_numbers(dtype, exponent):
 def test_a_python_int_that_changes(dtype):
     """It becomes an input of the program; every call gives what NumPy gives, errors included."""
     x = moderate(dtype)
-    for function in (lambda x, n: x + n, lambda x, n: x**n, lambda x, n: (x < n, n - x, x * (n * n))):
+    for function in (
+        lambda x, n: x + n,
+        lambda x, n: x**n,
+        lambda x, n: (x < n, n - x, x * (n * n)),
+    ):
         compiled = jit(function)
         for n in (1, 2, 3, 0, -1, 5, 100, 300, -2):
             try:

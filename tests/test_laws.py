@@ -6,7 +6,16 @@ import warnings
 
 import numpy as np
 import pytest
-from samples import EITHER_ZERO, LAWFUL_OPS, Instance, compare, instances, operands_of, ulps_of, wider
+from samples import (
+    EITHER_ZERO,
+    LAWFUL_OPS,
+    Instance,
+    compare,
+    instances,
+    operands_of,
+    ulps_of,
+    wider,
+)
 
 from tracejit.config import config
 from tracejit.ir.graph import Function, Module, Node, parameter

@@ -12,7 +12,20 @@ from programs import DTYPES, small_numbers
 
 from tracejit import jit
 
-SHAPES = [(), (0,), (1,), (7,), (33,), (4, 5), (17, 16), (1, 9), (9, 1), (3, 0, 2), (2, 3, 5), (2, 1, 3, 4)]
+SHAPES = [
+    (),
+    (0,),
+    (1,),
+    (7,),
+    (33,),
+    (4, 5),
+    (17, 16),
+    (1, 9),
+    (9, 1),
+    (3, 0, 2),
+    (2, 3, 5),
+    (2, 1, 3, 4),
+]
 
 
 def elementwise(x):

@@ -11,8 +11,9 @@ from layouts import Tagged
 from programs import DTYPES, examples, programs, small_numbers
 from samples import ELEMENTARY_ULPS, compare
 
-from tracejit import jit
+from tracejit import compiler, jit
 from tracejit.config import config
+from tracejit.lower.pipeline import Options
 from tracejit.lower.tensor import parallelize
 
 
@@ -46,7 +47,7 @@ def check_result(actual, wanted, program) -> None:
     compare(actual, wanted, ELEMENTARY_ULPS, repr(program), either_zero=True)
 
 
-@examples(150)
+@examples(300)
 @given(programs())
 def test_programs(program):
     agrees(program)
@@ -79,9 +80,25 @@ def test_values_of_a_row_in_threads(eager_threads, dtype):
             compare(jit(function)(x), function(x), 0, dtype)
 
 
-@examples(60)
+@examples(120)
 @given(programs(lines=8))
 def test_programs_in_threads(eager_threads, program):
+    agrees(program)
+
+
+@pytest.fixture(params=[16, 64])
+def another_machine(monkeypatch, request):
+    """Vectors of another width, and every result stored past the cache."""
+
+    def options(max_threads=0, passes=()):
+        return Options(request.param, max_threads, stream_bytes=1, passes=tuple(passes))
+
+    monkeypatch.setattr(compiler, "default_options", options)
+
+
+@examples(25)
+@given(programs(lines=8))
+def test_programs_on_another_machine(another_machine, program):
     agrees(program)
 
 

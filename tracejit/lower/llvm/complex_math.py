@@ -81,9 +81,7 @@ def sign(z: Complex) -> Complex:
     endless = size == INF
     far = [select(abs(x) == INF, copysign(1.0, x), 0.0) for x in z]
     both = (abs(a) == INF) & (abs(b) == INF)
-    parts = [
-        select(endless, select(both, NAN, edge), x / divisor) for x, edge in zip(z, far)
-    ]
+    parts = [select(endless, select(both, NAN, edge), x / divisor) for x, edge in zip(z, far)]
     zero = size == 0.0
     unknown = is_nan(size)
     return tuple([select(unknown, NAN, select(zero, 0.0, part)) for part in parts])
@@ -130,7 +128,9 @@ def log_modulus(x: Number, y: Number) -> Number:
     a, b = greatest(abs(x), abs(y)), least(abs(x), abs(y))
     large = LARGE[x.kind]
     factor = select(a > large, 1 / large, select(a < 1 / large, large, x.constant(1.0)))
-    shift = select(a > large, math.log(large), select(a < 1 / large, -math.log(large), 0.0 * factor))
+    shift = select(
+        a > large, math.log(large), select(a < 1 / large, -math.log(large), 0.0 * factor)
+    )
     far = logarithm.log(roots.hypot(x * factor, y * factor)) + shift
     p, q = a * a, b * b
     p_rest, q_rest = fma(a, a, -p), fma(b, b, -q)

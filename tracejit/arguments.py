@@ -20,6 +20,7 @@ from .runtime.signature import (
 )
 from .stages import array_leaf, place
 from .trace import tree
+from .trace.context import failure
 from .trace.tracing import Leaf, Static, Traced, abstract
 
 MOST_LAYOUTS = 8
@@ -34,10 +35,11 @@ def leaf_key(value: Any, leaf: Leaf) -> Any:
         return (float, value.hex())
     try:
         hash(value)
-    except TypeError:
-        raise TraceError(
+    except (TypeError, ValueError):
+        raise failure(
+            TraceError,
             f"an argument of type {type(value).__name__} is neither an array nor hashable",
-            hint="pass arrays, numbers, or containers of them",
+            "pass arrays, numbers, or containers of them",
         ) from None
     return (type(value), value)
 

@@ -217,7 +217,11 @@ class Array(Operators):
 
     def item(self, *index: Any) -> Any:
         """The value as a Python number: only its type changes, it stays traced."""
-        chosen = self[index[0] if len(index) == 1 and type(index[0]) is tuple else index]
+        if len(index) == 1 and type(index[0]) is tuple:
+            index = index[0]
+        elif len(index) == 1 and self.ndim != 1:
+            return Array(ops.reshape(node_of(self), shape=(self.size,))).item(*index)
+        chosen = self[index]
         if not index and self.size == 1:
             chosen = Array(ops.reshape(self.node, shape=()), True)
         if chosen.ndim:
@@ -230,8 +234,13 @@ class Array(Operators):
 
     __str__ = __repr__
 
-    def __format__(self, _: str) -> str:
-        return repr(self)
+    def __format__(self, form: str) -> str:
+        if not form:
+            return repr(self)
+        known = known_value(node_of(self))
+        if known is None:
+            raise needs_value(self, f"to be formatted as {form!r}", "format the result of the call")
+        return format(np.asarray(known)[()] if self.is_scalar else known, form)
 
     def __reduce_ex__(self, _: Any) -> Any:
         raise failure(TraceError, "a traced value cannot be pickled or stored", "return it instead")

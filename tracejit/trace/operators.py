@@ -70,7 +70,9 @@ def _defer(self: Value, other: Any) -> Any:
     raise failure(
         UnsupportedError,
         f"{self.node.type} combined with a {type(other).__name__} is an array of objects",
-        "put the array inside the object, or set __array_ufunc__ = None in its class",
+        "compare with `is None`"
+        if other is None
+        else "put the array inside the object, or set __array_ufunc__ = None in its class",
     )
 
 

@@ -10,9 +10,8 @@ from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
-from ...ir.types import to_dtype
 from ..array import Array
-from ..context import failure
+from ..context import failure, supported_dtype
 from ..value import Value, known_value, node_of
 
 UNSET: Any = np._NoValue
@@ -80,7 +79,7 @@ def ordered_axes(axis: Any, ndim: int, name: str | None = None) -> tuple[int, ..
 
 def numpy_dtype(dtype: Any) -> np.dtype:
     """The native dtype NumPy would make of `dtype`; UnsupportedError for dtypes without code."""
-    return to_dtype(np.dtype(dtype)).numpy
+    return supported_dtype(np.dtype(dtype)).numpy
 
 
 def static(value: Any, what: str) -> Any:

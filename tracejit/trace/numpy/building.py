@@ -10,27 +10,27 @@ import numpy as np
 from ...errors import ShapeError
 from ...ir import ops
 from ...ir.op import Op
-from ...ir.types import bool_, to_dtype
+from ...ir.types import bool_
 from ..array import Array, to_array, wrap
 from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
-from ..context import failure
+from ..context import failure, supported_dtype
 from ..promotion import cast, cast_weak, constant, result_dtype
 from ..value import Value, node_of, to_node, to_operand
 
 
 def as_array(value: Any, dtype: Any = None) -> Array:
     """`np.asarray(value, dtype)`, traced; never a scalar, never weak."""
-    return to_array(value, None if dtype is None else to_dtype(dtype))
+    return to_array(value, None if dtype is None else supported_dtype(dtype))
 
 
 def converted(x: Array, dtype: Any) -> Array:
     """`x.astype(dtype)`, a scalar if `x` is one."""
-    return wrap(cast(node_of(x), to_dtype(dtype)), x.is_scalar)
+    return wrap(cast(node_of(x), supported_dtype(dtype)), x.is_scalar)
 
 
 def number(value: Any, dtype: Any) -> Array:
     """A 0-d array of `dtype` holding a Python or traced number."""
-    own = to_dtype(dtype)
+    own = supported_dtype(dtype)
     if isinstance(value, Value):
         node = node_of(value)
         if node.type.shape != ():
@@ -59,7 +59,7 @@ def filled(shape: tuple, value: Any, dtype: Any) -> Array:
 
 def iota(extent: Any, dtype: Any = np.int64) -> Array:
     """0, 1, ..., extent - 1."""
-    return wrap(ops.iota(extent=extent, dtype=to_dtype(dtype)))
+    return wrap(ops.iota(extent=extent, dtype=supported_dtype(dtype)))
 
 
 def reshaped(x: Array, shape: tuple) -> Array:

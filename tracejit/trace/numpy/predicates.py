@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, apply, wrap
+from ..array import Array, apply, to_weak, wrap
 from ..registry import implements
 from ..value import Value
 from . import reductions
@@ -42,11 +42,11 @@ def isclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
 @implements(np.allclose)
 def allclose(a, b, rtol=1e-05, atol=1e-08, equal_nan=False):
     """`np.allclose`, as a traced bool."""
-    return reductions.all(isclose(a, b, rtol, atol, equal_nan))
+    return to_weak(reductions.all(isclose(a, b, rtol, atol, equal_nan)))
 
 
 def _answer(value: bool) -> Array:
-    return wrap(filled((), value, bool).node, True)
+    return to_weak(wrap(filled((), value, bool).node, True))
 
 
 @implements(np.array_equal)
@@ -60,7 +60,7 @@ def array_equal(a1, a2, equal_nan=False):
         if same(x, y):
             return _answer(True)
         is_equal = is_equal | (apply(np.isnan, x) & apply(np.isnan, y))
-    return reductions.all(is_equal)
+    return to_weak(reductions.all(is_equal))
 
 
 @implements(np.array_equiv)
@@ -71,7 +71,7 @@ def array_equiv(a1, a2):
         is_equal = apply(np.equal, x, y)
     except ValueError:
         return _answer(False)
-    return reductions.all(is_equal)
+    return to_weak(reductions.all(is_equal))
 
 
 @implements(np.iscomplexobj)

@@ -41,7 +41,7 @@ def divided(total: Array, n: Any) -> Array:
 def counted(x: Array, axis: Any, where: Any, keepdims: bool) -> Any:
     """How many elements are averaged: one number, or an array of them when there is a mask."""
     if where is UNSET or where is True:
-        return count(x, all_axes(axis, x.ndim, lenient=True))
+        return count(x, all_axes(axis, x.ndim))
     mask = broadcast(as_array(where, bool), x.shape)
     return reductions.sum(mask, axis, np.int64, keepdims=keepdims)
 

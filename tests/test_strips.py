@@ -31,8 +31,8 @@ def test_golden():
         i1_strip serial
         i0 serial
         i1 vector
-        i0 vector
-        i1 serial
+        i0 serial
+        i1 vector
         """,
     )
 

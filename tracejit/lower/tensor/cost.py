@@ -79,6 +79,12 @@ def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) 
     return 1.5 * lanes
 
 
+def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
+    """What storing lanes one by one costs beyond loading them so: fewer leave a core at a time."""
+    apart = stride(store.buffer.type, store.indices, index)
+    return 0.0 if apart in (0, 1, -1) else 0.5 * lanes
+
+
 def stride(type: ArrayType, indices: tuple[Expression, ...], index: Index) -> int | None:
     """Elements between neighbours along `index`; None when that varies or is symbolic."""
     total = 0
@@ -123,6 +129,8 @@ def body_cost(
             case _:
                 values += expressions(statement)
                 total += 0.5
+                if isinstance(statement, Store) and index is not None:
+                    total += _scatter_cost(statement, index, lanes)
     for part in subexpressions(values):
         if inner and not (part.free & inner) and not isinstance(part, Load):
             continue

@@ -2,41 +2,44 @@
 
 Padding, concatenation and rolling put `where(i < 3, ...)` and clamped indices into loop bodies. Cut
 at the right places, each piece knows the answers: its conditions are constants, its clamps
-identities, its loads contiguous again. At most `PIECES` pieces are made of a loop, the longest
-ones; what lies between keeps its conditions.
+identities, its loads contiguous again. When the pieces together would be much more code than the
+loop, only the `PIECES` longest are made; what lies between keeps its conditions.
+
+Reshaping and repeating put quotients and remainders there: a loop over `i` with `i // 4` and
+`i % 4` in it becomes two loops, over periods and inside them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable
+from itertools import pairwise
 
 from ...ir import tensor
 from ...ir.affine import linear
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
-    Accumulate,
+    Allocate,
     Apply,
-    Assign,
     Expression,
     For,
     Index,
     Kernel,
     Let,
     Literal,
-    Load,
     Statement,
-    Store,
-    Table,
+    expressions_of,
     integer,
     parts,
     statements,
 )
 from ...ir.term import postorder
-from ...ir.types import bool_, i64
+from ...ir.types import i64
+from .simplify import CHOICES, COMPARISONS, DIVISIONS, Ranges, simplify_statement
+from .substitute import substitute
 
-PIECES = 5
-
-Ranges = dict[Index, tuple[int, int]]
+PIECES, MOST_PIECES = 5, 64
+# How much more code than the loop had its pieces may be, and what a piece may have in any case.
+GROWTH, SMALL = 2, 12
 
 
 def split_domains(module: Module) -> Module:
@@ -54,29 +57,14 @@ def _change(kernel: Kernel) -> Kernel:
 
 def _has_choice(expression: Expression) -> bool:
     return any(
-        isinstance(e, Apply) and e.op in _CHOICES and e.operands[-1].dtype is i64
+        isinstance(e, Apply) and e.op in (*CHOICES, *DIVISIONS) and e.operands[-1].dtype is i64
         for e in postorder((expression,), parts)
     )
 
 
-_COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
-_CHOICES = (*_COMPARISONS, "minimum", "maximum")
-
-
-def _expressions(statement: Statement) -> tuple[Expression, ...]:
-    match statement:
-        case For(_, start, stop, _, _, _):
-            return (start, stop)
-        case Let(_, value) | Assign(_, value) | Accumulate(_, _, value):
-            return (value,)
-        case Store(_, indices, value):
-            return (*indices, value)
-    return ()
-
-
 def _all_expressions(body: Iterable[Statement]) -> Iterable[Expression]:
     for statement in body:
-        yield from _expressions(statement)
+        yield from expressions_of(statement)
         if isinstance(statement, For):
             yield from _all_expressions(statement.body)
 
@@ -84,10 +72,8 @@ def _all_expressions(body: Iterable[Statement]) -> Iterable[Expression]:
 def _simplify_body(body: tuple[Statement, ...], ranges: Ranges) -> tuple[Statement, ...]:
     new: list[Statement] = []
     for statement in body:
-        if isinstance(statement, For):
-            new += _split(statement, ranges)
-        else:
-            new.append(_simplify_statement(statement, _Simplifier(ranges)))
+        statement = simplify_statement(statement, ranges)
+        new += _split(statement, ranges) if isinstance(statement, For) else [statement]
     return tuple(new)
 
 
@@ -95,14 +81,63 @@ def _split(loop: For, ranges: Ranges) -> list[Statement]:
     known = isinstance(loop.start, Literal) and isinstance(loop.stop, Literal)
     if not known or loop.mark != "serial":
         return [loop.replace(body=_simplify_body(loop.body, ranges))]
+    period = _period(loop)
+    if period is not None:
+        return _split(_nested(loop, period), ranges)
     start, stop = loop.start.value, loop.stop.value
-    cuts = _chosen(sorted(_cuts(loop, start, stop)), start, stop)
+    cuts = sorted(_cuts(loop, start, stop))
+    if PIECES <= len(cuts) < MOST_PIECES:
+        pieces = _pieces(loop, cuts, ranges)
+        if _size(pieces) <= GROWTH * _size((loop,)) + SMALL * len(cuts):
+            return pieces
+    return _pieces(loop, _chosen(cuts, start, stop), ranges)
+
+
+def _pieces(loop: For, cuts: list[int], ranges: Ranges) -> list[Statement]:
+    start, stop = loop.start.value, loop.stop.value
     pieces: list[Statement] = []
     for low, high in zip((start, *cuts), (*cuts, stop)):
-        if low < high:
-            body = _simplify_body(loop.body, {**ranges, loop.index: (low, high - 1)})
+        if low >= high:
+            continue
+        body = _simplify_body(loop.body, {**ranges, loop.index: (low, high - 1)})
+        if cuts and high - low == 1 and not any(isinstance(s, Let | Allocate) for s in body):
+            pieces += body
+        else:
             pieces.append(loop.replace(start=integer(low), stop=integer(high), body=body))
     return pieces or [loop]
+
+
+def _size(body: Iterable[Statement]) -> int:
+    """How many distinct expressions there are to compute."""
+    return len(list(postorder(list(_all_expressions(body)), parts)))
+
+
+def _period(loop: For) -> int | None:
+    """The longest period of quotients and remainders of the index that divides its range."""
+    count, found = loop.stop.value, 1
+    if loop.start.value != 0:
+        return None
+    for root in _all_expressions(loop.body):
+        if loop.index not in root.free:
+            continue
+        for e in postorder((root,), parts):
+            match e:
+                case Apply(op, (a, Literal(n)), dtype) if op in DIVISIONS and dtype is i64:
+                    atoms, constant = linear(a)
+                    fits = found < n < count and count % n == 0 and constant % n == 0
+                    if fits and atoms == {loop.index: 1}:
+                        found = n
+    return found if found > 1 else None
+
+
+def _nested(loop: For, period: int) -> For:
+    """The loop as one over periods and one inside a period."""
+    outer = Index(f"{loop.index.name}_{period}")
+    inside = Index(f"{loop.index.name}_in_{period}")
+    place = tensor.add(tensor.multiply(outer, integer(period)), inside)
+    body = substitute(loop.body, {loop.index: place})
+    inner = For(inside, tensor.ZERO, integer(period), body, "serial", 1)
+    return For(outer, tensor.ZERO, integer(loop.stop.value // period), (inner,), "serial", 1)
 
 
 def _cuts(loop: For, start: int, stop: int) -> set[int]:
@@ -113,7 +148,7 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
         if loop.index not in root.free:
             continue
         for e in postorder((root,), parts):
-            if not isinstance(e, Apply) or e.op not in _CHOICES or len(e.operands) != 2:
+            if not isinstance(e, Apply) or e.op not in CHOICES or len(e.operands) != 2:
                 continue
             if e.operands[0].dtype is not i64 or loop.index not in e.free:
                 continue
@@ -127,12 +162,13 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
             zero, above = -(constant // scale), -constant // scale + 1
             if op in ("less", "greater_equal"):
                 cuts.add(zero)
-            elif op in _COMPARISONS:
+            elif op in COMPARISONS:
                 cuts.add(above)
             else:
                 clamps.append((zero, above))
     # Where both sides are equal a clamp may go either way: with a cut that is there already.
-    cuts.update(zero for zero, above in clamps if not cuts & {zero, above})
+    edges = {start, stop, *cuts}
+    cuts.update(zero for zero, above in clamps if not edges & {zero, above})
     return {cut for cut in cuts if start < cut < stop}
 
 
@@ -149,95 +185,6 @@ def _chosen(cuts: list[int], start: int, stop: int) -> list[int]:
     if len(cuts) < PIECES:
         return cuts
     edges = [start, *cuts, stop]
-    gaps = sorted(zip(edges, edges[1:]), key=lambda gap: gap[0] - gap[1])
+    gaps = sorted(pairwise(edges), key=lambda gap: gap[0] - gap[1])
     kept = {edge for gap in gaps[: PIECES // 2] for edge in gap}
     return sorted(kept - {start, stop})
-
-
-def _simplify_statement(statement: Statement, simplify: _Simplifier) -> Statement:
-    match statement:
-        case Let(_, value) | Assign(_, value):
-            return statement.replace(value=simplify(value))
-        case Accumulate(_, _, value):
-            return statement.replace(value=simplify(value))
-        case Store(buffer, indices, value):
-            return Store(buffer, tuple([simplify(i) for i in indices]), simplify(value))
-    return statement
-
-
-class _Simplifier:
-    """Rewrites expressions by what is known of the ranges of indices (both ends inclusive)."""
-
-    def __init__(self, ranges: Ranges):
-        self.ranges = ranges
-        self.memo: dict[Expression, Expression] = {}
-
-    def __call__(self, root: Expression) -> Expression:
-        memo = self.memo
-        for e in postorder((root,), lambda e: () if e in memo else parts(e)):
-            if e not in memo:
-                memo[e] = self.rewrite(e)
-        return memo[root]
-
-    def rewrite(self, e: Expression) -> Expression:
-        match e:
-            case Load(buffer, indices):
-                return Load(buffer, tuple([self.memo[i] for i in indices]))
-            case Table(data, index, dtype):
-                return Table(data, self.memo[index], dtype)
-            case Apply(_, operands, _):
-                return self.apply(e, tuple([self.memo[o] for o in operands]))
-        return e
-
-    def apply(self, e: Apply, operands: tuple[Expression, ...]) -> Expression:
-        if e.op == "where" and isinstance(operands[0], Literal):
-            return operands[1] if operands[0].value else operands[2]
-        if e.op in ("logical_and", "logical_or") and operands[0].dtype is bool_:
-            return _logical(e, operands)
-        if e.op in _CHOICES and all(o.dtype is i64 for o in operands):
-            low, high = self.bounds(tensor.subtract(*operands))
-            if e.op in _COMPARISONS:
-                answer = _decide(e.op, low, high)
-                if answer is not None:
-                    return Literal(answer, bool_)
-            elif low is not None and low >= 0:
-                return operands[0 if e.op == "maximum" else 1]
-            elif high is not None and high <= 0:
-                return operands[1 if e.op == "maximum" else 0]
-        if operands == e.operands:
-            return e
-        return tensor.rebuild_apply(e, operands)
-
-    def bounds(self, e: Expression) -> tuple[int | None, int | None]:
-        """The least and greatest value of a sum of indices; None where it is not known."""
-        atoms, constant = linear(e)
-        low: int | None = constant
-        high: int | None = constant
-        for atom, scale in atoms.items():
-            if atom not in self.ranges:
-                return None, None
-            ends = [scale * end for end in self.ranges[atom]]
-            low, high = low + min(ends), high + max(ends)
-        return low, high
-
-
-def _decide(op: str, low: int | None, high: int | None) -> bool | None:
-    """The answer of `difference op 0`, when all differences from low to high agree."""
-    if low is None or high is None:
-        return None
-    sure = {
-        "less": (high < 0, low >= 0),
-        "less_equal": (high <= 0, low > 0),
-        "greater": (low > 0, high <= 0),
-        "greater_equal": (low >= 0, high < 0),
-    }
-    yes, no = sure[op]
-    return True if yes else False if no else None
-
-
-def _logical(e: Apply, operands: tuple[Expression, ...]) -> Expression:
-    absorbing = e.op == "logical_or"
-    for one, other in (operands, operands[::-1]):
-        if isinstance(one, Literal):
-            return one if bool(one.value) == absorbing else other
-    return e if operands == e.operands else Apply(e.op, operands, e.dtype)

@@ -15,9 +15,10 @@ from collections.abc import Iterable
 
 from ...ir import tensor
 from ...ir.graph import Module, map_kernels
-from ...ir.tensor import For, Index, Kernel, Load, Statement, Store, loads_of, replace_expressions
+from ...ir.tensor import For, Index, Kernel, Load, Statement, Store, loads_of
 from ...ir.tensor import statements as statements_of
 from .cost import stride, trips
+from .substitute import substitute
 
 COLUMNS = 256
 # Lines that the innermost loop may touch and still find near when the next row comes.
@@ -118,15 +119,10 @@ def _strips(loops: tuple[For, ...], column: For, body: tuple[Statement, ...]) ->
                 *loops,
                 For(column.index, tensor.ZERO, tensor.integer(COLUMNS), (), "serial", 1),
             ),
-            tuple([_placed(s, places) for s in body]),
+            substitute(body, places),
         )
     ]
     if rest:
         start = tensor.add(column.start, tensor.integer(full * COLUMNS))
         result.append(_loops((*loops, column.replace(start=start)), body))
     return result
-
-
-def _placed(store: Store, places: dict) -> Store:
-    new = replace_expressions((*store.indices, store.value), places)
-    return Store(store.buffer, tuple([new[i] for i in store.indices]), new[store.value])

@@ -1,0 +1,139 @@
+"""Loops cut where conditions change and nested where quotients appear: the text, and the values."""
+
+from __future__ import annotations
+
+import textwrap
+
+import numpy as np
+import pytest
+from golden import expect
+from hypothesis import given
+from hypothesis import strategies as st
+
+import tracejit
+from tracejit.ir.tensor import Apply, Load, expressions_of, parts, statements
+from tracejit.ir.term import postorder
+from tracejit.ir.types import i64
+
+RNG = np.random.default_rng(5)
+
+
+def kernel_of(function, *args):
+    module = tracejit.jit(function, threads=1).lower(*args).module
+    (kernel,) = [k for k in module.functions if k is not module.entry]
+    return kernel
+
+
+def body_of(function, *args) -> str:
+    return textwrap.dedent(tracejit.show(kernel_of(function, *args)).split("\n", 2)[2])
+
+
+def choices(kernel) -> int:
+    """Conditions, clamps and divisions of indices that are left."""
+    roots = [e for s in statements(kernel.body) for e in expressions_of(s)]
+    names = {"where", "minimum", "maximum", "less", "floor_divide", "remainder"}
+    return sum(
+        isinstance(e, Apply) and e.op in names and (e.op == "where" or e.operands[0].dtype is i64)
+        for e in postorder(roots, parts)
+    )
+
+
+def test_concatenate():
+    x, y = np.zeros(100), np.zeros(1)
+    expect(
+        body_of(lambda x, y: np.concatenate([x, y, x]), x, y),
+        """
+        for i0 in vector(0, 100, 16):
+            out0[i0] = a0[i0]
+        out0[100] = a1[0]
+        for i0 in vector(101, 201, 16):
+            out0[i0] = a0[i0 + -101]
+        """,
+    )
+
+
+def test_tile_and_repeat_are_nests():
+    expect(
+        body_of(lambda x: np.tile(x, 3), np.zeros(100)),
+        """
+        for i0_100 in range(0, 3):
+            for i0_in_100 in vector(0, 100, 16):
+                out0[i0_100 * 100 + i0_in_100] = a0[i0_in_100]
+        """,
+    )
+    assert choices(kernel_of(lambda x: np.repeat(x, 3, axis=1), np.zeros((20, 30)))) == 0
+
+
+def test_ravel_of_a_transpose():
+    assert choices(kernel_of(lambda x: x.T.ravel() + 1, np.zeros((20, 30)))) == 0
+    three = kernel_of(lambda x: x.transpose(2, 0, 1).ravel() + 1, np.zeros((20, 30, 40)))
+    assert choices(three) == 0
+
+
+def test_a_sum_over_a_stack_reads_each_part_once():
+    def rolling(v):
+        return np.stack([v[k : v.size - 12 + k] for k in range(13)]).mean(axis=0)
+
+    kernel = kernel_of(rolling, np.zeros(1000))
+    roots = [e for s in statements(kernel.body) for e in expressions_of(s)]
+    assert sum(isinstance(e, Load) for e in postorder(roots, parts)) == 13
+    assert choices(kernel) == 0
+
+
+def test_many_pieces_of_a_long_body_are_not_made():
+    """Twenty places where a condition changes, in a body that each piece would repeat."""
+
+    def long(x):
+        parts = np.concatenate([x[k : k + 20] for k in range(20)])
+        for _ in range(30):
+            parts = np.sin(parts) + x
+        return parts
+
+    x = np.linspace(0, 1, 400)
+    kernel = kernel_of(long, x)
+    roots = [e for s in statements(kernel.body) for e in expressions_of(s)]
+    assert sum(isinstance(e, Apply) and e.op == "sin" for e in postorder(roots, parts)) <= 30 * 5
+    np.testing.assert_allclose(tracejit.jit(long)(x), long(x), rtol=1e-12)
+
+
+extents = st.integers(1, 7)
+
+
+@given(st.tuples(extents, extents, extents), st.permutations(range(3)), st.integers(1, 4))
+def test_reshapes(shape, order, times):
+    x = np.arange(np.prod(shape), dtype=np.int32).reshape(shape)
+    last = shape[order[2]]
+
+    def moved(x):
+        y = np.tile(x.transpose(order).ravel(), times).reshape(-1, last)
+        return np.repeat(y, times, axis=0) + np.repeat(y, times, axis=0)[::-1], np.repeat(y, times)
+
+    for got, wanted in zip(tracejit.jit(moved)(x), moved(x)):
+        np.testing.assert_array_equal(got, wanted)
+
+
+@given(st.lists(st.integers(0, 4), min_size=1, max_size=12), st.integers(-9, 9), st.integers(0, 1))
+def test_joined(sizes, shift, axis):
+    arrays = [RNG.random((3, n) if axis else (n, 3)) for n in sizes]
+
+    def joined(*arrays):
+        whole = np.concatenate(arrays, axis=axis)
+        return np.roll(whole, shift, axis=axis), np.pad(whole, 2), whole.sum(axis=axis)
+
+    for got, wanted in zip(tracejit.jit(joined)(*arrays), joined(*arrays)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-13)
+
+
+@pytest.mark.parametrize("mode", ["edge", "reflect", "wrap", "symmetric", "constant"])
+@pytest.mark.parametrize("shape", [(1,), (7,), (5, 9), (2, 3, 4)])
+def test_padded_stencils(mode, shape):
+    if mode == "reflect" and 1 in shape:
+        shape = (2,)
+    x = RNG.random(shape)
+
+    def stencil(x):
+        p = np.pad(x, 1, mode=mode)
+        inner = tuple([slice(1, -1)] * x.ndim)
+        return p[inner] - p[(slice(0, -2), *inner[1:])] + p[(*inner[:-1], slice(2, None))]
+
+    np.testing.assert_allclose(tracejit.jit(stencil)(x), stencil(x), rtol=1e-14, atol=1e-15)

@@ -1,0 +1,162 @@
+"""Simplify index expressions by what is known of the ranges of loop indices.
+
+Comparisons whose answer is known are constants, clamps that never act are gone, quotients and
+remainders within one period are sums.
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.affine import linear
+from ...ir.tensor import (
+    Accumulate,
+    Apply,
+    Assign,
+    Expression,
+    For,
+    Index,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Table,
+    parts,
+)
+from ...ir.term import postorder
+from ...ir.types import bool_, i64
+
+COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
+CHOICES = (*COMPARISONS, "minimum", "maximum")
+DIVISIONS = ("floor_divide", "remainder")
+
+# Both ends inclusive.
+Ranges = dict[Index, tuple[int, int]]
+
+
+def simplify_statement(statement: Statement, ranges: Ranges) -> Statement:
+    """The statement itself with simple expressions; not what is inside a loop."""
+    simplify = Simplifier(ranges)
+    match statement:
+        case For(_, start, stop):
+            return statement.replace(start=simplify(start), stop=simplify(stop))
+        case Let(_, value) | Assign(_, value):
+            return statement.replace(value=simplify(value))
+        case Accumulate(target, _, value):
+            return statement.replace(target=simplify(target), value=simplify(value))
+        case Store(buffer, indices, value):
+            return Store(buffer, tuple([simplify(i) for i in indices]), simplify(value))
+    return statement
+
+
+class Simplifier:
+    """Rewrites expressions by what is known of the ranges of indices (both ends inclusive)."""
+
+    def __init__(self, ranges: Ranges):
+        self.ranges = ranges
+        self.memo: dict[Expression, Expression] = {}
+
+    def __call__(self, root: Expression) -> Expression:
+        memo = self.memo
+        for e in postorder((root,), lambda e: () if e in memo else parts(e)):
+            if e not in memo:
+                memo[e] = self.rewrite(e)
+        return memo[root]
+
+    def rewrite(self, e: Expression) -> Expression:
+        match e:
+            case Index() if e in self.ranges and self.ranges[e][0] == self.ranges[e][1]:
+                return tensor.integer(self.ranges[e][0])
+            case Load(buffer, indices):
+                return Load(buffer, tuple([self.memo[i] for i in indices]))
+            case Table(data, index, dtype):
+                return Table(data, self.memo[index], dtype)
+            case Apply(_, operands, _):
+                return self.apply(e, tuple([self.memo[o] for o in operands]))
+        return e
+
+    def apply(self, e: Apply, operands: tuple[Expression, ...]) -> Expression:
+        if e.op == "where" and isinstance(operands[0], Literal):
+            return operands[1] if operands[0].value else operands[2]
+        if e.op in ("logical_and", "logical_or") and operands[0].dtype is bool_:
+            return _logical(e, operands)
+        if e.op in CHOICES and all(o.dtype is i64 for o in operands):
+            low, high = self.bounds(tensor.subtract(*operands))
+            if e.op in COMPARISONS:
+                answer = _decide(e.op, low, high)
+                if answer is not None:
+                    return Literal(answer, bool_)
+            elif low is not None and low >= 0:
+                return operands[0 if e.op == "maximum" else 1]
+            elif high is not None and high <= 0:
+                return operands[1 if e.op == "maximum" else 0]
+        if e.op in DIVISIONS and e.dtype is i64 and isinstance(operands[1], Literal):
+            divided = self.divide(e.op, operands[0], operands[1].value)
+            if divided is not None:
+                return divided
+        if operands == e.operands:
+            return e
+        return tensor.rebuild_apply(e, operands)
+
+    def divide(self, op: str, a: Expression, n: int) -> Expression | None:
+        """`(q * n + rest) // n` and `% n`, where all of `rest` is known to lie in one period."""
+        atoms, constant = linear(a)
+        if n < 1 or not all(isinstance(term, Index) for term in a.free):
+            return None
+        whole = {atom: c // n for atom, c in atoms.items() if c % n == 0}
+        rest = {atom: c for atom, c in atoms.items() if c % n}
+        quotient, left = divmod(constant, n)
+        low, high = self.bounds(_sum(rest, left))
+        if low is None or high is None or low // n != high // n:
+            if not whole and not quotient:
+                return None
+            inner = Apply(op, (_sum(rest, left), tensor.integer(n)), i64)
+            return inner if op == "remainder" else tensor.add(_sum(whole, quotient), inner)
+        if op == "remainder":
+            return _sum(rest, left - low // n * n)
+        return _sum(whole, quotient + low // n)
+
+    def bounds(self, e: Expression) -> tuple[int | None, int | None]:
+        """The least and greatest value of a sum of indices; None where it is not known."""
+        atoms, constant = linear(e)
+        low: int | None = constant
+        high: int | None = constant
+        for atom, scale in atoms.items():
+            between = self.ranges.get(atom)
+            match atom:
+                case Apply("remainder", (_, Literal(n)), _) if n > 0:
+                    between = (0, n - 1)
+            if between is None:
+                return None, None
+            ends = [scale * end for end in between]
+            low, high = low + min(ends), high + max(ends)
+        return low, high
+
+
+def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
+    total: Expression = tensor.ZERO
+    for atom, scale in atoms.items():
+        total = tensor.add(total, tensor.multiply(atom, tensor.integer(scale)))
+    return tensor.add(total, tensor.integer(constant))
+
+
+def _decide(op: str, low: int | None, high: int | None) -> bool | None:
+    """The answer of `difference op 0`, when all differences from low to high agree."""
+    if low is None or high is None:
+        return None
+    sure = {
+        "less": (high < 0, low >= 0),
+        "less_equal": (high <= 0, low > 0),
+        "greater": (low > 0, high <= 0),
+        "greater_equal": (low >= 0, high < 0),
+    }
+    yes, no = sure[op]
+    return True if yes else False if no else None
+
+
+def _logical(e: Apply, operands: tuple[Expression, ...]) -> Expression:
+    absorbing = e.op == "logical_or"
+    for one, other in (operands, operands[::-1]):
+        if isinstance(one, Literal):
+            return one if bool(one.value) == absorbing else other
+    return e if operands == e.operands else Apply(e.op, operands, e.dtype)

@@ -180,7 +180,8 @@ def test_other_dtypes_are_left_to_python(code):
 
 
 def test_symbols_bind_and_must_agree():
-    signature = Signature((ArrayLeaf(F8, (-1, 3)), ArrayLeaf(F8, (-2, -1))))
+    leaves = ArrayLeaf(F8, (-1, 3), least=8), ArrayLeaf(F8, (-2, -1), least=8)
+    signature = Signature(leaves)
     seen = []
 
     def program(pointers):

@@ -7,7 +7,6 @@ import pytest
 
 import tracejit
 from tracejit.ir.dims import LEAST, Extent, as_number, plain, symbol
-from tracejit.runtime.signature import LEAST_SYMBOL
 
 SIZES = [(13, 14), (15, 16), (17, 18), (19, 20), (11, 12), (100, 201), (8, 9), (64, 33)]
 
@@ -137,7 +136,3 @@ def test_extents_compare_as_numbers_or_refuse():
     for question in (lambda: n == LEAST, lambda: n == 100, lambda: n == as_number(symbol("m"))):
         with pytest.raises(tracejit.TraceError, match="depends on the size"):
             question()
-
-
-def test_the_runtime_knows_the_same_least_symbol():
-    assert LEAST_SYMBOL == LEAST

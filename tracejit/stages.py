@@ -14,7 +14,7 @@ import numpy as np
 
 from .config import VARIABLES, config
 from .dump import dump_module, show_code, show_kernels, watch_passes
-from .ir.dims import symbol_names
+from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.text import show
@@ -179,7 +179,8 @@ def load_code(text: str, imports: dict[str, int]) -> engine.Library:
 
 def array_leaf(type: ArrayType, symbols: tuple[str, ...] = ()) -> ArrayLeaf:
     """What a call must bring for a parameter of this type."""
-    return ArrayLeaf(type.dtype.numpy, coded(type.shape, symbols), byte_strides(type))
+    shape = coded(type.shape, symbols)
+    return ArrayLeaf(type.dtype.numpy, shape, byte_strides(type), least=LEAST)
 
 
 def coded(shape: tuple, symbols: tuple[str, ...]) -> tuple[int, ...]:

@@ -14,7 +14,6 @@ import numpy as np
 
 from tracejit.runtime.signature import (
     CONTAINERS,
-    LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
@@ -65,7 +64,7 @@ def _array_problem(leaf: ArrayLeaf, value: Any, symbols: dict[int, int]) -> str 
     if leaf.strides is not None and value.strides != leaf.strides:
         return f"of strides {value.strides}"
     for wanted, extent in zip(leaf.shape, value.shape, strict=True):
-        if wanted < 0 and extent >= LEAST_SYMBOL:
+        if wanted < 0 and extent >= leaf.least:
             wanted = symbols.setdefault(wanted, extent)
         if wanted != extent:
             return f"of shape {value.shape}"

@@ -19,7 +19,6 @@ from tracejit.runtime import layout
 from tracejit.runtime.callable import TABLE
 from tracejit.runtime.signature import (
     CONTAINERS,
-    LEAST_SYMBOL,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
@@ -60,7 +59,7 @@ HEAD = _offsets(
 )
 RECORD = {
     **_offsets("record", "kind base item type object slot"),
-    **_offsets("leaf", "descr rank flags shape strides", first=48),
+    **_offsets("leaf", "descr rank flags shape strides least", first=48),
     **_offsets("leaf", "value last_word", first=48),
     **_offsets("container", "count keys copies", first=48),
     **_offsets("guard", "dict key value", first=48),
@@ -71,7 +70,6 @@ OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold ha
 
 # Every $name of native/dispatch.ll.
 NUMBERS = {
-    "symbol.least": LEAST_SYMBOL,
     **layout.OFFSETS,
     "native.table": TABLE,
     **_offsets("table", "entries active frame_bytes sets hash_ints python"),
@@ -354,6 +352,7 @@ class _SignatureEncoder:
             "record.type": id(np.ndarray),
             "leaf.descr": self.memory.address(native_dtype(leaf.dtype)),
             "leaf.rank": len(leaf.shape),
+            "leaf.least": leaf.least,
             "leaf.flags": flags,
             "leaf.shape": self.memory.store(leaf.shape),
             "leaf.strides": 0 if strides is None else self.memory.store(strides),

@@ -13,22 +13,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-# The smallest extent a symbol can stand for; ir.dims.LEAST is the same number.
-LEAST_SYMBOL = 8
-
 
 class ArrayLeaf(NamedTuple):
     """A ``numpy.ndarray`` (no subclass), aligned and in native byte order, of this dtype and shape.
 
-    An extent ``-1 - k`` stands for symbol ``k``, which is at least `LEAST_SYMBOL`: the first array
-    that shows it binds it, every later one must agree. ``strides=None`` asks for C order, otherwise for these very byte strides.
-    ``writeable=True`` refuses read-only arrays; ``False`` takes both.
+    An extent ``-1 - k`` stands for symbol ``k``, which is at least `least`: the first array that
+    shows it binds it, every later one must agree. ``strides=None`` asks for C order, otherwise for
+    these very byte strides. ``writeable=True`` refuses read-only arrays; ``False`` takes both.
     """
 
     dtype: np.dtype
     shape: tuple[int, ...]
     strides: tuple[int, ...] | None = None
     writeable: bool = False
+    least: int = 0
 
 
 class ScalarLeaf(NamedTuple):

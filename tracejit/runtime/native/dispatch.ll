@@ -595,7 +595,8 @@ symbol:
   br i1 %symbol.same, label %axis_fits, label %other_symbol
 other_symbol:
   %unbound = icmp eq i64 %symbol.value, -1
-  %large = icmp sge i64 %extent.value, $symbol.least
+  %least = load i64, ptr %record[leaf.least]
+  %large = icmp sge i64 %extent.value, %least
   %bindable = and i1 %unbound, %large
   br i1 %bindable, label %bind, label %mismatch
 bind:

@@ -1,7 +1,6 @@
 """runtime.engine: text to object code to addresses, errors, unloading, threads, fork."""
 
 import ctypes
-import dataclasses
 import gc
 import os
 import signal
@@ -159,10 +158,10 @@ def test_code_for_another_target():
     """
     if "x86_64" not in engine.target().triple:
         pytest.skip("the text names x86 registers")
-    baseline = dataclasses.replace(engine.target(), cpu="x86-64", features="")
+    baseline = engine.target()._replace(cpu="x86-64", features="")
     assert "xmm" in engine.assembly(text, target=baseline)
     assert "zmm" not in engine.assembly(text, target=baseline)
-    wide = dataclasses.replace(engine.target(), cpu="x86-64-v4", features="")
+    wide = engine.target()._replace(cpu="x86-64-v4", features="")
     assert "zmm" in engine.assembly(text, target=wide)
 
 

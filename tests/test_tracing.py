@@ -185,7 +185,7 @@ def test_symbolic_ints_and_extents():
         lambda x, k: x[:k],
         lambda x, k: x[0].astype("u1") + k,
         lambda x, k: x[:2] + x[:, :1],
-        lambda x, k: x[5],
+        lambda x, k: x[8],
     ):
         with pytest.raises(TracejitError):
             trace(concrete, (np.ones((5, 3)), 7), {}, how)

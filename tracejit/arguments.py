@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from .errors import TraceError
-from .ir.types import ArrayType, Layout
+from .ir.types import ArrayType
 from .runtime.signature import (
     DictTree,
     ListTree,
@@ -20,6 +20,7 @@ from .runtime.signature import (
 )
 from .stages import array_leaf, place
 from .trace import tree
+from .trace.layout import is_plain, own_layout
 from .trace.context import failure
 from .trace.tracing import Leaf, Static, Traced, abstract
 
@@ -75,25 +76,11 @@ def take(value: Any, symbolic: bool, layouts: bool) -> Leaf:
     """How a leaf is taken; arrays with strides of their own keep them when `layouts` allows."""
     leaf = abstract(value, symbolic)
     if layouts and isinstance(leaf, Traced) and not leaf.is_scalar:
-        layout = own_layout(value)
+        layout = own_layout(value) if is_plain(value) else None
         if layout is not None:
             type = ArrayType(leaf.type.shape, leaf.type.dtype, layout)
             return Traced(type)
     return leaf
-
-
-def own_layout(array: np.ndarray) -> Layout | None:
-    """The strides of an array that is not C-contiguous, if code can follow them."""
-    flags = array.flags
-    if flags.c_contiguous or not flags.aligned or not array.dtype.isnative or not array.size:
-        return None
-    strides = []
-    for extent, step in zip(array.shape, array.strides):
-        whole, rest = divmod(step, array.itemsize)
-        if rest:
-            return None
-        strides.append(whole)
-    return Layout(tuple(strides))
 
 
 def native_leaf(leaf: Leaf, symbols: tuple[str, ...] = ()) -> Any:

@@ -1,4 +1,4 @@
-"""Values that find mistakes, the instances of every op that the laws run on, and what counts as equal."""
+"""Values that find mistakes, the applications of every op, and what counts as equal."""
 
 from __future__ import annotations
 
@@ -334,7 +334,7 @@ def wider(op: Op, instance: Instance, arrays: list[np.ndarray]) -> Any:
 
 
 def ulps_of(op: Op, arrays: list[np.ndarray]) -> Any:
-    """How far apart two right answers of an elementwise op may be, at each element or everywhere."""
+    """How far apart two right answers of an elementwise op may be, everywhere or at each place."""
     if op.kind != ELEMENTWISE:
         return 0
     if any(array.dtype.kind == "c" for array in arrays):

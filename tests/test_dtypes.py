@@ -178,7 +178,7 @@ def test_division_and_power_of_special_numbers(dtype):
 def test_powers_of_python_numbers(dtype, exponent):
     x = moderate(dtype) if "complex" in dtype else specials(to_dtype(dtype))
 
-    def pow(x):  # noqa: A001 - its name says how exact it must be
+    def pow(x):  # its name says how exact it must be
         return x**exponent
 
     check_calls(accepted([pow], x), x)

@@ -1,4 +1,4 @@
-"""What holds for every op because it is one: NumPy's types and values, at every stage and natively."""
+"""What holds for every op: NumPy's types and values, at every stage and as native code."""
 
 from __future__ import annotations
 
@@ -110,7 +110,7 @@ def test_native_code_is_numpy(op):
 @pytest.mark.parametrize("dtype", ["f16", "f32", "f64", "c64", "c128"])
 @pytest.mark.parametrize("shape, axes", [((60, 50), (0,)), ((60, 50), (1,)), ((30011,), (0,))])
 def test_sums_and_products_are_near_the_truth(dtype, shape, axes):
-    """Of n elements: n / 16 + 8 roundings of the sum of their sizes, and n roundings of a product."""
+    """Of n elements: n / 16 + 8 roundings of the sum of their sizes; n roundings of a product."""
     type = array_type(shape, DTYPES[dtype])
     rng = np.random.default_rng(len(shape))
     x = rng.uniform(-1, 1, shape).astype(type.dtype.numpy)

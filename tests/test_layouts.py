@@ -7,8 +7,8 @@ import warnings
 import numpy as np
 import pytest
 from layouts import LAYOUTS
-from samples import compare
 from programs import DTYPES, small_numbers
+from samples import compare
 
 from tracejit import jit
 

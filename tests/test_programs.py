@@ -106,3 +106,72 @@ def test_programs_on_another_machine(another_machine, program):
 @given(programs(lines=30, limit=512))
 def test_long_programs(program):
     agrees(program)
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=-1, keepdims=True))
+    return e / e.sum(axis=-1, keepdims=True)
+
+
+def softmax_of_columns(x):
+    e = np.exp(x - x.max(axis=0))
+    return e / e.sum(axis=0)
+
+
+def normalised(x):
+    return (x - x.mean(axis=-1, keepdims=True)) / (x.std(axis=-1, keepdims=True) + 0.1)
+
+
+def moments(x):
+    return x.mean(), x.var(axis=0), x.std(ddof=1), np.abs(x).max(), (x * x).sum(axis=1)
+
+
+def heat(u):
+    inner = u[2:, 1:-1] + u[:-2, 1:-1] + u[1:-1, 2:] + u[1:-1, :-2] - 4 * u[1:-1, 1:-1]
+    return u[1:-1, 1:-1] + 0.1 * inner
+
+
+def distances(x):
+    return np.sqrt(((x[:, None, :] - x[None, :, :]) ** 2).sum(axis=-1))
+
+
+def logarithm_of_sum(x):
+    high = x.max()
+    return high + np.log(np.exp(x - high).sum())
+
+
+def network(x):
+    w = np.cos(np.arange(x.shape[1] * 5).reshape(x.shape[1], 5)).astype(x.dtype)
+    return np.tanh(x @ w) @ w.T + x
+
+
+IDIOMS = [
+    softmax,
+    softmax_of_columns,
+    normalised,
+    moments,
+    heat,
+    distances,
+    logarithm_of_sum,
+    network,
+]
+
+
+@pytest.mark.parametrize("threads", ["as they come", "eager"])
+@pytest.mark.parametrize("function", IDIOMS, ids=lambda f: f.__name__)
+def test_idioms(function, threads, request):
+    """Programs people write, rounding included."""
+    if threads == "eager":
+        request.getfixturevalue("eager_threads")
+    rng = np.random.default_rng(1)
+    compiled = jit(function)
+    for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13), ("float16", 2e-2)):
+        for shape in [(3, 3), (17, 9), (8, 64), (33, 100), (130, 31)]:
+            x = rng.standard_normal(shape).astype(dtype)
+            wanted, actual = function(x), compiled(x)
+            if not isinstance(wanted, tuple):
+                wanted, actual = (wanted,), (actual,)
+            for one, other in zip(actual, wanted, strict=True):
+                assert (one.shape, one.dtype) == (other.shape, other.dtype)
+                scale = np.abs(other).max()
+                np.testing.assert_allclose(one, other, rtol=tolerance, atol=tolerance * scale)

@@ -1,4 +1,4 @@
-"""Elementary functions of complex numbers as formulas on pairs of Numbers, with C99's special values.
+"""Elementary functions of complex numbers: formulas on pairs of Numbers, C99's special values.
 
 Square root and inverse functions follow Kahan, "Branch cuts for complex elementary functions"
 (1987). Errors are a few ULP of the modulus, except where a formula says otherwise. What C99 leaves
@@ -166,7 +166,7 @@ def log1p(z: Complex) -> Complex:
 
 
 def sqrt(z: Complex) -> Complex:
-    """Half-angle formulas on the larger part, so that nothing cancels; scaled away from the limits."""
+    """Half-angle formulas on the larger part, so that nothing cancels; scaled to stay in range."""
     x, y = z
     a = greatest(abs(x), abs(y))
     high = a > LARGE[x.kind]
@@ -221,7 +221,7 @@ def cosh(z: Complex) -> Complex:
 
 
 def tanh(z: Complex) -> Complex:
-    """(sinh x cosh x + i sin y cos y) / (sinh(x)**2 + cos(y)**2); its limit where that overflows."""
+    """(sinh x cosh x + i sin y cos y) / (sinh(x)**2 + cos(y)**2), and its limit for large x."""
     x, y = z
     size = abs(x)
     sine, cosine = trigonometric.sin(y), trigonometric.cos(y)
@@ -330,7 +330,7 @@ def integral_power(z: Complex, n: Number) -> Complex:
 
 
 def power(z: Complex, w: Complex) -> Complex:
-    """exp(w log z), in error by as many ULP as that is large; small whole exponents by multiplication.
+    """exp(w log z), in error by as many ULP as that is large; small whole exponents by products.
 
     0**0 is 1; 0**w is 0 where w has a positive real part and undefined elsewhere, as in NumPy.
     """

@@ -67,7 +67,7 @@ def looks_of(structure: tree.Structure, leaves: Sequence[Any]) -> Any:
     looks = tuple(looks)
     try:
         hash(looks)
-    except TypeError:
+    except (TypeError, ValueError):  # a timedelta64 without a unit raises the latter
         return None
     return looks
 

@@ -8,6 +8,7 @@ load native code once per process do so under the same lock, for the same reason
 
 from __future__ import annotations
 
+import atexit
 import itertools
 import os
 import sys
@@ -45,10 +46,10 @@ class Target(NamedTuple):
 class Library:
     """Machine code in memory; dropping the last reference unloads it."""
 
-    __slots__ = ("__weakref__", "_addresses", "_tracker")
+    __slots__ = ("__weakref__", "_addresses", "_tracked")
 
-    def __init__(self, tracker: Any, addresses: dict[str, int]):
-        self._tracker = tracker
+    def __init__(self, tracked: Any, addresses: dict[str, int]):
+        self._tracked = tracked
         self._addresses = addresses
 
     def address(self, name: str) -> int:
@@ -58,7 +59,7 @@ class Library:
     def __del__(self, is_finalizing=sys.is_finalizing) -> None:
         # While the interpreter goes down other threads may still run this code: leave it there.
         if not is_finalizing():
-            _unload(self._tracker)
+            _unload(self._tracked)
 
 
 def target() -> Target:
@@ -113,7 +114,11 @@ def load(
         except RuntimeError as error:
             hint = "every symbol the code declares must be imported or exist in the process"
             raise CompileError(f"cannot link: {error}", hint=hint) from None
-        return Library(tracker, {name: tracker[name] for name in exports})
+        library = Library(tracker._as_parameter_, {name: tracker[name] for name in exports})
+        # Unloading is for the Library alone: a finalizer of the tracker's own would do it again
+        # when both are found in one garbage cycle, and without the lock.
+        tracker.detach()
+        return library
 
 
 class _LLVM:
@@ -167,7 +172,16 @@ def _load_llvm() -> _LLVM:
         with lock:
             if _llvm is None:
                 _llvm = _LLVM()
+                atexit.register(_stop)
     return _llvm
+
+
+def _stop() -> None:
+    """Let the call in progress finish and no other begin: LLVM's own data goes before the threads.
+
+    Only this thread, the main one, can still compile, for code that runs later in the exit.
+    """
+    lock.acquire(timeout=10)
 
 
 def _compile(text: str, level: int, passes: str, target: Target | None, emit: str) -> Any:
@@ -209,13 +223,13 @@ def _optimize(binding: Any, module: Any, machine: Any, speed: int) -> None:
 _dropped: deque[Any] = deque()
 
 
-def _unload(tracker: Any) -> None:
+def _unload(tracked: Any) -> None:
     """Unload now if LLVM is free, else at the next load.
 
     A garbage collection may run anywhere, also in a thread that holds llvmlite's lock while
     another holds ours and waits for llvmlite's: waiting for ours here could be a deadlock.
     """
-    _dropped.append(tracker)
+    _dropped.append(tracked)
     if lock.acquire(blocking=False):
         try:
             _unload_dropped()
@@ -226,7 +240,7 @@ def _unload(tracker: Any) -> None:
 def _unload_dropped() -> None:
     while _dropped:
         try:
-            tracker = _dropped.popleft()
+            tracked = _dropped.popleft()
         except IndexError:  # a finalizer that ran in between took it
             return
-        tracker.close()
+        _load_llvm().binding.ResourceTracker(tracked, "", {}).close()

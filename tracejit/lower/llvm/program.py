@@ -122,6 +122,7 @@ class Program:
 
         child.workspace, child.symbols = slot(0, "ptr"), slot(1, "ptr")
         first = slot(2, "i64")
+        self.bind_symbols(child)  # the strides of buffers need them
         position = 3
         for term in captured:
             parts = [slot(position + k, v.kind) for k, v in enumerate(parent.captured_values(term))]

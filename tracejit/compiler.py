@@ -304,13 +304,23 @@ def _static_positions(function: Any, options: dict[str, Any]) -> tuple[set[int],
     numbers, names = options["static_argnums"], options["static_argnames"]
     if not numbers and not names:
         return set(), set()
-    parameters = list(inspect.signature(function).parameters)
+    own_name = getattr(function, "__name__", type(function).__name__)
+    found = inspect.signature(function).parameters.values()
+    kinds = {item.kind for item in found}
+    plain = [item.name for item in found if item.kind in (item.POSITIONAL_ONLY, _EITHER_WAY)]
+    only_named = [item.name for item in found if item.kind is item.KEYWORD_ONLY]
     for name in names:
-        if name not in parameters:
-            raise ValueError(f"{function.__name__} has no argument {name!r} to be static")
+        if name not in (*plain, *only_named) and inspect.Parameter.VAR_KEYWORD not in kinds:
+            raise ValueError(f"{own_name} has no argument {name!r} to be static")
     for number in numbers:
-        if not -len(parameters) <= number < len(parameters):
-            raise ValueError(f"{function.__name__} has no argument number {number} to be static")
-    positions = {number % len(parameters) for number in numbers}
-    positions |= {parameters.index(name) for name in names}
-    return positions, {parameters[k] for k in positions}
+        if type(number) is not int:
+            raise TypeError(f"static_argnums has whole numbers, not {number!r}")
+        is_plain = -len(plain) <= number < len(plain)
+        if not is_plain and (number < 0 or inspect.Parameter.VAR_POSITIONAL not in kinds):
+            raise ValueError(f"{own_name} has no argument number {number} to be static")
+    positions = {number + len(plain) if number < 0 else number for number in numbers}
+    positions |= {plain.index(name) for name in names if name in plain}
+    return positions, {*names, *[plain[k] for k in positions if k < len(plain)]}
+
+
+_EITHER_WAY = inspect.Parameter.POSITIONAL_OR_KEYWORD

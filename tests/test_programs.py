@@ -102,6 +102,43 @@ def test_programs_on_another_machine(another_machine, program):
     agrees(program)
 
 
+def reshaped(arguments, old, new):
+    """Other numbers, in arrays whose extents `old` are `new`."""
+    return [
+        np.array(small_numbers(tuple(new if n == old else n for n in a.shape), a.dtype, 4 * k + 1))
+        for k, a in enumerate(arguments)
+    ]
+
+
+def is_exact(results) -> bool:
+    """Whether no number is so large that rounding may depend on the order of operations."""
+    for result in map(np.asarray, results):
+        if result.dtype.kind in "fc" and np.any(np.abs(result[np.isfinite(result)]) > 1e3):
+            return False
+    return True
+
+
+@pytest.mark.parametrize("threads", ["as they come", "eager"])
+@examples(12)
+@given(program=programs(lines=6))
+def test_programs_of_changing_shapes(threads, program, request):
+    """Extents that change become unknowns of the compiled code; 0 and 1 never do."""
+    if threads == "eager":
+        request.getfixturevalue("eager_threads")
+    compiled, function = jit(program.function), program.function
+    native = [np.asarray(a).astype(a.dtype.newbyteorder("=")) for a in program.arguments]
+    for old in sorted({n for a in native for n in a.shape if n > 1})[:2]:
+        for new in (old, old + 1, old + 3, 40, 2, 1, 0):
+            arguments = reshaped(native, old, new)
+            try:
+                wanted = function(*arguments)
+            except (ValueError, IndexError, np.exceptions.AxisError):
+                continue
+            if is_exact(wanted):
+                for one, other in zip(compiled(*arguments), wanted, strict=True):
+                    check_result(one, other, program)
+
+
 @examples(20)
 @given(programs(lines=30, limit=512))
 def test_long_programs(program):

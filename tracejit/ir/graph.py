@@ -64,7 +64,7 @@ _default_apply.append(Node.apply)
 class Function(Term):
     """A graph program: parameters (nodes of op `parameter`), results, and a name for reading."""
 
-    __slots__ = ("name", "parameters", "results")
+    __slots__ = ("_callees", "_nodes", "name", "parameters", "results")
     name: str
     parameters: tuple[Node, ...]
     results: tuple[Node, ...]
@@ -77,7 +77,24 @@ class Function(Term):
     @property
     def nodes(self) -> list[Node]:
         """Every node, operands first; parameters included even when unused."""
-        return postorder((*self.parameters, *self.results), operands_of)
+        try:
+            return list(self._nodes)
+        except AttributeError:  # not asked for yet
+            nodes = postorder((*self.parameters, *self.results), operands_of)
+            object.__setattr__(self, "_nodes", tuple(nodes))
+            return nodes
+
+    @property
+    def callees(self) -> tuple[Function | Kernel, ...]:
+        """The functions and kernels that are called directly, in order of first call."""
+        try:
+            return self._callees
+        except AttributeError:
+            values = [value for node in self.nodes for _, value in node.attributes]
+            terms = [term for value in values for term in terms_in(value)]
+            found = tuple(dict.fromkeys(t for t in terms if isinstance(t, Function | Kernel)))
+            object.__setattr__(self, "_callees", found)
+            return found
 
     def __repr__(self) -> str:
         listed = ", ".join(str(p.type) for p in self.parameters)
@@ -112,15 +129,7 @@ def operands_of(node: Node) -> tuple[Node, ...]:
 
 def callees(function: Function | Kernel) -> list[Function | Kernel]:
     """The functions and kernels `function` calls directly, in order of first call."""
-    if isinstance(function, Kernel):
-        return list(function.callees)
-    found: dict[Any, None] = {}
-    for node in function.nodes:
-        for _, value in node.attributes:
-            for term in terms_in(value):
-                if isinstance(term, Function | Kernel):
-                    found[term] = None
-    return list(found)
+    return list(function.callees)
 
 
 def rebuild_nodes(

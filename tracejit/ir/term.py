@@ -19,11 +19,11 @@ _locations: WeakKeyDictionary[Term, str] = WeakKeyDictionary()
 
 def _key(value: Any) -> Any:
     """A hashable identity. Python says 1 == 1.0 == True and 0.0 == -0.0; an IR must not."""
-    if isinstance(value, Term):
-        return value
     kind = type(value)
     if kind is tuple:
         return tuple([_key(item) for item in value])
+    if kind is str or isinstance(value, Term):  # equal to nothing of another kind
+        return value
     if kind is float:
         return value.hex()
     if kind is complex:
@@ -118,17 +118,19 @@ def postorder(
     """Every term reachable from `roots` through `below`, once, children before parents."""
     order: list[Term] = []
     done: set[Term] = set()
-    stack: list[tuple[Term, bool]] = [(root, False) for root in reversed(list(roots))]
+    opened: set[Term] = set()
+    stack = [*roots][::-1]
     while stack:
-        term, ready = stack.pop()
-        if term in done:
-            continue
-        if ready:
-            done.add(term)
-            order.append(term)
+        term = stack[-1]
+        if term not in opened:
+            opened.add(term)
+            waiting = [child for child in below(term) if child not in done]
+            stack += waiting[::-1]
         else:
-            stack.append((term, True))
-            stack.extend((child, False) for child in reversed(list(below(term))))
+            stack.pop()
+            if term not in done:
+                done.add(term)
+                order.append(term)
     return order
 
 

@@ -55,7 +55,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (canonicalize, fold, canonicalize, squeeze, fuse, collapse)),
+        (Stage.FUSED, (canonicalize, fold, squeeze, fuse, collapse)),
         (Stage.LOOPS, (loops,)),
         (
             Stage.SCHEDULED,

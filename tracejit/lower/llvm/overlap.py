@@ -10,6 +10,7 @@ from ...ir.tensor import (
     Assign,
     Call,
     Expression,
+    Extern,
     For,
     Let,
     Load,
@@ -46,7 +47,7 @@ def is_repeatable(loop: For) -> bool:
     stored = set()
     for statement in statements(loop.body):
         match statement:
-            case Call() | Allocate():
+            case Call() | Allocate() | Extern():
                 return False
             case Accumulate(target, _, _) if target not in inside:
                 return False

@@ -9,7 +9,8 @@ outgrows the cache, the loop over columns is split into its parts,
     for j: acc = 0; for b: acc += part[b, j]; y[j] = acc
 
 with blocks of rows small enough that their lines are still in cache when the next columns come
-by; sweeps that store elements instead run over rows outside and columns inside.
+by; sweeps that store elements instead run over rows outside and columns inside. What these need of
+a column alone (a standard deviation) is computed once for each, and stored.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
     Allocate,
+    Apply,
     Assign,
     Buffer,
     Expression,
@@ -31,12 +33,15 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    expressions_of,
     loads_of,
+    parts,
     replace_expressions,
     statements,
 )
 from ...ir.types import array_type
 from .cost import stride, trips
+from .substitute import substitute
 
 CACHE_BYTES = 256 * 1024
 BLOCK_BYTES = 64 * 1024
@@ -63,6 +68,7 @@ class _Columns:
         self.loop, self.number = loop, number
         self.width = trips(loop)
         self.kept: dict[Variable, Buffer] = {}
+        self.values: dict[Expression, Buffer] = {}
         self.allocations: list[Statement] = []
 
     def split(self) -> list[Statement] | None:
@@ -78,6 +84,7 @@ class _Columns:
                 case For() if self.accumulated(statement):
                     result += self.reduce(statement, lets)
                 case For():
+                    result += self.column_values(statement, self.kept)
                     inner = self.loop.replace(body=self.restored(statement.body))
                     result.append(statement.replace(body=(inner,)))
                 case _:
@@ -141,6 +148,7 @@ class _Columns:
             )
         neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
         known = {v: b for v, b in self.kept.items() if v not in ops}
+        before = self.column_values(loop, known)
         work = self.restored((loop.replace(start=start, stop=stop),), known)
         inner = self.loop.replace(
             body=(
@@ -168,9 +176,29 @@ class _Columns:
                 *[Store(self.kept[v], (column,), v) for v in ops],
             )
         )
-        return [For(index, tensor.ZERO, tensor.integer(blocks), (inner,), "serial", 1), joined]
+        sums = For(index, tensor.ZERO, tensor.integer(blocks), (inner,), "serial", 1)
+        return [*before, sums, joined]
 
-    def local(self, name: str, shape: tuple, like: Variable) -> Buffer:
+    def column_values(self, sweep: For, kept: dict[Variable, Buffer]) -> list[Statement]:
+        """Store what the sweep computes from finished variables and the column alone."""
+        stores: list[Statement] = []
+        pending = [e for s in sweep.body for e in expressions_of(s)]
+        while pending:
+            e = pending.pop()
+            if e in self.values or not any(v in e.free for v in kept):
+                continue
+            outer = all(t in kept or t is self.loop.index or isinstance(t, Buffer) for t in e.free)
+            if not (outer and isinstance(e, Apply)):
+                pending.extend(parts(e))
+                continue
+            buffer = self.local(f"value{len(self.values)}_{self.number}", (self.width,), e)
+            reads = {v: Load(b, (self.loop.index,)) for v, b in kept.items()}
+            value = replace_expressions((e,), reads)[e]
+            stores.append(self.loop.replace(body=(Store(buffer, (self.loop.index,), value),)))
+            self.values[e] = buffer
+        return stores
+
+    def local(self, name: str, shape: tuple, like: Expression) -> Buffer:
         buffer = Buffer(name, array_type(shape, like.dtype), "local")
         self.allocations.append(Allocate(buffer))
         return buffer
@@ -180,16 +208,5 @@ class _Columns:
     ) -> tuple[Statement, ...]:
         """The statements with finished variables read from the rows they were stored in."""
         kept = self.kept if kept is None else kept
-        reads = {v: Load(b, (self.loop.index,)) for v, b in kept.items()}
-        return tuple([_replace(statement, reads) for statement in body])
-
-
-def _replace(statement: Statement, reads: dict) -> Statement:
-    match statement:
-        case For(_, _, _, body, _, _):
-            return statement.replace(body=tuple([_replace(s, reads) for s in body]))
-        case Store(buffer, indices, value):
-            return Store(buffer, indices, replace_expressions((value,), reads)[value])
-        case Accumulate(target, op, value):
-            return Accumulate(target, op, replace_expressions((value,), reads)[value])
-    return statement
+        reads = {e: Load(b, (self.loop.index,)) for e, b in (*kept.items(), *self.values.items())}
+        return substitute(body, reads)

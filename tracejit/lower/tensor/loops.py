@@ -9,7 +9,6 @@ kept in a buffer of the row's size.
 
 from __future__ import annotations
 
-
 from ...errors import IRError
 from ...ir import tensor
 from ...ir.graph import Function, Kernel, Module, Node, call, rebuild_nodes
@@ -182,7 +181,7 @@ class _Nest:
         return [*lets, *nest(inner, inner_shape, tuple(work))] if work else []
 
     def choose_temporaries(self, stages, shape, inner_shape) -> dict[Node, Buffer]:
-        """Element values that several sweeps need and that are dear to compute again."""
+        """Element values along a row that several sweeps need and that are dear to compute again."""
         sweeps: dict[Node, set[int]] = {}
         roots = [(r.operands[0], stages[r.operands[0]]) for r in self.reductions]
         roots += [(r, stages[r]) for r in self.outputs if r.type.shape == shape]
@@ -203,12 +202,23 @@ class _Nest:
             if stages[operand] < stages[node] and operand in sweeps
         }
         chosen: dict[Node, Buffer] = {}
+        if inner_shape and self.runs_across():
+            return chosen
         for node in self.nodes:
             several = node in needed_later and len(sweeps.get(node, ())) > 1
             if several and node not in self.outputs and self.cost(node, shape) > RECOMPUTE_COST:
                 type = array_type(inner_shape, node.type.dtype)
                 chosen[node] = Buffer(f"row{len(chosen)}", type, "local")
         return chosen
+
+    def runs_across(self) -> bool:
+        """Whether lanes will run along an axis that is kept, with the sweeps inside of them.
+
+        A buffer of one row would then need an element for each lane; and values read down a column
+        come from further away than computing them again.
+        """
+        first = self.reductions[0]
+        return first.operands[0].type.ndim - 1 not in first.attrs["axes"]
 
     @staticmethod
     def cost(node: Node, shape: tuple) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
+    Allocate,
     Assign,
     Expression,
     Extern,
@@ -20,8 +21,9 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    loads_of,
+    statements,
 )
-from ...ir.tensor import loads_of, statements
 from .cost import body_cost, expressions, stride, subexpressions, trips
 
 # Bodies up to this many cycles are unrolled; longer ones keep the core busy by themselves.
@@ -57,8 +59,12 @@ def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
     return (here, here_cost) if here_cost < deeper_cost else (deeper, deeper_cost)
 
 
-def independent(loop: For) -> bool:
-    """Whether iterations touch each other only through Accumulate."""
+def independent(loop: For, private: bool = False) -> bool:
+    """Whether iterations touch each other only through Accumulate.
+
+    `private`: memory allocated inside is each iteration's own, as it is between threads.
+    """
+    own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if private else ()
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     stored = set()
     for statement in statements(loop.body):
@@ -66,7 +72,7 @@ def independent(loop: For) -> bool:
             return False
         if isinstance(statement, Assign) and statement.variable not in inside:
             return False
-        if isinstance(statement, Store):
+        if isinstance(statement, Store) and statement.buffer not in own:
             if loop.index not in Load(statement.buffer, statement.indices).free:
                 return False
             stored.add((statement.buffer, statement.indices))

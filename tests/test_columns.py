@@ -1,0 +1,84 @@
+"""Reductions down the columns of large arrays: the rows are read in order, columns' values once."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.tensor import Allocate, Apply, For, expressions_of, parts, statements
+from tracejit.ir.term import postorder
+
+RNG = np.random.default_rng(11)
+
+
+def standardize(x):
+    return (x - x.mean(axis=0)) / np.sqrt(x.var(axis=0) + 1e-5)
+
+
+def softmax(x, axis):
+    e = np.exp(x - x.max(axis=axis, keepdims=True))
+    return e / e.sum(axis=axis, keepdims=True)
+
+
+def kernel_of(function, *args, threads=1):
+    module = tracejit.jit(function, threads=threads).lower(*args).module
+    (kernel,) = [k for k in module.functions if k is not module.entry]
+    return kernel
+
+
+def sweeps_with(kernel, op: str) -> list[int]:
+    """How deep the loops are that compute `op`."""
+    found = []
+
+    def visit(body, depth):
+        for s in body:
+            if isinstance(s, For):
+                visit(s.body, depth + 1)
+            elif any(
+                isinstance(e, Apply) and e.op == op for e in postorder(expressions_of(s), parts)
+            ):
+                found.append(depth)
+
+    visit(kernel.body, 0)
+    return found
+
+
+def test_what_depends_on_the_column_alone_is_computed_once_for_each():
+    kernel = kernel_of(standardize, np.zeros((2000, 500)))
+    assert sweeps_with(kernel, "sqrt") == [1]
+    assert sorted(sweeps_with(kernel, "divide")) == [1, 1, 2], "mean, deviation, and the result"
+
+
+def test_lanes_run_along_the_columns():
+    kernel = kernel_of(lambda x: softmax(x, 0), np.zeros((2000, 500)))
+    vectors = {
+        s.index.name for s in statements(kernel.body) if isinstance(s, For) and s.mark == "vector"
+    }
+    assert vectors == {"i1"}
+
+
+def test_rows_with_memory_of_their_own_run_in_threads():
+    kernel = kernel_of(lambda x: softmax(x, 1), np.zeros((2000, 500)), threads=2)
+    assert any(isinstance(s, Allocate) for s in statements(kernel.body))
+    assert kernel.body[0].mark == "parallel"
+
+
+@pytest.mark.parametrize("axis", [0, 1, 2])
+@pytest.mark.parametrize("shape", [(2, 3, 5), (70, 90, 11), (300, 7, 130), (1, 500, 300)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_softmax(axis, shape, dtype):
+    x = (RNG.random(shape) * 8).astype(dtype)
+    got = tracejit.jit(lambda x: softmax(x, axis))(x)
+    np.testing.assert_allclose(got, softmax(x, axis), rtol=2e-5 if dtype is np.float32 else 1e-12)
+
+
+@pytest.mark.parametrize("shape", [(64, 1000), (65, 1001), (1000, 513), (3, 4), (5000, 129)])
+def test_standardize(shape):
+    x = RNG.random(shape)
+    np.testing.assert_allclose(tracejit.jit(standardize)(x), standardize(x), rtol=1e-9, atol=1e-11)
+    weights = RNG.random(shape[1])
+    scaled = lambda x, w: standardize(x) * w + np.exp(-x.min(axis=0))
+    np.testing.assert_allclose(
+        tracejit.jit(scaled)(x, weights), scaled(x, weights), rtol=1e-9, atol=1e-11
+    )

@@ -5,11 +5,11 @@ of columns it walks down the whole array, which touches a new page at every step
 outgrows the cache, the loop over columns is split into its parts,
 
     for j: acc = 0; for i: acc += x[i, j]; y[j] = acc
- -> for b: for j: acc = 0; for i in block b: acc += x[i, j]; part[b, j] = acc
+ -> for b: for s in chunk b: for j: part[b, j] += x[4s, j] + ... + x[4s + 3, j]
     for j: acc = 0; for b: acc += part[b, j]; y[j] = acc
 
-with blocks of rows small enough that their lines are still in cache when the next columns come
-by; sweeps that store elements instead run over rows outside and columns inside. What these need of
+so that memory is read in a few streams from end to end; sweeps that store elements instead run over
+rows outside and columns inside. What these need of
 a column alone (a standard deviation) is computed once for each, and stored.
 """
 
@@ -44,8 +44,10 @@ from .cost import stride, trips
 from .substitute import substitute
 
 CACHE_BYTES = 256 * 1024
-BLOCK_BYTES = 64 * 1024
-MOST_BLOCKS = 512
+# Rows added up before a partial result is stored again, and the least an array's chunk holds.
+ROWS = 4
+CHUNK_BYTES = 256 * 1024
+MOST_CHUNKS = 32
 
 
 def stream_columns(module: Module) -> Module:
@@ -127,57 +129,65 @@ class _Columns:
         return {s.target: s.op for s in loop.body if isinstance(s, Accumulate)}
 
     def reduce(self, loop: For, lets: dict[Variable, Expression]) -> list[Statement]:
-        """Blocks of rows into partial results, and those into one value for each column."""
+        """Rows in chunks, a few rows at a time, into a partial result for each chunk; then join."""
         column, rows = self.loop.index, trips(loop)
-        sizes = [load.buffer.type.dtype.itemsize for load in loads_of((loop,))]
-        block = max(8, BLOCK_BYTES // (self.width * max(sizes)), -(-rows // MOST_BLOCKS))
-        blocks = -(-rows // block)
-        index = Index(f"b{self.number}_{loop.index.name}")
-        start = tensor.multiply(index, tensor.integer(block))
-        stop = tensor.add(start, tensor.integer(block))
-        if rows % block:
-            stop = tensor.minimum(stop, tensor.integer(rows))
+        strips = rows // ROWS
+        per = max(
+            -(-strips // MOST_CHUNKS), CHUNK_BYTES // (self.width * self.itemsize(loop) * ROWS), 1
+        )
+        chunks = -(-strips // per)
+        chunk, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
         ops = self.accumulated(loop)
         partial: dict[Variable, Buffer] = {}
-        for variable in ops:
-            shape = (blocks, self.width)
-            name = f"{variable.name}_blocks{self.number}"
-            partial[variable] = self.local(name, shape, variable)
-            self.kept[variable] = self.local(
-                f"{variable.name}_row{self.number}", shape[1:], variable
-            )
-        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        for v in ops:
+            partial[v] = self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v)
+            self.kept[v] = self.local(f"{v.name}_row{self.number}", (self.width,), v)
         known = {v: b for v, b in self.kept.items() if v not in ops}
         before = self.column_values(loop, known)
-        work = self.restored((loop.replace(start=start, stop=stop),), known)
-        inner = self.loop.replace(
+        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        place = (chunk, column)
+        clear = self.loop.replace(body=tuple([Store(partial[v], place, neutral[v]) for v in ops]))
+        # A strip of rows adds to the partial results, which stay in the nearest cache.
+        moved = {loop.index: tensor.add(tensor.multiply(strip, tensor.integer(ROWS)), loop.index)}
+        rows_of_strip = loop.replace(
+            stop=tensor.integer(ROWS),
+            body=substitute(self.restored(loop.body, known), moved),
+            mark="unroll",
+        )
+        add = self.loop.replace(
             body=(
-                *[Let(v, neutral[v]) for v in ops],
-                *work,
-                *[Store(partial[v], (index, column), v) for v in ops],
+                *[Let(v, Load(partial[v], place)) for v in ops],
+                rows_of_strip,
+                *[Store(partial[v], place, v) for v in ops],
             )
         )
+        first = tensor.multiply(chunk, tensor.integer(per))
+        last = tensor.add(first, tensor.integer(per))
+        if strips % per:
+            last = tensor.minimum(last, tensor.integer(strips))
+        sums = For(
+            chunk,
+            tensor.ZERO,
+            tensor.integer(chunks),
+            (clear, For(strip, first, last, (add,), "serial", 1)),
+            "serial",
+            1,
+        )
+        rest = self.restored((loop.replace(start=tensor.integer(strips * ROWS)),), known)
+        join = tuple([Accumulate(v, op, Load(partial[v], place)) for v, op in ops.items()])
         joined = self.loop.replace(
             body=(
                 *[Let(v, lets[v]) for v in ops],
-                For(
-                    index,
-                    tensor.ZERO,
-                    tensor.integer(blocks),
-                    tuple(
-                        [
-                            Accumulate(v, op, Load(partial[v], (index, column)))
-                            for v, op in ops.items()
-                        ]
-                    ),
-                    "serial",
-                    1,
-                ),
+                For(chunk, tensor.ZERO, tensor.integer(chunks), join, "serial", 1),
+                *(rest if rows % ROWS else ()),
                 *[Store(self.kept[v], (column,), v) for v in ops],
             )
         )
-        sums = For(index, tensor.ZERO, tensor.integer(blocks), (inner,), "serial", 1)
         return [*before, sums, joined]
+
+    @staticmethod
+    def itemsize(loop: For) -> int:
+        return max([load.buffer.type.dtype.itemsize for load in loads_of((loop,))])
 
     def column_values(self, sweep: For, kept: dict[Variable, Buffer]) -> list[Statement]:
         """Store what the sweep computes from finished variables and the column alone."""

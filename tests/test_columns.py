@@ -82,3 +82,18 @@ def test_standardize(shape):
     np.testing.assert_allclose(
         tracejit.jit(scaled)(x, weights), scaled(x, weights), rtol=1e-9, atol=1e-11
     )
+
+
+@pytest.mark.parametrize("width", [2, 3, 5])
+def test_short_rows_run_a_row_in_each_lane(width):
+    def normalize(x):
+        return x / np.sqrt((x * x).sum(axis=1, keepdims=True))
+
+    x = RNG.random((1000, width))
+    for function in (normalize, lambda x: softmax(x, 1)):
+        kernel = kernel_of(function, x)
+        vectors = {
+            s.index.name for s in statements(kernel.body) if s.__class__ is For and s.lanes > 1
+        }
+        assert vectors == {"i0"}
+        np.testing.assert_allclose(tracejit.jit(function)(x), function(x), rtol=1e-13)

@@ -27,12 +27,15 @@ from ...ir.tensor import (
     Statement,
     Store,
     Table,
+    Variable,
     parts,
 )
 from ...ir.tensor import subtract as minus
 from ...ir.types import ArrayType
 
 UNKNOWN_TRIPS = 512
+# Each halving of a vector when its lanes are combined.
+JOIN_CYCLES = 3.0
 CYCLES_PER_SECOND = 3.5e9
 
 
@@ -85,6 +88,28 @@ def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
     return 0.0 if apart in (0, 1, -1) else 0.5 * lanes
 
 
+def _vector_overhead(loop: For, lanes: int, count: int) -> float:
+    """Entering the loop, a partial vector at its end, and joining the lanes of what it accumulates."""
+    joins = sum(isinstance(s, Accumulate) for s in loop.body)
+    return 4.0 + (4.0 if count % lanes else 0.0) + joins * JOIN_CYCLES * (lanes.bit_length() - 1)
+
+
+def _hoisted_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) -> float:
+    """What is computed of accumulated values before the loop begins, and stays the same in it."""
+    values = [e for s in loop.body if not isinstance(s, For) for e in expressions(s)]
+    total = 0.0
+    for part in subexpressions(values):
+        if isinstance(part, Apply) and loop.index not in part.free and _has_variable(part):
+            record = OPS.get(part.op)
+            vectors = max(1.0, lanes * part.dtype.itemsize / vector_bytes) if index else 1.0
+            total += 0.5 * (record.cost if record else 1.0) * vectors
+    return total
+
+
+def _has_variable(expression: Expression) -> bool:
+    return any(isinstance(term, Variable) for term in expression.free)
+
+
 def stride(type: ArrayType, indices: tuple[Expression, ...], index: Index) -> int | None:
     """Elements between neighbours along `index`; None when that varies or is symbolic."""
     total = 0
@@ -118,9 +143,10 @@ def body_cost(
                 if statement.mark == "vector" or statement.index is index:
                     own = statement.lanes if statement.mark == "vector" else lanes
                     each = body_cost(statement.body, inside, statement.index, own, vector_bytes)
+                    total += _vector_overhead(statement, own, count)
                     count = -(-count // own)
-                    total += 4.0
                 total += count * (each + 0.5)
+                total += _hoisted_cost(statement, index, lanes, vector_bytes)
             case Call():
                 total += 1000.0
             case Extern(symbol, arguments):

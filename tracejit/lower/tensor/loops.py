@@ -9,6 +9,8 @@ kept in a buffer of the row's size.
 
 from __future__ import annotations
 
+from math import prod
+
 from ...errors import IRError
 from ...ir import tensor
 from ...ir.graph import Function, Kernel, Module, Node, call, rebuild_nodes
@@ -33,6 +35,8 @@ from .contract.library import Library
 from .scan import lower_scan
 
 RECOMPUTE_COST = 6.0
+# Rows shorter than this may be computed a row in each lane, so they have no memory of their own.
+SHORT_ROW = 16
 
 
 def to_loops(module: Module, vector_bytes: int = 32, library: Library | None = None) -> Module:
@@ -202,7 +206,8 @@ class _Nest:
             if stages[operand] < stages[node] and operand in sweeps
         }
         chosen: dict[Node, Buffer] = {}
-        if inner_shape and self.runs_across():
+        size = prod(inner_shape)
+        if inner_shape and (self.runs_across() or isinstance(size, int) and size < SHORT_ROW):
             return chosen
         for node in self.nodes:
             several = node in needed_later and len(sweeps.get(node, ())) > 1

@@ -20,8 +20,8 @@ from .runtime.signature import (
 )
 from .stages import array_leaf, place
 from .trace import tree
-from .trace.layout import is_plain, own_layout
 from .trace.context import failure
+from .trace.layout import is_plain, own_layout
 from .trace.tracing import Leaf, Static, Traced, abstract
 
 MOST_LAYOUTS = 8

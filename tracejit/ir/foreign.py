@@ -7,8 +7,7 @@ the one pointed at, and the memory behind it is as the buffer's type says.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -16,8 +15,7 @@ UNKNOWN = 512  # what an extent is taken for, in estimates, where it is not know
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
 
 
-@dataclass(frozen=True)
-class Foreign:
+class Foreign(NamedTuple):
     """`written`: positions of the arguments whose memory the function changes; `cycles`: of one core,
     from the arguments, where None stands for what is not a number."""
 

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 from ..errors import IRError
 
@@ -16,8 +16,7 @@ ELEMENTWISE, MOVEMENT, CREATION, REDUCTION = "elementwise", "movement", "creatio
 SCAN, CONTRACTION, CONTROL, OPAQUE = "scan", "contraction", "control", "opaque"
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Element:
+class Element(NamedTuple):
     """Lowering by element: `rule(index, *operands, type, **attrs)` gives the value at `index`.
 
     `index` is a tuple of scalar expressions, one per axis of the result; an operand is called with
@@ -27,8 +26,7 @@ class Element:
     rule: Callable[..., Any]
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Fold:
+class Fold(NamedTuple):
     """Lowering of a reduction: combine elements with the scalar op `combine`, in any order.
 
     `accumulate(dtype)` is the dtype of the accumulator.
@@ -38,8 +36,7 @@ class Fold:
     accumulate: Callable[[Any], Any] = lambda dtype: dtype
 
 
-@dataclass(frozen=True, eq=False, slots=True)
-class Loops:
+class Loops(NamedTuple):
     """Lowering by its own loop nest: `rule(node, name) -> Kernel`."""
 
     rule: Callable[..., Any]

@@ -8,9 +8,8 @@ differs from stage to stage is the table `STAGES`.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import Enum, auto
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from ..errors import IRError, TracejitError
 from . import op as kinds
@@ -48,8 +47,7 @@ ALL_KINDS = frozenset(
 )
 
 
-@dataclass(frozen=True)
-class Allowed:
+class Allowed(NamedTuple):
     """The kinds of ops in programs, which are the entry and the bodies of control flow, and in the
     graph Functions that these call. No kinds: there may be no such Function."""
 

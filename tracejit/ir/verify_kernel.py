@@ -14,11 +14,11 @@ from .show import show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
     Accumulate,
+    Address,
     Allocate,
     Apply,
     Assign,
     Buffer,
-    Address,
     Call,
     Expression,
     Extern,

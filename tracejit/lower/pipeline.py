@@ -7,8 +7,8 @@ width. Any half-lowered Module may be handed in: a pass leaves alone what is low
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
+from typing import NamedTuple
 
 from ..config import config
 from ..ir.dims import symbol_names
@@ -33,8 +33,7 @@ from .tensor.vectorize import vectorize
 Pass = Callable[[Module], Module]
 
 
-@dataclass(frozen=True)
-class Options:
+class Options(NamedTuple):
     """What lowering may depend on besides the program.
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. Contractions may use
@@ -94,8 +93,7 @@ def estimated_seconds(module: Module, options: Options) -> float:
     return seconds(sum(costs))
 
 
-@dataclass(frozen=True)
-class Code:
+class Code(NamedTuple):
     """LLVM IR of a Module's entry, the memory it needs, and the functions it expects to find.
 
     `symbols` are the unknown extents, in the order in which their values are passed; when there

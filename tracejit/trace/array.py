@@ -10,8 +10,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError, TracejitError, UnsupportedError
-from ..ir.dims import as_number
 from ..ir import ops
+from ..ir.dims import as_number
 from ..ir.graph import Node
 from .broadcasting import broadcast_to_shape
 from .context import current_trace, failure

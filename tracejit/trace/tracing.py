@@ -6,7 +6,7 @@ import inspect
 import types
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -25,8 +25,7 @@ from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_cla
 from .value import Value, extent_node, literal, node_of
 
 
-@dataclass(frozen=True)
-class Traced:
+class Traced(NamedTuple):
     """An argument leaf that is an input of the program: a parameter of this type.
 
     `is_scalar`: it came as a NumPy scalar; `weak`: as a Python number of that type.
@@ -37,15 +36,13 @@ class Traced:
     weak: type | None = None
 
 
-@dataclass(frozen=True, eq=False)
-class Static:
+class Static(NamedTuple):
     """An argument leaf the program is made for."""
 
     value: Any
 
 
-@dataclass(frozen=True)
-class NodeOutput:
+class NodeOutput(NamedTuple):
     """`function.results[index]`: an array, a NumPy scalar, or a Python number of type `weak`."""
 
     index: int
@@ -53,15 +50,13 @@ class NodeOutput:
     weak: type | None = None
 
 
-@dataclass(frozen=True)
-class ArgumentOutput:
+class ArgumentOutput(NamedTuple):
     """The very object that came in as leaf number `leaf`."""
 
     leaf: int
 
 
-@dataclass(frozen=True, eq=False)
-class ObjectOutput:
+class ObjectOutput(NamedTuple):
     """Always this object."""
 
     value: Any

@@ -8,9 +8,8 @@ inside a parallel loop has a slot for each iteration, or is on the thread's stac
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 from ...errors import IRError
 from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
@@ -105,8 +104,7 @@ def _memory_of(node: Node) -> Node:
     return node
 
 
-@dataclass(frozen=True)
-class Layout:
+class Layout(NamedTuple):
     """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index."""
 
     places: dict[tuple[Kernel, Buffer], Any]

@@ -7,7 +7,7 @@ in place. limit: the library uses threads of its own, whatever `threads` says.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ....ir import tensor
 from ....ir.foreign import PLAIN, ROW_MAJOR, TRANSPOSED
@@ -28,16 +28,14 @@ from .problem import Body, Group, Operand, Problem
 GEMM = {"f32": "cblas_sgemm", "f64": "cblas_dgemm", "c64": "cblas_cgemm", "c128": "cblas_zgemm"}
 
 
-@dataclass(frozen=True)
-class Library:
+class Library(NamedTuple):
     """How to call the BLAS: the dtype of its integers; whether for all that fits, or where faster."""
 
     integer: DType
     always: bool
 
 
-@dataclass(frozen=True)
-class Factor:
+class Factor(NamedTuple):
     """A matrix as the library is told of it: how it lies, and how far its lines are apart."""
 
     form: int

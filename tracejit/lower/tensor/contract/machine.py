@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from .problem import Problem
 
@@ -12,8 +12,7 @@ MULTIPLY_ADDS_PER_SECOND = 25e9  # of 8 bytes, on one core
 BYTES_PER_SECOND = 12e9  # from memory, by one core
 
 
-@dataclass(frozen=True)
-class Machine:
+class Machine(NamedTuple):
     """The vector registers: their width in bytes; 64-byte ones come in 32, others in 16."""
 
     vector_bytes: int

@@ -7,7 +7,7 @@ The left factor's rows are copied a block at a time, along whichever of its axes
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from ....ir import tensor
 from ....ir.tensor import Buffer, Expression, For, Index, Store, integer
@@ -19,8 +19,7 @@ PANEL, BLOCK, STRIP = map(Index, ("panel", "block", "strip"))
 STRIP_ROWS = 64  # of the right factor that a thread copies at a time
 
 
-@dataclass(frozen=True)
-class Segment:
+class Segment(NamedTuple):
     """Neighbouring panels of one width, from column `start` on."""
 
     start: int
@@ -32,8 +31,7 @@ class Segment:
         return tensor.add(tensor.multiply(panel, integer(self.width)), integer(self.start))
 
 
-@dataclass(frozen=True)
-class Blocks:
+class Blocks(NamedTuple):
     """The depth in blocks of one size but for the last; `BLOCK` is the current one."""
 
     depth: int

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from math import prod
+from typing import NamedTuple
 
 from ....ir import tensor
 from ....ir.affine import coefficient
@@ -60,8 +61,7 @@ def _distance(load: Load, index: Index) -> int | Dim | None:
     return sum(step * size for step, size in zip(steps, load.buffer.type.strides) if step)
 
 
-@dataclass(frozen=True)
-class Group:
+class Group(NamedTuple):
     """Labels that act as one index, slowest first; `extent` is the product of their extents."""
 
     labels: str

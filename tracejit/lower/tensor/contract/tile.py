@@ -8,9 +8,9 @@ element of the left factor once for all vectors.
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import reduce
 from itertools import chain
+from typing import NamedTuple
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -39,8 +39,7 @@ def power_of_two(count: int) -> int:
 Factor = Callable[[Expression, Expression], Expression]
 
 
-@dataclass(frozen=True)
-class Shape:
+class Shape(NamedTuple):
     """A tile's extent, and the lanes of its vectors."""
 
     rows: int
@@ -80,8 +79,7 @@ class Shape:
         return (For(ROW, tensor.ZERO, integer(self.rows), found, "unroll", 1),)
 
 
-@dataclass(frozen=True)
-class Steps:
+class Steps(NamedTuple):
     """The range of the contracted index, from 0.
 
     `unroll` steps are in line; with `copies` each of them has registers of its own, so that a small

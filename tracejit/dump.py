@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import itertools
 import sys
 from collections.abc import Callable
@@ -10,10 +9,10 @@ from pathlib import Path
 from typing import Any
 
 from .config import config
+from .deferred import module
 from .ir.graph import Module
 from .ir.text import show
 from .ir.verify import Stage
-from .report.explain import explain
 
 _numbers = itertools.count(1)
 
@@ -34,13 +33,13 @@ def _show_change(step: Any, before: Module, after: Module) -> None:
         return
     name = getattr(step, "func", step).__name__
     old, new = show(before).splitlines(), show(after).splitlines()
-    lines = difflib.unified_diff(old, new, f"before {name}", f"after {name}", lineterm="")
+    lines = module("difflib").unified_diff(old, new, f"before {name}", f"after {name}", lineterm="")
     print("\n".join(lines), file=sys.stderr)
 
 
 def show_kernels(stages: dict[Stage, Module], vector_bytes: int) -> None:
     """At TRACEJIT_DEBUG=2 what each kernel does, at 3 its loops."""
-    say(2, lambda: explain(stages, vector_bytes))
+    say(2, lambda: module("tracejit.report.explain").explain(stages, vector_bytes))
     say(3, lambda: show(stages[Stage.SCHEDULED]))
 
 

@@ -10,9 +10,9 @@ import numpy as np
 
 from .arguments import native_leaf, native_trees, pass_value
 from .config import config
+from .deferred import module
 from .errors import IRError
 from .ir.graph import Module
-from .ir.reference import reference
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -114,6 +114,7 @@ class Entry:
     def _run_reference(self, leaves: list[Any]) -> Any:
         taken = zip(leaves, self.program.leaves)
         arrays = [value for value, leaf in taken if isinstance(leaf, Traced)]
+        reference = module("tracejit.ir.reference").reference
         results = reference(Module(self.program.function), *arrays, *self.program.captures)
         values = iter(results if isinstance(results, tuple) else (results,))
         outputs = []

@@ -47,7 +47,7 @@ def check_result(actual, wanted, program) -> None:
     compare(actual, wanted, ELEMENTARY_ULPS, repr(program), either_zero=True)
 
 
-@examples(300)
+@examples(200)
 @given(programs())
 def test_programs(program):
     agrees(program)
@@ -80,7 +80,7 @@ def test_values_of_a_row_in_threads(eager_threads, dtype):
             compare(jit(function)(x), function(x), 0, dtype)
 
 
-@examples(120)
+@examples(80)
 @given(programs(lines=8))
 def test_programs_in_threads(eager_threads, program):
     agrees(program)

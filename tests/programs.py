@@ -1,4 +1,4 @@
-"""Hypothesis strategies for whole NumPy programs, written as Python text and built from the op records.
+"""Whole NumPy programs drawn at random, as Python text; their ufuncs are those of the op records.
 
 All arithmetic is on small whole numbers, so that it is exact in any order and fused or not; the
 results of elementary functions are rounded before they are used again. So programs are compared bit

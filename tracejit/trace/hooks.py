@@ -117,7 +117,18 @@ class Hooks:
             return self.shadows.object(value, self._remember, name)
         if _draws_numbers(value) or _draws_numbers(getattr(value, "__self__", None)):
             raise _random_numbers()
-        return self._creation(value)
+        new = self._creation(value)
+        if new is value:
+            self._watch(value)
+        return new
+
+    def _watch(self, value: Any) -> None:
+        """Guard what the traced code may read of a value that it gets as it is."""
+        for item in self.shadows.watch(value):
+            if isinstance(item, np.ndarray) and item.dtype.kind in "biufc":
+                self.trace.contents_of(self.trace.capture(item))
+            elif item is not value:
+                self.hook(item)
 
     def _array(self, array: np.ndarray, name: str) -> Any:
         if array.dtype.kind not in "biufc" or is_unlike_arrays(array):
@@ -173,7 +184,10 @@ class Hooks:
         self._remember(function, new)  # before the cells are filled: one may hold this function
         for attribute in functools.WRAPPER_ASSIGNMENTS:
             setattr(new, attribute, getattr(function, attribute, None))
-        new.__dict__ = function.__dict__  # shared: what it keeps on itself stays there
+        if function.__dict__:
+            new.__dict__ = self.shadows.container(function.__dict__, self._remember, "attribute")
+        else:
+            self.shadows.attributes(function.__dict__, new.__dict__)
         if function.__defaults__:
             new.__defaults__ = tuple(self.hook(item) for item in function.__defaults__)
         if function.__kwdefaults__:

@@ -9,8 +9,10 @@ The contents are guarded as globals are, those of classes too, and changes are c
 from __future__ import annotations
 
 import gc
+import sys
 import types
 from abc import ABCMeta
+from collections import OrderedDict, defaultdict, deque
 from collections.abc import Callable, Container
 from enum import Enum
 from typing import Any
@@ -43,13 +45,15 @@ class Shadows:
 
     `hook(value, name)` hooks contents, `guard(dict, key, value)` remembers that they were read. For
     what guards cannot express, `snapshots` holds `(list, items)`, `slots` holds
-    `(object, attribute, value)`, and `dicts` those whose keys matter, all of them.
+    `(object, attribute, value)`, `others` holds `(container, items)` for other containers than
+    lists, and `dicts` those whose keys matter, all of them.
     """
 
     def __init__(self, hook: Callable[..., Any], guard: Callable[..., None]):
         self.hook, self.guard = hook, guard
         self.snapshots: list[tuple[list, list]] = []
         self.slots: list[tuple[Any, str, Any]] = []
+        self.others: list[tuple[Any, list]] = []
         self.dicts: list[dict] = []
         self._classes: dict[type, dict[str, Any]] = {}
         self._slotted: list[tuple[Any, Any, dict[str, Any]]] = []
@@ -66,7 +70,8 @@ class Shadows:
             if all(a is b for a, b in zip(items, value)):
                 return value
             return tuple(items) if type(value) is tuple else type(value)._make(items)
-        new = type(value)()
+        is_defaulting = type(value) is defaultdict
+        new = defaultdict(value.default_factory) if is_defaulting else type(value)()
         remember(value, new)
         if isinstance(value, list):
             self.snapshots.append((value, list(value)))
@@ -98,6 +103,28 @@ class Shadows:
                 object.__setattr__(new, key, self.hook(item, f"{name}_{key}"))
             self._slotted.append((value, new, slots_of(new)))
         return new
+
+    def attributes(self, original: dict, new: dict) -> None:
+        """Carry what the stand-in of a function, which has none, gets for attributes over to it."""
+        self._made.append((original, new, {}))
+
+    def watch(self, value: Any) -> list[Any]:
+        """Guard an object that has no stand-in, and give what the traced code may read of it."""
+        seen: list[Any] = []
+        if isinstance(value, list | dict | set | deque) and len(value) <= LARGEST:
+            seen = items_of(value)
+            self.others.append((value, seen))
+        if not is_library_class(type(value)) or _is_namespace(value):
+            attributes = getattr(value, "__dict__", None)
+            if type(attributes) is dict:
+                self.dicts.append(attributes)
+                for key, item in attributes.items():
+                    self.guard(attributes, key, item)
+                    seen.append(item)
+            for key, item in slots_of(value).items():
+                self.slots.append((value, key, item))
+                seen.append(item)
+        return seen
 
     def class_(self, cls: type) -> type:
         """A subclass of `cls` with hooked methods; `cls` itself where that is not possible."""
@@ -187,10 +214,26 @@ def _namespace_of(cls: type) -> dict[str, Any]:
     return found
 
 
+def _is_namespace(value: Any) -> bool:
+    """Whether `value` is of one of Python's own classes for attributes of any name."""
+    argparse = sys.modules.get("argparse")
+    parsed = argparse is not None and isinstance(value, argparse.Namespace)
+    return parsed or isinstance(value, types.SimpleNamespace)
+
+
+def items_of(container: Any) -> list[Any]:
+    """Everything a container holds, keys too."""
+    is_mapping = isinstance(container, dict)
+    return [*container.keys(), *container.values()] if is_mapping else list(container)
+
+
+_EXACT = (dict, list, tuple, OrderedDict, defaultdict)
+
+
 def is_container(value: Any) -> bool:
     """Whether `value` is its items and nothing else."""
     kind = type(value)
-    return kind in (dict, list, tuple) or (isinstance(value, tuple) and hasattr(kind, "_make"))
+    return kind in _EXACT or (isinstance(value, tuple) and hasattr(kind, "_make"))
 
 
 def is_object(value: Any) -> bool:

@@ -21,6 +21,7 @@ from .hooks import Hooks
 from .layout import is_unlike_arrays
 from .location import is_library_class
 from .promotion import DEFAULT_DTYPES
+from .shadows import items_of
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
 from .value import Value, extent_node, literal, node_of
 
@@ -79,6 +80,7 @@ class Program:
     cells       `(cell, object)`: and while `cell.cell_contents is object`.
     snapshots   `(list, items)`: and while the list holds these very objects.
     slots       `(object, name, value)`: and while the object's attribute is that very object.
+    others      `(container, items)`: and while another kind of container holds these very objects.
     entries     `(dict, count)`: and while the dict has so many keys.
     contents    `(array, copy)`: and while this captured array still holds these very values.
     """
@@ -92,6 +94,7 @@ class Program:
     cells: tuple[tuple[types.CellType, Any], ...] = field(repr=False)
     snapshots: tuple[tuple[list, list], ...] = field(repr=False)
     slots: tuple[tuple[Any, str, Any], ...] = field(repr=False)
+    others: tuple[tuple[Any, list], ...] = field(repr=False)
     entries: tuple[tuple[dict, int], ...] = field(repr=False)
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
 
@@ -99,7 +102,7 @@ class Program:
     def is_guarded_natively(self) -> bool:
         """Whether the guards say it all, so that code can check what the program depends on."""
         named = all(type(key) is str for _, key, _ in self.guards)
-        return named and not (self.slots or self.contents)
+        return named and not (self.slots or self.others or self.contents)
 
     def is_current(self) -> bool:
         """Whether everything the trace has seen outside is still what it was."""
@@ -108,6 +111,7 @@ class Program:
             and all(_contents_of(cell) is value for cell, value in self.cells)
             and all(_is_unchanged(kept, items) for kept, items in self.snapshots)
             and all(getattr(held, name, _MISSING) is value for held, name, value in self.slots)
+            and all(_is_unchanged(items_of(kept), items) for kept, items in self.others)
             and all(len(names) == count for names, count in self.entries)
             and all(is_same(array, before) for array, before in self.contents)
         )
@@ -215,6 +219,7 @@ def trace(
         tuple(hooks.cells.values()),
         tuple(hooks.shadows.snapshots),
         tuple(hooks.shadows.slots),
+        tuple(hooks.shadows.others),
         tuple((names, len(names)) for names in hooks.shadows.dicts),
         tuple(context.contents()),
     )

@@ -10,7 +10,7 @@ from . import tensor
 from .dims import symbol
 from .graph import Function, Module, Node, item, parameter
 from .op import OPS
-from .syntax import LOOP_MARKS, OPERATORS, hosted, scalar_dtype
+from .syntax import AST_LOCK, LOOP_MARKS, OPERATORS, hosted, scalar_dtype
 from .tensor import Buffer, Expression, Index, Kernel, Literal, Load, Statement, Variable
 from .types import DTYPES, ArrayType, DType, Layout, TupleType, bool_, f64, i64
 
@@ -23,7 +23,8 @@ def parse(text: str) -> Module:
     Raises IRError, with the line, where the text is not a program.
     """
     try:
-        tree = ast.parse(text)
+        with AST_LOCK:
+            tree = ast.parse(text)
     except SyntaxError as error:
         raise IRError(f"line {error.lineno}: {error.msg}") from error
     functions: dict[str, Function | Kernel] = {}

@@ -24,7 +24,7 @@ from .graph import Function, Module
 from .op import OPS, Op
 from .parse import read_type
 from .show import show
-from .syntax import FUSED_MULTIPLY_ADD, hosted, symbol_names
+from .syntax import AST_LOCK, FUSED_MULTIPLY_ADD, hosted, symbol_names
 from .tensor import Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
@@ -57,7 +57,9 @@ def _checked(value: Any, type: ArrayType, dims: dict[str, int]) -> np.ndarray:
 
 def _load(module: Module) -> _Routine:
     """Every function of the module as a callable; the entry's is returned."""
-    tree = ast.parse(show(module))
+    text = show(module)
+    with AST_LOCK:
+        tree = ast.parse(text)
     dims: dict[str, int] = {}
     graph_scope = {**_SCOPE, **{name: op.reference for name, op in OPS.items()}}
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
@@ -85,7 +87,9 @@ def _compile(definition: ast.FunctionDef, scope: dict[str, Any], is_kernel: bool
     if is_kernel:
         definition = _Scalars(scope).visit(definition)
     module = ast.fix_missing_locations(ast.Module([definition], []))
-    exec(compile(module, "<tracejit text>", "exec"), scope)
+    with AST_LOCK:
+        code = compile(module, "<tracejit text>", "exec")
+    exec(code, scope)
     return scope[definition.name]
 
 

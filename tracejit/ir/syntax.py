@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ast
 import keyword
+import threading
 from collections.abc import Iterable
 from weakref import WeakValueDictionary
 
@@ -12,6 +13,10 @@ from .dims import Dim, Quotient, Symbol
 from .op import OPS
 from .term import postorder
 from .types import DTYPES, ArrayType, DType
+
+# Python 3.11 keeps the depth of a syntax tree that it converts in one place for all threads, and
+# gives up with a SystemError when two of them do so at once.
+AST_LOCK = threading.Lock()
 
 INFIX = {
     "equal": "==",

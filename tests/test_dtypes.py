@@ -206,3 +206,16 @@ def test_a_python_int_that_changes(dtype):
             pairs = zip(flattened([compiled(x, n)]), flattened([wanted]), strict=True)
             for one, other in pairs:
                 compare(one, other, allowed("pow", other), f"{dtype} with {n}")
+
+
+@pytest.mark.parametrize("size", [1, 3, 8, 100, 200_000])
+def test_negative_powers_of_integers_raise(size):
+    """Also from inside vector and parallel loops; the function stays usable."""
+    power = jit(lambda x, n: x**n)
+    x, n = np.arange(size) % 7, np.arange(size) % 5
+    np.testing.assert_array_equal(power(x, n), x**n)
+    bad = n.copy()
+    bad[size // 2] = -1
+    with pytest.raises(ValueError, match="negative integer powers"):
+        power(x, bad)
+    np.testing.assert_array_equal(power(x, n), x**n)

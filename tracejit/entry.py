@@ -26,7 +26,7 @@ from .runtime.signature import (
     Signature,
     TupleTree,
 )
-from .stages import Compiled, coded
+from .stages import Compiled, coded, raise_refusal
 from .trace.tracing import ArgumentOutput as TracedArgument
 from .trace.tracing import NodeOutput, Program, Traced
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
@@ -53,6 +53,7 @@ class Entry:
             compiled.code.workspace_bytes,
             compiled.shapes,
             release_gil=compiled.releases_gil,
+            on_error=raise_refusal,
             keep=compiled,
         )
 

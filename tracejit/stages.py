@@ -22,6 +22,7 @@ from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
 from .lower.llvm.math import large_angles
+from .lower.llvm.scalars import REFUSALS
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
 from .runtime import engine, libraries, native_code, threads
@@ -126,6 +127,7 @@ class Compiled:
             self.code.workspace_bytes,
             self.shapes,
             release_gil=self.releases_gil,
+            on_error=raise_refusal,
             keep=self.library,
         )
         return Executable(plan, [array_leaf(type, self.code.symbols) for type in inputs])
@@ -160,6 +162,11 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
 def _shared_library() -> engine.Library:
     """Out-of-line code that all programs share."""
     return native_code.load_text("shared", large_angles.shared_text(), large_angles.EXPORTS, {})
+
+
+def raise_refusal(status: int) -> None:
+    """Raise what NumPy raises where a program reports that it has no result."""
+    raise ValueError(REFUSALS[status])
 
 
 _libraries: dict[tuple, Any] = {}

@@ -24,7 +24,7 @@ from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
-from .tensor.memory import layout, plan_memory
+from .tensor.memory import STATUS_BYTES, layout, plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
@@ -125,6 +125,8 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
     )
     program.entry(kernel, captures or {})
     workspace = plan.workspace_bytes
+    if program.can_refuse and isinstance(workspace, int):
+        workspace = max(workspace, STATUS_BYTES)
     if symbols:
         arrays = [buffer for buffer in kernel.outputs if buffer.type.shape]
         program.shapes(kernel, arrays, workspace)

@@ -123,6 +123,7 @@ class Builder:
         self.module = module
         self.signature = signature
         self.attributes = attributes
+        self.on_refusal: Callable[[Value, int], None] | None = None
         self._count = 0
         self._regions: list[Region] = []
         self.region = self.open("entry")
@@ -289,6 +290,11 @@ class Builder:
         return self.value(text, a.kind)
 
     # Control inside a region.
+
+    def refuse(self, mask: Value, status: int) -> None:
+        """Note that some lane met a value that has no result; `on_refusal` says how."""
+        if self.on_refusal is not None:
+            self.on_refusal(mask, status)
 
     def any(self, mask: Value) -> Value:
         """True when some lane of an i1 value is."""

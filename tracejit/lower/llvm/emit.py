@@ -51,6 +51,7 @@ class Emitter(Access):
         self.workspace = Value("%workspace", "ptr")
         self.symbols = Value("%symbols", "ptr")
         self.joined_later: set[object] = set()
+        builder.on_refusal = self.note_refusal
 
     def body(self, body: Iterable[Statement]) -> None:
         for statement in body:
@@ -112,6 +113,19 @@ class Emitter(Access):
                 case Allocate(buffer) if buffer.space == "register":
                     for key in [key for key in self.registers if key[0] is buffer]:
                         del self.registers[key]
+
+    def note_refusal(self, mask: Value, status: int) -> None:
+        """Put `status` at the head of the workspace when `mask` holds in a lane that counts."""
+        b, lanes = self.b, self.lanes
+        if lanes is not None and lanes.mask is not None and mask.lanes == lanes.count:
+            mask = b.binary("and", mask, lanes.mask)
+        self.program.can_refuse = True
+        refused, passed = b.fresh("refused"), b.fresh("passed")
+        b.branch_if(b.any(mask), refused, passed)
+        b.label(refused)
+        b.emit(f"store atomic i64 {status}, ptr {self.workspace.text} monotonic, align 8")
+        b.branch(passed)
+        b.label(passed)
 
     # Mutable state: variables and register elements, both called targets.
 

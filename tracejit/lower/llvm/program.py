@@ -35,6 +35,7 @@ class Program:
         self.attributes, self.parallel_for = attributes, parallel_for
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
+        self.can_refuse = False
 
     def kernel(self, kernel: Kernel) -> str:
         """The name of the function for `kernel`, written on first use."""
@@ -156,7 +157,7 @@ class Program:
         b.finish()
 
     def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:
-        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report success.
+        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report its status.
 
         Parameters in `captures` are not among the arguments but at a known address.
         """
@@ -169,6 +170,11 @@ class Program:
                 continue
             pointers.append(b.load(b.offset(args, b.const(slot, "i64"), "ptr"), "ptr"))
             slot += 1
+        workspace, status = pointers[-2], b.const(0, "i64")
+        if self.can_refuse:
+            b.store(status, workspace)
         b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
-        b.emit("ret i64 0")
+        if self.can_refuse:
+            status = b.load(workspace, "i64")
+        b.emit(f"ret i64 {status.text}")
         b.finish()

@@ -13,7 +13,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir.types import DType
-from .builder import BITS, Builder, Value
+from .builder import BITS, Builder, Value, is_number
 from .math import MATH
 
 KINDS = {
@@ -22,6 +22,10 @@ KINDS = {
 }  # fmt: skip
 
 Rule = Callable[..., Value]
+
+# What a program can report instead of a result, by status.
+NEGATIVE_POWER = 1
+REFUSALS = {NEGATIVE_POWER: "Integers to negative integer powers are not allowed."}
 
 
 def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -> Value:
@@ -391,7 +395,9 @@ def _fmod(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
 
 
 def _integer_power(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
-    """Square and multiply over the bits of the exponent; the tracer refuses negative exponents."""
+    """Square and multiply over the bits of the exponent; negative exponents are refused."""
+    if dtype.is_signed and not is_number(y.text):
+        b.refuse(b.compare("slt", y, b.like(0, y)), NEGATIVE_POWER)
     x, y = b.unify(x, y)
     result, bits = b.like(1, x), BITS[x.kind]
     for position in range(bits):

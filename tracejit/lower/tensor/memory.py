@@ -28,6 +28,8 @@ from .cost import trips
 from .loops import contiguous, lower_function
 
 ALIGNMENT = 64
+# The workspace begins with a word that kernels set when something failed.
+STATUS_BYTES = 64
 STACK_LIMIT = 32 * 1024
 
 
@@ -105,7 +107,10 @@ def _memory_of(node: Node) -> Node:
 
 
 class Layout(NamedTuple):
-    """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index."""
+    """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index.
+
+    `workspace_bytes` is 0 when nothing has a place.
+    """
 
     places: dict[tuple[Kernel, Buffer], Any]
     workspace_bytes: Any
@@ -123,7 +128,7 @@ def layout(entry: Kernel) -> Layout:
     for kernel in _callees(entry):
         end = _place_locals(kernel, kernel.body, arena, None, places)
         most = end if not isinstance(end, int) or not isinstance(most, int) else max(most, end)
-    return Layout(places, most)
+    return Layout(places, 0 if most == STATUS_BYTES else most)
 
 
 def _callees(entry: Kernel) -> list[Kernel]:
@@ -150,9 +155,9 @@ def _place_entry(entry: Kernel, places: dict) -> Any:
             for buffer in statement.buffers:
                 last[buffer] = position
     if any(isinstance(s, For) for s in entry.body):
-        return _place_locals(entry, entry.body, 0, None, places)
+        return _place_locals(entry, entry.body, STATUS_BYTES, None, places)
     live: list[tuple[Any, Any, int]] = []
-    end: Any = 0
+    end: Any = STATUS_BYTES
     for position, statement in enumerate(entry.body):
         if not isinstance(statement, Allocate):
             continue
@@ -162,7 +167,7 @@ def _place_entry(entry: Kernel, places: dict) -> Any:
             end = end + size
             continue
         live = sorted(block for block in live if block[2] > position)
-        offset = 0
+        offset = STATUS_BYTES
         for start, stop, _ in live:
             if offset + size <= start:
                 break

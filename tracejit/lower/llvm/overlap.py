@@ -21,7 +21,7 @@ from ...ir.tensor import (
 )
 
 # Multiply-adds from which on a second copy of a body costs LLVM more than it gains.
-LONG = 40.0
+LONG = 12.0
 
 
 def _subexpressions(loop: For) -> dict[Expression, None]:

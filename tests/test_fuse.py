@@ -82,6 +82,18 @@ def test_a_cheap_value_is_computed_again_where_it_is_read():
     assert calls(difference, np.zeros(1000)) == 1
 
 
+def test_parts_of_a_stack_are_computed_where_they_go():
+    def cross(x, y):
+        a, b, c = x.T
+        u, v, w = y.T
+        return np.stack([b * w - c * v, c * u - a * w, a * v - b * u], axis=1)
+
+    x, y = np.random.default_rng(1).random((2, 100_000, 3))
+    assert calls(cross, x, y) == 1
+    np.testing.assert_allclose(tracejit.jit(cross)(x, y), cross(x, y), rtol=1e-12, atol=1e-15)
+    assert calls(lambda x: np.concatenate([np.exp(x), np.sin(x)]), x[:, 0]) == 1
+
+
 def test_a_value_read_once_is_never_stored():
     assert calls(lambda x: np.exp(np.sin(x))[::-1] + 1, np.zeros(1000)) == 1
     assert calls(lambda x, y: np.exp(np.sin(x)).T * y, np.zeros((30, 40)), np.zeros((40, 30))) == 1

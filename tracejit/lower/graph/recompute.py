@@ -15,7 +15,8 @@ from typing import Any
 
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION
-from ...ir.tensor import Expression, Literal
+from ...ir.tensor import Apply, Expression, Literal, parts
+from ...ir.term import postorder
 from ...ir.types import bool_, f64
 from ..elements import Composer, Position, axis_indices
 
@@ -23,6 +24,7 @@ Reads = list[tuple[Node, Position]]
 
 # Extents that are known only when the program runs are taken to be this.
 UNKNOWN_EXTENT = 512
+CLAMPS = ("minimum", "maximum")
 # Nodes of an expression beyond which compiling it costs more than it could save.
 EXPRESSION_LIMIT = 512
 # A pass over memory in cycles: starting it, and each byte by where the array fits.
@@ -97,8 +99,21 @@ def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> 
     for source, found in places.items():
         own = axis_indices(source.type.ndim)
         if any(place != (source.type.shape, own) for place in found):
-            counts[source] = sum(_size(shape) for shape, _ in found)
+            counts[source] = sum(_evaluations(source, shape, at) for shape, at in found)
     return counts
+
+
+def _evaluations(source: Node, shape: tuple, at: Position) -> int:
+    """How often a reader with loops over `shape` needs `source`.
+
+    A clamped index belongs to a part of the loops (of a concatenation, within a padding): outside
+    of that part nothing is read, once the loops are cut there.
+    """
+    every = _size(shape)
+    is_part = any(isinstance(e, Apply) and e.op in CLAMPS for e in postorder(at, parts))
+    free = frozenset().union(*[e.free for e in at])
+    varies = all(i in free for i, n in zip(axis_indices(len(shape)), shape) if n != 1)
+    return min(every, _size(source.type.shape)) if is_part and varies else every
 
 
 def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:

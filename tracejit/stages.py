@@ -88,7 +88,7 @@ class Compiled:
         self.captured = captures
         show_code(lowered.module.entry.name, self.llvm_ir, lambda: self.asm)
 
-    @property
+    @cached_property
     def releases_gil(self) -> bool:
         """Whether a call is long enough that other Python threads should run meanwhile."""
         return estimated_seconds(self.module, self.lowered.options) > RELEASE_GIL

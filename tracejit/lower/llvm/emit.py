@@ -522,10 +522,15 @@ class Emitter(Access):
     def captured_by(self, loop: For) -> list[object]:
         """Buffers, variables and outer indices the body reads, in a fixed order."""
         found: dict[object, None] = {}
+        own: set[object] = set()
         for statement in statements((loop,)):
             for expression in tensor.expressions_of(statement):
                 found.update(dict.fromkeys(expression.free))
             match statement:
+                case For(index):
+                    own.add(index)
+                case Let(declared) | Allocate(declared):
+                    own.add(declared)
                 case Accumulate(target, _, _):
                     found.update(dict.fromkeys(target.free))
                 case Store(buffer, _, _):
@@ -537,7 +542,7 @@ class Emitter(Access):
         return [
             term
             for term in sorted(found, key=lambda term: (type(term).__name__, term.name))
-            if term in self.pointers or term in self.values
+            if term not in own and (term in self.pointers or term in self.values)
         ]
 
     def captured_values(self, term: object) -> Parts:

@@ -192,8 +192,12 @@ def test_dropped_libraries_are_unloaded():
     assert all(call(library, 1) == 2 for library in kept)
 
 
-def test_a_library_dropped_while_llvm_is_busy_is_unloaded_later():
+@pytest.mark.parametrize("in_cycle", [False, True])
+def test_a_library_dropped_while_llvm_is_busy_is_unloaded_later(in_cycle):
     library = make_adder(1)
+    function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address("f"))
+    cycle = [library] if in_cycle else []
+    cycle.append(cycle)
     held, release = threading.Event(), threading.Event()
 
     def hold():
@@ -204,8 +208,10 @@ def test_a_library_dropped_while_llvm_is_busy_is_unloaded_later():
     thread = threading.Thread(target=hold)
     thread.start()
     held.wait(20)
-    del library  # must not wait for the lock
+    del library, cycle  # must not wait for the lock
+    gc.collect()
     assert len(engine._dropped) == 1
+    assert function(1) == 2  # nothing but the engine unloads it
     release.set()
     thread.join()
     make_adder(2)

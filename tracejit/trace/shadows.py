@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from .location import is_library_class
+from .location import is_library, is_library_class
 from .tree import is_plain_object, slots_of
 
 # limit: what larger containers hold is taken as it is, and unguarded.
@@ -154,6 +154,8 @@ class Shadows:
         return self._copies[cls]
 
     def _member(self, name: str, member: Any) -> Any:
+        if name == "__repr__" and is_library(_file_of(member)):
+            return member  # a dataclass's own, which watches for circles with a set
         if isinstance(member, staticmethod | classmethod):
             function = self.hook(member.__func__)
             return member if function is member.__func__ else type(member)(function)
@@ -206,6 +208,10 @@ _METHODS = (types.FunctionType, staticmethod, classmethod, property)
 def _is_special(name: str) -> bool:
     """Whether a member of a class belongs to Python: `__doc__`, but not `__call__`."""
     return name.startswith("__") and name.endswith("__") and name != "__call__"
+
+
+def _file_of(member: Any) -> str:
+    return member.__code__.co_filename if isinstance(member, types.FunctionType) else "<unknown>"
 
 
 def _namespace_of(cls: type) -> dict[str, Any]:

@@ -19,7 +19,6 @@ from .building import (
     converted,
     copied,
     padded,
-    reshaped,
     taken,
     window,
 )

@@ -275,7 +275,7 @@ class _Namespace(dict):
             {name: original[name] for name in _MODULE_NAMES if name in original},
             __builtins__={
                 **given,
-                **{name: hooks.hook(given[name]) for name in ("max", "min") if name in given},
+                **{name: hooks.hook(given[name]) for name in _BUILTINS if name in given},
                 "__import__": hooks.import_module,
                 **_EVALUATORS,
             },
@@ -303,6 +303,7 @@ class _Namespace(dict):
         ]
 
 
+_BUILTINS = ("len", "max", "min")
 _MODULE_NAMES = ("__name__", "__package__", "__spec__", "__file__", "__loader__", "__doc__")
 
 

@@ -1,4 +1,4 @@
-"""Python's `math`, `max` and `min` on traced numbers: NumPy's, with Python's types of results.
+"""Python's `math`, `len`, `max` and `min` on traced numbers: NumPy's, with Python's types of results.
 
 limit: where `math` raises ValueError or OverflowError, the result is nan or inf.
 """
@@ -130,6 +130,12 @@ def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
             node = ops.where(condition, to_node(value), to_node(best))
             best = Array(node, True, weak)
         return best
+
+
+@creates(len)
+def _length(value: Any, /) -> Any:
+    """`len`, which Python itself lets only give an int: here also an extent that is a symbol."""
+    return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
 
 
 _extreme(max, np.greater)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tracejit
 from tracejit.config import config
 from tracejit.ir import ops
 from tracejit.ir.dims import symbol
@@ -242,17 +243,92 @@ def test_computed_operands_and_result(extents, dtype):
     np.testing.assert_allclose(actual, wanted, rtol=1e-6, atol=1e-5)
 
 
-@pytest.mark.parametrize("unknown", ["i", "k", "ik"])
-@pytest.mark.parametrize("spec", ["ik,kj->ij", "ik,jk->ij", "ki,kj->ij", "ik,k->i", "bik,kj->bij"])
-def test_symbolic_extents(spec, unknown):
+# Rows, columns and depth: tiles, single rows, whole, narrow and cut panels, blocks of the depth.
+SIZES = [(8, 8, 8), (9, 11, 10), (33, 70, 21), (130, 99, 300), (13, 32, 513), (70, 9, 64)]
+
+
+@pytest.mark.parametrize("unknown", ["i", "k", "ik", "j", "ijk", "b", "bijk"])
+@pytest.mark.parametrize(
+    "spec, dtype",
+    [
+        ("ik,kj->ij", "f32"),
+        ("ik,kj->ij", "i64"),
+        ("ik,kj->ij", "bool"),
+        ("ik,jk->ij", "f64"),
+        ("ki,kj->ij", "c128"),
+        ("ki,jk->ij", "f16"),
+        ("ik,k->i", "f32"),
+        ("bik,bkj->bij", "f64"),
+        ("bik,kj->bij", "i8"),
+        ("bik,bjk->ibj", "f32"),
+    ],
+)
+def test_symbolic_extents(spec, dtype, unknown):
     known = {"b": 3, "i": 20, "j": 37, "k": 18}
+    unknown = "".join(label for label in unknown if label in spec)
     extents = known | {label: symbol(label) for label in unknown}
-    compiled = build(module_of(spec, extents, DTYPES["f32"]))
-    for rows, depth in ((9, 8), (37, 70), (130, 18)):
-        actual = known | dict.fromkeys("i" if "i" in unknown else "", rows)
-        actual |= dict.fromkeys("k" if "k" in unknown else "", depth)
-        a, b = operands(spec, actual, DTYPES["f32"])
+    module = module_of(spec, extents, DTYPES[dtype])
+    lowered = Module(kernel_of(module))
+    assert parse(show(lowered)) is lowered
+    compiled = build(module)
+    for number, sizes in enumerate(SIZES):
+        actual = known | {x: n for x, n in zip("ijkb", (*sizes, 9)) if x in unknown}
+        a, b = operands(spec, actual, DTYPES[dtype])
+        if number < 2:
+            assert_is_product(reference(lowered, a, b), spec, a, b)
         assert_is_product(compiled(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("vector_bytes", [16, 32])
+@pytest.mark.parametrize("spec", ["ik,kj->ij", "ki,jk->ij"])
+def test_symbolic_extents_in_narrower_registers(spec, vector_bytes):
+    module = module_of(spec, {label: symbol(label) for label in "ijk"}, DTYPES["f64"])
+    compiled = callable_of(kernel_of(module, vector_bytes))
+    for sizes in SIZES:
+        a, b = operands(spec, dict(zip("ijk", sizes)), DTYPES["f64"])
+        assert_is_product(compiled(a, b), spec, a, b)
+
+
+@pytest.mark.parametrize("known", ["", "k", "ij"])
+def test_symbolic_extents_of_computed_operands_and_result(known):
+    """Also with several blocks of the depth, after the last of which the result is finished."""
+    f64, some = DTYPES["f64"], {"i": 4, "j": 20, "k": 600}
+    m, n, k = [some[x] if x in known else symbol(x) for x in "ijk"]
+    x, w = parameter("x", array_type((m, k), f64)), parameter("w", array_type((n, k), f64))
+    bias = parameter("bias", array_type((n,), f64))
+    product = ops.contract(ops.square(x), ops.transpose(ops.exp(w), axes=(1, 0)), spec="ik,kj->ij")
+    result = ops.maximum(ops.add(product, ops.broadcast(bias, shape=(m, n), axes=(1,))), product)
+    compiled = callable_of(lower_contraction(Function("layer", (x, w, bias), (result,)), product))
+    for sizes in SIZES:
+        m, n, k = [some[x] if x in known else size for x, size in zip("ijk", sizes)]
+        arrays = [values(s, f64, seed) for seed, s in enumerate([(m, k), (n, k), (n,)])]
+        product = arrays[0] ** 2 @ np.exp(arrays[1]).T
+        np.testing.assert_allclose(compiled(*arrays), np.maximum(product + arrays[2], product))
+
+
+@pytest.mark.parametrize("part", [slice(8, None), slice(0, -8)])
+def test_depth_that_turns_out_empty(part):
+    jitted = tracejit.jit(lambda a, b: a[:, part] @ b[part])
+    for n in (9, 10, 11, 12, 13, 8, 300):
+        a, b = values((n, n), DTYPES["f64"], 0), values((n, n + 1), DTYPES["f64"], 1)
+        np.testing.assert_allclose(jitted(a, b), a[:, part] @ b[part], atol=1e-12)
+
+
+@pytest.mark.parametrize("dtype", ["f32", "f64", "c128", "i64"])
+def test_products_of_many_shapes(dtype):
+    dtype = DTYPES[dtype]
+    jitted = tracejit.jit(lambda a, b, c: ((a @ b) @ c.T, a.T @ a, c @ b.T))
+    for m, n, k in [(8, 9, 10), (11, 12, 13), (20, 17, 14), *SIZES, (96, 128, 64)]:
+        a, b, c = (values(s, dtype, i) for i, s in enumerate([(m, k), (k, n), (m + 1, n)]))
+        ab, aa, cb = jitted(a, b, c)
+        assert_is_product(aa, "ki,kj->ij", a, a)
+        assert_is_product(cb, "ik,jk->ij", c, b)
+        if dtype.is_integer:
+            np.testing.assert_array_equal(ab, (a @ b) @ c.T)
+        else:
+            scale = np.abs(a) @ np.abs(b) @ np.abs(c).T
+            assert (abs(ab - (a @ b) @ c.T) <= 1e3 * np.finfo(dtype.numpy).eps * scale).all()
+    assert jitted.cache_info().misses == 4
 
 
 def calls_library(kernel) -> bool:
@@ -266,7 +342,7 @@ def test_library(spec, extents, dtype):
     a, b = operands(spec, extents, dtype)
     module = module_of(spec, extents, dtype)
     node = module.entry.results[0]
-    lowered = Module(lower_contraction(module.entry, node, library=Library(i32, True)))
+    lowered = Module(lower_contraction(module.entry, node, library=Library(i32)))
     assert parse(show(lowered)) is lowered
     assert unproved(lowered.entry) == []
     assert_is_product(reference(lowered, a, b), spec, a, b)
@@ -292,7 +368,7 @@ def test_what_fits_the_library(spec, fits):
     for dtype, known in (("f64", True), ("c64", True), ("f16", False), ("i64", False)):
         module = module_of(spec, extents, DTYPES[dtype])
         node = module.entry.results[0]
-        kernel = lower_contraction(module.entry, node, library=Library(i64, True))
+        kernel = lower_contraction(module.entry, node, library=Library(i64))
         assert calls_library(kernel) is (fits and known)
 
 
@@ -302,9 +378,7 @@ def test_library_of_symbolic_extents(spec, unknown):
     known = {"b": 3, "i": 20, "j": 37, "k": 18}
     extents = known | {label: symbol(label) for label in unknown if label in spec}
     module = module_of(spec, extents, DTYPES["c64"])
-    lowered = Module(
-        lower_contraction(module.entry, module.entry.results[0], library=Library(i64, True))
-    )
+    lowered = Module(lower_contraction(module.entry, module.entry.results[0], library=Library(i64)))
     assert calls_library(lowered.entry)
     assert parse(show(lowered)) is lowered
     with config.use(dot="library"):
@@ -320,7 +394,7 @@ def test_library_of_symbolic_extents(spec, unknown):
 def test_library_and_layouts(strides):
     layouts = [Layout(s) for s in strides]
     module = module_of("ik,kj->ij", {"i": 5, "j": 6, "k": 7}, DTYPES["f64"], layouts)
-    kernel = lower_contraction(module.entry, module.entry.results[0], library=Library(i64, True))
+    kernel = lower_contraction(module.entry, module.entry.results[0], library=Library(i64))
     assert calls_library(kernel) is (strides[0][0] > 0)
     a, b = operands("ik,kj->ij", {"i": 5, "j": 6, "k": 7}, DTYPES["f64"])
     assert_is_product(reference(Module(kernel), a, b), "ik,kj->ij", a, b)
@@ -333,13 +407,13 @@ def test_the_library_and_what_is_computed_around_it():
     x, w = (parameter(name, array_type((6, 6), f64)) for name in "xw")
     product = ops.contract(x, ops.transpose(w, axes=(1, 0)), spec="ik,kj->ij")
     function = Function("layer", (x, w), (ops.maximum(product, ops.negative(x)),))
-    module = Module(lower_contraction(function, product, library=Library(i64, True)))
+    module = Module(lower_contraction(function, product, library=Library(i64)))
     a, b = values((6, 6), f64, 0), values((6, 6), f64, 1)
     assert calls_library(module.entry)
     np.testing.assert_allclose(reference(module, a, b), np.maximum(a @ b.T, -a))
     squared = ops.contract(ops.square(x), w, spec="ik,kj->ij")
     kernel = lower_contraction(
-        Function("squared", (x, w), (squared,)), squared, library=Library(i64, True)
+        Function("squared", (x, w), (squared,)), squared, library=Library(i64)
     )
     assert not calls_library(kernel)
 

@@ -13,10 +13,9 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
 from . import tensor
 from .affine import linear
-from .dims import Dim, symbol
+from .dims import Dim, is_never_negative, symbol
 from .tensor import Apply, Expression, For, Index, Literal, Load, Variable, parts
 from .term import postorder
 
@@ -37,10 +36,10 @@ class Bounds:
         """Whether 0 <= index < extent is certain."""
         low, high = self.interval(index)
         last, (atoms, constant) = extent - 1, linear(index)
-        above = low is not None and _is_nonnegative(low)
+        above = low is not None and is_never_negative(low)
         if not above and not self._is_nonnegative(atoms, constant):
             return False
-        if high is not None and _is_nonnegative(last - high):
+        if high is not None and is_never_negative(last - high):
             return True
         return self._is_nonnegative({atom: -c for atom, c in atoms.items()}, last - constant)
 
@@ -76,7 +75,7 @@ class Bounds:
             if bound is None:
                 return False
             least = least + bound * scale
-        return _is_nonnegative(least)
+        return is_never_negative(least)
 
     def interval(self, e: Expression) -> Interval:
         """Bounds by interval arithmetic over numbers and extents."""
@@ -140,13 +139,6 @@ def _replaced(
     return {atom: c for atom, c in total.items() if c}, constant + extra * scale
 
 
-def _is_nonnegative(value: int | Dim) -> bool:
-    try:
-        return value >= 0
-    except TraceError:
-        return False
-
-
 def _dtype_interval(e: Expression) -> Interval:
     if e.dtype.kind == "b":
         return 0, 1
@@ -168,7 +160,7 @@ def _multiply(a: Interval, b: Interval) -> Interval:
     if all(type(bound) is int for bound in (*a, *b)):
         corners = [x * y for x in a for y in b]
         return min(corners), max(corners)
-    if any(low is None or not _is_nonnegative(low) for low, _ in (a, b)):
+    if any(low is None or not is_never_negative(low) for low, _ in (a, b)):
         return UNBOUNDED
     high = None if a[1] is None or b[1] is None else a[1] * b[1]
     return a[0] * b[0], high
@@ -176,16 +168,16 @@ def _multiply(a: Interval, b: Interval) -> Interval:
 
 def _floor_divide(a: Interval, b: Interval) -> Interval:
     divisor = b[0]
-    if divisor != b[1] or divisor is None or not _is_nonnegative(divisor - 1):
+    if divisor != b[1] or divisor is None or not is_never_negative(divisor - 1):
         return UNBOUNDED
     return tuple([None if bound is None else bound // divisor for bound in a])  # type: ignore
 
 
 def _remainder(a: Interval, b: Interval) -> Interval:
     low, high = b
-    if low is None or not _is_nonnegative(low - 1):
+    if low is None or not is_never_negative(low - 1):
         return UNBOUNDED
-    if None not in a and _is_nonnegative(a[0]) and _is_nonnegative(low - 1 - a[1]):
+    if None not in a and is_never_negative(a[0]) and is_never_negative(low - 1 - a[1]):
         return a
     return 0, None if high is None else high - 1
 
@@ -198,8 +190,8 @@ def _pick(op: str, a: Interval, b: Interval) -> Interval:
 def _extreme(op: str, a: Any, b: Any, either: bool) -> Any:
     if a is None or b is None:
         return (a if b is None else b) if either else None
-    if _is_nonnegative(b - a):
+    if is_never_negative(b - a):
         return a if op == "minimum" else b
-    if _is_nonnegative(a - b):
+    if is_never_negative(a - b):
         return b if op == "minimum" else a
     return a if either else None

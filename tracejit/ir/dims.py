@@ -217,6 +217,14 @@ def _sign(difference: int | Dim, relation: str) -> int:
     raise TraceError(f"whether {difference} {relation} 0 depends on the size of the arrays")
 
 
+def is_never_negative(extent: int | Dim) -> bool:
+    """Whether an extent is certainly at least 0."""
+    if isinstance(extent, int):
+        return extent >= 0
+    extreme, growing = _extreme(extent)
+    return growing is True and extreme >= 0
+
+
 def _is_never_zero(difference: Dim) -> bool:
     extreme, growing = _extreme(difference)
     return (growing is True and extreme > 0) or (growing is False and extreme < 0)

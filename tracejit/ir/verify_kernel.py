@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection
 from typing import NoReturn
+from weakref import WeakKeyDictionary
 
 from ..errors import IRError
 from . import tensor
@@ -45,9 +46,16 @@ ASSOCIATIVE = frozenset(
 )
 
 
+# The unknowns that each kernel was found legal with: most passes leave most kernels as they are.
+_legal: WeakKeyDictionary[Kernel, set[frozenset[str]]] = WeakKeyDictionary()
+
+
 def verify_kernel(kernel: Kernel, known: Collection[str] = ()) -> None:
     """Raise IRError, naming the kernel and the statement, unless `kernel` is legal."""
-    _Checker(kernel, known).run()
+    before = _legal.setdefault(kernel, set())
+    if frozenset(known) not in before:
+        _Checker(kernel, known).run()
+        before.add(frozenset(known))
 
 
 def unproved(kernel: Kernel) -> list[str]:

@@ -461,11 +461,13 @@ class Emitter(Access):
         start, stop = self.one(loop.start), self.one(loop.stop)
         self.here()
         b = self.b
-        trips = b.binary("sub", stop, start)
-        full = b.binary("and", trips, b.const(-count, "i64"))
-        middle = b.binary("add", start, b.intrinsic("smax", full, b.const(0, "i64")))
-        self.lane_loop(loop, start, middle, count, False)
-        self.here()
+        middle = start
+        if not _is_one_vector(loop, count):
+            trips = b.binary("sub", stop, start)
+            full = b.binary("and", trips, b.const(-count, "i64"))
+            middle = b.binary("add", start, b.intrinsic("smax", full, b.const(0, "i64")))
+            self.lane_loop(loop, start, middle, count, False)
+            self.here()
 
         def rest() -> None:
             (base,) = self.values[loop.index]
@@ -575,6 +577,14 @@ class Emitter(Access):
         self.pointers[buffer] = self.b.offset(self.workspace, self.one(place), "i8")
         self.level["pointer", buffer] = self.depth
         self.level.setdefault(buffer, self.depth)
+
+
+def _is_one_vector(loop: For, count: int) -> bool:
+    """Whether a loop of unknown extent has one vector at the most."""
+    match tensor.subtract(loop.stop, loop.start):
+        case tensor.Apply("minimum", (_, Literal(most))) if most <= count:
+            return True
+    return False
 
 
 def _dtype_of(target: object) -> DType:

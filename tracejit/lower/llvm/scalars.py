@@ -365,7 +365,39 @@ def _safe_divisor(b: Builder, dtype: DType, x: Value, y: Value) -> tuple[Value, 
     return b.select(trap, b.like(1, y), y), zero, overflow
 
 
+def _positive(y: Value) -> int:
+    """The number a divisor is known to be, if that is above 0; otherwise 0."""
+    return max(0, int(y.text)) if y.lanes == 1 and is_number(y.text) else 0
+
+
+def _floor_divide_by(b: Builder, dtype: DType, x: Value, number: int) -> Value:
+    """Index arithmetic divides by constants nearly always, which neither trap nor need many lines."""
+    if number & (number - 1) == 0:
+        opcode = "ashr" if dtype.is_signed else "lshr"
+        return b.binary(opcode, x, b.like(number.bit_length() - 1, x))
+    y = b.like(number, x)
+    if not dtype.is_signed:
+        return b.binary("udiv", x, y)
+    quotient = b.binary("sdiv", x, y)
+    rest = b.binary("sub", x, b.binary("mul", quotient, y))
+    down = b.binary("ashr", rest, b.like(BITS[x.kind] - 1, x))
+    return b.binary("add", quotient, down)
+
+
+def _remainder_by(b: Builder, dtype: DType, x: Value, number: int) -> Value:
+    if number & (number - 1) == 0:
+        return b.binary("and", x, b.like(number - 1, x))
+    y = b.like(number, x)
+    if not dtype.is_signed:
+        return b.binary("urem", x, y)
+    rest = b.binary("srem", x, y)
+    negative = b.binary("ashr", rest, b.like(BITS[x.kind] - 1, x))
+    return b.binary("add", rest, b.binary("and", negative, y))
+
+
 def _floor_divide(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
+    if number := _positive(y):
+        return _floor_divide_by(b, dtype, x, number)
     safe, zero, _ = _safe_divisor(b, dtype, x, y)
     if not dtype.is_signed:
         return b.select(zero, b.like(0, x), b.binary("udiv", x, safe))
@@ -378,6 +410,8 @@ def _floor_divide(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
 
 
 def _remainder(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
+    if number := _positive(y):
+        return _remainder_by(b, dtype, x, number)
     safe, zero, overflow = _safe_divisor(b, dtype, x, y)
     if not dtype.is_signed:
         return b.select(zero, b.like(0, x), b.binary("urem", x, safe))

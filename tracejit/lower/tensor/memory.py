@@ -127,7 +127,11 @@ def layout(entry: Kernel) -> Layout:
     most = arena
     for kernel in _callees(entry):
         end = _place_locals(kernel, kernel.body, arena, None, places)
-        most = end if not isinstance(end, int) or not isinstance(most, int) else max(most, end)
+        if isinstance(end, int) and isinstance(most, int):
+            most = max(most, end)
+        elif end != arena:
+            # Unknown sizes cannot be compared: each such kernel has a stretch of its own.
+            most = _place_locals(kernel, kernel.body, most, None, places)
     return Layout(places, 0 if most == STATUS_BYTES else most)
 
 

@@ -8,7 +8,8 @@ from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
-from .products import multiply_matrices, multiply_unknown_rows
+from .products import multiply_matrices
+from .unknown import UnknownProduct
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
 
@@ -18,15 +19,13 @@ def lower_contraction(
     """The Kernel of a Function whose one contraction is `node`.
 
     Operands may be computed from the parameters, and the result from the contraction, element by
-    element. `vector_bytes` is the width of the registers to use. With a
-    `library` the product is left to it where that is asked for or faster, and possible.
+    element. `vector_bytes` is the width of the registers to use. With a `library` the
+    product is left to it where that is possible.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     out = Buffer("out0", function.results[0].type, "argument")
     problem = read_problem(function, node, inputs, out)
-    body = None
-    if library is not None and (library.always):
-        body = multiply_by_library(problem, library)
+    body = None if library is None else multiply_by_library(problem, library)
     if body is None:
         body = schedule(problem, Machine(vector_bytes))
     return Kernel(function.name, (*inputs.values(), out), 1, body)
@@ -36,8 +35,8 @@ def schedule(problem: Problem, machine: Machine) -> Body:
     """The loops of a problem, of the kind that suits it."""
     if is_plain(problem):
         return plain(problem)
-    if not isinstance(problem.rows.extent, int):
-        return multiply_unknown_rows(problem, machine)
+    if not unknown_labels(problem) <= set(problem.outer):
+        return UnknownProduct(problem, machine).body()
     if is_inner(problem, machine):
         return problem.loops(problem.outer, inner_products(problem, machine))
     if is_row_sum(problem, machine):
@@ -46,18 +45,27 @@ def schedule(problem: Problem, machine: Machine) -> Body:
 
 
 def is_plain(problem: Problem) -> bool:
-    """Whether there is nothing to gain from tiles: no sums, no data, extents unknown, odd results."""
+    """Whether there is nothing to gain from tiles: no sums, no data, odd results."""
     if not problem.depth.labels or 0 in problem.extents.values():
         return True
-    unknown = {label for label, extent in problem.extents.items() if not isinstance(extent, int)}
-    if unknown:
-        # Any number of rows, the slow axis of a group, is as good as a known one.
-        return unknown != set(problem.rows.labels[:1]) or not problem.columns.labels
+    if not unknown_labels(problem) <= set(problem.outer):
+        return bool(problem.sums) or not problem.rows.labels or not across_lanes(problem)
     if problem.rows.extent * problem.columns.extent == 1:
         return problem.repeats > 1 or problem.depth.extent < 16
-    # Lanes must run along neighbours of the result; batches innermost vectorise by themselves.
+    return not across_lanes(problem)
+
+
+def unknown_labels(problem: Problem) -> set[str]:
+    return {label for label, extent in problem.extents.items() if not isinstance(extent, int)}
+
+
+def across_lanes(problem: Problem) -> bool:
+    """Whether lanes along the columns are neighbours in the result.
+
+    Batches innermost are not tiled: they vectorise by themselves.
+    """
     across = dict(zip(problem.result, problem.out.type.strides))
-    return not problem.columns.labels or across[problem.columns.labels[-1]] != 1
+    return bool(problem.columns.labels) and across[problem.columns.labels[-1]] == 1
 
 
 def plain(problem: Problem) -> Body:

@@ -29,10 +29,9 @@ GEMM = {"f32": "cblas_sgemm", "f64": "cblas_dgemm", "c64": "cblas_cgemm", "c128"
 
 
 class Library(NamedTuple):
-    """How to call the BLAS: the dtype of its integers; whether for all that fits, or where faster."""
+    """The BLAS to call wherever it fits: the dtype of its integers."""
 
     integer: DType
-    always: bool
 
 
 class Factor(NamedTuple):

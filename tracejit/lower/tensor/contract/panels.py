@@ -86,7 +86,7 @@ def pack_panels(
         def along(column: Expression) -> Body:
             return element(BLOCK, k, tensor.add(blocks.first, k), column)
 
-        loop = blocks.loop(_columns_along(segment.width, k, blocks.length, along))
+        loop = blocks.loop(columns_along(segment.width, k, blocks.length, along))
         return (For(PANEL, tensor.ZERO, panels, loop, mark, 1),)
     # Row by row through all panels: memory is read in order, however far apart the rows are.
     strips = -(-blocks.depth // STRIP_ROWS)
@@ -109,7 +109,7 @@ def pack_panels(
     return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
 
 
-def _columns_along(
+def columns_along(
     width: int, k: Index, count: Expression, element: Callable[[Expression], Body]
 ) -> Body:
     """Read a few columns at a time, each along the depth; more would share the sets of the cache."""

@@ -115,7 +115,9 @@ class Problem:
 
     @property
     def batches(self) -> int:
-        return prod(self.extents[label] for label in self.outer)
+        """How many products there are; an unknown extent counts as 1."""
+        extents = [self.extents[label] for label in self.outer]
+        return prod(n for n in extents if isinstance(n, int))
 
     @property
     def in_place(self) -> bool:

@@ -1,8 +1,6 @@
-"""Which loops go around the tiles: batches, threads, ranges of a long depth, unknown numbers of rows."""
+"""Which loops go around the tiles: batches, threads, ranges of a long depth."""
 
 from __future__ import annotations
-
-from dataclasses import replace
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -20,14 +18,12 @@ from ....ir.tensor import (
 from ....ir.types import array_type
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
 from .machine import Machine, seconds
-from .matrix import TILE, Matrix
-from .panels import PANEL
-from .problem import Body, Group, Problem
+from .matrix import Matrix
+from .problem import Body, Problem
 from .tile import LANE, ROW
 
 LONG_DEPTH = 1024
 STRIP = 64  # the depth is split in multiples of this
-TYPICAL_ROWS = 60  # where the number is unknown; divisible by tiles of 1 to 6
 
 
 def multiply_matrices(problem: Problem, machine: Machine) -> Body:
@@ -40,7 +36,8 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
         if matrix.threads and few and matrix.depth >= LONG_DEPTH and problem.repeats == 1:
             return sum_ranges(matrix)
         return matrix.body()
-    if total < WORTHWHILE:
+    if total < WORTHWHILE or not all(isinstance(problem.extents[x], int) for x in problem.outer):
+        # Threads for any number of batches are a later pass's.
         return problem.loops(problem.outer, Matrix(problem, machine, False).body())
     widest = max(problem.outer, key=lambda label: problem.extents[label])
     count = problem.extents[widest]
@@ -51,26 +48,6 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     chunks = chunks_of(count, total / count, 64)
     first, last = chunk_range(count, chunks)
     return parallel(chunks, (For(problem.index(widest), first, last, inner, "serial", 1),))
-
-
-def multiply_unknown_rows(problem: Problem, machine: Machine) -> Body:
-    """Products with any number of rows: tiles of rows, then single ones; threads are a later pass's."""
-    count = tensor.extent(problem.rows.extent)
-    guess = Group(problem.rows.labels[-1:], (TYPICAL_ROWS,))
-    matrix = Matrix(replace(problem, rows=guess), machine, False)
-    matrix.problem = problem
-    height = matrix.height
-    tiles = tensor.floor_divide(count, integer(height))
-    found: Body = ()
-    for segment in matrix.segments:
-        panels = integer(segment.panels)
-        tile = matrix.tile(tensor.multiply(TILE, integer(height)), height, segment)
-        inner = (For(PANEL, tensor.ZERO, panels, tile, "serial", 1),)
-        found += (For(TILE, tensor.ZERO, tiles, inner, "serial", 1),)
-        single = (For(PANEL, tensor.ZERO, panels, matrix.tile(TILE, 1, segment), "serial", 1),)
-        first = tensor.multiply(tiles, integer(height))
-        found += (For(TILE, first, count, single, "serial", 1),)
-    return problem.loops(problem.outer, found)
 
 
 def sum_ranges(matrix: Matrix) -> Body:

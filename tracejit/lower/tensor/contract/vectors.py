@@ -132,7 +132,7 @@ def _dot(problem: Problem, machine: Machine) -> Body:
 
 def is_row_sum(problem: Problem, machine: Machine) -> bool:
     """Whether this is a vector times a matrix with rows too long for registers."""
-    if problem.rows.extent > 1 or problem.repeats > 1 or problem.batches > 1:
+    if problem.rows.extent > 1 or problem.repeats > 1 or problem.outer:
         return False
     if problem.step(problem.right, problem.columns) != 1:
         return False

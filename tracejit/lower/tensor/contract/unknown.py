@@ -1,0 +1,387 @@
+"""Products of unknown extents: tiles of known size, as many of them as there turn out to be.
+
+The columns are panels as wide as a tile and, for what is left over, narrow ones of one vector, the
+last of which is cut. A block of the depth at a time, panels of the right factor are packed; threads
+take chunks of the rows: whole tiles, then single rows. Registers cannot be stored in part, so tiles
+that are cut go through a small buffer. Lanes beyond the last column compute with whatever is there,
+and are not stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from typing import NamedTuple
+
+from ....ir import tensor
+from ....ir.dims import Dim
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir.types import array_type
+from .chunks import CHUNK
+from .machine import L2_BYTES, Machine
+from .matrix import DEPTH_BLOCK, TILE
+from .panels import BLOCK, PANEL, columns_along, is_by_row
+from .problem import Body, Group, Problem
+from .tile import LANE, ROW, Shape, Steps, multiply_tile, power_of_two
+
+Size = int | Dim
+
+SINGLE = Index("single")
+TYPICAL_ROWS, TYPICAL_VECTORS = 60, 12  # divisible by all tiles of a few rows and vectors
+FEW_ROWS = 16  # for which it does not pay to pack the other factor
+MULTIPLY_ADDS, COPIES = 400_000, 50_000  # of 8 bytes: what is worth a chunk
+MOST_CHUNKS, MOST_BATCHES = 32, 8  # chunks of batches have memory of their own
+
+
+class Panels(NamedTuple):
+    """Neighbouring panels of one width, and their copy; the last is narrower if they are `cut`."""
+
+    start: Size
+    number: Size
+    width: int
+    is_cut: bool
+    packed: Buffer | None
+
+    def column(self, inside: Expression) -> Expression:
+        """The column of the product that a column of the current panel is."""
+        first = tensor.multiply(PANEL, integer(self.width))
+        return tensor.add(tensor.add(first, tensor.extent(self.start)), inside)
+
+
+class UnknownProduct:
+    """The schedule of one problem."""
+
+    def __init__(self, problem: Problem, machine: Machine):
+        self.problem, self.lanes = problem, machine.lanes(problem)
+        groups = (problem.rows, problem.columns, problem.depth)
+        self.m, self.n, self.k = [group.extent for group in groups]
+        # Partial sums need the result's memory; without it the depth is one block.
+        is_short = isinstance(self.k, int) and self.k <= DEPTH_BLOCK
+        self.block: Size = self.k if is_short or not problem.in_place else DEPTH_BLOCK
+        self.count, self.first, self.length = tensor.ONE, tensor.ZERO, tensor.extent(self.k)
+        if self.block is not self.k:
+            self.count = tensor.maximum(tensor.extent(_ceiling(self.k, self.block)), tensor.ONE)
+            self.first = tensor.multiply(BLOCK, integer(self.block))
+            behind = tensor.subtract(self.length, self.first)
+            self.length = tensor.minimum(integer(self.block), behind)
+        self.height, vectors = self.tile(machine)
+        self.tiles = self.m // self.height
+        self.segments = self.panels(vectors)
+        self.left = self.left_buffer()
+        self.threads = True
+
+    def tile(self, machine: Machine) -> tuple[int, int]:
+        """Rows and vectors of a tile: as for a large product where extents are unknown."""
+        problem = self.problem
+        guesses = (TYPICAL_ROWS, TYPICAL_VECTORS * self.lanes, DEPTH_BLOCK)
+        rows, columns, depth = [
+            Group(group.labels[-1:], (size if isinstance(size, int) else guess,))
+            for group, size, guess in zip(
+                (problem.rows, problem.columns, problem.depth), (self.m, self.n, self.k), guesses
+            )
+        ]
+        tall, wide = machine.tile(replace(problem, rows=rows, columns=columns, depth=depth))
+        if isinstance(self.m, int):
+            # Single rows take about as long as two of a tile.
+            m = self.m
+            tall = min(range(1, tall + 1), key=lambda h: m // h * (h + 1) + m % h * 2)
+        return tall, wide
+
+    def panels(self, vectors: int) -> list[Panels]:
+        """The columns: panels as wide as a tile, and the rest."""
+        width = vectors * self.lanes
+        count = self.n // width
+        start, rest = count * width, self.n - count * width
+        found = []
+        if count != 0:
+            packed = None if self.reads_right_in_place() else self.packed("right", count, width)
+            found.append(Panels(0, count, width, False, packed))
+        if not isinstance(rest, int):
+            packed = self.packed("right_rest", vectors, self.lanes)
+            narrow = _ceiling(rest, self.lanes)
+            found.append(Panels(start, narrow, self.lanes, True, packed))
+        elif rest:
+            in_place = self.reads_right_in_place()
+            padded = _ceiling(rest, self.lanes) * self.lanes
+            packed = None if in_place else self.packed("right_rest", 1, padded)
+            found.append(Panels(start, 1, rest, False, packed))
+        return found
+
+    def packed(self, name: str, count: Size, width: int) -> Buffer:
+        type = array_type((count, self.block, width), self.problem.wide)
+        return Buffer(name, type, "local")
+
+    def reads_right_in_place(self) -> bool:
+        """Whether rows of the right factor are contiguous, and used few times or always near."""
+        problem = self.problem
+        right, sizes = problem.right, (self.n, self.k)
+        if not right.is_memory or problem.step(right, problem.columns) != 1:
+            return False
+        if isinstance(self.m, int) and self.m <= FEW_ROWS:
+            return True
+        known = all(isinstance(size, int) for size in sizes)
+        return known and self.n * self.k * right.itemsize <= L2_BYTES // 4
+
+    # Loops.
+
+    def body(self) -> Body:
+        """The whole product, batches outside: by threads, unless there are few of them."""
+        problem = self.problem
+        extents = {label: problem.extents[label] for label in problem.outer}
+        if all(isinstance(n, int) and n < 4 for n in extents.values()):
+            return (*self.buffers(), *problem.loops(problem.outer, self.blocks()))
+        widest = next((x for x, n in extents.items() if isinstance(n, Dim)), "")
+        widest = widest or max(extents, key=lambda label: extents[label])
+        others = problem.outer.replace(widest, "")
+
+        def some(first: Expression, last: Expression) -> Body:
+            self.threads = False
+            inner = problem.loops(others, self.blocks())
+            loop = For(problem.index(widest), first, last, inner, "serial", 1)
+            self.threads = True
+            return (*self.buffers(), loop)
+
+        each = [self.m, self.n, self.k, *[extents[label] for label in others]]
+        return self.share(extents[widest], each, MULTIPLY_ADDS, some, MOST_BATCHES)
+
+    def buffers(self) -> Body:
+        buffers = [self.left, *[segment.packed for segment in self.segments]]
+        return tuple([Allocate(buffer) for buffer in buffers if buffer is not None])
+
+    def blocks(self) -> Body:
+        """One product."""
+        steps = (*self.pack_right(), *self.multiply())
+        return (For(BLOCK, tensor.ZERO, self.count, steps, "serial", 1),)
+
+    def share(
+        self,
+        count: Size | Expression,
+        each: list[Size | Expression],
+        worth: int,
+        body: Callable[[Expression, Expression], Body],
+        most: int = MOST_CHUNKS,
+    ) -> Body:
+        """`body(first, last)` for chunks of `count` items, by threads if there is work for several.
+
+        An item is as much work as the product of `each`.
+        """
+        count = _expression(count)
+        if not self.threads or count is tensor.ONE:
+            return body(tensor.ZERO, count)
+        work = count
+        for factor in each:
+            work = tensor.multiply(work, _expression(factor))
+        worth = worth * 8 // (self.problem.wide.itemsize * self.problem.parts)
+        chunks = tensor.minimum(tensor.floor_divide(work, integer(worth)), count)
+        chunks = tensor.minimum(tensor.maximum(chunks, tensor.ONE), integer(most))
+        rounded = tensor.subtract(tensor.add(count, chunks), tensor.ONE)
+        size = tensor.floor_divide(rounded, chunks)
+        first = tensor.multiply(CHUNK, size)
+        last = tensor.minimum(tensor.add(first, size), count)
+        return (For(CHUNK, tensor.ZERO, chunks, body(first, last), "parallel", 1),)
+
+    def columns_left(self, segment: Panels) -> Expression:
+        """How many columns the current one of panels that are cut has."""
+        behind = tensor.subtract(tensor.extent(self.n), segment.column(tensor.ZERO))
+        return tensor.minimum(behind, integer(segment.width))
+
+    # The right factor.
+
+    def pack_right(self) -> Body:
+        """Copy a block of it, row by row if these are contiguous, else along the depth."""
+        problem, k = self.problem, Index("k_right")
+        segments = [segment for segment in self.segments if segment.packed]
+        if problem.step(problem.right, problem.columns) == 1:
+            rows = tuple([self.pack_row(segment, k) for segment in segments])
+            steps = lambda first, last: (For(k, first, last, rows, "serial", 1),)
+            return self.share(self.length, [self.n], COPIES, steps) if segments else ()
+        found: Body = ()
+        for segment in segments:
+            found += self.pack_along(segment, k)
+        return found
+
+    def copy(self, segment: Panels, k: Expression, inside: Expression) -> Store:
+        problem, at = self.problem, tensor.add(self.first, k)
+        value = problem.factor(problem.right, None, segment.column(inside), at)
+        return Store(segment.packed, (PANEL, k, inside), value)
+
+    def pack_row(self, segment: Panels, k: Expression) -> For:
+        """One row of all panels."""
+        if segment.is_cut:
+            stop, store = self.columns_left(segment), self.copy(segment, k, LANE)
+            copy: Body = (For(LANE, tensor.ZERO, stop, (store,), "vector", self.lanes),)
+        else:
+            shape = Shape(1, segment.width, self.lanes)
+            each = lambda row, column, total: (self.copy(segment, k, column),)
+            copy = shape.each(shape.sums(self.problem.wide), each)
+        return For(PANEL, tensor.ZERO, tensor.extent(segment.number), copy, "serial", 1)
+
+    def pack_along(self, segment: Panels, k: Index) -> Body:
+        """All columns of all panels."""
+        if segment.is_cut:
+            down = For(k, tensor.ZERO, self.length, (self.copy(segment, k, LANE),), "serial", 1)
+            stop = self.columns_left(segment)
+            lane = For(LANE, tensor.ZERO, stop, (down,), "serial", 1)
+            return (For(PANEL, tensor.ZERO, tensor.extent(segment.number), (lane,), "serial", 1),)
+        store = lambda column: (self.copy(segment, k, column),)
+        along = columns_along(segment.width, k, self.length, store)
+        steps = lambda first, last: (For(PANEL, first, last, along, "serial", 1),)
+        return self.share(segment.number, [self.length, segment.width], COPIES, steps)
+
+    # The left factor.
+
+    def left_buffer(self) -> Buffer | None:
+        """Memory for a block of the left factor, where reading it in place would be slow."""
+        problem = self.problem
+        if problem.left.is_memory and is_by_row(problem):
+            return None
+        if is_by_row(problem):
+            shape: tuple = (self.m, self.block + self.lanes)
+        else:
+            shape = (_ceiling(self.m, self.height), self.block, self.height)
+        return Buffer("left", array_type(shape, problem.wide), "local")
+
+    def pack_left(self, first: Expression, last: Expression) -> Body:
+        """Copy the rows of the tiles from `first` to `last`."""
+        if self.left is None:
+            return ()
+        problem, k = self.problem, Index("k_left")
+        at, height = tensor.add(self.first, k), integer(self.height)
+        if is_by_row(problem):
+            store = Store(self.left, (ROW, k), problem.factor(problem.left, ROW, None, at))
+            along = For(k, tensor.ZERO, self.length, (store,), "vector", self.lanes)
+            stop = tensor.minimum(tensor.multiply(last, height), tensor.extent(self.m))
+            return (For(ROW, tensor.multiply(first, height), stop, (along,), "serial", 1),)
+        top = tensor.multiply(TILE, height)
+        value = problem.factor(problem.left, tensor.add(top, ROW), None, at)
+        behind = tensor.subtract(tensor.extent(self.m), top)
+        lanes = power_of_two(self.height)
+
+        def copy(rows: Expression, start: Expression, stop: Expression) -> For:
+            store = Store(self.left, (TILE, k, ROW), value)
+            across = For(ROW, tensor.ZERO, rows, (store,), "vector", lanes)
+            steps = For(k, tensor.ZERO, self.length, (across,), "serial", 1)
+            return For(TILE, start, stop, (steps,), "serial", 1)
+
+        tiles = tensor.extent(self.tiles)
+        full = copy(height, first, tensor.minimum(last, tiles))
+        return (
+            full,
+            *([copy(behind, tensor.maximum(first, tiles), last)] if self.has_rest else []),
+        )
+
+    def left_factor(self, top: Expression) -> Callable[[Expression, Expression], Expression]:
+        problem, height = self.problem, integer(self.height)
+
+        def element(row: Expression, k: Expression) -> Expression:
+            if self.left is None:
+                at = tensor.add(self.first, k)
+                return problem.factor(problem.left, tensor.add(top, row), None, at)
+            if is_by_row(problem):
+                return Load(self.left, (tensor.add(top, row), k))
+            if top is SINGLE:
+                tiles = tensor.extent(self.tiles)
+                behind = tensor.subtract(SINGLE, tensor.multiply(tiles, height))
+                return Load(self.left, (tiles, k, behind))
+            return Load(self.left, (TILE, k, row))
+
+        return element
+
+    # Tiles.
+
+    @property
+    def has_rest(self) -> bool:
+        """Whether there may be rows beside those in tiles."""
+        return not isinstance(self.m, int) or self.m % self.height > 0
+
+    def multiply(self) -> Body:
+        """All panels for all rows, by threads."""
+        units = _ceiling(self.m, self.height)
+        each = [self.height, self.n, self.length]
+        return self.share(units, each, MULTIPLY_ADDS, self.some_rows)
+
+    def some_rows(self, first: Expression, last: Expression) -> Body:
+        """All panels for the rows of the tiles from `first` to `last`, the last of which may be cut."""
+        tiles, height = tensor.extent(self.tiles), integer(self.height)
+        begin = tensor.multiply(tensor.maximum(first, tiles), height)
+        end = tensor.minimum(tensor.multiply(last, height), tensor.extent(self.m))
+        top = tensor.multiply(TILE, height)
+        found = self.pack_left(first, last)
+        for segment in self.segments:
+            tile = self.cut_tile if segment.is_cut else self.tile_of
+            full = tile(segment, top, self.height)
+            rows: Body = (For(TILE, first, tensor.minimum(last, tiles), full, "serial", 1),)
+            if self.has_rest:
+                rows += (For(SINGLE, begin, end, tile(segment, SINGLE, 1), "serial", 1),)
+            found += (For(PANEL, tensor.ZERO, tensor.extent(segment.number), rows, "serial", 1),)
+        return found
+
+    def sums(
+        self, segment: Panels, top: Expression, shape: Shape, store: Callable[..., Body]
+    ) -> Body:
+        """Multiply a tile over the block of the depth, and `store` its sums."""
+        problem = self.problem
+
+        def right(column: Expression, k: Expression) -> Expression:
+            if segment.packed:
+                return Load(segment.packed, (PANEL, k, column))
+            at = tensor.add(self.first, k)
+            return problem.factor(problem.right, None, segment.column(column), at)
+
+        steps = Steps(self.length)
+        return multiply_tile(problem, shape, self.left_factor(top), right, steps, store)
+
+    def tile_of(self, segment: Panels, top: Expression, rows: int) -> Body:
+        """A tile of panels that are not cut."""
+        shape = Shape(rows, segment.width, self.lanes)
+        at = lambda r, c: self.problem.position(tensor.add(top, r), segment.column(c))
+        tile = self.sums(segment, top, shape, lambda r, c, x: (self.store(at(r, c), x),))
+        finish = shape.each(shape.sums(self.problem.wide), lambda r, c, _: (self.finish(at(r, c)),))
+        return tile + self.in_last_block(finish)
+
+    def cut_tile(self, segment: Panels, top: Expression, rows: int) -> Body:
+        """A tile of a panel of which some columns may be none of the product's."""
+        problem, shape = self.problem, Shape(rows, segment.width, self.lanes)
+        edge = Buffer("edge", array_type((rows, segment.width), problem.wide), "local")
+        tile = self.sums(segment, top, shape, lambda r, c, x: (Store(edge, (r, c), x),))
+        position = problem.position(tensor.add(top, ROW), segment.column(LANE))
+
+        def each(statement: Store) -> Body:
+            stop = self.columns_left(segment)
+            lane = For(LANE, tensor.ZERO, stop, (statement,), "vector", self.lanes)
+            return (For(ROW, tensor.ZERO, integer(rows), (lane,), "serial", 1),)
+
+        copy = each(self.store(position, Load(edge, (ROW, LANE))))
+        return (Allocate(edge), *tile, *copy, *self.in_last_block(each(self.finish(position))))
+
+    @property
+    def is_one_block(self) -> bool:
+        return self.count is tensor.ONE
+
+    def store(self, position: tuple, total: Expression) -> Store:
+        """Write the sum over a block, on top of those over the blocks before."""
+        problem = self.problem
+        if self.is_one_block:
+            return problem.finished(position, total)
+        again = tensor.compare("greater", BLOCK, tensor.ZERO)
+        joined = problem.join(Load(problem.out, position), total)
+        return Store(problem.out, position, tensor.select(again, joined, total))
+
+    def finish(self, position: tuple) -> Store:
+        return self.problem.finished(position, Load(self.problem.out, position))
+
+    def in_last_block(self, body: Body) -> Body:
+        """What is computed from the product, once its sums are complete."""
+        if self.is_one_block or self.problem.is_bare:
+            return ()
+        # One iteration in the last block, none in those before.
+        last, stop = tensor.subtract(self.count, tensor.ONE), tensor.add(BLOCK, tensor.ONE)
+        return (For(Index("last"), last, stop, body, "serial", 1),)
+
+
+def _ceiling(size: Size, unit: Size) -> Size:
+    return (size + unit - 1) // unit
+
+
+def _expression(value: Size | Expression) -> Expression:
+    return value if isinstance(value, Expression) else tensor.extent(value)

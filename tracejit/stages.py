@@ -21,8 +21,8 @@ from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
+from .lower.llvm.integers import REFUSALS
 from .lower.llvm.math import large_angles
-from .lower.llvm.scalars import REFUSALS
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
 from .runtime import engine, libraries, native_code, threads

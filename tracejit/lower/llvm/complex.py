@@ -12,9 +12,10 @@ from ...errors import UnsupportedError
 from ...ir.types import DType, f32, f64
 from . import complex_math
 from .builder import Builder, Value
+from .casts import cast
 from .math import MATH
 from .math.arithmetic import Number
-from .scalars import apply_real, cast
+from .scalars import apply_real
 
 Pair = tuple[Value, Value]
 Parts = tuple[Value, ...]

@@ -17,8 +17,9 @@ from ...ir import tensor
 from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable
 from ...ir.types import DType
 from .builder import Builder, Region, Value
+from .casts import KINDS, cast
 from .complex import apply_complex, cast_complex
-from .scalars import KINDS, apply_real, cast, compare_signed_with_unsigned
+from .scalars import apply_real, compare_signed_with_unsigned
 
 Parts = tuple[Value, ...]
 

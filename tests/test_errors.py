@@ -6,6 +6,7 @@ array changed, and that the function works afterwards.
 
 from __future__ import annotations
 
+import gc
 import linecache
 import math
 import pickle
@@ -363,6 +364,20 @@ def _leak():
 def test_a_leaked_value_is_refused(use):
     with pytest.raises(TraceError, match=r"(?s)test_errors.py:.*hint"):
         use(_leak())
+
+
+def test_what_runs_later_is_refused():
+    async def coroutine(x):
+        return x
+
+    def generator(x):
+        yield x
+
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # nobody awaits it
+        for function in (coroutine, generator):
+            refused(function, X, kind=TraceError)
+        gc.collect()
 
 
 def test_a_leaked_value_can_be_looked_at():

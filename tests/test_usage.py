@@ -553,6 +553,16 @@ def test_odd_arguments_and_results(function, args):
         same(jitted(*args), function(*args))
 
 
+def test_dicts_keep_their_order():
+    jitted = jit(lambda table: {key: value * 2 for key, value in table.items()})
+    one, other = {"b": X, "a": X + 1}, {"a": X, "b": X + 1}
+    for table in (one, other, one, {1: X}, {True: X}, {1.0: X}, {2: X, 1.5: X}, {1.5: X, 2: X}):
+        for _ in range(2):
+            result = jitted(table)
+            same(result, {key: value * 2 for key, value in table.items()})
+            assert [type(key) for key in result] == [type(key) for key in table]
+
+
 def test_scalars_keep_their_types():
     def function(a):
         return a * 2 + 1
@@ -564,6 +574,15 @@ def test_scalars_keep_their_types():
     ):  # fmt: skip
         for _ in range(2):
             same(jitted(value), function(value))
+
+
+def test_complex_numbers():
+    def function(a):
+        return a * 2, a.real, a.imag, abs(a), a.conjugate(), a**2, -a
+
+    jitted = jit(function)
+    for value in (3 - 4j, np.complex128(3 - 4j), 2.5, 2.5):
+        same(jitted(value), function(value))
 
 
 def test_ints_that_keep_changing():

@@ -62,14 +62,14 @@ class ListTree(NamedTuple):
 
 
 class DictTree(NamedTuple):
-    """A dict (no subclass) with exactly these keys, in whatever order."""
+    """A dict (no subclass) with exactly these keys in this order."""
 
     keys: tuple[Any, ...]
     items: tuple[Tree, ...]
 
 
 class ObjectTree(NamedTuple):
-    """An instance of exactly this class, whose ``__dict__`` has exactly these names."""
+    """An instance of exactly this class, whose ``__dict__`` has exactly these names in this order."""
 
     type: type
     keys: tuple[str, ...]

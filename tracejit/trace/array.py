@@ -178,7 +178,7 @@ class Array(Operators):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
         if known is None:
-            raise needs_value(self, "as an ndarray", "use a NumPy function that has a rule")
+            raise needs_value(self, "as an ndarray", "use astype, or a NumPy function that has a rule")
         return np.array(known, dtype)
 
     # Where Python needs the value itself

@@ -125,6 +125,8 @@ class Hooks:
     def _watch(self, value: Any) -> None:
         """Guard what the traced code may read of a value that it gets as it is."""
         for item in self.shadows.watch(value):
+            if isinstance(item, Value):
+                continue
             if isinstance(item, np.ndarray) and item.dtype.kind in "biufc":
                 self.trace.contents_of(self.trace.capture(item))
             elif item is not value:

@@ -292,6 +292,9 @@ def _holds_values(value: Any) -> bool:
     return structure != LEAF and any(isinstance(leaf, Value | np.ndarray) for leaf in leaves)
 
 
+_RUNS_LATER = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+
+
 def _output(
     leaf: Any, arguments: dict[int, int], positions: dict, results: list[Node], hooks: Hooks
 ) -> Output:
@@ -301,9 +304,11 @@ def _output(
     own = hooks.unhook(leaf)
     if own is not leaf:
         return ObjectOutput(own)
-    if isinstance(leaf, types.GeneratorType):
+    if isinstance(leaf, _RUNS_LATER):
         raise failure(
-            TraceError, "the function returned a generator, which runs only later", "return a list"
+            TraceError,
+            f"the function returned a {type(leaf).__name__}, which runs only later",
+            "return a list; jit what a coroutine calls",
         )
     if isinstance(leaf, Value):
         node, is_scalar, weak = node_of(leaf), leaf.is_scalar, leaf.weak

@@ -714,8 +714,8 @@ list_done:
   store i64 %list.owned.more, ptr %frame[frame.owned]
   br label %next
 
-; Attributes are what an instance's dict holds. Walking a dict in its own order meets the keys in ours nearly always, and costs no hashing; other
-; strings are looked up.
+; Attributes are what an instance's dict holds. A dict is walked, as its order is part of what it is;
+; keys are the very objects we know, or equal strings.
 instance:
   %attributes = call ptr @PyObject_GenericGetDict(ptr %object, ptr null)
   %attributes.none = icmp eq ptr %attributes, null
@@ -745,25 +745,26 @@ dict_walk:
   %dict.key = load ptr, ptr %dict.key.at
   %walked = call i32 @PyDict_Next(ptr %mapping, ptr %position, ptr %key, ptr %value)
   %walk.ended = icmp eq i32 %walked, 0
-  br i1 %walk.ended, label %dict_look_up, label %dict_compare
+  br i1 %walk.ended, label %mismatch, label %dict_compare
 dict_compare:
   %walk.key = load ptr, ptr %key
   %walk.value = load ptr, ptr %value
   %walk.same = icmp eq ptr %walk.key, %dict.key
-  br i1 %walk.same, label %dict_keep, label %dict_look_up
-dict_look_up:
+  br i1 %walk.same, label %dict_keep, label %dict_text
+dict_text:
   %dict.key.type = load ptr, ptr %dict.key[object.type]
+  %walk.key.type = load ptr, ptr %walk.key[object.type]
   %dict.key.str = icmp eq ptr %dict.key.type, @str_type
-  br i1 %dict.key.str, label %dict_get, label %mismatch
-dict_get:
-  %got = call ptr @PyDict_GetItemWithError(ptr %mapping, ptr %dict.key)
-  %got.none = icmp eq ptr %got, null
-  br i1 %got.none, label %clear, label %dict_keep
+  %walk.key.str = icmp eq ptr %walk.key.type, @str_type
+  %both.str = and i1 %dict.key.str, %walk.key.str
+  br i1 %both.str, label %dict_same_text, label %mismatch
+dict_same_text:
+  %dict.key.equal = call i1 @same_text(ptr %walk.key, ptr %dict.key)
+  br i1 %dict.key.equal, label %dict_keep, label %mismatch
 dict_keep:
-  %dict.value = phi ptr [%walk.value, %dict_compare], [%got, %dict_get]
-  call void @Py_IncRef(ptr %dict.value)
+  call void @Py_IncRef(ptr %walk.value)
   %dict.to = getelementptr ptr, ptr %dict.copies, i64 %dict.index
-  store ptr %dict.value, ptr %dict.to
+  store ptr %walk.value, ptr %dict.to
   %dict.owned = load i64, ptr %frame[frame.owned]
   %dict.owned.more = add i64 %dict.owned, 1
   store i64 %dict.owned.more, ptr %frame[frame.owned]

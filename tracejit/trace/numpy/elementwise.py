@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
-from ..array import Array, apply, wrap
+from ..array import Array, apply, to_weak, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import Value, node_of
@@ -234,7 +234,10 @@ def imag(val):
 @implements(method="conjugate")
 def conjugate_method(a, /, **options):
     """`x.conj()`: itself when real."""
-    return apply(np.conjugate, a, **options) if a.dtype.kind == "c" else a
+    if a.dtype.kind != "c":
+        return a
+    result = apply(np.conjugate, a, **options)
+    return result if a.weak is None else to_weak(result)
 
 
 @implements(np.isneginf)

@@ -30,8 +30,8 @@ from ...ir.types import array_type
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .vectorize import independent
 
-WORTHWHILE = 30e-6
-CHUNK = 12e-6
+WORTHWHILE = 15e-6
+CHUNK = 8e-6
 MOST_CHUNKS = 64
 
 

@@ -155,7 +155,7 @@ def number_plan():
 def test_instances():
     tree = ObjectTree(Thing, ("a", "b"), (ScalarLeaf(float), DictTree((), ())))
     function = jitted(Signature((tree,)), number_plan())
-    assert function(Thing(a=1.5, b={})) == 3.0 and function(Thing(b={}, a=2.5)) == 5.0
+    assert function(Thing(a=1.5, b={})) == 3.0 and function(Thing(a=2.5, b={})) == 5.0
     changing = Thing(a=1.0, b={})
     for value in (2.0, 3.0):
         changing.a = value
@@ -165,6 +165,7 @@ def test_instances():
         Thing(a=1.5, b={}, c=1),
         Thing(a=1, b={}),
         Thing(a=1.5, c={}),
+        Thing(b={}, a=1.5),  # the order of attributes shows in results
         type("Other", (Thing,), {})(a=1.5, b={}),
         {"a": 1.5, "b": {}},
     ]

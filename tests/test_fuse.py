@@ -125,3 +125,21 @@ def test_sums_and_what_follows_are_one_group():
         return e / e.sum(axis=1, keepdims=True)
 
     assert calls(softmax, np.zeros((64, 100))) == 1
+
+
+def test_chains_of_column_sums_are_cut():
+    """Sweeps of a column compute anew what those before them did, so only a few go together."""
+
+    def chain(x, stages):
+        for k in range(stages):
+            y = np.tanh(x * (k + 1.5) + 0.1)
+            x = y + np.sum(y * y - x * 0.5, axis=0) * 0.01
+        return x
+
+    x = np.random.default_rng(0).random((64, 64))
+    lengths = []
+    for stages in (4, 8, 16):
+        function = tracejit.jit(chain, static_argnames="stages")
+        np.testing.assert_allclose(function(x, stages), chain(x, stages), rtol=1e-10)
+        lengths.append(len(str(function.lower(x, stages))))
+    assert lengths[2] < 2.5 * lengths[1] < 6 * lengths[0]

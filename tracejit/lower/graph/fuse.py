@@ -28,6 +28,8 @@ from ..elements import Position, axis_indices
 from .recompute import Reads, choose_stored, reach
 
 GROUP_LIMIT = 192
+# Reductions along columns that may follow on one another in a group: a mean and a variance.
+COLUMN_SWEEPS = 2
 
 
 FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION)
@@ -81,6 +83,7 @@ class _Fuser:
     def __init__(self, function: Function):
         self.function = function
         self.groups: dict[int, Group] = {}
+        self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
         self.roots = self.find_roots()
@@ -187,6 +190,8 @@ class _Fuser:
         group.nodes.append(node)
         group.clones |= clones
         group.reads.update({(source, at, reads_rows): None for source, at in reads})
+        inside = [read for read in reads if self.group_of.get(read[0]) is group]
+        self.sweeps[node] = self.sweeps_before(inside) + (node.op.kind == REDUCTION)
         self.group_of[node] = group
         if is_row:
             group.rows.add(node)
@@ -219,6 +224,8 @@ class _Fuser:
         others = {self.group_of[n] for n, _ in settled if n in self.group_of} - {group}
         if any(other.depends & group.bit for other in others):
             return False
+        if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
+            return False
         for other in sorted(others, key=lambda g: -g.number):
             if self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
@@ -226,6 +233,17 @@ class _Fuser:
             group.axes = node.attrs["axes"]
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return True
+
+    def sweeps_too_often(self, node: Node, group: Group, reads: Reads) -> bool:
+        """Whether this reduction would be one too many in a chain of them along columns.
+
+        Each sweep of a column computes anew what the sweeps before it did.
+        """
+        along_columns = len(group.shape) - 1 not in node.attrs["axes"]
+        return along_columns and self.sweeps_before(reads) >= COLUMN_SWEEPS
+
+    def sweeps_before(self, reads: Reads) -> int:
+        return max([self.sweeps.get(source, 0) for source, _ in reads], default=0)
 
     def level_in(self, node: Node, group: Group) -> str | None:
         """Whether `node` would be an element node or a row node of `group`, or neither."""
@@ -285,6 +303,10 @@ class _Fuser:
         if len(group.nodes) + len(other.nodes) > GROUP_LIMIT:
             return False
         axes = other.axes if group.axes is None else group.axes
+        if axes and len(group.shape) - 1 not in axes and group.depends & other.bit:
+            sweeps = [max([self.sweeps[n] for n in g.nodes]) for g in (group, other)]
+            if sum(sweeps) > COLUMN_SWEEPS:
+                return False
         domain = axis_indices(len(group.shape))
         kept = tuple([domain[a] for a in range(len(domain)) if a not in (axes or ())])
         for source, at, by_row in (*group.reads, *[(n, at, row) for n, at in reads]):

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 BLOCK_SECONDS = 0.004
-SETTLE_SECONDS = 0.002  # lets the worker threads of the variant before go to sleep
+SETTLE_SECONDS = 0.04  # the worker threads of the variant before spin for up to 20 ms
 MIN_ROUNDS = 3
 HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
 

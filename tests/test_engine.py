@@ -3,12 +3,12 @@
 import ctypes
 import gc
 import os
-import signal
 import subprocess
 import sys
 import threading
 
 import pytest
+from children import run_in_child
 
 from tracejit.errors import CompileError
 from tracejit.runtime import engine
@@ -31,20 +31,6 @@ def make_adder(addend: int) -> engine.Library:
 def call(library: engine.Library, argument: int, name: str = "f") -> int:
     function = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_int64)(library.address(name))
     return function(argument)
-
-
-def run_in_child(work) -> int:
-    """Fork, run ``work`` in the child, return its exit status; a hang becomes a signal."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1]
 
 
 @pytest.mark.parametrize("level", [0, 1, 2, 3])

@@ -11,6 +11,7 @@ import threading
 import time
 
 import pytest
+from children import run_in_child
 
 from tracejit.runtime import engine, threads
 
@@ -145,20 +146,6 @@ def pool(request, monkeypatch):
 def native_pool():
     with threads.threads(2):
         yield Pool(threads.parallel_for_address())
-
-
-def run_in_child(work) -> int:
-    """Fork, run ``work`` in the child, return its exit status; a hang becomes a signal."""
-    pid = os.fork()
-    if pid == 0:
-        signal.alarm(20)
-        status = 1
-        try:
-            work()
-            status = 0
-        finally:
-            os._exit(status)
-    return os.waitpid(pid, 0)[1]
 
 
 def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:

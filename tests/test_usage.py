@@ -891,6 +891,16 @@ class Model:
         return x + self.w
 
 
+def test_results_that_no_memory_can_hold():
+    """The error is NumPy's, which names the shape and the dtype."""
+    x = np.broadcast_to(np.float64(1), (2**57,))
+    function = jit(lambda x: np.exp(x) - x)
+    for _ in range(3):
+        with pytest.raises(MemoryError, match=r"shape \(144115188075855872,\) and .* float64"):
+            function(x)
+    same(function(x[:4]), np.exp(x[:4]) - x[:4])
+
+
 def test_one_function_in_many_threads():
     def function(a, b):
         return (a * 2 + b).sum() + a.size

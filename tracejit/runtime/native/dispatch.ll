@@ -1240,10 +1240,8 @@ plain:
 pooled:
   %block = call ptr @tj_acquire(i64 %bytes)
   %block.none = icmp eq ptr %block, null
-  br i1 %block.none, label %no_memory, label %wrap
-no_memory:
-  %raised = call ptr @PyErr_NoMemory()
-  ret ptr null
+  ; Out of memory: let NumPy try, whose error names the shape and the dtype.
+  br i1 %block.none, label %plain, label %wrap
 wrap:
   call void @Py_IncRef(ptr %descr)
   %array = call ptr @PyArray_NewFromDescr(ptr @ndarray_type, ptr %descr, i32 %rank.int, ptr %shape, ptr null, ptr %block, i32 $array.ours, ptr null)

@@ -115,10 +115,7 @@ def nanvar(
         options = {"where": where, "mean": mean, "correction": correction}
         return statistics.var(x, axis, dtype, out, ddof, keepdims, **options)
     refuse_out("nanvar", out)
-    if correction is not UNSET:
-        if ddof != 0:
-            raise ValueError("ddof and correction can't be provided simultaneously.")
-        ddof = correction
+    ddof = statistics.one_ddof(ddof, correction)
     center = option(mean, None)
     if center is None:
         total = nansum(x, axis, dtype, keepdims=True, where=where)

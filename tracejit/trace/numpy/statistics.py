@@ -85,7 +85,7 @@ def var(
 ):
     """`np.var` in two passes, as NumPy does: the mean, then the mean of squared deviations."""
     refuse_out("var", out)
-    ddof = _one_ddof(ddof, correction)
+    ddof = one_ddof(ddof, correction)
     x = as_array(a)
     dtype = _float64_for_integers(x, dtype)
     center = option(mean, None)
@@ -98,7 +98,8 @@ def var(
     return divided(total, _freedom(counted(x, axis, where, keepdims), ddof))
 
 
-def _one_ddof(ddof: Any, correction: Any) -> Any:
+def one_ddof(ddof: Any, correction: Any) -> Any:
+    """The degrees of freedom taken away, which have two names in NumPy; only one may be given."""
     if correction is UNSET:
         return ddof
     if ddof != 0:

@@ -1,7 +1,9 @@
-"""Work done in a forked child, where a crash or a hang is a status to look at."""
+"""Work done in child processes, where a crash or a hang is a status to look at."""
 
 import os
 import signal
+import subprocess
+import sys
 
 
 def run_in_child(work) -> int:
@@ -16,3 +18,16 @@ def run_in_child(work) -> int:
         finally:
             os._exit(status)
     return os.waitpid(pid, 0)[1]
+
+
+def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
+    """Run ``program`` in a fresh interpreter that imports what this one does."""
+    path = os.pathsep.join(filter(None, sys.path))
+    return subprocess.run(
+        [sys.executable, "-c", program],
+        check=False,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        env=os.environ | {"PYTHONPATH": path} | environment,
+    )

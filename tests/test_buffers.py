@@ -6,13 +6,13 @@ import ctypes
 import os
 import pickle
 import random
-import subprocess
 import sys
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
+from children import run_python
 
 from tracejit.config import config
 from tracejit.runtime import buffers, engine, layout
@@ -319,12 +319,5 @@ from tracejit.runtime import buffers
 array = Maker(2 * LARGE).make()
 print(handler_name(array), buffers.pool_info().idle_bytes)
 """
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, "TRACEJIT_POOL": "0", "PYTHONPATH": os.pathsep.join(sys.path)},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+    done = run_python(code, TRACEJIT_POOL="0")
     assert done.stdout.split() == ["default_allocator", "0"], done.stderr

@@ -9,13 +9,13 @@ import functools
 import gc
 import operator
 import os
-import subprocess
 import sys
 import threading
 import weakref
 
 import numpy as np
 import pytest
+from children import run_python
 from dispatch_programs import (
     F8,
     VECTOR,
@@ -469,15 +469,8 @@ def test_subclasses_of_subclasses():
         assert function(1) == word and isinstance(function(X), np.ndarray)
 
 
-def run_python(code, **environment):
-    done = subprocess.run(
-        [sys.executable, "-c", code],
-        env={**os.environ, **environment},
-        capture_output=True,
-        text=True,
-        timeout=60,
-        check=False,
-    )
+def output_of(code, **environment):
+    done = run_python(code, **environment)
     assert done.returncode == 0, done.stderr
     return done.stdout
 
@@ -513,7 +506,7 @@ class Jitted(JitBase):
 assert Jitted()(3) == 3
 print("llvmlite" in sys.modules)
 """
-    assert run_python(code).split() == ["False"]
+    assert output_of(code).split() == ["False"]
 
 
 def test_results_and_callables_outlive_the_interpreter():
@@ -530,7 +523,7 @@ cycle = [function()]; cycle.append(cycle)
 atexit.register(lambda: print(function()[0]))
 """
     )
-    assert run_python(code).split() == ["2.0"]
+    assert output_of(code).split() == ["2.0"]
 
 
 def test_daemon_threads_inside_a_program_do_not_disturb_the_exit():
@@ -560,20 +553,20 @@ started.wait()
 time.sleep(0.01)
 print("bye")
 """
-    assert run_python(code).split() == ["bye"]
+    assert output_of(code).split() == ["bye"]
 
 
 def test_the_code_is_cached_on_disk(tmp_path):
     code = SETUP + "print(function()[0], function(1)[0])"
     directory = tmp_path / "cache"
     for _ in range(2):
-        assert run_python(code, TRACEJIT_CACHE=str(directory)).split() == ["2.0", "2.0"]
+        assert output_of(code, TRACEJIT_CACHE=str(directory)).split() == ["2.0", "2.0"]
     files = sorted(directory.glob("*.o"))
     assert sorted({file.name.split("-")[0] for file in files}) == ["buffers", "dispatch"]
     for damage in [b"", b"nonsense" * 100, files[0].read_bytes()[:-1]]:
         for file in files:
             file.write_bytes(damage)
-        assert run_python(code, TRACEJIT_CACHE=str(directory)).split() == ["2.0", "2.0"]
+        assert output_of(code, TRACEJIT_CACHE=str(directory)).split() == ["2.0", "2.0"]
         assert all(file.stat().st_size > 1000 for file in files)
     assert len(list(directory.iterdir())) == len(files)
 
@@ -581,11 +574,11 @@ def test_the_code_is_cached_on_disk(tmp_path):
 def test_without_a_cache(tmp_path):
     code = SETUP + "print(function()[0])"
     environment = {"TRACEJIT_CACHE": "off", "XDG_CACHE_HOME": str(tmp_path)}
-    assert run_python(code, **environment).split() == ["2.0"]
+    assert output_of(code, **environment).split() == ["2.0"]
     assert list(tmp_path.iterdir()) == []
     blocked = tmp_path / "file"
     blocked.write_text("not a directory")
-    assert run_python(code, TRACEJIT_CACHE=str(blocked)).split() == ["2.0"]
+    assert output_of(code, TRACEJIT_CACHE=str(blocked)).split() == ["2.0"]
 
 
 def test_cache_directory(tmp_path, monkeypatch):

@@ -3,12 +3,11 @@
 import ctypes
 import gc
 import os
-import subprocess
 import sys
 import threading
 
 import pytest
-from children import run_in_child
+from children import run_in_child, run_python
 
 from tracejit.errors import CompileError
 from tracejit.runtime import engine
@@ -249,7 +248,5 @@ assert "llvmlite" not in sys.modules
 code = engine.compile_ir("define i64 @f(i64 %x) { ret i64 %x }")
 kept = engine.load(code, ["f"])
 """
-    done = subprocess.run(
-        [sys.executable, "-c", program], check=False, capture_output=True, text=True, timeout=60
-    )
+    done = run_python(program)
     assert (done.returncode, done.stderr) == (0, "")

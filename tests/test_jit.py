@@ -8,7 +8,6 @@ import inspect
 import os
 import pickle
 import resource
-import subprocess
 import sys
 import threading
 import weakref
@@ -17,6 +16,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pytest
+from children import run_python
 
 import tracejit
 from tracejit import jit
@@ -442,9 +442,7 @@ print(np.allclose(long(x)[:3], expected))
 )
 def test_an_interrupt_is_neither_lost_nor_harmful(before, delay, work):
     code = INTERRUPTED.format(before=before, delay=delay, work=work)
-    done = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, timeout=60, check=False
-    )
+    done = run_python(code)
     assert done.stdout.split() == ["interrupted", "True"], done.stderr
 
 
@@ -454,7 +452,8 @@ def test_import_is_light():
         "@tracejit.jit\ndef f(x): return x + 1\n"
         "print([m for m in sys.modules if 'llvmlite' in m or m.startswith('tracejit.')])"
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    done = run_python(code)
+    assert done.returncode == 0, done.stderr
     assert "llvmlite" not in done.stdout
     assert not any(f"tracejit.{part}" in done.stdout for part in ("trace'", "lower", "compiler"))
 

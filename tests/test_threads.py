@@ -5,13 +5,12 @@ import functools
 import multiprocessing
 import os
 import signal
-import subprocess
 import sys
 import threading
 import time
 
 import pytest
-from children import run_in_child
+from children import run_in_child, run_python
 
 from tracejit.runtime import engine, threads
 
@@ -146,18 +145,6 @@ def pool(request, monkeypatch):
 def native_pool():
     with threads.threads(2):
         yield Pool(threads.parallel_for_address())
-
-
-def run_python(program: str, **environment: str) -> subprocess.CompletedProcess:
-    path = os.pathsep.join(filter(None, sys.path))
-    return subprocess.run(
-        [sys.executable, "-c", program],
-        check=False,
-        capture_output=True,
-        text=True,
-        timeout=60,
-        env=os.environ | {"PYTHONPATH": path} | environment,
-    )
 
 
 @pytest.mark.parametrize("count", [-3, 0, 1, 2, 3, 4, 5, 63, 100_001])

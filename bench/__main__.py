@@ -6,7 +6,7 @@ import sys
 
 from . import report
 from .harness import Budget, measure
-from .peers import SUBJECTS
+from .peers import OURS, SUBJECTS
 from .workloads import SECTIONS
 from .workloads.arrays import Settings
 
@@ -21,7 +21,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--quick", action="store_true", help="fewer sizes, peers' slow parts left out"
     )
-    parser.add_argument("--peers", default=",".join(SUBJECTS[2:]), help="comma-separated; or none")
+    peers = ",".join(name for name in SUBJECTS if name not in ("numpy", *OURS))
+    parser.add_argument("--peers", default=peers, help="comma-separated; or none")
     parser.add_argument("--only", default="", help="only cases whose name holds this text")
     parser.add_argument(
         "--no-limits", action="store_true", help="do not measure the machine's limits"
@@ -39,7 +40,7 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
 def main(argv: list[str] | None = None) -> int:
     arguments = parse_arguments(argv)
     chosen = arguments.peers.split(",")
-    subjects = tuple(name for name in SUBJECTS if name in ("numpy", "tracejit", *chosen))
+    subjects = tuple(name for name in SUBJECTS if name in ("numpy", *OURS, *chosen))
     settings = Settings(subjects, arguments.quick, arguments.only)
     budget = Budget.quick() if arguments.quick else Budget.full()
     arguments.output.mkdir(parents=True, exist_ok=True)

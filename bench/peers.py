@@ -17,7 +17,8 @@ import numpy as np
 from .harness import Variant, collect
 from .program import Program, elementwise_loop, rebind, with_constants
 
-SUBJECTS = ("numpy", "tracejit", "jax", "numba", "torch", "numexpr")
+OURS = ("tracejit", "tracejit-fastmath")
+SUBJECTS = ("numpy", *OURS, "jax", "numba", "numba-exact", "torch", "numexpr")
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -67,12 +68,14 @@ def numpy_variants(program: Program, arguments: tuple) -> list[Variant]:
     return [call_variant("numpy", program.function, arguments)]
 
 
-def tracejit_variants(program: Program, arguments: tuple) -> list[Variant]:
+def tracejit_variants(
+    program: Program, arguments: tuple, subject: str = "tracejit", fastmath: bool = False
+) -> list[Variant]:
     tracejit = library("tracejit")
-    function = tracejit.jit(program.function)
-    if "erf" in program.function.__code__.co_names:
-        function = tracejit.jit(rebind(program.function, erf=tracejit.erf))
-    return [call_variant("tracejit", function, arguments)]
+    source = program.function
+    if "erf" in source.__code__.co_names:
+        source = rebind(source, erf=tracejit.erf)
+    return [call_variant(subject, tracejit.jit(source, fastmath=fastmath), arguments)]
 
 
 def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
@@ -96,22 +99,24 @@ def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
     ]
 
 
-def numba_variants(program: Program, arguments: tuple) -> list[Variant]:
+def numba_variants(
+    program: Program, arguments: tuple, subject: str = "numba", fastmath: bool = True
+) -> list[Variant]:
     numba = library("numba")
     is_array = tuple(isinstance(argument, np.ndarray) for argument in arguments)
     dtype = arguments[is_array.index(True)].dtype
     loop = program.loop
     if loop is None:
-        body = numba.njit(fastmath=True)(
+        body = numba.njit(fastmath=fastmath)(
             with_constants(rebind(program.function, erf=math.erf), dtype)
         )
         loop = rebind(elementwise_loop(is_array, program.outputs), body=body)
     found = []
     for parallel in (False, True):
         source = with_constants(rebind(loop, prange=numba.prange if parallel else range), dtype)
-        function = numba.njit(parallel=parallel, fastmath=True)(source)
+        function = numba.njit(parallel=parallel, fastmath=fastmath)(source)
         label = "parallel" if parallel else "serial"
-        found.append(call_variant("numba", function, arguments, label=label))
+        found.append(call_variant(subject, function, arguments, label=label))
     return found
 
 
@@ -162,8 +167,12 @@ def numexpr_variants(program: Program, arguments: tuple) -> list[Variant]:
 BUILDERS: dict[str, Callable[[Program, tuple], list[Variant]]] = {
     "numpy": numpy_variants,
     "tracejit": tracejit_variants,
+    "tracejit-fastmath": functools.partial(
+        tracejit_variants, subject="tracejit-fastmath", fastmath=True
+    ),
     "jax": jax_variants,
     "numba": numba_variants,
+    "numba-exact": functools.partial(numba_variants, subject="numba-exact", fastmath=False),
     "torch": torch_variants,
     "numexpr": numexpr_variants,
 }

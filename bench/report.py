@@ -8,13 +8,15 @@ from dataclasses import asdict
 
 from .harness import Row
 from .limits import Limits
-from .peers import SUBJECTS, THREADS, version
+from .peers import OURS, SUBJECTS, THREADS, version
 
 COLOURS = {
     "numpy": "#4d77cf",
     "tracejit": "#d62728",
+    "tracejit-fastmath": "#ff9896",
     "jax": "#9467bd",
     "numba": "#2ca02c",
+    "numba-exact": "#98df8a",
     "torch": "#ff7f0e",
     "numexpr": "#8c564b",
 }
@@ -43,16 +45,19 @@ def _processor() -> str:
 
 def ratio_to_numpy(row: Row) -> float:
     """How many times faster than NumPy tracejit is; 0 when either is missing."""
-    return _ratio(row, ["numpy"])
+    return _ratio(row, "tracejit", ["numpy"])
 
 
-def ratio_to_peers(row: Row) -> float:
-    """How many times faster than the best of all others tracejit is; 0 when there is none."""
-    return _ratio(row, [name for name in row.times if name != "tracejit"])
+def ratio_to_peers(row: Row, subject: str = "tracejit") -> float:
+    """How many times faster than the best of all others `subject` is; 0 when there is none.
+
+    Numba is timed with its fastmath, so that tracejit-fastmath is the fair comparison.
+    """
+    return _ratio(row, subject, [name for name in row.times if name not in OURS])
 
 
-def _ratio(row: Row, others: list[str]) -> float:
-    mine = row.times.get("tracejit")
+def _ratio(row: Row, subject: str, others: list[str]) -> float:
+    mine = row.times.get(subject)
     theirs = [row.times[name].median for name in others if name in row.times]
     return min(theirs) / mine.median if mine and theirs else 0.0
 
@@ -81,8 +86,15 @@ def limits_text(limits: Limits) -> str:
 
 def title_text(section: str) -> str:
     """The heading of a section's table."""
-    columns = "".join(f"{name:>10}" for name in SUBJECTS)
-    return f"\n{section:<34}{'size':>14} {'dtype':<8}{columns}{'x numpy':>9}{'x best':>8}{'% limit':>8}"
+    columns = "".join(f"{name:>{_width(name)}}" for name in SUBJECTS)
+    return (
+        f"\n{section:<34}{'size':>14} {'dtype':<8}{columns}"
+        f"{'x numpy':>9}{'x best':>8}{'fast x best':>13}{'% limit':>8}"
+    )
+
+
+def _width(name: str) -> int:
+    return max(10, len(name) + 2)
 
 
 def row_text(row: Row) -> str:
@@ -90,15 +102,14 @@ def row_text(row: Row) -> str:
     cells = []
     for name in SUBJECTS:
         timing = row.times.get(name)
-        cells.append(f"{_duration(timing.median) if timing else '-':>10}")
+        cells.append(f"{_duration(timing.median) if timing else '-':>{_width(name)}}")
     mine = row.times.get("tracejit")
     share = f"{100 * row.limit / mine.median:.0f}" if mine and row.limit else "-"
-    ratios = [
-        f"{ratio:.2f}" if ratio else "-" for ratio in (ratio_to_numpy(row), ratio_to_peers(row))
-    ]
+    found = (ratio_to_numpy(row), *[ratio_to_peers(row, name) for name in OURS])
+    ratios = [f"{ratio:.2f}" if ratio else "-" for ratio in found]
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{''.join(cells)}"
-        f"{ratios[0]:>9}{ratios[1]:>8}{share:>8}"
+        f"{ratios[0]:>9}{ratios[1]:>8}{ratios[2]:>13}{share:>8}"
     )
 
 
@@ -132,7 +143,11 @@ def write_json(path: pathlib.Path, about: dict, limits: Limits | None, rows: lis
         "limits": limits.to_json() if limits else None,
         "rows": [
             asdict(row)
-            | {"ratio_to_numpy": ratio_to_numpy(row), "ratio_to_best_other": ratio_to_peers(row)}
+            | {
+                "ratio_to_numpy": ratio_to_numpy(row),
+                "ratio_to_best_other": ratio_to_peers(row),
+                "fastmath_ratio_to_best_other": ratio_to_peers(row, "tracejit-fastmath"),
+            }
             for row in rows
         ],
     }
@@ -159,7 +174,7 @@ def write_picture(path: pathlib.Path, about: dict, rows: list[Row]) -> bool:
         if not points:
             continue
         speed, line = zip(*points)
-        is_ours = name == "tracejit"
+        is_ours = name in OURS
         axes.scatter(
             speed,
             line,

@@ -88,10 +88,10 @@ def test_programs_in_threads(eager_threads, program):
 
 @pytest.fixture(params=[16, 64])
 def another_machine(monkeypatch, request):
-    """Vectors of another width, and every result stored past the cache."""
+    """Vectors of another width, every result stored past the cache, and fewer roundings."""
 
-    def options(max_threads=0, passes=()):
-        return Options(request.param, max_threads, stream_bytes=1, passes=tuple(passes))
+    def options(max_threads=0, passes=(), fastmath=False):
+        return Options(request.param, max_threads, 1, tuple(passes), fastmath=True)
 
     monkeypatch.setattr(compiler, "default_options", options)
 

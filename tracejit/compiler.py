@@ -202,7 +202,8 @@ class Compiler:
         return program, TracedProgram(program, self._lowering()).lower(), False
 
     def _lowering(self) -> Options:
-        return default_options(self._options["threads"], self._options["passes"])
+        options = self._options
+        return default_options(options["threads"], options["passes"], options["fastmath"])
 
     def _trace(self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list) -> Program:
         symbolic = [

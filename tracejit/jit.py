@@ -93,6 +93,7 @@ def jit(
     static_argnames: str | Iterable[str] = (),
     threads: int = 0,
     cache_size: int | None = None,
+    fastmath: bool | None = None,
     passes: Iterable[Callable[[Any], Any]] = (),
 ) -> Any:
     """Compile a NumPy function when it is called, once for each signature.
@@ -104,6 +105,10 @@ def jit(
     static_argnums, static_argnames   arguments that are always part of the signature
     threads       the most threads a call may use; 0: `tracejit.get_num_threads()`
     cache_size    signatures kept; default TRACEJIT_CACHE_SIZE
+    fastmath      whether float32 and float64 arithmetic may round less often than NumPy's: fused
+                  multiply-adds, reciprocals instead of divisions by what a loop leaves alone;
+                  nan, inf and -0.0 count as ever (docs/numerics.md); of functions that call
+                  each other the outermost decides; default TRACEJIT_FASTMATH
     passes        functions Module -> Module that run on the traced graph, before all others
 
     Raises what the function raises while it is traced; TraceError where a traced value is needed
@@ -118,6 +123,7 @@ def jit(
         "static_argnames": tuple(_as_tuple(static_argnames)),
         "threads": int(threads),
         "cache_size": config.cache_size if cache_size is None else int(cache_size),
+        "fastmath": config.fastmath if fastmath is None else bool(fastmath),
         "passes": tuple(passes),
     }
     if options["cache_size"] < 1:

@@ -35,11 +35,11 @@ RELEASE_GIL = 20e-6
 STREAM_BYTES = 24 << 20
 
 
-def default_options(max_threads: int = 0, passes: tuple = ()) -> Options:
+def default_options(max_threads: int = 0, passes: tuple = (), fastmath: bool = False) -> Options:
     """Options for the machine this runs on."""
     target = engine.target()
     stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
-    return Options(target.vector_bytes, max_threads, stream, tuple(passes), blas())
+    return Options(target.vector_bytes, max_threads, stream, tuple(passes), blas(), fastmath)
 
 
 def blas() -> Library | None:
@@ -244,6 +244,6 @@ def builtin_array(array: np.ndarray) -> bool:
     return type(array) is np.ndarray and array.dtype.isnative
 
 
-def build(module: Module, *, max_threads: int = 0) -> Callable[..., Any]:
+def build(module: Module, *, max_threads: int = 0, fastmath: bool = False) -> Callable[..., Any]:
     """A callable from a Module at any legal stage; what is not lowered yet is lowered now."""
-    return Lowered(module, default_options(max_threads)).compile()
+    return Lowered(module, default_options(max_threads, fastmath=fastmath)).compile()

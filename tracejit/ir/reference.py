@@ -10,9 +10,10 @@ limit: Python compiles at most 20 loops inside each other, so deeper kernels rai
 from __future__ import annotations
 
 import ast
+import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-from math import prod
+
 from typing import Any
 
 import numpy as np
@@ -220,7 +221,7 @@ def _view(array: Any, type: ArrayType, dims: dict[str, int]) -> Any:
     """The same memory in another shape of equal size."""
     if type.layout is None and symbol_names(type) <= dims.keys():
         shape = tuple([bind(extent, dims) for extent in type.shape])
-        if np.shape(array) != shape and np.size(array) == prod(shape):
+        if np.shape(array) != shape and np.size(array) == math.prod(shape):
             return np.reshape(array, shape, copy=False)
     return array
 
@@ -304,10 +305,21 @@ def _scalar(op: Op) -> Callable[..., Any]:
 
 def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
     """`a * b + c` rounded once, by exact arithmetic."""
-    rounded = a * b + c
-    if not np.isfinite(rounded) or rounded == 0:
-        return rounded
-    return type(a)(float(Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))))
+    if not (np.isfinite(a) and np.isfinite(b)):
+        return a * b + c
+    if not np.isfinite(c):
+        return c
+    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
+    if exact == 0:
+        return a * b + c  # which knows the sign
+    try:
+        near = float(exact)
+    except OverflowError:
+        near = math.inf if exact > 0 else -math.inf
+    if type(a) is np.float32 and near != exact and math.frexp(near)[0] * 2**53 % 2 == 0:
+        # Of the two doubles around it the odd one, so that rounding again meets no false tie.
+        near = math.nextafter(near, math.inf if exact > near else -math.inf)
+    return type(a)(near)
 
 
 def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:

@@ -26,6 +26,7 @@ from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
 from .tensor.memory import STATUS_BYTES, layout, plan_memory
 from .tensor.parallelize import parallelize
+from .tensor.relax import relax
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
 from .tensor.vectorize import vectorize
@@ -37,7 +38,7 @@ class Options(NamedTuple):
     """What lowering may depend on besides the program.
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. Contractions may use
-    `library`, if there is one.
+    `library`, if there is one. With `fastmath`, arithmetic may round less often than NumPy's.
     """
 
     vector_bytes: int = 32
@@ -45,6 +46,7 @@ class Options(NamedTuple):
     stream_bytes: int = 0
     passes: tuple[Pass, ...] = ()
     library: Library | None = None
+    fastmath: bool = False
 
 
 def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
@@ -55,7 +57,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     return (
         (Stage.TRACED, (*options.passes,)),
         (Stage.FUSED, (canonicalize, fold, squeeze, fuse, collapse)),
-        (Stage.LOOPS, (loops,)),
+        (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,
             (split_domains, cut_strips, wide[0], stream_columns, *wide[1:], plan_memory),

@@ -1,0 +1,345 @@
+"""`fastmath`: fewer roundings within a stated bound, special values as ever, visible in the text."""
+
+from __future__ import annotations
+
+import itertools
+import pickle
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from golden import expect
+from hypothesis import given
+from hypothesis import strategies as st
+from programs import examples
+from samples import assert_same_bits, specials
+
+import tracejit
+from tracejit.config import config
+from tracejit.ir.types import f32, f64
+from tracejit.ir.verify import Stage
+from tracejit.lower.tensor.relax import relax
+
+RNG = np.random.default_rng(5)
+FLOATS = [f32, f64]
+SQUARE, ROW = np.ones((3, 5)), np.ones((3, 1))
+
+
+def fast(function, **options):
+    return tracejit.jit(function, fastmath=True, **options)
+
+
+def kernel_text(function, *arguments, fastmath=True):
+    """What the kernels do, without their heads and loops."""
+    module = tracejit.jit(function, fastmath=fastmath).lower(*arguments).stages[Stage.LOOPS]
+    shown = [tracejit.show(k) for k in module.functions if k is not module.entry]
+    lines = [line.strip() for text in shown for line in text.splitlines()]
+    return "\n".join(l for l in lines if l and not l.startswith(("@", "def ", "for ")))
+
+
+# What becomes what.
+
+
+def test_products_and_sums_become_one_operation():
+    x = np.ones(7)
+    expect(
+        kernel_text(lambda a, b, c: (a * b + c, a - b * c, c * a - b, b * b - 0.5), x, x, x),
+        """
+        out0[i0] = fma(a0[i0], a1[i0], a2[i0])
+        out0[i0] = fma(-a1[i0], a2[i0], a0[i0])
+        out0[i0] = fma(a0[i0], a1[i0], -a2[i0])
+        out0[i0] = fma(a0[i0], a0[i0], -0.5)
+        """,
+    )
+
+
+def test_a_product_that_is_read_twice_is_rounded():
+    x = np.ones(7)
+    for function in (lambda a, b: a * b - a * b, lambda a, b: (a * b + 1, np.sqrt(a * b))):
+        assert "fma" not in kernel_text(function, x, x)
+
+
+def test_division_by_what_a_loop_leaves_alone():
+    expect(
+        kernel_text(lambda x, s: x / s, SQUARE, ROW),
+        """
+        out0[i0, i1] = a0[i0, i1] * (1.0 / a1[i0])
+        """,
+    )
+    expect(
+        kernel_text(lambda x, t: x / t + 1 / x, SQUARE, 2.5),
+        """
+        out0[i0] = fma(a0[i0], 1.0 / a1[()], 1.0 / a0[i0])
+        """,
+    )
+    expect(
+        kernel_text(lambda x: x / 3 - x / 1e-310, SQUARE),
+        """
+        out0[i0] = fma(a0[i0], 0.3333333333333333, -(a0[i0] / 1e-310))
+        """,
+    )
+    expect(
+        kernel_text(lambda x, y: x / y + x / y[0], SQUARE, SQUARE),
+        """
+        out0[i0, i1] = a0[i0, i1] / a1[i0, i1] + a0[i0, i1] / a1[0, i1]
+        """,
+    )
+
+
+def test_small_powers():
+    expect(
+        kernel_text(lambda x: (x**3.0) * (x**4.0) + x**5.0, SQUARE),
+        """
+        out0[i0] = fma(square(a0[i0]) * a0[i0], square(square(a0[i0])), power(a0[i0], 5.0))
+        """,
+    )
+
+
+def test_the_default_rounds_as_numpy_does():
+    for function in (lambda x, s: x * x + s, lambda x, s: x / s, lambda x, s: x**3.0 / 3):
+        plain, relaxed = [kernel_text(function, SQUARE, ROW, fastmath=on) for on in (False, True)]
+        assert plain != relaxed and "fma" not in plain and "square" not in plain
+
+
+@pytest.mark.parametrize("dtype", ["int64", "uint8", "float16", "complex128", "bool"])
+def test_other_dtypes_stay_as_they_are(dtype):
+    x, s = SQUARE.astype(dtype), ROW.astype(dtype)
+    for function in (lambda x, s: x * x + s, lambda x, s: s // (x + 1) if dtype == "int64" else s):
+        assert kernel_text(function, x, s) == kernel_text(function, x, s, fastmath=False)
+
+
+def test_where_a_load_reads_does_not_depend_on_a_rounding():
+    module = tracejit.parse(
+        """
+@kernel
+def gathered(x: f64[8], y: f64[8], *, out: f64[8]):
+    for i in range(0, 8):
+        out[i] = x[minimum(maximum(i64(y[i] * y[i] + 0.5), 0), 7)] * y[i] + 1.0
+"""
+    )
+    expect(
+        tracejit.show(relax(module)),
+        """
+        @kernel
+        def gathered(x: f64[8], y: f64[8], *, out: f64[8]):
+            for i in range(0, 8):
+                out[i] = fma(x[minimum(maximum(i64(y[i] * y[i] + 0.5), 0), 7)], y[i], 1.0)
+        """,
+    )
+
+
+# Values.
+
+
+class Bounded(NamedTuple):
+    """Exact values beside a bound of the error that stepwise rounding may have made of them.
+
+    Every operation rounds once, a quotient twice and a fourth power three times. `unit` is the
+    largest relative error of one rounding.
+    """
+
+    exact: np.ndarray
+    error: np.ndarray
+    unit: float
+
+    def rounded(self, exact, inherited, times=1):
+        error = inherited + times * self.unit * (np.abs(exact) + inherited) * 1.001
+        return Bounded(exact, error, self.unit)
+
+    def __add__(self, other):
+        return self.rounded(self.exact + other.exact, self.error + other.error)
+
+    def __sub__(self, other):
+        return self.rounded(self.exact - other.exact, self.error + other.error)
+
+    def __mul__(self, other):
+        spread = np.abs(self.exact) * other.error + np.abs(other.exact) * self.error
+        return self.rounded(self.exact * other.exact, spread + self.error * other.error)
+
+    def __truediv__(self, other):
+        quotient = self.exact / other.exact
+        spread = self.error + np.abs(quotient) * other.error
+        return self.rounded(quotient, spread / (np.abs(other.exact) - other.error), times=2)
+
+    def __pow__(self, exponent):
+        squared = self * self
+        return squared * self if exponent == 3 else squared * squared
+
+
+DIVISORS = ["s", "t", "c", "1.7", "3.0"]
+
+
+@st.composite
+def expressions(draw, depth=5):
+    """An expression in arrays `x`, `y`, a column `s`, a row `c` and a scalar `t`, as text."""
+    if depth == 0 or draw(st.integers(0, 5)) == 0:
+        return draw(st.sampled_from(["x", "y", "s", "c", "t", "0.3", "1.25", "x", "y"]))
+    one = draw(expressions(depth - 1))
+    form = draw(st.sampled_from(["sum", "sum", "product", "product", "quotient", "power"]))
+    if form == "quotient":
+        return f"({one} / {draw(st.sampled_from(DIVISORS))})"
+    if form == "power":
+        return f"(({one}) ** {draw(st.sampled_from(['3.0', '4.0']))})"
+    operator = draw(st.sampled_from("+-")) if form == "sum" else "*"
+    return f"({one} {operator} {draw(expressions(depth - 1))})"
+
+
+def evaluate(text, values):
+    """The text with its constants taken from `values` too."""
+    numbers = {f"k{n}": number for n, number in enumerate(["0.3", "1.25", "1.7"])}
+    for name, number in numbers.items():
+        text = text.replace(number, name)
+    return eval(text.replace("/ 3.0", "/ three"), dict(values))
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+@examples(40)
+@given(text=expressions())
+def test_the_error_is_that_of_one_rounding_an_operation(dtype, text):
+    numpy, wide = dtype.numpy.type, np.longdouble
+    shapes = {"x": (6, 37), "y": (6, 37), "s": (6, 1), "c": (1, 37), "t": ()}
+    drawn = {
+        name: np.asarray(RNG.uniform(0.4, 1.6, shape), numpy)[()] for name, shape in shapes.items()
+    }
+    constants = {"k0": 0.3, "k1": 1.25, "k2": 1.7, "three": 3.0}
+    unit = float(np.finfo(numpy).eps) / 2
+    bounded = {
+        name: Bounded(np.asarray(numpy(v), wide), np.zeros((), wide), unit)
+        for name, v in (drawn | constants).items()
+    }
+    names = ", ".join(drawn)
+    scope: dict = {}
+    exec(f"def f({names}):\n    return {text} + 0 * x", scope)
+    function = fast(scope["f"])
+    lowered = function.lower(*drawn.values()).module
+    result = function(*drawn.values())
+    wanted = evaluate(text, bounded)
+    assert result.dtype == numpy
+    assert np.all(np.abs(result - wanted.exact) <= wanted.error), text
+    again = tracejit.reference(lowered, *[np.asarray(v) for v in drawn.values()])
+    assert np.all(np.abs(again - wanted.exact) <= wanted.error), text
+    assert tracejit.parse(tracejit.show(lowered)) is lowered
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_special_values_of_products_and_sums(dtype):
+    """As exact arithmetic rounded once says, in native code and in the reference."""
+    chosen = specials(dtype)
+    a, b, c = [np.array(column) for column in zip(*itertools.product(chosen, repeat=3))]
+
+    def function(a, b, c):
+        return a * b + c, a - b * c
+
+    compiled = fast(function)
+    with np.errstate(all="ignore"):
+        wanted = tracejit.reference(compiled.lower(a, b, c).module, a, b, c)
+        plain = function(a, b, c)
+    for result, once, twice, x, y in zip(compiled(a, b, c), wanted, plain, (a, b), (b, c)):
+        assert_same_bits(result, once)
+        # Where the product is not out of range, nan, inf and signs are NumPy's.
+        with np.errstate(all="ignore"):
+            normal = np.isfinite(x * y) & (np.abs(x * y) > np.finfo(dtype.numpy).tiny)
+        kept = normal & (twice != 0) | np.isinf(x) | np.isinf(y) | (x == 0) | (y == 0)
+        assert_same_kind(result[kept], twice[kept])
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_special_values_of_quotients(dtype):
+    """Wherever the reciprocal of the divisor is zero, infinite by its meaning, or a normal number."""
+    tiny = float(np.finfo(dtype.numpy).tiny)
+    x = np.array([0.0, -0.0, 1.0, -1.0, 3.5, np.inf, -np.inf, np.nan], dtype.numpy)
+    for s in (0.0, -0.0, np.inf, -np.inf, np.nan, 3.0, tiny, -tiny, -1e30):
+        column = np.full((8, 1), s, dtype.numpy)
+        for function in (lambda x, s: x / s[0, 0], lambda x, s: x / s, lambda x, _: x / s):
+            with np.errstate(all="ignore"):
+                wanted = function(x, column)
+            assert_alike(fast(function)(x, column), wanted, dtype)
+
+
+@pytest.mark.parametrize("dtype", FLOATS, ids=str)
+def test_special_values_of_powers(dtype):
+    x = specials(dtype)
+    for function in (lambda x: x**3.0, lambda x: x**4.0):
+        with np.errstate(all="ignore"):
+            wanted = function(x)
+        assert_alike(fast(function)(x), wanted, dtype)
+
+
+def assert_alike(result, wanted, dtype):
+    """nan, inf, zeros and signs are the same, and the digits but for the last few."""
+    info = np.finfo(dtype.numpy)
+    np.testing.assert_allclose(result, wanted, rtol=4 * info.eps, atol=info.smallest_subnormal)
+    assert_same_kind(result, wanted)
+
+
+def assert_same_kind(result, wanted):
+    """nan, inf and signs are the same."""
+    for is_kind in (np.isnan, np.isinf, lambda x: np.isnan(x) | np.signbit(x)):
+        np.testing.assert_array_equal(is_kind(result), is_kind(wanted))
+
+
+def test_comparisons_keep_their_meaning():
+    x = np.array([np.nan, np.inf, -0.0, 0.0, 1.0])
+
+    def function(x, t):
+        return x == x, np.isnan(x * 2 + t), np.signbit(x), (x - x) == 0, np.isinf(x / t)
+
+    with np.errstate(all="ignore"):
+        expected = function(x, 0.5)
+    for result, wanted in zip(fast(function)(x, 0.5), expected):
+        np.testing.assert_array_equal(result, wanted)
+
+
+# How it is asked for.
+
+
+THIRD = np.full(5, 1 / 3)
+
+
+def rounds_less(function, x=THIRD):
+    """Whether `x * x - fl(x * x)` shows the rounding error of the product."""
+    return bool(np.any(function(x, x * x)))
+
+
+def residual(x, p):
+    return x * x - p
+
+
+def test_options_do_not_share_code():
+    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, fastmath=True)
+    for _ in range(2):
+        assert not rounds_less(plain) and rounds_less(relaxed)
+    assert rounds_less(relaxed.lower(THIRD, THIRD).compile())
+    assert not rounds_less(plain.lower(THIRD, THIRD).compile())
+
+
+def test_the_outermost_function_decides():
+    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, fastmath=True)
+    assert not rounds_less(tracejit.jit(lambda x, p: relaxed(x, p)))
+    assert rounds_less(tracejit.jit(lambda x, p: plain(x, p), fastmath=True))
+
+
+def test_the_variable_is_the_default_of_functions_made_under_it():
+    before = tracejit.jit(residual)
+    with config.use(fastmath=True):
+        inside, refused = tracejit.jit(residual), tracejit.jit(residual, fastmath=False)
+        assert rounds_less(inside) and not rounds_less(refused) and not rounds_less(before)
+    assert rounds_less(inside) and not rounds_less(tracejit.jit(residual))
+
+
+def test_it_survives_pickling_and_decorating_with_options():
+    decorated = tracejit.jit(fastmath=True)(residual)
+    assert rounds_less(decorated) and rounds_less(pickle.loads(pickle.dumps(decorated)))
+
+
+def test_build_takes_it():
+    module = tracejit.jit(residual).trace(THIRD, THIRD).module
+    assert rounds_less(tracejit.build(module, fastmath=True))
+    assert not rounds_less(tracejit.build(module))
+
+
+def test_sizes_that_change():
+    relaxed = fast(lambda x, s: (x * x + s) / s[:, :1])
+    for n in (3, 4, 5, 6, 9):
+        x, s = RNG.random((n, n + 40)), RNG.random((n, n + 40)) + 1
+        np.testing.assert_allclose(relaxed(x, s), (x * x + s) / s[:, :1], rtol=1e-15)

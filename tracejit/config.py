@@ -36,7 +36,7 @@ VARIABLES = {
     "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
-    "fastmath": Variable(_flag, False, "the default of jit's fastmath: whether to round less often"),
+    "fastmath": Variable(_flag, False, "jit's default: may arithmetic round less often?"),
     "dot": Variable(str, "auto", "contractions: 'generated', 'library' (BLAS), or 'auto'"),
 }
 

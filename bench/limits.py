@@ -7,6 +7,8 @@ write); what the hardware moves besides, such as reading a line before it is wri
 
 import ctypes
 import mmap
+import os
+import pathlib
 import threading
 import time
 from collections.abc import Callable
@@ -22,10 +24,24 @@ TRIES = 50
 BLOCK_SECONDS = 0.003
 ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
 UNROLL = 4
-# Bytes of each of the three arrays. The first two levels belong to a core, the others are shared by all.
-PRIVATE = {"L1": 8 * 1024, "L2": 128 * 1024}
-SHARED = {"L3": 4 * 1024 * 1024, "DRAM": 64 * 1024 * 1024}
 PAGES = 256 * 1024 * 1024
+
+
+def _last_cache() -> int:
+    """Bytes of the largest cache that a core sees, by the system's word; 32 MiB where it says nothing."""
+    sizes = []
+    for path in pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
+        text = path.read_text().strip()
+        sizes.append(int(text[:-1]) << {"K": 10, "M": 20}[text[-1]])
+    return max(sizes, default=32 << 20)
+
+
+# Bytes per array: the working set of two to five such arrays lies in that level of today's machines. One array
+# alone is twice as large as the last cache, so that nothing of it is left there at the next call.
+LEVELS = {"L2": 128 << 10, "L3": 4 << 20, "DRAM": max(64 << 20, 2 * _last_cache())}
+# The first two levels belong to a core, the others are shared by all.
+PRIVATE = {"L1": 8 << 10, "L2": LEVELS["L2"]}
+SHARED = {level: LEVELS[level] for level in ("L3", "DRAM")}
 
 
 @dataclass
@@ -122,18 +138,26 @@ def _together(calls: list[Callable[[int], None]], repeats: int) -> float:
     barrier = threading.Barrier(len(calls))
     spans: list[tuple[float, float]] = []
 
-    def run(call: Callable[[int], None]) -> None:
+    def run(call: Callable[[int], None], place: int) -> None:
+        _stay_on(place)
         barrier.wait()
         start = time.perf_counter()
         call(repeats)
         spans.append((start, time.perf_counter()))
 
-    threads = [threading.Thread(target=run, args=(call,)) for call in calls]
+    threads = [threading.Thread(target=run, args=(c, place)) for place, c in enumerate(calls)]
     for thread in threads:
         thread.start()
     for thread in threads:
         thread.join()
     return max(stop for _, stop in spans) - min(start for start, _ in spans)
+
+
+def _stay_on(place: int) -> None:
+    """Keep this thread on a processor of its own: a new one often begins on its creator's."""
+    if hasattr(os, "sched_setaffinity"):
+        allowed = sorted(os.sched_getaffinity(0))
+        os.sched_setaffinity(0, {allowed[place % len(allowed)]})
 
 
 def _fresh_pages() -> dict[str, float]:
@@ -161,7 +185,8 @@ def _fresh_pages() -> dict[str, float]:
 
 
 def _aligned(size: int) -> np.ndarray:
-    raw = np.zeros(size + 4096, np.uint8)
+    # Written to: pages never written are all one page of zeros, which is read from the cache.
+    raw = np.ones(size + 4096, np.uint8)
     start = -raw.ctypes.data % 4096
     return raw[start : start + size]
 

@@ -8,10 +8,9 @@ import numpy as np
 
 from .. import peers
 from ..harness import Case
+from ..limits import LEVELS
 from ..program import TOLERANCE, Program
 
-# Bytes per array: the working set of two to five such arrays lies in that level of today's machines.
-LEVELS = {"L2": 128 * 1024, "L3": 4 * 1024 * 1024, "DRAM": 64 * 1024 * 1024}
 DTYPES = ("float32", "float64")
 
 

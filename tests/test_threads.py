@@ -298,7 +298,7 @@ def test_multiprocessing(native_pool, method):
 
 def worker_fields(field: str) -> set[str]:
     """A field of /proc's status of every thread that Python did not start."""
-    known = {thread.native_id for thread in threading.enumerate()}
+    known = {thread.native_id for thread in threading.enumerate()} | {os.getpid()}
     found = set()
     for task in set(map(int, os.listdir("/proc/self/task"))) - known:
         with open(f"/proc/self/task/{task}/status") as status:
@@ -329,6 +329,50 @@ def test_idle_workers_sleep_and_leave_signals_to_python():
         assert blocked & 1 << (number - 1)
     for number in (signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS):
         assert not blocked & 1 << (number - 1)
+
+
+PROCESSORS = """
+import os, sys, time
+sys.path.insert(0, {tests!r})
+from test_threads import Pool, threads, worker_fields
+def processors():
+    (mask,) = worker_fields("Cpus_allowed")
+    mask = int(mask.replace(",", ""), 16)
+    return {{n for n in range(mask.bit_length()) if mask >> n & 1}}
+allowed = os.sched_getaffinity(0)
+threads.set_num_threads(3)
+pool = Pool(threads.parallel_for_address())
+assert pool.meet(3)
+assert processors() < allowed and len(processors()) == len(allowed) - 1
+# A caller with one processor only changes nothing, not even which workers take part.
+left = processors()
+os.sched_setaffinity(0, {{min(allowed)}})
+time.sleep(0.05)
+assert pool.meet(3)
+assert processors() == left
+# The next one that must wake somebody may be on another processor.
+for here in sorted(allowed)[:2]:
+    os.sched_setaffinity(0, {{here}})
+    os.sched_setaffinity(0, sorted(allowed)[:2])
+    time.sleep(0.05)
+    assert pool.meet(3)
+    assert len(processors()) == 1 and processors() < set(sorted(allowed)[:2])
+if os.fork() == 0:
+    os.sched_setaffinity(0, allowed)
+    assert pool.meet(3)
+    assert len(processors()) == len(allowed) - 1
+    os._exit(0)
+assert os.wait()[1] == 0
+"""
+
+
+@needs_linux
+def test_workers_keep_off_their_callers_processor():
+    if threads._platform()[0] != "linux" or len(os.sched_getaffinity(0)) < 2:
+        pytest.skip("one processor, or no way to choose")
+    program = PROCESSORS.format(tests=os.path.dirname(__file__))
+    done = run_python(program, OPENBLAS_NUM_THREADS="1")
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 EXIT = """

@@ -17,7 +17,7 @@
 ; A waiting thread spins first, and yields its core every now and then: where threads outnumber
 ; cores, pure spinning would take time from the very thread it waits for (measured: twice slower).
 ;
-; The platform's part is appended: @relax, @yield, @clock, @park, @unpark, @prepare, @start.
+; The platform's part is appended: @relax, @yield, @clock, @park, @unpark, @prepare, @start, @spread.
 
 %job = type { ptr, ptr, i64 } ; function, context, number of iterations
 
@@ -162,7 +162,7 @@ more:
   %is_missing = icmp ult i64 %count, %wanted
   br i1 %is_missing, label %add, label %done
 add:
-  %is_started = call i1 @start(ptr %argument)
+  %is_started = call i1 @start(ptr %argument, i64 %count)
   br i1 %is_started, label %added, label %refuse
 added:
   %grown = add i64 %count, 1
@@ -231,6 +231,8 @@ count_workers:
   br i1 %is_short, label %short, label %open
 short:
   call void @hire(i64 %helpers, i64 %old_word)
+  %grown = load i64, ptr @workers, align 8
+  call void @spread(i64 %grown)
   br label %open
 open:
   store ptr %function, ptr @job, align 8
@@ -251,6 +253,7 @@ open:
   %must_wake = and i1 %is_anyone_asleep, %is_anyone_missing
   br i1 %must_wake, label %wake, label %take_part
 wake:
+  call void @spread(i64 %hired)
   %missing_32 = trunc i64 %missing to i32
   call void @unpark(ptr getelementptr (i8, ptr @region, i64 4), i32 %missing_32)
   br label %take_part

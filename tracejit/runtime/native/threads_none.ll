@@ -25,7 +25,13 @@ entry:
   ret void
 }
 
-define internal i1 @start(ptr %argument) {
+; Processors are left to the system.
+define internal void @spread(i64 %workers) {
+entry:
+  ret void
+}
+
+define internal i1 @start(ptr %argument, i64 %number) {
 entry:
   ret i1 false
 }

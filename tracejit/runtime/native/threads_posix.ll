@@ -64,7 +64,13 @@ entry:
   ret void
 }
 
-define internal i1 @start(ptr %argument) {
+; Processors are left to the system.
+define internal void @spread(i64 %workers) {
+entry:
+  ret void
+}
+
+define internal i1 @start(ptr %argument, i64 %number) {
 entry:
   %thread = alloca ptr, align 8
   %status = call i32 @pthread_create(ptr %thread, ptr null, ptr @work, ptr %argument)

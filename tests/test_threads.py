@@ -66,6 +66,16 @@ done:
   ret void
 }
 
+; context[3 + i] = this thread, once all are here
+define void @place(ptr %context, i64 %i) {
+  call void @meet(ptr %context, i64 %i)
+  %self = call i64 @pthread_self()
+  %behind = add i64 %i, 3
+  %at = getelementptr i64, ptr %context, i64 %behind
+  store i64 %self, ptr %at
+  ret void
+}
+
 define void @nest(ptr %context, i64 %i) {
   call void @tj_parallel_for(ptr @count, ptr %context, i64 16, i64 0)
   ret void
@@ -96,7 +106,7 @@ class Pool:
     """A pool's entry point with the test bodies bound to it."""
 
     def __init__(self, address: int):
-        names = ["count", "mark", "who", "meet", "nest", "repeat"]
+        names = ["count", "mark", "who", "meet", "place", "nest", "repeat"]
         self.bodies = engine.load(engine.compile_ir(BODIES), names, {"tj_parallel_for": address})
         integer, pointer = ctypes.c_int64, ctypes.c_void_p
         signature = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
@@ -329,6 +339,29 @@ def test_idle_workers_sleep_and_leave_signals_to_python():
         assert blocked & 1 << (number - 1)
     for number in (signal.SIGSEGV, signal.SIGFPE, signal.SIGILL, signal.SIGBUS):
         assert not blocked & 1 << (number - 1)
+
+
+PLACES = """
+import ctypes, sys, time
+sys.path.insert(0, {tests!r})
+from test_threads import Pool, threads
+threads.set_num_threads(3)
+pool = Pool(threads.parallel_for_address())
+seen = set()
+for k in range(40):
+    context = (ctypes.c_int64 * 6)(0, 3, 0)
+    pool.run("place", context, 3)
+    assert context[2] == 0
+    seen.add(tuple(context[3:]))
+    time.sleep(0.001 * (k % 3))
+assert len(seen) == 1, seen
+"""
+
+
+@needs_linux
+def test_each_thread_begins_with_iterations_of_its_own():
+    done = run_python(PLACES.format(tests=os.path.dirname(__file__)))
+    assert (done.returncode, done.stderr) == (0, "")
 
 
 PROCESSORS = """

@@ -74,7 +74,7 @@ def parallel_for_address() -> int:
 
     It calls ``f(context, i)`` for every i in [0, n) and returns when all calls have returned, on at
     most ``threads`` threads (0: no limit but ``get_num_threads``, which always holds). Iterations
-    are claimed one by one, in order. A region that begins inside another, or while another thread's
+    are claimed one by one; each thread begins with a range of its own. A region that begins inside another, or while another thread's
     runs, is executed by its caller alone. The pool is compiled at the first call.
     """
     global _library

@@ -11,6 +11,11 @@
 ; leaves to wake the caller. Workers sleep on the generation half of the word, the caller on the
 ; other half (the layout is little-endian).
 ;
+; The iterations are cut into as many segments as threads may take part. Each thread begins with a
+; segment of its own, the same one in every region, so that what it wrote in the region before may
+; still be in its cache; then it helps with the others. Iterations of a segment are claimed one by
+; one, so a late thread costs at most one of them.
+;
 ; Only one region is open at a time: whoever finds @busy set (nested regions, other threads) runs
 ; its iterations alone.
 ;
@@ -19,10 +24,10 @@
 ;
 ; The platform's part is appended: @relax, @yield, @clock, @park, @unpark, @prepare, @start, @spread.
 
-%job = type { ptr, ptr, i64 } ; function, context, number of iterations
+%job = type { ptr, ptr, i64, i64 } ; function, context, number of iterations, of segments
 
 @region = internal global i64 0, align 128
-@next = internal global i64 0, align 128
+@next = internal global [1024 x [16 x i64]] zeroinitializer, align 128 ; by segment, a line each
 @job = internal global %job zeroinitializer, align 128
 @busy = internal global i32 0, align 128
 @workers = internal global i64 0, align 8    ; threads started; changed only by the busy one
@@ -32,20 +37,45 @@
 @tj_thread_limit = global i64 1, align 128
 @tj_spin_nanoseconds = global i64 SPIN_NANOSECONDS, align 8
 
-; Run iterations of the open region until none is left.
-define internal void @share() {
+; Where a segment begins, and the one before it ends.
+define internal i64 @border(i64 %segment, i64 %count, i64 %segments) {
+entry:
+  %scaled = mul i64 %segment, %count
+  %border = udiv i64 %scaled, %segments
+  ret i64 %border
+}
+
+; Run iterations of the open region until none is left, those of segment %own first.
+define internal void @share(i64 %own) {
 entry:
   %function = load ptr, ptr @job, align 8
   %context = load ptr, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
   %count = load i64, ptr getelementptr (%job, ptr @job, i64 0, i32 2), align 8
-  br label %claim
+  %segments = load i64, ptr getelementptr (%job, ptr @job, i64 0, i32 3), align 8
+  br label %visit
+visit:
+  %turn = phi i64 [ 0, %entry ], [ %next_turn, %leave ]
+  %place = add i64 %own, %turn
+  %segment = urem i64 %place, %segments
+  %segment_after = add i64 %segment, 1
+  %end = call i64 @border(i64 %segment_after, i64 %count, i64 %segments)
+  %next_at = getelementptr [16 x i64], ptr @next, i64 %segment
+  br label %look
+look: ; reads first: a segment that is done must not pass its line around
+  %seen = load atomic i64, ptr %next_at monotonic, align 8
+  %is_open = icmp ult i64 %seen, %end
+  br i1 %is_open, label %claim, label %leave
 claim:
-  %index = atomicrmw add ptr @next, i64 1 monotonic
-  %is_left = icmp ult i64 %index, %count
-  br i1 %is_left, label %run, label %done
+  %index = atomicrmw add ptr %next_at, i64 1 monotonic, align 8
+  %is_left = icmp ult i64 %index, %end
+  br i1 %is_left, label %run, label %leave
 run:
   call void %function(ptr %context, i64 %index)
-  br label %claim
+  br label %look
+leave:
+  %next_turn = add i64 %turn, 1
+  %is_last = icmp eq i64 %next_turn, %segments
+  br i1 %is_last, label %done, label %visit
 done:
   ret void
 }
@@ -84,7 +114,8 @@ go_on:
   ret i1 false
 }
 
-; A worker's life. The argument is the generation it need not look at any more.
+; A worker's life. The argument is its segment and, in the lower half, the generation it need not
+; look at any more.
 define internal ptr @work(ptr %argument) {
 entry:
   %seen = alloca i32, align 4
@@ -93,6 +124,7 @@ entry:
   %born = ptrtoint ptr %argument to i64
   %born_generation = trunc i64 %born to i32
   store i32 %born_generation, ptr %seen, align 4
+  %segment = lshr i64 %born, 32
   br label %rest
 rest:
   store i64 0, ptr %turns, align 8
@@ -115,7 +147,7 @@ join:
   br i1 %is_in, label %take_part, label %look
 take_part:
   store i32 %generation, ptr %seen, align 4
-  call void @share()
+  call void @share(i64 %segment)
   %before = atomicrmw sub ptr @region, i64 1 release, align 8
   %low = and i64 %before, 65535
   %is_awaited = icmp eq i64 %low, 32769 ; parked, and this was the last one active
@@ -142,7 +174,6 @@ sleep:
 define internal void @hire(i64 %wanted, i64 %word) noinline {
 entry:
   %generation = lshr i64 %word, 32
-  %argument = inttoptr i64 %generation to ptr
   %refused = load i8, ptr @is_refused, align 8
   %was_refused = icmp ne i8 %refused, 0
   %phase = and i64 %generation, 1023
@@ -162,10 +193,13 @@ more:
   %is_missing = icmp ult i64 %count, %wanted
   br i1 %is_missing, label %add, label %done
 add:
+  %grown = add i64 %count, 1
+  %segment = shl i64 %grown, 32 ; the caller has segment 0
+  %both = or i64 %segment, %generation
+  %argument = inttoptr i64 %both to ptr
   %is_started = call i1 @start(ptr %argument, i64 %count)
   br i1 %is_started, label %added, label %refuse
 added:
-  %grown = add i64 %count, 1
   store i64 %grown, ptr @workers, align 8
   br label %more
 refuse:
@@ -238,7 +272,17 @@ open:
   store ptr %function, ptr @job, align 8
   store ptr %context, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
   store i64 %count, ptr getelementptr (%job, ptr @job, i64 0, i32 2), align 8
-  store atomic i64 0, ptr @next monotonic, align 8
+  store i64 %useful, ptr getelementptr (%job, ptr @job, i64 0, i32 3), align 8
+  br label %cut
+cut:
+  %segment = phi i64 [ 0, %open ], [ %segment_after, %cut ]
+  %begin = call i64 @border(i64 %segment, i64 %count, i64 %useful)
+  %next_at = getelementptr [16 x i64], ptr @next, i64 %segment
+  store atomic i64 %begin, ptr %next_at monotonic, align 8
+  %segment_after = add i64 %segment, 1
+  %is_cut = icmp eq i64 %segment_after, %useful
+  br i1 %is_cut, label %announce, label %cut
+announce:
   %old_generation = and i64 %old_word, -4294967296
   %generation = add i64 %old_generation, 4294967296
   %seats = shl i64 %helpers, 16
@@ -258,7 +302,7 @@ wake:
   call void @unpark(ptr getelementptr (i8, ptr @region, i64 4), i32 %missing_32)
   br label %take_part
 take_part:
-  call void @share()
+  call void @share(i64 0)
   %at_close = atomicrmw and ptr @region, i64 -4294901761 acq_rel, align 8 ; no seat is left
   %active = and i64 %at_close, 32767
   %is_alone = icmp eq i64 %active, 0

@@ -5,6 +5,9 @@ outgrows the cache, is read across its rows, or has rows a power of two apart, w
 few sets of the caches. Then threads take blocks of rows: for each block of the depth they pack
 their rows of the left factor if need be, and run through the panels, as many at a time as the
 second-level cache holds.
+
+Where there are few rows, a panel is used too seldom to be worth a place in memory: threads take
+panels, and pack a block of them just before they multiply with it.
 """
 
 from __future__ import annotations
@@ -25,7 +28,7 @@ from ....ir.tensor import (
     integer,
 )
 from ....ir.types import array_type
-from .chunks import chunk_range, chunks_of, parallel
+from .chunks import CHUNK, chunk_range, chunks_of, parallel
 from .machine import L2_BYTES, Machine, seconds
 from .panels import (
     BLOCK,
@@ -35,6 +38,7 @@ from .panels import (
     is_by_row,
     left_buffer,
     pack_panels,
+    pack_some,
     pack_tile_rows,
 )
 from .problem import Body, Problem
@@ -44,6 +48,8 @@ TILE, GROUP = Index("tile"), Index("group")
 DEPTH_BLOCK = 256
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
+FEW_ROWS = 192
+PANELS = 4  # packed at a time where there are few rows: longer stretches of memory, still in cache
 
 
 class Matrix:
@@ -65,6 +71,7 @@ class Matrix:
             self.segments.append(Segment(full * width, 1, rest))
         self.pack_right = self.should_pack_right()
         self.pack_left = self.should_pack_left()
+        self.by_panel = self.pack_right and self.should_go_by_panel()
         blocked = self.pack_right and problem.repeats == 1 and problem.in_place
         self.blocks = blocks_of(self.depth, DEPTH_BLOCK if blocked else self.depth)
         self.threads = threads
@@ -86,8 +93,10 @@ class Matrix:
         if not right.is_memory or problem.step(right, problem.columns) != 1:
             return elements > self.lanes * self.lanes
         stride = problem.step(right, problem.depth)
-        conflicts = stride is not None and stride * size % 1024 == 0 and stride * size >= 2048
-        limit = L2_BYTES // 4 if conflicts else L2_BYTES
+        # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
+        conflicts = stride is not None and stride * size % 1024 == 0
+        crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
+        limit = L2_BYTES // 4 if conflicts or crosses else L2_BYTES
         return self.tiles >= 4 and elements * size > limit
 
     def should_pack_left(self) -> bool:
@@ -102,9 +111,17 @@ class Matrix:
             return False
         return along != 1 or across * problem.left.itemsize % 2048 == 0
 
+    def should_go_by_panel(self) -> bool:
+        problem = self.problem
+        if problem.rows.extent > FEW_ROWS or self.panels < 4:
+            return False
+        return problem.left.is_memory and problem.step(problem.left, problem.depth) == 1
+
     # Loops.
 
     def body(self) -> Body:
+        if self.by_panel:
+            return self.panel_blocks()
         found: Body = ()
         for segments, panels in self.phases():
             found += self.phase(segments, panels)
@@ -132,10 +149,9 @@ class Matrix:
         found: Body = ()
         packed: dict[Segment, Buffer] = {}
         for position, segment in enumerate(segments):
-            width = -(-segment.width // self.lanes) * self.lanes
-            shape = (self.blocks.count, segment.panels, self.blocks.size, width)
-            type = array_type(shape, self.problem.wide)
-            buffer = packed[segment] = Buffer(f"right{number}_{position}", type, "local")
+            place = (self.blocks.count, segment.panels)
+            buffer = self.panels_buffer(f"right{number}_{position}", place, segment)
+            packed[segment] = buffer
             copy = pack_panels(self.problem, self.blocks, segment, self.lanes, buffer, self.threads)
             found += (Allocate(buffer), *copy)
         return found + self.row_blocks(segments, packed)
@@ -212,10 +228,50 @@ class Matrix:
             stop = tensor.add(start, integer(group))
             if segment.panels % group:
                 stop = tensor.minimum(stop, integer(segment.panels))
-            tile = partial(self.packed_tile, segment, buffer, left, place)
+            factor = self.packed_factor(buffer, BLOCK, PANEL)
+            tile = partial(self.packed_tile, segment, factor, left, place)
             inner = self.row_tiles(first, last, tile, start, stop)
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
         return blocks.loop(found)
+
+    def panel_blocks(self) -> Body:
+        """Panels by threads, a few at a time, packed where they are used."""
+        panels, each = self.panels, seconds(self.problem) / self.problem.batches
+        chunks = chunks_of(panels, each / panels, max(4, panels // 2))
+        chunks = max(chunks, -(-panels // PANELS))
+        chunks = -(-panels // -(-panels // chunks))
+        size = -(-panels // chunks)
+        first, last = chunk_range(panels, chunks)
+        work: Body = ()
+        before = 0
+        for position, segment in enumerate(self.segments):
+            start, stop = (tensor.subtract(bound, integer(before)) for bound in (first, last))
+            if before:
+                start = tensor.maximum(start, tensor.ZERO)
+            if before + segment.panels < panels:
+                stop = tensor.minimum(stop, integer(segment.panels))
+            buffer = self.panels_buffer(f"right{position}", (min(size, segment.panels),), segment)
+            factor = self.packed_factor(buffer, tensor.subtract(PANEL, start))
+            copy = pack_some(self.problem, self.blocks, segment, (start, stop), self.lanes, buffer)
+            tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
+            tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile)
+            tiles = (For(PANEL, start, stop, tiles, "serial", 1),)
+            work += (Allocate(buffer), *self.blocks.loop((*copy, *tiles)))
+            before += segment.panels
+        if self.threads:
+            return parallel(chunks, work)
+        return (For(CHUNK, tensor.ZERO, integer(chunks), work, "serial", 1),)
+
+    def panels_buffer(self, name: str, panels: tuple[int, ...], segment: Segment) -> Buffer:
+        """Memory for packed panels of a segment, whole vectors wide."""
+        width = -(-segment.width // self.lanes) * self.lanes
+        return Buffer(
+            name, array_type((*panels, self.blocks.size, width), self.problem.wide), "local"
+        )
+
+    @staticmethod
+    def packed_factor(packed: Buffer, *panel: Expression) -> Callable[..., Load]:
+        return lambda column, k: Load(packed, (*panel, k, column))
 
     def row_tiles(
         self,
@@ -275,7 +331,7 @@ class Matrix:
     def packed_tile(
         self,
         segment: Segment,
-        packed: Buffer,
+        right: Callable[[Expression, Expression], Expression],
         left: Buffer | None,
         place: Expression,
         top: Expression,
@@ -308,7 +364,7 @@ class Matrix:
                 problem,
                 shape,
                 left_factor,
-                lambda column, k: Load(packed, (BLOCK, PANEL, k, column)),
+                right,
                 Steps(self.blocks.length),
                 lambda r, c, value: (store(at(r, c), value),),
                 resume,

@@ -109,6 +109,33 @@ def pack_panels(
     return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
 
 
+def pack_some(
+    problem: Problem,
+    blocks: Blocks,
+    segment: Segment,
+    panels: tuple[Expression, Expression],
+    lanes: int,
+    packed: Buffer,
+) -> Body:
+    """Copy the current block of a few panels to `packed`, the first of them to its beginning."""
+    k = Index("k_right")
+    base = segment.column(PANEL)
+    place = tensor.subtract(PANEL, panels[0])
+
+    def element(column: Expression) -> Body:
+        at = tensor.add(blocks.first, k)
+        source = problem.factor(problem.right, None, tensor.add(base, column), at)
+        return (Store(packed, (place, k, column), source),)
+
+    if problem.step(problem.right, problem.columns) != 1:
+        copy = columns_along(segment.width, k, blocks.length, element)
+        return (For(PANEL, *panels, copy, "serial", 1),)
+    shape = Shape(1, segment.width, lanes)
+    copy = shape.each(shape.sums(problem.wide), lambda row, column, total: element(column))
+    copy = (For(PANEL, *panels, copy, "serial", 1),)
+    return (For(k, tensor.ZERO, blocks.length, copy, "serial", 1),)
+
+
 def columns_along(
     width: int, k: Index, count: Expression, element: Callable[[Expression], Body]
 ) -> Body:

@@ -112,7 +112,7 @@ def operands_of(op: Op, instance: Instance) -> list[np.ndarray]:
             chosen = rng.integers(0, 4, size) > 0
             others[chosen] = rng.choice(pool, size)[chosen]
         arrays.append(others.reshape(type.shape))
-    return usable(op, arrays, instance.attrs.get("dtype"))
+    return usable(op, arrays, instance.attrs)
 
 
 def combinable(type: ArrayType, rng: np.random.Generator) -> np.ndarray:
@@ -136,7 +136,7 @@ def combinable(type: ArrayType, rng: np.random.Generator) -> np.ndarray:
     return parts[0].astype(dtype.numpy)
 
 
-def usable(op: Op, arrays: list[np.ndarray], dtype: DType | None = None) -> list[np.ndarray]:
+def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.ndarray]:
     """Without what NumPy refuses, or leaves to the C compiler."""
     if op.name in ("power", "left_shift", "right_shift") and arrays[1].dtype.kind == "i":
         base, exponent = arrays
@@ -146,8 +146,15 @@ def usable(op: Op, arrays: list[np.ndarray], dtype: DType | None = None) -> list
         # Infinities among the operands give whatever the C library's multiplication makes of them.
         base, exponent = [np.where(np.isfinite(x), x, x.dtype.type(2 - 1j)) for x in arrays]
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
-    if op.name == "cast" and arrays[0].dtype.kind in "fc" and dtype.is_integer:
-        return [np.where(fits(arrays[0].real, dtype), arrays[0], arrays[0].dtype.type(1))]
+    if op.name == "checked_index":
+        extents = np.maximum(np.abs(arrays[1] % 100), 1)
+        return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
+    if op.name in ("gather", "take_along"):
+        axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)
+        extents = [arrays[0].shape[axis] for axis in axes]
+        return [arrays[0], *[i % (2 * n) - n if n else i for i, n in zip(arrays[1:], extents)]]
+    if op.name == "cast" and arrays[0].dtype.kind in "fc" and attrs["dtype"].is_integer:
+        return [np.where(fits(arrays[0].real, attrs["dtype"]), arrays[0], arrays[0].dtype.type(1))]
     return arrays
 
 

@@ -84,7 +84,7 @@ def test_errors_drop_the_outputs():
     class Trouble(Exception):
         pass
 
-    def on_error(status):
+    def on_error(status, report):
         raise Trouble(status)
 
     outputs = [ArrayOutput(F8, (8,)), ScalarOutput(F8), ArrayOutput(F8, (1 << 20,))]
@@ -97,7 +97,7 @@ def test_errors_drop_the_outputs():
         assert caught.value.args == (-3,)
     del caught
     assert (sys.getrefcount(F8), sys.getrefcount(X)) == before
-    quiet = plan_of(lambda p: 5, 1, outputs, "tuple", on_error=lambda status: None)
+    quiet = plan_of(lambda p: 5, 1, outputs, "tuple", on_error=lambda status, report: None)
     with pytest.raises(RuntimeError, match="error callback"):
         jitted(Signature((VECTOR,)), quiet)(X)
     with pytest.raises(RuntimeError, match="status 5"):
@@ -250,6 +250,6 @@ def test_fallback(monkeypatch, release_gil):
     with pytest.raises(RuntimeError, match="status 2"):
         Executable(plan_of(lambda p: 2, 0, [], "tuple"), [])()
     with pytest.raises(ZeroDivisionError):
-        plan = plan_of(lambda p: 2, 0, [], "tuple", on_error=lambda status: 1 / 0)
+        plan = plan_of(lambda p: 2, 0, [], "tuple", on_error=lambda status, report: 1 / 0)
         Executable(plan, [])()
     del keep

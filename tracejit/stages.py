@@ -5,6 +5,7 @@ Also `build(module)`, which makes a callable from a Module at any stage.
 
 from __future__ import annotations
 
+import ctypes
 import weakref
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -21,7 +22,7 @@ from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
-from .lower.llvm.integers import REFUSALS
+from .lower.llvm.integers import MOST_DETAILS, REFUSALS
 from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
@@ -166,9 +167,14 @@ def _shared_library() -> engine.Library:
     return native_code.load_text("shared", large_angles.shared_text(), large_angles.EXPORTS, {})
 
 
-def raise_refusal(status: int) -> None:
-    """Raise what NumPy raises where a program reports that it has no result."""
-    raise ValueError(REFUSALS[status])
+def raise_refusal(status: int, report: int) -> None:
+    """Raise what NumPy raises where a program reports that it has no result.
+
+    `report` is the address of the workspace: the status, and what the check told of the value.
+    """
+    kind, text = REFUSALS[status]
+    details = (ctypes.c_int64 * MOST_DETAILS).from_address(report + 8)
+    raise kind(text.format(*details))
 
 
 _libraries: dict[tuple, Any] = {}

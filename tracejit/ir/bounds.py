@@ -3,7 +3,8 @@
 The expression is written as a sum of atoms and made smaller until nothing but extents is left:
 a loop index becomes the end of its range that makes the sum smaller, innermost loop first, so that
 tiles (`j` in `range(16 * i, 16 * i + 16)`) stay exact; `minimum`, `maximum` and `where` split into
-cases; quotients and remainders have their usual bounds. A failed proof proves nothing.
+cases; quotients, remainders and checked indices have their usual bounds. Arithmetic on data may wrap
+around, so an interval that its dtype does not hold is no interval. A failed proof proves nothing.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ import numpy as np
 from . import tensor
 from .affine import linear
 from .dims import Dim, is_never_negative, symbol
-from .tensor import Apply, Expression, For, Index, Literal, Load, Variable, parts
+from .tensor import Apply, Expression, For, Index, Literal, Load, Table, Variable, parts
 from .term import postorder
 
 # Both bounds inclusive; None is unbounded.
@@ -52,8 +53,11 @@ class Bounds:
     ) -> bool:
         choice = next((atom for atom in atoms if _cases(atom)), None)
         if choice is not None and splits > 0:
-            cases = [_replaced(atoms, constant, choice, case) for case in _cases(choice)]
-            proofs = (self._is_nonnegative(*case, splits - 1) for case in cases)
+            cases = [(e, _replaced(atoms, constant, choice, e)) for e in _cases(choice)]
+            proofs = (
+                self._is_exact(case) and self._is_nonnegative(*sums, splits - 1)
+                for case, sums in cases
+            )
             # The smaller of two is at most either, so to bound it from above one of them will do.
             shrinks = "minimum" if atoms[choice] < 0 else "maximum"
             return any(proofs) if choice.op == shrinks else all(proofs)
@@ -77,6 +81,13 @@ class Bounds:
             least = least + bound * scale
         return is_never_negative(least)
 
+    def _is_exact(self, e: Expression) -> bool:
+        """Whether the number the sum `e` stands for is what comes out, as nothing wraps around."""
+        match e:
+            case Apply("add" | "subtract" | "multiply" | "negative"):
+                return all(isinstance(t, Index) for t in e.free) or None not in self.interval(e)
+        return True
+
     def interval(self, e: Expression) -> Interval:
         """Bounds by interval arithmetic over numbers and extents."""
         if e in self.intervals:
@@ -97,11 +108,11 @@ class Bounds:
                 low, high = self.interval(loop.start)[0], self.interval(loop.stop)[1]
                 return low, None if high is None else high - 1
             case Apply("add", (a, b)):
-                return _add(self.interval(a), self.interval(b))
+                return _held(e, _add(self.interval(a), self.interval(b)))
             case Apply("subtract", (a, b)):
-                return _add(self.interval(a), _multiply(self.interval(b), (-1, -1)))
+                return _held(e, _add(self.interval(a), _multiply(self.interval(b), (-1, -1))))
             case Apply("multiply", (a, b)):
-                return _multiply(self.interval(a), self.interval(b))
+                return _held(e, _multiply(self.interval(a), self.interval(b)))
             case Apply("floor_divide", (a, b)):
                 return _floor_divide(self.interval(a), self.interval(b))
             case Apply("remainder", (a, b)):
@@ -111,8 +122,13 @@ class Bounds:
             case Apply("where", (_, a, b)):
                 low, high = self.interval(a), self.interval(b)
                 return _pick("minimum", low, high)[0], _pick("maximum", low, high)[1]
+            case Apply("checked_index", (_, n, _)):
+                last = self.interval(n)[1]
+                return 0, None if last is None else last - 1
             case Apply("cast", (a,), dtype) if dtype is tensor.i64 and a.dtype.kind in "iub":
-                return self.interval(a)
+                return _held(e, self.interval(a))
+            case Table(data, _, dtype) if dtype.kind in "iub" and data:
+                return int(min(data)), int(max(data))
             case Load() | Variable() | Apply():
                 return _dtype_interval(e)
         return UNBOUNDED
@@ -137,6 +153,19 @@ def _replaced(
     for atom, c in more.items():
         total[atom] = total.get(atom, 0) + c * scale
     return {atom: c for atom, c in total.items() if c}, constant + extra * scale
+
+
+def _held(e: Expression, bounds: Interval) -> Interval:
+    """`bounds`, where the dtype of `e` holds them; extents are never that large."""
+    if all(isinstance(term, Index) for term in e.free):
+        return bounds
+    if not e.dtype.is_integer:
+        return _dtype_interval(e)
+    limits = np.iinfo(e.dtype.numpy)
+    low, high = bounds
+    if None in bounds or type(low) is int and low < limits.min or type(high) is int and high > limits.max:
+        return _dtype_interval(e)
+    return bounds
 
 
 def _dtype_interval(e: Expression) -> Interval:

@@ -20,6 +20,7 @@ from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.squeeze import squeeze
 from .llvm.program import Program
+from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
@@ -60,7 +61,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,
-            (split_domains, cut_strips, wide[0], stream_columns, *wide[1:], plan_memory),
+            (drop_checks, split_domains, cut_strips, wide[0], stream_columns, *wide[1:], plan_memory),
         ),
     )
 

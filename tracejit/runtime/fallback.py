@@ -88,7 +88,7 @@ def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
     status = entry((ctypes.c_void_p * len(pointers))(*pointers))
     if status:
         if plan.on_error is not None:
-            plan.on_error(status)
+            plan.on_error(status, pointers[-2])
         raise RuntimeError(f"compiled code returned status {status}")
     results = tuple(
         _result(output, array, values) for output, array in zip(plan.outputs, made, strict=True)

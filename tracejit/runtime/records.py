@@ -387,7 +387,7 @@ def _symbol_count(leaves: Sequence[Leaf]) -> int:
     return max((0, *(-extent for shape in shapes for extent in shape)))
 
 
-def no_error_expected(status: int) -> None:
+def no_error_expected(status: int, report: int) -> None:
     """The error callback of plans that name none."""
     raise RuntimeError(f"compiled code returned status {status}")
 

@@ -164,7 +164,8 @@ class Plan(NamedTuple):
                      of all array outputs one after the other and returns the workspace's bytes; 0:
                      the outputs' own shapes and `workspace_bytes` say it all.
     release_gil      let other Python threads run meanwhile; worth it from some microseconds on.
-    on_error         given the status; raises.
+    on_error         given the status and the address of the workspace, where code may have left
+                     what it has to tell; raises.
     keep             whatever must live as long as the plan, such as the loaded code.
     """
 
@@ -174,5 +175,5 @@ class Plan(NamedTuple):
     workspace_bytes: int = 0
     shapes: int = 0
     release_gil: bool = False
-    on_error: Callable[[int], None] | None = None
+    on_error: Callable[[int, int], None] | None = None
     keep: object = None

@@ -15,7 +15,7 @@ from ..ir.dims import as_number
 from ..ir.graph import Node
 from .broadcasting import broadcast_to_shape
 from .context import current_trace, failure
-from .indexing import basic_index
+from .advanced import indexed
 from .operators import Operators, needs_value, no_writing
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
@@ -133,7 +133,7 @@ class Array(Operators):
     def __getitem__(self, index: Any) -> Array:
         if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
-        node, is_scalar = basic_index(node_of(self), index)
+        node, is_scalar = indexed(node_of(self), index)
         return Array(node, is_scalar)
 
     def __len__(self) -> int:

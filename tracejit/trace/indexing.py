@@ -5,25 +5,22 @@ from __future__ import annotations
 from dataclasses import dataclass, field
 from typing import Any
 
-import numpy as np
-
-from ..errors import TraceError, UnsupportedError
+from ..errors import TraceError
 from ..ir import ops
 from ..ir.dims import Dim
 from ..ir.graph import Node
-from ..ir.types import bool_
+from .broadcasting import reshaped_node
 from .context import failure
 from .value import Value, known_value, node_of
 
-_INVALID = (
+INVALID = (
     "only integers, slices (`:`), ellipsis (`...`), numpy.newaxis (`None`) "
     "and integer or boolean arrays are valid indices"
 )
-_MASK_HINT = "use np.where(mask, x, other) for masks, np.take for positions outside the function"
 
 
 @dataclass
-class _Window:
+class Window:
     """What an index selects: one range per axis of the array, and the shape of the result."""
 
     start: list[Any] = field(default_factory=list)
@@ -32,13 +29,11 @@ class _Window:
     shape: list[Any] = field(default_factory=list)
 
 
-def basic_index(node: Node, index: Any) -> tuple[Node, bool]:
-    """`node[index]`, and whether NumPy would give a scalar for it.
+def basic_index(node: Node, items: tuple) -> tuple[Node, bool]:
+    """`node[items]`, of ints, Dims, slices, None and `...`; whether NumPy would give a scalar for it.
 
-    Raises NumPy's IndexErrors; UnsupportedError for arrays as indices.
+    Raises NumPy's IndexErrors.
     """
-    items = list(index) if type(index) is tuple else [index]
-    items = [_normal_item(item, node) for item in items]
     ndim = node.type.ndim
     used = sum(item is not None and item is not Ellipsis for item in items)
     if sum(item is Ellipsis for item in items) > 1:
@@ -48,64 +43,26 @@ def basic_index(node: Node, index: Any) -> tuple[Node, bool]:
             f"too many indices for array: array is {ndim}-dimensional, but {used} were indexed"
         )
     has_ellipsis = any(item is Ellipsis for item in items)
-    window = _Window()
+    window = Window()
     extents = iter(node.type.shape)
     for item in items if has_ellipsis else [*items, Ellipsis]:
         if item is None:
             window.shape.append(1)
         elif item is Ellipsis:
             for _ in range(ndim - used):
-                _add_slice(window, slice(None), next(extents))
+                add_slice(window, slice(None), next(extents))
         elif isinstance(item, slice):
-            _add_slice(window, item, next(extents))
+            add_slice(window, item, next(extents))
         else:
-            _add_integer(window, item, next(extents))
+            add_integer(window, item, next(extents))
     all_integers = used == ndim and not has_ellipsis and None not in items
     is_scalar = all_integers and not any(isinstance(item, slice) for item in items)
-    return _select(node, window), is_scalar
+    return reshaped_node(select(node, window), tuple(window.shape)), is_scalar
 
 
-def _normal_item(item: Any, node: Node) -> Any:
-    """None, Ellipsis, a slice of ints or an int; anything else is refused."""
-    if item is None or item is Ellipsis or type(item) is int:
-        return item
-    if isinstance(item, slice):
-        return slice(*[_bound(part) for part in (item.start, item.stop, item.step)])
-    if isinstance(item, Value):
-        return _traced_item(item, node)
-    if isinstance(item, Dim):
-        return item
-    if isinstance(item, np.ndarray) and item.ndim == 0 and item.dtype.kind in "iu":
-        return int(item)
-    if isinstance(item, bool | np.bool_ | np.ndarray | list | tuple | range):
-        described = type(item).__name__
-        if isinstance(item, np.ndarray):
-            described = f"{item.dtype} array of shape {item.shape}"
-        raise failure(
-            UnsupportedError,
-            f"indexing {node.type} with a {described} (advanced indexing) cannot be compiled yet",
-            _MASK_HINT,
-        )
-    try:
-        return item.__index__()
-    except AttributeError:
-        raise IndexError(_INVALID) from None
-
-
-def _traced_item(item: Value, node: Node) -> Any:
-    index = node_of(item)
-    if index.type.ndim == 0 and index.type.dtype.is_integer:
-        known = known_value(index)
-        if known is not None:
-            return int(known)
-    elif index.type.dtype is not bool_ and not index.type.dtype.is_integer:
-        raise IndexError(_INVALID)
-    raise failure(
-        UnsupportedError,
-        f"indexing {node.type} with a traced {index.type} (advanced indexing) "
-        "cannot be compiled yet",
-        _MASK_HINT,
-    )
+def slice_of(item: slice) -> slice:
+    """The slice with bounds that are ints, Dims or None."""
+    return slice(*[_bound(part) for part in (item.start, item.stop, item.step)])
 
 
 def _bound(part: Any) -> Any:
@@ -128,7 +85,7 @@ def _bound(part: Any) -> Any:
         ) from None
 
 
-def _add_slice(window: _Window, bounds: slice, extent: Any) -> None:
+def add_slice(window: Window, bounds: slice, extent: Any) -> None:
     if bounds.start is None and bounds.stop is None and bounds.step in (None, 1):
         start, stop, step = 0, extent, 1
     else:
@@ -139,7 +96,7 @@ def _add_slice(window: _Window, bounds: slice, extent: Any) -> None:
     window.shape.append(range_extent(start, stop, step))
 
 
-def _add_integer(window: _Window, position: Any, extent: Any) -> None:
+def add_integer(window: Window, position: Any, extent: Any) -> None:
     if not -extent <= position < extent:
         axis = len(window.start)
         raise IndexError(f"index {position} is out of bounds for axis {axis} with size {extent}")
@@ -188,10 +145,9 @@ def _clamp(part: Any, extent: Any, low: Any, high: Any, default: Any) -> Any:
     return high if part > high else part
 
 
-def _select(node: Node, window: _Window) -> Node:
-    shape = node.type.shape
+def select(node: Node, window: Window) -> Node:
+    """The part of `node` in the window, with all of its axes."""
     starts, stops, steps = tuple(window.start), tuple(window.stop), tuple(window.step)
-    if any(starts) or stops != shape or any(step != 1 for step in steps):
-        node = ops.slice_(node, start=starts, stop=stops, step=steps)
-    result = tuple(window.shape)
-    return node if node.type.shape == result else ops.reshape(node, shape=result)
+    if any(starts) or stops != node.type.shape or any(step != 1 for step in steps):
+        return ops.slice_(node, start=starts, stop=stops, step=steps)
+    return node

@@ -3,5 +3,6 @@
 from .contract import *
 from .create import *
 from .elementwise import *
+from .indexing import *
 from .movement import *
 from .reduce import *

@@ -123,7 +123,7 @@ class Builder:
         self.module = module
         self.signature = signature
         self.attributes = attributes
-        self.on_refusal: Callable[[Value, int], None] | None = None
+        self.on_refusal: Callable[..., None] | None = None
         self._count = 0
         self._regions: list[Region] = []
         self.region = self.open("entry")
@@ -291,14 +291,30 @@ class Builder:
 
     # Control inside a region.
 
-    def refuse(self, mask: Value, status: int) -> None:
-        """Note that some lane met a value that has no result; `on_refusal` says how."""
+    def refuse(self, mask: Value, status: int, *details: Value) -> None:
+        """Note that some lane met a value that has no result, and what it was; `on_refusal` says how."""
         if self.on_refusal is not None:
-            self.on_refusal(mask, status)
+            self.on_refusal(mask, status, *details)
 
     def any(self, mask: Value) -> Value:
         """True when some lane of an i1 value is."""
         return self.reduce("or", mask)
+
+    def first(self, mask: Value) -> Value:
+        """The first lane, an i64, in which a mask with such a lane holds."""
+        if mask.lanes == 1:
+            return self.const(0, "i64")
+        bits = f"i{mask.lanes}"
+        number = self.value(f"bitcast {mask.type} {mask.text} to {bits}", bits)
+        self.module.declare(bits, f"llvm.cttz.{bits}", [bits, "i1"])
+        lane = self.value(f"call {bits} @llvm.cttz.{bits}({bits} {number.text}, i1 true)", bits)
+        return self.cast("trunc" if mask.lanes > 64 else "zext", lane, "i64")
+
+    def extract_at(self, a: Value, lane: Value) -> Value:
+        """The element of `a` in a lane that is known when the program runs; a scalar is in all."""
+        if a.lanes == 1:
+            return a
+        return self.value(f"extractelement {a.type} {a.text}, i64 {lane.text}", a.kind)
 
     def where_any(self, mask: Value, common: Value, rare: Callable[[], Value]) -> Value:
         """`select(mask, rare(), common)`, with `rare` computed only when some lane asks for it."""

@@ -114,16 +114,25 @@ class Emitter(Access):
                     for key in [key for key in self.registers if key[0] is buffer]:
                         del self.registers[key]
 
-    def note_refusal(self, mask: Value, status: int) -> None:
-        """Put `status` at the head of the workspace when `mask` holds in a lane that counts."""
+    def note_refusal(self, mask: Value, status: int, *details: Value) -> None:
+        """Report at the head of the workspace when `mask` holds in a lane that counts.
+
+        The first report stays; what it tells of its lane follows the status.
+        """
         b, lanes = self.b, self.lanes
         if lanes is not None and lanes.mask is not None and mask.lanes == lanes.count:
             mask = b.binary("and", mask, lanes.mask)
         self.program.can_refuse = True
-        refused, passed = b.fresh("refused"), b.fresh("passed")
+        refused, first, passed = b.fresh("refused"), b.fresh("first"), b.fresh("passed")
         b.branch_if(b.any(mask), refused, passed)
         b.label(refused)
-        b.emit(f"store atomic i64 {status}, ptr {self.workspace.text} monotonic, align 8")
+        report = b.value(f"cmpxchg ptr {self.workspace.text}, i64 0, i64 {status} monotonic monotonic", "{ i64, i1 }")
+        b.branch_if(b.value(f"extractvalue {{ i64, i1 }} {report.text}, 1", "i1"), first, passed)
+        b.label(first)
+        lane = b.first(mask)
+        for position, detail in enumerate(details, 1):
+            place = b.offset(self.workspace, b.const(position, "i64"), "i64")
+            b.store(b.extract_at(detail, lane), place, 8)
         b.branch(passed)
         b.label(passed)
 

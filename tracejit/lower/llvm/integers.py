@@ -12,9 +12,15 @@ from .casts import nonzero
 
 Rule = Callable[..., Value]
 
-# What a program can report instead of a result, by status.
-NEGATIVE_POWER = 1
-REFUSALS = {NEGATIVE_POWER: "Integers to negative integer powers are not allowed."}
+# What a program can report instead of a result, by status: the exception, and its text with places
+# for what the check tells about the value.
+NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS = 1, 2
+REFUSALS = {
+    NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
+    INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
+}
+# How many integers a check may tell.
+MOST_DETAILS = 3
 
 
 def _integer_compare(signed: str, unsigned: str) -> Rule:
@@ -118,6 +124,15 @@ def _integer_power(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
         if position < bits - 1:
             x = b.binary("mul", x, x)
     return result
+
+
+def _checked_index(b: Builder, dtype: DType, index: Value, extent: Value, axis: Value) -> Value:
+    """Negative indices count from the end; what lies outside is refused, and read at 0."""
+    negative = b.compare("slt", index, b.like(0, index))
+    inside = b.select(negative, b.binary("add", index, extent), index)
+    outside = b.compare("uge", inside, extent)
+    b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
+    return b.select(outside, b.like(0, inside), inside)
 
 
 def _shift(opcode: str, signed_opcode: str) -> Rule:
@@ -266,6 +281,7 @@ INTEGER: dict[str, Rule] = {
     "real":          lambda b, dtype, x: x,
     "imag":          lambda b, dtype, x: b.like(0, x),
     "where":         lambda b, dtype, c, x, y: b.select(c, x, y),
+    "checked_index": _checked_index,
 }
 
 BOOL: dict[str, Rule] = {

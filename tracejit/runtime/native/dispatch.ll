@@ -949,16 +949,20 @@ run_unlocked:
   br label %ran
 ran:
   %status = phi i64 [%status.locked, %run_locked], [%status.unlocked, %run_unlocked]
+  %succeeded = icmp eq i64 %status, 0
+  br i1 %succeeded, label %finish_work, label %failed
+failed:
+  call void @drop(ptr %results, i64 %output.count)
+  call void @raise(ptr %entry, i64 %status, ptr %scratch)
+  br label %finish_work
+finish_work:
   br i1 %no_workspace, label %check, label %release
 release:
   call void @tj_release(ptr %scratch, i64 %workspace.bytes)
   br label %check
 check:
-  %succeeded = icmp eq i64 %status, 0
-  br i1 %succeeded, label %collect, label %failed
-failed:
-  call void @drop(ptr %results, i64 %output.count)
-  call void @raise(ptr %entry, i64 %status)
+  br i1 %succeeded, label %collect, label %give_up
+give_up:
   ret ptr null
 
 ; The other results become objects.
@@ -1178,15 +1182,22 @@ done:
   ret void
 }
 
-; The plan's error callback raises; should it return, that is an error as well.
-define internal void @raise(ptr %entry, i64 %status) {
+; The plan's error callback raises, given the status and the address of the workspace; should it
+; return, that is an error as well.
+define internal void @raise(ptr %entry, i64 %status, ptr %workspace) {
 start:
   %function = load ptr, ptr %entry[entry.on_error]
   %number = call ptr @PyLong_FromLongLong(i64 %status)
   %number.none = icmp eq ptr %number, null
-  br i1 %number.none, label %done, label %ask
+  br i1 %number.none, label %done, label %locate
+locate:
+  %report = ptrtoint ptr %workspace to i64
+  %address = call ptr @PyLong_FromLongLong(i64 %report)
+  %address.none = icmp eq ptr %address, null
+  br i1 %address.none, label %forget, label %ask
 ask:
-  %answer = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %function, ptr %number, ptr null)
+  %answer = call ptr (ptr, ...) @PyObject_CallFunctionObjArgs(ptr %function, ptr %number, ptr %address, ptr null)
+  call void @Py_DecRef(ptr %address)
   call void @Py_DecRef(ptr %number)
   %answer.none = icmp eq ptr %answer, null
   br i1 %answer.none, label %done, label %returned
@@ -1194,6 +1205,9 @@ returned:
   call void @Py_DecRef(ptr %answer)
   %error = load ptr, ptr @runtime_error
   call void @PyErr_SetString(ptr %error, ptr @no_error)
+  br label %done
+forget:
+  call void @Py_DecRef(ptr %number)
   br label %done
 done:
   ret void

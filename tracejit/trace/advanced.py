@@ -1,0 +1,286 @@
+"""Advanced indexing: arrays, lists and traced integers as indices become `gather` nodes.
+
+Slices and known integers are taken first, as a window with all axes; a gather then reads along the
+axes with index arrays; a transpose puts the axes of the indices where NumPy has them: in place of
+the indices when these stand together, before everything else when they do not.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..ir import ops
+from ..ir.dims import Dim
+from ..ir.graph import Node, operands_of
+from ..ir.term import postorder
+from ..ir.types import bool_, i64
+from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
+from .context import failure
+from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
+from .promotion import cast
+from .value import Value, captured, known_value, literal, node_of, to_node
+
+_NOT_INTEGER = "arrays used as indices must be of integer (or boolean) type"
+
+
+def indexed(node: Node, index: Any) -> tuple[Node, bool]:
+    """`node[index]`, and whether NumPy would give a scalar for it.
+
+    Raises NumPy's IndexErrors; UnsupportedError for masks that depend on the arguments.
+    """
+    items = list(index) if type(index) is tuple else [index]
+    parsed = [_parsed(item) for item in items]
+    if any(isinstance(item, Node | _Mask) for item in parsed):
+        return _Reading(node, parsed).result()
+    return basic_index(node, tuple(parsed))
+
+
+@dataclass(frozen=True)
+class _Mask:
+    """A mask whose value is known: the indices of its True elements stand for it."""
+
+    value: np.ndarray
+
+
+def _parsed(item: Any) -> Any:
+    """None, Ellipsis, a slice, an int, a Dim, an i64 Node or a _Mask."""
+    if item is None or item is Ellipsis or type(item) is int or isinstance(item, Dim):
+        return item
+    if isinstance(item, slice):
+        return slice_of(item)
+    if isinstance(item, Value):
+        return _traced(item)
+    if isinstance(item, bool | np.bool_):
+        return _Mask(np.asarray(item))
+    if isinstance(item, list | tuple | range):
+        return _listed(item)
+    if isinstance(item, np.ndarray):
+        return _outside(item)
+    try:
+        return item.__index__()
+    except AttributeError:
+        raise IndexError(INVALID) from None
+
+
+def _traced(item: Value) -> Any:
+    node = node_of(item)
+    dtype = node.type.dtype
+    if dtype is bool_:
+        return _known_mask(node)
+    if not dtype.is_integer:
+        raise IndexError(INVALID if item.is_scalar else _NOT_INTEGER)
+    if node.type.shape == () and (known := _constant_value(node)) is not None:
+        return int(known)
+    return cast(node, i64)
+
+
+def _listed(items: Any) -> Any:
+    node = to_node(items)
+    if node.type.size == 0:
+        node = cast(node, i64)
+    return _array(node)
+
+
+def _array(node: Node) -> Any:
+    if node.type.dtype is bool_:
+        return _known_mask(node)
+    if not node.type.dtype.is_integer:
+        raise IndexError(_NOT_INTEGER)
+    return cast(node, i64)
+
+
+def _outside(array: np.ndarray) -> Any:
+    """An array that is no argument: its values may change, unless it is a single number."""
+    if array.ndim == 0 and array.dtype.kind in "iu":
+        return int(array)
+    if array.dtype.kind not in "biu":
+        raise IndexError(_NOT_INTEGER)
+    return _array(captured(array))
+
+
+def _known_mask(node: Node) -> _Mask:
+    known = known_value(node)
+    if known is None:
+        raise failure(
+            UnsupportedError,
+            f"how many elements a mask of type {node.type} selects depends on the arguments",
+            "use np.where(mask, x, other), or a reduction with where=mask",
+        )
+    return _Mask(np.asarray(known))
+
+
+def _constant_value(node: Node) -> Any:
+    """The value of a node in which no array from outside takes part."""
+    if any(found.op.name == "parameter" for found in postorder((node,), operands_of)):
+        return None
+    return known_value(node)
+
+
+@dataclass
+class _Reading:
+    """One advanced read of `node`: what its index says of each axis, and of the result's."""
+
+    node: Node
+    items: list[Any]
+    window: Window = field(default_factory=Window)
+    # The index along each axis that has one, and the shapes that the indices stretch to.
+    indices: dict[int, Node] = field(default_factory=dict)
+    shapes: list[tuple] = field(default_factory=list)
+    # For each axis of the result: an axis of `node`, None for a new one, _INDICES for those of the
+    # indices, wherever the first of them stands.
+    order: list[Any] = field(default_factory=list)
+
+    def result(self) -> tuple[Node, bool]:
+        only_integers = all(isinstance(item, int | Dim | Node) for item in self.items)
+        is_scalar = only_integers and len(self.items) == self.node.type.ndim
+        self.expand()
+        is_advanced = any(_is_array(item) for item in self.items)
+        for item in self.items:
+            self.add(item, is_advanced)
+        shape = self.common_shape()
+        read = self.read(shape)
+        separate = is_advanced and _are_separate(self.items)
+        return self.arranged(read, shape, first=separate), is_scalar and not is_advanced
+
+    def expand(self) -> None:
+        """`...`, or the end, becomes as many slices as axes are left; an empty one stays, to separate."""
+        if sum(item is Ellipsis for item in self.items) > 1:
+            raise IndexError("an index can only have a single ellipsis ('...')")
+        ndim = self.node.type.ndim
+        used = sum(_axes_of(item) for item in self.items)
+        if used > ndim:
+            raise IndexError(
+                f"too many indices for array: array is {ndim}-dimensional, but {used} were indexed"
+            )
+        if Ellipsis not in [item if item is Ellipsis else None for item in self.items]:
+            self.items.append(Ellipsis)
+        place = next(k for k, item in enumerate(self.items) if item is Ellipsis)
+        self.items[place : place + 1] = [slice(None)] * (ndim - used) or [Ellipsis]
+
+    def add(self, item: Any, is_advanced: bool) -> None:
+        axis, extents = len(self.window.start), self.node.type.shape
+        if item is None:
+            self.order.append(None)
+        elif isinstance(item, slice):
+            add_slice(self.window, item, extents[axis])
+            self.order.append(axis)
+        elif isinstance(item, Node):
+            self.add_index(item)
+        elif isinstance(item, _Mask):
+            self.add_mask(item.value)
+        elif item is not Ellipsis:
+            add_integer(self.window, item, extents[axis])
+            if is_advanced:
+                self.mark(())
+
+    def add_index(self, index: Node) -> None:
+        axis = len(self.window.start)
+        extent = self.node.type.shape[axis]
+        known = _constant_value(index)
+        if known is not None and type(extent) is int:
+            index = literal(_within(np.asarray(known), axis, extent))
+        self.indices[axis] = index
+        add_slice(self.window, slice(None), extent)
+        self.mark(index.type.shape)
+
+    def add_mask(self, mask: np.ndarray) -> None:
+        if mask.ndim == 0:  # True is one more axis of extent 1, False one of extent 0
+            self.mark((int(mask),))
+            return
+        first = len(self.window.start)
+        for axis, (extent, own) in enumerate(zip(self.node.type.shape[first:], mask.shape), first):
+            if extent != own:
+                raise IndexError(
+                    f"boolean index did not match indexed array along axis {axis}; size of axis "
+                    f"is {extent} but size of corresponding boolean axis is {own}"
+                )
+        for positions in mask.nonzero():
+            self.add_index(literal(np.ascontiguousarray(positions)))
+
+    def mark(self, shape: tuple) -> None:
+        self.shapes.append(shape)
+        if _INDICES not in self.order:
+            self.order.append(_INDICES)
+
+    def common_shape(self) -> tuple:
+        try:
+            return broadcast_shapes(*self.shapes, ())
+        except ValueError:
+            listed = " ".join(map(shape_text, self.shapes))
+            raise IndexError(
+                "shape mismatch: indexing arrays could not be broadcast together with shapes "
+                f"{listed} "
+            ) from None
+
+    def read(self, shape: tuple) -> Node:
+        """The window with the axes of the indices in place of the first axis that has an index."""
+        node = select(self.node, self.window)
+        axes = tuple(self.indices)
+        if axes:
+            indices = [broadcast_to_shape(index, shape) for index in self.indices.values()]
+            return ops.gather(node, *indices, axes=axes)
+        node = ops.reshape(node, shape=(1, *node.type.shape))
+        if 0 in shape:
+            return ops.broadcast(_empty(node), shape=(*shape, *node.type.shape[1:]), axes=())
+        return reshaped_node(node, (*shape, *node.type.shape[1:]))
+
+    def arranged(self, read: Node, shape: tuple, first: bool) -> Node:
+        """The axes of what was read as the result has them."""
+        at, count = min(self.indices, default=0), len(shape)
+        kept = [axis for axis in range(self.node.type.ndim) if axis not in self.indices]
+        place = {axis: k if k < at else k + count for k, axis in enumerate(kept)}
+        own = list(range(at, at + count))
+        axes: list[int] = own if first else []
+        extents: list[Any] = list(shape) if first else []
+        for entry in self.order:
+            if entry is None:
+                extents.append(1)
+            elif entry is not _INDICES:
+                axes.append(place[entry])
+                extents.append(read.type.shape[place[entry]])
+            elif not first:
+                axes = axes + own
+                extents += shape
+        # Axes at which a known integer stands have extent 1.
+        axes = axes + [k for k in range(read.type.ndim) if k not in axes]
+        if axes != sorted(axes):
+            read = ops.transpose(read, axes=tuple(axes))
+        return reshaped_node(read, tuple(extents))
+
+
+_INDICES = object()
+
+
+def _is_array(item: Any) -> bool:
+    """Whether `item` makes an index advanced, which integers alone do not."""
+    return isinstance(item, _Mask) or (isinstance(item, Node) and item.type.shape != ())
+
+
+def _axes_of(item: Any) -> int:
+    if isinstance(item, _Mask):
+        return item.value.ndim
+    return 0 if item is None or item is Ellipsis else 1
+
+
+def _are_separate(items: list[Any]) -> bool:
+    """Whether something stands between the integers, arrays and masks of an index."""
+    places = [k for k, item in enumerate(items) if isinstance(item, int | Dim | Node | _Mask)]
+    return places[-1] - places[0] >= len(places)
+
+
+def _within(positions: np.ndarray, axis: int, extent: int) -> np.ndarray:
+    """Known positions counted from the start; NumPy's IndexError for the first that is outside."""
+    outside = (positions < -extent) | (positions >= extent)
+    if outside.any():
+        raise IndexError(
+            f"index {positions[outside][0]} is out of bounds for axis {axis} with size {extent}"
+        )
+    return np.where(positions < 0, positions + extent, positions)
+
+
+def _empty(node: Node) -> Node:
+    return ops.constant(value=node.type.dtype(0).item(), dtype=node.type.dtype)

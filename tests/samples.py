@@ -146,8 +146,10 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         # Infinities among the operands give whatever the C library's multiplication makes of them.
         base, exponent = [np.where(np.isfinite(x), x, x.dtype.type(2 - 1j)) for x in arrays]
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
-    if op.name == "checked_index":
+    if op.name in ("checked_index", "checked_choice"):
         extents = np.maximum(np.abs(arrays[1] % 100), 1)
+        if op.name == "checked_choice":
+            return [arrays[0] % extents, extents]
         return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
     if op.name in ("gather", "take_along"):
         axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)

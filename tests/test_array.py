@@ -186,17 +186,6 @@ def test_any_operands(data):
     check(op, *data.draw(st.permutations(operands)))
 
 
-def test_advanced_indexing_is_refused_with_a_remedy():
-    x = sample("f8")
-    for index in ([0, 1], np.array([0, 1]), np.ones(2, bool), True, range(2)):
-        with pytest.raises(UnsupportedError, match=r"(?s)advanced.*test_array.*hint"):
-            run(lambda x, index=index: x[index], x)
-    with pytest.raises(UnsupportedError, match=r"(?s)bool\[2, 3\].*np.where"):
-        run(lambda x: x[x > 1], x)
-    with pytest.raises(UnsupportedError, match="traced i64"):
-        run(lambda x, k: x[k], x, np.int64(1))
-
-
 def test_containers_of_python():
     x = sample("f8")
     check(lambda x: (len(x), tuple(row for row in x)), x)

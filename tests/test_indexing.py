@@ -130,3 +130,244 @@ def test_any_index_that_is_an_argument(data):
     # Of several positions that are outside, any may be named.
     if not several:
         assert_same(actual, wanted)
+
+
+POSITIONS = np.array([[2, 0, -1], [1, 1, -3]])
+# Of a 3 by 4 by 5 array `x`, positions `i` and an offset `k`.
+READS = [
+    lambda x, i, k: x[i],
+    lambda x, i, k: x[:, i],
+    lambda x, i, k: x[..., i],
+    lambda x, i, k: x[i, i],
+    lambda x, i, k: x[i, :, i],
+    lambda x, i, k: x[None, i, None, i[0]],
+    lambda x, i, k: x[::-1, 1:, i][..., ::2, :],
+    lambda x, i, k: x[i, k, k],
+    lambda x, i, k: x[k],
+    lambda x, i, k: x[k, k, k],
+    lambda x, i, k: x[k, ..., k],
+    lambda x, i, k: x[k, None, [0, 2]],
+    lambda x, i, k: x[k, k, k] + x[i, 0, k],
+    lambda x, i, k: (x * 2)[i + 1] + x[i + 1],
+    lambda x, i, k: x[i].sum(axis=-1) + x[i].max(),
+    lambda x, i, k: x[i] @ x[0].T,
+    lambda x, i, k: x.sum(axis=0)[i % 4, i % 5],
+    lambda x, i, k: x[np.arange(3), i[0]] - x[np.arange(3)[:, None], i[0]],
+    lambda x, i, k: x[np.ix_([0, 2], [True, False, True, True], [4])],
+    lambda x, i, k: x[np.arange(60).reshape(3, 4, 5) % 7 == 0],
+    lambda x, i, k: x[x.shape[0] - 1 - i],
+    lambda x, i, k: x[i.astype("u1") % 2, 1],
+    lambda x, i, k: x[[]],
+    lambda x, i, k: x[i[:0]],
+    lambda x, i, k: x[:0][i[:0]],
+    lambda x, i, k: x[True],
+    lambda x, i, k: x[False, 1],
+    lambda x, i, k: x[[[0, 1]], [[2], [3]]],
+    lambda x, i, k: x[[k, 0]],
+    lambda x, i, k: np.take(x, i),
+    lambda x, i, k: np.take(x, i, axis=1),
+    lambda x, i, k: x.take(k, axis=-1),
+    lambda x, i, k: x.take(k),
+    lambda x, i, k: np.take(x, i * 9, mode="wrap") + np.take(x, i * 99, mode="clip"),
+    lambda x, i, k: np.take(x, i * 9, axis=2, mode="wrap"),
+    lambda x, i, k: np.take(x, i + 0.5),
+    lambda x, i, k: np.take(x[:0], i, axis=0),
+    lambda x, i, k: np.take_along_axis(x[:, :, 0], i, None),
+    lambda x, i, k: np.take_along_axis(x[:2, :, 0], i, 1),
+    lambda x, i, k: np.take_along_axis(x[:, :3, 0], i, 0),
+    lambda x, i, k: np.take_along_axis(x, i[:, :1, None], 1),
+    lambda x, i, k: np.take_along_axis(x[:2], i[:, :1, None], axis=-1),
+    lambda x, i, k: np.take_along_axis(x[:2, 0], i * 1.0, 1),
+    lambda x, i, k: np.take_along_axis(x, i, 1),
+    lambda x, i, k: np.choose(i % 3, [x[:2, :3, 0], 1, i]),
+    lambda x, i, k: np.choose(i % 3, x[:, 0, :3]),
+    lambda x, i, k: np.choose(i + 9, [x[0, 0, 0], 2.5], mode="wrap"),
+    lambda x, i, k: np.choose(i, [x[:2, :3, 0], 1], mode="clip"),
+    lambda x, i, k: np.choose(i % 2 * 7 + 13, [x[0, 0, j % 5] + j for j in range(21)]),
+    lambda x, i, k: np.choose(i, [x[:2, :3, 0], 1]),
+    lambda x, i, k: np.choose(i % 3, [x[:2, :3, 0]]),
+    lambda x, i, k: np.choose(k % 2, [1, 2.5]),
+    lambda x, i, k: np.choose(i * 1.0, [1, 2.5]),
+    lambda x, i, k: np.compress([False, True, True], x, axis=0),
+    lambda x, i, k: x.compress([0, 1, 1, 0]),
+    lambda x, i, k: np.compress([0, 0, 0, 1], x, axis=0),
+    lambda x, i, k: np.compress([[0, 1]], x),
+    lambda x, i, k: np.extract(np.arange(60).reshape(3, 4, 5) % 7 == 0, x),
+]
+
+
+@pytest.mark.parametrize("number", range(len(READS)))
+def test_reads(number):
+    check(READS[number], numbers((3, 4, 5)), POSITIONS, np.int64(2))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "i1", "u4", "f2", "f4", "c8", "c16"])
+@pytest.mark.parametrize("integer", INTEGERS)
+def test_any_dtype(dtype, integer):
+    index = np.abs(POSITIONS) if integer[0] == "u" else POSITIONS
+    index = np.tile(index, (1, 30)).astype(integer)
+    check(lambda x, i: (x[i], x[..., i], x[1, i]), numbers((4, 6), dtype), index)
+
+
+@pytest.mark.parametrize("arranged", LAYOUTS)
+def test_any_layout(arranged):
+    x, index = arranged(numbers((6, 4))), arranged(np.tile(POSITIONS, (2, 15)))
+    index.flags.writeable = x.flags.writeable = False
+    function = tracejit.jit(lambda x, i: (x[i], x[:, i], np.take_along_axis(x[:4], i % 4, 1)))
+    wanted = [y.astype("f8") for y in function.__wrapped__(x, index)]  # never of swapped bytes
+    assert_same(list(function(x, index)), wanted)
+
+
+@pytest.mark.parametrize("bad", [3, 1000, -4, np.iinfo("i8").max, np.iinfo("i8").min])
+@pytest.mark.parametrize("place", [0, 7, 16, 40, 69])
+def test_a_position_outside_is_named(bad, place):
+    index = np.tile([0, 2, -3, 1], 18)[:70]
+    index[place] = bad
+    check(lambda x, i: x[i], numbers((3,)), index)
+    check(lambda x, i: x[:, i] + 1, numbers((2, 3)), index)
+    check(lambda x, i: np.take(x, i, axis=1), numbers((2, 3)), index)
+    check(lambda x, i: np.take_along_axis(x, i[None], 1), numbers((1, 3)), index)
+
+
+def test_scalars_outside_are_named():
+    for function in (lambda x, k: x[k], lambda x, k: x[0, k], lambda x, k: x[..., k]):
+        for k in (np.int64(5), np.int8(-6), np.array(77)):
+            check(function, numbers((5, 5)), k)
+    check(lambda x, i: x[:0][i], numbers((3,)), np.array([4, 5]))
+    check(lambda x, i: x[:, :0][:, i], numbers((3, 2)), np.array([0, 5]))
+
+
+ERRORS = [
+    lambda x, i: x[i * 1.0],
+    lambda x, i: x[[0.5]],
+    lambda x, i: x[1.5],
+    lambda x, i: x[x[0, 0, 0]],
+    lambda x, i: x[np.array(1.0)],
+    lambda x, i: x["a"],
+    lambda x, i: x[i, i, i, i],
+    lambda x, i: x[i, i[0, :2]],
+    lambda x, i: x[[True, False]],
+    lambda x, i: x[:, np.ones((4, 4), bool)],
+    lambda x, i: x[np.ones((3, 4, 5, 1), bool)],
+    lambda x, i: x[[3]],
+    lambda x, i: x[i, [0, 1, -5]],
+    lambda x, i: x[..., i, ...],
+    lambda x, i: x[i, 4],
+]
+
+
+@pytest.mark.parametrize("number", range(len(ERRORS)))
+def test_errors_while_tracing(number):
+    check(ERRORS[number], numbers((3, 4, 5)), POSITIONS)
+
+
+def test_masks_that_depend_on_arguments_are_refused():
+    with pytest.raises(UnsupportedError, match=r"(?s)bool\[4\] selects.*test_indexing.*np.where"):
+        tracejit.jit(lambda x: x[x > 1])(numbers((4,)))
+    with pytest.raises(UnsupportedError, match=r"np.extract"):
+        tracejit.jit(lambda x: np.extract(x > 1, x))(numbers((4,)))
+
+
+OUTSIDE = np.array([4, 0, -2])
+
+
+def test_arrays_from_outside_are_read_at_each_call():
+    function = tracejit.jit(lambda x: x[OUTSIDE])
+    x = numbers((6,))
+    try:
+        assert_same(function(x), x[[4, 0, -2]])
+        OUTSIDE[1] = 3
+        assert_same(function(x), x[[4, 3, -2]])
+        OUTSIDE[1] = 6
+        with pytest.raises(IndexError, match="index 6 is out of bounds for axis 0 with size 6"):
+            function(x)
+    finally:
+        OUTSIDE[1] = 0
+
+
+def test_results_are_copies():
+    x = numbers((3, 4))
+    result = tracejit.jit(lambda x, i: x[i])(x, np.array([0, 1, 2]))
+    result[...] = -1
+    assert (x >= 0).all()
+
+
+def test_unknown_sizes():
+    function = tracejit.jit(lambda x, i: (x[i], np.take(x, i + 1, mode="clip")))
+    for n in range(20, 60, 3):
+        x, index = numbers((n,)), np.arange(-n, n, 2)
+        assert_same(function(x, index), (x[index], np.take(x, index + 1, mode="clip")))
+    assert function.cache_info().misses < 8
+    index[5] = n
+    for _ in range(3):
+        with pytest.raises(IndexError, match=f"^index {n} is out of bounds for axis 0 with size {n}"):
+            function(x, index)
+    index[5] = 0
+    assert_same(function(x, index)[0], x[index])
+
+
+def test_counters_become_unknown():
+    function = tracejit.jit(lambda x, k: x[k] + x[-k])
+    x = numbers((40,))
+    for k in range(30):
+        assert function(x, k) == x[k] + x[-k]
+    with pytest.raises(IndexError, match="index 40 is out of bounds"):
+        function(x, 40)
+
+
+def test_every_read_is_proved_to_be_inside():
+    x, index, table = numbers((5, 6)), np.zeros((70,), int), np.zeros((7, 9), np.uint8)
+
+    def function(x, i, t):
+        clipped = np.take(x, i, axis=1, mode="clip")
+        return x[i], x[:, i, None] * 2, x[i, i], clipped, x.ravel()[t % 30], x[np.arange(5), i[:5]]
+
+    stages = run(tracejit.jit(function).trace(x, index, table).module, Options())
+    for module in stages.values():
+        for kernel in module.functions:
+            if hasattr(kernel, "body"):
+                assert unproved(kernel) == []
+
+
+def test_checks_that_cannot_fail_are_gone():
+    def text(function, *args):
+        return str(tracejit.jit(function).trace(*args).lower())
+
+    x, index = numbers((256,)), np.zeros((40,), int)
+    assert "checked_index" in text(lambda x, i: x[i], x, index)
+    assert "checked_index" not in text(lambda x, i: x[i], x, index.astype(np.uint8))
+    assert "checked_index" not in text(lambda x, i: x[i % 256], x, index)
+    assert "checked_index" not in text(lambda x, i: np.take(x, i, mode="clip"), x, index)
+    assert "checked_index" not in text(lambda x: x[np.arange(256) // 2], x)
+    # What wraps around may be negative.
+    product = lambda x, i: x[np.minimum(i.astype(int) * (1 << 40) - 1, 255)]  # noqa: E731
+    assert "checked_index" in text(product, x, index.astype(np.uint32))
+    clipped = lambda x, i: x[np.minimum(i.astype(int), 255)]  # noqa: E731
+    assert "checked_index" in text(clipped, x, index.astype(np.uint64))
+    assert "checked_index" not in text(clipped, x, index.astype(np.uint32))
+
+
+def test_many_threads_and_errors_between():
+    function = tracejit.jit(lambda x, i: (x[i] * 2).sum())
+    x, index = numbers((1 << 17,)), np.arange(1 << 17)
+    bad = index.copy()
+    bad[-5:] = 1 << 20
+    failures = []
+
+    def work(number):
+        for turn in range(40):
+            try:
+                if (turn + number) % 3:
+                    assert function(x, index) == (x * 2).sum()
+                else:
+                    with pytest.raises(IndexError, match="index 1048576 is out of bounds"):
+                        function(x, bad)
+            except BaseException as error:
+                failures.append(error)
+
+    threads = [threading.Thread(target=work, args=(k,)) for k in range(6)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert not failures, failures[0]

@@ -122,7 +122,7 @@ class Bounds:
             case Apply("where", (_, a, b)):
                 low, high = self.interval(a), self.interval(b)
                 return _pick("minimum", low, high)[0], _pick("maximum", low, high)[1]
-            case Apply("checked_index", (_, n, _)):
+            case Apply("checked_index" | "checked_choice", (_, n, *_)):
                 last = self.interval(n)[1]
                 return 0, None if last is None else last - 1
             case Apply("cast", (a,), dtype) if dtype is tensor.i64 and a.dtype.kind in "iub":

@@ -59,7 +59,7 @@ def _parsed(item: Any) -> Any:
     if isinstance(item, list | tuple | range):
         return _listed(item)
     if isinstance(item, np.ndarray):
-        return _outside(item)
+        return _array(captured(item), _NOT_INTEGER)
     try:
         return item.__index__()
     except AttributeError:
@@ -73,7 +73,7 @@ def _traced(item: Value) -> Any:
         return _known_mask(node)
     if not dtype.is_integer:
         raise IndexError(INVALID if item.is_scalar else _NOT_INTEGER)
-    if node.type.shape == () and (known := _constant_value(node)) is not None:
+    if node.type.shape == () and (known := constant_value(node)) is not None:
         return int(known)
     return cast(node, i64)
 
@@ -82,24 +82,15 @@ def _listed(items: Any) -> Any:
     node = to_node(items)
     if node.type.size == 0:
         node = cast(node, i64)
-    return _array(node)
+    return _array(node, INVALID)
 
 
-def _array(node: Node) -> Any:
+def _array(node: Node, problem: str) -> Any:
     if node.type.dtype is bool_:
         return _known_mask(node)
     if not node.type.dtype.is_integer:
-        raise IndexError(_NOT_INTEGER)
+        raise IndexError(problem)
     return cast(node, i64)
-
-
-def _outside(array: np.ndarray) -> Any:
-    """An array that is no argument: its values may change, unless it is a single number."""
-    if array.ndim == 0 and array.dtype.kind in "iu":
-        return int(array)
-    if array.dtype.kind not in "biu":
-        raise IndexError(_NOT_INTEGER)
-    return _array(captured(array))
 
 
 def _known_mask(node: Node) -> _Mask:
@@ -113,7 +104,7 @@ def _known_mask(node: Node) -> _Mask:
     return _Mask(np.asarray(known))
 
 
-def _constant_value(node: Node) -> Any:
+def constant_value(node: Node) -> Any:
     """The value of a node in which no array from outside takes part."""
     if any(found.op.name == "parameter" for found in postorder((node,), operands_of)):
         return None
@@ -180,9 +171,9 @@ class _Reading:
     def add_index(self, index: Node) -> None:
         axis = len(self.window.start)
         extent = self.node.type.shape[axis]
-        known = _constant_value(index)
+        known = constant_value(index)
         if known is not None and type(extent) is int:
-            index = literal(_within(np.asarray(known), axis, extent))
+            index = literal(counted_from_start(np.asarray(known), axis, extent))
         self.indices[axis] = index
         add_slice(self.window, slice(None), extent)
         self.mark(index.type.shape)
@@ -210,11 +201,7 @@ class _Reading:
         try:
             return broadcast_shapes(*self.shapes, ())
         except ValueError:
-            listed = " ".join(map(shape_text, self.shapes))
-            raise IndexError(
-                "shape mismatch: indexing arrays could not be broadcast together with shapes "
-                f"{listed} "
-            ) from None
+            raise IndexError(mismatch_text(self.shapes)) from None
 
     def read(self, shape: tuple) -> Node:
         """The window with the axes of the indices in place of the first axis that has an index."""
@@ -272,12 +259,17 @@ def _are_separate(items: list[Any]) -> bool:
     return places[-1] - places[0] >= len(places)
 
 
-def _within(positions: np.ndarray, axis: int, extent: int) -> np.ndarray:
-    """Known positions counted from the start; NumPy's IndexError for the first that is outside."""
+def mismatch_text(shapes: list[tuple]) -> str:
+    listed = " ".join(map(shape_text, shapes))
+    return f"shape mismatch: indexing arrays could not be broadcast together with shapes {listed} "
+
+
+def counted_from_start(positions: np.ndarray, axis: int, extent: int) -> np.ndarray:
+    """Known positions, none of them negative; NumPy's IndexError for the first that is outside."""
     outside = (positions < -extent) | (positions >= extent)
     if outside.any():
         raise IndexError(
-            f"index {positions[outside][0]} is out of bounds for axis {axis} with size {extent}"
+            f"index {positions[outside].flat[0]} is out of bounds for axis {axis} with size {extent}"
         )
     return np.where(positions < 0, positions + extent, positions)
 

@@ -46,7 +46,9 @@ def _array_type(*, data: tuple, shape: tuple, dtype: DType) -> ArrayType:
 def _array_element(
     index: tuple, *, type: ArrayType, data: tuple, shape: tuple, dtype: DType
 ) -> Any:
-    """A read from a constant table."""
+    """A read from a constant table; one without elements is never read."""
+    if not data:
+        return tensor.Literal(dtype(0).item(), dtype)
     flat: tensor.Expression = tensor.ZERO
     for i, stride in zip(index, row_major(shape)):
         flat = tensor.add(flat, tensor.multiply(i, tensor.integer(stride)))

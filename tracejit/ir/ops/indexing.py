@@ -56,6 +56,34 @@ checked_index = define(
 )
 
 
+def _checked_choice_type(index: ArrayType, count: ArrayType) -> ArrayType:
+    return _checked_index_type(index, count, count)
+
+
+def _checked_choice_reference(index: Any, count: Any) -> Any:
+    if np.any((index < 0) | (index >= count)):
+        raise ValueError("invalid entry in choice array")
+    return index
+
+
+def _checked_choice_element(index: tuple, *operands: Any, type: ArrayType) -> tensor.Expression:
+    return tensor.Apply("checked_choice", tuple([operand(index) for operand in operands]), i64)
+
+
+# `index`; the program has no result when it lies outside of `range(count)`.
+checked_choice = define(
+    Op(
+        "checked_choice",
+        ELEMENTWISE,
+        _checked_choice_type,
+        _checked_choice_reference,
+        Element(_checked_choice_element),
+        cost=2.0,
+        samples=lambda dtype: [([array_type((n,), i64)] * 2, {}) for n in (0, 3, 100)],
+    )
+)
+
+
 def _inside(index: tensor.Expression, extent: Any, axis: int) -> tensor.Expression:
     operands = (index, tensor.extent(extent), tensor.integer(axis))
     return tensor.Apply("checked_index", operands, i64)

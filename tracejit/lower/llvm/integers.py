@@ -14,10 +14,11 @@ Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status: the exception, and its text with places
 # for what the check tells about the value.
-NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS = 1, 2
+NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE = 1, 2, 3
 REFUSALS = {
     NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
+    INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
 }
 # How many integers a check may tell.
 MOST_DETAILS = 3
@@ -133,6 +134,12 @@ def _checked_index(b: Builder, dtype: DType, index: Value, extent: Value, axis: 
     outside = b.compare("uge", inside, extent)
     b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
     return b.select(outside, b.like(0, inside), inside)
+
+
+def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Value:
+    outside = b.compare("uge", index, count)
+    b.refuse(outside, INVALID_CHOICE)
+    return b.select(outside, b.like(0, index), index)
 
 
 def _shift(opcode: str, signed_opcode: str) -> Rule:
@@ -281,7 +288,8 @@ INTEGER: dict[str, Rule] = {
     "real":          lambda b, dtype, x: x,
     "imag":          lambda b, dtype, x: b.like(0, x),
     "where":         lambda b, dtype, c, x, y: b.select(c, x, y),
-    "checked_index": _checked_index,
+    "checked_index":  _checked_index,
+    "checked_choice": _checked_choice,
 }
 
 BOOL: dict[str, Rule] = {

@@ -11,7 +11,7 @@ from .substitute import substitute
 
 
 def drop_checks(module: Module) -> Module:
-    """Replace every `checked_index` of what is proved to be inside by the index itself."""
+    """Replace every check of what is proved to be inside by the index itself."""
     return map_kernels(module, _change)
 
 
@@ -37,7 +37,7 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
     found: dict[Expression, Expression] = {}
     for e in postorder(expressions_of(statement), parts):
         match e:
-            case Apply("checked_index", (index, extent, _)):
+            case Apply("checked_index" | "checked_choice", (index, extent, *_)):
                 room = tensor.subtract(tensor.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
                     found[e] = tensor.replace_expressions((index,), found)[index]

@@ -19,6 +19,7 @@ from . import (
     repetition,
     scans,
     search,
+    selection,
     shapes,
     special,
     statistics,

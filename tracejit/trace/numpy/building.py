@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import ShapeError
 from ...ir import ops
 from ...ir.op import Op
-from ...ir.types import bool_
+from ...ir.types import bool_, i64
 from ..array import Array, to_array, wrap
 from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from ..context import failure, supported_dtype
@@ -119,6 +119,14 @@ def taken(x: Array, axis: int, position: Any) -> Array:
     """The elements at one position of `axis`, without that axis."""
     picked = window(x, axis, position, position + 1)
     return reshaped(picked, x.shape[:axis] + x.shape[axis + 1 :])
+
+
+def gathered(x: Array, positions: Array, axis: int) -> Array:
+    """The elements at `positions`, whose axes take the place of `axis`; negative ones are from the end.
+
+    A position outside raises IndexError when the program runs.
+    """
+    return wrap(ops.gather(node_of(x), cast(node_of(positions), i64), axes=(axis,)))
 
 
 def concatenated(arrays: list[Array], axis: int) -> Array:

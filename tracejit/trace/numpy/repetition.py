@@ -1,4 +1,4 @@
-"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `take`, ..."""
+"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `delete`, ..."""
 
 from __future__ import annotations
 
@@ -7,12 +7,10 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
-from ..array import Array
-from ..context import failure
+from ..array import Array, wrap
 from ..registry import implements
-from ..value import Value, known_value, node_of
-from .arguments import one_axis, refuse, refuse_out, static, static_int
+from ..value import literal
+from .arguments import one_axis, refuse, static, static_int
 from .building import (
     as_array,
     broadcast,
@@ -20,13 +18,15 @@ from .building import (
     converted,
     copied,
     filled,
+    gathered,
     reshaped,
     spread,
     taken,
     window,
 )
 
-PIECES_LIMIT = 256
+# More runs than these are not worth a piece of code each.
+PIECES_LIMIT = 16
 
 
 @implements(np.roll)
@@ -120,7 +120,7 @@ def _repeated_by(x: Array, repeats: np.ndarray, axis: int) -> Array:
             "operands could not be broadcast together with shape "
             f"({x.shape[axis]},) {repeats.shape}"
         )
-    return picked(x, axis, np.repeat(np.arange(x.shape[axis]), repeats).tolist(), "np.repeat")
+    return picked(x, axis, np.repeat(np.arange(x.shape[axis]), repeats).tolist())
 
 
 @implements(np.resize)
@@ -140,20 +140,13 @@ def resize(a, new_shape):
     return reshaped(window(flat, 0, 0, size), shape)
 
 
-def picked(x: Array, axis: int, positions: list[int], what: str) -> Array:
-    """The elements at `positions` of `axis`, in that order, as few evenly spaced runs as possible.
-
-    Raises UnsupportedError when the runs are too many to be pieces of one concatenation.
-    """
+def picked(x: Array, axis: int, positions: list[int]) -> Array:
+    """The elements at `positions` of `axis`, in that order: a few evenly spaced runs, or a gather."""
     runs = _runs(positions)
-    if len(runs) > PIECES_LIMIT:
-        raise failure(
-            UnsupportedError,
-            f"{what} with {len(positions)} irregular positions would make {len(runs)} pieces",
-            "use evenly spaced positions, or select outside the jitted function",
-        )
     if not runs:
         return window(x, axis, 0, 0)
+    if len(runs) > PIECES_LIMIT:
+        return gathered(x, wrap(literal(np.array(positions))), axis)
     return concatenated([_run(x, axis, *run) for run in runs], axis)
 
 
@@ -182,48 +175,6 @@ def _run(x: Array, axis: int, first: int, step: int, length: int) -> Array:
     return window(x, axis, first, first + step * (length - 1) - 1, step)
 
 
-@implements(np.take, method="take")
-def take(a, indices, axis=None, out=None, mode="raise"):
-    """`np.take` at positions known while tracing."""
-    refuse_out("take", out)
-    x = as_array(a)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
-    if isinstance(indices, Value) and known_value(node_of(indices)) is None:
-        raise failure(
-            UnsupportedError,
-            f"np.take at traced positions of type {node_of(indices).type} cannot be compiled yet",
-            "take at positions known while tracing, or select with np.where",
-        )
-    positions = np.asarray(static(indices, "positions"))
-    is_array = isinstance(indices, np.ndarray | Value)  # NumPy truncates what is in a list
-    if is_array and positions.dtype.kind not in "iub":
-        raise TypeError(
-            f"Cannot cast array data from {positions.dtype!r} to dtype('int64') according to the "
-            "rule 'safe'"
-        )
-    positions = _within(positions.astype(np.int64), x.shape[axis], mode)
-    if positions.ndim == 0:
-        result = taken(x, axis, int(positions))
-        return result if result.shape else result[()]
-    flat = picked(x, axis, positions.ravel().tolist(), "np.take")
-    return reshaped(flat, (*x.shape[:axis], *positions.shape, *x.shape[axis + 1 :]))
-
-
-def _within(positions: np.ndarray, extent: Any, mode: str) -> np.ndarray:
-    if mode == "wrap":
-        return positions % extent
-    if mode == "clip":
-        return np.clip(positions, 0, extent - 1)
-    if mode != "raise":
-        raise ValueError(f"clipmode must be one of 'clip', 'raise', or 'wrap' (got '{mode}')")
-    for position in positions.ravel().tolist():
-        if not -extent <= position < extent:
-            raise IndexError(f"index {position} is out of bounds for axis 0 with size {extent}")
-    return np.where(positions < 0, positions + extent, positions)
-
-
 def _kept_positions(obj: Any, extent: int, axis: int) -> list[int]:
     keep = np.ones(extent, bool)
     obj = obj if isinstance(obj, slice) else static(obj, "positions")
@@ -250,7 +201,7 @@ def delete(arr, obj, axis=None):
         x, axis = reshaped(x, (x.size,)), 0
     axis = one_axis(axis, x.ndim)
     extent = static_int(x.shape[axis], "an extent").__index__()
-    return picked(x, axis, _kept_positions(obj, extent, axis), "np.delete")
+    return picked(x, axis, _kept_positions(obj, extent, axis))
 
 
 @implements(np.insert)

@@ -262,7 +262,7 @@ def test_values_that_depend_on_no_argument_are_known():
 
     def function(x):
         first = np.array([2, 1])
-        return x[:, first[1]], x[:, offsets[0]], [k for k in range(int(first[0]))]
+        return x[:, first[1]], x[:, : offsets[0]], [k for k in range(int(first[0]))]
 
     program = trace(function, (sample("f8"),), {})
     assert_same(replay(program, (sample("f8"),), {})[0], sample("f8")[:, 1])

@@ -119,9 +119,7 @@ def test_any_index_that_is_an_argument(data):
 
     def read(x, *given):
         rest = iter(given)
-        items = [
-            next(rest) if isinstance(i, np.ndarray) and i.dtype != bool else i for i in index
-        ]
+        items = [next(rest) if isinstance(i, np.ndarray) and i.dtype != bool else i for i in index]
         return x[tuple(items)] * 2
 
     wanted = outcome(read, numbers(shape), *arrays)
@@ -300,7 +298,9 @@ def test_unknown_sizes():
     assert function.cache_info().misses < 8
     index[5] = n
     for _ in range(3):
-        with pytest.raises(IndexError, match=f"^index {n} is out of bounds for axis 0 with size {n}"):
+        with pytest.raises(
+            IndexError, match=f"^index {n} is out of bounds for axis 0 with size {n}"
+        ):
             function(x, index)
     index[5] = 0
     assert_same(function(x, index)[0], x[index])

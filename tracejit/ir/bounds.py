@@ -163,7 +163,13 @@ def _held(e: Expression, bounds: Interval) -> Interval:
         return _dtype_interval(e)
     limits = np.iinfo(e.dtype.numpy)
     low, high = bounds
-    if None in bounds or type(low) is int and low < limits.min or type(high) is int and high > limits.max:
+    if (
+        None in bounds
+        or type(low) is int
+        and low < limits.min
+        or type(high) is int
+        and high > limits.max
+    ):
         return _dtype_interval(e)
     return bounds
 

@@ -61,7 +61,15 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,
-            (drop_checks, split_domains, cut_strips, wide[0], stream_columns, *wide[1:], plan_memory),
+            (
+                drop_checks,
+                split_domains,
+                cut_strips,
+                wide[0],
+                stream_columns,
+                *wide[1:],
+                plan_memory,
+            ),
         ),
     )
 

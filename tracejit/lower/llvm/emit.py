@@ -126,7 +126,10 @@ class Emitter(Access):
         refused, first, passed = b.fresh("refused"), b.fresh("first"), b.fresh("passed")
         b.branch_if(b.any(mask), refused, passed)
         b.label(refused)
-        report = b.value(f"cmpxchg ptr {self.workspace.text}, i64 0, i64 {status} monotonic monotonic", "{ i64, i1 }")
+        report = b.value(
+            f"cmpxchg ptr {self.workspace.text}, i64 0, i64 {status} monotonic monotonic",
+            "{ i64, i1 }",
+        )
         b.branch_if(b.value(f"extractvalue {{ i64, i1 }} {report.text}, 1", "i1"), first, passed)
         b.label(first)
         lane = b.first(mask)

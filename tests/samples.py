@@ -151,6 +151,10 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         if op.name == "checked_choice":
             return [arrays[0] % extents, extents]
         return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
+    if op.name == "search_sorted":
+        if arrays[0].dtype.kind == "c":
+            arrays = [np.where(np.isnan(x), x.dtype.type(1), x) for x in arrays]
+        return [np.sort(arrays[0]), arrays[1]]
     if op.name in ("gather", "take_along"):
         axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)
         extents = [arrays[0].shape[axis] for axis in axes]

@@ -6,3 +6,4 @@ from .elementwise import *
 from .indexing import *
 from .movement import *
 from .reduce import *
+from .search import *

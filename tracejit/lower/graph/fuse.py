@@ -30,7 +30,8 @@ from .recompute import Reads, choose_stored, reach
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
 COLUMN_SWEEPS = 2
-
+# What costs this much is not done again by every reader at another place.
+DEAR_MOVEMENT = 8.0
 
 FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION)
 
@@ -68,7 +69,7 @@ def is_inline(node: Node) -> bool:
     """Never stored for its own sake."""
     kind = node.op.kind
     if kind in (MOVEMENT, CREATION):
-        return True
+        return node.op.cost < DEAR_MOVEMENT
     return kind == ELEMENTWISE and node.type.shape == ()
 
 

@@ -55,7 +55,7 @@ def expressions(statement: Statement) -> list[Expression]:
 
 
 def subexpressions(roots: Iterable[Expression]) -> list[Expression]:
-    """Each distinct subexpression once; address arithmetic inside a Load is not counted."""
+    """Each distinct subexpression once; of the index of a Load only what is computed from data."""
     seen: dict[Expression, None] = {}
     pending = list(roots)
     while pending:
@@ -63,7 +63,9 @@ def subexpressions(roots: Iterable[Expression]) -> list[Expression]:
         if top in seen:
             continue
         seen[top] = None
-        if not isinstance(top, Load):
+        if isinstance(top, Load):
+            pending.extend(i for i in top.indices if not all(isinstance(t, Index) for t in i.free))
+        else:
             pending.extend(parts(top))
     return list(seen)
 

@@ -21,7 +21,6 @@ from .building import (
     gathered,
     reshaped,
     spread,
-    taken,
     window,
 )
 

@@ -1,7 +1,7 @@
-"""Lookups in small tables by comparing with every entry: `searchsorted`, `isin`, `histogram`, ...
+"""Lookups in tables: `searchsorted` and `digitize` search; `isin`, `histogram` compare with all.
 
 Comparing with all entries at once has no branches and fuses with what makes the values; beyond a
-few hundred entries a search would be faster, so such tables are refused.
+few hundred entries it would be slow, so such tables are refused.
 """
 
 from __future__ import annotations
@@ -11,10 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...ir import ops
 from ..array import Array, apply, wrap
 from ..context import failure
 from ..registry import implements
-from ..value import known_value
+from ..value import known_value, node_of
 from . import reductions
 from .arguments import numpy_dtype, refuse, static_int, static_shape
 from .building import (
@@ -23,6 +24,7 @@ from .building import (
     concatenated,
     converted,
     filled,
+    gathered,
     in_common_dtype,
     promoted_dtype,
     reshaped,
@@ -47,14 +49,6 @@ def _check_table(function: str, entries: Any) -> int:
     return n
 
 
-def _sorts_before(x: Array, y: Array) -> Array:
-    """`x < y`, with nan after everything else, as NumPy sorts."""
-    less = apply(np.less, x, y)
-    if x.dtype.kind not in "fc":
-        return less
-    return less | (apply(np.isnan, y) & ~apply(np.isnan, x))
-
-
 def _beside_table(x: Array) -> Array:
     """An axis at the end, for the table."""
     return reshaped(x, (*x.shape, 1))
@@ -62,20 +56,31 @@ def _beside_table(x: Array) -> Array:
 
 @implements(np.searchsorted)
 def searchsorted(a, v, side="left", sorter=None):
-    """`np.searchsorted` in tables of at most 1024 entries: how many come before."""
-    refuse("searchsorted", "sort the table first", sorter=sorter)
+    """`np.searchsorted`; a table that is not sorted gives other positions than NumPy's."""
     if side not in ("left", "right"):
         raise ValueError(f"search side must be 'left' or 'right' (got '{side}')")
     table, values = in_common_dtype(a, v)
     if table.ndim != 1:
         raise ValueError("object too deep for desired array")
-    _check_table("searchsorted", table.shape[0])
-    values = _beside_table(values)
-    if side == "left":
-        is_before = _sorts_before(table, values)
-    else:
-        is_before = ~_sorts_before(values, table)
-    return reductions.sum(is_before, -1)
+    if sorter is not None:
+        table = gathered(table, _order(sorter, table.shape[0]), 0)
+    found = ops.search_sorted(node_of(table), node_of(values), side=side)
+    return scalar_like(wrap(found))
+
+
+def _order(sorter: Any, extent: Any) -> Array:
+    """The order in which a table is sorted.
+
+    # limit: an entry outside raises IndexError, where NumPy raises ValueError or does not notice.
+    """
+    order = as_array(sorter)
+    if order.ndim != 1:
+        raise TypeError("could not parse sorter argument")
+    if order.dtype.kind not in "iu":
+        raise TypeError("sorter must only contain integers")
+    if order.shape[0] != extent:
+        raise ValueError("sorter.size must equal a.size")
+    return order
 
 
 @implements(method="searchsorted")
@@ -86,19 +91,19 @@ def searchsorted_method(a, v, side="left", sorter=None):
 
 @implements(np.digitize)
 def digitize(x, bins, right=False):
-    """`np.digitize` with at most 1024 bins, in rising or falling order."""
+    """`np.digitize`, with bins in rising or falling order."""
     x, bins = as_array(x), as_array(bins)
     if x.dtype.kind == "c":
         raise TypeError("x may not be complex")
     if bins.ndim != 1:
         raise ValueError("object of too small depth for desired array")
-    n = _check_table("digitize", bins.shape[0])
+    n = bins.shape[0]
     known = known_value(bins.node)
     if known is not None and not (_rises(known) or _rises(known[::-1])):
         raise ValueError("bins must be monotonically increasing or decreasing")
     side = "left" if right else "right"
     rising = searchsorted(bins, x, side)
-    if n < 2 or (known is not None and _rises(known)):
+    if (type(n) is int and n < 2) or (known is not None and _rises(known)):
         return rising
     falling = apply(np.subtract, n, searchsorted(window(bins, 0, n - 1, -1, -1), x, side))
     if known is not None:

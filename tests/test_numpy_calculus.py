@@ -89,6 +89,10 @@ INTERPOLATIONS = [
 def test_interpolation(function):
     x = np.concatenate([np.linspace(-1, 6, 29), [np.nan, np.inf, -np.inf]])
     check(function, x, np.array([0.0, 1.0, 2.5, 4.0]), np.array([1.0, -1.0, 3.0, 2.0]))
+    check(function, x, np.array([0.0, 1.0, 2.5, 4.0]), np.array([np.inf, np.inf, -np.inf, np.nan]))
+    check(function, x, np.array([-np.inf, 1.0, 2.5, np.inf]), np.array([1.0, 1.0, -3.0, 2.0]))
+    table = np.sort(np.random.default_rng(0).normal(size=300))
+    check(lambda x, xp, fp: np.interp(x, xp, fp), x, table, np.cos(table))
 
 
 STATISTICS = [

@@ -8,6 +8,7 @@ from . import (
     einsum,
     elementwise,
     grids,
+    interpolation,
     joining,
     linear,
     nan_reductions,

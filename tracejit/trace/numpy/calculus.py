@@ -25,7 +25,6 @@ from .building import (
     padded,
     promoted_dtype,
     reshaped,
-    scalar_like,
     spread,
     taken,
     window,
@@ -376,53 +375,3 @@ def polyval(p, x):
     for k in range(static_int(p.shape[0], "an extent").__index__()):
         y = apply(np.add, apply(np.multiply, y, x), taken(p, 0, k)[()])
     return y
-
-
-@implements(np.interp)
-def interp(x, xp, fp, left=None, right=None, period=None):
-    """`np.interp` in tables of at most 64 points, in increasing order: one interval after another.
-
-    # limit: between infinite values of `fp` the result may be nan where NumPy finds another.
-    """
-    if period is not None:
-        raise failure(
-            UnsupportedError,
-            "np.interp(..., period=) sorts its table, which cannot be compiled",
-            "take x % period and extend the table at both ends outside the function",
-        )
-    xp = as_array(xp, float)
-    fp = as_array(fp)
-    fp = converted(fp, np.complex128 if fp.dtype.kind == "c" else np.float64)
-    x = as_array(x, float)
-    if xp.ndim != 1 or fp.ndim != 1:
-        raise ValueError("Data points must be 1-D sequences")
-    if xp.shape != fp.shape:
-        raise ValueError("fp and xp are not of the same length.")
-    n = static_int(xp.shape[0], "an extent").__index__()
-    if n == 0:
-        raise ValueError("array of sample points is empty")
-    if n > _TABLE_LIMIT:
-        raise failure(
-            UnsupportedError,
-            f"np.interp in a table of {n} points cannot be compiled yet; {_TABLE_LIMIT} can",
-            "use a smaller table, or interpolate outside the jitted function",
-        )
-    return scalar_like(_interpolated(x, xp, fp, left, right))
-
-
-_TABLE_LIMIT = 64
-
-
-def _interpolated(x: Array, xp: Array, fp: Array, left: Any, right: Any) -> Array:
-    n = xp.shape[0]
-    points = [taken(xp, 0, k) for k in range(n)]
-    values = [taken(fp, 0, k) for k in range(n)]
-    result = values[-1] if n == 1 else broadcast(values[0], x.shape)
-    for k in range(n - 1):
-        slope = (values[k + 1] - values[k]) / (points[k + 1] - points[k])
-        along = slope * (x - points[k]) + values[k]
-        result = choose(x >= points[k], along, result)
-    result = choose(x == points[-1], values[-1], result)
-    result = choose(x > points[-1], values[-1] if right is None else right, result)
-    result = choose(x < points[0], values[0] if left is None else left, result)
-    return result if n == 1 else choose(apply(np.isnan, x), x, result)

@@ -213,6 +213,23 @@ class Maker:
             "high": high,
         }
 
+    def split_gather(self, type, op):
+        if not type.shape:
+            raise Refused
+        index = array_type(type.shape[:1], DTYPES["i64"])
+        return [array_type((5, *type.shape[1:]), type.dtype), index], {"axes": (0,)}
+
+    def split_take_along(self, type, op):
+        if not type.shape:
+            raise Refused
+        index = array_type(type.shape, DTYPES["i64"])
+        return [array_type((5, *type.shape[1:]), type.dtype), index], {"axis": 0}
+
+    def split_search_sorted(self, type, op):
+        dtype = self.pick([DTYPES["i64"], DTYPES["f32"]])
+        types = [array_type((4,), dtype), array_type(type.shape, dtype)]
+        return types, {"side": str(self.pick(["left", "right"]))}
+
     def split_contract(self, type, op):
         labels = "abc"[: len(type.shape)]
         extents = dict(zip(labels, type.shape), k=2)

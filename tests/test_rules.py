@@ -55,8 +55,14 @@ def holds(rule, seed=1, tries=400, enough=12, reordering=False) -> int:
         }
         try:
             before, after = evaluate([node], given)[0], evaluate([new], given)[0]
-        except ValueError as error:  # such as integers to negative powers
-            assert "power" in str(error)
+        except (ValueError, IndexError) as error:
+            # A rule may know the answer where NumPy refuses; what is repeated no times is not computed.
+            if "power" in str(error) or node.type.size == 0:
+                continue
+            for side in (node, new):
+                with pytest.raises(type(error)):
+                    evaluate([side], given)
+            found += 1
             continue
         if reordering:
             np.testing.assert_allclose(

@@ -1,11 +1,12 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
-from . import cold, compile, elementwise, latency, matmul, rows
+from . import cold, compile, elementwise, indexing, latency, matmul, rows
 
 SECTIONS = {
     "latency": latency.cases,
     "elementwise": elementwise.cases,
     "rows": rows.cases,
+    "indexing": indexing.cases,
     "matmul": matmul.cases,
     "compile": compile.cases,
     "cold": cold.cases,

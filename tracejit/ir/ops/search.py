@@ -33,7 +33,9 @@ def _sorts_before(a: tensor.Expression, b: tensor.Expression) -> tensor.Expressi
     if a.dtype.kind not in "fc":
         return less
     a_is_nan, b_is_nan = [tensor.Apply("isnan", (e,), bool_) for e in (a, b)]
-    only_b = tensor.compare("logical_and", b_is_nan, tensor.Apply("logical_not", (a_is_nan,), bool_))
+    only_b = tensor.compare(
+        "logical_and", b_is_nan, tensor.Apply("logical_not", (a_is_nan,), bool_)
+    )
     return tensor.compare("logical_or", less, only_b)
 
 

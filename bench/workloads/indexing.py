@@ -1,0 +1,139 @@
+"""Programs that read at computed positions: gathers of elements and rows, tables, searches."""
+
+from collections.abc import Iterator
+
+import numpy as np
+
+from ..harness import Case
+from ..program import Program
+from .arrays import Settings, array_cases
+
+prange = range
+WIDTH = 128
+TABLE = 4096
+
+
+def elements(x, i):
+    return x[i]
+
+
+def elements_loop(x, i):
+    out = np.empty(i.size, x.dtype)
+    for k in prange(i.size):
+        out[k] = x[i[k]]
+    return out
+
+
+def differences(x, i, j):
+    return x[i] - x[j]
+
+
+def differences_loop(x, i, j):
+    out = np.empty(i.size, x.dtype)
+    for k in prange(i.size):
+        out[k] = x[i[k]] - x[j[k]]
+    return out
+
+
+def rows(x, i):
+    return x[i]
+
+
+def rows_loop(x, i):
+    out = np.empty((i.size, x.shape[1]), x.dtype)
+    for k in prange(i.size):
+        for column in range(x.shape[1]):
+            out[k, column] = x[i[k], column]
+    return out
+
+
+def along(x, i):
+    return np.take_along_axis(x, i, axis=1)
+
+
+def along_loop(x, i):
+    out = np.empty(i.shape, x.dtype)
+    for row in prange(i.shape[0]):
+        for column in range(i.shape[1]):
+            out[row, column] = x[row, i[row, column]]
+    return out
+
+
+def look_up(table, image):
+    return table[image]
+
+
+def look_up_loop(table, image):
+    out = np.empty(image.shape, table.dtype)
+    for row in prange(image.shape[0]):
+        for column in range(image.shape[1]):
+            out[row, column] = table[image[row, column]]
+    return out
+
+
+def search(table, x):
+    return np.searchsorted(table, x)
+
+
+def search_loop(table, x):
+    out = np.empty(x.size, np.int64)
+    for k in prange(x.size):
+        out[k] = np.searchsorted(table, x[k])
+    return out
+
+
+def interpolate(x, xp, fp):
+    return np.interp(x, xp, fp)
+
+
+def interpolate_loop(x, xp, fp):
+    return np.interp(x, xp, fp)
+
+
+def _elements(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return generator.normal(size=count).astype(dtype), generator.integers(0, count, count)
+
+
+def _pairs(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return (*_elements(count, dtype, generator), generator.integers(0, count, count))
+
+
+def _rows(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    n = count // WIDTH
+    return generator.normal(size=(n, WIDTH)).astype(dtype), generator.integers(0, n, n)
+
+
+def _sorted_rows(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    x = generator.normal(size=(count // 1024, 1024)).astype(dtype)
+    return x, np.argsort(x, axis=1)
+
+
+def _image(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    image = generator.integers(0, 256, (count // 1024, 1024)).astype(np.uint8)
+    return generator.normal(size=256).astype(dtype), image
+
+
+def _search(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    table = np.sort(generator.normal(size=TABLE)).astype(dtype)
+    return table, generator.normal(size=count).astype(dtype)
+
+
+def _interpolate(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    table, x = _search(count, dtype, generator)
+    return x, table, np.cos(table)
+
+
+PROGRAMS = (
+    Program("x[i]", elements, _elements, elements_loop),
+    Program("x[i] - x[j]", differences, _pairs, differences_loop),
+    Program(f"rows x[i], {WIDTH} wide", rows, _rows, rows_loop),
+    Program("take_along_axis", along, _sorted_rows, along_loop),
+    Program("table[bytes]", look_up, _image, look_up_loop),
+    Program(f"searchsorted in {TABLE}", search, _search, search_loop),
+    Program(f"interp in {TABLE}", interpolate, _interpolate, interpolate_loop),
+)
+
+
+def cases(settings: Settings) -> Iterator[Case]:
+    """Every program at every size and dtype."""
+    return array_cases("indexing", PROGRAMS, settings)

@@ -97,3 +97,18 @@ def test_short_rows_run_a_row_in_each_lane(width):
         }
         assert vectors == {"i0"}
         np.testing.assert_allclose(tracejit.jit(function)(x), function(x), rtol=1e-13)
+
+
+def lanes_of(function, *args) -> list[int]:
+    kernel = kernel_of(function, *args)
+    return [s.lanes for s in statements(kernel.body) if isinstance(s, For) and s.mark == "vector"]
+
+
+def test_columns_are_read_in_runs_that_registers_hold():
+    """Sixteen vectors of each row, shared between the sums of a sweep and no more than there are."""
+    x = np.zeros((64, 512), np.float32)
+    (one,) = lanes_of(lambda x: x.sum(axis=0), x)
+    (two,) = lanes_of(lambda x: x.sum(axis=0) + (x * x).sum(axis=0), x)
+    (row,) = lanes_of(lambda x: x.sum(), x)
+    (few,) = lanes_of(lambda x: x.sum(axis=0), x[:, : one // 2 + 1].copy())
+    assert (one, two, row, few) == (4 * row, 2 * row, row, 2 * row)

@@ -28,6 +28,9 @@ from .cost import body_cost, expressions, stride, subexpressions, trips
 
 # Bodies up to this many cycles are unrolled; longer ones keep the core busy by themselves.
 CHEAP = 5.5
+# Vectors in a step then. Of sums several go side by side, as each addition waits for the one before.
+# Down columns a step is a run of every row it meets, and memory is slow to follow short runs.
+ELEMENTS, SUMS, COLUMNS = 2, 4, 16
 
 
 def vectorize(module: Module, vector_bytes: int = 32) -> Module:
@@ -109,11 +112,23 @@ def lane_count(loop: For, vector_bytes: int) -> int:
     inner = frozenset((loop.index,))
     price = body_cost(_leaves(loop), inner, None, 1, vector_bytes)
     if price <= CHEAP:
-        lanes *= 4 if accumulates else 2
+        lanes *= _vectors(loop, lanes, count) if accumulates else ELEMENTS
     if count is not None:
         while lanes // 2 >= count:
             lanes //= 2
     return lanes
+
+
+def _vectors(loop: For, lanes: int, count: int | None) -> int:
+    """How many vectors of sums: of columns as many as registers hold and the loop fills."""
+    sweeps = [s for s in loop.body if isinstance(s, For)]
+    if not sweeps or count is None:
+        return SUMS
+    sums = max([sum(isinstance(s, Accumulate) for s in sweep.body) for sweep in sweeps])
+    vectors = COLUMNS
+    while vectors > SUMS and (vectors * sums > COLUMNS or vectors * lanes > count):
+        vectors //= 2
+    return vectors
 
 
 def _leaves(loop: For) -> list[Statement]:

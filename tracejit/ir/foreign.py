@@ -64,4 +64,11 @@ def _gemm_cycles(order: Any, left: Any, right: Any, *rest: int | None) -> float:
     return 1000 + m * n * k / 8
 
 
-FOREIGN = {f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"}
+def _prefetch(memory: np.ndarray) -> None:
+    """Ask for memory that will be read; this changes nothing but time, so loops of lanes may."""
+
+
+FOREIGN = {
+    "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
+    **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
+}

@@ -314,7 +314,7 @@ class _Checker:
                     shared = [b for b in buffers[len(kernel.inputs) :] if b not in own]
                     if shared:
                         self.fail(f"writes {shared[0]} in every iteration of a {loop.mark} loop")
-                case Extern() if loop.mark == "vector":
+                case Extern(symbol) if loop.mark == "vector" and symbol != "prefetch":
                     self.fail("calls a foreign function in a vector loop")
         roots = [e for s in statements(loop.body) for e in tensor.expressions_of(s)]
         loads = [e for e in postorder(roots, parts) if isinstance(e, Load)]

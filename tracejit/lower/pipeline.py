@@ -27,6 +27,7 @@ from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
 from .tensor.memory import STATUS_BYTES, layout, plan_memory
 from .tensor.parallelize import parallelize
+from .tensor.prefetch import prefetch_rows
 from .tensor.relax import relax
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
@@ -54,6 +55,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     """The pipeline: each stage with the passes that lead to it. A user's own passes come first."""
     threaded = () if options.max_threads == 1 else (parallelize,)
     wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
+    prefetch = partial(prefetch_rows, large=options.stream_bytes)
     loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
@@ -68,6 +70,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 wide[0],
                 stream_columns,
                 *wide[1:],
+                prefetch,
                 plan_memory,
             ),
         ),

@@ -34,7 +34,7 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.types import DType
-from .access import Access
+from .access import CACHE_LINE, Access
 from .builder import Builder, Value, is_number
 from .frame import Lanes, Parts, Scope
 from .overlap import is_long, is_repeatable
@@ -82,6 +82,8 @@ class Emitter(Access):
                     self.b.emit(f"call void @{name}({', '.join(pointers + rest)})")
                     for buffer in buffers:
                         self.invalidate(buffer)
+                case Extern("prefetch", (address,)):
+                    self.prefetch(address)
                 case Extern():
                     self.extern(statement)
         self.leave(body)
@@ -103,6 +105,18 @@ class Emitter(Access):
         self.b.emit(f"call void @{statement.symbol}({listed})")
         for address in statement.addresses:
             self.invalidate(address.buffer)
+
+    def prefetch(self, address: Address) -> None:
+        """Ask for the cache lines that the lanes will read."""
+        _, atoms, constant = self.address_of(address.buffer, address.indices)
+        pointer = self.pointer(address.buffer, atoms, constant)
+        self.here()
+        size = (self.lanes.count if self.lanes else 1) * address.buffer.type.dtype.itemsize
+        self.program.module.declare("void", "llvm.prefetch.p0", ["ptr", "i32", "i32", "i32"])
+        for distance in range(0, size, CACHE_LINE):
+            place = self.b.offset(pointer, self.b.const(distance, "i64"), "i8")
+            # To read, into the first-level cache, data.
+            self.b.emit(f"call void @llvm.prefetch.p0(ptr {place.text}, i32 0, i32 3, i32 1)")
 
     def leave(self, body: Iterable[Statement]) -> None:
         """What `body` declared ends with it; another loop may declare the same."""

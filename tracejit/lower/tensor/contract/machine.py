@@ -59,10 +59,10 @@ def _step(rows: float, vectors: int, depth: int) -> float:
     """Cycles of one step in a tile: arithmetic, loads or latency; and its share of start and end.
 
     A cycle is a multiply-add. The right factor's vectors come from the second-level cache, which
-    gives one in the time of four.
+    gives one in the time of five.
     """
     loads = 0.15 * (rows + vectors)
-    return max(rows * vectors, 4 * vectors, 4) + loads + (20 + 1.5 * rows * vectors) / depth
+    return max(rows * vectors, 5 * vectors, 4) + loads + (20 + 1.5 * rows * vectors) / depth
 
 
 def seconds(problem: Problem) -> float:

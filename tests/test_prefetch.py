@@ -1,0 +1,81 @@
+"""A later sweep over a row of a large array asks for the row after it; results stay as they are."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.graph import Kernel
+from tracejit.ir.reference import reference
+from tracejit.ir.tensor import Extern, For, statements
+from tracejit.ir.text import parse, show
+from tracejit.ir.verify_kernel import unproved
+from tracejit.lower.pipeline import Options
+from tracejit.stages import Lowered
+
+
+def softmax(x):
+    e = np.exp(x - x.max(axis=1, keepdims=True))
+    return e / e.sum(axis=1, keepdims=True)
+
+
+def centred(x):
+    return x - x.mean(axis=1, keepdims=True)
+
+
+def rows(count: int, columns: int, dtype: str) -> np.ndarray:
+    return np.random.default_rng(3).normal(size=(count, columns)).astype(dtype)
+
+
+def lowered(function, x: np.ndarray, large: int, threads: int = 1) -> Lowered:
+    return Lowered(tracejit.jit(function).trace(x).module, Options(32, threads, large))
+
+
+def prefetches(program: Lowered) -> list[list[str]]:
+    """By sweep, the prefetches in it."""
+    (kernel,) = [k for k in program.module.functions if k is not program.module.entry]
+    assert isinstance(kernel, Kernel) and unproved(kernel) == []
+    loops = [s for s in statements(kernel.body) if isinstance(s, For) and s.mark == "vector"]
+    return [[s.symbol for s in loop.body if isinstance(s, Extern)] for loop in loops]
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_the_second_sweep_asks_for_the_next_row(threads):
+    x = rows(70, 1100, "f4")
+    assert prefetches(lowered(softmax, x, x.nbytes, threads)) == [[], ["prefetch"], []]
+    assert prefetches(lowered(centred, x, x.nbytes, threads)) == [[], ["prefetch"]]
+
+
+@pytest.mark.parametrize(
+    "function, shape, large",
+    [
+        (softmax, (70, 1100), 70 * 1100 * 4 + 1),  # not large
+        (softmax, (70, 1100), 0),
+        (softmax, (70, 1000), 1),  # the rows are short
+        (softmax, (3, 20000), 1),  # or too long to stay
+        (lambda x: x.sum(axis=1), (70, 1100), 1),  # swept once
+        (lambda x: np.exp(x) * 2, (70, 1100), 1),
+        (lambda x: softmax(x.T), (1100, 70), 1),  # down the columns
+    ],
+)
+def test_nothing_is_asked_for_where_it_does_not_help(function, shape, large):
+    program = lowered(function, rows(*shape, "f4"), large)
+    assert "prefetch" not in str(program)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(1, 1111), (2, 1024), (5, 2047), (33, 1100)])
+@pytest.mark.parametrize("function", [softmax, centred])
+def test_results_are_the_same_bits(function, shape, dtype):
+    x = rows(*shape, dtype)
+    with_it, without = [lowered(function, x, large).compile()(x) for large in (1, 0)]
+    np.testing.assert_array_equal(with_it, without)
+
+
+def test_the_text_says_it_and_means_nothing():
+    x = rows(3, 1030, "f4")
+    module = lowered(softmax, x, 1).module
+    assert parse(show(module)) is module
+    assert "extern('prefetch', a0[minimum(i0 + 1, 2):, i1:])" in show(module)
+    np.testing.assert_allclose(reference(module, x), softmax(x), rtol=1e-5)

@@ -60,7 +60,7 @@ def main(argv: list[str] | None = None) -> int:
             row = measure(case, budget)
             if limits:
                 row.limit = limits.seconds(
-                    case.level, case.bytes, case.dtype, case.flops, case.threads
+                    case.level, case.bytes, case.written, case.dtype, case.flops, case.threads
                 )
             rows.append(row)
             say(report.row_text(row))

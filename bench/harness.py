@@ -44,7 +44,8 @@ class Variant:
 
 @dataclass
 class Case:
-    """One row of the report. `bytes` and `flops` are the least the work can move and compute, for the limits."""
+    """One row of the report. `bytes` (of which `written`) and `flops` are the least the work can move and
+    compute, for the limits."""
 
     section: str
     name: str
@@ -53,6 +54,7 @@ class Case:
     variants: Sequence[Variant]
     level: str = ""
     bytes: int = 0
+    written: int = 0
     flops: int = 0
     threads: int = 0  # 0 means all
     tolerance: float = 0.0

@@ -2,7 +2,8 @@
 
 The kernels are LLVM IR, compiled by tracejit's engine. Every figure is the best of a few tries, since anything less
 is noise of other programs. Bandwidth counts the bytes of `z = a * x + y` that the program names (two reads, one
-write); what the hardware moves besides, such as reading a line before it is written, is its own affair.
+write); what the hardware moves besides, such as reading a line before it is written, is its own affair. Memory
+changes between reading and writing at a cost, so work that writes as much as it reads is held against a copy.
 """
 
 import ctypes
@@ -46,22 +47,27 @@ SHARED = {level: LEVELS[level] for level in ("L3", "DRAM")}
 
 @dataclass
 class Limits:
-    """Bytes per second by level ("DRAM, streaming": stores that bypass the cache) and flops per second by dtype,
-    each for one thread and for all; bytes per second of first writes to fresh pages by page size."""
+    """Bytes per second by level ("DRAM, streaming": stores that bypass the cache; "DRAM, copy": so does `z = x`)
+    and flops per second by dtype, each for one thread and for all; bytes per second of first writes to fresh
+    pages by page size."""
 
     threads: int
     bandwidth: dict[str, tuple[float, float]] = field(default_factory=dict)
     flops: dict[str, tuple[float, float]] = field(default_factory=dict)
     fresh_pages: dict[str, float] = field(default_factory=dict)
 
-    def seconds(self, level: str, moved: int, dtype: str, flops: int, threads: int) -> float:
-        """The least time for work that moves `moved` bytes at `level` and computes `flops`; 0 when unknown."""
+    def seconds(
+        self, level: str, moved: int, written: int, dtype: str, flops: int, threads: int
+    ) -> float:
+        """The least time for work that moves `moved` bytes at `level`, `written` of them out, and computes
+        `flops`; 0 when unknown."""
         best = self._best
         memory = compute = 0.0
         if level in self.bandwidth:
             rate = best(self.bandwidth[level], threads)
             if level == "DRAM":
-                rate = max(rate, best(self.bandwidth["DRAM, streaming"], threads))
+                kind = "DRAM, copy" if 2 * written >= moved else "DRAM, streaming"
+                rate = max(rate, best(self.bandwidth[kind], threads))
             memory = moved / rate
         if dtype in self.flops:
             compute = flops / best(self.flops[dtype], threads)
@@ -87,17 +93,19 @@ def measure_limits() -> Limits:
         limits.bandwidth[level] = tuple(
             _bandwidth(kernels.triad, [size // count] * count) for count in (1, THREADS)
         )
-    limits.bandwidth["DRAM, streaming"] = tuple(
-        _bandwidth(kernels.streaming, [SHARED["DRAM"] // count] * count) for count in (1, THREADS)
-    )
+    for kind, kernel, arrays in (("streaming", kernels.streaming, 3), ("copy", kernels.copy, 2)):
+        limits.bandwidth[f"DRAM, {kind}"] = tuple(
+            _bandwidth(kernel, [SHARED["DRAM"] // count] * count, arrays) for count in (1, THREADS)
+        )
     for dtype, (kernel, lanes) in kernels.multiply_add.items():
         limits.flops[dtype] = tuple(_flops(kernel, lanes, count) for count in (1, THREADS))
     limits.fresh_pages = _fresh_pages()
     return limits
 
 
-def _bandwidth(kernel: Callable, sizes: list[int]) -> float:
-    """Bytes per second when thread `i` runs the triad on three arrays of `sizes[i]` bytes."""
+def _bandwidth(kernel: Callable, sizes: list[int], moves: int = 3) -> float:
+    """Bytes per second when thread `i` runs the kernel, which reads and writes `moves` arrays, on three of
+    `sizes[i]` bytes."""
     work, moved = [], 0
     for size in sizes:
         arrays = [_aligned(size) for _ in range(3)]
@@ -105,7 +113,7 @@ def _bandwidth(kernel: Callable, sizes: list[int]) -> float:
         count = size // step * step // 8
         addresses = [array.ctypes.data for array in arrays]
         work.append((arrays, lambda n, a=addresses, c=count: kernel(*a, c, n)))
-        moved += 3 * count * 8
+        moved += moves * count * 8
     return moved / _seconds([call for _, call in work])
 
 
@@ -201,40 +209,44 @@ class _Kernels:
             [
                 _triad("triad", width // 8, streaming=False),
                 _triad("streaming", width // 8, streaming=True),
+                _triad("copy", width // 8, streaming=True, inputs="x"),
                 _multiply_add("multiply_add_float32", lanes["float32"], "float"),
                 _multiply_add("multiply_add_float64", lanes["float64"], "double"),
                 "!0 = !{i32 1}",
             ]
         )
-        names = ("triad", "streaming", "multiply_add_float32", "multiply_add_float64")
+        names = ("triad", "streaming", "copy", "multiply_add_float32", "multiply_add_float64")
         self.library = engine.load(engine.compile_ir(text), names)
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
         stream = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, integer, integer)
         compute = ctypes.CFUNCTYPE(None, pointer, integer)
         self.triad = stream(self.library.address("triad"))
         self.streaming = stream(self.library.address("streaming"))
+        self.copy = stream(self.library.address("copy"))
         self.multiply_add = {
             dtype: (compute(self.library.address(f"multiply_add_{dtype}")), count)
             for dtype, count in lanes.items()
         }
 
 
-def _triad(name: str, lanes: int, streaming: bool) -> str:
-    """`z = 1.5 * x + y` over `n` doubles (a multiple of the step), `repeats` times."""
+def _triad(name: str, lanes: int, streaming: bool, inputs: str = "xy") -> str:
+    """`z = 1.5 * x + y`, or `z = x`, over `n` doubles (a multiple of the step), `repeats` times."""
     vector = f"<{lanes} x double>"
     mark = ", !nontemporal !0" if streaming else ""
     body = []
     for k in range(UNROLL):
         body.append(f"  %i{k} = add i64 %i, {k * lanes}")
-        for array in "xyz":
+        for array in f"{inputs}z":
             body.append(f"  %p{array}{k} = getelementptr double, ptr %{array}, i64 %i{k}")
-        for array in "xy":
+        for array in inputs:
             body.append(f"  %{array}{k} = load {vector}, ptr %p{array}{k}, align 64")
-        body.append(
-            f"  %r{k} = call {vector} @llvm.fma.v{lanes}f64"
-            f"({vector} %x{k}, {vector} splat (double 1.5), {vector} %y{k})"
-        )
-        body.append(f"  store {vector} %r{k}, ptr %pz{k}, align 64{mark}")
+        if inputs == "xy":
+            body.append(
+                f"  %r{k} = call {vector} @llvm.fma.v{lanes}f64"
+                f"({vector} %x{k}, {vector} splat (double 1.5), {vector} %y{k})"
+            )
+        result = "r" if inputs == "xy" else inputs
+        body.append(f"  store {vector} %{result}{k}, ptr %pz{k}, align 64{mark}")
     return "\n".join(
         [
             f"define void @{name}(ptr %z, ptr %x, ptr %y, i64 %n, i64 %repeats) {{",

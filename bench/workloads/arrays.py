@@ -38,6 +38,7 @@ def array_cases(section: str, programs: Iterable[Program], settings: Settings) -
                 elements = size // np.dtype(dtype).itemsize
                 arguments = program.inputs(elements, np.dtype(dtype), generator)
                 made, missing = peers.variants(program, arguments, settings.subjects)
+                written = _bytes(program.function(*arguments))
                 yield Case(
                     section,
                     program.name,
@@ -45,7 +46,8 @@ def array_cases(section: str, programs: Iterable[Program], settings: Settings) -
                     dtype,
                     made,
                     level=level,
-                    bytes=_bytes(arguments) + _bytes(program.function(*arguments)),
+                    bytes=_bytes(arguments) + written,
+                    written=written,
                     tolerance=TOLERANCE[dtype],
                     missing=missing,
                 )

@@ -45,11 +45,16 @@ from .problem import Body, Problem
 from .tile import Shape, Steps, multiply_tile
 
 TILE, GROUP = Index("tile"), Index("group")
-DEPTH_BLOCK = 256
+DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
 FEW_ROWS = 192
 PANELS = 4  # packed at a time where there are few rows: longer stretches of memory, still in cache
+
+
+def depth_block(problem: Problem) -> int:
+    """The most steps of the depth in a block."""
+    return DEPTH_BYTES // problem.wide.itemsize
 
 
 class Matrix:
@@ -73,7 +78,7 @@ class Matrix:
         self.pack_left = self.should_pack_left()
         self.by_panel = self.pack_right and self.should_go_by_panel()
         blocked = self.pack_right and problem.repeats == 1 and problem.in_place
-        self.blocks = blocks_of(self.depth, DEPTH_BLOCK if blocked else self.depth)
+        self.blocks = blocks_of(self.depth, depth_block(problem) if blocked else self.depth)
         self.threads = threads
 
     @property

@@ -19,7 +19,7 @@ from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store,
 from ....ir.types import array_type
 from .chunks import CHUNK
 from .machine import L2_BYTES, Machine
-from .matrix import DEPTH_BLOCK, TILE
+from .matrix import TILE, depth_block
 from .panels import BLOCK, PANEL, columns_along, is_by_row
 from .problem import Body, Group, Problem
 from .tile import LANE, ROW, Shape, Steps, multiply_tile, power_of_two
@@ -56,8 +56,9 @@ class UnknownProduct:
         groups = (problem.rows, problem.columns, problem.depth)
         self.m, self.n, self.k = [group.extent for group in groups]
         # Partial sums need the result's memory; without it the depth is one block.
-        is_short = isinstance(self.k, int) and self.k <= DEPTH_BLOCK
-        self.block: Size = self.k if is_short or not problem.in_place else DEPTH_BLOCK
+        most = depth_block(problem)
+        is_short = isinstance(self.k, int) and self.k <= most
+        self.block: Size = self.k if is_short or not problem.in_place else most
         self.count, self.first, self.length = tensor.ONE, tensor.ZERO, tensor.extent(self.k)
         if self.block is not self.k:
             self.count = tensor.maximum(tensor.extent(_ceiling(self.k, self.block)), tensor.ONE)
@@ -73,7 +74,7 @@ class UnknownProduct:
     def tile(self, machine: Machine) -> tuple[int, int]:
         """Rows and vectors of a tile: as for a large product where extents are unknown."""
         problem = self.problem
-        guesses = (TYPICAL_ROWS, TYPICAL_VECTORS * self.lanes, DEPTH_BLOCK)
+        guesses = (TYPICAL_ROWS, TYPICAL_VECTORS * self.lanes, depth_block(problem))
         rows, columns, depth = [
             Group(group.labels[-1:], (size if isinstance(size, int) else guess,))
             for group, size, guess in zip(

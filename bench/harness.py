@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 BLOCK_SECONDS = 0.004
-SETTLE_SECONDS = 0.04  # the worker threads of the variant before spin for up to 20 ms
+SETTLE_SECONDS = 0.12  # OpenBLAS's threads spin for 110 ms after their work, others for less
 MIN_ROUNDS = 3
 HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
 

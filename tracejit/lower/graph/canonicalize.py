@@ -10,12 +10,14 @@ from __future__ import annotations
 from ...ir.graph import Module, map_functions
 from ...ir.rewrite import Rule, rewriter
 from .algebra import ALGEBRA_RULES
+from .joining import JOINING_RULES
 from .movement import ELEMENTWISE_OPS, MOVEMENT_RULES, REORDERING_RULES, lifting_rules
 
 LIFTING_RULES = [rule for op in ELEMENTWISE_OPS for rule in lifting_rules(op)]
 RULES: tuple[Rule, ...] = (
     *ALGEBRA_RULES,
     *MOVEMENT_RULES,
+    *JOINING_RULES,
     *REORDERING_RULES,
     *LIFTING_RULES,
 )

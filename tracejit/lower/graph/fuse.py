@@ -25,7 +25,7 @@ from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION
 from ...ir.ops import reshape
 from ...ir.types import array_type
 from ..elements import Position, axis_indices
-from .recompute import Reads, choose_stored, reach
+from .recompute import Reads, choose_stored, cut_nests, reach
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
@@ -96,12 +96,15 @@ class _Fuser:
         self.functions: dict[Function, Function] = {}
 
     def find_roots(self) -> set[Node]:
-        """Inline nodes that must be stored after all: results, and operands of what stands alone."""
+        """Inline nodes that must be stored after all.
+
+        They are results, operands of what stands alone, and movement nested too deeply.
+        """
         roots = {n for n in self.function.results if n.op.name != "parameter"}
         for node in self.order:
             if node.op.kind not in FUSIBLE:
                 roots.update(o for o in node.operands if not is_argument(o))
-        return roots
+        return roots | cut_nests(self.order, lambda n: n in roots or not is_inline(n))
 
     def choose_stored(self) -> set[Node]:
         """Nodes that are not worth computing again."""

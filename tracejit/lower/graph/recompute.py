@@ -5,6 +5,9 @@ broadcast) it is computed again at every one of them, unless it is stored. The p
 it again is that of its whole expression at the distinct positions it reads, down to what is stored:
 a chain of stencils, each cheap by itself, grows with the power of its length, so some of the links
 must be stored. Storing costs a pass over memory, which is dearer the further away memory is.
+
+Movement is never worth storing for its own sake, but a nest of concatenations or paddings reads each
+operand at several indices, and so what is innermost at a number that is a power of the depth.
 """
 
 from __future__ import annotations
@@ -14,7 +17,7 @@ from math import prod
 from typing import Any
 
 from ...ir.graph import Node
-from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION
+from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import bool_, f64
@@ -27,6 +30,8 @@ UNKNOWN_EXTENT = 512
 CLAMPS = ("minimum", "maximum")
 # Nodes of an expression beyond which compiling it costs more than it could save.
 EXPRESSION_LIMIT = 512
+# A nest of movement that is evaluated this often, and each node in it so many times, is cut.
+NEST_LIMIT, NEST_REPEATS = 128, 4
 # A pass over memory in cycles: starting it, and each byte by where the array fits.
 PASS_CYCLES = 300.0
 BYTE_CYCLES = ((1 << 20, 1 / 32), (8 << 20, 1 / 12), (float("inf"), 1 / 4))
@@ -84,6 +89,26 @@ def choose_stored(
         if price is None or (times - size) * price > _storing(node):
             chosen.add(node)
     return chosen
+
+
+def cut_nests(order: Iterable[Node], is_read: Callable[[Node], bool]) -> set[Node]:
+    """Movement nodes to store, because whoever reads them evaluates what they read too often.
+
+    `order` has operands first; `is_read` says what is in memory anyway.
+    """
+    evaluations: dict[Node, int] = {}
+    cut: set[Node] = set()
+    for node in order:
+        if node.op.kind != MOVEMENT or is_read(node):
+            continue
+        times = 1 + sum([evaluations.get(operand, 1) for operand in node.operands])
+        if times > NEST_LIMIT:
+            nest = postorder((node,), lambda n: n.operands if n in evaluations or n is node else ())
+            if times > NEST_REPEATS * len(nest):
+                cut.add(node)
+                continue
+        evaluations[node] = times
+    return cut
 
 
 def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> dict[Node, float]:

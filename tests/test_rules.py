@@ -234,7 +234,7 @@ def f(x: f64[n, m + 1], s: f64[()]):
     return t5, t7
 """
     expect(
-        show(fold(parse(text))),
+        show(fold(canonicalize(parse(text)))),
         """
         def f(x: f64[n, m + 1], s: f64[()]):
             t0 = slice(x, start=(n - 1, 1), step=(-1, 1), stop=(-1, m))
@@ -249,7 +249,7 @@ def f(x: f64[n, m + 1], s: f64[()]):
     )
     arrays = np.arange(20.0).reshape(4, 5), np.float64(2.0)
     for before, after in zip(
-        reference(parse(text), *arrays), reference(fold(parse(text)), *arrays)
+        reference(parse(text), *arrays), reference(fold(canonicalize(parse(text))), *arrays)
     ):
         np.testing.assert_array_equal(before, after)
 

@@ -141,7 +141,7 @@ class Rule:
 
     def __init__(self, pattern: Pattern, replacement: Pattern | Callable[..., Any]):
         self.pattern, self.replacement = pattern, replacement
-        # The ops some operands must have; looking at these first rejects most nodes at once.
+        # The ops some operands must have.
         inner = [p.op for p in pattern.operands or () if isinstance(p, Pattern)]
         self.needed = frozenset(op for op in inner if op is not None)
         self.wanted: tuple[str, ...] = ()
@@ -150,8 +150,6 @@ class Rule:
             self.wanted = code.co_varnames[: code.co_argcount]
 
     def __call__(self, node: Node) -> Node | None:
-        if self.needed and not self.needed.issubset([o.op for o in node.operands]):
-            return None
         for bound in self.pattern.matches(node, {}):
             if isinstance(self.replacement, Pattern):
                 new = self.replacement.build(bound)
@@ -238,8 +236,10 @@ def _step(
     operands = tuple([normal[operand] for operand in node.operands])
     if operands != node.operands:
         return Node(node.op, operands, node.attributes)
+    present = {operand.op for operand in operands}
     for rule in table.get(node.op, ()):
-        new = rule(node)
+        # Looking at the operands' ops first rejects most rules at once.
+        new = rule(node) if rule.needed <= present else None
         if new is not None:
             counts[rule] += 1
             return new

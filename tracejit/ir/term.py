@@ -17,13 +17,17 @@ _lock = Lock()
 _locations: WeakKeyDictionary[Term, str] = WeakKeyDictionary()
 
 
+# Types whose values equal nothing of another type: text, and every class of terms.
+_distinct: set[type] = {str}
+
+
 def _key(value: Any) -> Any:
     """A hashable identity. Python says 1 == 1.0 == True and 0.0 == -0.0; an IR must not."""
     kind = type(value)
-    if kind is tuple:
-        return tuple([_key(item) for item in value])
-    if kind is str or isinstance(value, Term):  # equal to nothing of another kind
+    if kind in _distinct:
         return value
+    if kind is tuple:
+        return tuple([item if type(item) in _distinct else _key(item) for item in value])
     if kind is float:
         return value.hex()
     if kind is complex:
@@ -42,12 +46,13 @@ class Term:
     __match_args__: tuple[str, ...] = ()
 
     def __init_subclass__(cls) -> None:
+        _distinct.add(cls)
         own = cls.__dict__.get("__annotations__", {})
         if own:
             cls.__match_args__ = tuple(own)
 
     def __new__(cls, *values: Any) -> Any:
-        key = (cls, *[_key(value) for value in values])
+        key = (cls, *[v if type(v) in _distinct else _key(v) for v in values])
         found = _interned.get(key)
         if found is not None:
             return found

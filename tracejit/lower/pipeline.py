@@ -14,6 +14,7 @@ from ..config import config
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
 from ..ir.verify import Stage, verify
+from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
 from .graph.fold import fold
@@ -77,6 +78,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     )
 
 
+@collector.paused()
 def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dict[Stage, Module]:
     """Lower `module` to the last stage; returns the Module at each.
 
@@ -120,6 +122,7 @@ class Code(NamedTuple):
     symbols: tuple[str, ...]
 
 
+@collector.paused()
 def emit(module: Module, options: Options, captures: dict[int, int] | None = None) -> Code:
     """Write the LLVM IR of a Module in which everything is a Kernel.
 

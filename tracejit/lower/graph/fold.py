@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
-from ...ir.graph import Module, Node, map_functions
+from ...ir.graph import Function, Module, Node, map_functions
 from ...ir.op import CONTROL, CREATION, OPAQUE, OPS
 from ...ir.ops.create import ARRAY_LIMIT
 from ...ir.rewrite import Rule, any_use, rewriter
@@ -20,8 +20,13 @@ from .values import scalar_value
 
 
 def fold(module: Module) -> Module:
-    """The same module, canonical, without computations on constants."""
-    return map_functions(module, _fold)
+    """The same module without computations on constants; canonical if it was."""
+    return map_functions(module, _fold_function)
+
+
+def _fold_function(function: Function) -> Function:
+    folded = _fold(function)
+    return function if folded is function else _fold_and_normalize(folded)
 
 
 def evaluated(node: Node) -> Node | None:
@@ -68,4 +73,5 @@ FOLD_RULES: tuple[Rule, ...] = tuple(
     for op in OPS.values()
     if op.kind not in (CONTROL, OPAQUE, CREATION) and op is not ops.broadcast
 )
-_fold = rewriter(*FOLD_RULES, *RULES)
+_fold = rewriter(*FOLD_RULES)
+_fold_and_normalize = rewriter(*FOLD_RULES, *RULES)

@@ -87,6 +87,7 @@ class _Fuser:
         self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
+        self.position = {n: k for k, n in enumerate(self.order)}
         self.roots = self.find_roots()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
@@ -330,8 +331,7 @@ class _Fuser:
         return not (other.depends & group.bit)
 
     def merge(self, group: Group, other: Group) -> None:
-        order = {n: k for k, n in enumerate(self.order)}
-        group.nodes = sorted([*other.nodes, *group.nodes], key=order.__getitem__)
+        group.nodes = sorted([*other.nodes, *group.nodes], key=self.position.__getitem__)
         group.rows |= other.rows
         group.clones |= other.clones
         group.reads.update(other.reads)

@@ -99,6 +99,7 @@ def _vector_overhead(loop: For, lanes: int, count: int) -> float:
 def _hoisted_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) -> float:
     """What is computed of accumulated values before the loop begins, and stays the same in it."""
     values = [e for s in loop.body if not isinstance(s, For) for e in expressions(s)]
+    values = [value for value in values if _has_variable(value)]
     total = 0.0
     for part in subexpressions(values):
         if isinstance(part, Apply) and loop.index not in part.free and _has_variable(part):
@@ -139,14 +140,15 @@ def body_cost(
         match statement:
             case For():
                 inside = frozenset((statement.index,))
-                each = body_cost(statement.body, inside, index, lanes, vector_bytes)
                 count = trips(statement)
                 count = UNKNOWN_TRIPS if count is None else count
+                wide, own = index, lanes
                 if statement.mark == "vector" or statement.index is index:
+                    wide = statement.index
                     own = statement.lanes if statement.mark == "vector" else lanes
-                    each = body_cost(statement.body, inside, statement.index, own, vector_bytes)
                     total += _vector_overhead(statement, own, count)
                     count = -(-count // own)
+                each = body_cost(statement.body, inside, wide, own, vector_bytes)
                 total += count * (each + 0.5)
                 total += _hoisted_cost(statement, index, lanes, vector_bytes)
             case Call():

@@ -1,0 +1,24 @@
+"""Python's cycle collector, paused while a program is lowered.
+
+Lowering makes terms by the ten thousand, which refer to one another but never in a circle: looking
+for circles among them finds nothing, and took a third of the time of lowering a large program.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from contextlib import contextmanager
+
+
+# limit: a child forked while another thread is in here starts with its collector off.
+@contextmanager
+def paused() -> Iterator[None]:
+    """No collection inside the block, unless another thread's block ends before; on again after it."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()

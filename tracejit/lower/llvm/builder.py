@@ -8,6 +8,7 @@ while the body of an inner one is being written: that is all that loop-invariant
 
 from __future__ import annotations
 
+import functools
 import math
 import operator
 import struct
@@ -44,10 +45,12 @@ class Value(NamedTuple):
         return type_text(self.kind, self.lanes)
 
 
+@functools.cache
 def type_text(kind: str, lanes: int) -> str:
     return kind if lanes == 1 else f"<{lanes} x {kind}>"
 
 
+@functools.cache
 def suffix(kind: str, lanes: int) -> str:
     """The overload suffix of an intrinsic, such as `v8f64`."""
     return SUFFIX[kind] if lanes == 1 else f"v{lanes}{SUFFIX[kind]}"
@@ -241,7 +244,8 @@ class Builder:
         """Call a declared function or an intrinsic by its full name."""
         arguments = list(arguments)
         result = type_text(kind, lanes)
-        self.module.declare(result, name, [a.type for a in arguments])
+        if name not in self.module.declarations:
+            self.module.declare(result, name, [a.type for a in arguments])
         listed = ", ".join(f"{a.type} {a.text}" for a in arguments)
         return self.value(f"call {result} @{name}({listed})", kind, lanes)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...ir import tensor
-from ...ir.tensor import Buffer, For, Index, Kernel
+from ...ir.tensor import Allocate, Buffer, Call, For, Index, Kernel
 from .access import CACHE_LINE
 from .builder import Builder, Module, Value
 from .emit import Emitter
@@ -157,11 +157,13 @@ class Program:
         b.finish()
 
     def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:
-        """`i64 entry(ptr args)`: unpack the pointers, call the outermost kernel, report its status.
+        """`i64 entry(ptr args)`: unpack the pointers, run the outermost kernel, report its status.
 
         Parameters in `captures` are not among the arguments but at a known address.
         """
-        inner = self.kernel(kernel)
+        calls = all(isinstance(statement, Call | Allocate) for statement in kernel.body)
+        # Known before the status is cleared: whether anything can refuse.
+        inner = [self.kernel(k) for k in (kernel.callees if calls else (kernel,))]
         b = Builder(self.module, f"i64 @{name}(ptr %args)", self.attributes)
         args, pointers, slot = Value("%args", "ptr"), [], 0
         for position in range(len(kernel.parameters) + 2):
@@ -173,7 +175,15 @@ class Program:
         workspace, status = pointers[-2], b.const(0, "i64")
         if self.can_refuse:
             b.store(status, workspace)
-        b.emit(f"call void @{inner}({', '.join(f'ptr {p.text}' for p in pointers)})")
+        if calls:  # a function of its own would cost LLVM more than it is worth
+            emitter = Emitter(self, kernel, b)
+            emitter.workspace, emitter.symbols = pointers[-2:]
+            emitter.pointers.update(zip(kernel.parameters, pointers))
+            self.bind_symbols(emitter)
+            emitter.body(kernel.body)
+            emitter.here()
+        else:
+            b.emit(f"call void @{inner[0]}({', '.join(f'ptr {p.text}' for p in pointers)})")
         if self.can_refuse:
             status = b.load(workspace, "i64")
         b.emit(f"ret i64 {status.text}")

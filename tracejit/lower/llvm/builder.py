@@ -221,8 +221,8 @@ class Builder:
 
     def unify(self, *values: Value) -> tuple[Value, ...]:
         """Splat scalars so that all have the lanes of the widest."""
-        lanes = max(value.lanes for value in values)
-        return tuple(self.splat(value, lanes) for value in values)
+        lanes = max([value.lanes for value in values])
+        return tuple([v if v.lanes == lanes else self.splat(v, lanes) for v in values])
 
     # Arithmetic.
 

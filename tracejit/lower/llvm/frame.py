@@ -179,6 +179,8 @@ class Frame:
 
     def known(self, expression: Expression) -> Parts | None:
         match expression:
+            case Apply():  # most of them
+                pass
             case Literal(number, dtype):
                 return self.literal(number, dtype)
             case Index():
@@ -219,7 +221,6 @@ class Frame:
         level, key = self.level_of(index), ("lanes", self.key_of(index))
         found = self.scopes[level].memo.get(key)
         if found is None:
-            region = self.b.region
             region = self.b.region
             self.at(level)
             steps = self.b.vector(range(lanes.count), "i64")

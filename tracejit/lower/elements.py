@@ -7,6 +7,7 @@ nodes that are in memory. Fusion is this composition; the passes differ only in 
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import cache
 from typing import Any
 
 from ..ir.graph import Node
@@ -71,6 +72,7 @@ class Composer:
         return lowering.rule(index, *operands, type=node.type, **node.attrs)
 
 
+@cache
 def axis_indices(ndim: int) -> tuple[Index, ...]:
     """The canonical loop indices of a domain, outermost first."""
     return tuple([Index(f"i{axis}") for axis in range(ndim)])

@@ -38,7 +38,11 @@ def evaluated(node: Node) -> Node | None:
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(node.op.reference(*values, **node.attrs))
-    except (ValueError, ArithmeticError, LookupError):  # what NumPy refuses is refused when the program runs
+    except (
+        ValueError,
+        ArithmeticError,
+        LookupError,
+    ):  # what NumPy refuses is refused when the program runs
         return None
     if result.dtype != node.dtype.numpy or result.shape != node.shape:
         return None

@@ -148,6 +148,9 @@ class _Fuser:
             return reach(operand, index, self.is_stored)
         if node.op.kind not in FUSIBLE:
             return [(operand, ()) for operand in node.operands]
+        if node.op.kind == ELEMENTWISE and all(map(self.is_stored, node.operands)):
+            index = axis_indices(node.type.ndim)
+            return [(operand, index) for operand in dict.fromkeys(node.operands)]
         return reach(node, axis_indices(node.type.ndim), self.is_stored)
 
     # Joining groups.

@@ -13,14 +13,14 @@ operand at several indices, and so what is innermost at a number that is a power
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import cache
 from math import prod
-from typing import Any
 
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
-from ...ir.types import bool_, f64
+from ...ir.types import DType, bool_, f64
 from ..elements import Composer, Position, axis_indices
 
 Reads = list[tuple[Node, Position]]
@@ -58,7 +58,7 @@ def reach(
                 visit(n)
             return None
         reads[n, at] = None
-        return _placeholder(n)
+        return _placeholder(getattr(n.type, "dtype", f64))
 
     Composer(stored).value(node, index)
     return list(reads)
@@ -102,12 +102,12 @@ def cut_nests(order: Iterable[Node], is_read: Callable[[Node], bool]) -> set[Nod
         if node.op.kind != MOVEMENT or is_read(node):
             continue
         times = 1 + sum([evaluations.get(operand, 1) for operand in node.operands])
+        evaluations[node] = times
         if times > NEST_LIMIT:
-            nest = postorder((node,), lambda n: n.operands if n in evaluations or n is node else ())
+            nest = postorder((node,), lambda n: n.operands if n in evaluations else ())
             if times > NEST_REPEATS * len(nest):
                 cut.add(node)
-                continue
-        evaluations[node] = times
+                del evaluations[node]
     return cut
 
 
@@ -171,7 +171,7 @@ def _size(shape: tuple) -> int:
     return prod([extent if type(extent) is int else UNKNOWN_EXTENT for extent in shape])
 
 
-def _placeholder(node: Node) -> Any:
+@cache
+def _placeholder(dtype: DType) -> Literal:
     """Stands for a stored value while only the indices matter."""
-    dtype = getattr(node.type, "dtype", f64)
-    return Literal(False, bool_) if dtype is bool_ else Literal(0, dtype)
+    return Literal(False if dtype is bool_ else 0, dtype)

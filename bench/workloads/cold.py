@@ -10,8 +10,13 @@ from collections.abc import Iterator
 from ..harness import Case, Variant
 from .arrays import Settings
 
-# Disk caches would hide what is measured here.
-ENVIRONMENT = {"TRACEJIT_CACHE": "off", "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1"}
+# Disk caches of compiled programs would hide what is measured here. Python's own of modules is there,
+# as it is for whatever was installed; the first sample makes it for what was not.
+ENVIRONMENT = {
+    "PYTHONDONTWRITEBYTECODE": "",
+    "TRACEJIT_CACHE": "off",
+    "TORCHINDUCTOR_FORCE_DISABLE_CACHES": "1",
+}
 IMPORT = """
 import time
 import numpy

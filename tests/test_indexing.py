@@ -158,6 +158,8 @@ READS = [
     lambda x, i, k: x[[]],
     lambda x, i, k: x[i[:0]],
     lambda x, i, k: x[:0][i[:0]],
+    lambda x, i, k: x[i][:, :, k, i] + x[i][:, i % 3, k][..., i],
+    lambda x, i, k: x[k][i][i % 2, i] * x[k][k],
     lambda x, i, k: x[True],
     lambda x, i, k: x[False, 1],
     lambda x, i, k: x[[[0, 1]], [[2], [3]]],

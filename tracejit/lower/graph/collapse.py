@@ -1,8 +1,9 @@
 """Merge neighbouring axes that always travel together, so that loops are few and long.
 
-Applies to fused Functions made of elementwise ops, broadcasts and reductions. Every axis of every
-value is labelled with the axis of the loops' domain it runs along; two neighbouring domain axes
-merge when each value has both, side by side, or neither, and each reduction takes both or none.
+Applies to fused Functions made of elementwise ops, broadcasts, gathers and reductions. Every axis of
+every value is labelled with the axis of the loops' domain it runs along; two neighbouring domain axes
+merge when each value has both, side by side, or neither, and each reduction takes both or none. An
+axis that a gather reads at computed positions has a label of its own, outside the domain.
 Parameters and results are then of the merged shapes; around the call stand reshapes, which cost
 nothing on memory.
 """
@@ -68,14 +69,28 @@ def collapsed(function: Function) -> Function:
 def _domain(function: Function) -> tuple | None:
     """The shape of the loops: that of the widest value."""
     widest: tuple | None = None
+    sources = _sources(function)
     for node in function.nodes:
         if any(not isinstance(n, int) for n in node.type.shape) or 0 in node.type.shape:
             return None
+        if node in sources:
+            continue
         if widest is None or prod(node.type.shape) > prod(widest):
             widest = node.type.shape
         elif prod(node.type.shape) == prod(widest) and len(node.type.shape) > len(widest):
             widest = node.type.shape
     return widest
+
+
+def _sources(function: Function) -> set[Node]:
+    """What gathers read from: the loops do not run over it."""
+    found: set[Node] = set()
+    for node in reversed(function.nodes):
+        if node.op is ops.gather:
+            found.add(node.operands[0])
+        elif node in found:
+            found.update(node.operands)
+    return found
 
 
 def _label(function: Function, domain: tuple) -> dict[Node, Labels] | None:
@@ -86,9 +101,11 @@ def _label(function: Function, domain: tuple) -> dict[Node, Labels] | None:
             return None
         if node.op.name == "parameter" and node.type.layout is not None:
             return None
-    full = tuple(range(len(domain)))
+    full, sources = tuple(range(len(domain))), _sources(function)
     labels = {
-        n: full if n.type.shape == domain else () for n in nodes if n.type.shape in (domain, ())
+        n: full if n.type.shape == domain else ()
+        for n in nodes
+        if n.type.shape in (domain, ()) and n not in sources
     }
     before = -1
     while len(labels) != before:
@@ -97,7 +114,8 @@ def _label(function: Function, domain: tuple) -> dict[Node, Labels] | None:
             for target, value in _implied(node, labels):
                 if labels.setdefault(target, value) != value:
                     return None
-    return labels if len(labels) == len(nodes) else None
+    distinct = all(len(set(own)) == len(own) for own in labels.values())
+    return labels if distinct and len(labels) == len(nodes) else None
 
 
 def _implied(node: Node, labels: dict[Node, Labels]) -> list[tuple[Node, Labels]]:
@@ -113,12 +131,24 @@ def _implied(node: Node, labels: dict[Node, Labels]) -> list[tuple[Node, Labels]
     elif node.op.name == "broadcast":
         if own is not None:
             found.append((node.operands[0], tuple([own[axis] for axis in node.attrs["axes"]])))
+    elif node.op is ops.gather:
+        if own is not None:
+            found += zip(node.operands, _gather_labels(node, own))
     elif node.op.kind == REDUCTION:
         (operand,) = node.operands
         if operand in labels:
             kept = [a for k, a in enumerate(labels[operand]) if k not in node.attrs["axes"]]
             found.append((node, tuple(kept)))
     return found
+
+
+def _gather_labels(node: Node, own: Labels) -> list[Labels]:
+    """The labels of what a gather reads, and of its indices."""
+    x, *indices = node.operands
+    axes, ndim = node.attrs["axes"], indices[0].type.ndim
+    rest = iter((*own[: axes[0]], *own[axes[0] + ndim :]))
+    source = tuple([-1 - k if k in axes else next(rest) for k in range(x.type.ndim)])
+    return [source, *[own[axes[0] : axes[0] + ndim]] * len(indices)]
 
 
 def _groups(function: Function, labels: dict[Node, Labels], domain: tuple) -> list[list[int]]:
@@ -137,6 +167,10 @@ def _groups(function: Function, labels: dict[Node, Labels], domain: tuple) -> li
                 source = labels[node.operands[0]]
                 reduced = {source[k] for k in node.attrs["axes"]}
                 together = together and (pair[0] in reduced) == (pair[1] in reduced)
+            if node.op is ops.gather:
+                # Its errors name axes by their numbers, which must stay.
+                before = labels[node.operands[0]][: node.attrs["axes"][-1]]
+                together = together and not {*pair} <= {*before}
         if together:
             groups[-1].append(axis)
         else:
@@ -146,6 +180,7 @@ def _groups(function: Function, labels: dict[Node, Labels], domain: tuple) -> li
 
 def _rebuild(function: Function, labels: dict[Node, Labels], groups: list[list[int]]) -> Function:
     home = {axis: number for number, axes in enumerate(groups) for axis in axes}
+    home |= {label: label for own in labels.values() for label in own if label < 0}
 
     def merged(own: Labels, shape: tuple) -> tuple:
         extents: dict[int, int] = {}
@@ -166,6 +201,10 @@ def _rebuild(function: Function, labels: dict[Node, Labels], groups: list[list[i
             source = positions(labels[node.operands[0]])
             axes = tuple([positions(own).index(group) for group in source])
             new[node] = ops.broadcast(*operands, shape=shape, axes=axes)
+        elif node.op is ops.gather:
+            source = labels[node.operands[0]]
+            axes = tuple([positions(source).index(home[source[k]]) for k in node.attrs["axes"]])
+            new[node] = ops.gather(*operands, axes=axes)
         elif node.op.kind == REDUCTION:
             source = labels[node.operands[0]]
             reduced = {home[source[k]] for k in node.attrs["axes"]}
@@ -177,4 +216,4 @@ def _rebuild(function: Function, labels: dict[Node, Labels], groups: list[list[i
     return Function(function.name, parameters, tuple([new[r] for r in function.results]))
 
 
-_ALLOWED = ("parameter", "constant", "broadcast")
+_ALLOWED = ("parameter", "constant", "broadcast", "gather")

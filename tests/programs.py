@@ -128,7 +128,7 @@ class _Writer:
             with warnings.catch_warnings(), np.errstate(all="ignore"):
                 warnings.simplefilter("ignore")
                 value = eval(expression, {"np": np, **self.values})
-        except (TypeError, ValueError, OverflowError):
+        except (TypeError, ValueError, OverflowError, IndexError):
             return None
         if np.size(value) > self.limit or value.dtype.char not in "?bhilqBHILQefdFD":
             return None
@@ -232,6 +232,29 @@ class _Writer:
             else:
                 parts.append(":")
         return self.write(f"{source}[{', '.join(parts)}]") if parts else None
+
+    def gather(self) -> str | None:
+        source, index = self.pick(self.usable()), self.pick(self.usable())
+        shape, positions = np.shape(self.values[source]), np.asarray(self.values[index])
+        if positions.dtype.kind not in "iu":
+            return self.write(f"np.searchsorted(np.arange({self.pick([1, 4, 9])}) - 2.0, {index})")
+        if not shape:
+            return None
+        axis = self.pick(range(len(shape)))
+        inside = f"{index} % {shape[axis]} - {self.pick([0, 1])}"
+        kind = self.draw(st.integers(0, 3))
+        if kind == 0:
+            return self.write(
+                f"np.take({source}, {index}, {axis}, mode='{self.pick(['wrap', 'clip'])}')"
+            )
+        if kind == 1 and positions.shape == shape:
+            return self.write(f"np.take_along_axis({source}, {inside}, {axis})")
+        if kind == 2 and len(shape) > 1:
+            other = f"{self.pick(self.usable())} % {shape[axis - 1]}"
+            parts = [":"] * len(shape)
+            parts[axis], parts[axis - 1] = inside, other
+            return self.write(f"{source}[{', '.join(parts)}]")
+        return self.write(f"{source}[{':, ' * axis}{inside}]")
 
     def movement(self) -> str | None:
         source = self.pick(self.usable())
@@ -366,7 +389,7 @@ def programs(draw: Callable, lines: int = 12, limit: int = 4096) -> Program:
     steps = [
         *[writer.unary, writer.binary] * 3, writer.binary, writer.choice, writer.cast, writer.index,
         writer.movement, writer.movement, writer.joining, writer.reduction, writer.reduction,
-        writer.scan, writer.contraction,
+        writer.scan, writer.contraction, writer.gather, writer.gather,
     ]  # fmt: skip
     for _ in range(draw(st.integers(lines // 3, lines))):
         writer.pick(steps)()

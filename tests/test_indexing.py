@@ -14,7 +14,7 @@ from traced import check as check_traced
 
 import tracejit
 from tracejit.errors import UnsupportedError
-from tracejit.ir.verify import unproved
+from tracejit.ir.verify import Stage, unproved
 from tracejit.lower.pipeline import Options, run
 
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
@@ -329,6 +329,21 @@ def test_every_read_is_proved_to_be_inside():
         for kernel in module.functions:
             if hasattr(kernel, "body"):
                 assert unproved(kernel) == []
+
+
+def test_reads_of_unknown_extents_are_proved_to_be_inside():
+    module = tracejit.parse("""
+def f(x: f64[n, m], i: i64[k], t: f64[n]):
+    t0 = gather(x, i, axes=(0,))
+    t1 = gather(x, i, axes=(1,))
+    t2 = search_sorted(t, t, side='left')
+    t3 = gather(t, t2, axes=(0,))
+    return t0, t1, t3
+""")
+    kernels = run(module, Options())[Stage.LOOPS].functions[:-1]
+    assert kernels
+    for kernel in kernels:
+        assert unproved(kernel) == []
 
 
 def test_checks_that_cannot_fail_are_gone():

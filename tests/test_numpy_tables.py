@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import check, sample
 
+import tracejit
+
 LOOKUPS = [
     lambda x, t: np.searchsorted(t, x),
     lambda x, t: np.searchsorted(t, x, side="right"),
@@ -39,6 +41,41 @@ def test_lookups_of_nan():
         for side in ("left", "right"):
             check(lambda x, t, side=side: np.searchsorted(t, x, side), x, np.array(table))
         check(lambda x, t: np.isin(x, t), x, np.array(table))
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+@pytest.mark.parametrize("dtype", ["float32", "int16", "uint64"])
+def test_searches_in_tables_of_any_size(side, dtype):
+    rng = np.random.default_rng(0)
+    search = tracejit.jit(lambda t, x: np.searchsorted(t, x, side))
+    x = rng.integers(0, 99, (3, 50)).astype(dtype)
+    sizes = [1, 2, 3, 4, 5, 7, 8, 9, 1023, 1024, 1025, 5000]
+    for n in [*sizes, *range(20, 40)]:  # after a while, one program for all of them
+        table = np.sort(rng.integers(0, 99, n)).astype(dtype)
+        np.testing.assert_array_equal(search(table, x), np.searchsorted(table, x, side))
+    assert search.cache_info().misses <= len(sizes) + 4
+
+
+SORTERS = [
+    lambda t, x, order: np.searchsorted(t, x, sorter=order),
+    lambda t, x, order: t.searchsorted(x, "right", order),
+    lambda t, x, order: np.searchsorted(t, x, sorter=order[:2]),
+    lambda t, x, order: np.searchsorted(t, x, sorter=order * 1.0),
+    lambda t, x, order: np.searchsorted(t, x, sorter=order[None]),
+]
+
+
+@pytest.mark.parametrize("function", SORTERS)
+def test_tables_that_another_array_sorts(function):
+    table = np.random.default_rng(0).permutation(40) * 0.5
+    check(function, table, np.linspace(-3, 30, 25), np.argsort(table))
+
+
+@pytest.mark.parametrize("falling", [False, True])
+@pytest.mark.parametrize("right", [False, True])
+def test_many_bins(falling, right):
+    bins = np.linspace(-3, 3, 3000)[:: -1 if falling else 1].copy()
+    check(lambda x, b: np.digitize(x, b, right), np.random.default_rng(0).normal(size=99), bins)
 
 
 INDICES = [

@@ -152,6 +152,8 @@ READS = [
     lambda x, i, k: x.sum(axis=0)[i % 4, i % 5],
     lambda x, i, k: x[np.arange(3), i[0]] - x[np.arange(3)[:, None], i[0]],
     lambda x, i, k: x[np.ix_([0, 2], [True, False, True, True], [4])],
+    lambda x, i, k: x[np.ix_(i[0], [True, False, True, True], [k])],
+    lambda x, i, k: x[np.ix_(i, [0])],
     lambda x, i, k: x[np.arange(60).reshape(3, 4, 5) % 7 == 0],
     lambda x, i, k: x[x.shape[0] - 1 - i],
     lambda x, i, k: x[i.astype("u1") % 2, 1],

@@ -155,6 +155,22 @@ def extract(condition, arr):
     return take(arr, np.flatnonzero(_known_condition("extract", condition)).tolist())
 
 
+@implements(np.ix_)
+def ix_(*args):
+    """`np.ix_`: each sequence along an axis of its own; masks must be known while tracing."""
+    found = []
+    for axis, sequence in enumerate(args):
+        x = as_array(sequence)
+        if x.ndim != 1:
+            raise ValueError("Cross index must be 1 dimensional")
+        if x.dtype.kind == "b":
+            x = as_array(np.flatnonzero(_known_condition("ix_", x)).tolist(), np.int64)
+        elif x.size == 0:
+            x = building.converted(x, np.int64)
+        found.append(reshaped(x, (*[1] * axis, *x.shape, *[1] * (len(args) - axis - 1))))
+    return tuple(found)
+
+
 def _known_condition(function: str, condition: Any) -> np.ndarray:
     node = to_node(condition)
     known = known_value(node)

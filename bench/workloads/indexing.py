@@ -87,7 +87,16 @@ def interpolate(x, xp, fp):
 
 
 def interpolate_loop(x, xp, fp):
-    return np.interp(x, xp, fp)
+    out = np.empty(x.size)
+    for k in prange(x.size):
+        j = min(max(np.searchsorted(xp, x[k], "right") - 1, 0), xp.size - 2)
+        slope = (fp[j + 1] - fp[j]) / (xp[j + 1] - xp[j])
+        out[k] = slope * (x[k] - xp[j]) + fp[j]
+        if x[k] <= xp[0]:
+            out[k] = fp[0]
+        if x[k] >= xp[-1]:
+            out[k] = fp[-1]
+    return out
 
 
 def _elements(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:

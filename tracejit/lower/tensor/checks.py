@@ -5,9 +5,20 @@ from __future__ import annotations
 from ...ir import tensor
 from ...ir.bounds import Bounds
 from ...ir.graph import Module, map_kernels
-from ...ir.tensor import Apply, Expression, For, Kernel, Statement, expressions_of, parts
+from ...ir.tensor import (
+    Apply,
+    Expression,
+    For,
+    Kernel,
+    Statement,
+    expressions_of,
+    parts,
+    statements,
+)
 from ...ir.term import postorder
 from .substitute import substitute
+
+CHECKS = ("checked_index", "checked_choice")
 
 
 def drop_checks(module: Module) -> Module:
@@ -16,8 +27,13 @@ def drop_checks(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    body = _changed(kernel.body, ())
-    return kernel if body == kernel.body else kernel.replace(body=body)
+    own = list(statements(kernel.body))
+    if any(isinstance(s, For) and s.mark != "serial" for s in own):
+        return kernel  # scheduled already, by its own lowering
+    roots = [e for statement in own for e in expressions_of(statement)]
+    if not any(isinstance(e, Apply) and e.op in CHECKS for e in postorder(roots, parts)):
+        return kernel
+    return kernel.replace(body=_changed(kernel.body, ()))
 
 
 def _changed(body: tuple[Statement, ...], loops: tuple[For, ...]) -> tuple[Statement, ...]:
@@ -37,7 +53,7 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
     found: dict[Expression, Expression] = {}
     for e in postorder(expressions_of(statement), parts):
         match e:
-            case Apply("checked_index" | "checked_choice", (index, extent, *_)):
+            case Apply(op, (index, extent, *_)) if op in CHECKS:
                 room = tensor.subtract(tensor.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
                     found[e] = tensor.replace_expressions((index,), found)[index]

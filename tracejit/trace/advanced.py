@@ -173,7 +173,8 @@ class _Reading:
         extent = self.node.type.shape[axis]
         known = constant_value(index)
         if known is not None and type(extent) is int:
-            index = literal(counted_from_start(np.asarray(known), axis, extent))
+            positions = counted_from_start(np.asarray(known), axis, extent)
+            index = index if np.array_equal(positions, known) else literal(positions)
         self.indices[axis] = index
         add_slice(self.window, slice(None), extent)
         self.mark(index.type.shape)

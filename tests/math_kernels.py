@@ -26,9 +26,12 @@ def shared_library() -> engine.Library:
 
 
 @functools.cache
-def kernel(name: str, kinds: tuple[str, ...], lanes: int) -> tuple[Callable, engine.Library]:
+def kernel(
+    name: str, kinds: tuple[str, ...], lanes: int, permutes: str | None = None
+) -> tuple[Callable, engine.Library]:
     """`f(*inputs, output, n, repeats)` over addresses; n a multiple of `lanes`."""
-    module, result = Module(), RESULTS.get(name, kinds[0])
+    module = Module(engine.target().permutes if permutes is None else permutes)
+    result = RESULTS.get(name, kinds[0])
     inputs = [Value(f"%a{i}", "ptr") for i in range(len(kinds))]
     listed = ", ".join(f"ptr noalias {a.text}" for a in inputs)
     b = Builder(module, f"void @kernel({listed}, ptr noalias %out, i64 %n, i64 %repeats)")
@@ -54,22 +57,22 @@ def kernel(name: str, kinds: tuple[str, ...], lanes: int) -> tuple[Callable, eng
     b.region = b.open("done")
     b.emit("ret void")
     b.finish()
-    library = engine.load(
-        engine.compile_ir(module.text()), ["kernel"], addresses(module.externals)
-    )
+    library = engine.load(engine.compile_ir(module.text()), ["kernel"], addresses(module.externals))
     types = [ctypes.c_void_p] * (len(kinds) + 1) + [ctypes.c_int64] * 2
     return ctypes.CFUNCTYPE(None, *types)(library.address("kernel")), library
 
 
-def evaluate(name: str, *arrays: np.ndarray, lanes: int | None = None) -> np.ndarray:
-    """The function of one-dimensional arrays, `lanes` at a time."""
+def evaluate(
+    name: str, *arrays: np.ndarray, lanes: int | None = None, permutes: str | None = None
+) -> np.ndarray:
+    """The function of one-dimensional arrays, `lanes` at a time; the host's `permutes` if None."""
     kinds = tuple(KINDS[a.dtype] for a in arrays)
     lanes = lanes or WIDTHS[kinds[0]]
     size = len(arrays[0])
     padding = -size % lanes
     arrays = tuple(np.concatenate([a, np.ones(padding, a.dtype)]) for a in arrays)
     result = np.empty(size + padding, DTYPES[RESULTS.get(name, kinds[0])])
-    function, _ = kernel(name, kinds, lanes)
+    function, _ = kernel(name, kinds, lanes, permutes)
     function(*(a.ctypes.data for a in arrays), result.ctypes.data, size + padding, 1)
     return result[:size]
 

@@ -16,6 +16,7 @@ from math_kernels import (
 )
 
 from tracejit.lower.llvm.math import MATH
+from tracejit.runtime import engine
 
 APPROXIMATE = [
     "exp",
@@ -267,11 +268,8 @@ def test_large_angles(dtype):
             assert ulp_errors(evaluate(name, x), high, low).max() <= LIMIT
 
 
-@kinds
-@pytest.mark.parametrize("lanes", [1, 3, 32])
-@pytest.mark.parametrize("name", sorted(MATH))
-def test_every_number_of_lanes(name, lanes, dtype):
-    """The same bits whatever the width, rare lanes beside common ones."""
+def few_arguments(name: str, dtype) -> list[np.ndarray]:
+    """96 of each, rare ones beside common ones."""
     rng = np.random.default_rng(8)
     arguments = [rng.uniform(-3, 3, 96).astype(dtype) for _ in range(2)]
     for argument in arguments:
@@ -280,6 +278,30 @@ def test_every_number_of_lanes(name, lanes, dtype):
         arguments[1] = rng.integers(-200, 200, 96).astype(np.int32)
     if name not in (*TWO_ARGUMENTS, *EXACT_PAIRS, *SUMS, "ldexp"):
         del arguments[1]
+    return arguments
+
+
+@kinds
+@pytest.mark.parametrize("lanes", [1, 3, 32])
+@pytest.mark.parametrize("name", sorted(MATH))
+def test_every_number_of_lanes(name, lanes, dtype):
+    """The same bits whatever the width."""
+    arguments = few_arguments(name, dtype)
     found = evaluate(name, *arguments, lanes=lanes)
-    wrong = ~same(found, evaluate(name, *arguments))
-    assert not wrong.any(), report(wrong, arguments, found, found)
+    wanted = evaluate(name, *arguments)
+    wrong = ~same(found, wanted)
+    assert not wrong.any(), report(wrong, arguments, found, wanted)
+
+
+@kinds
+@pytest.mark.parametrize("lanes", [3, 4, 8, 16, 32])
+@pytest.mark.parametrize("name", ["tanh", "power"])
+def test_every_way_to_look_up(name, lanes, dtype):
+    """The same bits whether tables are permuted or loaded from."""
+    arguments = few_arguments(name, dtype)
+    wanted = evaluate(name, *arguments, permutes="")
+    known = ["", "avx2", "avx512"]
+    for permutes in known[: known.index(engine.target().permutes) + 1]:
+        found = evaluate(name, *arguments, lanes=lanes, permutes=permutes)
+        wrong = ~same(found, wanted)
+        assert not wrong.any(), (permutes, report(wrong, arguments, found, wanted))

@@ -94,8 +94,8 @@ def rounded(number, kind: str):
 
 def fit(task: Fit, kind: str) -> tuple[list[float], float]:
     """Rounded coefficients and log2 of the largest weighted error."""
-    terms, low = task.terms[kind], mpf(task.low)
-    high = mpf(task.high[kind] if isinstance(task.high, dict) else task.high)
+    terms = task.terms[kind]
+    low, high = (mpf(end[kind] if isinstance(end, dict) else end) for end in task[3:5])
     size = 20 * terms
     points = [
         (low + high) / 2 - (high - low) / 2 * mpmath.cos(mpmath.pi * i / size)
@@ -284,13 +284,13 @@ define(
 )
 define(
     "POWER_LOG",
-    "(log2(m) - c s - c/3 s**3) / s**5 in s**2, c = 2/log(2), s = (m - 1) / (m + 1)",
-    of_square(lambda s: 2 / LN2 * (mpmath.atanh(s) - s - s**3 / 3) / s**5),
-    of_square(lambda s: s**4 * LN2 / 2),
-    TINY,
-    LOG_SQUARE,
-    float=3,
-    double=7,
+    "(log(1 + r) - r + r**2/2) / r**3, r as in table_values.LOG",
+    lambda r: (mpmath.log1p(r) - r + r**2 / 2) / r**3,
+    lambda r: r**3 / mpmath.log1p(r),
+    {"float": mpf("-0.0261"), "double": mpf("-0.0521")},
+    {"float": mpf("0.0261"), "double": mpf("0.0521")},
+    float=4,
+    double=10,
 )
 define(
     "SIN",
@@ -370,8 +370,6 @@ EXPANSIONS = {
     "LOG10_TWO": (mpmath.log10(2), 2),
     "LOG2_E": (1 / LN2, 2),
     "LOG10_E": (1 / mpmath.log(10), 2),
-    "POWER_SLOPE": (2 / LN2, 2),
-    "POWER_CUBE": (2 / LN2 / 3, 2),
 }
 
 

@@ -40,7 +40,10 @@ def default_options(max_threads: int = 0, passes: tuple = (), fastmath: bool = F
     """Options for the machine this runs on."""
     target = engine.target()
     stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
-    return Options(target.vector_bytes, max_threads, stream, tuple(passes), blas(), fastmath)
+    passes, library = tuple(passes), blas()
+    return Options(
+        target.vector_bytes, max_threads, stream, passes, library, fastmath, target.permutes
+    )
 
 
 def blas() -> Library | None:

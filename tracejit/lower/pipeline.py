@@ -42,6 +42,7 @@ class Options(NamedTuple):
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. Contractions may use
     `library`, if there is one. With `fastmath`, arithmetic may round less often than NumPy's.
+    `permutes` is as in `engine.Target`.
     """
 
     vector_bytes: int = 32
@@ -50,6 +51,7 @@ class Options(NamedTuple):
     passes: tuple[Pass, ...] = ()
     library: Library | None = None
     fastmath: bool = False
+    permutes: str = ""
 
 
 def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
@@ -139,6 +141,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         max_threads=options.max_threads,
         attributes=attributes,
         stream_bytes=options.stream_bytes,
+        permutes=options.permutes,
     )
     program.entry(kernel, captures or {})
     workspace = plan.workspace_bytes

@@ -32,7 +32,8 @@ class Target(NamedTuple):
     """A machine to generate code for.
 
     ``features`` is LLVM's list (``"+avx2,-sse4a,..."``); ``vector_bytes`` is the width of the widest
-    vector register the code should use; ``has_masks`` says that lanes can be masked for free.
+    vector register the code should use; ``has_masks`` says that lanes can be masked for free;
+    ``permutes`` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
     """
 
     triple: str
@@ -41,6 +42,7 @@ class Target(NamedTuple):
     data_layout: str
     vector_bytes: int
     has_masks: bool
+    permutes: str
 
 
 class Library:
@@ -151,7 +153,8 @@ class _LLVM:
         machine = self._machine(triple, cpu, features, 2)
         layout = str(machine.target_data)
         has_masks = has_avx512 or bool(feature_map.get("sve"))
-        return Target(triple, cpu, features, layout, vector_bytes, has_masks)
+        permutes = {64: "avx512", 32: "avx2", 16: ""}[vector_bytes]
+        return Target(triple, cpu, features, layout, vector_bytes, has_masks, permutes)
 
     def machine(self, target: Target, level: int) -> Any:
         """The target machine, made once per target and level."""

@@ -93,9 +93,11 @@ class Module:
     """LLVM IR under construction: declarations, constants and finished functions.
 
     `externals` names declared functions that are neither intrinsics nor in the C library.
+    `permutes` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, permutes: str = "") -> None:
+        self.permutes = permutes
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}

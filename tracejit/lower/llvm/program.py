@@ -27,8 +27,9 @@ class Program:
         attributes: str = "nounwind",
         stream_bytes: int = 0,
         parallel_for: str = "tj_parallel_for",
+        permutes: str = "",
     ):
-        self.module = Module()
+        self.module = Module(permutes)
         self.offset_of = plan
         self.symbols = tuple(symbols)
         self.max_threads = max_threads

@@ -17,20 +17,39 @@ from tracejit.lower.llvm.math.arithmetic import (
     select,
     where_any,
 )
+from tracejit.lower.llvm.math import table_values
 from tracejit.lower.llvm.math.exponential import (
     NORMAL_LIMIT,
     OVERFLOW,
     reduce_by_octaves,
     scale_far,
 )
+from tracejit.lower.llvm.math.tables import lookup
 
 # tanh is 1 to the last bit beyond.
-SATURATION = {"float": 10.0, "double": 20.0}
+SATURATION = {"float": 9.3, "double": 20.0}
 # Below, n = 0: the polynomial COTH reaches that far, and 1 - 2 / (exp(2x) + 1) would lose bits.
 SINGLE_OCTAVE = 0.6
 
 
 def tanh(x: Number) -> Number:
+    return tanh_by_table(x) if x.kind == "float" else tanh_by_division(x)
+
+
+def tanh_by_table(x: Number) -> Number:
+    """A polynomial for each of the pieces, which are equal within octaves of u, linear in x."""
+    scale, offset, shift = table_values.TANH_INDEX[x.kind]
+    a = least(SATURATION[x.kind], abs(x))
+    index = fma(a, scale, offset).bits >> shift
+    center, *terms = (lookup(index, column, x.kind) for column in table_values.TANH[x.kind])
+    t = a - center
+    result = terms.pop()
+    for term in reversed(terms):
+        result = fma(result, t, term)
+    return copysign(result, x)
+
+
+def tanh_by_division(x: Number) -> Number:
     """x = n log(2)/2 + g and c = g coth(g) turn tanh into one division.
 
     exp(2g) = (c + g) / (c - g), so that with t = 2**n

@@ -1,8 +1,8 @@
-"""power: 2**(y log2 x), the logarithm carried to enough digits beyond the format."""
+"""power: exp(y log x), the logarithm carried to enough digits beyond the format."""
 
 from __future__ import annotations
 
-from tracejit.lower.llvm.math import coefficients
+from tracejit.lower.llvm.math import coefficients, table_values
 from tracejit.lower.llvm.math.arithmetic import (
     INF,
     NAN,
@@ -16,65 +16,58 @@ from tracejit.lower.llvm.math.arithmetic import (
     where_any,
 )
 from tracejit.lower.llvm.math.exponential import (
-    NORMAL_LIMIT_BASE_TWO,
-    OVERFLOW_BASE_TWO,
+    NORMAL_LIMIT,
+    OVERFLOW,
+    reduce_by_octaves,
     scale_far,
 )
-from tracejit.lower.llvm.math.logarithm import exceptional, split_exponent, subnormal_bits
+from tracejit.lower.llvm.math.logarithm import exceptional, subnormal_bits
+from tracejit.lower.llvm.math.tables import lookup
 
 
-def quotient_near_one(m: Number) -> tuple[Number, Number]:
-    """(m - 1) / (m + 1) as an unevaluated sum, for m around 1."""
-    f, d = m - 1.0, m + 1.0
-    d_rest = f - (d - 2.0)
-    inverse = 1.0 / d
-    s = f * inverse
-    return s, fma(-s, d_rest, fma(-s, d, f)) * inverse
+def wide_log(x: Number, bits: Number) -> tuple[Number, Number]:
+    """log(x) as an unevaluated sum, about 2**-32 (float) or 2**-65 (double) relative.
 
-
-def log2_mantissa(m: Number) -> tuple[Number, Number]:
-    """log2(m) as an unevaluated sum, about 2**-35 (float) or 2**-65 (double) relative."""
-    kind = m.kind
-    slope, slope_rest = coefficients.POWER_SLOPE[kind]
-    s, s_rest = quotient_near_one(m)
-    z = s * s
-    cube, cube_rest = coefficients.POWER_CUBE[kind]
-    tail = horner(z, coefficients.POWER_LOG[kind])
-    z_rest = fma(s + s, s_rest, fma(s, s, -z))
-    # w = z * (cube + z * tail), then slope + w, then times s: each with its rounding error.
-    extra = fma(z, tail, cube_rest)
-    q = extra + cube
-    q_rest = (cube - q) + extra
-    w = z * q
-    w_rest = fma(z, q_rest, fma(z_rest, q, fma(z, q, -w)))
-    a = w + slope
-    a_rest = ((slope - a) + w) + (w_rest + slope_rest)
-    high = s * a
-    return high, fma(s_rest, a, fma(s, a_rest, fma(s, a, -high)))
+    x = 2**k m and log(x) = k log(2) - log(c) + log(1 + r) with c ~ 1 / m from a table, so short
+    that r = c m - 1 is exact, as is k log(2) - log(c) to as many digits as the first parts have.
+    """
+    kind = x.kind
+    start, shift = table_values.LOG_INDEX[kind]
+    from_start = bits - start
+    index, k = from_start >> shift, from_start >> x.format.digits
+    inverse, lead, lead_rest = (lookup(index, column, kind) for column in table_values.LOG[kind])
+    m, k_number = x.from_bits(bits - (k << x.format.digits)), x.converted(k)
+    r = fma(m, inverse, -1.0)
+    octave, octave_rest = table_values.LOG_TWO[kind]
+    base = fma(k_number, octave, lead)
+    high = base + r
+    rest = fma(k_number, octave_rest, lead_rest) + ((base - high) + r)
+    tail = horner(r, coefficients.POWER_LOG[kind])
+    half = r * -0.5
+    higher = fma(r, half, high)
+    rest = rest + fma(r, half, high - higher)
+    return higher, fma(r * r * r, tail, rest)
 
 
 def power(x: Number, y: Number) -> Number:
-    kind, rounder = x.kind, x.format.rounder
-    base = abs(x)
+    kind = x.kind
     special = exceptional(x)
-    k, m = split_exponent(base, where_any(special, base.bits, lambda: subnormal_bits(base)))
-    part, part_rest = log2_mantissa(m)
-    log = k + part
-    log_rest = ((k - log) + part) + part_rest
-    e = y * log
-    e_rest = fma(y, log_rest, fma(y, log, -e))
-    shifted = e + rounder
-    f = (e - (shifted - rounder)) + e_rest
-    p = fma(f, horner(f, coefficients.EXP2[kind]), 1.0)
+    bits = where_any(special, x.bits, lambda: subnormal_bits(abs(x)))
+    log, log_rest = wide_log(x, bits)
+    lead = y * log
+    lead_rest = fma(y, log_rest, fma(y, log, -lead))
+    e = lead + lead_rest
+    _, f, octaves = reduce_by_octaves(e, (lead - e) + lead_rest)
+    p = fma(fma(horner(f, coefficients.EXP[kind]), f, 1.0), f, 1.0)
 
     def rare() -> Number:
-        far = abs(e) > 1.5 * OVERFLOW_BASE_TWO[kind]
-        extreme = select(e > 0.0, INF, x.constant(0.0))
-        result = select(far, extreme, scale_far(p, shifted.bits))
+        far = abs(lead) > 1.5 * OVERFLOW[kind]
+        extreme = select(lead > 0.0, INF, x.constant(0.0))
+        result = select(far, extreme, scale_far(p, octaves))
         return exceptional_power(x, y, result)
 
-    mask = special | abs(e).not_below(NORMAL_LIMIT_BASE_TWO[kind])
-    return where_any(mask, scale_by_exponent(p, shifted.bits), rare)
+    mask = special | abs(e).not_below(NORMAL_LIMIT[kind])
+    return where_any(mask, scale_by_exponent(p, octaves), rare)
 
 
 def exceptional_power(x: Number, y: Number, result: Number) -> Number:

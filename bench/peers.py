@@ -19,6 +19,12 @@ from .program import Program, elementwise_loop, rebind, with_constants
 
 OURS = ("tracejit", "tracejit-fastmath")
 SUBJECTS = ("numpy", *OURS, "jax", "numba", "numba-exact", "torch", "numexpr")
+SPECIAL = ("erf", "erfc")
+SAME_IN_TORCH = """
+abs arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip copysign cos cosh exp exp2 expm1
+floor_divide fmax fmin fmod heaviside hypot log log10 log1p log2 logaddexp logaddexp2 matmul maximum
+mean minimum nextafter remainder sin sinc sinh sqrt square sum tan tanh where
+"""
 THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
@@ -34,6 +40,11 @@ def library(name: str) -> types.ModuleType:
         module._dynamo.config.recompile_limit = 1000
         module._dynamo.config.accumulated_recompile_limit = 100_000
     return module
+
+
+def special_functions(module: types.ModuleType) -> dict[str, Callable]:
+    """A library's functions of `SPECIAL`, which NumPy lacks."""
+    return {name: getattr(module, name) for name in SPECIAL}
 
 
 def version(name: str) -> str:
@@ -73,14 +84,15 @@ def tracejit_variants(
 ) -> list[Variant]:
     tracejit = library("tracejit")
     source = program.function
-    if "erf" in source.__code__.co_names:
-        source = rebind(source, erf=tracejit.erf)
+    if not set(SPECIAL).isdisjoint(source.__code__.co_names):
+        source = rebind(source, **special_functions(tracejit))
     return [call_variant(subject, tracejit.jit(source, fastmath=fastmath), arguments)]
 
 
 def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
     jax = library("jax")
-    function = jax.jit(rebind(program.function, np=jax.numpy, erf=jax.scipy.special.erf))
+    names = special_functions(jax.scipy.special)
+    function = jax.jit(rebind(program.function, np=jax.numpy, **names))
     on_device = tuple(jax.numpy.asarray(argument) for argument in arguments)
     wait = "block({call})" if program.outputs > 1 else "{call}.block_until_ready()"
 
@@ -108,7 +120,7 @@ def numba_variants(
     loop = program.loop
     if loop is None:
         body = numba.njit(fastmath=fastmath)(
-            with_constants(rebind(program.function, erf=math.erf), dtype)
+            with_constants(rebind(program.function, **special_functions(math)), dtype)
         )
         loop = rebind(elementwise_loop(is_array, program.outputs), body=body)
     found = []
@@ -129,7 +141,7 @@ def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
     found = []
     for threads in sorted({1, THREADS}):
         # A function of its own per thread count: inductor writes the count into the kernel it compiles.
-        source = rebind(program.function, np=torch_numpy(), erf=torch.erf)
+        source = rebind(program.function, np=torch_numpy(), **special_functions(torch))
         compiled = torch.compile(source, dynamic=False)
 
         def result(function: Callable = compiled, count: int = threads) -> Any:
@@ -183,8 +195,7 @@ def torch_numpy() -> types.ModuleType:
     """torch under NumPy's names, as a module, which `torch.compile` traces through."""
     torch = library("torch")
     module = types.ModuleType("numpy_names")
-    same = "sin cos exp log tanh sqrt square sum mean where maximum minimum abs matmul clip"
-    for name in same.split():
+    for name in SAME_IN_TORCH.split():
         setattr(module, name, getattr(torch, name))
     module.power, module.max, module.min = torch.pow, torch.amax, torch.amin
     return module

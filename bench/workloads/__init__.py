@@ -1,10 +1,11 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
-from . import cold, compile, elementwise, indexing, latency, matmul, rows
+from . import cold, compile, elementwise, indexing, latency, math, matmul, rows
 
 SECTIONS = {
     "latency": latency.cases,
     "elementwise": elementwise.cases,
+    "math": math.cases,
     "rows": rows.cases,
     "indexing": indexing.cases,
     "matmul": matmul.cases,

@@ -1,6 +1,6 @@
 """Turns array programs into cases: each at three sizes, each in float32 and float64."""
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,9 +26,14 @@ class Settings:
         return self.only.lower() in name.lower()
 
 
-def array_cases(section: str, programs: Iterable[Program], settings: Settings) -> Iterator[Case]:
+def array_cases(
+    section: str,
+    programs: Iterable[Program],
+    settings: Settings,
+    levels: Mapping[str, int] = LEVELS,
+) -> Iterator[Case]:
     """The cases of `programs`; arrays are made when a case's turn comes and dropped after it."""
-    levels = dict(list(LEVELS.items())[:2]) if settings.quick else LEVELS
+    levels = dict(list(levels.items())[:2]) if settings.quick else levels
     for program in programs:
         if not settings.wants(program.name):
             continue

@@ -70,7 +70,7 @@ def nearly_exact(function, low, high):
 
 # The logarithm in power: log(x) = k log(2) - log(c) + log(1 + r), r = c m - 1 exactly. The first
 # mantissa's distance below 1 in pieces (of the octave below), the pieces of an octave, the digits
-# of c, and the digits after the point of what is added to multiples of log(2) without rounding.
+# of c at least, and the digits after the point of what is added to multiples of log(2) without rounding.
 LOG_TABLE = {"float": (18, 32, 6, 16), "double": (8, 16, 5, 42)}
 
 
@@ -99,17 +99,23 @@ def log_pieces(kind: str) -> list[tuple[float, ...]]:
 
 
 def short_inverse(low, high, digits: int):
-    """About 2 / (low + high), with so few digits that its product with a mantissa is exact.
+    """About 1 / m for m from low to high, with so few digits that r is exact.
 
-    What counts is the rounding error of r**2 against the logarithm.
+    With `digits` after the point (one less above 1) that is where abs(r) < 2**(1 - digits). What
+    counts is r**3, whose rounding error is the first not to be carried, against the logarithm.
     """
     if low < 1 < high:
         return mpf(1)
-    middle = 2 / (low + high)
-    unit = mpf(2) ** -(digits if middle < 1 else digits - 1)
-    near = [(mpmath.floor(middle / unit) + k) * unit for k in (-1, 0, 1, 2)]
-    near = [c for c in near if max(abs(low * c - 1), abs(high * c - 1)) < mpf(2) ** (1 - digits)]
-    return min(near, key=lambda c: max((m * c - 1) ** 2 / abs(mpmath.log(m)) for m in (low, high)))
+    middle, best = 2 / (low + high), None
+    for places in range(digits, digits + 4):
+        unit = mpf(2) ** -(places if middle < 1 else places - 1)
+        for step in range(-1, 3):
+            c = (mpmath.floor(middle / unit) + step) * unit
+            widest = max(abs(low * c - 1), abs(high * c - 1))
+            error = max(abs(m * c - 1) ** 3 / abs(mpmath.log(m)) for m in (low, high))
+            if widest < mpf(2) ** (1 - places) and (best is None or error < best[0]):
+                best = error, c
+    return best[1]
 
 
 def column_text(column: tuple[float, ...]) -> str:

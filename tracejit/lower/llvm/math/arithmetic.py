@@ -227,6 +227,18 @@ def horner(x: Number, coefficients: Sequence[float]) -> Number:
     return result
 
 
+# From so many coefficients on, half the wait is worth two more instructions.
+LONG_CHAIN = 10
+
+
+def horner_in_two(x: Number, coefficients: Sequence[float]) -> Number:
+    """The same, odd and even powers apart if there are many; where these would cancel, less exact."""
+    if len(coefficients) < LONG_CHAIN:
+        return horner(x, coefficients)
+    z = x * x
+    return fma(horner(z, coefficients[1::2]), x, horner(z, coefficients[::2]))
+
+
 def power_of_two(x: Number, exponent: Number) -> Number:
     """2**exponent in the format of `x`, for an integer exponent of a normal result."""
     return x.from_bits((exponent << x.format.digits) + x.format.one_bits)

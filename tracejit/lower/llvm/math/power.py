@@ -8,7 +8,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     NAN,
     Number,
     fma,
-    horner,
+    horner_in_two,
     intrinsic,
     is_nan,
     scale_by_exponent,
@@ -42,7 +42,7 @@ def wide_log(x: Number, bits: Number) -> tuple[Number, Number]:
     base = fma(k_number, octave, lead)
     high = base + r
     rest = fma(k_number, octave_rest, lead_rest) + ((base - high) + r)
-    tail = horner(r, coefficients.POWER_LOG[kind])
+    tail = horner_in_two(r, coefficients.POWER_LOG[kind])
     half = r * -0.5
     higher = fma(r, half, high)
     rest = rest + fma(r, half, high - higher)
@@ -54,11 +54,14 @@ def power(x: Number, y: Number) -> Number:
     special = exceptional(x)
     bits = where_any(special, x.bits, lambda: subnormal_bits(abs(x)))
     log, log_rest = wide_log(x, bits)
-    lead = y * log
-    lead_rest = fma(y, log_rest, fma(y, log, -lead))
-    e = lead + lead_rest
-    _, f, octaves = reduce_by_octaves(e, (lead - e) + lead_rest)
-    p = fma(fma(horner(f, coefficients.EXP[kind]), f, 1.0), f, 1.0)
+    e = lead = y * log
+    e_rest = fma(y, log_rest, fma(y, log, -lead))
+    if kind == "double":
+        # In float the rest is at most 0.02, and the polynomial reaches that far.
+        e = lead + e_rest
+        e_rest = (lead - e) + e_rest
+    _, f, octaves = reduce_by_octaves(e, e_rest)
+    p = fma(fma(horner_in_two(f, coefficients.EXP[kind]), f, 1.0), f, 1.0)
 
     def rare() -> Number:
         far = abs(lead) > 1.5 * OVERFLOW[kind]

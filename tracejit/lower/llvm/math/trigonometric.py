@@ -10,6 +10,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     copysign,
     fma,
     horner,
+    horner_in_two,
     select,
     where_any,
 )
@@ -73,7 +74,7 @@ def tan(x: Number) -> Number:
     r_rest = ((leading - r) - product) - fma(n, second, -product)
     r_rest = fma(n, -third, r_rest)
     z = r * r
-    excess = fma(r * z, horner(z, coefficients.TAN[x.kind]), fma(r_rest, z, r_rest))
+    excess = fma(r * z, horner_in_two(z, coefficients.TAN[x.kind]), fma(r_rest, z, r_rest))
     high = r + excess
     low = (r - high) + excess
     inverse = -1.0 / high

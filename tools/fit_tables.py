@@ -7,6 +7,7 @@ A table is looked up with some bits of a number, so it is written in the order o
 
 from __future__ import annotations
 
+import textwrap
 from pathlib import Path
 
 import mpmath
@@ -14,7 +15,7 @@ from fit_math import minimax, residual, rounded
 from mpmath import mpf
 
 TARGET = Path(__file__).parent.parent / "tracejit/lower/llvm/math/table_values.py"
-HEADER = '"""Tables by format, in the order of the bits that index them: written by tools/fit_tables.py."""'
+HEADER = '"""Tables by format, in the order of their index bits: written by tools/fit_tables.py."""'
 DIGITS = {"float": 23, "double": 52}
 
 # tanh in float: u = SCALE abs(x) + OFFSET has four pieces in each of the octaves from 1/2 to 8.
@@ -70,7 +71,7 @@ def nearly_exact(function, low, high):
 
 # The logarithm in power: log(x) = k log(2) - log(c) + log(1 + r), r = c m - 1 exactly. The first
 # mantissa's distance below 1 in pieces (of the octave below), the pieces of an octave, the digits
-# of c at least, and the digits after the point of what is added to multiples of log(2) without rounding.
+# of c at least, and the digits after the point of what joins multiples of log(2) unrounded.
 LOG_TABLE = {"float": (18, 32, 6, 16), "double": (8, 16, 5, 42)}
 
 
@@ -119,7 +120,8 @@ def short_inverse(low, high, digits: int):
 
 
 def column_text(column: tuple[float, ...]) -> str:
-    return f"        ({', '.join(map(repr, column))}),"
+    numbers = textwrap.fill(", ".join(map(repr, column)), 84).replace("\n", "\n" + " " * 12)
+    return f"        (\n            {numbers},\n        ),"
 
 
 def main() -> None:

@@ -232,7 +232,7 @@ LONG_CHAIN = 10
 
 
 def horner_in_two(x: Number, coefficients: Sequence[float]) -> Number:
-    """The same, odd and even powers apart if there are many; where these would cancel, less exact."""
+    """The same, odd and even powers apart if there are many: less exact where these cancel."""
     if len(coefficients) < LONG_CHAIN:
         return horner(x, coefficients)
     z = x * x

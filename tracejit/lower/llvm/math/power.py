@@ -26,7 +26,7 @@ from tracejit.lower.llvm.math.tables import lookup
 
 
 def wide_log(x: Number, bits: Number) -> tuple[Number, Number]:
-    """log(x) as an unevaluated sum, about 2**-32 (float) or 2**-65 (double) relative.
+    """log(x) as an unevaluated sum, about 2**-34 (float) or 2**-62 (double) relative.
 
     x = 2**k m and log(x) = k log(2) - log(c) + log(1 + r) with c ~ 1 / m from a table, so short
     that r = c m - 1 is exact, as is k log(2) - log(c) to as many digits as the first parts have.

@@ -1,4 +1,4 @@
-"""Small constant tables, looked up lane by lane: in registers where the machine can permute them."""
+"""Small constant tables, looked up lane by lane: in registers where lanes can be permuted."""
 
 from __future__ import annotations
 

@@ -309,7 +309,7 @@ define(
     of_square(lambda r: r**3 / mpmath.tan(r)),
     TINY,
     (mpmath.pi / 4 * mpf("1.002")) ** 2,
-    float=7,
+    float=6,
     double=14,
 )
 define(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 
 from tracejit.lower.llvm.math import coefficients
 from tracejit.lower.llvm.math.arithmetic import (
@@ -12,6 +13,7 @@ from tracejit.lower.llvm.math.arithmetic import (
     fma,
     horner,
     intrinsic,
+    least,
     power_of_two,
     select,
     where_any,
@@ -117,33 +119,39 @@ def arctanh(x: Number) -> Number:
     return copysign(where_any(a.not_below(1 - 2.0 ** (3 - f.digits)), result, near_one), x)
 
 
-def log1p_of_sum(x: Number, large: Number, v: Number, rest: Number) -> Number:
-    """log(1 + v + rest), or log(2 x) where `large`: log1p's method, of a sum."""
-    v = select(large, x * 0.25, v)
+def log1p_of_sum(
+    x: Number, v: Number, rest: Number, unusual: Number, outside: Callable[[Number], Number]
+) -> Number:
+    """log(1 + v + rest), log1p's method of a sum; of `unusual` lanes `outside(log(2 x))`."""
+    v = where_any(unusual, v, lambda: x * 0.25)
     k = ((v + 1.0).bits - ROOT_HALF_BITS[x.kind]) >> x.format.digits
     shrink = power_of_two(x, -k)
     part = fma(v, shrink, shrink - 1.0)
     high, low = coefficients.LN2[x.kind]
-    number = x.converted(k) + select(large, 3.0, x.constant(0.0))
-    rest = fma(number, low, select(large, 0.0, rest) * shrink)
-    return fma(number, high, part + (log_excess(part) + rest))
+    number = x.converted(k)
+    rest = fma(number, low, rest * shrink)
+    result = fma(number, high, part + (log_excess(part) + rest))
+    return where_any(unusual, result, lambda: outside(result + 3 * math.log(2)))
 
 
 def arcsinh(x: Number) -> Number:
     """log1p(a + a**2 / (1 + sqrt(a**2 + 1))), a = abs(x)."""
     a = abs(x)
-    large = a > LARGE[x.kind]
     excess = a * (a / (intrinsic("sqrt", fma(a, a, 1.0)) + 1.0))
     v = a + excess
-    result = log1p_of_sum(a, large, v, (a - v) + excess)
-    return copysign(select(a < INF, result, a), x)
+    unusual = a.not_below(LARGE[x.kind])
+    result = log1p_of_sum(a, v, (a - v) + excess, unusual, lambda far: select(a < INF, far, a))
+    return copysign(result, x)
 
 
 def arccosh(x: Number) -> Number:
     """log1p(t + sqrt(t**2 + 2t)), t = x - 1."""
-    large = x > LARGE[x.kind]
-    t = select(x < 1.0, math.nan, x - 1.0)
+    t = least(LARGE[x.kind], x) - 1.0
     root = intrinsic("sqrt", fma(t, t, t + t))
     v = root + t
-    result = log1p_of_sum(x, large, v, (root - v) + t)
-    return select(x < INF, result, t)
+    unusual = ~((x >= 1.0) & (x < LARGE[x.kind]))
+
+    def outside(far: Number) -> Number:
+        return select(x < 1.0, math.nan, select(x < INF, far, x))
+
+    return log1p_of_sum(x, v, (root - v) + t, unusual, outside)

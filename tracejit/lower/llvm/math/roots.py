@@ -41,10 +41,11 @@ def cbrt(x: Number) -> Number:
     scaled = where_any(mask, a, lambda: a * 2.0**scale)
     start = fma(scaled.converted(scaled.bits), -1 / 3, float(INVERSE_START[x.kind]))
     r = scaled.from_bits(start.to_integer())
-    for _ in range(1 if x.kind == "float" else 2):
-        h = fma(-(r * r), r * scaled, 1.0)
-        # (1 - h)**(-1/3), to the third power of h.
-        r = fma(r * h, fma(fma(h, 14 / 81, 2 / 9), h, 1 / 3), r)
+    # (1 - h)**(-1/3), to the third power of h and, when that is not enough, to the first.
+    h = fma(-(r * r), r * scaled, 1.0)
+    r = fma(r * h, fma(fma(h, 14 / 81, 2 / 9), h, 1 / 3), r)
+    if x.kind == "double":
+        r = fma(r * fma(-(r * r), r * scaled, 1.0), 1 / 3, r)
     square = r * r
     y = square * scaled
     y_square = y * y

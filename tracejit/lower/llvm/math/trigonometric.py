@@ -78,7 +78,7 @@ def tan(x: Number) -> Number:
     high = r + excess
     low = (r - high) + excess
     inverse = -1.0 / high
-    inverse = fma(inverse, fma(inverse, low, fma(inverse, high, 1.0)), inverse)
+    inverse = fma(inverse * inverse, low, inverse)
     result = select((shifted.bits & 1) == 0, copysign(high, r), inverse)
     return with_large("tan", x, result)
 

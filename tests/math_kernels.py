@@ -194,12 +194,18 @@ TWO_ARGUMENTS = ("power", "arctan2", "hypot", "fmod", "remainder", "floor_divide
 def pairs(name, dtype, size, rng, bits) -> list[np.ndarray]:
     rest = size - len(bits)
     if name == "power":
-        # Results of every size: y = log2(result) / log2(x).
-        limit = 150.0 if dtype == np.float32 else 1080.0
-        x = np.concatenate([np.abs(bits), rng.uniform(0.5, 2, rest).astype(dtype)])
+        # Results of every size: y = log2(result) / log2(x). Hardest are the largest and the
+        # smallest results of numbers around 1.
+        limit, far = (150.0, 126.0) if dtype == np.float32 else (1080.0, 1022.0)
+        hard = rest // 2
+        around = np.concatenate([rng.uniform(0.5, 2, rest - hard), rng.uniform(0.94, 1.1, hard)])
+        x = np.concatenate([np.abs(bits), around.astype(dtype)])
+        logarithms = rng.uniform(-limit, limit, size)
+        logarithms[size - hard :] = np.copysign(
+            rng.uniform(0.9 * far, far, hard), logarithms[:hard]
+        )
         with np.errstate(all="ignore"):
-            y = rng.uniform(-limit, limit, size) / np.log2(x.astype(np.float64))
-            return [x, y.astype(dtype)]
+            return [x, (logarithms / np.log2(x.astype(np.float64))).astype(dtype)]
     other = any_bits(rng, dtype, len(bits))
     x, y = rng.uniform(-20, 20, (2, rest)).astype(dtype)
     return [np.concatenate([bits, x]), np.concatenate([other, y])]

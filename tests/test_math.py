@@ -5,6 +5,7 @@ import math
 import numpy as np
 import pytest
 from math_kernels import (
+    KINDS,
     TWO_ARGUMENTS,
     any_bits,
     evaluate,
@@ -15,7 +16,7 @@ from math_kernels import (
     wide_reference,
 )
 
-from tracejit.lower.llvm.math import MATH
+from tracejit.lower.llvm.math import MATH, table_values
 from tracejit.runtime import engine
 
 APPROXIMATE = [
@@ -199,6 +200,22 @@ def test_error_double_dense(name):
     wanted = wide_reference(name, *arrays)
     wrong = ulp_errors(found, wanted) > LIMIT
     assert not wrong.any(), report(wrong, arrays, found, wanted)
+
+
+@pytest.mark.skipif(np.finfo(np.longdouble).nmant < 63, reason="long double is double here")
+@kinds
+def test_power_at_the_ends_of_pieces(dtype):
+    """The least and the largest results where the logarithm's table leaves the largest rest."""
+    kind, rng, size = KINDS[np.dtype(dtype)], np.random.default_rng(9), 200_000
+    start, shift = table_values.LOG_INDEX[kind]
+    pieces = len(table_values.LOG[kind][0])
+    bits = start + (rng.integers(0, pieces + 1, size) << shift) + rng.integers(-99, 100, size)
+    x = bits.astype(f"u{np.dtype(dtype).itemsize}").view(dtype)
+    far = -np.finfo(dtype).minexp * rng.uniform(0.95, 1, size) * rng.choice([-1, 1], size)
+    y = (far / np.log2(x.astype(float))).astype(dtype)
+    found, wanted = evaluate("power", x, y), wide_reference("power", x, y)
+    wrong = ulp_errors(found, wanted) > LIMIT
+    assert not wrong.any(), report(wrong, [x, y], found, wanted)
 
 
 @kinds

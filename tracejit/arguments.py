@@ -22,7 +22,7 @@ from .stages import array_leaf, place
 from .trace import tree
 from .trace.context import failure
 from .trace.layout import is_plain, own_layout
-from .trace.tracing import Leaf, Static, Traced, abstract
+from .trace.tracing import Leaf, Program, Static, Traced, abstract
 
 MOST_LAYOUTS = 8
 
@@ -30,6 +30,8 @@ MOST_LAYOUTS = 8
 def leaf_key(value: Any, leaf: Leaf) -> Any:
     """A hashable key: equal for values the same program serves."""
     if isinstance(leaf, Traced):
+        if not leaf.can_write or leaf.same_as is not None:
+            return "array", (leaf.type, leaf.can_write, leaf.same_as)
         return (type(value) if leaf.is_scalar else "array", leaf.type)
     value = leaf.value
     if type(value) is float:
@@ -83,13 +85,17 @@ def take(value: Any, symbolic: bool, layouts: bool) -> Leaf:
     return leaf
 
 
-def native_leaf(leaf: Leaf, symbols: tuple[str, ...] = ()) -> Any:
+def is_array(leaf: Leaf) -> bool:
+    return isinstance(leaf, Traced) and not leaf.is_scalar
+
+
+def native_leaf(leaf: Leaf, symbols: tuple[str, ...] = (), writeable: bool = False) -> Any:
     """What native code is to check of a leaf."""
     if isinstance(leaf, Static):
         return StaticLeaf(leaf.value)
     if leaf.is_scalar:
         return ScalarLeaf(leaf.weak or leaf.type.dtype.numpy.type)
-    return array_leaf(leaf.type, symbols)
+    return array_leaf(leaf.type, symbols)._replace(writeable=writeable)
 
 
 def native_trees(structure: tree.Structure, leaves: Sequence[Any]) -> tuple | None:
@@ -125,6 +131,32 @@ def _tree(structure: tree.Structure, leaves: Any) -> Tree:
         case "object":
             return ObjectTree(tree.class_of(structure), tree.keys_of(structure), items)
     raise _NoTree
+
+
+def clashing(program: Program, leaves: Sequence[Any]) -> dict[int, dict[str, Any]] | None:
+    """What is special about arrays that a program writes: by leaf, what is to be noted of it.
+
+    Read-only arrays, and arrays that are another one. None where memory overlaps in another way.
+    """
+    found: dict[int, dict[str, Any]] = {}
+    arrays = [k for k, leaf in enumerate(program.leaves) if is_array(leaf)]
+    for k in program.written:
+        if not leaves[k].flags.writeable:
+            found[k] = {"can_write": False}
+        for other in arrays:
+            if other == k or program.leaves[other].same_as == k:
+                continue
+            if np.may_share_memory(leaves[k], leaves[other]):
+                if not _is_same_memory(leaves[k], leaves[other]):
+                    return None
+                first, second = sorted((k, other))
+                found.setdefault(second, {"same_as": first})
+    return found
+
+
+def _is_same_memory(a: np.ndarray, b: np.ndarray) -> bool:
+    places = [(x.ctypes.data, x.dtype, x.shape, x.strides) for x in (a, b)]
+    return places[0] == places[1]
 
 
 def pass_value(value: Any, leaf: Leaf) -> Any:

@@ -13,7 +13,7 @@ from collections.abc import Callable
 from threading import RLock
 from typing import Any, NamedTuple
 
-from .arguments import MOST_LAYOUTS, leaf_key, looks_of, take
+from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, take
 from .config import config
 from .dump import say
 from .entry import Entry
@@ -98,8 +98,28 @@ class Compiler:
                 if len(self._known) >= 4 * self._options["cache_size"]:
                     self._known.clear()
                 self._known[looks] = entry, direct
+        if entry.program.written:
+            clashes = clashing(entry.program, leaves)
+            if clashes is None:
+                say(1, lambda: f"tracejit: {self.name} runs in NumPy: arguments overlap in part")
+                return self._function(*args, **kwargs)
+            if clashes:
+                entry = self._find_for(structure, leaves, args, kwargs, clashes)
+                direct = entry.fits(leaves)
         entry.python_hits += 1
         return entry.run_directly(*leaves) if direct else entry.run(leaves)
+
+    def _find_for(
+        self, structure: Any, leaves: list, args: tuple, kwargs: dict, clashes: dict[int, Any]
+    ) -> Entry:
+        """The entry for arrays that are written and read-only, or the very memory of another one."""
+        how = self._take(leaves, structure, len(args))
+        how = [leaf._replace(**clashes.get(k, {})) for k, leaf in enumerate(how)]
+        key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
+        entry = self._entries.get(key)
+        if entry is None or not entry.program.is_current():
+            entry = self._compile(key, args, kwargs, leaves, how)
+        return entry
 
     def _find(self, structure: Any, leaves: list, args: tuple, kwargs: dict) -> Entry:
         how = self._take(leaves, structure, len(args))

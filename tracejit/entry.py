@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from .arguments import native_leaf, native_trees, pass_value
+from .arguments import is_array, native_leaf, native_trees, pass_value
 from .config import config
 from .deferred import module
 from .errors import IRError
-from .ir.graph import Module
+from .ir.graph import Module, is_updated
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -28,8 +28,9 @@ from .runtime.signature import (
 )
 from .stages import Compiled, coded, raise_refusal
 from .trace.tracing import ArgumentOutput as TracedArgument
-from .trace.tracing import NodeOutput, Program, Traced
+from .trace.tracing import NodeOutput, Program, Traced, ViewOutput
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
+from .viewing import viewed
 
 
 class Entry:
@@ -41,6 +42,11 @@ class Entry:
         self.python_hits = 0
         self.last_hits = 0
         self.outputs, self._order = _outputs(program, compiled.code.symbols)
+        self._views = {
+            k: (output.type, output.steps)
+            for k, output in enumerate(program.outputs)
+            if isinstance(output, ViewOutput)
+        }
         self._returns_arguments = any(isinstance(o, ArgumentOutput) for o in self.outputs)
         self._result = self._native_result()
 
@@ -60,6 +66,8 @@ class Entry:
     def _native_result(self) -> Any:
         """How native code makes the result: itself where it can, through `_finish` otherwise."""
         structure = self.program.structure
+        if self._views:
+            return self._finish
         if structure == LEAF and self._order == [0] and len(self.outputs) == 1:
             return "single"
         try:
@@ -69,7 +77,10 @@ class Entry:
         return "tuple" if tree == TupleTree(tuple(range(len(self.outputs)))) else tree
 
     def _finish(self, values: tuple) -> Any:
-        return unflatten(self.program.structure, [values[slot] for slot in self._order])
+        leaves = [values[slot] for slot in self._order]
+        for position, (type, steps) in self._views.items():
+            leaves[position] = viewed(leaves[position], type, steps)
+        return unflatten(self.program.structure, leaves)
 
     def _executable_with(self, result: Any) -> Executable:
         symbols = self.compiled.code.symbols
@@ -91,10 +102,15 @@ class Entry:
         if config.reference or not program.is_guarded_natively:
             return
         symbols = self.compiled.code.symbols
-        trees = native_trees(structure, [native_leaf(leaf, symbols) for leaf in program.leaves])
+        leaves = [
+            native_leaf(leaf, symbols, writeable=k in program.written)
+            for k, leaf in enumerate(program.leaves)
+        ]
+        trees = native_trees(structure, leaves)
         if trees is not None:
             outside = (program.guards, program.cells, program.snapshots, program.entries)
-            self.handle = native.publish(Signature(*trees, *outside), self._plan(self._result))
+            signature = Signature(*trees, *outside, apart=pairs_apart(program))
+            self.handle = native.publish(signature, self._plan(self._result))
 
     def fits(self, leaves: list[Any]) -> bool:
         """Whether these leaves can be handed over as they are."""
@@ -107,17 +123,28 @@ class Entry:
         """Run on argument leaves of any layout and byte order."""
         if config.reference:
             return self._run_reference(leaves)
-        values = [pass_value(value, leaf) for value, leaf in zip(leaves, self.program.leaves)]
-        if not self._returns_arguments:
-            return self.run_directly(*values)
-        return self._finish(self._originals(self._run_for_tuple(*values), leaves))
+        program = self.program
+        values = [pass_value(value, leaf) for value, leaf in zip(leaves, program.leaves)]
+        copied = [k for k in program.written if values[k] is not leaves[k]]
+        try:
+            if not self._returns_arguments:
+                return self.run_directly(*values)
+            results = self._run_for_tuple(*values)
+        finally:
+            for k in copied:
+                leaves[k][...] = values[k]
+        return self._finish(self._originals(results, leaves))
 
     def _run_reference(self, leaves: list[Any]) -> Any:
         taken = zip(leaves, self.program.leaves)
         arrays = [value for value, leaf in taken if isinstance(leaf, Traced)]
         reference = module("tracejit.ir.reference").reference
-        results = reference(Module(self.program.function), *arrays, *self.program.captures)
+        function = self.program.function
+        results = reference(Module(function), *arrays, *self.program.captures)
         values = iter(results if isinstance(results, tuple) else (results,))
+        given = (*arrays, *self.program.captures)
+        for target in [a for a, p in zip(given, function.parameters) if is_updated(p)]:
+            target[...] = next(values)
         outputs = []
         for output in self.outputs:
             match output:
@@ -145,13 +172,14 @@ class Entry:
 
 def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[int]]:
     """The native outputs, and for each leaf of the function's result which of them it is."""
-    results = program.function.results
-    kinds = {o.index: o for o in program.outputs if isinstance(o, NodeOutput)}
+    results = program.function.results[len(program.function.updated) :]
+    bases = [getattr(output, "base", output) for output in program.outputs]
+    kinds = {o.index: o for o in bases if isinstance(o, NodeOutput)}
     outputs: list[Any] = [
         _node_output(kinds[index], node.type, symbols) for index, node in enumerate(results)
     ]
     order: list[int] = []
-    for output in program.outputs:
+    for output in bases:
         if isinstance(output, NodeOutput):
             order.append(output.index)
             continue
@@ -169,6 +197,17 @@ def _node_output(output: NodeOutput, type: Any, symbols: tuple[str, ...]) -> Any
         return PythonScalarOutput(output.weak)
     return (
         ScalarOutput(dtype) if output.is_scalar else ArrayOutput(dtype, coded(type.shape, symbols))
+    )
+
+
+def pairs_apart(program: Program) -> tuple[tuple[int, int], ...]:
+    """The leaves whose memory must not overlap: one that is written, and any other array."""
+    arrays = [k for k, leaf in enumerate(program.leaves) if is_array(leaf)]
+    return tuple(
+        (k, other)
+        for k in program.written
+        for other in arrays
+        if other > k or (other < k and other not in program.written)
     )
 
 

@@ -19,6 +19,7 @@ from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.text import show
+from .ir.tensor import UPDATED
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
@@ -124,7 +125,7 @@ class Compiled:
         inputs = [b.type for k, b in enumerate(kernel.inputs) if k not in self.captured]
         outputs = tuple(
             ArrayOutput(b.type.dtype.numpy, coded(b.type.shape, self.code.symbols))
-            for b in kernel.outputs
+            for b in kernel.fresh
         )
         plan = Plan(
             self.entry,
@@ -141,14 +142,19 @@ class Compiled:
     def __call__(self, *arrays: Any) -> Any:
         """Run on arrays (or scalars) of the parameters' shapes and dtypes; returns new arrays.
 
-        Raises TypeError for another dtype and ValueError for another shape.
+        Arrays for updated parameters are changed in place. Raises TypeError for another dtype and
+        ValueError for another shape, or for an array that is to be changed and cannot be.
         """
         kernel = self.module.entry
         inputs = [b for k, b in enumerate(kernel.inputs) if k not in self.captured]
         if len(arrays) != len(inputs):
             raise TypeError(f"{kernel.name} takes {len(inputs)} arrays, not {len(arrays)}")
         fitted = [fit(array, buffer.type, buffer.name) for array, buffer in zip(arrays, inputs)]
-        return self._executable(*fitted)
+        results = self._executable(*fitted)
+        for buffer, array, own in zip(inputs, arrays, fitted):
+            if buffer.space == UPDATED and own is not array:
+                array[...] = own
+        return results
 
 
 def addresses(externals: Iterable[str]) -> dict[str, int]:

@@ -50,7 +50,11 @@ class Dim(Term):
     terms: tuple[tuple[int, Monomial], ...]
 
     def __add__(self, other: Any) -> Any:
-        return _alike(_sum(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
+        return (
+            _alike(_sum(self, other), self, other)
+            if isinstance(other, int | Dim)
+            else NotImplemented
+        )
 
     __radd__ = __add__
 
@@ -64,15 +68,27 @@ class Dim(Term):
         return self * -1 + other if isinstance(other, int | Dim) else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
-        return _alike(_product(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
+        return (
+            _alike(_product(self, other), self, other)
+            if isinstance(other, int | Dim)
+            else NotImplemented
+        )
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return _alike(_quotient(self, other), self, other) if isinstance(other, int | Dim) else NotImplemented
+        return (
+            _alike(_quotient(self, other), self, other)
+            if isinstance(other, int | Dim)
+            else NotImplemented
+        )
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return _alike(_quotient(other, self), self, other) if isinstance(other, int | Dim) else NotImplemented
+        return (
+            _alike(_quotient(other, self), self, other)
+            if isinstance(other, int | Dim)
+            else NotImplemented
+        )
 
     def __mod__(self, other: Any) -> Any:
         return self - self // other * other if isinstance(other, int | Dim) else NotImplemented

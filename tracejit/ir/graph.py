@@ -62,7 +62,10 @@ _default_apply.append(Node.apply)
 
 
 class Function(Term):
-    """A graph program: parameters (nodes of op `parameter`), results, and a name for reading."""
+    """A graph program: parameters (nodes of op `parameter`), results, and a name for reading.
+
+    Its first results are the values that its updated parameters have in the end, in their order.
+    """
 
     __slots__ = ("_callees", "_nodes", "name", "parameters", "results")
     name: str
@@ -73,6 +76,11 @@ class Function(Term):
     def types(self) -> tuple[ArrayType, ...]:
         """The types of the results."""
         return tuple(result.type for result in self.results)
+
+    @property
+    def updated(self) -> tuple[Node, ...]:
+        """The parameters whose memory is to hold a new value in the end."""
+        return tuple([p for p in self.parameters if is_updated(p)])
 
     @property
     def nodes(self) -> list[Node]:
@@ -197,12 +205,25 @@ def _no_reference(*_: Any, **__: Any) -> Any:
     raise IRError("a parameter has no value of its own")
 
 
-parameter_op = define(Op("parameter", CONTROL, lambda *, name, type: type, _no_reference, cost=0.0))
+def _parameter_type(*, name: str, type: ArrayType, updated: bool = False) -> ArrayType:
+    return type
 
 
-def parameter(name: str, type: ArrayType) -> Node:
-    """The formal input `name`; within a Function, names are distinct."""
-    return parameter_op(name=name, type=type)
+parameter_op = define(Op("parameter", CONTROL, _parameter_type, _no_reference, cost=0.0))
+
+
+def parameter(name: str, type: ArrayType, updated: bool = False) -> Node:
+    """The formal input `name`; within a Function, names are distinct.
+
+    `updated`: the memory that is passed holds the matching result when the Function is done.
+    """
+    mark = {"updated": True} if updated else {}
+    return parameter_op(name=name, type=type, **mark)
+
+
+def is_updated(parameter: Node) -> bool:
+    """Whether a parameter is updated in place."""
+    return "updated" in parameter.attrs
 
 
 def _call_type(*types: ArrayType, callee: Function | Kernel) -> ArrayType | TupleType:

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from ..errors import IRError
 
 ELEMENTWISE, MOVEMENT, CREATION, REDUCTION = "elementwise", "movement", "creation", "reduction"
-SCAN, CONTRACTION, CONTROL, OPAQUE = "scan", "contraction", "control", "opaque"
+SCAN, CONTRACTION, UPDATE = "scan", "contraction", "update"
+CONTROL, OPAQUE = "control", "opaque"
 
 
 class Element(NamedTuple):

@@ -127,11 +127,15 @@ class _Reader:
         found = self.value(e)
         return found if isinstance(found, ArrayType) else _refuse(e, "not a type")
 
-    def annotated(self, argument: ast.arg) -> tuple[str, ArrayType]:
+    def annotated(self, argument: ast.arg) -> tuple[str, ArrayType, bool]:
+        """A parameter's name, its type, and whether it is updated."""
         if argument.annotation is None:
             _refuse(argument, "a parameter needs a type")
         inner, name = _unwrap(argument.annotation, argument.arg)
-        return name, self.type(inner)
+        match inner:
+            case ast.Call(ast.Name("updated"), [type], []):
+                return name, self.type(type), True
+        return name, self.type(inner), False
 
 
 class _FunctionReader(_Reader):
@@ -189,7 +193,9 @@ class _KernelReader(_Reader):
     def read(self, definition: ast.FunctionDef, name: str) -> Kernel:
         self.scope = {}
         for argument in (*definition.args.args, *definition.args.kwonlyargs):
-            self.scope[argument.arg] = Buffer(*self.annotated(argument), "argument")
+            given, type, is_updated = self.annotated(argument)
+            space = tensor.UPDATED if is_updated else tensor.ARGUMENT
+            self.scope[argument.arg] = Buffer(given, type, space)
         parameters = tuple(self.scope.values())
         results = len(definition.args.kwonlyargs)
         return Kernel(name, parameters, results, self.body(definition.body))

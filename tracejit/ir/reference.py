@@ -26,14 +26,15 @@ from .op import OPS, Op
 from .parse import read_type
 from .show import show
 from .syntax import AST_LOCK, FUSED_MULTIPLY_ADD, hosted, symbol_names
-from .tensor import Kernel
+from .tensor import UPDATED, Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
 
 def reference(module: Module, *arrays: Any) -> Any:
     """What NumPy computes for `module`: an array of the exact dtype and shape, or a tuple of them.
 
-    Works at every stage. Symbolic extents take their values from the arrays. Raises ShapeError
+    Nothing is changed in place: the new values of updated parameters are the first results. Works
+    at every stage. Symbolic extents take their values from the arrays. Raises ShapeError
     where the arrays do not fit the parameters, IRError where an op breaks its own type rule.
     """
     entry = module.entry
@@ -198,7 +199,7 @@ class _Routine:
 
 
 class _KernelRoutine(_Routine):
-    """A kernel, executable: called with its inputs it allocates, fills and returns its outputs."""
+    """A kernel, executable: called with its inputs it returns its outputs, in memory of their own."""
 
     def write(self, *inputs: Any, **outputs: Any) -> None:
         """Run on existing arrays, as one kernel runs another: on memory, whatever its shape is."""
@@ -210,11 +211,16 @@ class _KernelRoutine(_Routine):
     def __call__(self, *arrays: Any) -> Any:
         kernel = self.function
         types = tuple(b.type for b in kernel.inputs)
-        inputs = [_in_memory(a, t) for a, t in zip(self.arguments(types, arrays), types)]
-        outputs = [_unwritten(buffer.type, self.dims) for buffer in kernel.outputs]
-        names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(outputs)]
-        self.body(*inputs, **dict(zip(names, outputs)))
-        return outputs[0] if len(outputs) == 1 else tuple(outputs)
+        inputs = [
+            _in_memory(np.copy(array) if buffer.space == UPDATED else array, buffer.type)
+            for array, buffer in zip(self.arguments(types, arrays), kernel.inputs)
+        ]
+        fresh = [_unwritten(buffer.type, self.dims) for buffer in kernel.fresh]
+        names = self.body.__code__.co_varnames[len(inputs) : len(inputs) + len(fresh)]
+        self.body(*inputs, **dict(zip(names, fresh)))
+        updated = [a for a, buffer in zip(inputs, kernel.inputs) if buffer.space == UPDATED]
+        outputs = (*updated, *fresh)
+        return outputs[0] if len(outputs) == 1 else outputs
 
 
 def _view(array: Any, type: ArrayType, dims: dict[str, int]) -> Any:

@@ -9,7 +9,7 @@ from typing import Any
 
 from . import tensor
 from .dims import Dim
-from .graph import MODULE_TEXT, Function, Module, Node, callees
+from .graph import MODULE_TEXT, Function, Module, Node, callees, is_updated
 from .op import Op
 from .syntax import (
     ATOM,
@@ -64,6 +64,11 @@ def _named(text: str, shown: str, name: str) -> str:
     return text if shown == name else f"named({name!r}, {text})"
 
 
+def _annotation(type: ArrayType, is_updated: bool) -> str:
+    """What stands behind a parameter's colon."""
+    return f"updated({type})" if is_updated else str(type)
+
+
 def _header(f: Function | Kernel, names: dict[Term, str], parameters: list[str]) -> list[str]:
     lines = [] if names[f] == f.name else [f"@named({f.name!r})"]
     return [*lines, f"def {names[f]}({', '.join(parameters)}):"]
@@ -101,7 +106,8 @@ def _function(f: Function, functions: dict[Term, str], notes: bool) -> str:
     parameters = []
     for p in f.parameters:
         shown[p] = names.pick(p.attrs["name"])
-        parameters.append(f"{shown[p]}: {_named(str(p.type), shown[p], p.attrs['name'])}")
+        annotation = _annotation(p.type, is_updated(p))
+        parameters.append(f"{shown[p]}: {_named(annotation, shown[p], p.attrs['name'])}")
     lines = _header(f, functions, parameters)
     unpacked = _unpacked(nodes, f.results)
     for node in nodes:
@@ -183,7 +189,8 @@ class _KernelText:
             if position == len(kernel.inputs):
                 parameters.append("*")
             name = self.declare(buffer, buffer.name)
-            parameters.append(f"{name}: {_named(str(buffer.type), name, buffer.name)}")
+            annotation = _annotation(buffer.type, buffer.space == tensor.UPDATED)
+            parameters.append(f"{name}: {_named(annotation, name, buffer.name)}")
         self.body(kernel.body, "    ")
         return ["@kernel", *_header(kernel, self.functions, parameters), *self.out]
 

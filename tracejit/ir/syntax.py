@@ -86,6 +86,7 @@ WORDS = {
     "strides",
     "tuple_type",
     "unroll",
+    "updated",
     "vector",
 }
 

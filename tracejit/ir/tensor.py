@@ -31,10 +31,14 @@ from .term import Term, postorder
 from .types import ArrayType, DType, bool_, i64
 
 EMPTY: frozenset[Term] = frozenset()
+ARGUMENT, UPDATED = "argument", "updated"
 
 
 class Buffer(Term):
-    """A named piece of memory. `space`: `argument`, `local` (workspace) or `register`."""
+    """A named piece of memory. `space`: `argument`, `updated`, `local` (workspace) or `register`.
+
+    An `updated` buffer is an argument whose elements the kernel may change, too.
+    """
 
     __slots__ = ("name", "type", "space")
     name: str
@@ -194,6 +198,13 @@ class Call(Term):
     kernel: Any
     buffers: tuple[Buffer, ...]
 
+    @property
+    def written(self) -> tuple[Buffer, ...]:
+        """The buffers the kernel writes to."""
+        outputs = self.kernel.outputs
+        pairs = zip(self.kernel.parameters, self.buffers)
+        return tuple([buffer for own, buffer in pairs if own in outputs])
+
 
 class Address(Term):
     """The memory of a buffer from an element on, as an argument of foreign functions."""
@@ -222,7 +233,10 @@ Statement = For | Let | Assign | Accumulate | Store | Allocate | Call | Extern
 
 
 class Kernel(Term):
-    """A loop program; its last `results` parameters are written, the others only read."""
+    """A loop program; its last `results` parameters are written, the others read, or updated.
+
+    What it computes are its `outputs`: the new values of the updated parameters, then the results.
+    """
 
     __slots__ = ("name", "parameters", "results", "body")
     name: str
@@ -235,8 +249,18 @@ class Kernel(Term):
         return self.parameters[: len(self.parameters) - self.results]
 
     @property
-    def outputs(self) -> tuple[Buffer, ...]:
+    def updated(self) -> tuple[Buffer, ...]:
+        """The inputs that are changed in place."""
+        return tuple([buffer for buffer in self.inputs if buffer.space == UPDATED])
+
+    @property
+    def fresh(self) -> tuple[Buffer, ...]:
+        """The outputs in memory of their own."""
         return self.parameters[len(self.parameters) - self.results :]
+
+    @property
+    def outputs(self) -> tuple[Buffer, ...]:
+        return (*self.updated, *self.fresh)
 
     @property
     def callees(self) -> tuple[Kernel, ...]:

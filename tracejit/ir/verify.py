@@ -41,6 +41,7 @@ ALL_KINDS = frozenset(
         kinds.REDUCTION,
         kinds.SCAN,
         kinds.CONTRACTION,
+        kinds.UPDATE,
         kinds.CONTROL,
         kinds.OPAQUE,
     }
@@ -58,7 +59,9 @@ class Allowed(NamedTuple):
 # fmt: off
 STAGES = {
     Stage.TRACED:    Allowed(ALL_KINDS, ALL_KINDS),
-    Stage.FUSED:     Allowed(ALL_KINDS - {kinds.ELEMENTWISE, kinds.REDUCTION}, ALL_KINDS),
+    Stage.FUSED:     Allowed(
+        ALL_KINDS - {kinds.ELEMENTWISE, kinds.REDUCTION, kinds.UPDATE}, ALL_KINDS
+    ),
     Stage.LOOPS:     Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE, kinds.MOVEMENT}), frozenset()),
     Stage.SCHEDULED: Allowed(frozenset({kinds.CONTROL, kinds.OPAQUE}), frozenset()),
 }
@@ -122,6 +125,10 @@ def _verify_function(
     for result in function.results:
         if not isinstance(result.type, ArrayType):
             _fail(function, result, f"a result is an array, not {result.type}")
+    updated = [(p.type.shape, p.type.dtype) for p in function.updated]
+    finals = [(result.type.shape, result.type.dtype) for result in function.results]
+    if finals[: len(updated)] != updated:
+        _fail(function, None, "its first results are not of the types of its updated parameters")
 
 
 def _fail(function: Function, node: Node | None, problem: str) -> NoReturn:

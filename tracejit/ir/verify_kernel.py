@@ -46,6 +46,9 @@ ASSOCIATIVE = frozenset(
 )
 
 
+# Where parameters may be: inputs, and results.
+PARAMETER_SPACES = ((tensor.ARGUMENT, tensor.UPDATED), (tensor.ARGUMENT,))
+
 # The unknowns that each kernel was found legal with: most passes leave most kernels as they are.
 _legal: WeakKeyDictionary[Kernel, set[frozenset[str]]] = WeakKeyDictionary()
 
@@ -99,11 +102,11 @@ class _Checker:
         if len({b.name for b in kernel.parameters}) < len(kernel.parameters):
             self.fail("two parameters have one name")
         for buffer in kernel.parameters:
-            if buffer.space != "argument":
+            if buffer.space not in PARAMETER_SPACES[buffer in kernel.fresh]:
                 self.fail(f"the parameter {buffer} is in the space {buffer.space!r}")
         self.body(kernel.body)
         self.current = None
-        for buffer in kernel.outputs:
+        for buffer in kernel.fresh:
             if buffer not in self.written and 0 not in buffer.type.shape:
                 self.fail(f"the output {buffer} is never written")
 
@@ -137,8 +140,8 @@ class _Checker:
                 self.write(buffer, indices)
             case Allocate(buffer):
                 self.allocate(buffer)
-            case Call(kernel, buffers):
-                self.call(kernel, buffers)
+            case Call():
+                self.call(statement)
             case Extern():
                 self.extern(statement)
             case _:
@@ -179,27 +182,30 @@ class _Checker:
             self.fail(f"the extents {sorted(unknown)} are unknown here")
         self.buffers.add(buffer)
 
+    def is_read_only(self, buffer: Buffer) -> bool:
+        return buffer in self.kernel.inputs and buffer.space != tensor.UPDATED
+
     def write(self, buffer: Buffer, indices: tuple[Expression, ...]) -> None:
         self.buffer(buffer)
-        if buffer in self.kernel.inputs:
+        if self.is_read_only(buffer):
             self.fail(f"{buffer} is an input")
         self.written.add(buffer)
         for index in indices:
             self.expression(index, i64)
         self.access(buffer, indices)
 
-    def call(self, kernel: Kernel, buffers: tuple[Buffer, ...]) -> None:
+    def call(self, call: Call) -> None:
+        kernel, buffers = call.kernel, call.buffers
         wanted = [b.type for b in kernel.parameters]
         fits = len(buffers) == len(wanted)
         if not fits or not all(_same_memory(b.type, type) for b, type in zip(buffers, wanted)):
             self.fail(f"{kernel.name} takes ({', '.join(map(str, wanted))})")
-        inputs = len(kernel.inputs)
-        for position, buffer in enumerate(buffers):
+        for buffer in buffers:
             self.buffer(buffer)
-            if position >= inputs:
-                if buffer in self.kernel.inputs or buffers.count(buffer) > 1:
-                    self.fail(f"{buffer} cannot also be written")
-                self.written.add(buffer)
+        for buffer in call.written:
+            if self.is_read_only(buffer) or buffers.count(buffer) > 1:
+                self.fail(f"{buffer} cannot also be written")
+            self.written.add(buffer)
 
     def extern(self, statement: Extern) -> None:
         foreign = FOREIGN.get(statement.symbol)
@@ -310,8 +316,8 @@ class _Checker:
                 case Accumulate(Load(buffer, indices), _, _) if buffer not in own:
                     if loop.mark == "parallel":
                         stores.append((buffer, indices))
-                case Call(kernel, buffers):
-                    shared = [b for b in buffers[len(kernel.inputs) :] if b not in own]
+                case Call():
+                    shared = [b for b in statement.written if b not in own]
                     if shared:
                         self.fail(f"writes {shared[0]} in every iteration of a {loop.mark} loop")
                 case Extern(symbol) if loop.mark == "vector" and symbol != "prefetch":

@@ -11,7 +11,7 @@ from functools import cache
 from typing import Any
 
 from ..ir.graph import Node
-from ..ir.op import Element
+from ..ir.op import REDUCTION, UPDATE, Element
 from ..ir.tensor import Expression, Index
 from ..ir.types import ArrayType
 
@@ -70,6 +70,13 @@ class Composer:
             for operand in node.operands
         ]
         return lowering.rule(index, *operands, type=node.type, **node.attrs)
+
+
+def domain_of(node: Node) -> tuple:
+    """The shape that the loops computing `node` run over: not always that of the result."""
+    if node.op.kind == REDUCTION:
+        return node.operands[0].type.shape
+    return node.operands[1].type.shape if node.op.kind == UPDATE else node.type.shape
 
 
 @cache

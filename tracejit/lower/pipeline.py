@@ -21,12 +21,13 @@ from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.squeeze import squeeze
 from .llvm.program import Program
+from .tensor.arena import STATUS_BYTES, layout
 from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.loops import to_loops
-from .tensor.memory import STATUS_BYTES, layout, plan_memory
+from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.relax import relax
@@ -67,6 +68,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (
             Stage.SCHEDULED,
             (
+                plan_memory,
                 drop_checks,
                 split_domains,
                 cut_strips,
@@ -74,7 +76,6 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 stream_columns,
                 *wide[1:],
                 prefetch,
-                plan_memory,
             ),
         ),
     )
@@ -148,7 +149,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
     if program.can_refuse and isinstance(workspace, int):
         workspace = max(workspace, STATUS_BYTES)
     if symbols:
-        arrays = [buffer for buffer in kernel.outputs if buffer.type.shape]
+        arrays = [buffer for buffer in kernel.fresh if buffer.type.shape]
         program.shapes(kernel, arrays, workspace)
         workspace = 0
     return Code(program.module.text(), workspace, frozenset(program.module.externals), symbols)

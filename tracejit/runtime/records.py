@@ -64,6 +64,7 @@ RECORD = {
     **_offsets("container", "count keys copies", first=48),
     **_offsets("guard", "dict key value", first=48),
     **_offsets("watched", "object count value", first=48),
+    **_offsets("pair", "first first_size second second_size", first=48),
 }
 BUILD = _offsets("build", "kind count object")
 OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold handler slot value")
@@ -91,10 +92,10 @@ NUMBERS = {
     "hash.depth": 3,
     **_enumerate(
         "kind",
-        "end guard names cell items size "  # about the call as a whole
+        "end guard names cell items size apart "  # about the call as a whole
         "array payload int bool identical equal bits tuple list dict instance any",
     ),
-    "kind.last_whole": 5,
+    "kind.last_whole": 6,
     **_enumerate("output", "array scalar float int complex bool argument object"),
     **_enumerate("result", "single tuple function tree"),
     **_enumerate("build", "end push tuple list dict"),
@@ -212,6 +213,7 @@ class _SignatureEncoder:
     def __init__(self, entry: Entry, slots: int, objects: int, check_static: bool):
         self.memory, self.frame = entry.memory, entry.frame
         self._next_slot, self._next_object, self._check_static = slots, objects, check_static
+        self._objects = objects
         self._copied = 0
         self._copies_at: list[tuple[list[int], int]] = []
 
@@ -231,6 +233,8 @@ class _SignatureEncoder:
             for kept, items in signature.lists
         ]
         records += [self._watched("size", held, count, 0) for held, count in signature.entries]
+        leaves = signature.leaves()
+        records += [self._apart(leaves, first, second) for first, second in signature.apart]
         records.append(_record("end", {}))
         copies = self.frame.words(self._copied)
         for record, first in self._copies_at:
@@ -263,6 +267,15 @@ class _SignatureEncoder:
         addresses = map(self.memory.address, guard)
         members = ("guard.dict", "guard.key", "guard.value")
         return _record("guard", dict(zip(members, addresses, strict=True)))
+
+    def _apart(self, leaves: Sequence[Leaf], first: int, second: int) -> list[int]:
+        values = {
+            "pair.first": self._objects + 8 * first,
+            "pair.second": self._objects + 8 * second,
+        }
+        values["pair.first_size"] = leaves[first].dtype.itemsize
+        values["pair.second_size"] = leaves[second].dtype.itemsize
+        return _record("apart", values)
 
     def _watched(self, kind: str, watched: object, count: int, value: int) -> list[int]:
         members = {"watched.object": id(watched), "watched.count": count, "watched.value": value}

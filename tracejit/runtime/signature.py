@@ -87,6 +87,7 @@ class Signature(NamedTuple):
     cells    ``(cell, object)``: what a closure's variable holds.
     lists    ``(list, objects)``: what a list holds, all of it.
     entries  ``(dict, count)``: how many keys a dict has.
+    apart    ``(leaf, leaf)``: the numbers of arrays whose memory does not overlap.
     """
 
     positional: tuple[Tree, ...] = ()
@@ -95,6 +96,7 @@ class Signature(NamedTuple):
     cells: tuple[tuple[CellType, object], ...] = ()
     lists: tuple[tuple[list, list], ...] = ()
     entries: tuple[tuple[dict, int], ...] = ()
+    apart: tuple[tuple[int, int], ...] = ()
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order that numbers them."""

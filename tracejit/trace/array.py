@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import operator
 from collections.abc import Callable, Iterator
 from types import MethodType
@@ -13,32 +14,70 @@ from ..errors import TraceError, TracejitError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import as_number
 from ..ir.graph import Node
-from .broadcasting import broadcast_to_shape
-from .context import current_trace, failure
+from ..ir.types import ArrayType, bool_
 from .advanced import indexed
-from .operators import Operators, needs_value, no_writing
+from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
+from .context import current_trace, failure
+from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
 from .ufunc import apply_to_nodes, signature_of
-from .value import known_value, node_of, to_node, to_operand
+from .value import Value, known_value, node_of, to_node, to_operand
+from .views import Steps, Storage, applied, can_write, joined, steps_between, strides_after, written
 
 
 class Array(Operators):
     """A traced array, or a traced scalar, with ndarray's attributes, operators and methods.
 
     Its value is not known while tracing: asking for it raises TraceError, unless it depends on no
-    argument. Writing to it is not compiled yet and raises UnsupportedError.
+    argument. An array is a view of a storage, which it gets when it is first viewed or written.
     """
 
-    __slots__ = ()
+    __slots__ = ("_node", "_storage", "_version", "steps")
     __array_priority__ = 1000.0
 
     def __init__(self, node: Node, scalar: bool = False, weak: type | None = None):
         trace = current_trace()
         if trace is None:
             raise failure(TraceError, "traced values exist only while a function is traced")
-        self.node, self.owner, self.is_scalar, self.weak = node, trace, scalar, weak
+        self.owner, self.is_scalar, self.weak = trace, scalar, weak
+        self._node, self._version = node, 0
+        self._storage: Storage | None = None
+        self.steps: Steps = ()
         trace.locate(node)
+
+    # Memory
+
+    @property
+    def node(self) -> Node:
+        """The value now: what was written to the storage since changes it."""
+        storage = self._storage
+        if storage is not None and self._version != storage.version:
+            self._node, self._version = applied(storage.node, self.steps), storage.version
+        return self._node
+
+    @property
+    def storage(self) -> Storage:
+        """The memory this array is a view of."""
+        if self._storage is None:
+            self._storage = Storage(self._node)
+        return self._storage
+
+    def settle(self, storage: Storage, steps: Steps = ()) -> Array:
+        """Make this the view of `storage` by these steps."""
+        self._storage, self.steps, self._version = storage, steps, storage.version
+        return self
+
+    def write(self, value: Node) -> None:
+        """Exchange the elements for `value`, a node of this array's own type."""
+        storage = self.storage
+        if not (storage.can_write and can_write(self.steps)):
+            raise ValueError("assignment destination is read-only")
+        node_of(self)
+        storage.node = written(storage.node, self.steps, value)
+        self.owner.locate(storage.node)
+        storage.version += 1
+        self._node, self._version = value, storage.version
 
     @property
     def __class__(self) -> type:
@@ -78,7 +117,7 @@ class Array(Operators):
 
     @property
     def T(self) -> Array:
-        return self if self.ndim < 2 else _permuted(self, tuple(reversed(range(self.ndim))))
+        return _permuted(self, tuple(reversed(range(self.ndim))))
 
     @property
     def mT(self) -> Array:
@@ -114,19 +153,31 @@ class Array(Operators):
 
     @shape.setter
     def shape(self, value: Any) -> None:
-        raise no_writing(f"setting the shape of {self.node.type}")
+        new = METHODS["reshape"](self, value)
+        if new.storage is not self.storage:
+            raise AttributeError(
+                "Incompatible shape for in-place modification. Use `.reshape()` to make a copy "
+                "with the desired shape."
+            )
+        self._node, self.steps = new.node, new.steps
 
     @dtype.setter
     def dtype(self, value: Any) -> None:
-        raise no_writing(f"setting the dtype of {self.node.type}")
+        raise failure(
+            UnsupportedError,
+            f"setting the dtype of {self.node.type} gives its bytes another meaning",
+            "convert with astype",
+        )
 
     @real.setter
     def real(self, value: Any) -> None:
-        raise no_writing(f"assigning to the real part of {self.node.type}")
+        assign(self.real, value)
 
     @imag.setter
     def imag(self, value: Any) -> None:
-        raise no_writing(f"assigning to the imaginary part of {self.node.type}")
+        if not self.node.type.dtype.is_complex:
+            raise TypeError("array does not have imaginary part to set")
+        assign(self.imag, value)
 
     # Indexing
 
@@ -134,7 +185,7 @@ class Array(Operators):
         if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
         node, is_scalar = indexed(node_of(self), index)
-        return Array(node, is_scalar)
+        return Array(node, True) if is_scalar else view(self, node)
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -157,7 +208,7 @@ class Array(Operators):
         if self.is_scalar:
             name = self.__class__.__name__
             raise TypeError(f"'{name}' object does not support item assignment")
-        raise no_writing(f"assigning to elements of {self.node.type}")
+        assign_items(self, index, value)
 
     def __delitem__(self, index: Any) -> None:
         raise ValueError("cannot delete array elements")
@@ -178,7 +229,9 @@ class Array(Operators):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
         if known is None:
-            raise needs_value(self, "as an ndarray", "use astype, or a NumPy function that has a rule")
+            raise needs_value(
+                self, "as an ndarray", "use astype, or a NumPy function that has a rule"
+            )
         return np.array(known, dtype)
 
     # Where Python needs the value itself
@@ -245,11 +298,142 @@ class Array(Operators):
     def __reduce_ex__(self, _: Any) -> Any:
         raise failure(TraceError, "a traced value cannot be pickled or stored", "return it instead")
 
+    def is_same_view(self, other: Array) -> bool:
+        """Whether this is, now, the very memory that `other` is."""
+        same = self._storage is not None and self._storage is other._storage
+        return same and self.steps == other.steps
+
     def __copy__(self) -> Array:
         return Array(node_of(self), self.is_scalar, self.weak)
 
     def __deepcopy__(self, _: dict) -> Array:
         return self.__copy__()
+
+
+def view(array: Array, node: Node) -> Array:
+    """`node`, which movement makes of the value of `array`, as what NumPy has there: a view of its
+    memory, or a copy where the elements do not lie in order."""
+    new = Array(node)
+    steps = steps_between(node, array.node)
+    if steps is None:
+        return new
+    steps = joined(array.steps, steps)
+    if strides_after(array.storage, steps) is None:
+        return new
+    return new.settle(array.storage, steps)
+
+
+def viewing(function: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate a NumPy function whose results are views of its first argument, where they can be."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        result = function(*args, **kwargs)
+        source = args[0] if args else next(iter(kwargs.values()), None)
+        return _as_views(result, source)
+
+    return run
+
+
+def _as_views(result: Any, source: Any) -> Any:
+    if not isinstance(source, Array) or source.is_scalar:
+        return result
+    if type(result) in (tuple, list):
+        return type(result)(_as_views(item, source) for item in result)
+    if result is source or not isinstance(result, Array) or result.is_scalar:
+        return result
+    return view(source, result.node)
+
+
+def assign(target: Array, value: Any, casting: str = "unsafe") -> None:
+    """`target[...] = value`: cast and stretched to the array's type, and written to its memory."""
+    if isinstance(value, Array) and value.is_same_view(target):
+        return  # `a[1:] += b` ends by assigning the view to itself
+    node = assigned_node(value, target.node.type, casting)
+    target.write(node)
+
+
+def assigned_node(value: Any, type: ArrayType, casting: str = "unsafe") -> Node:
+    """`value` as a node of exactly this type, as assignment converts it.
+
+    Raises NumPy's errors: ValueError for a shape that does not fit, TypeError where `casting`
+    forbids the conversion, OverflowError for a Python int that is out of range.
+    """
+    if type.dtype.is_integer and isinstance(value, int) and not isinstance(value, bool | Value):
+        node = constant(value, type.dtype)
+    else:
+        node = to_node(value)
+    source = node.type.dtype.numpy
+    if not np.can_cast(source, type.dtype.numpy, casting):
+        raise TypeError(
+            f"Cannot cast array data from {source!r} to {type.dtype.numpy!r} according to the rule "
+            f"'{casting}'"
+        )
+    shape = node.type.shape
+    extra = len(shape) - len(type.shape)
+    if extra > 0 and all(type_is_one(extent) for extent in shape[:extra]):
+        node = reshaped_node(node, shape[extra:])
+    try:
+        fits = broadcast_shapes(node.type.shape, type.shape) == type.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(
+            f"could not broadcast input array from shape {shape_text(shape)} into shape "
+            f"{shape_text(type.shape)}"
+        )
+    return broadcast_to_shape(cast(node, type.dtype), type.shape)
+
+
+def type_is_one(extent: Any) -> bool:
+    return type(extent) is int and extent == 1
+
+
+def assign_items(target: Array, index: Any, value: Any) -> None:
+    """`target[index] = value`."""
+    mask = mask_of(index, target)
+    if mask is not None:
+        assign_masked(target, mask, value)
+        return
+    node, _ = indexed(node_of(target), index)
+    assign(view(target, node), value)
+
+
+def mask_of(index: Any, target: Array) -> Array | None:
+    """The one mask that is the whole index, if it is one, stretched over the array's other axes."""
+    items = index if type(index) is tuple else (index,)
+    if len(items) != 1 or not isinstance(items[0], Array | np.ndarray):
+        return None
+    (item,) = items
+    if item.dtype != np.bool_ or item.ndim == 0:
+        return None
+    mask = to_array(item)
+    if mask.ndim > target.ndim:
+        raise IndexError(
+            f"too many indices for array: array is {target.ndim}-dimensional, but {mask.ndim} "
+            "were indexed"
+        )
+    for axis, (have, given) in enumerate(zip(target.shape, mask.shape)):
+        if have != given:
+            raise IndexError(
+                "boolean index did not match indexed array along axis "
+                f"{axis}; size of axis is {have} but size of corresponding boolean axis is {given}"
+            )
+    wide = (*mask.shape, *(1,) * (target.ndim - mask.ndim))
+    return Array(broadcast_to_shape(reshaped_node(mask.node, wide), target.node.type.shape))
+
+
+def assign_masked(target: Array, mask: Array, value: Any) -> None:
+    """`target[mask] = value` for a value that is the same for all that are chosen."""
+    type = target.node.type
+    if np.ndim(value) if not isinstance(value, Value) else value.ndim:
+        raise failure(
+            UnsupportedError,
+            f"assigning an array to the masked elements of {type} cannot be compiled yet",
+            "use np.where(mask, values, array) with values of the array's shape",
+        )
+    node = assigned_node(value, type)
+    target.write(ops.where(mask.node, node, target.node))
 
 
 def wrap(node: Node, scalar: bool = False) -> Array:
@@ -259,9 +443,10 @@ def wrap(node: Node, scalar: bool = False) -> Array:
 
 def to_array(value: Any, dtype: Any = None) -> Array:
     """What `np.asarray(value)` would be, traced."""
-    if type(value) is Array and dtype is None and value.weak is None and not value.is_scalar:
-        node_of(value)
-        return value
+    if type(value) is Array and value.weak is None and not value.is_scalar:
+        if dtype is None or node_of(value).type.dtype is dtype:
+            node_of(value)
+            return value
     return Array(to_node(value, dtype))
 
 
@@ -275,12 +460,80 @@ def to_weak(scalar: Array) -> Array:
 def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
     """`ufunc(*inputs, **options)` on anything array-like; a tuple for ufuncs with two results.
 
-    Of the options dtype, casting, signature, order and subok are honoured; out and where are
-    refused with UnsupportedError.
+    Raises what NumPy raises; UnsupportedError for `where` without `out`, which leaves elements
+    unset.
     """
+    inputs, out = _split_out(ufunc, inputs, options)
+    where = options.pop("where", True)
     implementation = FUNCTIONS.get(ufunc)
+    casting = options.get("casting", "same_kind")
     if implementation is not None:
-        return implementation(*inputs, **options)
+        found = implementation(*inputs, **options)
+    else:
+        found = _applied(ufunc, inputs, options)
+    results = found if type(found) is tuple else (found,)
+    if out is None and where is not True:
+        raise failure(
+            UnsupportedError,
+            f"{ufunc.__name__}(..., where=) without out= leaves elements unset",
+            "use np.where(condition, result, other), or give out=",
+        )
+    if out is None:
+        return found
+    given = tuple(
+        [
+            result if target is None else _stored(ufunc, result, target, where, casting)
+            for result, target in zip(results, out)
+        ]
+    )
+    return given[0] if len(given) == 1 else given
+
+
+def _split_out(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> tuple[tuple, Any]:
+    """The inputs, and the arrays that are to take the results: one or None for each, or None."""
+    out = options.pop("out", None)
+    if len(inputs) > ufunc.nin:
+        if out is not None:
+            raise TypeError("cannot specify 'out' as both a positional and keyword argument")
+        inputs, out = inputs[: ufunc.nin], inputs[ufunc.nin :]
+    if out is None:
+        return inputs, None
+    out = out if type(out) is tuple else (out,)
+    out = (*out, *(None,) * (ufunc.nout - len(out)))
+    if len(out) > ufunc.nout:
+        raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
+    return inputs, None if all(item is None for item in out) else out
+
+
+def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: str) -> Array:
+    """`result` written to `target`, where `where` says so; returns `target`."""
+    if not isinstance(target, Array) or target.is_scalar:
+        if isinstance(target, np.ndarray):
+            raise failure(
+                UnsupportedError,
+                f"{ufunc.__name__}(..., out=) writes to an array that is not traced",
+                "make it inside the jitted function, or pass it as an argument",
+            )
+        raise TypeError("return arrays must be of ArrayType")
+    source, own = result.dtype, target.dtype
+    if not np.can_cast(source, own, casting):
+        samples = [np.ones((), source)] * ufunc.nin
+        ufunc(*samples, out=np.empty((), own), casting=casting)  # raises NumPy's own error
+        raise TypeError(f"Cannot cast the result of {ufunc.__name__} from {source!r} to {own!r}")
+    if broadcast_shapes(result.shape, target.shape) != target.node.type.shape:
+        raise ValueError(
+            f"non-broadcastable output operand with shape {shape_text(target.shape)} doesn't "
+            f"match the broadcast shape {shape_text(result.shape)}"
+        )
+    node = assigned_node(result, target.node.type)
+    if where is not True:
+        condition = assigned_node(where, ArrayType(target.node.type.shape, bool_, None), "safe")
+        node = ops.where(condition, node, target.node)
+    target.write(node)
+    return target
+
+
+def _applied(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> Any:
     signature, casting = _options(ufunc, options) if options else (None, "same_kind")
     operands = []
     for value in inputs:
@@ -302,18 +555,6 @@ def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
 
 
 def _options(ufunc: np.ufunc, options: dict[str, Any]) -> tuple[Any, str]:
-    out = options.pop("out", None)
-    if out is not None and any(
-        item is not None for item in (out if type(out) is tuple else (out,))
-    ):
-        raise no_writing(f"{ufunc.__name__}(..., out=)")
-    where = options.pop("where", True)
-    if where is not True:
-        raise failure(
-            UnsupportedError,
-            f"{ufunc.__name__}(..., where=) leaves elements unset and cannot be compiled",
-            "use np.where(condition, result, other)",
-        )
     dtype, signature = (
         options.pop("dtype", None),
         options.pop("signature", options.pop("sig", None)),
@@ -387,7 +628,10 @@ def _adds_axes(index: Any) -> bool:
 
 
 def _permuted(array: Array, axes: tuple[int, ...]) -> Array:
-    return Array(ops.transpose(node_of(array), axes=axes))
+    node = node_of(array)
+    if axes == tuple(range(len(axes))):
+        return array if array.is_scalar else view(array, node)
+    return view(array, ops.transpose(node, axes=axes))
 
 
 def _part(array: Array, op: Any) -> Array:
@@ -395,7 +639,7 @@ def _part(array: Array, op: Any) -> Array:
     node = node_of(array)
     if node.type.dtype.is_complex:
         weak = None if array.weak is None else float
-        return Array(op(node), array.is_scalar, weak)
+        return Array(op(node), True, weak) if array.is_scalar else view(array, op(node))
     if op is ops.real:
         weak = int if array.weak is bool else array.weak
         return Array(cast(node, DEFAULT_DTYPES[weak]), True, weak)

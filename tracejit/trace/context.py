@@ -16,6 +16,7 @@ from ..ir.term import locate
 from ..ir.types import ArrayType, DType, to_dtype
 from .layout import is_plain, own_layout
 from .location import user_line, with_source
+from .views import Storage
 
 
 @dataclass(eq=False)
@@ -31,6 +32,7 @@ class Capture:
     array: np.ndarray
     bound: np.ndarray
     node: Node
+    storage: Storage
     before: np.ndarray | None = None
     is_used: bool = False
 
@@ -58,8 +60,10 @@ class Trace:
         """Note the user's line as the origin of `node`; the first one stays."""
         locate(node, user_line() or "")
 
-    def capture(self, array: np.ndarray, name: str = "captured", is_hidden: bool = False) -> Node:
-        """The hidden parameter bound to this very ndarray.
+    def capture(
+        self, array: np.ndarray, name: str = "captured", is_hidden: bool = False
+    ) -> Capture:
+        """The hidden parameter bound to this very ndarray, and its memory.
 
         `is_hidden`: the traced code does not get the array itself, so it cannot change it.
         """
@@ -69,12 +73,14 @@ class Trace:
             bound = array if is_plain(array) else np.array(array, dtype.numpy, order="C")
             type = ArrayType(array.shape, dtype, own_layout(bound))
             node = parameter(self.unique_name(name), type)
-            found = Capture(array, bound, node, is_used=bound is not array)
+            can_write = array.flags.writeable and bound is array
+            storage = Storage(node, node, can_write)
+            found = Capture(array, bound, node, storage, is_used=bound is not array)
             found.before = None if bound is array else bound
             self.captures[id(array)] = found
         if found.before is None and not is_hidden:
             found.before = array.copy()
-        return found.node
+        return found
 
     def contents_of(self, node: Node) -> np.ndarray | None:
         """The values of a captured array, on which the program then depends."""

@@ -128,14 +128,15 @@ class Hooks:
             if isinstance(item, Value):
                 continue
             if isinstance(item, np.ndarray) and item.dtype.kind in "biufc":
-                self.trace.contents_of(self.trace.capture(item))
+                self.trace.contents_of(self.trace.capture(item).node)
             elif item is not value:
                 self.hook(item)
 
     def _array(self, array: np.ndarray, name: str) -> Any:
         if array.dtype.kind not in "biufc" or is_unlike_arrays(array):
             return array  # refused when an operation meets it
-        return Array(self.trace.capture(array, name or "captured", is_hidden=True))
+        storage = self.trace.capture(array, name or "captured", is_hidden=True).storage
+        return Array(storage.node).settle(storage)
 
     def _creation(self, value: Any) -> Any:
         try:

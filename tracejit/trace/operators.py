@@ -31,15 +31,6 @@ def needs_value(value: Value, use: str, remedy: str = _CHOICE) -> TracejitError:
     )
 
 
-def no_writing(what: str) -> TracejitError:
-    """The error for a write, which must never be mistaken for a new value."""
-    return failure(
-        UnsupportedError,
-        f"{what}: in-place writes are not compiled yet",
-        "build a new array instead: np.where, np.concatenate, or a = a + b",
-    )
-
-
 def _weak_type(value: Any) -> type | None:
     """The Python type of a number, traced or not; None for what NumPy computes with."""
     if isinstance(value, Value):
@@ -119,11 +110,15 @@ def _reflected(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     return lambda self, other: _binary(ufunc, self, other, self, other)
 
 
-def _in_place(ufunc: np.ufunc, symbol: str) -> Callable[[Any, Any], Any]:
+def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def operator(self: Value, other: Any) -> Any:
         if self.is_scalar:  # NumPy's and Python's scalars are immutable: the name is rebound
             return _binary(ufunc, self, self, other, other)
-        raise no_writing(f"{self.node.type} {symbol}= ...")
+        if to_operand(other) is None:
+            return _defer(self, other)
+        fast = fast_power(self.kind, other) if ufunc is np.power else None
+        inputs = (self, other) if fast is None else (self,)
+        return self.__array_ufunc__(fast or ufunc, "__call__", *inputs, out=(self,))
 
     return operator
 
@@ -147,22 +142,22 @@ class Operators(Value):
     __slots__ = ()
 
     # fmt: off
-    __add__, __radd__, __iadd__ = _forward(np.add), _reflected(np.add), _in_place(np.add, "+")
-    __sub__, __rsub__, __isub__ = _forward(np.subtract), _reflected(np.subtract), _in_place(np.subtract, "-")
-    __mul__, __rmul__, __imul__ = _forward(np.multiply), _reflected(np.multiply), _in_place(np.multiply, "*")
-    __truediv__, __rtruediv__, __itruediv__ = _forward(np.divide), _reflected(np.divide), _in_place(np.divide, "/")
+    __add__, __radd__, __iadd__ = _forward(np.add), _reflected(np.add), _in_place(np.add)
+    __sub__, __rsub__, __isub__ = _forward(np.subtract), _reflected(np.subtract), _in_place(np.subtract)
+    __mul__, __rmul__, __imul__ = _forward(np.multiply), _reflected(np.multiply), _in_place(np.multiply)
+    __truediv__, __rtruediv__, __itruediv__ = _forward(np.divide), _reflected(np.divide), _in_place(np.divide)
     __floordiv__, __rfloordiv__ = _forward(np.floor_divide), _reflected(np.floor_divide)
-    __ifloordiv__ = _in_place(np.floor_divide, "//")
-    __mod__, __rmod__, __imod__ = _forward(np.remainder), _reflected(np.remainder), _in_place(np.remainder, "%")
-    __pow__, __rpow__, __ipow__ = _forward(np.power), _reflected(np.power), _in_place(np.power, "**")
+    __ifloordiv__ = _in_place(np.floor_divide)
+    __mod__, __rmod__, __imod__ = _forward(np.remainder), _reflected(np.remainder), _in_place(np.remainder)
+    __pow__, __rpow__, __ipow__ = _forward(np.power), _reflected(np.power), _in_place(np.power)
     __lshift__, __rlshift__ = _forward(np.left_shift), _reflected(np.left_shift)
-    __ilshift__ = _in_place(np.left_shift, "<<")
+    __ilshift__ = _in_place(np.left_shift)
     __rshift__, __rrshift__ = _forward(np.right_shift), _reflected(np.right_shift)
-    __irshift__ = _in_place(np.right_shift, ">>")
-    __and__, __rand__, __iand__ = _forward(np.bitwise_and), _reflected(np.bitwise_and), _in_place(np.bitwise_and, "&")
-    __or__, __ror__, __ior__ = _forward(np.bitwise_or), _reflected(np.bitwise_or), _in_place(np.bitwise_or, "|")
-    __xor__, __rxor__, __ixor__ = _forward(np.bitwise_xor), _reflected(np.bitwise_xor), _in_place(np.bitwise_xor, "^")
-    __matmul__, __rmatmul__, __imatmul__ = _forward(np.matmul), _reflected(np.matmul), _in_place(np.matmul, "@")
+    __irshift__ = _in_place(np.right_shift)
+    __and__, __rand__, __iand__ = _forward(np.bitwise_and), _reflected(np.bitwise_and), _in_place(np.bitwise_and)
+    __or__, __ror__, __ior__ = _forward(np.bitwise_or), _reflected(np.bitwise_or), _in_place(np.bitwise_or)
+    __xor__, __rxor__, __ixor__ = _forward(np.bitwise_xor), _reflected(np.bitwise_xor), _in_place(np.bitwise_xor)
+    __matmul__, __rmatmul__, __imatmul__ = _forward(np.matmul), _reflected(np.matmul), _in_place(np.matmul)
     __divmod__, __rdivmod__ = _forward(np.divmod), _reflected(np.divmod)
     __lt__, __le__, __gt__, __ge__ = map(_forward, _ORDERINGS)
     __eq__, __ne__ = _forward(np.equal), _forward(np.not_equal)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import types
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
@@ -12,7 +13,7 @@ import numpy as np
 
 from ..errors import TraceError, UnsupportedError
 from ..ir.dims import Dim
-from ..ir.graph import Function, Node, operands_of, parameter
+from ..ir.graph import Function, Node, operands_of, parameter, substitute
 from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type
 from .array import Array
@@ -24,17 +25,21 @@ from .promotion import DEFAULT_DTYPES
 from .shadows import items_of
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
 from .value import Value, extent_node, literal, node_of
+from .views import Steps, Storage
 
 
 class Traced(NamedTuple):
     """An argument leaf that is an input of the program: a parameter of this type.
 
-    `is_scalar`: it came as a NumPy scalar; `weak`: as a Python number of that type.
+    `is_scalar`: it came as a NumPy scalar; `weak`: as a Python number of that type. `can_write`: an
+    array that NumPy lets be written; `same_as`: the leaf whose memory it is, element for element.
     """
 
     type: ArrayType
     is_scalar: bool = False
     weak: type | None = None
+    can_write: bool = True
+    same_as: int | None = None
 
 
 class Static(NamedTuple):
@@ -44,7 +49,10 @@ class Static(NamedTuple):
 
 
 class NodeOutput(NamedTuple):
-    """`function.results[index]`: an array, a NumPy scalar, or a Python number of type `weak`."""
+    """A result: an array, a NumPy scalar, or a Python number of type `weak`.
+
+    `index` counts the function's results without the values of its updated parameters.
+    """
 
     index: int
     is_scalar: bool = False
@@ -63,8 +71,16 @@ class ObjectOutput(NamedTuple):
     value: Any
 
 
+class ViewOutput(NamedTuple):
+    """A view of another output's array, whose type is `type`, by these steps."""
+
+    base: NodeOutput | ArgumentOutput | ObjectOutput
+    type: ArrayType
+    steps: Steps
+
+
 Leaf = Traced | Static
-Output = NodeOutput | ArgumentOutput | ObjectOutput
+Output = NodeOutput | ArgumentOutput | ObjectOutput | ViewOutput
 
 
 @dataclass(frozen=True, eq=False)
@@ -73,6 +89,7 @@ class Program:
 
     function    the graph: one parameter per traced leaf, in order, then one per capture.
     leaves      how each argument leaf was taken, in `flatten_arguments`' order.
+    written     the numbers of the leaves that are arrays the function writes to.
     captures    the arrays behind the hidden parameters, by identity, each laid out as the type
                 of its parameter says.
     structure   of the result, and `outputs`, its leaves.
@@ -87,6 +104,7 @@ class Program:
 
     function: Function
     leaves: tuple[Leaf, ...]
+    written: tuple[int, ...]
     captures: tuple[np.ndarray, ...]
     structure: Structure
     outputs: tuple[Output, ...]
@@ -101,6 +119,9 @@ class Program:
     @property
     def is_guarded_natively(self) -> bool:
         """Whether the guards say it all, so that code can check what the program depends on."""
+        arrays = [leaf for leaf in self.leaves if isinstance(leaf, Traced)]
+        if any(not leaf.can_write or leaf.same_as is not None for leaf in arrays):
+            return False
         named = all(type(key) is str for _, key, _ in self.guards)
         return named and not (self.slots or self.others or self.contents)
 
@@ -195,23 +216,33 @@ def trace(
     hooks = Hooks(context, function)
     with tracing(context):
         paths = _paths(function, args, kwargs, structure)
-        inputs = [_input(context, hooks, leaf, path) for leaf, path in zip(how, paths)]
+        inputs, parameters = _inputs(context, hooks, how, paths)
         structure = map_classes(structure, hooks.class_)
         traced_args, traced_kwargs = unflatten(structure, inputs)
         result = hooks.hook(function)(*traced_args, **traced_kwargs)
         after, structure_after = flatten_arguments(traced_args, traced_kwargs)
         _check_arguments(structure, inputs, structure_after, after, paths)
+        _check_shapes(inputs, paths)
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.finish()
         context.check_captures()
-    used = set(postorder(results, operands_of))
-    captured = [found for found in context.captures.values() if found.node in used]
-    parameters = [value.node for value, leaf in zip(inputs, how) if isinstance(leaf, Traced)]
-    parameters.extend(found.node for found in captured)
+    written = tuple([k for k, value in enumerate(inputs) if _is_written(value, how[k])])
+    storages = [inputs[k].storage for k in written]
+    storages += [found.storage for found in context.captures.values() if found.storage.version]
+    finals = [storage.node for storage in storages]
+    used = set(postorder((*finals, *results), operands_of))
+    captured = [c for c in context.captures.values() if c.node in used or c.storage.version]
+    parameters += [found.node for found in captured]
+    marked = {s.source: _marked(s.source) for s in storages}
     name = context.unique_name(getattr(function, "__name__", "f"))
     return Program(
-        Function(name, tuple(parameters), tuple(results)),
+        Function(
+            name,
+            tuple([marked.get(node, node) for node in parameters]),
+            substitute((*finals, *results), marked),
+        ),
         how,
+        written,
         tuple(found.bound for found in captured),
         structure,
         outputs,
@@ -223,6 +254,17 @@ def trace(
         tuple((names, len(names)) for names in hooks.shadows.dicts),
         tuple(context.contents()),
     )
+
+
+def _is_written(value: Any, leaf: Leaf) -> bool:
+    """Whether an input is an array that was written, and not one that stands for another."""
+    is_array = isinstance(leaf, Traced) and not leaf.is_scalar
+    return is_array and leaf.same_as is None and value.storage.version > 0
+
+
+def _marked(node: Node) -> Node:
+    """The same parameter, updated."""
+    return parameter(node.attrs["name"], node.type, updated=True)
 
 
 def inline(function: Callable[..., Any], args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -250,11 +292,26 @@ def _paths(function: Any, args: tuple, kwargs: dict[str, Any], structure: Struct
     return [path for name, tree in trees for path in leaf_paths(tree, name)]
 
 
-def _input(context: Trace, hooks: Hooks, leaf: Leaf, path: str) -> Any:
-    if isinstance(leaf, Static):
-        return hooks.hook(leaf.value, path)
-    node = parameter(context.unique_name(path), leaf.type)
-    return Array(node, leaf.is_scalar, leaf.weak)
+def _inputs(
+    context: Trace, hooks: Hooks, how: Sequence[Leaf], paths: list[str]
+) -> tuple[list[Any], list[Node]]:
+    """What the function gets for each leaf, and the parameters, one for each that is traced."""
+    inputs: list[Any] = []
+    parameters: list[Node] = []
+    for leaf, path in zip(how, paths):
+        if isinstance(leaf, Static):
+            inputs.append(hooks.hook(leaf.value, path))
+            continue
+        node = parameter(context.unique_name(path), leaf.type)
+        parameters.append(node)
+        if leaf.is_scalar:
+            inputs.append(Array(node, True, leaf.weak))
+        elif leaf.same_as is not None:
+            storage = inputs[leaf.same_as].storage
+            inputs.append(Array(storage.node).settle(storage))
+        else:
+            inputs.append(Array(node).settle(Storage(node, node, leaf.can_write)))
+    return inputs, parameters
 
 
 def _check_arguments(
@@ -276,12 +333,11 @@ def _outputs(
     result: Any, inputs: list, leaves: list, hooks: Hooks
 ) -> tuple[Structure, tuple[Output, ...], list[Node]]:
     found, structure = flatten(result, _holds_values)
-    results: list[Node] = []
-    positions: dict[Any, int] = {}
-    arguments = {id(value): k for k, value in enumerate(inputs) if isinstance(value, Array)}
-    outputs = tuple([_output(leaf, arguments, positions, results, hooks) for leaf in found])
+    outputs = _Outputs(inputs, found, hooks)
+    listed = tuple([outputs.output(leaf) for leaf in found])
     originals = hooks.shadows.originals
-    return map_classes(structure, lambda cls: originals.get(cls, cls)), outputs, results
+    structure = map_classes(structure, lambda cls: originals.get(cls, cls))
+    return structure, listed, outputs.results
 
 
 def _holds_values(value: Any) -> bool:
@@ -295,38 +351,89 @@ def _holds_values(value: Any) -> bool:
 _RUNS_LATER = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
 
 
-def _output(
-    leaf: Any, arguments: dict[int, int], positions: dict, results: list[Node], hooks: Hooks
-) -> Output:
-    argument = arguments.get(id(leaf))
-    if argument is not None:
-        return ArgumentOutput(argument)
-    own = hooks.unhook(leaf)
-    if own is not leaf:
-        return ObjectOutput(own)
-    if isinstance(leaf, _RUNS_LATER):
-        raise failure(
-            TraceError,
-            f"the function returned a {type(leaf).__name__}, which runs only later",
-            "return a list; jit what a coroutine calls",
-        )
-    if isinstance(leaf, Value):
-        node, is_scalar, weak = node_of(leaf), leaf.is_scalar, leaf.weak
-    elif isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
-        node, is_scalar, weak = literal(leaf), False, None
-    elif isinstance(leaf, Dim):
-        node, is_scalar, weak = extent_node(leaf), True, int
-    elif type(leaf).__hash__ is None:  # it would be one object for all calls
-        raise failure(
-            UnsupportedError,
-            f"the function returned a {type(leaf).__name__}, which cannot be made anew at each call",
-            "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",
-        )
-    else:
+def _check_shapes(inputs: list, paths: list[str]) -> None:
+    """Refuse a function that gave an argument another shape."""
+    for value, path in zip(inputs, paths):
+        if isinstance(value, Array) and not value.is_scalar and value.steps:
+            raise failure(
+                UnsupportedError,
+                f"the shape of the argument {path} was set, which changes the caller's array",
+                "work on a view of another shape: x = x.reshape(...)",
+            )
+
+
+class _Outputs:
+    """How each leaf of a result is made; `results` are the nodes that are to be computed for it."""
+
+    def __init__(self, inputs: list, found: list, hooks: Hooks):
+        self.hooks = hooks
+        self.arguments = {id(a): k for k, a in enumerate(inputs) if isinstance(a, Array)}
+        # What memory from outside is known as: an argument, or an object that was captured.
+        self.memory: dict[Storage, ArgumentOutput | ObjectOutput] = {
+            capture.storage: ObjectOutput(capture.array)
+            for capture in hooks.trace.captures.values()
+            if capture.bound is capture.array
+        }
+        for number, value in enumerate(inputs):
+            if isinstance(value, Array) and not value.is_scalar:
+                self.memory.setdefault(value.storage, ArgumentOutput(number))
+        arrays = {id(a): a for a in found if isinstance(a, Array) and not a.is_scalar}
+        shared = Counter(a.storage for a in arrays.values())
+        self.shared = {storage for storage, count in shared.items() if count > 1}
+        self.results: list[Node] = []
+        self.positions: dict[Any, int] = {}
+
+    def output(self, leaf: Any) -> Output:
+        argument = self.arguments.get(id(leaf))
+        if argument is not None:
+            return ArgumentOutput(argument)
+        own = self.hooks.unhook(leaf)
+        if own is not leaf:
+            return ObjectOutput(own)
+        if isinstance(leaf, Array) and not leaf.is_scalar:
+            return self.array(leaf)
+        return self.other(leaf)
+
+    def array(self, value: Array) -> Output:
+        """An array: a view of memory from outside, one of several of new memory, or all its own."""
+        node_of(value)
+        storage = value.storage
+        base: Any = self.memory.get(storage)
+        if base is None:
+            if storage not in self.shared:
+                return self.computed(value.node, id(value))
+            base = self.computed(storage.node, storage)
+        return ViewOutput(base, storage.node.type, value.steps)
+
+    def computed(
+        self, node: Node, key: Any, is_scalar: bool = False, weak: Any = None
+    ) -> NodeOutput:
+        """A result; equal keys are one result."""
+        index = self.positions.setdefault(key, len(self.results))
+        if index == len(self.results):
+            self.results.append(node)
+        return NodeOutput(index, is_scalar, weak)
+
+    def other(self, leaf: Any) -> Output:
+        """Scalars, which may be one result where they are equal, and objects."""
+        if isinstance(leaf, _RUNS_LATER):
+            raise failure(
+                TraceError,
+                f"the function returned a {type(leaf).__name__}, which runs only later",
+                "return a list; jit what a coroutine calls",
+            )
+        if isinstance(leaf, Value):
+            node = node_of(leaf)
+            return self.computed(node, (node, leaf.weak), True, leaf.weak)
+        if isinstance(leaf, np.ndarray) and leaf.dtype.kind in "biufc":
+            return self.computed(literal(leaf), id(leaf))
+        if isinstance(leaf, Dim):
+            node = extent_node(leaf)
+            return self.computed(node, (node, int), True, int)
+        if type(leaf).__hash__ is None:  # it would be one object for all calls
+            raise failure(
+                UnsupportedError,
+                f"the function returned a {type(leaf).__name__}, which cannot be made anew at each call",
+                "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",
+            )
         return ObjectOutput(leaf)
-    # Equal scalars may be one result; arrays only if they are one object, for they can be written.
-    key = (node, weak) if is_scalar else id(leaf)
-    index = positions.setdefault(key, len(results))
-    if index == len(results):
-        results.append(node)
-    return NodeOutput(index, is_scalar, weak)

@@ -30,8 +30,8 @@ class Value:
     promotes weakly; then `is_scalar` is true as well.
     """
 
-    __slots__ = ("__weakref__", "is_scalar", "node", "owner", "weak")
-    node: Node
+    __slots__ = ("__weakref__", "is_scalar", "owner", "weak")
+    node: Node  # its value now; what is written changes it
     owner: Trace
     is_scalar: bool
     weak: type | None
@@ -121,7 +121,7 @@ def captured(array: np.ndarray) -> Node:
     trace = current_trace()
     if trace is None:
         raise failure(TraceError, "an array can be captured only while a function is traced")
-    return trace.capture(array)
+    return trace.capture(array).storage.node
 
 
 def literal(array: np.ndarray) -> Node:

@@ -7,3 +7,4 @@ from .indexing import *
 from .movement import *
 from .reduce import *
 from .search import *
+from .update import *

@@ -199,17 +199,22 @@ def _slice_reference(x: Any, *, start: tuple, stop: tuple, step: tuple) -> Any:
         slice(0, 0) if _slice_extent(a, b, s) <= 0 else slice(a, b if b >= 0 else None, s)
         for a, b, s in zip(start, stop, step)
     ]
-    return np.asarray(x)[tuple(bounds)]
+    return np.asarray(x)[(*bounds, ...)]
 
 
 def _slice_element(
     index: tuple, x: Any, *, type: ArrayType, start: tuple, stop: tuple, step: tuple
 ) -> Any:
-    return x(
-        tuple(
+    return x(sliced_index(index, start, step))
+
+
+def sliced_index(index: tuple, start: tuple, step: tuple) -> tuple:
+    """Where the element of a slice at `index` is in the whole."""
+    return tuple(
+        [
             tensor.add(tensor.multiply(i, tensor.integer(s)), tensor.extent(a))
             for i, a, s in zip(index, start, step)
-        )
+        ]
     )
 
 

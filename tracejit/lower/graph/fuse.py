@@ -7,6 +7,12 @@ A node may join a group when it reads every member of the group just where the g
 an element node at the element's own index, a row node at the index of the row. So a softmax, or a
 normalisation by mean and variance, is one group that sweeps each row several times.
 
+An update is an element (or row) node of the shape of what is written; it exchanges elements of a
+parameter of its group's Function, the *old* value, in place. That value may be read in the group
+only at the very element that is written. Where other groups read it, they are made to come before:
+what reads it and is needed by something that must come after is stored. Should that not be
+possible for all, memory planning copies the old value.
+
 Nodes are visited in order. A node joins the groups of its operands, and merges those that can be
 merged without making groups depend on each other in a circle. Movement ops, constants and 0-d
 arithmetic are never stored: whoever needs them computes them. An elementwise node that is read at
@@ -21,11 +27,12 @@ from dataclasses import dataclass, field
 
 from ...ir.graph import Function, Module, Node, call_results, substitute
 from ...ir.graph import parameter as make_parameter
-from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION
+from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
 from ...ir.ops import reshape
 from ...ir.types import array_type
-from ..elements import Position, axis_indices
+from ..elements import Position, axis_indices, domain_of
 from .recompute import Reads, choose_stored, cut_nests, reach
+from .updates import Updates, memory_of, old_of, separated
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
@@ -33,7 +40,7 @@ COLUMN_SWEEPS = 2
 # What costs this much is not done again by every reader at another place.
 DEAR_MOVEMENT = 8.0
 
-FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION)
+FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION, UPDATE)
 
 
 @dataclass(eq=False)
@@ -49,6 +56,8 @@ class Group:
     clones: set[Node] = field(default_factory=set)
     reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
     depends: int = 0
+    # The old values that updates in it exchange, each with the index that is written.
+    old: dict[Node, Position] = field(default_factory=dict)
 
     @property
     def bit(self) -> int:
@@ -62,7 +71,7 @@ class Group:
 
 def fuse(module: Module) -> Module:
     """Every op of the entry moves into a Function of its own group; the entry only calls."""
-    return Module(_Fuser(module.entry).run())
+    return Module(_Fuser(separated(module.entry)).run())
 
 
 def is_inline(node: Node) -> bool:
@@ -87,10 +96,15 @@ class _Fuser:
         self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
-        self.position = {n: k for k, n in enumerate(self.order)}
+        self.updates = Updates(self.order)
         self.roots = self.find_roots()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
+        if self.updates:
+            self.order, stored = self.updates.arrange(self.is_stored)
+            self.roots |= stored
+            self.candidates |= stored
+        self.position = {n: k for k, n in enumerate(self.order)}
         self.stored = self.choose_stored()
         self.count = 0
         self.names: Counter[str] = Counter()
@@ -105,6 +119,8 @@ class _Fuser:
         for node in self.order:
             if node.op.kind not in FUSIBLE:
                 roots.update(o for o in node.operands if not is_argument(o))
+            elif node.op.kind == UPDATE and not is_argument(node.operands[0]):
+                roots.add(old_of(node))
         return roots | cut_nests(self.order, lambda n: n in roots or not is_inline(n))
 
     def choose_stored(self) -> set[Node]:
@@ -140,8 +156,8 @@ class _Fuser:
         return found
 
     def find_reads(self, node: Node) -> Reads:
-        if node.op.kind == REDUCTION:
-            (operand,) = node.operands
+        if node.op.kind in (REDUCTION, UPDATE):
+            operand = node.operands[-1]
             index = axis_indices(operand.type.ndim)
             if self.is_stored(operand):
                 return [(operand, index)]
@@ -174,8 +190,7 @@ class _Fuser:
     def start(self, node: Node, reads: Reads) -> None:
         """A new group for `node`; cheap producers it reads out of place are computed again."""
         reduced = node.op.kind == REDUCTION
-        shape = node.operands[0].type.shape if reduced else node.type.shape
-        group = self.new_group(shape, node.attrs["axes"] if reduced else None)
+        group = self.new_group(domain_of(node), node.attrs["axes"] if reduced else None)
         clones: set[Node] = set()
         reads = self.settle(group, reads, clones) or reads
         self.add(node, group, reads, clones, reduced, False)
@@ -204,6 +219,23 @@ class _Fuser:
         if is_row:
             group.rows.add(node)
         self.depend(group, reads)
+        if self.updates:
+            self.record_updates(node, group, reads)
+
+    def record_updates(self, node: Node, group: Group, reads: Reads) -> None:
+        """Let updates come after the groups that read what they exchange."""
+        if node.op.kind == UPDATE:
+            old = old_of(node)
+            group.old[old] = self.updates.place(node)
+            self.depend(group, [(old, ())])
+            for other in self.groups.values():
+                if other is not group and any(source is old for source, _, _ in other.reads):
+                    self.come_after(group, other)
+        for source, _ in reads:
+            for update in self.updates.of_value.get(source, ()):
+                later = self.group_of.get(update)
+                if later is not None and later is not group:
+                    self.come_after(later, group)
 
     def depend(self, group: Group, reads: Reads) -> None:
         """Record what `group` needs, for it and for all that need it."""
@@ -212,10 +244,43 @@ class _Fuser:
             other = self.group_of.get(source)
             if other is not None and other is not group:
                 new |= other.depends | other.bit
-        group.depends |= new
-        for other in self.groups.values():
-            if other.depends & group.bit:
-                other.depends |= new
+        self.need(group, new)
+
+    def come_after(self, group: Group, other: Group) -> None:
+        """Let `group`, which updates what `other` reads, come later, unless it must come first."""
+        if not other.depends & group.bit:
+            self.need(group, other.depends | other.bit)
+
+    def need(self, group: Group, others: int) -> None:
+        group.depends |= others
+        for later in self.groups.values():
+            if later.depends & group.bit:
+                later.depends |= others
+
+    def disturbs_updates(self, node: Node, group: Group, reads: Reads) -> bool:
+        """Whether `node` in `group` would read what an update there exchanges too late, or elsewhere;
+        or what one of another group exchanges, that must come before this group."""
+        old = dict(group.old)
+        if node.op.kind == UPDATE:
+            exchanged = old_of(node)
+            if exchanged in old or self.group_of.get(exchanged) is group:
+                return True
+            old[exchanged] = self.updates.place(node)
+            reads = [*reads, *[(source, at) for source, at, _ in group.reads]]
+            readers = [g for g in self.groups.values() if any(r[0] is exchanged for r in g.reads)]
+            if any(reader is not group and reader.depends & group.bit for reader in readers):
+                return True
+        sweeps = group.axes is not None or node.op.kind == REDUCTION
+        for source, at in reads:
+            if source.op.kind == UPDATE and self.group_of.get(source) is group:
+                return True
+            if source in old and (sweeps or at != old[source]):
+                return True
+            for update in self.updates.of_value.get(source, ()):
+                later = self.group_of.get(update)
+                if later is not None and later is not group and group.depends & later.bit:
+                    return True
+        return False
 
     def join(self, node: Node, group: Group, reads: Reads) -> bool:
         """Put `node` into `group`, merging the groups of its other operands, if that is sound."""
@@ -233,6 +298,8 @@ class _Fuser:
         if any(other.depends & group.bit for other in others):
             return False
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
+            return False
+        if self.updates and self.disturbs_updates(node, group, settled):
             return False
         for other in sorted(others, key=lambda g: -g.number):
             if self.can_merge(group, other, settled, is_row):
@@ -256,14 +323,13 @@ class _Fuser:
     def level_in(self, node: Node, group: Group) -> str | None:
         """Whether `node` would be an element node or a row node of `group`, or neither."""
         if node.op.kind == REDUCTION:
-            same = node.operands[0].type.shape == group.shape
             free = group.axes is None or group.axes == node.attrs["axes"]
-            return "element" if same and free else None
-        if node.type.shape == group.shape:
+            return "element" if domain_of(node) == group.shape and free else None
+        if domain_of(node) == group.shape:
             return "element"
         if group.axes is not None:
             kept = tuple([group.shape[axis] for axis in group.kept])
-            if node.type.shape == kept:
+            if domain_of(node) == kept:
                 return "row"
         return None
 
@@ -304,7 +370,7 @@ class _Fuser:
 
     def can_merge(self, group: Group, other: Group, reads: Reads, row: bool) -> bool:
         """Whether `other` can be computed by the same loops as `group` and a node with `reads`."""
-        if other.opaque or other.shape != group.shape:
+        if other.opaque or other.shape != group.shape or group.old or other.old:
             return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
             return False
@@ -415,7 +481,12 @@ class _Fuser:
             replacement[first] = Node(first.op, operands, first.attributes)
             return
         inside = set(group.nodes) | group.clones
+        outputs = sorted(outputs, key=lambda node: node.op.kind != UPDATE)
+        # By the value in memory: in the shape in which it is exchanged.
+        exchanged = {old_of(n): n.operands[0] for n in outputs if n.op.kind == UPDATE}
         inputs: dict[Node, Node] = {}
+        parameters: list[Node] = []
+        operands: list[Node] = []
         order: dict[Node, None] = {}
         pending, seen = list(reversed(outputs)), set()
         while pending:
@@ -425,20 +496,31 @@ class _Fuser:
             seen.add(node)
             home = self.group_of.get(node)
             outside = home is not None and node not in inside
+            if memory_of(node) in exchanged:
+                continue
             if outside or (home is None and is_argument(node)):
                 order[node] = None
             else:
                 pending.extend(reversed(node.operands))
-        for position, node in enumerate(order):
-            type = node.type
-            if node.op.name != "parameter":
+        # Updated parameters come in the order of their updates, which are the first results.
+        ordered = [*exchanged, *order]
+        for position, node in enumerate(ordered):
+            type = exchanged.get(node, node).type
+            if node.op.name != "parameter" or node in exchanged:
                 type = array_type(type.shape, type.dtype)
-            inputs[node] = make_parameter(f"a{position}", type)
+            formal = make_parameter(f"a{position}", type, updated=node in exchanged)
+            inputs[node] = shaped(formal, node.type.shape)
+            inputs[exchanged.get(node, node)] = formal
+            parameters.append(formal)
+            operands.append(shaped(replacement.get(node, node), type.shape))
         results = substitute(outputs, inputs)
-        function = self.named(Function(group_stem(outputs), tuple(inputs.values()), results))
-        operands = [replacement.get(node, node) for node in inputs]
+        function = self.named(Function(group_stem(outputs), tuple(parameters), results))
         for node, result in zip(outputs, call_results(function, *operands)):
             replacement[node] = result
+
+
+def shaped(node: Node, shape: tuple) -> Node:
+    return node if node.type.shape == shape else reshape(node, shape=shape)
 
 
 def group_stem(outputs: list[Node]) -> str:

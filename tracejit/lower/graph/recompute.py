@@ -21,7 +21,7 @@ from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
-from ..elements import Composer, Position, axis_indices
+from ..elements import Composer, Position, axis_indices, domain_of
 
 Reads = list[tuple[Node, Position]]
 
@@ -117,9 +117,8 @@ def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> 
     for reader in order:
         if reader.op.kind == CONTROL:
             continue
-        shape = reader.operands[0].type.shape if reader.op.kind == REDUCTION else reader.type.shape
         for source, at in reads_of(reader):
-            places.setdefault(source, set()).add((shape, at))
+            places.setdefault(source, set()).add((domain_of(reader), at))
     counts: dict[Node, float] = {}
     for source, found in places.items():
         own = axis_indices(source.type.ndim)

@@ -73,7 +73,7 @@ class Program:
         read = {load.buffer for load in tensor.loads_of(kernel.body)}
         return frozenset(
             buffer
-            for buffer in kernel.outputs
+            for buffer in kernel.fresh
             if buffer not in read
             and not buffer.type.dtype.is_complex
             and isinstance(buffer.type.size, int)

@@ -13,9 +13,12 @@ from math import prod
 
 from ...errors import IRError
 from ...ir import tensor
-from ...ir.graph import Function, Kernel, Module, Node, call, rebuild_nodes
-from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN
+from ...ir.graph import Function, Kernel, Module, Node, call, is_updated, rebuild_nodes
+from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE
+from ...ir.ops.movement import sliced_index
 from ...ir.tensor import (
+    ARGUMENT,
+    UPDATED,
     Accumulate,
     Allocate,
     Buffer,
@@ -29,7 +32,7 @@ from ...ir.tensor import (
     Variable,
 )
 from ...ir.types import ArrayType, array_type
-from ..elements import Composer, Position, axis_indices
+from ..elements import Composer, Position, axis_indices, domain_of
 from .contract import lower_contraction
 from .contract.library import Library
 from .scan import lower_scan
@@ -66,6 +69,12 @@ def lower_function(
     return _Nest(function).kernel()
 
 
+def parameter_buffer(node: Node) -> Buffer:
+    """The memory of a Function's parameter."""
+    space = UPDATED if is_updated(node) else ARGUMENT
+    return Buffer(node.attrs["name"], node.type, space)
+
+
 def contiguous(type: ArrayType) -> ArrayType:
     """Results are row-major, also where one is a parameter that is not."""
     return array_type(type.shape, type.dtype)
@@ -74,11 +83,14 @@ def contiguous(type: ArrayType) -> ArrayType:
 class _Nest:
     def __init__(self, function: Function):
         self.function = function
-        self.inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
-        self.outputs = {
-            result: Buffer(f"out{position}", contiguous(result.type), "argument")
-            for position, result in enumerate(function.results)
+        self.inputs = {p: parameter_buffer(p) for p in function.parameters}
+        count = len(function.updated)
+        self.fresh = {
+            result: Buffer(f"out{position}", contiguous(result.type), ARGUMENT)
+            for position, result in enumerate(function.results[count:])
         }
+        updated = [self.inputs[p] for p in function.updated]
+        self.outputs = {**dict(zip(function.results, updated)), **self.fresh}
         self.nodes = function.nodes
         self.reductions = [n for n in self.nodes if n.op.kind == REDUCTION]
         self.variables: dict[Node, Variable] = {}
@@ -89,20 +101,36 @@ class _Nest:
             body = self.with_reductions()
         else:
             body = ()
-            for shape in dict.fromkeys(result.type.shape for result in self.outputs):
+            for shape in dict.fromkeys(domain_of(result) for result in self.outputs):
                 body += self.plain(shape)
-        parameters = (*self.inputs.values(), *self.outputs.values())
-        return Kernel(self.function.name, parameters, len(self.outputs), body)
+        parameters = (*self.inputs.values(), *self.fresh.values())
+        return Kernel(self.function.name, parameters, len(self.fresh), body)
 
     def plain(self, shape: tuple) -> tuple[Statement, ...]:
         index = axis_indices(len(shape))
         composer = self.composer(index, ())
-        stores = tuple(
-            Store(buffer, index, composer.value(result, index))
-            for result, buffer in self.outputs.items()
-            if result.type.shape == shape
-        )
-        return nest(index, shape, stores)
+        results = [result for result in self.outputs if domain_of(result) == shape]
+        # What is updated is read before: by all that is stored elsewhere, and by other updates.
+        results.sort(key=lambda result: result.op.kind == UPDATE)
+        stores = [self.store(result, composer, index) for result in results]
+        lets: list[Statement] = []
+        if sum(result.op.kind == UPDATE for result in results) > 1:
+            for number, store in enumerate(stores):
+                variable = Variable(f"new{number}", store.value.dtype)
+                lets.append(Let(variable, store.value))
+                stores[number] = store.replace(value=variable)
+        return nest(index, shape, (*lets, *stores))
+
+    def store(self, result: Node, composer: Composer, index: Position) -> Store:
+        """The element of a result at `index`, where it belongs; of an update, one that is new."""
+        buffer = self.outputs[result]
+        if result.op.kind != UPDATE:
+            return Store(buffer, index, composer.value(result, index))
+        old, value = result.operands
+        if self.inputs.get(old) is not buffer:
+            raise IRError(f"{self.function.name}: {result} does not update the parameter it should")
+        place = sliced_index(index, result.attrs["start"], result.attrs["step"])
+        return Store(buffer, place, composer.value(value, index))
 
     def composer(self, index: Position, row: Position) -> Composer:
         def stored(node: Node, at: Position) -> Expression | None:
@@ -139,13 +167,18 @@ class _Nest:
         for stage in range(last + 1):
             # Row results that are complete now, then the sweep of this stage.
             composer = self.composer(index, row)
-            for result, buffer in self.outputs.items():
-                if result.type.shape != shape and stages[result] == stage:
-                    body.append(Store(buffer, row, composer.value(result, row)))
+            for result in self.outputs:
+                if not self.is_element(result, shape) and stages[result] == stage:
+                    body.append(self.store(result, composer, row))
             body += self.sweep(
                 stage, stages, temporaries, composer, index, inner, inner_shape, shape
             )
         return nest(row, tuple([shape[axis] for axis in kept]), tuple(body))
+
+    @staticmethod
+    def is_element(result: Node, shape: tuple) -> bool:
+        """Whether a result is of the elements of the sweeps over `shape`, not of their rows."""
+        return result.op.kind != REDUCTION and domain_of(result) == shape
 
     def stages(self) -> dict[Node, int]:
         """How many sweeps must be over before a node can be computed."""
@@ -166,8 +199,10 @@ class _Nest:
                 work.append(Store(buffer, inner, composer.value(node, index)))
                 kept_for_later[node] = (buffer, inner)
         for result, buffer in self.outputs.items():
-            if result.type.shape == shape and stages[result] == stage:
-                work.append(Store(buffer, index, composer.value(result, index)))
+            if not self.is_element(result, shape) or stages[result] != stage:
+                continue
+            work.append(self.store(result, composer, index))
+            if result.op.kind != UPDATE:
                 kept_for_later[result] = (buffer, index)
         for number, reduction in enumerate(self.reductions):
             (operand,) = reduction.operands
@@ -188,7 +223,7 @@ class _Nest:
         """Element values along a row that several sweeps need and that are dear to compute again."""
         sweeps: dict[Node, set[int]] = {}
         roots = [(r.operands[0], stages[r.operands[0]]) for r in self.reductions]
-        roots += [(r, stages[r]) for r in self.outputs if r.type.shape == shape]
+        roots += [(r, stages[r]) for r in self.outputs if self.is_element(r, shape)]
         for root, stage in roots:
             pending, seen = [root], set()
             while pending:
@@ -196,7 +231,7 @@ class _Nest:
                 if node in seen or node.op.kind == REDUCTION:
                     continue
                 seen.add(node)
-                if node.type.shape == shape:
+                if node.type.shape == shape and node.op.kind != UPDATE:
                     sweeps.setdefault(node, set()).add(stage)
                 pending.extend(node.operands)
         needed_later = {

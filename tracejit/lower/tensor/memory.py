@@ -1,36 +1,34 @@
-"""Where values live: the entry becomes a Kernel that calls kernels on buffers, and buffers get places.
+"""Where values live: the entry becomes a Kernel that calls kernels on buffers.
 
-A reshape of something in memory is the same memory. Buffers of the entry share one arena; a buffer's
-place is free again after the last call that touches it. Kernels' own local buffers follow the
-arena, and since calls come one after the other, all kernels use the same stretch; one allocated
-inside a parallel loop has a slot for each iteration, or is on the thread's stack when it is small.
+A reshape of something in memory is the same memory. A call that updates a value destroys it, so
+calls get an order in which whoever else reads the value comes first. Where that cannot be, or where
+the memory is not the program's to change, the value is copied and the copy is updated.
+
+A result is computed right where it belongs, in memory of its own or in that of the updated
+parameter, if nobody needs what is there now; else it is moved there at the end.
 """
 
 from __future__ import annotations
 
-from math import prod
-from typing import Any, NamedTuple
-
 from ...errors import IRError
 from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
 from ...ir.tensor import (
-    ZERO,
+    ARGUMENT,
+    UPDATED,
     Allocate,
-    Apply,
     Buffer,
     Call,
-    For,
-    Index,
-    Literal,
+    Load,
     Statement,
+    Store,
+    expressions_of,
+    parts,
+    statements,
 )
-from .cost import trips
-from .loops import contiguous, lower_function
-
-ALIGNMENT = 64
-# The workspace begins with a word that kernels set when something failed.
-STATUS_BYTES = 64
-STACK_LIMIT = 32 * 1024
+from ...ir.term import postorder, rebuild
+from ...ir.types import ArrayType
+from ..graph.order import readers_first, readers_of
+from .loops import contiguous, lower_function, parameter_buffer
 
 
 def plan_memory(module: Module) -> Module:
@@ -43,61 +41,132 @@ def plan_memory(module: Module) -> Module:
 class _Planner:
     def __init__(self, function: Function):
         self.function = function
-        self.inputs = [Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters]
+        self.inputs = [parameter_buffer(p) for p in function.parameters]
+        count = len(function.updated)
         self.outputs = [
-            Buffer(f"out{k}", contiguous(result.type), "argument")
-            for k, result in enumerate(function.results)
+            Buffer(f"out{k}", contiguous(result.type), ARGUMENT)
+            for k, result in enumerate(function.results[count:])
         ]
+        self.order = call_order(function)
         self.memory: dict[Node, Buffer] = dict(zip(function.parameters, self.inputs))
-        self.claims: dict[Node, Buffer] = {}
+        # Which value is in a buffer now.
+        self.occupant: dict[Buffer, Node] = {b: p for p, b in self.memory.items()}
+        self.last = self.last_reads()
+        homes = [self.memory[p] for p in function.updated]
+        self.places = [*zip(function.results, [*homes, *self.outputs])]
+        # Where a value is best computed: where the result is to be that it is updated to.
+        self.wanted: dict[Node, Buffer] = {}
+        for result, buffer in self.places:
+            for value in updates_of(result):
+                self.wanted.setdefault(value, buffer)
         self.body: list[Statement] = []
 
+    def last_reads(self) -> dict[Node, int]:
+        """The position of the call that reads each value last; results are read at the end."""
+        last: dict[Node, int] = {}
+        for position, node in enumerate(self.order):
+            last |= dict.fromkeys([memory_of(operand) for operand in node.operands], position)
+        return last | {memory_of(result): len(self.order) for result in self.function.results}
+
     def run(self) -> Kernel:
-        copies = []
-        for result, buffer in zip(self.function.results, self.outputs):
-            base = _memory_of(result)
-            if base.op.name == "parameter" or base in self.claims:
-                copies.append((result, buffer))
-            else:
-                self.claims[base] = buffer
-        for node in self.function.nodes:
-            if node.op is call:
-                self.call(node)
-        for result, buffer in copies:
-            source = self.memory[_memory_of(result)]
-            self.copy(result, source, buffer)
+        for position, node in enumerate(self.order):
+            self.call(position, node)
+        self.move_results()
         parameters = (*self.inputs, *self.outputs)
         return Kernel(self.function.name, parameters, len(self.outputs), tuple(self.body))
 
-    def call(self, node: Node) -> None:
+    def call(self, position: int, node: Node) -> None:
         kernel = node.attrs["callee"]
         if not isinstance(kernel, Kernel):
             raise IRError(f"{kernel!r} is not lowered to a Kernel yet")
-        sources = [self.memory[_memory_of(operand)] for operand in node.operands]
-        targets = []
-        values = [node]
-        if len(kernel.outputs) > 1:
-            values = [item(node, index=k) for k in range(len(kernel.outputs))]
-        for value, output in zip(values, kernel.outputs):
-            buffer = self.claims.get(value)
-            if buffer is None:
-                buffer = Buffer(f"t{len(self.memory)}", output.type, "local")
-                self.body.append(Allocate(buffer))
-            self.memory[value] = buffer
-            targets.append(buffer)
-        self.body.append(Call(kernel, (*sources, *targets)))
+        results = results_of(node)
+        buffers = [self.memory[memory_of(operand)] for operand in node.operands]
+        outputs = iter(results)
+        for k, own in enumerate(kernel.inputs):
+            if own.space == UPDATED:
+                result = next(outputs)
+                if not self.may_destroy(node, k, result, position):
+                    buffers[k] = self.copied(buffers[k], own.type, result, position)
+                self.put(result, buffers[k])
+        for result, own in zip(outputs, kernel.fresh):
+            buffer = self.place_for(result, position)
+            if buffer in buffers:
+                once = buffers.count(buffer) == 1
+                merged = updating(kernel, buffers.index(buffer), own) if once else None
+                if merged is not None:
+                    kernel = merged
+                    self.put(result, buffer)
+                    continue
+                buffer = None
+            buffers.append(self.put(result, buffer or self.local(own.type)))
+        self.body.append(Call(kernel, tuple(buffers)))
 
-    def copy(self, result: Node, source: Buffer, target: Buffer) -> None:
-        """A result that is an argument, or another result, in memory of its own."""
+    def may_destroy(self, node: Node, operand: int, result: Node, position: int) -> bool:
+        """Whether a call may update an operand where it is."""
+        value = memory_of(node.operands[operand])
+        buffer = self.memory[value]
+        if buffer in self.inputs and self.wanted.get(result) is not buffer:
+            return False
+        is_only_use = sum(memory_of(o) is value for o in node.operands) == 1
+        is_free = self.occupant[buffer] is value and self.last[value] <= position
+        return is_only_use and is_free and buffer.type.layout is None
+
+    def place_for(self, value: Node, position: int) -> Buffer | None:
+        """Where a value belongs, if what is there now is needed by no later call, and lies in order."""
+        buffer = self.wanted.get(value)
+        if buffer is None or buffer.type.layout is not None:
+            return None
+        occupant = self.occupant.get(buffer)
+        return buffer if occupant is None or self.last.get(occupant, -1) <= position else None
+
+    def copied(self, source: Buffer, type: ArrayType, result: Node, position: int) -> Buffer:
+        """A copy of a value, to be updated to `result`."""
+        target = self.place_for(result, position)
+        if target is None or target is source:
+            target = self.local(type)
+        self.copy(source, target)
+        return target
+
+    def put(self, value: Node, buffer: Buffer) -> Buffer:
+        self.memory[value], self.occupant[buffer] = buffer, value
+        return buffer
+
+    def local(self, type: ArrayType) -> Buffer:
+        count = sum(isinstance(statement, Allocate) for statement in self.body)
+        buffer = Buffer(f"t{count}", contiguous(type), "local")
+        self.body.append(Allocate(buffer))
+        return buffer
+
+    def copy(self, source: Buffer, target: Buffer) -> None:
+        """The same values in other memory, which may be laid out in another way."""
         from_type = source.type
         if from_type.layout is None:
-            from_type = contiguous(result.type)
-
+            from_type = contiguous(target.type)
         node = parameter("a0", from_type)
-        self.body.append(Call(lower_function(Function("copy", (node,), (node,))), (source, target)))
+        kernel = lower_function(Function("copy", (node,), (node,)))
+        if target.type.layout is not None:
+            own = Buffer("out0", target.type, ARGUMENT)
+            kernel = kernel.replace(
+                parameters=(*kernel.inputs, own),
+                body=with_buffer(kernel.body, kernel.fresh[0], own),
+            )
+        self.body.append(Call(kernel, (source, target)))
+
+    def move_results(self) -> None:
+        """Bring every result to its place; what stands where another goes is saved first."""
+        moves = [(self.memory[memory_of(result)], place) for result, place in self.places]
+        moves = [(source, target) for source, target in moves if source is not target]
+        targets = {target for _, target in moves}
+        saved: dict[Buffer, Buffer] = {}
+        for source, _ in moves:
+            if source in targets and source not in saved:
+                saved[source] = self.local(source.type)
+                self.copy(source, saved[source])
+        for source, target in moves:
+            self.copy(saved.get(source, source), target)
 
 
-def _memory_of(node: Node) -> Node:
+def memory_of(node: Node) -> Node:
     """The value whose memory `node` is."""
     while node.op.name == "reshape":
         (node,) = node.operands
@@ -106,110 +175,82 @@ def _memory_of(node: Node) -> Node:
     return node
 
 
-class Layout(NamedTuple):
-    """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index.
+def results_of(node: Node) -> list[Node]:
+    """The values a call gives, one for each output of its Kernel."""
+    count = len(node.attrs["callee"].outputs)
+    return [item(node, index=k) for k in range(count)] if count > 1 else [node]
 
-    `workspace_bytes` is 0 when nothing has a place.
+
+def updated_operands(node: Node) -> list[Node]:
+    """The operands that a call updates."""
+    inputs = node.attrs["callee"].inputs
+    return [o for o, buffer in zip(node.operands, inputs) if buffer.space == UPDATED]
+
+
+def updates_of(value: Node) -> list[Node]:
+    """A value, and those it was updated from, latest first."""
+    found = []
+    value = memory_of(value)
+    while value.op in (call, item):
+        found.append(value)
+        source, index = (
+            (value, 0) if value.op is call else (value.operands[0], value.attrs["index"])
+        )
+        updated = updated_operands(source)
+        if index >= len(updated):
+            break
+        value = memory_of(updated[index])
+    return found
+
+
+def call_order(function: Function) -> list[Node]:
+    """The calls of an entry, operands first, what updates a value after all who read it."""
+    nodes = [node for node in function.nodes if node.op.name != "parameter"]
+    users: dict[Node, list[Node]] = {}
+    overwrites: dict[Node, list[Node]] = {}
+    for node in nodes:
+        updated = updated_operands(node) if node.op is call else []
+        if updated:
+            overwrites[node] = [memory_of(operand) for operand in updated]
+        for operand in node.operands:
+            if operand not in updated:
+                users.setdefault(operand, []).append(node)
+    if overwrites:
+        values = {value for found in overwrites.values() for value in found}
+        readers = {v: readers_of(v, users, lambda node: node.op is not call)[0] for v in values}
+        nodes = readers_first(nodes, overwrites, readers)
+    return [node for node in nodes if node.op is call]
+
+
+def updating(kernel: Kernel, position: int, output: Buffer) -> Kernel | None:
+    """`kernel` with the input at `position` and `output` in one memory, updated in place.
+
+    None unless each element of the input is read only by the statement that stores that of the output.
     """
-
-    places: dict[tuple[Kernel, Buffer], Any]
-    workspace_bytes: Any
-
-    def offset_of(self, kernel: Kernel, buffer: Buffer) -> Any:
-        """None: on the stack."""
-        return self.places[kernel, buffer]
-
-
-def layout(entry: Kernel) -> Layout:
-    """Give every local buffer of the entry and of the kernels it calls a place."""
-    places: dict[tuple[Kernel, Buffer], Any] = {}
-    arena = _place_entry(entry, places)
-    most = arena
-    for kernel in _callees(entry):
-        end = _place_locals(kernel, kernel.body, arena, None, places)
-        if isinstance(end, int) and isinstance(most, int):
-            most = max(most, end)
-        elif end != arena:
-            # Unknown sizes cannot be compared: each such kernel has a stretch of its own.
-            most = _place_locals(kernel, kernel.body, most, None, places)
-    return Layout(places, 0 if most == STATUS_BYTES else most)
+    source = kernel.parameters[position]
+    if source.type is not output.type or source.space == UPDATED:
+        return None
+    if not _reads_where_it_writes(kernel, source, output):
+        return None
+    own = Buffer(source.name, source.type, UPDATED)
+    parameters = [own if b is source else b for b in kernel.parameters if b is not output]
+    body = with_buffer(with_buffer(kernel.body, output, own), source, own)
+    return Kernel(kernel.name, tuple(parameters), kernel.results - 1, body)
 
 
-def _callees(entry: Kernel) -> list[Kernel]:
-    found: dict[Kernel, None] = {}
-    pending = list(entry.callees)
-    while pending:
-        kernel = pending.pop()
-        if kernel not in found:
-            found[kernel] = None
-            pending.extend(kernel.callees)
-    return list(found)
+def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
+    stores = [s for s in statements(kernel.body) if isinstance(s, Store) and s.buffer is target]
+    if len(stores) != 1 or any(isinstance(s, Call) for s in statements(kernel.body)):
+        return False
+    for statement in statements(kernel.body):
+        for e in postorder(expressions_of(statement), parts):
+            if isinstance(e, Load) and e.buffer is source:
+                if statement is not stores[0] or e.indices != stores[0].indices:
+                    return False
+    return True
 
 
-def _bytes(buffer: Buffer) -> Any:
-    size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
-    return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
-
-
-def _place_entry(entry: Kernel, places: dict) -> Any:
-    """First fit: each buffer goes to the lowest place that is free from its first to its last use."""
-    last: dict[Buffer, int] = {}
-    for position, statement in enumerate(entry.body):
-        if isinstance(statement, Call):
-            for buffer in statement.buffers:
-                last[buffer] = position
-    if any(isinstance(s, For) for s in entry.body):
-        return _place_locals(entry, entry.body, STATUS_BYTES, None, places)
-    live: list[tuple[Any, Any, int]] = []
-    end: Any = STATUS_BYTES
-    for position, statement in enumerate(entry.body):
-        if not isinstance(statement, Allocate):
-            continue
-        size = _bytes(statement.buffer)
-        if not isinstance(size, int) or not isinstance(end, int):
-            places[entry, statement.buffer] = (end, None)
-            end = end + size
-            continue
-        live = sorted(block for block in live if block[2] > position)
-        offset = STATUS_BYTES
-        for start, stop, _ in live:
-            if offset + size <= start:
-                break
-            offset = max(offset, stop)
-        places[entry, statement.buffer] = (offset, None)
-        live.append((offset, offset + size, last.get(statement.buffer, position)))
-        end = max(end, offset + size)
-    return end
-
-
-def _place_locals(kernel: Kernel, body, offset: Any, parallel: For | None, places: dict) -> Any:
-    """Place the local buffers below `body` from `offset` on; returns the end."""
-    for statement in body:
-        if isinstance(statement, For):
-            inside = statement if statement.mark == "parallel" and not parallel else parallel
-            offset = _place_locals(kernel, statement.body, offset, inside, places)
-        elif isinstance(statement, Allocate) and statement.buffer.space == "local":
-            size = _bytes(statement.buffer)
-            if parallel is None:
-                places[kernel, statement.buffer] = (offset, None)
-                offset = offset + size
-            elif isinstance(size, int) and size <= STACK_LIMIT:
-                places[kernel, statement.buffer] = None
-            else:
-                count = _most_trips(parallel)
-                if count is None:
-                    raise IRError(f"{statement.buffer} in a parallel loop of unknown extent")
-                index: Index = parallel.index
-                places[kernel, statement.buffer] = (offset, (index, size))
-                offset = offset + size * count
-    return offset
-
-
-def _most_trips(loop: For) -> int | None:
-    """An upper bound of how often the body runs, when there is one."""
-    count = trips(loop)
-    if count is None and loop.start is ZERO:
-        match loop.stop:
-            case Apply("minimum", (_, Literal(bound)), _):
-                return bound
-    return count
+def with_buffer(body: tuple[Statement, ...], old: Buffer, new: Buffer) -> tuple[Statement, ...]:
+    """The statements with one buffer exchanged for another."""
+    done = rebuild(body, lambda term: new if term is old else term)
+    return tuple([done[statement] for statement in body])

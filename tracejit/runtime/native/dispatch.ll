@@ -402,6 +402,7 @@ whole_call:
     i64 $kind.cell, label %cell
     i64 $kind.items, label %kept
     i64 $kind.size, label %entries
+    i64 $kind.apart, label %apart
   ]
 matched:
   ret i1 true
@@ -429,6 +430,27 @@ entries:
   %entries.now = call i64 @PyDict_Size(ptr %entries.object)
   %entries.hold = icmp eq i64 %entries.now, %entries.count
   br i1 %entries.hold, label %next, label %mismatch
+
+; Two arrays, one of which is written, must not overlap.
+apart:
+  %apart.first.offset = load i64, ptr %record[pair.first]
+  %apart.first.at = getelementptr i8, ptr %frame, i64 %apart.first.offset
+  %apart.first = load ptr, ptr %apart.first.at
+  %apart.first.size = load i64, ptr %record[pair.first_size]
+  %apart.second.offset = load i64, ptr %record[pair.second]
+  %apart.second.at = getelementptr i8, ptr %frame, i64 %apart.second.offset
+  %apart.second = load ptr, ptr %apart.second.at
+  %apart.second.size = load i64, ptr %record[pair.second_size]
+  %apart.first.span = call { i64, i64 } @span(ptr %apart.first, i64 %apart.first.size)
+  %apart.second.span = call { i64, i64 } @span(ptr %apart.second, i64 %apart.second.size)
+  %apart.first.low = extractvalue { i64, i64 } %apart.first.span, 0
+  %apart.first.high = extractvalue { i64, i64 } %apart.first.span, 1
+  %apart.second.low = extractvalue { i64, i64 } %apart.second.span, 0
+  %apart.second.high = extractvalue { i64, i64 } %apart.second.span, 1
+  %apart.before = icmp ule i64 %apart.first.high, %apart.second.low
+  %apart.after = icmp ule i64 %apart.second.high, %apart.first.low
+  %apart.holds = or i1 %apart.before, %apart.after
+  br i1 %apart.holds, label %next, label %mismatch
 
 ; A list that the program relies on.
 kept:
@@ -791,6 +813,48 @@ drop:
   br label %test
 done:
   ret void
+}
+
+; The bytes an array's elements lie in, from the first to behind the last; none for an empty one.
+define internal { i64, i64 } @span(ptr %object, i64 %itemsize) {
+start:
+  %data = load ptr, ptr %object[array.data]
+  %first = ptrtoint ptr %data to i64
+  %first.end = add i64 %first, %itemsize
+  %rank.int = load i32, ptr %object[array.rank]
+  %rank = zext i32 %rank.int to i64
+  %shape = load ptr, ptr %object[array.shape]
+  %strides = load ptr, ptr %object[array.strides]
+  br label %axis
+axis:
+  %index = phi i64 [0, %start], [%next, %step]
+  %low = phi i64 [%first, %start], [%low.next, %step]
+  %high = phi i64 [%first.end, %start], [%high.next, %step]
+  %more = icmp ult i64 %index, %rank
+  br i1 %more, label %extent, label %done
+extent:
+  %extent.at = getelementptr i64, ptr %shape, i64 %index
+  %count = load i64, ptr %extent.at
+  %is.empty = icmp eq i64 %count, 0
+  br i1 %is.empty, label %empty, label %step
+step:
+  %stride.at = getelementptr i64, ptr %strides, i64 %index
+  %stride = load i64, ptr %stride.at
+  %last = sub i64 %count, 1
+  %reach = mul i64 %last, %stride
+  %down = icmp slt i64 %reach, 0
+  %below = select i1 %down, i64 %reach, i64 0
+  %above = select i1 %down, i64 0, i64 %reach
+  %low.next = add i64 %low, %below
+  %high.next = add i64 %high, %above
+  %next = add i64 %index, 1
+  br label %axis
+done:
+  %found = insertvalue { i64, i64 } undef, i64 %low, 0
+  %span = insertvalue { i64, i64 } %found, i64 %high, 1
+  ret { i64, i64 } %span
+empty:
+  ret { i64, i64 } zeroinitializer
 }
 
 define internal i1 @same_text(ptr %given, ptr %expected) {

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 
 from ...errors import ShapeError, TraceError
-from ..array import Array
+from ..array import Array, viewing
 from ..broadcasting import shape_text
 from ..context import failure
 from ..registry import implements
@@ -167,6 +167,7 @@ def _joined_block(arrays: Any, depth: int, ndim: int, level: int) -> Array:
 
 
 @implements(np.array_split)
+@viewing
 def array_split(ary, indices_or_sections, axis=0):
     """`np.array_split`: parts that may differ by one element in extent."""
     x = as_array(ary)
@@ -196,6 +197,7 @@ def _part(x: Array, axis: int, low: Any, high: Any) -> Array:
 
 
 @implements(np.split)
+@viewing
 def split(ary, indices_or_sections, axis=0):
     """`np.split`: equal parts."""
     x = as_array(ary)
@@ -225,6 +227,7 @@ dsplit = implements(np.dsplit)(_split_along("dsplit", 3, lambda ndim: 2))
 
 
 @implements(*available("unstack"))
+@viewing
 def unstack(x, /, *, axis=0):
     """`np.unstack`: the slices along an axis."""
     x = as_array(x)

@@ -9,7 +9,7 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ir.dims import Dim
-from ..array import Array
+from ..array import Array, viewing
 from ..broadcasting import shape_text
 from ..context import failure
 from ..registry import implements
@@ -63,6 +63,7 @@ def _in_order(x: Array, shape: tuple, order: str) -> Array:
 
 
 @implements(np.reshape)
+@viewing
 def reshape(a, /, shape, order="C", *, copy=None):
     """`np.reshape` for orders C and F."""
     x = as_array(a)
@@ -72,6 +73,7 @@ def reshape(a, /, shape, order="C", *, copy=None):
 
 
 @implements(method="reshape")
+@viewing
 def reshape_method(a, /, *shape, order="C", copy=None):
     """`x.reshape(2, 3)` or `x.reshape((2, 3))`."""
     if len(shape) == 1:
@@ -80,6 +82,7 @@ def reshape_method(a, /, *shape, order="C", copy=None):
 
 
 @implements(np.ravel, method="ravel")
+@viewing
 def ravel(a, order="C"):
     """`np.ravel` for orders C and F."""
     return reshape(a, (-1,) if 0 not in as_array(a).shape else (0,), order)
@@ -87,11 +90,12 @@ def ravel(a, order="C"):
 
 @implements(method="flatten")
 def flatten(a, order="C"):
-    """`x.flatten()` for orders C and F."""
-    return ravel(a, order)
+    """`x.flatten()` for orders C and F: a copy."""
+    return copied(ravel(a, order))
 
 
 @implements(np.transpose, np.permute_dims)
+@viewing
 def transpose(a, axes=None):
     """`np.transpose`."""
     x = as_array(a)
@@ -108,6 +112,7 @@ def transpose(a, axes=None):
 
 
 @implements(method="transpose")
+@viewing
 def transpose_method(a, /, *axes):
     """`x.transpose(1, 0)`, `x.transpose((1, 0))` or `x.transpose()`."""
     if len(axes) == 1 and (axes[0] is None or isinstance(axes[0], tuple | list)):
@@ -116,6 +121,7 @@ def transpose_method(a, /, *axes):
 
 
 @implements(np.matrix_transpose, np.linalg.matrix_transpose)
+@viewing
 def matrix_transpose(x, /):
     """`np.matrix_transpose`: the last two axes change places."""
     x = as_array(x)
@@ -125,6 +131,7 @@ def matrix_transpose(x, /):
 
 
 @implements(np.swapaxes, method="swapaxes")
+@viewing
 def swapaxes(a, axis1, axis2):
     """`np.swapaxes`."""
     x = as_array(a)
@@ -135,6 +142,7 @@ def swapaxes(a, axis1, axis2):
 
 
 @implements(np.moveaxis)
+@viewing
 def moveaxis(a, source, destination):
     """`np.moveaxis`."""
     x = as_array(a)
@@ -151,6 +159,7 @@ def moveaxis(a, source, destination):
 
 
 @implements(np.rollaxis)
+@viewing
 def rollaxis(a, axis, start=0):
     """`np.rollaxis`."""
     x = as_array(a)
@@ -169,6 +178,7 @@ def rollaxis(a, axis, start=0):
 
 
 @implements(np.expand_dims)
+@viewing
 def expand_dims(a, axis):
     """`np.expand_dims`."""
     x = as_array(a)
@@ -180,6 +190,7 @@ def expand_dims(a, axis):
 
 
 @implements(np.squeeze, method="squeeze")
+@viewing
 def squeeze(a, axis=None):
     """`np.squeeze`."""
     x = as_array(a)
@@ -194,19 +205,23 @@ def squeeze(a, axis=None):
 
 
 @implements(np.broadcast_to)
+@viewing
 def broadcast_to(array, shape, subok=False):
-    """`np.broadcast_to`, as a value of its own."""
+    """`np.broadcast_to`: a view that cannot be written."""
     return broadcast(as_array(array), static_shape(shape))
 
 
 @implements(np.broadcast_arrays)
 def broadcast_arrays(*args, subok=False):
-    """`np.broadcast_arrays`, as values of their own."""
-    return broadcast_together(*map(as_array, args), what="broadcast_arrays") if args else ()
+    """`np.broadcast_arrays`."""
+    if not args:
+        return ()
+    results = broadcast_together(*map(as_array, args), what="broadcast_arrays")
+    return tuple(viewing(lambda _, result=result: result)(x) for x, result in zip(args, results))
 
 
 def _at_least(arrays: tuple, widen: Any) -> Any:
-    results = tuple(widen(as_array(x)) for x in arrays)
+    results = tuple(viewing(lambda x: widen(as_array(x)))(x) for x in arrays)
     return results[0] if len(results) == 1 else results
 
 
@@ -230,6 +245,7 @@ def atleast_3d(*arys):
 
 
 @implements(np.flip)
+@viewing
 def flip(m, axis=None):
     """`np.flip`: read the axes backwards."""
     x = copied(as_array(m))
@@ -241,6 +257,7 @@ def flip(m, axis=None):
 
 
 @implements(np.fliplr)
+@viewing
 def fliplr(m):
     """`np.fliplr`."""
     if as_array(m).ndim < 2:
@@ -249,6 +266,7 @@ def fliplr(m):
 
 
 @implements(np.flipud)
+@viewing
 def flipud(m):
     """`np.flipud`."""
     if as_array(m).ndim < 1:
@@ -257,6 +275,7 @@ def flipud(m):
 
 
 @implements(np.rot90)
+@viewing
 def rot90(m, k=1, axes=(0, 1)):
     """`np.rot90`."""
     x = as_array(m)

@@ -1,0 +1,100 @@
+"""What fusing must know of updates: what memory they write, who reads it, and what comes first.
+
+The *old* value of an update is the value in memory that it exchanges elements of, whatever shape it
+is seen in. An update can be done in place if all who read the old value come before. So its readers
+are put first in the order of nodes, and a value that is computed from the old one, but needed by
+what comes after the update, is stored.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from ...ir import ops
+from ...ir.graph import Function, Node, substitute
+from ...ir.op import UPDATE
+from ...ir.ops.movement import sliced_index
+from ..elements import Position, axis_indices
+from .order import descendants, readers_first, readers_of
+from .recompute import reach
+
+
+def memory_of(node: Node) -> Node:
+    """The value in memory that `node` is, perhaps in another shape."""
+    while node.op is ops.reshape:
+        (node,) = node.operands
+    return node
+
+
+def old_of(update: Node) -> Node:
+    """The value in memory that an update exchanges elements of."""
+    return memory_of(update.operands[0])
+
+
+def separated(function: Function) -> Function:
+    """The same function, in which no update writes a value into the very memory it lies in."""
+    copies: dict[Node, Node] = {}
+    for node in function.nodes:
+        if node.op.kind == UPDATE:
+            old, value = node.operands
+            if memory_of(value) is memory_of(old) and value.type.ndim:
+                copy = ops.concatenate(value, axis=0)
+                copies[node] = ops.update(old, copy, **node.attrs)
+    return function.replace(results=substitute(function.results, copies)) if copies else function
+
+
+class Updates:
+    """The updates of a Function whose nodes come in `order`."""
+
+    def __init__(self, order: list[Node]):
+        self.order = order
+        self.nodes = [node for node in order if node.op.kind == UPDATE]
+        self.of_value: dict[Node, list[Node]] = {}
+        for node in self.nodes:
+            self.of_value.setdefault(old_of(node), []).append(node)
+        self._places: dict[Node, Position] = {}
+
+    def __bool__(self) -> bool:
+        return bool(self.nodes)
+
+    def place(self, update: Node) -> Position:
+        """Where the element of the value at its own index goes, in the old value."""
+        found = self._places.get(update)
+        if found is None:
+            old, value = update.operands
+            index = axis_indices(value.type.ndim)
+            found = sliced_index(index, update.attrs["start"], update.attrs["step"])
+            if old.op is ops.reshape:
+                ((_, found),) = reach(old, found, lambda node: node is memory_of(old))
+            self._places[update] = found
+        return found
+
+    def arrange(self, is_stored: Callable[[Node], bool]) -> tuple[list[Node], set[Node]]:
+        """The nodes with readers of old values first, and those that must be stored for that."""
+        users: dict[Node, list[Node]] = {}
+        for node in self.order:
+            # What an update exchanges is no value it reads.
+            for operand in node.operands[node.op.kind == UPDATE :]:
+                users.setdefault(operand, []).append(node)
+        below = descendants(self.order, self.nodes)
+        readers: dict[Node, set[Node]] = {}
+        stored: set[Node] = set()
+        for update in self.nodes:
+            old = old_of(update)
+            readers[old], between = readers_of(old, users, lambda node: not is_stored(node))
+            late = below[update]
+            for node in (readers[old] | between) - late - {update}:
+                if any(user in late for user in users.get(node, ())):
+                    stored.add(node)
+            if self.reads_elsewhere(update, is_stored):
+                stored.add(update.operands[1])
+        wanted = {update: (old_of(update),) for update in self.nodes}
+        return readers_first(self.order, wanted, readers), stored
+
+    def reads_elsewhere(self, update: Node, is_stored: Callable[[Node], bool]) -> bool:
+        """Whether an element of the value needs other elements of the old value than it replaces."""
+        value, old = update.operands[1], old_of(update)
+        if is_stored(memory_of(value)) or memory_of(value).op.name == "parameter":
+            return False
+        reads = reach(value, axis_indices(value.type.ndim), lambda n: n is old or is_stored(n))
+        return any(source is old and at != self.place(update) for source, at in reads)

@@ -1,0 +1,140 @@
+"""Places of buffers in the workspace.
+
+Buffers of the entry share one arena; a buffer's place is free again after the last call that
+touches it. Kernels' own local buffers follow the arena, and since calls come one after the other,
+all kernels use the same stretch; one allocated inside a parallel loop has a slot for each
+iteration, or is on the thread's stack when it is small.
+"""
+
+from __future__ import annotations
+
+from math import prod
+from typing import Any, NamedTuple
+
+from ...errors import IRError
+from ...ir.graph import Kernel
+from ...ir.tensor import (
+    ZERO,
+    Allocate,
+    Apply,
+    Buffer,
+    Call,
+    For,
+    Index,
+    Literal,
+)
+from .cost import trips
+
+ALIGNMENT = 64
+# The workspace begins with a word that kernels set when something failed.
+STATUS_BYTES = 64
+STACK_LIMIT = 32 * 1024
+
+
+class Layout(NamedTuple):
+    """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index.
+
+    `workspace_bytes` is 0 when nothing has a place.
+    """
+
+    places: dict[tuple[Kernel, Buffer], Any]
+    workspace_bytes: Any
+
+    def offset_of(self, kernel: Kernel, buffer: Buffer) -> Any:
+        """None: on the stack."""
+        return self.places[kernel, buffer]
+
+
+def layout(entry: Kernel) -> Layout:
+    """Give every local buffer of the entry and of the kernels it calls a place."""
+    places: dict[tuple[Kernel, Buffer], Any] = {}
+    arena = _place_entry(entry, places)
+    most = arena
+    for kernel in _callees(entry):
+        end = _place_locals(kernel, kernel.body, arena, None, places)
+        if isinstance(end, int) and isinstance(most, int):
+            most = max(most, end)
+        elif end != arena:
+            # Unknown sizes cannot be compared: each such kernel has a stretch of its own.
+            most = _place_locals(kernel, kernel.body, most, None, places)
+    return Layout(places, 0 if most == STATUS_BYTES else most)
+
+
+def _callees(entry: Kernel) -> list[Kernel]:
+    found: dict[Kernel, None] = {}
+    pending = list(entry.callees)
+    while pending:
+        kernel = pending.pop()
+        if kernel not in found:
+            found[kernel] = None
+            pending.extend(kernel.callees)
+    return list(found)
+
+
+def _bytes(buffer: Buffer) -> Any:
+    size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
+    return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
+
+
+def _place_entry(entry: Kernel, places: dict) -> Any:
+    """First fit: each buffer goes to the lowest place that is free from its first to its last use."""
+    last: dict[Buffer, int] = {}
+    for position, statement in enumerate(entry.body):
+        if isinstance(statement, Call):
+            for buffer in statement.buffers:
+                last[buffer] = position
+    if any(isinstance(s, For) for s in entry.body):
+        return _place_locals(entry, entry.body, STATUS_BYTES, None, places)
+    live: list[tuple[Any, Any, int]] = []
+    end: Any = STATUS_BYTES
+    for position, statement in enumerate(entry.body):
+        if not isinstance(statement, Allocate):
+            continue
+        size = _bytes(statement.buffer)
+        if not isinstance(size, int) or not isinstance(end, int):
+            places[entry, statement.buffer] = (end, None)
+            end = end + size
+            continue
+        live = sorted(block for block in live if block[2] > position)
+        offset = STATUS_BYTES
+        for start, stop, _ in live:
+            if offset + size <= start:
+                break
+            offset = max(offset, stop)
+        places[entry, statement.buffer] = (offset, None)
+        live.append((offset, offset + size, last.get(statement.buffer, position)))
+        end = max(end, offset + size)
+    return end
+
+
+def _place_locals(kernel: Kernel, body, offset: Any, parallel: For | None, places: dict) -> Any:
+    """Place the local buffers below `body` from `offset` on; returns the end."""
+    for statement in body:
+        if isinstance(statement, For):
+            inside = statement if statement.mark == "parallel" and not parallel else parallel
+            offset = _place_locals(kernel, statement.body, offset, inside, places)
+        elif isinstance(statement, Allocate) and statement.buffer.space == "local":
+            size = _bytes(statement.buffer)
+            if parallel is None:
+                places[kernel, statement.buffer] = (offset, None)
+                offset = offset + size
+            elif isinstance(size, int) and size <= STACK_LIMIT:
+                places[kernel, statement.buffer] = None
+            else:
+                count = _most_trips(parallel)
+                if count is None:
+                    raise IRError(f"{statement.buffer} in a parallel loop of unknown extent")
+                index: Index = parallel.index
+                places[kernel, statement.buffer] = (offset, (index, size))
+                offset = offset + size * count
+    return offset
+
+
+def _most_trips(loop: For) -> int | None:
+    """An upper bound of how often the body runs, when there is one."""
+    count = trips(loop)
+    if count is None and loop.start is ZERO:
+        match loop.stop:
+            case Apply("minimum", (_, Literal(bound)), _):
+                return bound
+    return count

@@ -1,0 +1,260 @@
+"""Memory as the traced code sees it: storages, and views of them.
+
+A storage is a cell of memory; its value is a node, and another one after each write. A view is a
+storage and the steps that lead from the whole to the part: slices, transposes, reshapes. Reading a
+view applies the steps to the value of the moment; writing through it makes a new value, in which
+only the part differs. So all views of a storage see what is written through any of them, as NumPy's
+do, and the graph stays pure.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ..ir import ops
+from ..ir.dims import Dim
+from ..ir.graph import Node
+from ..ir.op import MOVEMENT, Op
+from ..ir.types import row_major
+
+_PARTS = (ops.real, ops.imag)
+
+
+class Step(NamedTuple):
+    """One movement op, with its attributes and the shape it starts from."""
+
+    op: Op
+    attributes: tuple[tuple[str, Any], ...]
+    shape: tuple
+
+    @property
+    def attrs(self) -> dict[str, Any]:
+        return dict(self.attributes)
+
+
+Steps = tuple[Step, ...]
+
+
+class Storage:
+    """A cell of memory: the node that is its value now, how often it was written, where it is from.
+
+    `source` is the parameter whose memory it is, None for memory of the program's own; `layout` has
+    the strides of the whole in elements, None where they follow from the shape. `can_write`: NumPy
+    allows to.
+    """
+
+    __slots__ = ("can_write", "layout", "node", "source", "version")
+
+    def __init__(self, node: Node, source: Node | None = None, can_write: bool = True):
+        self.node, self.source, self.can_write = node, source, can_write
+        self.layout = None if source is None or source.type.layout is None else source.type.strides
+        self.version = 0
+
+
+def steps_between(node: Node, base: Node) -> Steps | None:
+    """The movement that makes `node` of `base`; None when it is something else."""
+    found: list[Step] = []
+    while node is not base:
+        if _unshaped(node) is _unshaped(base):  # of reshapes in a row, nodes have only the last
+            found.append(Step(ops.reshape, (("shape", node.type.shape),), base.type.shape))
+            break
+        is_movement = node.op.kind == MOVEMENT and len(node.operands) == 1
+        if not (is_movement and node.op is not ops.concatenate or node.op in _PARTS):
+            return None
+        (operand,) = node.operands
+        found.append(Step(node.op, node.attributes, operand.type.shape))
+        node = operand
+    return tuple(reversed(found))
+
+
+def _unshaped(node: Node) -> Node:
+    while node.op is ops.reshape:
+        (node,) = node.operands
+    return node
+
+
+def applied(node: Node, steps: Iterable[Step]) -> Node:
+    """The part of `node` that the steps lead to."""
+    for step in steps:
+        node = step.op(node, **step.attrs)
+    return node
+
+
+def joined(steps: Steps, more: Iterable[Step]) -> Steps:
+    """One movement after the other, with slices first where they can be, so that they are one."""
+    found = list(steps)
+    for step in more:
+        found.append(step)
+        position = len(found) - 1
+        while found[position].op is ops.slice_ and position > 0:
+            pair = _exchanged(found[position - 1], found[position])
+            if pair is None:
+                break
+            found[position - 1 : position + 1] = pair
+            position -= 1
+    return tuple(found)
+
+
+def _exchanged(first: Step, slice: Step) -> list[Step] | None:
+    """`first`, then `slice`, as a slice that comes first; None when there is no such slice."""
+    if first.op is ops.slice_:
+        return [_one_slice(first, slice)]
+    if first.op is ops.transpose:
+        order = first.attrs["axes"]
+        place = [order.index(axis) for axis in range(len(order))]
+    elif first.op is ops.reshape:
+        place = _kept_axes(first.shape, slice.shape)
+        if place is None:
+            return None
+    else:
+        return None
+    attrs = slice.attrs
+    starts, stops, steps = (attrs[key] for key in ("start", "stop", "step"))
+    whole = [(0, extent, 1) for extent in first.shape]
+    chosen = [
+        whole[axis] if k is None else (starts[k], stops[k], steps[k])
+        for axis, k in enumerate(place)
+    ]
+    early = _slice_step(chosen, first.shape)
+    shape = _shape_after(early)
+    if first.op is ops.transpose:
+        return [early, first._replace(shape=shape)]
+    final = _shape_after(slice)
+    return [early, Step(ops.reshape, (("shape", final),), shape)]
+
+
+def _kept_axes(old: tuple, new: tuple) -> list[int | None] | None:
+    """For each old axis the new one it becomes, None for unit axes; None when it is no such reshape."""
+    wide = [axis for axis, extent in enumerate(new) if extent != 1]
+    if [n for n in old if n != 1] != [new[axis] for axis in wide]:
+        return None
+    rest = iter(wide)
+    return [None if extent == 1 else next(rest) for extent in old]
+
+
+def _one_slice(first: Step, second: Step) -> Step:
+    a, b = first.attrs, second.attrs
+    chosen = []
+    for position, extent in enumerate(_shape_after(second)):
+        start = a["start"][position] + a["step"][position] * b["start"][position]
+        step = a["step"][position] * b["step"][position]
+        if type(extent) is int and extent == 0:
+            chosen.append((0, 0, 1))
+        else:
+            last = start + (extent - 1) * step
+            chosen.append((start, last + (1 if step > 0 else -1), step))
+    return _slice_step(chosen, first.shape)
+
+
+def _slice_step(chosen: list[tuple], shape: tuple) -> Step:
+    start, stop, step = (tuple(part) for part in zip(*chosen)) if chosen else ((), (), ())
+    return Step(ops.slice_, (("start", start), ("step", step), ("stop", stop)), shape)
+
+
+def _shape_after(step: Step) -> tuple:
+    if step.op is not ops.slice_:
+        return step.attrs["shape"]
+    attrs = step.attrs
+    return tuple(
+        [
+            max(0, extent) if type(extent) is int else extent
+            for extent in map(_extent, attrs["start"], attrs["stop"], attrs["step"])
+        ]
+    )
+
+
+def _extent(start: Any, stop: Any, step: int) -> Any:
+    if step > 0:
+        return (stop - start + (step - 1)) // step
+    return (start - stop + (-step - 1)) // -step
+
+
+def written(old: Node, steps: Steps, value: Node) -> Node:
+    """`old` with the part the steps lead to exchanged for `value`, of that part's type."""
+    stages = [old]
+    for step in steps[:-1]:
+        stages.append(step.op(stages[-1], **step.attrs))
+    for step, whole in zip(reversed(steps), reversed(stages)):
+        value = _UNDO[step.op](whole, value, step)
+    return value
+
+
+def _undo_slice(whole: Node, value: Node, step: Step) -> Node:
+    return ops.update(whole, value, **step.attrs)
+
+
+def _undo_transpose(whole: Node, value: Node, step: Step) -> Node:
+    order = step.attrs["axes"]
+    return ops.transpose(value, axes=tuple([order.index(axis) for axis in range(len(order))]))
+
+
+def _undo_reshape(whole: Node, value: Node, step: Step) -> Node:
+    return ops.reshape(value, shape=step.shape)
+
+
+def _undo_real(whole: Node, value: Node, step: Step) -> Node:
+    return ops.complex(value, ops.imag(whole))
+
+
+def _undo_imag(whole: Node, value: Node, step: Step) -> Node:
+    return ops.complex(ops.real(whole), value)
+
+
+_UNDO: dict[Op, Callable[[Node, Node, Step], Node]] = {
+    ops.slice_: _undo_slice,
+    ops.transpose: _undo_transpose,
+    ops.reshape: _undo_reshape,
+    ops.real: _undo_real,
+    ops.imag: _undo_imag,
+}
+
+
+def can_write(steps: Steps) -> bool:
+    """Whether a view by these steps can be written: not where it repeats elements."""
+    return all(step.op in _UNDO for step in steps)
+
+
+def strides_after(storage: Storage, steps: Steps) -> tuple | None:
+    """The strides NumPy's view has, in elements; None when NumPy would have copied on the way.
+
+    limit: memory of the program's own is taken to be in C order, also where NumPy would have
+    kept the Fortran order of an operand.
+    """
+    strides = storage.layout or row_major(storage.node.type.shape)
+    for step in steps:
+        attrs = step.attrs
+        if step.op is ops.slice_:
+            strides = tuple([stride * by for stride, by in zip(strides, attrs["step"])])
+        elif step.op is ops.transpose:
+            strides = tuple([strides[axis] for axis in attrs["axes"]])
+        elif step.op is ops.reshape:
+            strides = _reshaped(step.shape, strides, attrs["shape"])
+        elif step.op is ops.broadcast:
+            places = attrs["axes"]
+            wide = range(len(attrs["shape"]))
+            strides = tuple([strides[places.index(k)] if k in places else 0 for k in wide])
+        if strides is None:
+            return None
+    return strides
+
+
+def _reshaped(old: tuple, strides: tuple, new: tuple) -> tuple | None:
+    """The strides of a reshape without a copy, where there is one; NumPy itself is asked."""
+    if strides == row_major(old):
+        return row_major(new)
+    if any(isinstance(n, Dim) for n in (*old, *new, *strides)):
+        kept = _kept_axes(old, new)
+        if kept is None:
+            return None
+        places = {k: axis for axis, k in enumerate(kept) if k is not None}
+        return tuple([strides[places[k]] if k in places else 1 for k in range(len(new))])
+    # The elements are never looked at.
+    probe = np.lib.stride_tricks.as_strided(np.zeros((), np.int8), old, strides)
+    try:
+        probe.shape = new
+    except AttributeError:
+        return None
+    return probe.strides

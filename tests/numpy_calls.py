@@ -8,11 +8,9 @@ from typing import Any
 
 import numpy as np
 import pytest
+from traced import outputs_of
 
-import tracejit.trace.numpy  # noqa: F401, fills the tables
-from tracejit.ir.graph import Module
-from tracejit.ir.reference import reference
-from tracejit.trace.tracing import NodeOutput, Program, trace
+from tracejit.trace.tracing import Program, trace
 
 DTYPES = ["bool", "int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"]
 DTYPES += ["complex64", "complex128"]
@@ -37,25 +35,6 @@ def with_nan(shape: tuple[int, ...] = (3, 4), dtype: Any = "float64", seed: int 
     x = sample(shape, dtype, seed)
     x.flat[:: max(x.size // 3, 1)] = np.nan
     return x
-
-
-def execute(program: Program, leaves: list[Any]) -> list[Any]:
-    """The program's outputs by the reference interpreter, scalars as NumPy scalars."""
-    inputs = [
-        leaf for leaf in leaves if isinstance(leaf, np.ndarray | np.generic | float | complex)
-    ]
-    results: Any = ()
-    if program.function.results:
-        results = reference(Module(program.function), *inputs, *program.captures)
-        results = results if len(program.function.results) > 1 else (results,)
-    outputs = []
-    for output in program.outputs:
-        if isinstance(output, NodeOutput):
-            value = results[output.index]
-            outputs.append(value[()] if output.is_scalar else value)
-        else:
-            outputs.append(output.value if hasattr(output, "value") else leaves[output.leaf])
-    return outputs
 
 
 def flat(tree: Any) -> Iterator[Any]:
@@ -86,7 +65,7 @@ def check(function: Callable[..., Any], *args: Any, exact: bool = False) -> Prog
                 trace(function, args, {})
             return None
         program = trace(function, args, {})
-        results = execute(program, list(flat(list(args))))
+        results = outputs_of(program, list(flat(list(args))))
     wanted = list(flat(expected))
     assert len(results) == len(wanted)
     for result, want in zip(results, wanted):

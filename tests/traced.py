@@ -7,16 +7,19 @@ import math
 import numpy as np
 
 import tracejit.trace.numpy
-from tracejit.ir.graph import Module
+from tracejit.ir.graph import Function, Module, is_updated, parameter
 from tracejit.ir.reference import reference
 from tracejit.trace.tracing import (
     ArgumentOutput,
     NodeOutput,
     Traced,
+    ViewOutput,
     flatten_arguments,
     trace,
 )
 from tracejit.trace.tree import unflatten
+from tracejit.trace.views import applied
+from tracejit.viewing import viewed
 
 assert tracejit.trace.numpy  # imported to fill the registry
 
@@ -24,22 +27,41 @@ assert tracejit.trace.numpy  # imported to fill the registry
 def replay(program, args, kwargs):
     """Execute a traced program with NumPy, as the compiled function would."""
     leaves, _ = flatten_arguments(args, kwargs)
+    return unflatten(program.structure, outputs_of(program, leaves))
+
+
+def outputs_of(program, leaves):
+    """The leaves of the result for these leaves of the arguments, which may be written to."""
     inputs = [leaf for leaf, how in zip(leaves, program.leaves) if isinstance(how, Traced)]
-    results = ()
-    if program.function.results:
-        results = reference(Module(program.function), *inputs, *program.captures)
+    inputs += program.captures
+    function, results = program.function, ()
+    if function.results:
+        results = reference(Module(function), *inputs)
         results = results if type(results) is tuple else (results,)
-    outputs = []
-    for output in program.outputs:
+    updated = [array for array, p in zip(inputs, function.parameters) if is_updated(p)]
+    for array, value in zip(updated, results):
+        array[...] = value
+    results = results[len(updated) :]
+
+    def made(output):
+        if isinstance(output, ViewOutput):
+            return seen(made(output.base), output)
         if isinstance(output, NodeOutput):
             value = results[output.index]
             value = value[()] if output.is_scalar else np.asarray(value)
-            outputs.append(value if output.weak is None else output.weak(value))
-        elif isinstance(output, ArgumentOutput):
-            outputs.append(leaves[output.leaf])
-        else:
-            outputs.append(output.value)
-    return unflatten(program.structure, outputs)
+            return value if output.weak is None else output.weak(value)
+        return leaves[output.leaf] if isinstance(output, ArgumentOutput) else output.value
+
+    return [made(output) for output in program.outputs]
+
+
+def seen(array, output):
+    """A returned view, which must be what its steps, as a program, compute."""
+    view = viewed(array, output.type, output.steps)
+    whole = parameter("whole", output.type.replace(layout=None))
+    part = Function("part", (whole,), (applied(whole, output.steps),))
+    np.testing.assert_array_equal(reference(Module(part), array.astype(whole.dtype.numpy)), view)
+    return view
 
 
 def run(function, *args, **kwargs):

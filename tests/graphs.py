@@ -200,6 +200,19 @@ class Maker:
         attrs = {"start": tuple(start), "stop": tuple(stop), "step": tuple(step)}
         return [array_type(tuple(shape), type.dtype)], attrs
 
+    def split_update(self, type, op):
+        shape, start, stop, step = [], [], [], []
+        for extent in type.shape:
+            by = int(self.pick([1, 1, 2, -1]))
+            count = int(self.rng.integers(1 + (extent + abs(by) - 1) // abs(by)))
+            first = 0 if by > 0 else max(extent - 1, 0)
+            shape.append(count)
+            start.append(first if count else 0)
+            step.append(by if count else 1)
+            stop.append(first + (count - 1) * by + (1 if by > 0 else -1) if count else 0)
+        attrs = {"start": tuple(start), "stop": tuple(stop), "step": tuple(step)}
+        return [type, array_type(tuple(shape), type.dtype)], attrs
+
     def split_concatenate(self, type, op):
         return [type], {"axis": 0}
 

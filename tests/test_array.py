@@ -112,7 +112,6 @@ def test_ufunc_options():
     check(lambda x: np.add.accumulate(x), x)
     check(lambda x: np.maximum.reduce(x, axis=1), x)
     for call in (
-        lambda x: np.add(x, x, out=np.empty((2, 3))),
         lambda x: np.add(x, x, where=x > 1),
         lambda x: np.subtract.reduce(x),
     ):
@@ -269,17 +268,11 @@ def test_values_that_depend_on_no_argument_are_known():
     assert [array is offsets for array, _ in program.contents] == [True]
 
 
-def test_writes_are_refused_and_never_rebind():
-    def assign(x):
-        x[0] = 1
-
+def test_scalars_are_never_written():
     def increase(x):
         x += 1
         return x
 
-    for function in (assign, increase):
-        with pytest.raises(UnsupportedError, match=r"(?s)in-place.*test_array.py.*hint"):
-            run(function, sample("f8"))
     check(increase, 1.5)
     check(increase, np.float32(1.5))
     check(lambda x: increase(x[0, 0]), sample("f8"))

@@ -73,7 +73,7 @@ def check(compiled, function, x):
     if not isinstance(wanted, tuple):
         actual, wanted = (actual,), (wanted,)
     for one, other in zip(actual, wanted, strict=True):
-        if np.shares_memory(one, x):  # a view of the argument has its byte order
+        if not one.dtype.isnative:  # a view of the argument has its byte order
             one = one.astype(other.dtype)
         compare(one, other, 0, f"{function.__name__}({x.dtype}{list(x.shape)})", either_zero=True)
     np.testing.assert_array_equal(np.asarray(x), before)
@@ -150,7 +150,7 @@ def test_views_that_are_returned_are_views_of_the_argument():
         compiled = jit(function)
         for _ in range(2):
             result, wanted = compiled(x), function(x)
-            assert result.base is x and result.strides == wanted.strides
+            assert np.shares_memory(result, x) and result.strides == wanted.strides
             assert result.ctypes.data == wanted.ctypes.data
     twice = jit(lambda x: (x[0], x[0]))(x)
     twice[0][0] = 99

@@ -144,7 +144,9 @@ def test_arrays_are_returned_once_for_each_object():
         return y, x * 2, y, x.sum(), x.sum(), x.copy(), x[:]
 
     program = trace(function, (np.ones(3),), {})
-    assert [output.index for output in program.outputs] == [0, 1, 0, 2, 2, 3, 4]
+    *computed, view = program.outputs
+    assert [output.index for output in computed] == [0, 1, 0, 2, 2, 3]
+    assert view.base == ArgumentOutput(0)
 
 
 def test_changed_containers_are_refused():
@@ -172,7 +174,8 @@ def test_symbolic_ints_and_extents():
     def function(x, k):
         assert x.shape == (n, 3)
         half = k // 2
-        return x[1:, ::-1] * half + x.shape[0], x[-1], x[: x.shape[0] - 1], half, k / 2, x.shape
+        last, rest = x[-1].copy(), x[: x.shape[0] - 1].copy()
+        return x[1:, ::-1] * half + x.shape[0], last, rest, half, k / 2, x.shape
 
     program = trace(function, (np.ones((5, 3)), 7), {}, how)
     result = reference(Module(program.function), np.ones((5, 3)), np.int64(7))

@@ -359,8 +359,11 @@ def assigned_node(value: Any, type: ArrayType, casting: str = "unsafe") -> Node:
     Raises NumPy's errors: ValueError for a shape that does not fit, TypeError where `casting`
     forbids the conversion, OverflowError for a Python int that is out of range.
     """
-    if type.dtype.is_integer and isinstance(value, int) and not isinstance(value, bool | Value):
-        node = constant(value, type.dtype)
+    kind = value.__class__ if not isinstance(value, Value) else None
+    if kind is complex and type.dtype.kind in "iuf":
+        float(value)  # raises Python's TypeError, as NumPy does
+    if type.dtype.is_integer and kind in (int, float):  # raises NumPy's error where it does not fit
+        node = constant(int(value), type.dtype)
     else:
         node = to_node(value)
     source = node.type.dtype.numpy
@@ -396,7 +399,14 @@ def assign_items(target: Array, index: Any, value: Any) -> None:
         assign_masked(target, mask, value)
         return
     node, _ = indexed(node_of(target), index)
-    assign(view(target, node), value)
+    part = view(target, node)
+    if part.storage is not target.storage:
+        raise failure(
+            UnsupportedError,
+            f"assigning to elements of {target.node.type} that arrays of indices choose",
+            "use np.where with a mask, or a loop over slices",
+        )
+    assign(part, value)
 
 
 def mask_of(index: Any, target: Array) -> Array | None:

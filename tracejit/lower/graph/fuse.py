@@ -32,7 +32,7 @@ from ...ir.ops import reshape
 from ...ir.types import array_type
 from ..elements import Position, axis_indices, domain_of
 from .recompute import Reads, choose_stored, cut_nests, reach
-from .updates import Updates, memory_of, old_of, separated
+from .updates import Updates, in_memory, memory_of, old_of, separated
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
@@ -229,10 +229,10 @@ class _Fuser:
             group.old[old] = self.updates.place(node)
             self.depend(group, [(old, ())])
             for other in self.groups.values():
-                if other is not group and any(source is old for source, _, _ in other.reads):
+                if other is not group and self.reads_memory(other, old):
                     self.come_after(group, other)
         for source, _ in reads:
-            for update in self.updates.of_value.get(source, ()):
+            for update in self.updates.of_value.get(memory_of(source), ()):
                 later = self.group_of.get(update)
                 if later is not None and later is not group:
                     self.come_after(later, group)
@@ -257,6 +257,9 @@ class _Fuser:
             if later.depends & group.bit:
                 later.depends |= others
 
+    def reads_memory(self, group: Group, value: Node) -> bool:
+        return any(memory_of(source) is value for source, _, _ in group.reads)
+
     def disturbs_updates(self, node: Node, group: Group, reads: Reads) -> bool:
         """Whether `node` in `group` would read what an update there exchanges too late, or elsewhere;
         or what one of another group exchanges, that must come before this group."""
@@ -267,11 +270,11 @@ class _Fuser:
                 return True
             old[exchanged] = self.updates.place(node)
             reads = [*reads, *[(source, at) for source, at, _ in group.reads]]
-            readers = [g for g in self.groups.values() if any(r[0] is exchanged for r in g.reads)]
+            readers = [g for g in self.groups.values() if self.reads_memory(g, exchanged)]
             if any(reader is not group and reader.depends & group.bit for reader in readers):
                 return True
         sweeps = group.axes is not None or node.op.kind == REDUCTION
-        for source, at in reads:
+        for source, at in [in_memory(*read) for read in reads]:
             if source.op.kind == UPDATE and self.group_of.get(source) is group:
                 return True
             if source in old and (sweeps or at != old[source]):

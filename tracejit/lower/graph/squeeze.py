@@ -74,6 +74,12 @@ def _squeezed(node: Node, new: dict[Node, Node]) -> Node:
         position = {axis: k for k, axis in enumerate(_long(_shape(node.operands[0])))}
         axes = tuple([position[axis] for axis in attrs["axes"] if axis in position])
         return node.op(operands[0], axes=axes) if axes else operands[0]
+    if node.op is ops.update and 0 not in node.operands[1].type.shape:
+        old, value = node.operands
+        long = _long(old.type.shape)
+        part = _reshape(operands[1], tuple([value.type.shape[axis] for axis in long]))
+        bounds = {key: tuple([each[axis] for axis in long]) for key, each in attrs.items()}
+        return ops.update(operands[0], part, **bounds)
     # The op as it was, on operands that have their unit axes back.
     full = tuple([_restored(o, old) for o, old in zip(operands, node.operands)])
     same = full == node.operands

@@ -12,7 +12,7 @@ from collections.abc import Callable
 
 from ...ir import ops
 from ...ir.graph import Function, Node, substitute
-from ...ir.op import UPDATE
+from ...ir.op import ELEMENTWISE, UPDATE
 from ...ir.ops.movement import sliced_index
 from ..elements import Position, axis_indices
 from .order import descendants, readers_first, readers_of
@@ -24,6 +24,15 @@ def memory_of(node: Node) -> Node:
     while node.op is ops.reshape:
         (node,) = node.operands
     return node
+
+
+def in_memory(node: Node, index: Position) -> tuple[Node, Position]:
+    """The value in memory that `node` is, and where in it the element at `index` is."""
+    memory = memory_of(node)
+    if memory is node:
+        return node, index
+    ((_, position),) = reach(node, index, lambda n: n is memory)
+    return memory, position
 
 
 def old_of(update: Node) -> Node:
@@ -63,9 +72,8 @@ class Updates:
         if found is None:
             old, value = update.operands
             index = axis_indices(value.type.ndim)
-            found = sliced_index(index, update.attrs["start"], update.attrs["step"])
-            if old.op is ops.reshape:
-                ((_, found),) = reach(old, found, lambda node: node is memory_of(old))
+            place = sliced_index(index, update.attrs["start"], update.attrs["step"])
+            _, found = in_memory(old, place)
             self._places[update] = found
         return found
 
@@ -81,20 +89,35 @@ class Updates:
         stored: set[Node] = set()
         for update in self.nodes:
             old = old_of(update)
-            readers[old], between = readers_of(old, users, lambda node: not is_stored(node))
+            readers[old], between = readers_of(
+                old, users, lambda node: node.op is ops.reshape or not is_stored(node)
+            )
             late = below[update]
             for node in (readers[old] | between) - late - {update}:
-                if any(user in late for user in users.get(node, ())):
+                if memory_of(node) is not old and any(user in late for user in users.get(node, ())):
                     stored.add(node)
-            if self.reads_elsewhere(update, is_stored):
-                stored.add(update.operands[1])
+            stored |= self.read_elsewhere(update, is_stored)
         wanted = {update: (old_of(update),) for update in self.nodes}
         return readers_first(self.order, wanted, readers), stored
 
-    def reads_elsewhere(self, update: Node, is_stored: Callable[[Node], bool]) -> bool:
-        """Whether an element of the value needs other elements of the old value than it replaces."""
+    def read_elsewhere(self, update: Node, is_stored: Callable[[Node], bool]) -> set[Node]:
+        """What must be stored as it needs other elements of the old value than an update replaces."""
         value, old = update.operands[1], old_of(update)
-        if is_stored(memory_of(value)) or memory_of(value).op.name == "parameter":
-            return False
-        reads = reach(value, axis_indices(value.type.ndim), lambda n: n is old or is_stored(n))
-        return any(source is old and at != self.place(update) for source, at in reads)
+        if is_stored(value):
+            return set()  # which the update joins, or reads from memory
+
+        def is_cut(node: Node) -> bool:
+            return node is old or is_stored(node) and node.op.kind != ELEMENTWISE
+
+        index = axis_indices(value.type.ndim)
+        found: set[Node] = set()
+        for source, at in reach(value, index, lambda n: n is old or is_stored(n)):
+            if memory_of(source) is old:
+                if in_memory(source, at)[1] != self.place(update):
+                    found.add(value)
+            elif source.op.kind == ELEMENTWISE and at != index:
+                # It would be computed again where it is read.
+                deeper = reach(source, axis_indices(source.type.ndim), is_cut)
+                if any(memory_of(below) is old for below, _ in deeper):
+                    found.add(source)
+        return found

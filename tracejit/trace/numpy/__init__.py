@@ -25,7 +25,10 @@ from . import (
     special,
     statistics,
     tables,
+    writes,
 )
 from .lists import hook_functions
+from .outputs import store_outputs
 
+store_outputs()
 hook_functions()

@@ -11,9 +11,11 @@ from typing import Any
 import numpy as np
 
 from ...ir.dims import Dim
+from ...ir.types import row_major
 from ..array import Array, apply, wrap
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
+from ..views import strides_after
 from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
 from .building import (
     as_array,
@@ -264,7 +266,10 @@ def asanyarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
 
 @creates(np.ascontiguousarray)
 def ascontiguousarray(a, dtype=None, *, like=None):
-    """`np.ascontiguousarray`: at least one axis."""
+    """`np.ascontiguousarray`: at least one axis; `a` itself where it is in order."""
+    if type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and a.ndim:
+        if strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
+            return a
     return array(a, dtype, ndmin=1)
 
 
@@ -298,6 +303,8 @@ def astype(x, dtype, /, *, copy=True, device=None):
 def astype_method(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """`x.astype(dtype)`; a scalar stays one."""
     dtype = numpy_dtype(dtype)
+    if not copy and dtype == x.dtype and not x.is_scalar:
+        return x
     if not np.can_cast(x.dtype, dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule '{casting}'"

@@ -1,0 +1,437 @@
+"""Writes mean what they mean in NumPy: to arguments, through views, to new arrays, in any order."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracejit import jit
+from tracejit.config import config
+from tracejit.ir.graph import Module
+from tracejit.ir.tensor import Call
+from tracejit.ir.verify import Stage
+
+TABLE = np.arange(6.0)
+
+
+@pytest.fixture(autouse=True)
+def quietly():
+    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def outcome(function, args):
+    try:
+        return function(*args)
+    except Exception as error:  # noqa: BLE001 - compared below
+        return error
+
+
+def same(actual, wanted):
+    if isinstance(wanted, tuple | list):
+        assert len(actual) == len(wanted)
+        for one, other in zip(actual, wanted):
+            same(one, other)
+        return
+    if isinstance(wanted, np.ndarray | np.generic):
+        assert type(actual) is type(wanted)
+        assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
+    np.testing.assert_array_equal(actual, wanted)
+
+
+def check(function, *args, calls=2):
+    """The same result, the same arguments afterwards, or the same error, call after call."""
+    compiled = jit(function)
+    for _ in range(calls):
+        ours, numpys = copy.deepcopy(args), copy.deepcopy(args)
+        wanted, actual = outcome(function, numpys), outcome(compiled, ours)
+        if isinstance(wanted, Exception):
+            assert isinstance(actual, type(wanted)), f"{actual!r}, not {wanted!r}"
+            assert str(actual).splitlines()[0] == str(wanted).splitlines()[0]
+        elif isinstance(actual, Exception):
+            raise actual
+        else:
+            same(actual, wanted)
+            same(ours, numpys)
+    return compiled
+
+
+X = np.arange(1.0, 21.0)
+M = np.arange(30.0).reshape(5, 6)
+
+
+def swap(a, b):
+    a[:], b[:] = b.copy(), a.copy()
+
+
+def swap_parts(a, b):
+    a[1:-1], b[1:-1] = b[1:-1].copy(), a[1:-1].copy()
+
+
+def copied_first(a):
+    b = a.copy()
+    b[0] = 100
+    a[3] = b[0]
+    return b
+
+
+def views_of_views(a):
+    v = a[1:]
+    w = v.reshape(1, -1).T
+    w[0] = 77
+    return v[0], w
+
+
+def built_by_columns(a):
+    out = np.empty((5, 3))
+    out[:, 0] = a[:5]
+    out[:, 1] = a[5:10]
+    out[:, 2] = out[:, 0] * out[:, 1]
+    return out
+
+
+def recurrence(a):
+    for i in range(1, 10):
+        a[i] = a[i - 1] * 2 + a[i]
+
+
+def normalised(a):
+    a -= a.mean()
+    a /= a.std()
+    return a
+
+
+def scalars_are_values(a):
+    x = a[2]
+    a[2] = 5
+    return x, a[2]
+
+
+def read_between(a):
+    a[0] = 1
+    t = a[5]
+    a[5] = t + a[0]
+    s = a.sum()
+    a[:] = 0
+    return s, t
+
+
+def old_values_are_kept(a):
+    doubled = a * 2
+    part = a[3:9] + 0
+    a[:] = -1
+    return doubled, part, doubled[1:] + a[1:]
+
+
+def two_results_of_one_memory(a):
+    b = a * 2
+    return b, b[::2], b
+
+
+def parts(a):
+    z = a + 1j * a
+    z.real = 3
+    z.imag[2] = 7
+    return z
+
+
+def shaped_in_place(a):
+    v = a[:]
+    v.shape = (4, 5)
+    v[1, 2] = 9
+    return v
+
+
+def stencil(a, b):
+    for _ in range(3):
+        b[1:-1] = (a[:-2] + a[1:-1] + a[2:]) / 3
+        a[1:-1] = (b[:-2] + b[1:-1] + b[2:]) / 3
+
+
+def masks(a, b):
+    a[a > 5] = 0
+    b[(b > 3) & (a == 0)] = -1
+    return a
+
+
+def ping_pong(a, b):
+    for _ in range(4):
+        b[1:] = a[:-1] + 1
+        a, b = b, a
+    return a
+
+
+def writes_to_a_global(a):
+    TABLE[1:3] = a[:2]
+    return TABLE * 2
+
+
+def nested(a):
+    @jit
+    def inner(x):
+        x[0] += 1
+        return x[1:]
+
+    inner(a)[0] = 50
+    return a.sum()
+
+
+PROGRAMS = [
+    swap, swap_parts, copied_first, views_of_views, built_by_columns, recurrence, normalised,
+    scalars_are_values, read_between, old_values_are_kept, two_results_of_one_memory, parts,
+    shaped_in_place, stencil, ping_pong, writes_to_a_global, nested, masks,
+    lambda a: a.__setitem__(slice(1, None), a[:-1]),
+    lambda a: a.__setitem__(slice(None, None, -1), a),
+    lambda a: a.__setitem__(slice(None), a[::-1]),
+    lambda a, b: a.__setitem__(slice(None), b[::-1] * 2),
+    lambda a: a.__iadd__(1),
+    lambda a: a[1:].__iadd__(a[:-1]),
+    lambda a: a.fill(3),
+    lambda a: np.add(a, 1, out=a),
+    lambda a: np.add(a, 1, a),
+    lambda a: np.add(a, 1, out=a, where=a > 4),
+    lambda a: np.divmod(a, 3, out=(np.empty(20), np.empty(20))),
+    lambda a: np.multiply(a[2:], 2, out=a[:-2]),
+    lambda a: np.cumsum(a, out=a),
+    lambda a: a.clip(2, 5, out=a),
+    lambda a: np.sum(a.reshape(4, 5), axis=0, out=a[:5]),
+    lambda a: np.copyto(a, 4),
+    lambda a: np.copyto(a, np.arange(20), where=a > 7),
+    lambda a: np.putmask(a, a > 3, [1, 2, 3]),
+    lambda a: np.place(a, a > 3, 1),
+    lambda a, b: a.__setitem__(slice(None), np.where(b > a, b, a)),
+    lambda a: (np.asarray(a), np.ascontiguousarray(a), a.astype(float, copy=False))[1].fill(2),
+    lambda a: np.array(a).fill(2),
+    lambda a: np.ravel(a).__setitem__(0, 9),
+    lambda a: a.flatten().__setitem__(0, 9),
+    lambda a: np.broadcast_to(a, (2, 20)).__setitem__(0, 1),
+    lambda a: a.astype(int).__iadd__(1.5),
+    lambda a: a.astype(int).__iadd__(True),
+    lambda a: a.__setitem__(slice(2, 5), np.ones(7)),
+    lambda a: a.__setitem__(0, 1j),
+    lambda a: a.__setitem__(25, 1),
+    lambda a: a.__iadd__(np.ones((3, 20))),
+    lambda a: np.split(a, 4)[1].fill(0),
+    lambda a: a[:0].fill(1),
+    lambda a: a.astype("u1").__setitem__(0, 300),
+    lambda a: a.astype("f4").__iadd__(np.float64(1)),
+    lambda a: a.__ipow__(2),
+    lambda a: a.__itruediv__(a[3]),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", PROGRAMS, ids=lambda f: f.__name__)
+def test_programs(function):
+    count = function.__code__.co_argcount
+    TABLE[:] = np.arange(6.0)
+    check(function, *[X * (k + 1) for k in range(count)])
+
+
+MATRICES = [
+    lambda a: np.fill_diagonal(a, 7),
+    lambda a: np.fill_diagonal(a, [1, 2]),
+    lambda a: a.T.__setitem__(0, 1),
+    lambda a: a[1:-1, ::2].__iadd__(a[:-2, 1::2]),
+    lambda a: a.reshape(-1)[3:9].fill(0),
+    lambda a: a.T.reshape(-1)[3:9].fill(0),
+    lambda a: a.T.ravel().fill(0),
+    lambda a: a[:, 0].__setitem__(slice(None), a.sum(axis=1)),
+    lambda a: a.__isub__(a.mean(axis=0)),
+    lambda a: a.__setitem__((slice(1, 3), slice(None)), a.sum(axis=0)),
+    lambda a: a.__setitem__(1, a[3]),
+    lambda a: a.__setitem__((Ellipsis, 1), a[..., 2]),
+    lambda a: a.__setitem__((None, 2), 3.0),
+    lambda a: np.moveaxis(a, 0, 1)[2].fill(1),
+    lambda a: a[::-1, ::-1][0].fill(1),
+    lambda a: a[a.sum(axis=1) > 60].sum() if False else a.__setitem__(a.sum(axis=1) > 60, 0),
+    lambda a: np.matmul(a, a.T, out=np.empty((5, 5))),
+    lambda a: a.swapaxes(0, 1)[1:3].T.__imul__(2),
+    lambda a: np.squeeze(a[:, :1]).fill(4),
+    lambda a: np.expand_dims(a, 0)[0, 1].fill(4),
+    lambda a: np.flip(a)[0].fill(4),
+    lambda a: np.rot90(a)[0].fill(4),
+    lambda a: np.atleast_3d(a)[0].fill(4),
+]
+
+
+@pytest.mark.parametrize("function", MATRICES)
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "c16", "?"])
+def test_matrices(function, dtype):
+    check(function, M.astype(dtype))
+
+
+@pytest.mark.parametrize(
+    "made",
+    [
+        lambda x: x.T.copy().T, lambda x: np.repeat(x, 2, axis=1)[:, ::2], lambda x: x[::-1, ::-1],
+        lambda x: x.astype(x.dtype.newbyteorder()), lambda x: np.frombuffer(
+            bytearray(b"0" + x.tobytes()), x.dtype, offset=1
+        ).reshape(x.shape), lambda x: x[:0], lambda x: x[:1],
+    ],
+)  # fmt: skip
+def test_arguments_of_any_layout_are_written(made):
+    def function(a):
+        a[:, 1:] += a[:, :-1]
+        a *= 2
+        return a.sum()
+
+    for x in (M, M.astype("f4")):
+        ours, numpys = made(x.copy()), made(x.copy())
+        compiled = jit(function)
+        for _ in range(3):
+            assert compiled(ours) == pytest.approx(function(numpys), rel=1e-5)
+            np.testing.assert_allclose(ours, numpys, rtol=1e-5)
+
+
+def test_arguments_that_are_the_same_array_or_overlap():
+    def function(a, b):
+        a[1:] += b[:-1]
+        b[0] = a[1] * 2
+        return a + b
+
+    compiled = jit(function)
+    for k in range(2):
+        for pair in (
+            lambda x: (x[:8], x[8:]), lambda x: (x, x), lambda x: (x[:-1], x[1:]),
+            lambda x: (x[1:], x[:-1]), lambda x: (x[::-1], x), lambda x: (x[::2], x[1::2]),
+        ):  # fmt: skip
+            ours, numpys = np.arange(16.0) + k, np.arange(16.0) + k
+            same(compiled(*pair(ours)), function(*pair(numpys)))
+            same(ours, numpys)
+
+
+def test_read_only_arguments():
+    def function(a, write):
+        if write:
+            a[0] = 1
+        return a * 2
+
+    frozen = np.arange(3.0)
+    frozen.flags.writeable = False
+    compiled = jit(function)
+    same(compiled(frozen, False), frozen * 2)
+    for array in (np.arange(3.0), frozen, np.arange(3.0), frozen):
+        if array is frozen:
+            with pytest.raises(ValueError, match="assignment destination is read-only"):
+                compiled(array, True)
+        else:
+            same(compiled(array, True), array * 2)
+    assert frozen[0] == 0
+
+
+def kernels(function, *args):
+    return [s for s in jit(function).lower(*args).module.entry.body if isinstance(s, Call)]
+
+
+def test_a_write_copies_nothing_but_what_it_writes():
+    """However large the array: no whole copy, no whole temporary."""
+
+    def first(a):
+        a[0] = 1
+        a[1:3] += 2
+        return a[5]
+
+    def late(a):
+        t = a[1:-1] * 2
+        a[0] = t[3]
+        return t
+
+    def fresh(a):
+        out = a * 2
+        out[0] = 5
+        return out
+
+    big = np.zeros(1 << 20)
+    for function in (first, late, fresh):
+        lowered = jit(function).lower(big)
+        text = str(lowered)
+        assert "copy" not in text and "local()" not in text, text
+    assert len(kernels(lambda a: a.__iadd__(1), big)) == 1
+    in_place = jit(lambda a, b: a.__iadd__(b)).lower(big, big)
+    assert in_place.stages[Stage.SCHEDULED].entry.updated
+
+
+def test_stages_of_a_program_that_writes():
+    def function(a, b):
+        a[2:5] = b[:3] * 2
+        return a.sum()
+
+    a, b = np.arange(6.0), np.ones(6)
+    compiled = jit(function).lower(a, b).compile()
+    wanted = a.copy()
+    total = function(wanted, b)
+    assert compiled(a, b) == total
+    same(a, wanted)
+    with config.use(reference=True):
+        a = np.arange(6.0)
+        assert jit(function)(a, b) == total
+        same(a, wanted)
+
+
+# Programs: any sequence of reads, writes and views of several arrays.
+
+VIEWS = [
+    lambda v: v[1:], lambda v: v[::2], lambda v: v[::-1], lambda v: v.T, lambda v: v[..., :3],
+    lambda v: v.reshape(-1), lambda v: v[None], lambda v: v[0] if v.ndim > 1 else v[:1],
+    lambda v: np.flip(v), lambda v: v.copy(), lambda v: v + 0, lambda v: np.squeeze(v),
+    lambda v: v.reshape(2, -1) if v.size % 2 == 0 and v.size else v,
+]  # fmt: skip
+WRITES = [
+    lambda v, w, k: v.__setitem__(Ellipsis, k),
+    lambda v, w, k: v.__iadd__(k),
+    lambda v, w, k: v.__setitem__(slice(0, 1), k),
+    lambda v, w, k: v.__setitem__(Ellipsis, w) if w.shape == v.shape else None,
+    lambda v, w, k: v.__imul__(w) if w.shape == v.shape else None,
+    lambda v, w, k: v[1:].__isub__(v[:-1]),
+    lambda v, w, k: v.__setitem__(v > k, k),
+    lambda v, w, k: np.add(v, v[::-1], out=v),
+    lambda v, w, k: v.__isub__(w.sum()),
+]  # fmt: skip
+
+steps = st.one_of(
+    st.tuples(st.just("view"), st.integers(0, 9), st.integers(0, len(VIEWS) - 1)),
+    st.tuples(
+        st.just("write"), st.integers(0, 9), st.integers(0, 9), st.integers(0, len(WRITES) - 1),
+        st.integers(-2, 2),
+    ),
+    st.tuples(st.just("read"), st.integers(0, 9)),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=12), st.sampled_from(["f8", "i8", "f4"]))
+def test_any_sequence_of_reads_writes_and_views(program, dtype):
+    def function(a, b):
+        held, read = [a, b], []
+        for kind, *numbers in program:
+            if kind == "view":
+                held.append(VIEWS[numbers[1]](held[numbers[0] % len(held)]))
+            elif kind == "write":
+                one, other = (held[n % len(held)] for n in numbers[:2])
+                WRITES[numbers[2]](one, other, numbers[3])
+            else:
+                x = held[numbers[0] % len(held)]
+                read += [x * 2, x.sum()]
+        return tuple(read), held[-1]
+
+    a, b = (np.arange(24).reshape(4, 6) % 7).astype(dtype), np.arange(5).astype(dtype)
+    check(function, a, b)
+
+
+def test_updates_are_programs_like_others():
+    """The traced Module of a program that writes, on its own: text, reference, every stage."""
+
+    def function(a, b):
+        a[1:-1] = b[2:] + a[:-2]
+        b[::2] *= 3
+        return a[0] + b[1]
+
+    traced = jit(function).trace(np.arange(6.0), np.ones(6))
+    assert isinstance(traced.module, Module)
+    assert "updated(f64[6])" in str(traced)

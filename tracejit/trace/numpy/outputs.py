@@ -1,0 +1,58 @@
+"""`out=`: every function that has it writes its result there, in one and the same way."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ..array import Array, assigned_node, to_array
+from ..broadcasting import shape_text
+from ..registry import CREATIONS, FUNCTIONS, METHODS
+
+
+def store_outputs() -> None:
+    """Give all implementations with a parameter `out` what it means."""
+    for table in (FUNCTIONS, CREATIONS, METHODS):
+        for key, implementation in table.items():
+            if inspect.isroutine(implementation) and not isinstance(key, np.ufunc):
+                parameters = list(inspect.signature(implementation).parameters)
+                if "out" in parameters:
+                    table[key] = _storing(implementation, parameters.index("out"))
+
+
+def _storing(function: Callable[..., Any], position: int) -> Callable[..., Any]:
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        if len(args) > position:
+            out, args = args[position], (*args[:position], None, *args[position + 1 :])
+        else:
+            out = options.pop("out", None)
+        if type(out) is tuple and len(out) == 1:
+            (out,) = out
+        if out is None or not isinstance(out, Array | np.ndarray):
+            return function(*args, **options) if out is None else _refuse()
+        if type(out) is not Array:
+            return function(*args, **options, out=out)  # which refuses it
+        return _stored(to_array(function(*args, **options)), out)
+
+    return run
+
+
+def _stored(result: Array, out: Array) -> Array:
+    if out.is_scalar:
+        _refuse()
+    if result.node.type.shape != out.node.type.shape:
+        raise ValueError(
+            f"output parameter of shape {shape_text(out.shape)} does not fit the result of shape "
+            f"{shape_text(result.shape)}"
+        )
+    out.write(assigned_node(result, out.node.type, "same_kind"))
+    return out
+
+
+def _refuse() -> None:
+    raise TypeError("return arrays must be of ArrayType")

@@ -1,0 +1,113 @@
+"""Functions that write to their first argument: `fill`, `copyto`, `putmask`, `fill_diagonal`, ..."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from ...ir import ops
+from ...ir.types import array_type, bool_
+from ..array import Array, assign, assign_items, assigned_node, viewing
+from ..context import failure
+from ..registry import FUNCTIONS, implements
+from ..value import Value, node_of
+from .arguments import static_int
+from .building import as_array, reshaped, window
+
+
+def _destination(function: str, x: Any) -> Array:
+    """A traced array that is to be written; NumPy's TypeError for what is none."""
+    if isinstance(x, Array) and not x.is_scalar:
+        return x
+    if isinstance(x, np.ndarray) and not isinstance(x, Value):
+        raise failure(
+            UnsupportedError,
+            f"np.{function} writes to an array that is not traced",
+            "make it inside the jitted function, or pass it as an argument",
+        )
+    raise TypeError(f"{function}: argument 1 must be numpy.ndarray, not {type(x).__name__}")
+
+
+@implements(method="fill")
+def fill(a, value):
+    """`x.fill(value)`."""
+    if (value.ndim if isinstance(value, Value) else np.ndim(value)) > 0:
+        raise ValueError("setting an array element with a sequence.")
+    assign(_destination("fill", a), value)
+
+
+@implements(np.copyto)
+def copyto(dst, src, casting="same_kind", where=True):
+    """`np.copyto`."""
+    target = _destination("copyto", dst)
+    node = assigned_node(src, target.node.type, casting)
+    if where is not True:
+        mask = assigned_node(where, array_type(target.node.type.shape, bool_), "safe")
+        node = ops.where(mask, node, target.node)
+    target.write(node)
+
+
+@implements(np.putmask)
+def putmask(a, mask, values):
+    """`np.putmask`: values are repeated, by position in the array, not by count of the chosen."""
+    target = _destination("putmask", a)
+    chosen, given = as_array(mask, bool), as_array(values)
+    if chosen.size != target.size:
+        raise ValueError("putmask: mask and data must be the same size")
+    if given.size == 0:
+        return
+    if given.shape != target.shape:
+        given = FUNCTIONS[np.resize](given, target.shape) if given.size != 1 else given
+    chosen = reshaped(chosen, target.shape)
+    node = assigned_node(given, target.node.type, "same_kind")
+    target.write(ops.where(node_of(chosen), node, target.node))
+
+
+@implements(np.place)
+def place(arr, mask, vals):
+    """`np.place`, for one value."""
+    target = _destination("place", arr)
+    given = as_array(vals)
+    if given.size == 0:
+        raise ValueError("Cannot insert from an empty array!")
+    if given.size != 1:
+        raise failure(
+            UnsupportedError,
+            "np.place with several values puts each where a count of the mask says",
+            "use np.putmask or np.where with values of the array's shape",
+        )
+    putmask(target, mask, given)
+
+
+@implements(np.fill_diagonal)
+def fill_diagonal(a, val, wrap=False):
+    """`np.fill_diagonal`: for matrices, and arrays of more axes of one extent."""
+    target = _destination("fill_diagonal", a)
+    if target.ndim < 2:
+        raise ValueError("array must be at least 2-d")
+    shape = target.shape
+    end = target.size
+    if target.ndim == 2:
+        step = shape[1] + 1
+        if not wrap:
+            end = min(end, shape[1] * shape[1])
+    else:
+        if len(set(shape)) > 1:
+            raise ValueError("All dimensions of input must be of equal length")
+        step = 1 + sum(shape[0] ** k for k in range(1, target.ndim))
+    step = static_int(step, "the extents of the array")
+    flat = viewing(lambda x: reshaped(x, (x.size,)))(target)
+    if flat.storage is not target.storage:
+        raise failure(
+            UnsupportedError,
+            "np.fill_diagonal of an array whose rows do not follow on one another",
+            "fill the diagonal of a copy",
+        )
+    diagonal = viewing(lambda x: window(x, 0, 0, end, step))(flat)
+    given = as_array(val)
+    count = diagonal.shape[0]
+    if given.ndim and given.size not in (1, count):  # values are repeated as in `x.flat[...] = val`
+        given = FUNCTIONS[np.resize](given, (count,))
+    assign_items(diagonal, slice(None), given)

@@ -19,15 +19,17 @@ def store_outputs() -> None:
     for table in (FUNCTIONS, CREATIONS, METHODS):
         for key, implementation in table.items():
             if inspect.isroutine(implementation) and not isinstance(key, np.ufunc):
-                parameters = list(inspect.signature(implementation).parameters)
+                parameters = inspect.signature(implementation).parameters
                 if "out" in parameters:
-                    table[key] = _storing(implementation, parameters.index("out"))
+                    by_name = parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
+                    position = None if by_name else list(parameters).index("out")
+                    table[key] = _storing(implementation, position)
 
 
-def _storing(function: Callable[..., Any], position: int) -> Callable[..., Any]:
+def _storing(function: Callable[..., Any], position: int | None) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
-        if len(args) > position:
+        if position is not None and len(args) > position:
             out, args = args[position], (*args[:position], None, *args[position + 1 :])
         else:
             out = options.pop("out", None)

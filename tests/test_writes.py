@@ -435,3 +435,40 @@ def test_updates_are_programs_like_others():
     traced = jit(function).trace(np.arange(6.0), np.ones(6))
     assert isinstance(traced.module, Module)
     assert "updated(f64[6])" in str(traced)
+
+
+def test_new_arrays_are_put_together_in_one_pass():
+    """Filled piece by piece, with a border, or whole: one kernel, which writes each element once."""
+
+    def columns(a):
+        out = np.empty((a.size, 3))
+        out[:, 0] = a
+        out[:, 1] = a * 2
+        out[:, 2] = out[:, 0] + out[:, 1]
+        return out
+
+    def border(a):
+        out = np.zeros((7, 5))
+        out[1:-1, 1:-1] = a[:15].reshape(5, 3)
+        return out
+
+    def ends(a):
+        out = np.zeros_like(a)
+        out[1:-1] = a[2:] - a[:-2]
+        out[0] = a[0]
+        out[-1] = 5
+        return out
+
+    for function in (columns, border, ends, lambda a: np.full_like(a, 2).__iadd__(a)):
+        check(function, X)
+        assert len(kernels(function, X)) == 1
+
+
+def test_what_is_written_in_many_pieces_is_written_in_place():
+    def function(a):
+        out = np.zeros(40)
+        for k in range(20):
+            out[2 * k : 2 * k + 2] = a[k] * k
+        return out
+
+    check(function, X)

@@ -10,6 +10,7 @@ from __future__ import annotations
 from ...ir.graph import Module, map_functions
 from ...ir.rewrite import Rule, rewriter
 from .algebra import ALGEBRA_RULES
+from .exchange import UPDATE_RULES
 from .joining import JOINING_RULES
 from .movement import ELEMENTWISE_OPS, MOVEMENT_RULES, REORDERING_RULES, lifting_rules
 
@@ -18,6 +19,7 @@ RULES: tuple[Rule, ...] = (
     *ALGEBRA_RULES,
     *MOVEMENT_RULES,
     *JOINING_RULES,
+    *UPDATE_RULES,
     *REORDERING_RULES,
     *LIFTING_RULES,
 )

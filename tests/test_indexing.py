@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import sys
 import threading
 
 import hypothesis.extra.numpy as numpy_st
@@ -237,6 +239,36 @@ def test_scalars_outside_are_named():
             check(function, numbers((5, 5)), k)
     check(lambda x, i: x[:0][i], numbers((3,)), np.array([4, 5]))
     check(lambda x, i: x[:, :0][:, i], numbers((3, 2)), np.array([0, 5]))
+
+
+@pytest.mark.skipif(sys.version_info < (3, 11), reason="exceptions take notes since 3.11")
+def test_the_users_line_is_noted():
+    @tracejit.jit
+    def function(x, i, j, k):
+        first = x[..., i]
+        second = np.take(x, j, axis=0)
+        return first, second**k, np.choose(i, [x[0, 0], 1])
+
+    @tracejit.jit
+    def alike(x, i, j):
+        first = x[i]
+        return first, x[j]
+
+    x, good = np.ones((3, 4), int), np.array([0, 1])
+    cases = [
+        ((good + 3, good, 1), IndexError, "first = x[..., i]"),
+        ((good, good - 4, 1), IndexError, "second = np.take(x, j, axis=0)"),
+        ((good, good, -1), ValueError, "return first, second ** k, np.choose(i, [x[0, 0], 1])"),
+        ((good + 1, good, 1), ValueError, "return first, second ** k, np.choose(i, [x[0, 0], 1])"),
+    ]
+    for arguments, kind, line in cases:
+        with pytest.raises(kind) as caught:
+            function(x, *arguments[:2], np.int64(arguments[2]))
+        (note,) = caught.value.__notes__
+        assert re.fullmatch(r"  at test_indexing.py:\d+  " + re.escape(line), note)
+    with pytest.raises(IndexError) as caught:  # it may be either of two lines
+        alike(x, good, good + 2)
+    assert not hasattr(caught.value, "__notes__")
 
 
 ERRORS = [

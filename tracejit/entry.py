@@ -13,6 +13,8 @@ from .config import config
 from .deferred import module
 from .errors import IRError
 from .ir.graph import Module, is_updated
+from .ir.verify import Stage
+from .refusals import refusals
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -26,7 +28,7 @@ from .runtime.signature import (
     Signature,
     TupleTree,
 )
-from .stages import Compiled, coded, raise_refusal
+from .stages import Compiled, coded
 from .trace.tracing import ArgumentOutput as TracedArgument
 from .trace.tracing import NodeOutput, Program, Traced, ViewOutput
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
@@ -59,7 +61,7 @@ class Entry:
             compiled.code.workspace_bytes,
             compiled.shapes,
             release_gil=compiled.releases_gil,
-            on_error=raise_refusal,
+            on_error=refusals(compiled.stages[Stage.TRACED]),
             keep=compiled,
         )
 

@@ -5,7 +5,6 @@ Also `build(module)`, which makes a callable from a Module at any stage.
 
 from __future__ import annotations
 
-import ctypes
 import weakref
 from collections.abc import Callable, Iterable
 from functools import cached_property
@@ -23,10 +22,10 @@ from .ir.tensor import UPDATED
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
-from .lower.llvm.integers import MOST_DETAILS, REFUSALS
 from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
+from .refusals import refusals
 from .runtime import engine, libraries, native_code, threads
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
@@ -134,7 +133,7 @@ class Compiled:
             self.code.workspace_bytes,
             self.shapes,
             release_gil=self.releases_gil,
-            on_error=raise_refusal,
+            on_error=refusals(self.stages[Stage.TRACED]),
             keep=self.library,
         )
         return Executable(plan, [array_leaf(type, self.code.symbols) for type in inputs])
@@ -174,16 +173,6 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
 def _shared_library() -> engine.Library:
     """Out-of-line code that all programs share."""
     return native_code.load_text("shared", large_angles.shared_text(), large_angles.EXPORTS, {})
-
-
-def raise_refusal(status: int, report: int) -> None:
-    """Raise what NumPy raises where a program reports that it has no result.
-
-    `report` is the address of the workspace: the status, and what the check told of the value.
-    """
-    kind, text = REFUSALS[status]
-    details = (ctypes.c_int64 * MOST_DETAILS).from_address(report + 8)
-    raise kind(text.format(*details))
 
 
 _libraries: dict[tuple, Any] = {}

@@ -16,11 +16,12 @@ from ..errors import UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim
 from ..ir.graph import Node, operands_of
-from ..ir.term import postorder
+from ..ir.term import locate, postorder
 from ..ir.types import bool_, i64
 from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from .context import failure
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
+from .location import user_line
 from .promotion import cast
 from .value import Value, captured, known_value, literal, node_of, to_node
 
@@ -210,7 +211,9 @@ class _Reading:
         axes = tuple(self.indices)
         if axes:
             indices = [broadcast_to_shape(index, shape) for index in self.indices.values()]
-            return ops.gather(node, *indices, axes=axes)
+            node = ops.gather(node, *indices, axes=axes)
+            locate(node, user_line() or "")
+            return node
         node = ops.reshape(node, shape=(1, *node.type.shape))
         if 0 in shape:
             return ops.broadcast(_empty(node), shape=(*shape, *node.type.shape[1:]), axes=())

@@ -12,16 +12,8 @@ from .casts import nonzero
 
 Rule = Callable[..., Value]
 
-# What a program can report instead of a result, by status: the exception, and its text with places
-# for what the check tells about the value.
+# What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE = 1, 2, 3
-REFUSALS = {
-    NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
-    INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
-    INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
-}
-# How many integers a check may tell.
-MOST_DETAILS = 3
 
 
 def _integer_compare(signed: str, unsigned: str) -> Rule:

@@ -1,0 +1,74 @@
+"""What compiled code reports instead of a result, raised as NumPy raises it, with the user's line."""
+
+from __future__ import annotations
+
+import ctypes
+from collections.abc import Callable
+from functools import partial
+from typing import Any, NamedTuple, NoReturn
+
+from .ir.graph import Function, Module, Node
+from .ir.term import location_of
+from .lower.llvm.integers import INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, NEGATIVE_POWER
+from .trace.location import with_source
+
+# By status: the exception, and its text with places for what the check told of the value.
+KINDS: dict[int, tuple[type[Exception], str]] = {
+    NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
+    INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
+    INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
+}
+# How many integers a check may tell.
+MOST_DETAILS = 3
+
+
+class Site(NamedTuple):
+    """A line of the user's that may be refused: how, and of an index which axes and extents."""
+
+    status: int
+    extents: dict[int, Any]
+    location: str
+
+
+def refusals(program: Module) -> Callable[[int, int], NoReturn]:
+    """The error callback of a traced program: given a status and the address of the workspace."""
+    entry = program.entry
+    nodes = entry.nodes if isinstance(entry, Function) else []
+    found = [site for node in nodes if (site := _site(node)) is not None]
+    return partial(_raise, tuple(found))
+
+
+def _site(node: Node) -> Site | None:
+    location = location_of(node)
+    if location is None:
+        return None
+    match node.op.name:
+        case "power" if node.dtype.is_signed:
+            return Site(NEGATIVE_POWER, {}, location)
+        case "checked_choice":
+            return Site(INVALID_CHOICE, {}, location)
+        case "gather" | "take_along":
+            attrs, shape = node.attrs, node.operands[0].shape
+            axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
+            return Site(INDEX_OUT_OF_BOUNDS, {axis: shape[axis] for axis in axes}, location)
+    return None
+
+
+def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
+    """`report` is the address of the status and of what the check told of the value."""
+    kind, text = KINDS[status]
+    details = list((ctypes.c_int64 * MOST_DETAILS).from_address(report + 8))
+    error = kind(text.format(*details))
+    lines = {site.location for site in sites if _may_be(site, status, details)}
+    if len(lines) == 1 and hasattr(error, "add_note"):  # Python 3.11
+        error.add_note(f"  at {with_source(lines.pop())}")
+    raise error
+
+
+def _may_be(site: Site, status: int, details: list[int]) -> bool:
+    if site.status != status or status != INDEX_OUT_OF_BOUNDS:
+        return site.status == status
+    _, axis, extent = details
+    return axis in site.extents and (
+        site.extents[axis] == extent or not isinstance(site.extents[axis], int)
+    )

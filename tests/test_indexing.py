@@ -258,8 +258,8 @@ def test_the_users_line_is_noted():
     cases = [
         ((good + 3, good, 1), IndexError, "first = x[..., i]"),
         ((good, good - 4, 1), IndexError, "second = np.take(x, j, axis=0)"),
-        ((good, good, -1), ValueError, "return first, second ** k, np.choose(i, [x[0, 0], 1])"),
-        ((good + 1, good, 1), ValueError, "return first, second ** k, np.choose(i, [x[0, 0], 1])"),
+        ((good, good, -1), ValueError, "return first, second**k, np.choose(i, [x[0, 0], 1])"),
+        ((good + 1, good, 1), ValueError, "return first, second**k, np.choose(i, [x[0, 0], 1])"),
     ]
     for arguments, kind, line in cases:
         with pytest.raises(kind) as caught:

@@ -325,6 +325,16 @@ def test_results_are_copies():
     result[...] = -1
     assert (x >= 0).all()
 
+    def function(x, i):
+        copies = [x[i], x[True], x[[1, 0]], x[np.array(1)], x[i, 1:], np.take(x, [0, 1], 0)]
+        x[...] = -1.0
+        for copy in copies:
+            copy[...] = copy + 0.5
+        return x, *copies
+
+    wanted = function(x.copy(), np.array([0, 2]))
+    assert_same(tracejit.jit(function)(x.copy(), np.array([0, 2])), wanted)
+
 
 def test_unknown_sizes():
     function = tracejit.jit(lambda x, i: (x[i], np.take(x, i + 1, mode="clip")))

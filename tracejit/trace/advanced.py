@@ -74,7 +74,7 @@ def _traced(item: Value) -> Any:
         return _known_mask(node)
     if not dtype.is_integer:
         raise IndexError(INVALID if item.is_scalar else _NOT_INTEGER)
-    if node.type.shape == () and (known := constant_value(node)) is not None:
+    if item.is_scalar and (known := constant_value(node)) is not None:
         return int(known)
     return cast(node, i64)
 
@@ -214,10 +214,8 @@ class _Reading:
             node = ops.gather(node, *indices, axes=axes)
             locate(node, user_line() or "")
             return node
-        node = ops.reshape(node, shape=(1, *node.type.shape))
-        if 0 in shape:
-            return ops.broadcast(_empty(node), shape=(*shape, *node.type.shape[1:]), axes=())
-        return reshaped_node(node, (*shape, *node.type.shape[1:]))
+        zeros = literal(np.zeros(shape, np.int64))
+        return ops.gather(ops.reshape(node, shape=(1, *node.type.shape)), zeros, axes=(0,))
 
     def arranged(self, read: Node, shape: tuple, first: bool) -> Node:
         """The axes of what was read as the result has them."""
@@ -276,7 +274,3 @@ def counted_from_start(positions: np.ndarray, axis: int, extent: int) -> np.ndar
             f"index {positions[outside].flat[0]} is out of bounds for axis {axis} with size {extent}"
         )
     return np.where(positions < 0, positions + extent, positions)
-
-
-def _empty(node: Node) -> Node:
-    return ops.constant(value=node.type.dtype(0).item(), dtype=node.type.dtype)

@@ -97,6 +97,7 @@ class _Fuser:
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
         self.updates = Updates(self.order)
+        self.alone = self.updates.refused_apart()
         self.roots = self.find_roots()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
@@ -115,7 +116,7 @@ class _Fuser:
 
         They are results, operands of what stands alone, and movement nested too deeply.
         """
-        roots = {n for n in self.function.results if n.op.name != "parameter"}
+        roots = {n for n in self.function.results if n.op.name != "parameter"} | self.alone
         for node in self.order:
             if node.op.kind not in FUSIBLE:
                 roots.update(o for o in node.operands if not is_argument(o))
@@ -180,6 +181,10 @@ class _Fuser:
             self.depend(group, self.reads_of(node))
             return
         reads = self.reads_of(node)
+        if node in self.alone:
+            self.start(node, reads)
+            self.group_of[node].opaque = True
+            return
         sources = {self.group_of[n]: None for n, _ in reads if n in self.group_of}
         for candidate in sorted(sources, key=lambda g: -g.number):
             if self.join(node, candidate, reads):

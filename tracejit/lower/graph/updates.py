@@ -17,6 +17,7 @@ from ...ir.ops.movement import sliced_index
 from ..elements import Position, axis_indices
 from .order import descendants, readers_first, readers_of
 from .recompute import reach
+from .values import scalar_value
 
 
 def memory_of(node: Node) -> Node:
@@ -38,6 +39,16 @@ def in_memory(node: Node, index: Position) -> tuple[Node, Position]:
 def old_of(update: Node) -> Node:
     """The value in memory that an update exchanges elements of."""
     return memory_of(update.operands[0])
+
+
+def may_refuse(node: Node) -> bool:
+    """Whether a program may find that `node` has no value, and report an error instead."""
+    if node.op is ops.power and node.type.dtype.is_signed:
+        return scalar_value(node.operands[1]) is None
+    return node.op in _REFUSING
+
+
+_REFUSING = (ops.gather, ops.take_along, ops.checked_index, ops.checked_choice)
 
 
 def separated(function: Function) -> Function:
@@ -65,6 +76,12 @@ class Updates:
 
     def __bool__(self) -> bool:
         return bool(self.nodes)
+
+    def refused_apart(self) -> set[Node]:
+        """What may be refused, and so must not stand in a loop that updates what the caller sees."""
+        if any(_is_callers(update) for update in self.nodes):
+            return {node for node in self.order if may_refuse(node)}
+        return set()
 
     def place(self, update: Node) -> Position:
         """Where the element of the value at its own index goes, in the old value."""
@@ -121,3 +138,11 @@ class Updates:
                 if any(memory_of(below) is old for below, _ in deeper):
                     found.add(source)
         return found
+
+
+def _is_callers(update: Node) -> bool:
+    """Whether an update is one of an argument, perhaps after other updates of it."""
+    node = old_of(update)
+    while node.op.kind == UPDATE:
+        node = old_of(node)
+    return node.op.name == "parameter"

@@ -82,6 +82,8 @@ class Emitter(Access):
                     self.b.emit(f"call void @{name}({', '.join(pointers + rest)})")
                     for buffer in buffers:
                         self.invalidate(buffer)
+                    if kernel in self.program.refusing:
+                        self.stop_if_refused()
                 case Extern("prefetch", (address,)):
                     self.prefetch(address)
                 case Extern():
@@ -136,7 +138,7 @@ class Emitter(Access):
         b, lanes = self.b, self.lanes
         if lanes is not None and lanes.mask is not None and mask.lanes == lanes.count:
             mask = b.binary("and", mask, lanes.mask)
-        self.program.can_refuse = True
+        self.program.refusing.add(self.kernel)
         refused, first, passed = b.fresh("refused"), b.fresh("first"), b.fresh("passed")
         b.branch_if(b.any(mask), refused, passed)
         b.label(refused)
@@ -151,6 +153,17 @@ class Emitter(Access):
             place = b.offset(self.workspace, b.const(position, "i64"), "i64")
             b.store(b.extract_at(detail, lane), place, 8)
         b.branch(passed)
+        b.label(passed)
+
+    def stop_if_refused(self) -> None:
+        """Return when a kernel has reported: what comes later might write what the caller sees."""
+        b = self.b
+        self.program.refusing.add(self.kernel)
+        status = b.load(self.workspace, "i64")
+        stop, passed = b.fresh("stop"), b.fresh("passed")
+        b.branch_if(b.compare("ne", status, b.const(0, "i64")), stop, passed)
+        b.label(stop)
+        b.emit(f"ret i64 {status.text}" if b.signature.startswith("i64") else "ret void")
         b.label(passed)
 
     # Mutable state: variables and register elements, both called targets.

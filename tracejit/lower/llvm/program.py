@@ -36,7 +36,12 @@ class Program:
         self.attributes, self.parallel_for = attributes, parallel_for
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
-        self.can_refuse = False
+        self.refusing: set[Kernel] = set()
+
+    @property
+    def can_refuse(self) -> bool:
+        """Whether some kernel may report that it has no result."""
+        return bool(self.refusing)
 
     def kernel(self, kernel: Kernel) -> str:
         """The name of the function for `kernel`, written on first use."""

@@ -1,4 +1,7 @@
-"""Drop the checks of indices that can never fail: bytes into a table of 256, positions counted up."""
+"""Drop the checks of indices that can never fail: bytes into a table of 256, positions counted up.
+
+Also `may_refuse`: whether checks that may fail are left.
+"""
 
 from __future__ import annotations
 
@@ -10,6 +13,7 @@ from ...ir.tensor import (
     Expression,
     For,
     Kernel,
+    Literal,
     Statement,
     expressions_of,
     parts,
@@ -24,6 +28,22 @@ CHECKS = ("checked_index", "checked_choice")
 def drop_checks(module: Module) -> Module:
     """Replace every check of what is proved to be inside by the index itself."""
     return map_kernels(module, _change)
+
+
+def may_refuse(kernel: Kernel) -> bool:
+    """Whether running the kernel may end in the report that there is no result."""
+    roots = [e for statement in statements(kernel.body) for e in expressions_of(statement)]
+    refused = any(map(_is_refusing, postorder(roots, parts)))
+    return refused or any(may_refuse(callee) for callee in kernel.callees)
+
+
+def _is_refusing(e: Expression) -> bool:
+    match e:
+        case Apply("power", (_, exponent), dtype):
+            return dtype.is_signed and not isinstance(exponent, Literal)
+        case Apply(op):
+            return op in CHECKS
+    return False
 
 
 def _change(kernel: Kernel) -> Kernel:

@@ -27,7 +27,8 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder, rebuild
 from ...ir.types import ArrayType
-from ..graph.order import readers_first, readers_of
+from ..graph.order import descendants, readers_first, readers_of
+from .checks import may_refuse
 from .loops import contiguous, lower_function, parameter_buffer
 
 
@@ -48,6 +49,11 @@ class _Planner:
             for k, result in enumerate(function.results[count:])
         ]
         self.order = call_order(function)
+        self.refusing: list[int] = []
+        if function.updated:
+            found = enumerate(self.order)
+            self.refusing = [k for k, node in found if may_refuse(node.attrs["callee"])]
+        self.below = descendants(function.nodes, self.order) if self.refusing else {}
         self.memory: dict[Node, Buffer] = dict(zip(function.parameters, self.inputs))
         # Which value is in a buffer now.
         self.occupant: dict[Buffer, Node] = {b: p for p, b in self.memory.items()}
@@ -105,16 +111,25 @@ class _Planner:
         """Whether a call may update an operand where it is."""
         value = memory_of(node.operands[operand])
         buffer = self.memory[value]
-        if buffer in self.inputs and self.wanted.get(result) is not buffer:
-            return False
+        if buffer in self.inputs:
+            if self.wanted.get(result) is not buffer or not self.may_be_seen(position):
+                return False
         is_only_use = sum(memory_of(o) is value for o in node.operands) == 1
         is_free = self.occupant[buffer] is value and self.last[value] <= position
         return is_only_use and is_free and buffer.type.layout is None
+
+    def may_be_seen(self, position: int) -> bool:
+        """Whether a call may write to the caller's memory, as no error can come that NumPy would raise
+        before: one of itself, or of a later call that does not follow from it."""
+        below = self.below.get(self.order[position], ())
+        return all(self.order[k] in below for k in self.refusing if k >= position)
 
     def place_for(self, value: Node, position: int) -> Buffer | None:
         """Where a value belongs, if what is there now is needed by no later call, and lies in order."""
         buffer = self.wanted.get(value)
         if buffer is None or buffer.type.layout is not None:
+            return None
+        if buffer in self.inputs and not self.may_be_seen(position):
             return None
         occupant = self.occupant.get(buffer)
         return buffer if occupant is None or self.last.get(occupant, -1) <= position else None
@@ -204,8 +219,13 @@ def updates_of(value: Node) -> list[Node]:
 
 
 def call_order(function: Function) -> list[Node]:
-    """The calls of an entry, operands first, what updates a value after all who read it."""
+    """The calls of an entry, operands first, what updates a value after all who read it.
+
+    Where memory of the caller's is updated, what may be refused comes as early as it can.
+    """
     nodes = [node for node in function.nodes if node.op.name != "parameter"]
+    if function.updated:
+        nodes = _refused_first(nodes)
     users: dict[Node, list[Node]] = {}
     overwrites: dict[Node, list[Node]] = {}
     for node in nodes:
@@ -220,6 +240,15 @@ def call_order(function: Function) -> list[Node]:
         readers = {v: readers_of(v, users, lambda node: node.op is not call)[0] for v in values}
         nodes = readers_first(nodes, overwrites, readers)
     return [node for node in nodes if node.op is call]
+
+
+def _refused_first(nodes: list[Node]) -> list[Node]:
+    """The same nodes: those that may be refused with all they need, then the others."""
+    needed: set[Node] = set()
+    for node in reversed(nodes):
+        if node in needed or (node.op is call and may_refuse(node.attrs["callee"])):
+            needed |= {node, *node.operands}
+    return [n for n in nodes if n in needed] + [n for n in nodes if n not in needed]
 
 
 def updating(kernel: Kernel, position: int, output: Buffer) -> Kernel | None:

@@ -16,6 +16,8 @@ LAYERS = {
     "config": 0,
     "deferred": 0,
     "errors": 0,
+    "registered": 0,
+    "ir.host": 1,
     "ir.term": 1,
     "ir.types": 1,
     "ir.dims": 1,

@@ -27,6 +27,7 @@ _DEFERRED = {
     "erf": "tracejit.special",
     "erfc": "tracejit.special",
     "get_num_threads": "tracejit.runtime.threads",
+    "host": "tracejit.registered",
     "parse": "tracejit.ir.text",
     "reference": "tracejit.ir.reference",
     "set_num_threads": "tracejit.runtime.threads",

@@ -15,11 +15,14 @@ from typing import Any, NamedTuple
 
 from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, take
 from .config import config
+from .deferred import module
 from .dump import say
 from .entry import Entry
 from .ir.graph import Module
+from .ir.host import Run
 from .ir.text import show
 from .lower.pipeline import Options
+from .recovery import Recovery
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
@@ -80,6 +83,7 @@ class Compiler:
         self._static = _static_positions(function, options)
         self._has_static = any(self._static)
         self._sizes = Sizes()
+        self._recovery = Recovery(self)
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """A call that native code did not take: find or make its executable, and run it.
@@ -107,6 +111,8 @@ class Compiler:
                 entry = self._find_for(structure, leaves, args, kwargs, clashes)
                 direct = entry.fits(leaves)
         entry.python_hits += 1
+        if entry.program.calls_python:
+            return self._recovery.run(entry, leaves, args, kwargs)
         return entry.run_directly(*leaves) if direct else entry.run(leaves)
 
     def _find_for(
@@ -120,6 +126,29 @@ class Compiler:
         if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
         return entry
+
+    def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:
+        """The function itself, not compiled."""
+        return self._function(*args, **kwargs)
+
+    def compile_again(
+        self, entry: Entry, run: Run, leaves: list, args: tuple, kwargs: dict
+    ) -> Entry:
+        """Another entry for a call that `entry` turned out not to serve; `run` has what it gave."""
+        self.forget(entry)
+        structure = flatten_arguments(args, kwargs)[1]
+        how = self._take(leaves, structure, len(args))
+        clashes = clashing(entry.program, leaves) or {}
+        how = [leaf._replace(**clashes.get(k, {})) for k, leaf in enumerate(how)]
+        key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
+        return self._compile(key, args, kwargs, leaves, how, run)
+
+    def forget(self, entry: Entry) -> None:
+        """Drop an entry, unless that is done."""
+        with self._lock:
+            self._sizes.refuse_entry(entry)
+            for key in [key for key, found in self._entries.items() if found is entry]:
+                self._drop(key)
 
     def _find(self, structure: Any, leaves: list, args: tuple, kwargs: dict) -> Entry:
         how = self._take(leaves, structure, len(args))
@@ -178,7 +207,15 @@ class Compiler:
 
     # Compiling.
 
-    def _compile(self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list) -> Entry:
+    def _compile(
+        self,
+        key: Any,
+        args: tuple,
+        kwargs: dict,
+        leaves: list,
+        how: list,
+        run: Run | None = None,
+    ) -> Entry:
         with self._lock:
             entry = self._entries.get(key)
             if entry is not None:
@@ -187,13 +224,14 @@ class Compiler:
                 self._drop(key)
             started = time.perf_counter()
             why = self._why(key) if config.debug else ""
-            program, lowered, sized = self._lowered(key, args, kwargs, leaves, how)
+            program, lowered, sized = self._lowered(key, args, kwargs, leaves, how, run or Run())
             done = time.perf_counter()
             first = len(program.function.parameters) - len(program.captures)
             captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
             entry = Entry(program, Compiled(lowered, captures, program.captures))
             key = (key[0], tuple([leaf_key(v, leaf) for v, leaf in zip(leaves, program.leaves)]))
             self._entries[key] = entry
+            entry.kind = key
             if sized:
                 self._sizes.add(key[0], leaves, how, entry)
             self._compiles += 1
@@ -204,40 +242,56 @@ class Compiler:
                 f"tracejit: compiled {self.name} for {_show_leaves(program)}: {why}; "
                 f"trace and lower {1e3 * (done - started):.1f} ms, "
                 f"code {1e3 * (ended - done):.1f} ms"
+                + "".join(f"\n  {line}" for line in module("tracejit.report.explain").python_calls(program.function))
             ))  # fmt: skip
             return entry
 
     def _lowered(
-        self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list
+        self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list, run: Run
     ) -> tuple[Program, Lowered, bool]:
         """The program, lowered, and whether extents in it are symbols."""
         sized = self._sizes.symbolic(key[0], leaves, how)
         if sized is not None:
             try:
-                program = self._trace(key, args, kwargs, leaves, sized)
+                program = self._trace(key, args, kwargs, leaves, sized, run)
                 return program, TracedProgram(program, self._lowering()).lower(), True
-            except Exception:  # noqa: BLE001 - any failure means: it needs to know its sizes
+            except Exception as error:  # noqa: BLE001 - mostly: it needs to know its sizes
+                if error is run.failure:
+                    raise
+                run = run.again()
                 self._sizes.refuse(key[0], leaves, how)
-        program = self._trace(key, args, kwargs, leaves, how)
+        program = self._trace(key, args, kwargs, leaves, how, run)
         return program, TracedProgram(program, self._lowering()).lower(), False
 
     def _lowering(self) -> Options:
         options = self._options
         return default_options(options["threads"], options["passes"], options["fastmath"])
 
-    def _trace(self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list) -> Program:
+    def _trace(
+        self,
+        key: Any,
+        args: tuple,
+        kwargs: dict,
+        leaves: list,
+        how: list,
+        run: Run,
+    ) -> Program:
+        calls_python = self._options["fallback"] == "python"
         symbolic = [
             k for k, leaf in enumerate(how) if isinstance(leaf, Traced) and leaf.weak is int
         ]
         if symbolic:
             try:
-                return trace(self._function, args, kwargs, how)
-            except Exception:  # noqa: BLE001 - any failure means: it needs the number after all
+                return trace(self._function, args, kwargs, how, calls_python, run)
+            except Exception as error:  # noqa: BLE001 - mostly: it needs the number after all
+                if error is run.failure:
+                    raise
+                run = run.again()
                 self._concrete.update((key[0], position) for position in symbolic)
                 how = [
                     Static(v) if k in symbolic else h for k, (v, h) in enumerate(zip(leaves, how))
                 ]
-        return trace(self._function, args, kwargs, how)
+        return trace(self._function, args, kwargs, how, calls_python, run)
 
     def _evict(self) -> None:
         """Drop what was used longest ago; native hits count as uses when they are next looked at."""
@@ -296,6 +350,7 @@ class Compiler:
             self._compiles = self._ended_hits = 0
             self._ints.clear()
             self._sizes.clear()
+            self._recovery.clear()
             self._concrete.clear()
 
     # Step by step.
@@ -305,7 +360,8 @@ class Compiler:
         leaves, structure = flatten_arguments(args, kwargs)
         how = self._take(leaves, structure, len(args))
         key = (structure, ())
-        return TracedProgram(self._trace(key, args, kwargs, leaves, how), self._lowering())
+        program = self._trace(key, args, kwargs, leaves, how, Run())
+        return TracedProgram(program, self._lowering())
 
 
 def _show_leaves(program: Program) -> str:

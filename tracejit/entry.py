@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from functools import cached_property
+from threading import get_ident
 from typing import Any
 
 import numpy as np
@@ -43,6 +44,14 @@ class Entry:
         self.handle: Any = None
         self.python_hits = 0
         self.last_hits = 0
+        self.kind: Any = None  # what calls it is for, as the compiler knows them
+        functions = [node.attrs["function"] for node in program.host_calls]
+        self.has_effects = any(function.has_effects for function in functions)
+        # A function that was seen to handle a failure of one it calls: NumPy runs it.
+        self.runs_in_numpy = program.has_failed
+        self._made: tuple | None = tuple(program.made)
+        program.made.clear()
+        self._maker = get_ident()
         self.outputs, self._order = _outputs(program, compiled.code.symbols)
         self._views = {
             k: (output.type, output.steps)
@@ -51,6 +60,13 @@ class Entry:
         }
         self._returns_arguments = any(isinstance(o, ArgumentOutput) for o in self.outputs)
         self._result = self._native_result()
+
+    def take_made(self) -> tuple | None:
+        """What the functions with effects gave while tracing: for the call that was traced, once."""
+        if self._maker != get_ident():
+            return None
+        made, self._made = self._made, None
+        return made
 
     def _plan(self, result: Any) -> Plan:
         compiled = self.compiled
@@ -72,6 +88,8 @@ class Entry:
             return self._finish
         if structure == LEAF and self._order == [0] and len(self.outputs) == 1:
             return "single"
+        if structure == LEAF:
+            return self._finish
         try:
             tree = _result_tree(structure, iter(self._order))
         except _NoTree:
@@ -177,8 +195,10 @@ def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[in
     results = program.function.results[len(program.function.updated) :]
     bases = [getattr(output, "base", output) for output in program.outputs]
     kinds = {o.index: o for o in bases if isinstance(o, NodeOutput)}
+    # A result that is not returned is the last token of ordered calls.
     outputs: list[Any] = [
-        _node_output(kinds[index], node.type, symbols) for index, node in enumerate(results)
+        _node_output(kinds.get(index, NodeOutput(index, True)), node.type, symbols)
+        for index, node in enumerate(results)
     ]
     order: list[int] = []
     for output in bases:

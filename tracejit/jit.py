@@ -95,6 +95,7 @@ def jit(
     cache_size: int | None = None,
     fastmath: bool | None = None,
     passes: Iterable[Callable[[Any], Any]] = (),
+    fallback: str = "python",
 ) -> Any:
     """Compile a NumPy function when it is called, once for each signature.
 
@@ -110,6 +111,8 @@ def jit(
                   nan, inf and -0.0 count as ever (docs/numerics.md); of functions that call
                   each other the outermost decides; default TRACEJIT_FASTMATH
     passes        functions Module -> Module that run on the traced graph, before all others
+    fallback      what becomes of NumPy functions without a rule: "python": the program calls them,
+                  with real arrays; "error": UnsupportedError
 
     Raises what the function raises while it is traced; TraceError where a traced value is needed
     as a number; UnsupportedError for what cannot be compiled.
@@ -125,7 +128,10 @@ def jit(
         "cache_size": config.cache_size if cache_size is None else int(cache_size),
         "fastmath": config.fastmath if fastmath is None else bool(fastmath),
         "passes": tuple(passes),
+        "fallback": fallback,
     }
+    if fallback not in ("python", "error"):
+        raise ValueError(f"fallback must be 'python' or 'error', not {fallback!r}")
     if options["cache_size"] < 1:
         raise ValueError(f"cache_size must be at least 1, not {options['cache_size']}")
     if options["threads"] < 0:

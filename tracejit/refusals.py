@@ -8,7 +8,9 @@ from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
 from .ir.graph import Function, Module, Node
+from .ir.host import failure
 from .ir.term import location_of
+from .lower.llvm.emit import HOST_FAILED
 from .lower.llvm.integers import INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, NEGATIVE_POWER
 from .trace.location import with_source
 
@@ -56,6 +58,8 @@ def _site(node: Node) -> Site | None:
 
 def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
     """`report` is the address of the status and of what the check told of the value."""
+    if status == HOST_FAILED:
+        raise failure()
     kind, text = KINDS[status]
     details = list((ctypes.c_int64 * MOST_DETAILS).from_address(report + 8))
     error = kind(text.format(*details))

@@ -74,6 +74,12 @@ class Sizes:
         """The function needs to know its sizes: always compile for the shapes that come."""
         self._refused.add(_kind(structure, leaves, how))
 
+    def refuse_entry(self, entry: Any) -> None:
+        """The same where an entry, if it is one of ours, turned out not to serve every size."""
+        for kind, entries in self._entries.items():
+            if entry in entries:
+                self._refused.add(kind)
+
     def add(self, structure: Any, leaves: list[Any], how: list[Leaf], entry: Any) -> None:
         self._entries.setdefault(_kind(structure, leaves, how), []).append(entry)
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -17,16 +17,19 @@ from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
+from .ir.host import attempt
+from .ir.tensor import Extern
 from .ir.text import show
 from .ir.tensor import UPDATED
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
+from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
-from .runtime import engine, libraries, native_code, threads
+from .runtime import engine, host, libraries, native_code, threads
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
@@ -88,7 +91,9 @@ class Compiled:
     def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
         self.lowered, self.keep = lowered, keep
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
-        self.library = load_code(self.code.text, addresses(self.code.externals))
+        sites = {name: host_site(call, self.code.symbols) for name, call in self.code.hosts.items()}
+        imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
+        self.library = load_code(self.code.text, imports, tuple(sites.values()))
         self.entry = self.library.address("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
@@ -162,6 +167,8 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
     for name in externals:
         if name == "tj_parallel_for":
             found[name] = threads.parallel_for_address()
+        elif name == HOST_CALL:
+            found[name] = host.address()
         elif name in FOREIGN:
             found[name] = libraries.blas_address(name)
         else:
@@ -178,14 +185,27 @@ def _shared_library() -> engine.Library:
 _libraries: dict[tuple, Any] = {}
 
 
-def load_code(text: str, imports: dict[str, int]) -> engine.Library:
-    """Load the code of this LLVM text; equal text that is still in use is compiled once."""
+def host_site(call: Extern, symbols: tuple[str, ...]) -> host.Site:
+    """What the runtime must know of a call of a Python function: the arrays that it is given."""
+    arrays = [
+        host.Memory(type.dtype.numpy, type.shape, byte_strides(type))
+        for type in [address.buffer.type for address in call.addresses]
+    ]
+    return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, symbols)
+
+
+def load_code(text: str, imports: dict[str, int], keep: tuple = ()) -> engine.Library:
+    """Load the code of this LLVM text; equal text that is still in use is compiled once.
+
+    `keep` are objects that the code refers to by their addresses, which are among the imports.
+    """
     key = (text, tuple(sorted(imports.items())))
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
         exports = ["entry", "shapes"] if " @shapes(" in text else ["entry"]
         library = engine.load(engine.compile_ir(text), exports, imports)
+        library.keep = keep
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library
 

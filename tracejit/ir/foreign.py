@@ -1,5 +1,7 @@
 """Foreign functions that kernels call: what each writes, and what NumPy does instead.
 
+A symbol names a function of a library; a HostFunction stands for itself.
+
 A reference gets the arguments of the C function, where a pointer is a view whose first element is
 the one pointed at, and the memory behind it is as the buffer's type says.
 """
@@ -7,9 +9,12 @@ the one pointed at, and the memory behind it is as the buffer's type says.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any, NamedTuple
 
 import numpy as np
+
+from .host import HostFunction, call
 
 UNKNOWN = 512  # what an extent is taken for, in estimates, where it is not known
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
@@ -72,3 +77,12 @@ FOREIGN = {
     "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
     **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
 }
+
+HOST_CYCLES = 20_000.0  # of a Python function, of which nothing is known
+
+
+def foreign(symbol: str | HostFunction) -> Foreign | None:
+    """What is known of a foreign function; None for a symbol that is not known."""
+    if isinstance(symbol, HostFunction):
+        return Foreign(partial(call, symbol), symbol.written, lambda *_: HOST_CYCLES)
+    return FOREIGN.get(symbol)

@@ -238,10 +238,9 @@ class _KernelReader(_Reader):
                     return [tensor.Assign(self.scope[name], found)]
                 self.scope[name] = found
                 return []
-            case ast.Expr(
-                ast.Call(ast.Name("extern"), [ast.Constant(str() as symbol), *given], [])
-            ):
-                return [tensor.Extern(symbol, tuple([self.argument(e) for e in given]))]
+            case ast.Expr(ast.Call(ast.Name("extern"), [symbol, *given], [])):
+                arguments = tuple([self.argument(e) for e in given])
+                return [tensor.Extern(self.value(symbol), arguments)]
             case ast.Expr(ast.Call(ast.Name(name), arguments, keywords)):
                 kernel = self.functions.get(name)
                 if not isinstance(kernel, Kernel):

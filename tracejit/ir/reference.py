@@ -13,14 +13,13 @@ import ast
 import math
 from collections.abc import Callable, Iterator
 from fractions import Fraction
-
 from typing import Any
 
 import numpy as np
 
 from ..errors import IRError, ShapeError
 from .dims import Dim, Quotient, Symbol, bind
-from .foreign import FOREIGN
+from .foreign import foreign
 from .graph import Function, Module
 from .op import OPS, Op
 from .parse import read_type
@@ -333,8 +332,10 @@ def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:
     return map(np.int64, range(int(start), int(stop)))
 
 
-def _extern(symbol: str, *arguments: Any) -> None:
-    FOREIGN[symbol].reference(*arguments)
+def _extern(symbol: Any, *arguments: Any) -> None:
+    known = foreign(symbol)
+    assert known is not None
+    known.reference(*arguments)
 
 
 def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:

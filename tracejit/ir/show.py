@@ -257,7 +257,8 @@ class _KernelText:
             case tensor.Call(kernel, buffers):
                 line = self.call(kernel, buffers)
             case tensor.Extern(symbol, arguments):
-                line = f"extern({', '.join([repr(symbol), *self.arguments(arguments, plain)])})"
+                given = self.arguments(arguments, plain)
+                line = f"extern({', '.join([show_value(symbol), *given])})"
             case _:
                 line = f"# {statement!r}"
         self.out.append(indent + line)

@@ -27,6 +27,7 @@ from collections.abc import Callable, Iterable
 from typing import Any
 
 from .dims import Dim, Quotient, Symbol
+from .host import HostFunction
 from .term import Term, postorder
 from .types import ArrayType, DType, bool_, i64
 
@@ -217,11 +218,12 @@ class Address(Term):
 class Extern(Term):
     """Call the foreign function `symbol`; each argument has its C type by its dtype.
 
-    `ir.foreign.FOREIGN` says which arguments it writes and what NumPy does instead.
+    `ir.foreign.foreign` says which arguments it writes and what NumPy does instead. A HostFunction
+    takes addresses only, those of whole buffers.
     """
 
     __slots__ = ("symbol", "arguments")
-    symbol: str
+    symbol: str | HostFunction
     arguments: tuple[Expression | Address, ...]
 
     @property

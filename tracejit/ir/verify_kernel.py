@@ -10,7 +10,8 @@ from ..errors import IRError
 from . import tensor
 from .affine import linear
 from .bounds import Bounds
-from .foreign import FOREIGN
+from .foreign import foreign
+from .host import HostFunction
 from .show import show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
@@ -208,17 +209,27 @@ class _Checker:
             self.written.add(buffer)
 
     def extern(self, statement: Extern) -> None:
-        foreign = FOREIGN.get(statement.symbol)
-        if foreign is None:
+        known = foreign(statement.symbol)
+        if known is None:
             self.fail(f"{statement.symbol} is not a foreign function that is known")
         for position, argument in enumerate(statement.arguments):
             if not isinstance(argument, Address):
                 self.expression(argument, argument.dtype)
-            elif position in foreign.written:
+            elif isinstance(statement.symbol, HostFunction):
+                self.whole(argument.buffer, position in known.written)
+            elif position in known.written:
                 self.write(argument.buffer, argument.indices)
             else:
                 self.buffer(argument.buffer)
                 self.expression(Load(argument.buffer, argument.indices), argument.buffer.type.dtype)
+
+    def whole(self, buffer: Buffer, is_written: bool) -> None:
+        """A buffer is handed over, which may have no elements."""
+        self.buffer(buffer)
+        if is_written:
+            if buffer in self.kernel.inputs:
+                self.fail(f"{buffer} is an input")
+            self.written.add(buffer)
 
     # Expressions.
 

@@ -13,12 +13,14 @@ from typing import NamedTuple
 from ..config import config
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
+from ..ir.tensor import Extern
 from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
 from .graph.fold import fold
 from .graph.fuse import fuse
+from .graph.outline import outline
 from .graph.squeeze import squeeze
 from .llvm.program import Program
 from .tensor.arena import STATUS_BYTES, layout
@@ -63,7 +65,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (canonicalize, fold, squeeze, fuse, collapse)),
+        (Stage.FUSED, (canonicalize, fold, squeeze, outline, fuse, collapse)),
         (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,
@@ -116,13 +118,15 @@ class Code(NamedTuple):
     """LLVM IR of a Module's entry, the memory it needs, and the functions it expects to find.
 
     `symbols` are the unknown extents, in the order in which their values are passed; when there
-    are any, the code has a function `shapes` besides `entry`.
+    are any, the code has a function `shapes` besides `entry`. `hosts` are the calls of Python
+    functions, by the symbol whose address tells the runtime which one it is.
     """
 
     text: str
     workspace_bytes: int
     externals: frozenset[str]
     symbols: tuple[str, ...]
+    hosts: dict[str, Extern]
 
 
 @collector.paused()
@@ -152,4 +156,5 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         arrays = [buffer for buffer in kernel.fresh if buffer.type.shape]
         program.shapes(kernel, arrays, workspace)
         workspace = 0
-    return Code(program.module.text(), workspace, frozenset(program.module.externals), symbols)
+    externals = frozenset(program.module.externals)
+    return Code(program.module.text(), workspace, externals, symbols, program.hosts)

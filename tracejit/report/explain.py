@@ -8,7 +8,7 @@ from math import prod
 from ..ir.graph import Function, Kernel, Module
 from ..ir.op import OPS
 from ..ir.tensor import Allocate, Apply, Buffer, Call, For, Load, parts, statements
-from ..ir.term import postorder
+from ..ir.term import location_of, postorder
 from ..ir.verify import Stage
 from ..lower.tensor.cost import body_cost, expressions, seconds
 
@@ -17,7 +17,7 @@ def explain(stages: dict[Stage, Module], vector_bytes: int) -> str:
     """A paragraph for each kernel of the program, in the order they run, and a total."""
     entry = stages[Stage.SCHEDULED].entry
     fused = {f.name: f for f in stages[Stage.FUSED].functions if isinstance(f, Function)}
-    traced = [n for n in stages[Stage.TRACED].entry.nodes if n.op.kind != "control"]
+    traced = [n for n in stages[Stage.TRACED].entry.nodes if n.op.kind not in ("control", "opaque")]
     calls = [statement for statement in entry.body if isinstance(statement, Call)]
     lines = [f"{entry.name}: {len(traced)} operations in {len(calls)} kernel calls"]
     for number, call in enumerate(calls, 1):
@@ -27,7 +27,19 @@ def explain(stages: dict[Stage, Module], vector_bytes: int) -> str:
     local = sum(_bytes(s.buffer) for s in entry.body if isinstance(s, Allocate))
     if local:
         lines.append(f"intermediate arrays between kernels: {_size(local)}")
+    lines += python_calls(stages[Stage.TRACED].entry)
     return "\n".join(lines)
+
+
+def python_calls(function: Function | Kernel) -> list[str]:
+    """A line for each call of a function through Python, with the user's line that makes it."""
+    if isinstance(function, Kernel):
+        return []
+    calls = [node for node in function.nodes if node.op is OPS["host_call"]]
+    return [
+        f"through Python, not compiled: {node.attrs['function'].name} at {location_of(node)}"
+        for node in calls
+    ]
 
 
 def _signature(call: Call) -> str:
@@ -41,6 +53,9 @@ def _work(kernel: Kernel, fused: dict[str, Function]) -> str:
     function = fused.get(kernel.name)
     if function is None:
         return "copies memory"
+    for node in function.nodes:
+        if node.op is OPS["host_call"]:
+            return f"calls {node.attrs['function'].name} through Python"
     names = Counter(n.op.name for n in function.nodes if n.op.kind not in ("control", "creation"))
     listed = ", ".join(name if n == 1 else f"{name} x{n}" for name, n in names.items())
     return f"fuses {listed}" if sum(names.values()) > 1 else f"computes {listed}"

@@ -46,13 +46,18 @@ class Target(NamedTuple):
 
 
 class Library:
-    """Machine code in memory; dropping the last reference unloads it."""
+    """Machine code in memory; dropping the last reference unloads it.
 
-    __slots__ = ("__weakref__", "_addresses", "_tracked")
+    `keep` is for objects whose addresses are in the code.
+    """
+
+    __slots__ = ("__weakref__", "_addresses", "_tracked", "keep")
+    keep: Any
 
     def __init__(self, tracked: Any, addresses: dict[str, int]):
         self._tracked = tracked
         self._addresses = addresses
+        self.keep = None
 
     def address(self, name: str) -> int:
         """The address of an exported symbol; KeyError if it was not exported."""

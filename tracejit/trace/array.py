@@ -5,12 +5,13 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from types import MethodType
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from ..errors import TraceError, TracejitError, UnsupportedError
+from ..errors import TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import as_number
 from ..ir.graph import Node
@@ -18,10 +19,12 @@ from ..ir.types import ArrayType, bool_
 from .advanced import indexed
 from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from .context import current_trace, failure
+from .host import Callee, call_through_python, known, name_of, no_rule
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
-from .ufunc import apply_to_nodes, signature_of
+from .tree import flatten
+from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .value import Value, known_value, node_of, to_node, to_operand
 from .views import Steps, Storage, applied, can_write, joined, steps_between, strides_after, written
 
@@ -144,7 +147,7 @@ class Array(Operators):
         if name.startswith("__") or not hasattr(cls, name):
             raise AttributeError(f"'{cls.__name__}' object has no attribute '{name}'")
         if callable(getattr(cls, name)):
-            return MethodType(_unsupported_method(name), self)
+            return MethodType(_method_without_rule(name), self)
         raise failure(
             UnsupportedError,
             f"the attribute .{name} describes memory, and a traced array has none",
@@ -221,10 +224,7 @@ class Array(Operators):
         return _ufunc_method(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
-        implementation = FUNCTIONS.get(function)
-        if implementation is None:
-            raise _no_rule(_name_of(function))
-        return implementation(*args, **kwargs)
+        return apply_function(function, args, kwargs)
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
@@ -544,6 +544,8 @@ def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: st
 
 
 def _applied(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> Any:
+    if not is_compiled(ufunc):
+        return through_python(known(ufunc), inputs, options)
     signature, casting = _options(ufunc, options) if options else (None, "same_kind")
     operands = []
     for value in inputs:
@@ -598,7 +600,10 @@ def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str
     table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
     implementation = FUNCTIONS.get(table.get(ufunc))
     if implementation is None:
-        raise _no_rule(f"{ufunc.__name__}.{method}")
+        if method == "at" or options.get("out") not in (None, (None,)):
+            raise no_rule(f"{ufunc.__name__}.{method}")
+        called = known(getattr(ufunc, method), f"{name_of(ufunc)}.{method}")
+        return through_python(called, inputs, options)
     if options.get("out") in (None, (None,)):
         options.pop("out", None)
     options.setdefault("axis", 0)
@@ -612,24 +617,66 @@ def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice b
     return np.asarray(known)[()]
 
 
-def _no_rule(name: str) -> TracejitError:
-    return failure(
-        UnsupportedError,
-        f"{name} has no rule for traced arrays",
-        "compute it outside the jitted function, or write it with other NumPy functions",
-    )
+def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """A NumPy function on traced arrays: by its rule, or through Python where that fails."""
+    implementation = FUNCTIONS.get(function)
+    if implementation is not None:
+        try:
+            return implementation(*args, **kwargs)
+        except UnsupportedError:  # a rule that does not know these options
+            trace = current_trace()
+            writes = kwargs.get("out") is not None or function in _NOT_CALLED_THROUGH_PYTHON
+            if writes or trace is None or not trace.calls_python:
+                raise
+    elif function in _NOT_CALLED_THROUGH_PYTHON:
+        raise no_rule(name_of(function))
+    return through_python(_callee(function, args, kwargs), args, kwargs)
 
 
-def _unsupported_method(name: str) -> Callable[..., Any]:
-    def refuse(*_: Any, **__: Any) -> Any:
-        raise _no_rule(f"ndarray.{name}")
-
-    return refuse
+def through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The traced results of a function that has no rule."""
+    return call_through_python(callee, args, kwargs, Array)
 
 
-def _name_of(function: Any) -> str:
-    module = getattr(function, "__module__", None) or "numpy"
-    return f"{module}.{getattr(function, '__name__', function)}"
+# They write into an argument, or ask where it lies.
+_NOT_CALLED_THROUGH_PYTHON = (
+    np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask,
+    np.may_share_memory, np.shares_memory,
+)  # fmt: skip
+_METHODS_NOT_CALLED = (
+    "partition put resize setfield setflags sort to_device getfield view".split()
+)
+_OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
+
+
+def _callee(function: Any, args: tuple, kwargs: dict[str, Any]) -> Callee:
+    """A function of a library's; what it is given to call may do anything."""
+    called = [leaf for leaf in flatten((args, kwargs))[0] if callable(leaf)]
+    is_plain = all(isinstance(leaf, np.ufunc | type) for leaf in called)
+    is_numpys = (function.__module__ or "").partition(".")[0] == "numpy"
+    has_effects = not is_plain or function in _OUTPUT
+    return replace(known(function), has_effects=has_effects, is_known=is_plain and is_numpys)
+
+
+def _method_without_rule(name: str) -> Callable[..., Any]:
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if name in _METHODS_NOT_CALLED:
+            raise no_rule(f"ndarray.{name}")
+        callee = known(_Method(name), f"numpy.ndarray.{name}")
+        if name in ("dump", "tofile"):
+            callee = replace(callee, has_effects=True)
+        return through_python(callee, args, kwargs)
+
+    return run
+
+
+class _Method(NamedTuple):
+    """A method as a function; of arrays and of scalars."""
+
+    name: str
+
+    def __call__(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
+        return getattr(value, self.name)(*args, **kwargs)
 
 
 def _adds_axes(index: Any) -> bool:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ..errors import TraceError, TracejitError, UnsupportedError
 from ..ir.graph import Node, parameter
+from ..ir.host import Run
 from ..ir.term import locate
 from ..ir.types import ArrayType, DType, to_dtype
 from .layout import is_plain, own_layout
@@ -38,12 +39,30 @@ class Capture:
 
 
 class Trace:
-    """One run of a function on Arrays; it owns them, and the outside arrays they met."""
+    """One run of a function on Arrays; it owns them, and the outside arrays they met.
+
+    Of functions that are called through Python (trace/host.py):
+    calls_python   whether they may be
+    values         the values of nodes for the arguments at hand, as far as they were asked for
+    extents        the values of unknown extents for these
+    token          the last of the ordered calls
+    run            the calls with effects
+    generators     how many generators of random numbers the function has made
+    has_failed     whether some call raised
+    """
 
     def __init__(self) -> None:
         self.captures: dict[int, Capture] = {}
         self.hook: Callable[..., Any] = lambda value: value
+        self.unhook: Callable[[Any], Any] = lambda value: value
         self._names: set[str] = set()
+        self.calls_python = True
+        self.values: dict[Node, Any] = {}
+        self.extents: dict[str, int] = {}
+        self.token: Node | None = None
+        self.run = Run()
+        self.generators = 0
+        self.has_failed = False
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""
@@ -84,13 +103,17 @@ class Trace:
 
     def contents_of(self, node: Node) -> np.ndarray | None:
         """The values of a captured array, on which the program then depends."""
-        for found in self.captures.values():
-            if found.node is node:
-                found.is_used = True
-                if found.before is None:
-                    found.before = found.array.copy()
-                return found.before
-        return None
+        found = self.captured_by(node)
+        if found is None:
+            return None
+        found.is_used = True
+        if found.before is None:
+            found.before = found.array.copy()
+        return found.before
+
+    def captured_by(self, node: Node) -> Capture | None:
+        """The captured array that a hidden parameter stands for."""
+        return next((found for found in self.captures.values() if found.node is node), None)
 
     def contents(self) -> list[tuple[np.ndarray, np.ndarray]]:
         """The captured arrays whose values were used while tracing, each with those values."""
@@ -132,8 +155,8 @@ def current_trace() -> Trace | None:
 
 
 @contextmanager
-def tracing(trace: Trace) -> Iterator[Trace]:
-    """Make `trace` the current one."""
+def tracing(trace: Trace | None) -> Iterator[Trace | None]:
+    """Make `trace` the current one; with None, nothing is traced."""
     before, _current.trace = _current.trace, trace
     try:
         yield trace

@@ -21,18 +21,18 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, UnsupportedError
+from ..errors import TraceError
 from .array import Array
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
 from .location import is_library, is_library_class
+from .outside import random_name, stand_in
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
 from .value import Value
 
 _UNHOOKED = Value | int | float | complex | str | bytes | bool | None
-_RANDOM_HINT = "draw them outside and pass them as an argument"
 
 
 class Hooks:
@@ -44,7 +44,7 @@ class Hooks:
 
     def __init__(self, trace: Trace, function: Callable[..., Any]):
         self.trace = trace
-        trace.hook = self.hook
+        trace.hook, trace.unhook = self.hook, self.unhook
         self.package = _top_package(function)
         self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
         self.cells: dict[int, tuple[types.CellType, Any]] = {}
@@ -93,6 +93,9 @@ class Hooks:
     def _make(self, value: Any, name: str) -> Any:
         if isinstance(value, np.ndarray):
             return self._array(value, name)
+        outside = stand_in(value)
+        if outside is not None:
+            return outside
         if isinstance(value, types.FunctionType):
             if isinstance(value.__globals__, _Namespace):  # made while tracing
                 return value
@@ -115,8 +118,6 @@ class Hooks:
             return self.class_(value)
         if is_object(value) and self._is_users_class(type(value)):
             return self.shadows.object(value, self._remember, name)
-        if _draws_numbers(value) or _draws_numbers(getattr(value, "__self__", None)):
-            raise _random_numbers()
         new = self._creation(value)
         if new is value:
             self._watch(value)
@@ -363,8 +364,8 @@ class _Module(types.ModuleType):
         original, hooks = self._original, self._hooks
         value = getattr(original, name)
         if _is_known(original.__name__):
-            if original.__name__ == "numpy.random" and not isinstance(value, type):
-                raise _random_numbers()
+            if original.__name__ == "numpy.random":
+                value = random_name(name, value)
             hooked = vars(self)[name] = hooks.hook(value)  # these do not change: found at once
             return hooked
         if name not in vars(original):  # a package's own `__getattr__` made it
@@ -399,22 +400,8 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
 
 def _is_known(module: str) -> bool:
-    """Whether some of a module's functions have implementations of ours."""
-    return module == "math" or module.partition(".")[0] == "numpy"
-
-
-def _draws_numbers(value: Any) -> bool:
-    """Whether `value` is a generator of random numbers; asked without importing numpy.random."""
-    random = sys.modules.get("numpy.random")
-    return random is not None and isinstance(value, random.Generator | random.RandomState)
-
-
-def _random_numbers() -> UnsupportedError:
-    return failure(
-        UnsupportedError,
-        "random numbers would be drawn once, while tracing, and stay the same ever after",
-        _RANDOM_HINT,
-    )
+    """Whether traced code gets something else for some of a module's functions."""
+    return module == "math" or module.partition(".")[0] in ("numpy", "scipy")
 
 
 def _top_package(function: Any) -> str:

@@ -7,13 +7,16 @@ import types
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ..errors import TraceError, UnsupportedError
-from ..ir.dims import Dim
-from ..ir.graph import Function, Node, operands_of, parameter, substitute
+from ..ir.dims import Dim, symbol_names
+from ..ir.graph import Function, Node, is_updated, operands_of, parameter, substitute
+from ..ir.host import Run
+from ..ir.op import OPS
 from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type
 from .array import Array
@@ -21,6 +24,7 @@ from .context import Trace, current_trace, failure, is_same, supported_dtype, tr
 from .hooks import Hooks
 from .layout import is_unlike_arrays
 from .location import is_library_class
+from .outside import Generator, argument, draws_numbers
 from .promotion import DEFAULT_DTYPES
 from .shadows import items_of
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
@@ -100,6 +104,8 @@ class Program:
     others      `(container, items)`: and while another kind of container holds these very objects.
     entries     `(dict, count)`: and while the dict has so many keys.
     contents    `(array, copy)`: and while this captured array still holds these very values.
+    made        what calls of Python functions gave while tracing, for the first run (ir/host.py).
+    has_failed  such a call raised, and the function went on: it is so for these arguments only.
     """
 
     function: Function
@@ -115,6 +121,24 @@ class Program:
     others: tuple[tuple[Any, list], ...] = field(repr=False)
     entries: tuple[tuple[dict, int], ...] = field(repr=False)
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
+    made: list = field(default_factory=list, repr=False)
+    has_failed: bool = False
+
+    @cached_property
+    def host_calls(self) -> tuple[Node, ...]:
+        """Where the program calls Python."""
+        return tuple([node for node in self.function.nodes if node.op is OPS["host_call"]])
+
+    def targets(self, leaves: Sequence[Any]) -> list[np.ndarray]:
+        """The arrays that a call with these leaves writes to: arguments, and captured ones."""
+        inputs = self.function.parameters[len(self.function.parameters) - len(self.captures) :]
+        captured = [a for a, node in zip(self.captures, inputs) if is_updated(node)]
+        return [leaves[k] for k in self.written] + captured
+
+    @property
+    def calls_python(self) -> bool:
+        """Whether what it does may turn out to be for other arguments only."""
+        return self.has_failed or bool(self.host_calls)
 
     @property
     def is_guarded_natively(self) -> bool:
@@ -123,7 +147,7 @@ class Program:
         if any(not leaf.can_write or leaf.same_as is not None for leaf in arrays):
             return False
         named = all(type(key) is str for _, key, _ in self.guards)
-        return named and not (self.slots or self.others or self.contents)
+        return named and not (self.slots or self.others or self.contents or self.calls_python)
 
     def is_current(self) -> bool:
         """Whether everything the trace has seen outside is still what it was."""
@@ -204,8 +228,13 @@ def trace(
     args: tuple,
     kwargs: dict[str, Any],
     how: Sequence[Leaf] | None = None,
+    calls_python: bool = True,
+    run: Run | None = None,
 ) -> Program:
     """The program `function(*args, **kwargs)` is; `how` overrides `abstract`, leaf by leaf.
+
+    `calls_python`: functions without a rule are called through Python; `run` has the results of such
+    calls that are not to be made again, and gets those of the others.
 
     What the function raises passes through unchanged. What it does beside computing (printing,
     appending to a list) it does while it is traced: once per program, not once per call.
@@ -213,10 +242,13 @@ def trace(
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
     context = Trace()
+    context.calls_python = calls_python
+    context.run = context.run if run is None else run
     hooks = Hooks(context, function)
     with tracing(context):
         paths = _paths(function, args, kwargs, structure)
         inputs, parameters = _inputs(context, hooks, how, paths)
+        _keep_values(context, parameters, leaves, how)
         structure = map_classes(structure, hooks.class_)
         traced_args, traced_kwargs = unflatten(structure, inputs)
         result = hooks.hook(function)(*traced_args, **traced_kwargs)
@@ -226,6 +258,8 @@ def trace(
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.finish()
         context.check_captures()
+    if context.token is not None:
+        results.append(context.token)
     written = tuple([k for k, value in enumerate(inputs) if _is_written(value, how[k])])
     storages = [inputs[k].storage for k in written]
     storages += [found.storage for found in context.captures.values() if found.storage.version]
@@ -253,6 +287,8 @@ def trace(
         tuple(hooks.shadows.others),
         tuple((names, len(names)) for names in hooks.shadows.dicts),
         tuple(context.contents()),
+        context.run.done,
+        context.has_failed,
     )
 
 
@@ -298,9 +334,11 @@ def _inputs(
     """What the function gets for each leaf, and the parameters, one for each that is traced."""
     inputs: list[Any] = []
     parameters: list[Node] = []
-    for leaf, path in zip(how, paths):
+    for number, (leaf, path) in enumerate(zip(how, paths)):
         if isinstance(leaf, Static):
-            inputs.append(hooks.hook(leaf.value, path))
+            is_generator = draws_numbers(leaf.value)
+            hooked = argument(number, leaf.value) if is_generator else hooks.hook(leaf.value, path)
+            inputs.append(hooked)
             continue
         node = parameter(context.unique_name(path), leaf.type)
         parameters.append(node)
@@ -312,6 +350,17 @@ def _inputs(
         else:
             inputs.append(Array(node).settle(Storage(node, node, leaf.can_write)))
     return inputs, parameters
+
+
+def _keep_values(
+    context: Trace, parameters: list[Node], leaves: list, how: Sequence[Leaf]
+) -> None:
+    """Let the trace know the arrays behind the parameters, and the extents they have."""
+    traced = [(leaf, value) for leaf, value in zip(how, leaves) if isinstance(leaf, Traced)]
+    for node, (leaf, value) in zip(parameters, traced):
+        array = context.values[node] = np.asarray(value, leaf.type.dtype.numpy)
+        for extent, actual in zip(leaf.type.shape, array.shape):
+            context.extents.update(dict.fromkeys(symbol_names(extent), actual))
 
 
 def _check_arguments(
@@ -367,7 +416,8 @@ class _Outputs:
 
     def __init__(self, inputs: list, found: list, hooks: Hooks):
         self.hooks = hooks
-        self.arguments = {id(a): k for k, a in enumerate(inputs) if isinstance(a, Array)}
+        passed = (Array, Generator)
+        self.arguments = {id(a): k for k, a in enumerate(inputs) if type(a) in passed}
         # What memory from outside is known as: an argument, or an object that was captured.
         self.memory: dict[Storage, ArgumentOutput | ObjectOutput] = {
             capture.storage: ObjectOutput(capture.array)

@@ -24,6 +24,7 @@ from .promotion import (
     filled,
     loop_of,
 )
+from .registry import FUNCTIONS
 
 # Ufuncs with two results, as two ops.
 _PAIRS = {
@@ -63,6 +64,11 @@ def apply_to_nodes(
     results = [op(*nodes) for op in found]
     outputs = loop[ufunc.nin :]
     return tuple([cast(node, dtype) for node, dtype in zip(results, outputs)])
+
+
+def is_compiled(ufunc: np.ufunc) -> bool:
+    """Whether a ufunc is made of ops, or has an implementation of its own."""
+    return ufunc in FUNCTIONS or _ops_of(ufunc) is not None
 
 
 @cache

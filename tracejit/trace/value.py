@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError, TraceError, UnsupportedError
 from ..ir import ops
-from ..ir.dims import Dim
+from ..ir.dims import Dim, bind
 from ..ir.graph import Node, operands_of
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
@@ -175,8 +175,8 @@ def known_value(node: Node) -> Any:
     trace = current_trace()
     inputs: dict[Node, Any] = {}
     for found in postorder((node,), operands_of):
-        size = found.type.size
-        if type(size) is not int or size > KNOWN_LIMIT:
+        size = getattr(found.type, "size", 0)
+        if type(size) is not int or size > KNOWN_LIMIT or found.op is OPS["host_call"]:
             return None
         if found.op is OPS["parameter"]:
             inputs[found] = None if trace is None else trace.contents_of(found)
@@ -189,3 +189,32 @@ def known_value(node: Node) -> Any:
             with np.errstate(all="ignore"):
                 values[found] = found.op.reference(*operands, **found.attrs)
     return values[node]
+
+
+def value_at_hand(node: Node) -> np.ndarray:
+    """The value of any node for the arguments that are being traced, which the trace knows."""
+    trace = current_trace()
+    assert trace is not None
+    values, extents = trace.values, trace.extents
+    for found in postorder((node,), lambda n: () if n in values else n.operands):
+        if found in values:
+            continue
+        if found.op is OPS["parameter"]:
+            capture = trace.captured_by(found)
+            assert capture is not None
+            values[found] = capture.bound
+            continue
+        with np.errstate(all="ignore"):
+            operands = [values[operand] for operand in found.operands]
+            attrs = {key: _with_extents(value, extents) for key, value in found.attributes}
+            values[found] = found.op.reference(*operands, **attrs)
+    return np.asarray(values[node])
+
+
+def _with_extents(attribute: Any, extents: dict[str, int]) -> Any:
+    """An attribute with numbers for unknown extents."""
+    if isinstance(attribute, Dim):
+        return bind(attribute, extents)
+    if type(attribute) is tuple:
+        return tuple([_with_extents(item, extents) for item in attribute])
+    return attribute

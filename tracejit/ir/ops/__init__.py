@@ -3,6 +3,7 @@
 from .contract import *
 from .create import *
 from .elementwise import *
+from .extern import *
 from .indexing import *
 from .movement import *
 from .reduce import *

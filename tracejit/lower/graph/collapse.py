@@ -14,7 +14,7 @@ from math import prod
 
 from ...ir import ops
 from ...ir.graph import Function, Module, Node, call, call_results, item, parameter
-from ...ir.op import ELEMENTWISE, REDUCTION
+from ...ir.op import ELEMENTWISE, OPAQUE, REDUCTION
 from ...ir.types import array_type
 
 Labels = tuple[int, ...]
@@ -67,10 +67,12 @@ def collapsed(function: Function) -> Function:
 
 
 def _domain(function: Function) -> tuple | None:
-    """The shape of the loops: that of the widest value."""
+    """The shape of the loops: that of the widest value; None where there are none of ours."""
     widest: tuple | None = None
     sources = _sources(function)
     for node in function.nodes:
+        if node.op.kind == OPAQUE:
+            return None
         if any(not isinstance(n, int) for n in node.type.shape) or 0 in node.type.shape:
             return None
         if node in sources:

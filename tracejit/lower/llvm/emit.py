@@ -14,6 +14,7 @@ from typing import Any
 from ...errors import IRError
 from ...ir import tensor
 from ...ir.affine import linear
+from ...ir.host import HostFunction
 from ...ir.tensor import (
     Accumulate,
     Address,
@@ -40,6 +41,10 @@ from .frame import Lanes, Parts, Scope
 from .overlap import is_long, is_repeatable
 
 STACK_LIMIT = 32 * 1024
+# `void tj_host_call(ptr site, ptr slots, ptr symbols)` runs a Python function (runtime/host.py).
+HOST_CALL = "tj_host_call"
+# The status after a Python function failed; the runtime knows how.
+HOST_FAILED = 255
 
 
 class Emitter(Access):
@@ -100,11 +105,14 @@ class Emitter(Access):
             else:
                 values.append(self.one(argument))
         self.here()
-        module = self.program.module
-        module.externals.add(statement.symbol)
-        module.declare("void", statement.symbol, [value.type for value in values])
-        listed = ", ".join(f"{value.type} {value.text}" for value in values)
-        self.b.emit(f"call void @{statement.symbol}({listed})")
+        if isinstance(statement.symbol, HostFunction):
+            self.call_host(statement, values)
+        else:
+            module = self.program.module
+            module.externals.add(statement.symbol)
+            module.declare("void", statement.symbol, [value.type for value in values])
+            listed = ", ".join(f"{value.type} {value.text}" for value in values)
+            self.b.emit(f"call void @{statement.symbol}({listed})")
         for address in statement.addresses:
             self.invalidate(address.buffer)
 
@@ -119,6 +127,22 @@ class Emitter(Access):
             place = self.b.offset(pointer, self.b.const(distance, "i64"), "i8")
             # To read, into the first-level cache, data.
             self.b.emit(f"call void @llvm.prefetch.p0(ptr {place.text}, i32 0, i32 3, i32 1)")
+
+    def call_host(self, statement: Extern, pointers: list[Value]) -> None:
+        """Call a Python function; where it fails, report that."""
+        b, program = self.b, self.program
+        name = f"host.{len(program.hosts)}"
+        program.hosts[name] = statement
+        program.module.declarations[name] = f"@{name} = external global i8"
+        program.module.declare("void", HOST_CALL, ["ptr"] * 3)
+        program.module.externals.add(HOST_CALL)
+        # What the call writes when all went well comes first.
+        slots = self.stack_slot(f"[{1 + len(pointers)} x i64]", 8)
+        for position, value in enumerate([b.const(0, "i64"), *pointers]):
+            b.store(value, b.offset(slots, b.const(position, "i64"), "i64"), 8)
+        b.emit(f"call void @{HOST_CALL}(ptr @{name}, ptr {slots.text}, ptr {self.symbols.text})")
+        outcome = b.load(slots, "i64", align=8)
+        self.note_refusal(b.compare("eq", outcome, b.const(0, "i64")), HOST_FAILED)
 
     def leave(self, body: Iterable[Statement]) -> None:
         """What `body` declared ends with it; another loop may declare the same."""

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from ...ir import tensor
-from ...ir.tensor import Allocate, Buffer, Call, For, Index, Kernel
+from ...ir.tensor import Allocate, Buffer, Call, Extern, For, Index, Kernel
 from .access import CACHE_LINE
 from .builder import Builder, Module, Value
 from .emit import Emitter
@@ -37,6 +37,7 @@ class Program:
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
         self.refusing: set[Kernel] = set()
+        self.hosts: dict[str, Extern] = {}  # calls of Python functions
 
     @property
     def can_refuse(self) -> bool:

@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import prod
 
 from ...errors import IRError
-from ...ir import tensor
+from ...ir import ops, tensor
 from ...ir.graph import Function, Kernel, Module, Node, call, is_updated, rebuild_nodes
 from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE
 from ...ir.ops.movement import sliced_index
@@ -35,6 +35,7 @@ from ...ir.types import ArrayType, array_type
 from ..elements import Composer, Position, axis_indices, domain_of
 from .contract import lower_contraction
 from .contract.library import Library
+from .host import lower_host
 from .scan import lower_scan
 
 RECOMPUTE_COST = 6.0
@@ -66,6 +67,8 @@ def lower_function(
             return lower_contraction(function, node, vector_bytes, library)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
+        if node.op is ops.host_call:
+            return lower_host(function, node)
     return _Nest(function).kernel()
 
 

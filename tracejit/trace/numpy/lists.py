@@ -7,22 +7,23 @@ from typing import Any
 
 import numpy as np
 
+from ..array import apply_function
 from ..registry import CREATIONS, FUNCTIONS
 from .arguments import is_traced
 
 
-def _chooser(function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
+def _chooser(function: Any) -> Callable[..., Any]:
     """NumPy's own function, unless there is a traced value among the arguments or inside one."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
         traced = is_traced(args) or is_traced(tuple(kwargs.values()))
-        return implementation(*args, **kwargs) if traced else function(*args, **kwargs)
+        return apply_function(function, args, kwargs) if traced else function(*args, **kwargs)
 
     return call
 
 
 def hook_functions() -> None:
     """Let every function of the tables see traced values in lists; ufuncs stay the objects they are."""
-    for function, implementation in FUNCTIONS.items():
+    for function in FUNCTIONS:
         if not isinstance(function, np.ufunc):
-            CREATIONS.setdefault(function, _chooser(function, implementation))
+            CREATIONS.setdefault(function, _chooser(function))

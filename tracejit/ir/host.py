@@ -1,0 +1,158 @@
+"""Python functions that programs call with real arrays, and how a call of one is carried out.
+
+A program's other operations are pure; a Python function may do more. So calls of one that is not
+known to be pure are *ordered*: they are chained, each takes a token that the one before it gave, so
+none is dropped, merged with another, or moved before it. What it gave while tracing, to show the
+types of its results, is handed to the first run: a call of the program makes exactly one of it.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from ..errors import TracejitError
+
+# Stands for a result that no call was made for.
+NOT_CALLED: Any = object()
+
+
+class ResultChanged(TracejitError, RuntimeError):
+    """A Python function gave another dtype or shape than the program was made for.
+
+    Jitted functions recover from it; only a program that was compiled by hand raises it.
+    """
+
+
+@dataclass(eq=False)
+class HostFunction:
+    """A call of a Python function, everything of it but the array operands.
+
+    `run(objects, *arrays)` makes the call, where `objects` holds what earlier calls of the same run
+    have made for later ones; `unpack` gives the arrays and numbers in its result. A call has
+    `arity` operands and `count` results, and an ordered one a token after each of these. Calls are
+    ordered if they `has_effects`, and if it must be made sure of what they give. Two functions are
+    equal only if they are one.
+    """
+
+    name: str
+    run: Callable[..., Any] = field(repr=False)
+    unpack: Callable[[Any], Sequence[Any]] = field(repr=False)
+    arity: int
+    count: int
+    is_ordered: bool
+    has_effects: bool
+
+    def __post_init__(self) -> None:
+        # What the text calls it by (ir/syntax.py).
+        self.__module__, _, self.__qualname__ = self.name.rpartition(".")
+
+    @property
+    def written(self) -> tuple[int, ...]:
+        """Which of the operands followed by the results are results."""
+        inputs = self.arity + self.is_ordered
+        return tuple(range(inputs, inputs + self.count + self.is_ordered))
+
+
+class Run:
+    """A run of a program, or a trace of one: results at hand of calls with effects, and what these
+    gave.
+
+    `made` has a result, or NOT_CALLED, for each of the first calls with effects, and `done` those of
+    all so far; `objects` is what these have left behind.
+    """
+
+    def __init__(self, made: Sequence[Any] = (), objects: dict[Any, Any] | None = None):
+        self.made: deque[Any] = deque(made)
+        self.done: list[Any] = []
+        self.objects = {} if objects is None else objects
+        self.failure: BaseException | None = None
+
+    def next_result(self) -> Any:
+        """What the next call with effects gave, if that is at hand, or NOT_CALLED."""
+        return self.made.popleft() if self.made else NOT_CALLED
+
+    def again(self) -> Run:
+        """A run that finds at hand what this one has, and has found itself."""
+        return Run([*self.done, *self.made], self.objects)
+
+
+class _Current(threading.local):
+    run: Run | None = None
+    failure: BaseException | None = None
+
+
+_current = _Current()
+
+
+@contextmanager
+def running(run: Run | None) -> Iterator[Run | None]:
+    """Let the calls of this thread belong to `run`; those of a Run of their own with None."""
+    before, _current.run = _current.run, run
+    try:
+        yield run
+    finally:
+        _current.run = before
+
+
+def call(function: HostFunction, *arguments: np.ndarray) -> None:
+    """Call with operands, and write what it gives into the results.
+
+    Raises what the function raises, and ResultChanged for a result that does not fit.
+    """
+    inputs = arguments[: function.arity]
+    results = arguments[function.written[0] :] if function.written else ()
+    before = _current.run
+    run = before or Run()
+    try:
+        found = run.next_result() if function.has_effects else NOT_CALLED
+        if found is NOT_CALLED:
+            _current.run = None  # what the function calls in its turn is no part of this run
+            try:
+                found = function.run(run.objects, *inputs)
+            finally:
+                _current.run = before
+        if function.has_effects:
+            run.done.append(found)
+        if function.is_ordered:
+            results[-1][...] = arguments[function.arity] + 1
+        for value, result in zip(function.unpack(found), results):
+            fill(function, result, value)
+    except BaseException as error:
+        run.failure = error
+        raise
+
+
+def fill(function: HostFunction, result: np.ndarray, value: Any) -> None:
+    """Write a value into the memory of a result, which it must fit exactly."""
+    array = np.asarray(value)
+    kind = (array.dtype.kind, array.dtype.itemsize)
+    if kind != (result.dtype.kind, result.dtype.itemsize) or array.shape != result.shape:
+        raise ResultChanged(
+            f"{function.name} gave {array.dtype}{list(array.shape)} where the program was made "
+            f"for {result.dtype}{list(result.shape)}",
+        )
+    result[...] = array
+
+
+def attempt(function: HostFunction, *arguments: np.ndarray) -> bool:
+    """`call` for native code: whether it succeeded; `failure` tells what went wrong."""
+    try:
+        call(function, *arguments)
+    except BaseException as error:  # noqa: BLE001 - raised again when native code has returned
+        _current.failure = error
+        return False
+    return True
+
+
+def failure() -> BaseException:
+    """What ended the last `attempt` of this thread; asked once."""
+    error, _current.failure = _current.failure, None
+    # A signal may arrive before `attempt` has begun: then there is nothing but the interrupt.
+    return error if error is not None else KeyboardInterrupt()

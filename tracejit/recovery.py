@@ -1,0 +1,93 @@
+"""What a jitted function does where Python functions it calls do not do what they did while tracing.
+
+A program is made for the dtypes and shapes these gave once, and for none of them failing. Where one
+fails, or gives something else, the original function runs instead, with NumPy: it is right by
+definition, and handles its own exceptions. Only where functions with effects have run, which must
+not run twice, is the function traced again, and takes their results from a journal.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any, Protocol
+
+from .dump import say
+from .entry import Entry
+from .ir.host import ResultChanged, Run, running
+from .trace.outside import passed
+
+# Results that change more often than this are left to NumPy.
+MOST_CHANGES = 3
+
+
+class Compiling(Protocol):
+    """What a Compiler does for this."""
+
+    name: str
+
+    def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any: ...
+
+    def compile_again(
+        self, entry: Entry, run: Run, leaves: list, args: tuple, kwargs: dict
+    ) -> Entry: ...
+
+    def forget(self, entry: Entry) -> None: ...
+
+
+class Recovery:
+    """Runs the programs of one jitted function that call Python."""
+
+    def __init__(self, compiler: Compiling):
+        self._compiler = compiler
+        self._changes: Counter[Any] = Counter()
+
+    def run(
+        self,
+        entry: Entry,
+        leaves: list,
+        args: tuple,
+        kwargs: dict[str, Any],
+        objects: dict | None = None,
+    ) -> Any:
+        """The results of a call that `entry` is for; `objects` are those of a run before."""
+        made = entry.take_made()
+        if made is None and entry.runs_in_numpy:
+            return self._compiler.call_numpy(args, kwargs)
+        targets = entry.program.targets(leaves)
+        before = [array.copy() for array in targets]
+        with running(Run(made or (), {**(objects or {}), **passed(leaves)})) as run:
+            try:
+                return entry.run(leaves)
+            except Exception as error:
+                if error is not run.failure or not self._can_recover(entry, error):
+                    raise
+                changed = error if isinstance(error, ResultChanged) else None
+        for array, values in zip(targets, before):
+            array[...] = values
+        if changed is not None:
+            self._note(entry, changed)
+        if not entry.has_effects:
+            return self._compiler.call_numpy(args, kwargs)
+        again = self._compiler.compile_again(entry, run.again(), leaves, args, kwargs)
+        return self.run(again, leaves, args, kwargs, run.objects)
+
+    def _can_recover(self, entry: Entry, error: Exception) -> bool:
+        if not entry.has_effects:
+            return True
+        return isinstance(error, ResultChanged) and self._changes[entry.kind] <= 2 * MOST_CHANGES
+
+    def _note(self, entry: Entry, changed: ResultChanged) -> None:
+        """Count the change; next time the function is traced anew, or not compiled any more."""
+        self._changes[entry.kind] += 1
+        count = self._changes[entry.kind]
+        gives_up = count > MOST_CHANGES
+        then = "left to NumPy from now on" if gives_up else "compiled anew"
+        say(1, lambda: f"tracejit: {self._compiler.name} {then}: {changed.message}")
+        if gives_up:
+            entry.runs_in_numpy = True
+        else:
+            self._compiler.forget(entry)
+
+    def clear(self) -> None:
+        """Forget what changed."""
+        self._changes.clear()

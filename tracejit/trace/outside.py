@@ -1,0 +1,242 @@
+"""What stands in traced code for callables that are called through Python, never traced.
+
+These are registered functions, NumPy's `vectorize`, functions of SciPy, and those of NumPy that no
+protocol shows us; and generators of random numbers. A generator's draws are calls in the order of
+the program; while tracing, a copy of it draws, so that the user's own advances at every call of the
+program just as with NumPy.
+"""
+
+from __future__ import annotations
+
+import copy
+import functools
+import sys
+import types
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from ..errors import UnsupportedError
+from ..ir.dims import Dim
+from ..registered import purity
+from .array import apply_function, through_python
+from .context import current_trace, failure
+from .host import Callee, name_of
+from .registry import CREATIONS
+from .tree import flatten
+from .value import Value
+
+# Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
+_PACKAGES = ("numpy.polynomial", "scipy")
+_METHODS = (types.MethodType, types.BuiltinMethodType)
+
+
+def stand_in(value: Any) -> Any:
+    """What the traced code gets instead of `value`; None if it is nothing of this kind."""
+    is_pure = purity(value)
+    if is_pure is not None:
+        called = Callee(name_of(value), _Found(value), not is_pure, is_known=False)
+        return _always(value, called)
+    if isinstance(value, np.vectorize):
+        name = name_of(getattr(value, "pyfunc", value))
+        called = Callee(f"numpy.vectorize({name})", _Found(value), has_effects=True, is_known=False)
+        return _always(value, called)
+    if value is np.vectorize:
+        return _vectorize
+    if draws_numbers(value):
+        return Generator(_Found(value), copy.deepcopy(value))
+    if isinstance(value, _METHODS) and draws_numbers(value.__self__):
+        trace = current_trace()
+        return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
+    if _is_librarys(value):
+        return _with_arrays(value)
+    return None
+
+
+@dataclass(frozen=True)
+class _Found:
+    """Finds one callable or object, whatever a run has made."""
+
+    value: Any
+
+    def __call__(self, objects: dict) -> Any:
+        return self.value
+
+
+def _always(function: Callable[..., Any], callee: Callee) -> Callable[..., Any]:
+    """A call of `function` in a program, whatever it is given."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if current_trace() is None:
+            return function(*args, **kwargs)
+        return through_python(callee, args, kwargs)
+
+    return run
+
+
+def _with_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
+    """A call of `function` in a program where it is given traced arrays."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        leaves, _ = flatten((args, kwargs))
+        if current_trace() is None or not any(isinstance(leaf, Value | Dim) for leaf in leaves):
+            return function(*args, **kwargs)
+        return apply_function(function, args, kwargs)
+
+    return run
+
+
+def _vectorize(*args: Any, **kwargs: Any) -> Any:
+    """`np.vectorize` in traced code, of functions that are not traced."""
+    trace = current_trace()
+    if trace is None or not args:
+        return np.vectorize(*args, **kwargs)
+    return stand_in(np.vectorize(trace.unhook(args[0]), *args[1:], **kwargs))
+
+
+def _is_librarys(value: Any) -> bool:
+    module = getattr(value, "__module__", None)
+    if type(module) is not str or not module.startswith(("numpy", "scipy")):
+        return False
+    if isinstance(value, type | np.ufunc) or not callable(value) or not hasattr(value, "__name__"):
+        return False
+    # A function that a protocol shows us may have traced arrays in a list, where it does not.
+    is_shown = hasattr(value, "_implementation")
+    return value not in CREATIONS if is_shown else module.startswith(_PACKAGES)
+
+
+# Random numbers.
+
+_WITHOUT_ARRAYS = ("shuffle", "spawn", "bit_generator", "get_state", "set_state")
+
+
+def draws_numbers(value: Any) -> bool:
+    """Whether `value` is a generator of random numbers; asked without importing numpy.random."""
+    random = sys.modules.get("numpy.random")
+    return random is not None and isinstance(value, random.Generator | random.RandomState)
+
+
+class Generator:
+    """A generator of random numbers in traced code."""
+
+    def __init__(self, find: Callable[[dict], Any], trial: Any):
+        self._find, self._trial = find, trial
+
+    @property
+    def __class__(self) -> type:
+        return type(self._trial)
+
+    def __getattr__(self, name: str) -> Any:
+        method = getattr(self._trial, name)
+        if name in _WITHOUT_ARRAYS or not callable(method):
+            raise failure(
+                UnsupportedError,
+                f"numpy.random's {name} gives or changes what a program cannot hold",
+                "use it outside the jitted function, or permutation for shuffle",
+            )
+        called = Callee(name_of(method), _Draw(self._find, name), has_effects=True, trial=method)
+
+        def draw(*args: Any, **kwargs: Any) -> Any:
+            if kwargs.get("out") is not None:
+                raise failure(
+                    UnsupportedError, f"numpy.random's {name}(out=) writes in place", "leave out="
+                )
+            return through_python(called, args, kwargs)
+
+        return draw
+
+
+@dataclass(frozen=True)
+class _Draw:
+    """Finds a method of a generator."""
+
+    find: Callable[[dict], Any]
+    name: str
+
+    def __call__(self, objects: dict) -> Any:
+        return getattr(self.find(objects), self.name)
+
+
+def argument(leaf: int, value: Any) -> Any:
+    """What stands for a generator that is leaf number `leaf` of the arguments."""
+    return Generator(_Passed(leaf, value), copy.deepcopy(value))
+
+
+def passed(leaves: Iterable[Any]) -> dict[Any, Any]:
+    """The generators among a call's leaves, as its run finds them."""
+    return {("leaf", k): value for k, value in enumerate(leaves) if draws_numbers(value)}
+
+
+@dataclass(frozen=True)
+class _Passed:
+    """Finds the generator that was passed as this leaf; the first that was, in a run of no call."""
+
+    leaf: int
+    first: Any
+
+    def __call__(self, objects: dict) -> Any:
+        return objects.get(("leaf", self.leaf), self.first)
+
+
+@dataclass(frozen=True)
+class _Made:
+    """Finds the generator that this run has made under this number."""
+
+    number: int
+
+    def __call__(self, objects: dict) -> Any:
+        return objects[self.number]
+
+
+@dataclass(frozen=True)
+class _Make:
+    """Finds what makes a generator, and keeps it under its number."""
+
+    factory: Callable[..., Any]
+    number: int
+
+    def __call__(self, objects: dict) -> Any:
+        def make(*args: Any, **kwargs: Any) -> None:
+            objects[self.number] = self.factory(*args, **kwargs)
+
+        return make
+
+
+class _Factory:
+    """`default_rng` or `RandomState` in traced code: each run makes a generator of its own."""
+
+    def __init__(self, factory: Callable[..., Any]):
+        self._factory = factory
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, self._factory)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if args and isinstance(args[0], Generator):
+            return args[0]
+        trace = current_trace()
+        if trace is None:
+            return self._factory(*args, **kwargs)
+        make = _Make(self._factory, trace.generators)
+        trace.generators += 1
+        called = Callee(
+            name_of(self._factory), make, has_effects=True, trial=make(trace.run.objects)
+        )
+        through_python(called, args, kwargs)
+        return Generator(_Made(make.number), copy.deepcopy(trace.run.objects[make.number]))
+
+
+def random_name(name: str, value: Any) -> Any:
+    """What `numpy.random.<name>` is in traced code."""
+    random = sys.modules["numpy.random"]
+    if value in (random.default_rng, random.RandomState):
+        return _Factory(value)
+    if name in ("seed", "ranf", "sample"):
+        trace = current_trace()
+        own = "random_sample" if name != "seed" else name
+        return None if trace is None else getattr(trace.hook(random.rand.__self__), own)
+    return value

@@ -578,6 +578,48 @@ def test_other_libraries():
     check(lambda a: ndimage.gaussian_filter(a - 1, 1.0), A)
 
 
+def written_before_and_after(x):
+    b = np.zeros(4)
+    b[:] = x[:4] * 2
+    first = np.sort(b)
+    b[0] = 100.0
+    x[1] = -50.0
+    second = np.sort(b) + np.sort(x)[:4]
+    b[1:] += np.linalg.solve(np.eye(3) * 2, b[:3])
+    x[:4] = np.random.default_rng(2).random(4)
+    return first, second, b, np.sort(x[::2])
+
+
+def test_calls_between_writes():
+    jitted = tracejit.jit(written_before_and_after)
+    for reference in (False, False, False, True):
+        ours, numpys = X.copy(), X.copy()
+        with tracejit.config.use(reference=reference):
+            same(written_before_and_after(numpys), jitted(ours))
+        same(numpys, ours)
+
+
+def test_arguments_that_were_written_before_a_failure():
+    def program(a, x):
+        x += 1
+        u = np.unique(x)
+        x[0] = np.linalg.inv(a * 2)[0, 0]
+        return u * 2
+
+    jitted = tracejit.jit(program)
+    cases = [(A, X), (A, X), (0 * A, X), (A, X % 1 > 0), (A, X), (0 * A, X % 1 > 0)]
+    for a, x in cases:
+        ours, numpys = x.astype(float), x.astype(float)
+        outcomes = []
+        for function, own in ((program, numpys), (jitted, ours)):
+            try:
+                outcomes.append(function(a, own))
+            except np.linalg.LinAlgError as error:
+                outcomes.append(str(error))
+        same(*outcomes)
+        same(numpys, ours)
+
+
 def test_a_call_that_calls_jitted_functions():
     inner = tracejit.jit(lambda x: np.sort(x) + 1)
     calls = []

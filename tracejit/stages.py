@@ -18,9 +18,8 @@ from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.host import attempt
-from .ir.tensor import Extern
+from .ir.tensor import UPDATED, Extern
 from .ir.text import show
-from .ir.tensor import UPDATED
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline

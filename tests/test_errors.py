@@ -105,7 +105,7 @@ x if x.sum() > 0 else -x | [1 for _ in range(v[0])] | int(x[0, 0]) | float(x[0, 
 bool(x[0, 0]) | not x[0, 0] | x[0, 0] or 3 | 0 < x[0, 0] < 1 | x[0, 0] in [1, 2] | 3 in x | [1, 2, 3][v[0]]
 f"{x[0, 0]:.3f}" | "%f" % x[0, 0] | "{:d}".format(v[0]) | {x[0, 0]: 1} | hash(x[0, 0])
 np.zeros(v[0]) | np.arange(v[0]) | np.ones((2, v[0])) | x.reshape(v[0], 2) | np.linspace(0, 1, v[0])
-x.sum(axis=v[0]) | np.repeat(x[0], v) | x[: v[0]] | np.float32(x[0, 0]) | x.__array__()
+x.sum(axis=v[0]) | x[: v[0]] | np.float32(x[0, 0]) | x.__array__()
 math.gcd(v[0], 2) | math.factorial(v[0]) | sorted(x[0]) | any(x[0] > 0) | all(x[0] > 0)
 round(x[0, 0]) | np.testing.assert_allclose(x, x)
 """
@@ -140,7 +140,7 @@ np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | np.array_split(x, object())
 UNKNOWN = """
 np.linalg.svd(x) | np.linalg.eigh(x) | np.fft.rfftn(x) | np.packbits(v > 0) | np.save("never", x)
 np.logaddexp.reduceat(x, [0]) | np.random.rand(3) + x | np.random.default_rng(0).normal() + x
-np.vectorize(math.sin)(x) | x.tobytes() | np.fromiter(x, float) if 0 else x.byteswap()
+np.vectorize(math.sin)(x) | x.tobytes() | x[x > 0] | np.fromiter(x, float) if 0 else x.byteswap()
 """
 
 
@@ -153,7 +153,7 @@ def test_there_is_no_rule(text):
 @pytest.mark.parametrize("text", texts(UNKNOWN))
 def test_nothing_may_be_called_through_python(text):
     error = refused(tracejit.jit(expression(text), fallback="error"), X, V, kind=UnsupportedError)
-    assert "no rule" in str(error)
+    assert "no rule" in str(error) or "how many elements" in str(error)
 
 
 # What NumPy refuses too, with its own exceptions
@@ -367,8 +367,8 @@ def test_the_function_works_afterwards():
     def function(x, case):
         if case == "attribute":
             return x.nosuch
-        if case == "mask":
-            return x[x > 0]
+        if case == "memory":
+            return x.flags
         if case == "own":
             raise KeyError("mine")
         if case == "interrupt":
@@ -379,7 +379,7 @@ def test_the_function_works_afterwards():
 
     kinds = {
         "attribute": AttributeError,
-        "mask": UnsupportedError,
+        "memory": UnsupportedError,
         "own": KeyError,
         "interrupt": KeyboardInterrupt,
         "forever": RecursionError,
@@ -398,7 +398,7 @@ def test_the_function_works_afterwards():
 def test_errors_outside_of_files():
     script = """
     import numpy as np, tracejit
-    f = tracejit.jit(lambda x: x[x > 0])
+    f = tracejit.jit(lambda x: x.flags)
     exec("g = tracejit.jit(lambda x: x if x.sum() else -x)")
     for function, argument in ((f, np.ones(3)), (g, np.ones(3)), (f, np.array(["a"]))):
         try:

@@ -187,7 +187,12 @@ class Array(Operators):
     def __getitem__(self, index: Any) -> Array:
         if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
-        node, is_scalar = indexed(node_of(self), index)
+        try:
+            node, is_scalar = indexed(node_of(self), index)
+        except UnsupportedError:  # how many elements there are depends on values
+            if not self.owner.calls_python:
+                raise
+            return through_python(known(operator.getitem), (self, index), {})
         return Array(node, True) if is_scalar else view(self, node)
 
     def __len__(self) -> int:
@@ -623,7 +628,7 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if implementation is not None:
         try:
             return implementation(*args, **kwargs)
-        except UnsupportedError:  # a rule that does not know these options
+        except (TraceError, UnsupportedError):  # a rule that does not know these options
             trace = current_trace()
             writes = kwargs.get("out") is not None or function in _NOT_CALLED_THROUGH_PYTHON
             if writes or trace is None or not trace.calls_python:

@@ -558,6 +558,13 @@ def test_sizes_that_are_guessed_wrongly():
         same(np.unique(x) * 2, jitted(x))
 
 
+def test_rules_that_need_an_int_keep_it():
+    jitted = tracejit.jit(lambda x, k: np.roll(np.repeat(x, k), k))
+    for k in (2, 3, 4, 5):
+        same(np.roll(np.repeat(X, k), k), jitted(X, k))
+        assert "through Python" not in jitted.explain(X, k)
+
+
 def test_ints_that_change():
     calls = []
 

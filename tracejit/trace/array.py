@@ -5,9 +5,8 @@ from __future__ import annotations
 import functools
 import operator
 from collections.abc import Callable, Iterator
-from dataclasses import replace
 from types import MethodType
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 
@@ -19,12 +18,12 @@ from ..ir.types import ArrayType, bool_
 from .advanced import indexed
 from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from .context import current_trace, failure
-from .host import Callee, call_through_python, known, name_of, no_rule
+from .host import WRAP, call_through_python, known, name_of, no_rule
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
-from .tree import flatten
 from .ufunc import apply_to_nodes, is_compiled, signature_of
+from .unruled import apply_function, method_without_rule
 from .value import Value, known_value, node_of, to_node, to_operand
 from .views import Steps, Storage, applied, can_write, joined, steps_between, strides_after, written
 
@@ -147,7 +146,7 @@ class Array(Operators):
         if name.startswith("__") or not hasattr(cls, name):
             raise AttributeError(f"'{cls.__name__}' object has no attribute '{name}'")
         if callable(getattr(cls, name)):
-            return MethodType(_method_without_rule(name), self)
+            return MethodType(method_without_rule(name), self)
         raise failure(
             UnsupportedError,
             f"the attribute .{name} describes memory, and a traced array has none",
@@ -190,9 +189,9 @@ class Array(Operators):
         try:
             node, is_scalar = indexed(node_of(self), index)
         except UnsupportedError:  # how many elements there are depends on values
-            if not self.owner.calls_python:
+            if self.owner.is_tentative or not self.owner.calls_python:
                 raise
-            return through_python(known(operator.getitem), (self, index), {})
+            return call_through_python(known(operator.getitem), (self, index), {})
         return Array(node, True) if is_scalar else view(self, node)
 
     def __len__(self) -> int:
@@ -451,6 +450,9 @@ def assign_masked(target: Array, mask: Array, value: Any) -> None:
     target.write(ops.where(mask.node, node, target.node))
 
 
+WRAP[:] = [Array]
+
+
 def wrap(node: Node, scalar: bool = False) -> Array:
     """An Array of the trace in progress; `scalar` where NumPy returns a scalar, not an array."""
     return Array(node, scalar)
@@ -550,7 +552,7 @@ def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: st
 
 def _applied(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> Any:
     if not is_compiled(ufunc):
-        return through_python(known(ufunc), inputs, options)
+        return call_through_python(known(ufunc), inputs, options)
     signature, casting = _options(ufunc, options) if options else (None, "same_kind")
     operands = []
     for value in inputs:
@@ -608,7 +610,7 @@ def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str
         if method == "at" or options.get("out") not in (None, (None,)):
             raise no_rule(f"{ufunc.__name__}.{method}")
         called = known(getattr(ufunc, method), f"{name_of(ufunc)}.{method}")
-        return through_python(called, inputs, options)
+        return call_through_python(called, inputs, options)
     if options.get("out") in (None, (None,)):
         options.pop("out", None)
     options.setdefault("axis", 0)
@@ -620,68 +622,6 @@ def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice b
     if known is None:
         raise needs_value(array, use, remedy)
     return np.asarray(known)[()]
-
-
-def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """A NumPy function on traced arrays: by its rule, or through Python where that fails."""
-    implementation = FUNCTIONS.get(function)
-    if implementation is not None:
-        try:
-            return implementation(*args, **kwargs)
-        except (TraceError, UnsupportedError):  # a rule that does not know these options
-            trace = current_trace()
-            writes = kwargs.get("out") is not None or function in _NOT_CALLED_THROUGH_PYTHON
-            if writes or trace is None or not trace.calls_python:
-                raise
-    elif function in _NOT_CALLED_THROUGH_PYTHON:
-        raise no_rule(name_of(function))
-    return through_python(_callee(function, args, kwargs), args, kwargs)
-
-
-def through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> Any:
-    """The traced results of a function that has no rule."""
-    return call_through_python(callee, args, kwargs, Array)
-
-
-# They write into an argument, or ask where it lies.
-_NOT_CALLED_THROUGH_PYTHON = (
-    np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask,
-    np.may_share_memory, np.shares_memory,
-)  # fmt: skip
-_METHODS_NOT_CALLED = (
-    "partition put resize setfield setflags sort to_device getfield view".split()
-)
-_OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
-
-
-def _callee(function: Any, args: tuple, kwargs: dict[str, Any]) -> Callee:
-    """A function of a library's; what it is given to call may do anything."""
-    called = [leaf for leaf in flatten((args, kwargs))[0] if callable(leaf)]
-    is_plain = all(isinstance(leaf, np.ufunc | type) for leaf in called)
-    is_numpys = (function.__module__ or "").partition(".")[0] == "numpy"
-    has_effects = not is_plain or function in _OUTPUT
-    return replace(known(function), has_effects=has_effects, is_known=is_plain and is_numpys)
-
-
-def _method_without_rule(name: str) -> Callable[..., Any]:
-    def run(*args: Any, **kwargs: Any) -> Any:
-        if name in _METHODS_NOT_CALLED:
-            raise no_rule(f"ndarray.{name}")
-        callee = known(_Method(name), f"numpy.ndarray.{name}")
-        if name in ("dump", "tofile"):
-            callee = replace(callee, has_effects=True)
-        return through_python(callee, args, kwargs)
-
-    return run
-
-
-class _Method(NamedTuple):
-    """A method as a function; of arrays and of scalars."""
-
-    name: str
-
-    def __call__(self, value: Any, /, *args: Any, **kwargs: Any) -> Any:
-        return getattr(value, self.name)(*args, **kwargs)
 
 
 def _adds_axes(index: Any) -> bool:

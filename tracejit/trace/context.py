@@ -45,6 +45,7 @@ class Trace:
     calls_python   whether they may be
     values         the values of nodes for the arguments at hand, as far as they were asked for
     extents        the values of unknown extents for these
+    is_tentative   whether some extents or ints are unknown, and it can be tried without that
     token          the last of the ordered calls
     run            the calls with effects
     generators     how many generators of random numbers the function has made
@@ -59,6 +60,7 @@ class Trace:
         self.calls_python = True
         self.values: dict[Node, Any] = {}
         self.extents: dict[str, int] = {}
+        self.is_tentative = False
         self.token: Node | None = None
         self.run = Run()
         self.generators = 0

@@ -28,6 +28,8 @@ from .value import Value, to_node, value_at_hand
 
 # Leaves of a result beyond which it is no program's result but data in a container.
 MOST_RESULTS = 64
+# What makes a traced value of a node: Array, which is above.
+WRAP: list[Callable[..., Any]] = []
 _PLAIN = (type(None), str, bytes, type, np.dtype)
 
 
@@ -111,10 +113,8 @@ class Arguments(NamedTuple):
         return result
 
 
-def call_through_python(
-    callee: Callee, args: tuple, kwargs: dict[str, Any], make: Callable[..., Any]
-) -> Any:
-    """The results of `callee(*args, **kwargs)`, traced; `make` is Array.
+def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> Any:
+    """The results of `callee(*args, **kwargs)`, traced.
 
     Raises what the function raises for the arguments at hand; UnsupportedError where Python may
     not be called, or where the result is not made of arrays and numbers.
@@ -147,7 +147,7 @@ def call_through_python(
     trace.values.update(zip(called, [*computed, np.zeros((), np.int64)]))
     values = iter(called)
     results = [
-        leaf if kind is None else make(next(values), kind is not np.ndarray, _weak(kind))
+        leaf if kind is None else WRAP[0](next(values), kind is not np.ndarray, _weak(kind))
         for leaf, kind in zip(found, result_kinds)
     ]
     return unflatten(structure, results)

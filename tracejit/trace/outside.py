@@ -21,11 +21,11 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..ir.dims import Dim
 from ..registered import purity
-from .array import apply_function, through_python
 from .context import current_trace, failure
-from .host import Callee, name_of
+from .host import Callee, call_through_python, name_of
 from .registry import CREATIONS
 from .tree import flatten
+from .unruled import apply_function
 from .value import Value
 
 # Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
@@ -72,7 +72,7 @@ def _always(function: Callable[..., Any], callee: Callee) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         if current_trace() is None:
             return function(*args, **kwargs)
-        return through_python(callee, args, kwargs)
+        return call_through_python(callee, args, kwargs)
 
     return run
 
@@ -145,7 +145,7 @@ class Generator:
                 raise failure(
                     UnsupportedError, f"numpy.random's {name}(out=) writes in place", "leave out="
                 )
-            return through_python(called, args, kwargs)
+            return call_through_python(called, args, kwargs)
 
         return draw
 
@@ -226,7 +226,7 @@ class _Factory:
         called = Callee(
             name_of(self._factory), make, has_effects=True, trial=make(trace.run.objects)
         )
-        through_python(called, args, kwargs)
+        call_through_python(called, args, kwargs)
         return Generator(_Made(make.number), copy.deepcopy(trace.run.objects[make.number]))
 
 

@@ -361,6 +361,7 @@ def _keep_values(
         array = context.values[node] = np.asarray(value, leaf.type.dtype.numpy)
         for extent, actual in zip(leaf.type.shape, array.shape):
             context.extents.update(dict.fromkeys(symbol_names(extent), actual))
+    context.is_tentative = bool(context.extents) or any(leaf.weak is int for leaf, _ in traced)
 
 
 def _check_arguments(

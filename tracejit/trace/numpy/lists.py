@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import apply_function
 from ..registry import CREATIONS, FUNCTIONS
+from ..unruled import apply_function
 from .arguments import is_traced
 
 

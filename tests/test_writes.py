@@ -472,3 +472,33 @@ def test_what_is_written_in_many_pieces_is_written_in_place():
         return out
 
     check(function, X)
+
+
+@pytest.mark.parametrize("index", range(7))
+def test_memory_order(index):
+    """Whether a reshape is a view depends on the order of the elements."""
+
+    def function(a):
+        made = [
+            np.zeros((3, 4), order="F"), np.zeros((3, 4), order="F").T, np.asfortranarray(a),
+            a.copy(order="F").T, np.copy(a.T).T, np.zeros_like(a.T).T, a.T.astype("f4").T,
+        ][index]  # fmt: skip
+        flat = made.reshape(-1)
+        flat[:5] = 7
+        made[0] = 3
+        return made, flat
+
+    check(function, M)
+
+
+def test_orders_that_are_not_known_are_refused_when_it_matters():
+    def function(a, write):
+        y = a.T + 1
+        z = y.reshape(-1)
+        if write:
+            z[0] = 5
+        return y, z
+
+    check(lambda a: function(a, False), M)
+    with pytest.raises(NotImplementedError, match=r"(?s)order.*test_writes.py.*copy"):
+        jit(lambda a: function(a, True))(M)

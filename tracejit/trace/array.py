@@ -25,7 +25,18 @@ from .registry import FUNCTIONS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import apply_function, method_without_rule
 from .value import Value, known_value, node_of, to_node, to_operand
-from .views import Steps, Storage, applied, can_write, joined, steps_between, strides_after, written
+from .views import (
+    Steps,
+    Storage,
+    applied,
+    can_write,
+    is_in_order,
+    joined,
+    reorders,
+    steps_between,
+    strides_after,
+    written,
+)
 
 
 class Array(Operators):
@@ -76,6 +87,13 @@ class Array(Operators):
         if not (storage.can_write and can_write(self.steps)):
             raise ValueError("assignment destination is read-only")
         node_of(self)
+        if storage.is_doubtful:
+            raise failure(
+                UnsupportedError,
+                "whether an array and its reshape share memory depends on the order in which NumPy "
+                "has the elements, and one of them is written",
+                "reshape a copy: x.copy().reshape(...)",
+            )
         storage.node = written(storage.node, self.steps, value)
         self.owner.locate(storage.node)
         storage.version += 1
@@ -321,10 +339,13 @@ def view(array: Array, node: Node) -> Array:
     steps = steps_between(node, array.node)
     if steps is None:
         return new
+    is_doubtful = reorders(steps) and not is_in_order(array.storage)
     steps = joined(array.steps, steps)
-    if strides_after(array.storage, steps) is None:
-        return new
-    return new.settle(array.storage, steps)
+    if strides_after(array.storage, steps) is not None:
+        new.settle(array.storage, steps)
+    if is_doubtful:
+        array.storage.is_doubtful = new.storage.is_doubtful = True
+    return new
 
 
 def viewing(function: Callable[..., Any]) -> Callable[..., Any]:

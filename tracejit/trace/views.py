@@ -17,7 +17,7 @@ import numpy as np
 from ..ir import ops
 from ..ir.dims import Dim
 from ..ir.graph import Node
-from ..ir.op import MOVEMENT, Op
+from ..ir.op import CONTRACTION, CREATION, MOVEMENT, Op
 from ..ir.types import row_major
 
 _PARTS = (ops.real, ops.imag)
@@ -43,15 +43,45 @@ class Storage:
 
     `source` is the parameter whose memory it is, None for memory of the program's own; `layout` has
     the strides of the whole in elements, None where they follow from the shape. `can_write`: NumPy
-    allows to.
+    allows to. `knows_order`: the elements certainly are in that order; `is_doubtful`: whether a
+    reshape of it is a view is not known, so no write may matter.
     """
 
-    __slots__ = ("can_write", "layout", "node", "source", "version")
+    __slots__ = ("can_write", "is_doubtful", "knows_order", "layout", "node", "source", "version")
 
     def __init__(self, node: Node, source: Node | None = None, can_write: bool = True):
         self.node, self.source, self.can_write = node, source, can_write
         self.layout = None if source is None or source.type.layout is None else source.type.strides
         self.version = 0
+        self.is_doubtful, self.knows_order = False, source is not None
+
+
+def is_in_order(storage: Storage) -> bool:
+    """Whether it is certain that NumPy has the elements in the order that `layout` says.
+
+    NumPy gives most results the memory order of their operands, so what comes from a transposed array
+    may be in Fortran order.
+    """
+    if storage.knows_order or storage.node.type.ndim < 2:
+        return True
+    pending, seen = [storage.node], set()
+    while pending:
+        node = pending.pop()
+        if node in seen or node.op.kind in (CREATION, CONTRACTION):
+            continue
+        seen.add(node)
+        if node.op is ops.transpose or getattr(node.type, "layout", None) is not None:
+            return False
+        pending.extend(node.operands)
+    return True
+
+
+def reorders(steps: Steps) -> bool:
+    """Whether there is a reshape among the steps that does more than add or drop unit axes."""
+    return any(
+        step.op is ops.reshape and _kept_axes(step.shape, step.attrs["shape"]) is None
+        for step in steps
+    )
 
 
 def steps_between(node: Node, base: Node) -> Steps | None:
@@ -220,8 +250,7 @@ def can_write(steps: Steps) -> bool:
 def strides_after(storage: Storage, steps: Steps) -> tuple | None:
     """The strides NumPy's view has, in elements; None when NumPy would have copied on the way.
 
-    limit: memory of the program's own is taken to be in C order, also where NumPy would have
-    kept the Fortran order of an operand.
+    Memory of the program's own is taken to be in C order; `is_in_order` says when that is sure.
     """
     strides = storage.layout or row_major(storage.node.type.shape)
     for step in steps:

@@ -28,7 +28,9 @@ from . import (
     writes,
 )
 from .lists import hook_functions
+from .orders import keep_orders
 from .outputs import store_outputs
 
+keep_orders()
 store_outputs()
 hook_functions()

@@ -29,12 +29,13 @@ from .building import (
     reshaped,
 )
 from .diagonals import eye_matrix
+from .orders import in_fortran_order
 from .shapes import moveaxis
 
 
 @creates(np.zeros)
 def zeros(shape, dtype=None, order="C", *, device=None, like=None):
-    """`np.zeros`; the order is a matter of memory, which traced arrays do not have."""
+    """`np.zeros`."""
     return filled(static_shape(shape), 0, numpy_dtype(dtype or float))
 
 
@@ -276,7 +277,7 @@ def ascontiguousarray(a, dtype=None, *, like=None):
 @creates(np.asfortranarray)
 def asfortranarray(a, dtype=None, *, like=None):
     """`np.asfortranarray`: at least one axis."""
-    return array(a, dtype, ndmin=1)
+    return in_fortran_order(array(a, dtype, ndmin=1))
 
 
 @implements(np.copy)

@@ -1,0 +1,71 @@
+"""`order=`: new arrays in Fortran order are views of others in C order, axes reversed."""
+
+from __future__ import annotations
+
+import functools
+import inspect
+from collections.abc import Callable
+from typing import Any
+
+from ...ir.types import row_major
+from ..array import Array, view
+from ..registry import CREATIONS, FUNCTIONS, METHODS
+from ..value import Value
+from ..views import is_in_order, strides_after
+from .building import copied, permuted
+
+# Whose `order` is about how elements are counted, or who do not make an array of their own.
+_COUNTING = ("reshape", "ravel", "flatten", "asarray", "asanyarray")
+
+
+def keep_orders() -> None:
+    """Give all implementations that make arrays with a parameter `order` what it means."""
+    for table in (FUNCTIONS, CREATIONS, METHODS):
+        for key, implementation in table.items():
+            name = getattr(key, "__name__", key)
+            if name not in _COUNTING and inspect.isfunction(implementation):
+                parameters = inspect.signature(implementation).parameters
+                if "order" in parameters:
+                    table[key] = _keeping(implementation, parameters)
+
+
+def _keeping(function: Callable[..., Any], parameters: Any) -> Callable[..., Any]:
+    position, default = list(parameters).index("order"), parameters["order"].default
+
+    @functools.wraps(function)
+    def run(*args: Any, **options: Any) -> Any:
+        order = args[position] if len(args) > position else options.get("order", default)
+        result = function(*args, **options)
+        source = args[0] if args else None
+        if type(result) is not Array or result.is_scalar or result is source:
+            return result
+        match _order(str(order).upper(), source):
+            case "C":
+                result.storage.knows_order = True
+            case "F":
+                return in_fortran_order(result)
+        return result
+
+    return run
+
+
+def _order(order: str, source: Any) -> str:
+    """C or F; another letter when the order is neither, or not known."""
+    if order not in ("K", "A") or not isinstance(source, Array) or source.is_scalar:
+        return order
+    if not is_in_order(source.storage):
+        return "K"
+    shape, strides = source.node.type.shape, strides_after(source.storage, source.steps)
+    if strides == row_major(shape):
+        return "C"
+    return "F" if strides == tuple(reversed(row_major(tuple(reversed(shape))))) else "K"
+
+
+def in_fortran_order(x: Array) -> Array:
+    """A new array that equals `x`, the first axis counted fastest in memory."""
+    if isinstance(x, Value) and (x.is_scalar or x.ndim < 2):
+        return x
+    backwards = tuple(reversed(range(x.ndim)))
+    memory = copied(permuted(x, backwards))
+    memory.storage.knows_order = True
+    return view(memory, permuted(memory, backwards).node)

@@ -394,19 +394,9 @@ WRITES = [
     lambda v, w, k: v.__isub__(w.sum()),
 ]  # fmt: skip
 
-steps = st.one_of(
-    st.tuples(st.just("view"), st.integers(0, 9), st.integers(0, len(VIEWS) - 1)),
-    st.tuples(
-        st.just("write"), st.integers(0, 9), st.integers(0, 9), st.integers(0, len(WRITES) - 1),
-        st.integers(-2, 2),
-    ),
-    st.tuples(st.just("read"), st.integers(0, 9)),
-)  # fmt: skip
+def sequence(program):
+    """A function of two arrays that does these things, one after the other."""
 
-
-@settings(max_examples=150, deadline=None)
-@given(st.lists(steps, min_size=1, max_size=12), st.sampled_from(["f8", "i8", "f4"]))
-def test_any_sequence_of_reads_writes_and_views(program, dtype):
     def function(a, b):
         held, read = [a, b], []
         for kind, *numbers in program:
@@ -420,8 +410,37 @@ def test_any_sequence_of_reads_writes_and_views(program, dtype):
                 read += [x * 2, x.sum()]
         return tuple(read), held[-1]
 
+    return function
+
+
+steps = st.one_of(
+    st.tuples(st.just("view"), st.integers(0, 9), st.integers(0, len(VIEWS) - 1)),
+    st.tuples(
+        st.just("write"), st.integers(0, 9), st.integers(0, 9), st.integers(0, len(WRITES) - 1),
+        st.integers(-2, 2),
+    ),
+    st.tuples(st.just("read"), st.integers(0, 9)),
+)  # fmt: skip
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.lists(steps, min_size=1, max_size=12), st.sampled_from(["f8", "i8", "f4"]))
+def test_any_sequence_of_reads_writes_and_views(program, dtype):
     a, b = (np.arange(24).reshape(4, 6) % 7).astype(dtype), np.arange(5).astype(dtype)
-    check(function, a, b)
+    check(sequence(program), a, b)
+
+
+FOUND = [
+    [("view", 4, 8), ("write", 8, 8, 8, 2), ("write", 2, 2, 1, 2)],
+    [("view", 4, 0), ("write", 8, 3, 1, -2), ("view", 6, 5), ("view", 7, 11), ("read", 7)],
+    [("view", 3, 0), ("read", 4), ("write", 8, 6, 6, 2), ("write", 8, 8, 5, -2)],
+    [("view", 0, 0), ("view", 0, 6), ("view", 3, 0)],
+]
+
+
+@pytest.mark.parametrize("program", FOUND, ids=range(len(FOUND)))
+def test_sequences_that_were_wrong_once(program):
+    check(sequence(program), np.arange(24.0).reshape(4, 6) % 7, np.arange(5.0))
 
 
 def test_updates_are_programs_like_others():

@@ -137,7 +137,8 @@ def _exchanged(first: Step, slice: Step) -> list[Step] | None:
         place = [order.index(axis) for axis in range(len(order))]
     elif first.op is ops.reshape:
         place = _kept_axes(first.shape, slice.shape)
-        if place is None:
+        after = _shape_after(slice)
+        if place is None or any(n == 1 != m for n, m in zip(slice.shape, after)):
             return None
     else:
         return None

@@ -271,7 +271,8 @@ class _Fuser:
         old = dict(group.old)
         if node.op.kind == UPDATE:
             exchanged = old_of(node)
-            if exchanged in old or self.group_of.get(exchanged) is group:
+            home = self.group_of.get(exchanged)
+            if exchanged in old or home is group or (home is not None and home.depends & group.bit):
                 return True
             old[exchanged] = self.updates.place(node)
             reads = [*reads, *[(source, at) for source, at, _ in group.reads]]
@@ -279,6 +280,8 @@ class _Fuser:
             if any(reader is not group and reader.depends & group.bit for reader in readers):
                 return True
         sweeps = group.axes is not None or node.op.kind == REDUCTION
+        if sweeps and any(self.reads_memory(group, value) for value in group.old):
+            return True  # what is swept again would be computed again, from new values
         for source, at in [in_memory(*read) for read in reads]:
             if source.op.kind == UPDATE and self.group_of.get(source) is group:
                 return True

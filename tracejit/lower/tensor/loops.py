@@ -201,7 +201,8 @@ class _Nest:
             if stages[node] == stage:
                 work.append(Store(buffer, inner, composer.value(node, index)))
                 kept_for_later[node] = (buffer, inner)
-        for result, buffer in self.outputs.items():
+        by_update = sorted(self.outputs.items(), key=lambda pair: pair[0].op.kind == UPDATE)
+        for result, buffer in by_update:  # what is updated is read before
             if not self.is_element(result, shape) or stages[result] != stage:
                 continue
             work.append(self.store(result, composer, index))

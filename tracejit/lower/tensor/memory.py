@@ -111,9 +111,11 @@ class _Planner:
         """Whether a call may update an operand where it is."""
         value = memory_of(node.operands[operand])
         buffer = self.memory[value]
-        if buffer in self.inputs:
-            if self.wanted.get(result) is not buffer or not self.may_be_seen(position):
-                return False
+        wanted = self.wanted.get(result)
+        if buffer in self.inputs and (buffer.space != UPDATED or wanted not in (None, buffer)):
+            return False
+        if buffer in self.inputs and not self.may_be_seen(position):
+            return False
         is_only_use = sum(memory_of(o) is value for o in node.operands) == 1
         is_free = self.occupant[buffer] is value and self.last[value] <= position
         return is_only_use and is_free and buffer.type.layout is None

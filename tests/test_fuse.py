@@ -143,3 +143,16 @@ def test_chains_of_column_sums_are_cut():
         np.testing.assert_allclose(function(x, stages), chain(x, stages), rtol=1e-10)
         lengths.append(len(str(function.lower(x, stages))))
     assert lengths[2] < 2.5 * lengths[1] < 6 * lengths[0]
+
+
+def test_what_stands_alone_comes_between_what_could_be_one_group():
+    """Sums of nothing and products of parts: merged with what a product needs, a sum would need itself."""
+
+    def function(m):
+        total = 0.0
+        for i in range(m.shape[0]):
+            total += m[i, :0].sum() + m[:i, i] @ m[i, :i]
+        return total
+
+    m = np.arange(36.0).reshape(6, 6)
+    assert tracejit.jit(function)(m) == function(m)

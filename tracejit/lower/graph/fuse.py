@@ -313,7 +313,9 @@ class _Fuser:
         if self.updates and self.disturbs_updates(node, group, settled):
             return False
         for other in sorted(others, key=lambda g: -g.number):
-            if self.can_merge(group, other, settled, is_row):
+            # What `node` needs besides may need `other` itself.
+            is_needed = any(third.depends & other.bit for third in others)
+            if not is_needed and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         if node.op.kind == REDUCTION:
             group.axes = node.attrs["axes"]

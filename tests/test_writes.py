@@ -193,6 +193,8 @@ PROGRAMS = [
     lambda a: a.__iadd__(1),
     lambda a: a[1:].__iadd__(a[:-1]),
     lambda a: a.fill(3),
+    lambda a: a.sort(),
+    lambda a: (a[::-1].sort(), a[2:9].partition(3)),
     lambda a: np.add(a, 1, out=a),
     lambda a: np.add(a, 1, a),
     lambda a: np.add(a, 1, out=a, where=a > 4),

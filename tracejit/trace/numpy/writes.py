@@ -38,6 +38,18 @@ def fill(a, value):
     assign(_destination("fill", a), value)
 
 
+@implements(method="sort")
+def sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    """`x.sort()`."""
+    assign(_destination("sort", a), np.sort(a, axis=axis, kind=kind, order=order, stable=stable))
+
+
+@implements(method="partition")
+def partition(a, kth, axis=-1, kind="introselect", order=None):
+    """`x.partition(kth)`."""
+    assign(_destination("partition", a), np.partition(a, kth, axis=axis, kind=kind, order=order))
+
+
 @implements(np.copyto)
 def copyto(dst, src, casting="same_kind", where=True):
     """`np.copyto`."""

@@ -523,3 +523,14 @@ def test_orders_that_are_not_known_are_refused_when_it_matters():
     check(lambda a: function(a, False), M)
     with pytest.raises(NotImplementedError, match=r"(?s)order.*test_writes.py.*copy"):
         jit(lambda a: function(a, True))(M)
+
+
+def test_lines_are_known_beside_writes():
+    def function(a):
+        b = np.sort(a)  # this line
+        a[0] = 1
+        return b
+
+    with open(__file__) as source:
+        line = next(k for k, text in enumerate(source, 1) if text.rstrip().endswith("# this line"))
+    assert f"test_writes.py:{line}" in jit(function).explain(X)

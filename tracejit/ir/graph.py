@@ -9,7 +9,7 @@ from ..errors import IRError, TracejitError
 from .dims import Extent, plain
 from .op import CONTROL, OPS, Op, _default_apply, define
 from .tensor import Kernel, change_kernels
-from .term import Term, postorder, rebuild, terms_in
+from .term import Term, locate, location_of, postorder, rebuild, terms_in
 from .types import ArrayType, TupleType
 
 
@@ -145,7 +145,7 @@ def rebuild_nodes(
 ) -> tuple[Node, ...]:
     """Rebuild a graph bottom-up; `visit` sees each node with its operands already replaced.
 
-    `start` maps nodes to replacements that are taken as they are.
+    What takes a node's place is from the same line of the user's program. `start` maps nodes to replacements that are taken as they are.
     """
     new: dict[Node, Node] = dict(start or {})
     for node in postorder(results, lambda n: () if n in new else n.operands):
@@ -153,6 +153,8 @@ def rebuild_nodes(
             operands = tuple([new[operand] for operand in node.operands])
             same = operands == node.operands
             new[node] = visit(node if same else Node(node.op, operands, node.attributes))
+            if new[node] is not node and (location := location_of(node)):
+                locate(new[node], location)
     return tuple(new[result] for result in results)
 
 

@@ -209,7 +209,8 @@ WRITES = [
 
 @pytest.mark.parametrize("function", WRITES, ids=lambda f: f.__name__)
 def test_writes_that_are_refused(function):
-    refused(function, np.arange(6.0), kind=UnsupportedError)
+    jitted = tracejit.jit(function, fallback="error")
+    refused(jitted, np.arange(6.0), kind=UnsupportedError)
 
 
 # Values that leave their trace

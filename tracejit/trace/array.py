@@ -23,7 +23,7 @@ from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import FUNCTIONS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
-from .unruled import apply_function, method_without_rule
+from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, known_value, node_of, to_node, to_operand
 from .views import (
     Steps,
@@ -233,7 +233,12 @@ class Array(Operators):
         if self.is_scalar:
             name = self.__class__.__name__
             raise TypeError(f"'{name}' object does not support item assignment")
-        assign_items(self, index, value)
+        try:
+            assign_items(self, index, value)
+        except UnsupportedError:
+            if self.owner.is_tentative or not self.owner.calls_python:
+                raise
+            write_through_python(known(operator.setitem), (self, index, value), {})
 
     def __delitem__(self, index: Any) -> None:
         raise ValueError("cannot delete array elements")
@@ -628,9 +633,11 @@ def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str
     table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
     implementation = FUNCTIONS.get(table.get(ufunc))
     if implementation is None:
-        if method == "at" or options.get("out") not in (None, (None,)):
+        if options.get("out") not in (None, (None,)):
             raise no_rule(f"{ufunc.__name__}.{method}")
         called = known(getattr(ufunc, method), f"{name_of(ufunc)}.{method}")
+        if method == "at":
+            return write_through_python(called, inputs, options)
         return call_through_python(called, inputs, options)
     if options.get("out") in (None, (None,)):
         options.pop("out", None)

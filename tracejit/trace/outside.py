@@ -25,7 +25,7 @@ from .context import current_trace, failure
 from .host import Callee, call_through_python, name_of
 from .registry import CREATIONS
 from .tree import flatten
-from .unruled import apply_function
+from .unruled import apply_function, write_through_python
 from .value import Value
 
 # Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
@@ -111,7 +111,7 @@ def _is_librarys(value: Any) -> bool:
 
 # Random numbers.
 
-_WITHOUT_ARRAYS = ("shuffle", "spawn", "bit_generator", "get_state", "set_state")
+_WITHOUT_ARRAYS = ("spawn", "bit_generator", "get_state", "set_state")
 
 
 def draws_numbers(value: Any) -> bool:
@@ -136,7 +136,7 @@ class Generator:
             raise failure(
                 UnsupportedError,
                 f"numpy.random's {name} gives or changes what a program cannot hold",
-                "use it outside the jitted function, or permutation for shuffle",
+                "use it outside the jitted function",
             )
         called = Callee(name_of(method), _Draw(self._find, name), has_effects=True, trial=method)
 
@@ -145,6 +145,8 @@ class Generator:
                 raise failure(
                     UnsupportedError, f"numpy.random's {name}(out=) writes in place", "leave out="
                 )
+            if name == "shuffle":
+                return write_through_python(called, args, kwargs)
             return call_through_python(called, args, kwargs)
 
         return draw

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -13,13 +13,16 @@ from .context import current_trace
 from .host import Callee, call_through_python, known, name_of, no_rule
 from .registry import FUNCTIONS
 from .tree import flatten
+from .value import Value
 
-# They write into an argument, or ask where it lies.
-_NOT_CALLED_THROUGH_PYTHON = (
+# They write into their first argument.
+_WRITING = (
     np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask,
-    np.may_share_memory, np.shares_memory,
 )  # fmt: skip
-_METHODS_NOT_CALLED = "partition put resize setfield setflags sort to_device getfield view".split()
+_WRITING_METHODS = ("partition", "put", "sort")
+# They ask where memory is, or change what it is.
+_NOT_CALLED = (np.may_share_memory, np.shares_memory)
+_METHODS_NOT_CALLED = ("resize", "setfield", "setflags", "to_device", "getfield", "view")
 _OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
 
 
@@ -35,12 +38,44 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
             return implementation(*args, **kwargs)
         except (TraceError, UnsupportedError):  # a rule that does not know these options
             trace = current_trace()
-            writes = kwargs.get("out") is not None or function in _NOT_CALLED_THROUGH_PYTHON
-            if writes or trace is None or trace.is_tentative or not trace.calls_python:
+            has_out = kwargs.get("out") is not None
+            if has_out or trace is None or trace.is_tentative or not trace.calls_python:
                 raise
-    elif function in _NOT_CALLED_THROUGH_PYTHON:
+    if function in _NOT_CALLED:
         raise no_rule(name_of(function))
-    return call_through_python(_callee(function, args, kwargs), args, kwargs)
+    callee = _callee(function, args, kwargs)
+    if function in _WRITING:
+        return write_through_python(callee, args, kwargs)
+    return call_through_python(callee, args, kwargs)
+
+
+def write_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> None:
+    """A function that changes its first argument: it changes a copy, which is written back."""
+    if not args or not isinstance(args[0], Value) or args[0].is_scalar:
+        raise no_rule(callee.name)
+    trial = None if callee.trial is None else _on_copy(callee.trial)
+    called = replace(callee, find=_OnCopy(callee.find), trial=trial)
+    target: Any = args[0]
+    target[...] = call_through_python(called, args, kwargs)
+
+
+@dataclass(frozen=True)
+class _OnCopy:
+    """Finds what does to a copy, which it gives, what the callee does to the array itself."""
+
+    find: Callable[[dict], Callable[..., Any]]
+
+    def __call__(self, objects: dict) -> Any:
+        return _on_copy(self.find(objects))
+
+
+def _on_copy(function: Callable[..., Any]) -> Callable[..., np.ndarray]:
+    def run(target: np.ndarray, *args: Any, **kwargs: Any) -> np.ndarray:
+        changed = target.copy()
+        function(changed, *args, **kwargs)
+        return changed
+
+    return run
 
 
 def _callee(function: Any, args: tuple, kwargs: dict[str, Any]) -> Callee:
@@ -59,6 +94,8 @@ def method_without_rule(name: str) -> Callable[..., Any]:
         if name in _METHODS_NOT_CALLED:
             raise no_rule(f"ndarray.{name}")
         callee = known(_Method(name), f"numpy.ndarray.{name}")
+        if name in _WRITING_METHODS:
+            return write_through_python(callee, args, kwargs)
         if name in ("dump", "tofile"):
             callee = replace(callee, has_effects=True)
         return call_through_python(callee, args, kwargs)

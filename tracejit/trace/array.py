@@ -235,8 +235,9 @@ class Array(Operators):
             raise TypeError(f"'{name}' object does not support item assignment")
         try:
             assign_items(self, index, value)
-        except UnsupportedError:
-            if self.owner.is_tentative or not self.owner.calls_python:
+        except UnsupportedError:  # it chooses elements in a way that there is no rule for
+            is_whole = index is Ellipsis
+            if is_whole or self.owner.is_tentative or not self.owner.calls_python:
                 raise
             write_through_python(known(operator.setitem), (self, index, value), {})
 

@@ -19,7 +19,7 @@ from .value import Value
 _WRITING = (
     np.copyto, np.fill_diagonal, np.place, np.put, np.put_along_axis, np.putmask,
 )  # fmt: skip
-_WRITING_METHODS = ("partition", "put", "sort")
+_WRITING_METHODS = ("put",)
 # They ask where memory is, or change what it is.
 _NOT_CALLED = (np.may_share_memory, np.shares_memory)
 _METHODS_NOT_CALLED = ("resize", "setfield", "setflags", "to_device", "getfield", "view")

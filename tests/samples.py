@@ -146,6 +146,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         # Infinities among the operands give whatever the C library's multiplication makes of them.
         base, exponent = [np.where(np.isfinite(x), x, x.dtype.type(2 - 1j)) for x in arrays]
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
+    if op.name.startswith("some_"):
+        return [np.where(arrays[0] == 0, 1, arrays[0])]
     if op.name in ("checked_index", "checked_choice"):
         extents = np.maximum(np.abs(arrays[1] % 100), 1)
         if op.name == "checked_choice":

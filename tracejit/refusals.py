@@ -9,9 +9,10 @@ from typing import Any, NamedTuple, NoReturn
 
 from .ir.graph import Function, Module, Node
 from .ir.host import failure
+from .ir.ops.selection import EMPTY
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
-from .lower.llvm.integers import INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, NEGATIVE_POWER
+from .lower.llvm.integers import INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, NEGATIVE_POWER, OF_NOTHING
 from .trace.location import with_source
 
 # By status: the exception, and its text with places for what the check told of the value.
@@ -19,6 +20,7 @@ KINDS: dict[int, tuple[type[Exception], str]] = {
     NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
+    **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
 }
 # How many integers a check may tell.
 MOST_DETAILS = 3
@@ -49,6 +51,8 @@ def _site(node: Node) -> Site | None:
             return Site(NEGATIVE_POWER, {}, location)
         case "checked_choice":
             return Site(INVALID_CHOICE, {}, location)
+        case name if name.removeprefix("some_") in OF_NOTHING:
+            return Site(OF_NOTHING[name.removeprefix("some_")], {}, location)
         case "gather" | "take_along":
             attrs, shape = node.attrs, node.operands[0].shape
             axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)

@@ -21,7 +21,7 @@ from .context import current_trace, failure
 from .host import WRAP, call_through_python, known, name_of, no_rule
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
-from .registry import FUNCTIONS, METHODS
+from .registry import FUNCTIONS, MASKS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, known_value, node_of, to_node, to_operand
@@ -205,6 +205,8 @@ class Array(Operators):
         if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
         try:
+            if selects(index):
+                return MASKS["get"](self, index)
             node, is_scalar = indexed(node_of(self), index)
         except UnsupportedError:  # how many elements there are depends on values
             if self.owner.is_tentative or not self.owner.calls_python:
@@ -247,9 +249,11 @@ class Array(Operators):
     # NumPy's protocols
 
     def __array_ufunc__(self, ufunc: np.ufunc, method: str, *inputs: Any, **options: Any) -> Any:
+        if any(isinstance(value, Value) and value.mask is not None for value in inputs):
+            return NotImplemented  # the selection knows how
         if method == "__call__":
             return apply(ufunc, *inputs, **options)
-        return _ufunc_method(ufunc, method, inputs, options)
+        return ufunc_method(ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return apply_function(function, args, kwargs)
@@ -425,9 +429,8 @@ def type_is_one(extent: Any) -> bool:
 
 def assign_items(target: Array, index: Any, value: Any) -> None:
     """`target[index] = value`."""
-    mask = mask_of(index, target)
-    if mask is not None:
-        assign_masked(target, mask, value)
+    if selects(index) or is_mask(index):
+        MASKS["set"](target, index, value)
         return
     node, _ = indexed(node_of(target), index)
     part = view(target, node)
@@ -440,41 +443,19 @@ def assign_items(target: Array, index: Any, value: Any) -> None:
     assign(part, value)
 
 
-def mask_of(index: Any, target: Array) -> Array | None:
-    """The one mask that is the whole index, if it is one, stretched over the array's other axes."""
+def is_mask(item: Any) -> bool:
+    """Whether an index, or a part of one, is an array of bools."""
+    return isinstance(item, np.ndarray) and item.dtype == np.bool_ and item.ndim > 0
+
+
+def selects(index: Any) -> bool:
+    """Whether only data can tell how many elements an index chooses."""
     items = index if type(index) is tuple else (index,)
-    if len(items) != 1 or not isinstance(items[0], Array | np.ndarray):
-        return None
-    (item,) = items
-    if item.dtype != np.bool_ or item.ndim == 0:
-        return None
-    mask = to_array(item)
-    if mask.ndim > target.ndim:
-        raise IndexError(
-            f"too many indices for array: array is {target.ndim}-dimensional, but {mask.ndim} "
-            "were indexed"
-        )
-    for axis, (have, given) in enumerate(zip(target.shape, mask.shape)):
-        if have != given:
-            raise IndexError(
-                "boolean index did not match indexed array along axis "
-                f"{axis}; size of axis is {have} but size of corresponding boolean axis is {given}"
-            )
-    wide = (*mask.shape, *(1,) * (target.ndim - mask.ndim))
-    return Array(broadcast_to_shape(reshaped_node(mask.node, wide), target.node.type.shape))
-
-
-def assign_masked(target: Array, mask: Array, value: Any) -> None:
-    """`target[mask] = value` for a value that is the same for all that are chosen."""
-    type = target.node.type
-    if np.ndim(value) if not isinstance(value, Value) else value.ndim:
-        raise failure(
-            UnsupportedError,
-            f"assigning an array to the masked elements of {type} cannot be compiled yet",
-            "use np.where(mask, values, array) with values of the array's shape",
-        )
-    node = assigned_node(value, type)
-    target.write(ops.where(mask.node, node, target.node))
+    return any(
+        isinstance(item, Value)
+        and (item.mask is not None or (is_mask(item) and known_value(node_of(item)) is None))
+        for item in items
+    )
 
 
 WRAP[:] = [Array]
@@ -507,7 +488,7 @@ def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
     Raises what NumPy raises; UnsupportedError for `where` without `out`, which leaves elements
     unset.
     """
-    inputs, out = _split_out(ufunc, inputs, options)
+    inputs, out = split_out(ufunc, inputs, options)
     where = options.pop("where", True)
     implementation = FUNCTIONS.get(ufunc)
     casting = options.get("casting", "same_kind")
@@ -533,7 +514,7 @@ def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
     return given[0] if len(given) == 1 else given
 
 
-def _split_out(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> tuple[tuple, Any]:
+def split_out(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> tuple[tuple, Any]:
     """The inputs, and the arrays that are to take the results: one or None for each, or None."""
     out = options.pop("out", None)
     if len(inputs) > ufunc.nin:
@@ -626,7 +607,7 @@ _REDUCTIONS = {
 _ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
 
 
-def _ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str, Any]) -> Any:
+def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str, Any]) -> Any:
     if method == "outer":
         first, second = (to_array(value) for value in inputs)
         spread = first.shape + (1,) * second.ndim

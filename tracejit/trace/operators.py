@@ -42,7 +42,10 @@ def _binary(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> 
     """`left ufunc right`, one of which is `self`, the other `other`."""
     weak = _weak_type(other)
     if weak is None:
-        if to_operand(other) is None:
+        if isinstance(other, Value):
+            if other.mask is not None and self.mask is None:
+                return NotImplemented  # the selection knows how
+        elif to_operand(other) is None:
             return _defer(self, other)
     elif self.weak is not None:
         return _python_result(ufunc, type(self), left, right)
@@ -114,7 +117,7 @@ def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
     def operator(self: Value, other: Any) -> Any:
         if self.is_scalar:  # NumPy's and Python's scalars are immutable: the name is rebound
             return _binary(ufunc, self, self, other, other)
-        if to_operand(other) is None:
+        if not isinstance(other, Value) and to_operand(other) is None:
             return _defer(self, other)
         fast = fast_power(self.kind, other) if ufunc is np.power else None
         inputs = (self, other) if fast is None else (self,)

@@ -35,6 +35,7 @@ class Value:
     owner: Trace
     is_scalar: bool
     weak: type | None
+    mask: Node | None = None  # by which a selection was made that is not an array yet
 
     @property
     def kind(self) -> Kind:

@@ -8,4 +8,5 @@ from .indexing import *
 from .movement import *
 from .reduce import *
 from .search import *
+from .selection import *
 from .update import *

@@ -48,7 +48,9 @@ def may_refuse(node: Node) -> bool:
     return node.op in _REFUSING
 
 
-_REFUSING = (ops.gather, ops.take_along, ops.checked_index, ops.checked_choice)
+_REFUSING = (
+    ops.gather, ops.take_along, ops.checked_index, ops.checked_choice, *ops.some.values(),
+)  # fmt: skip
 
 
 def separated(function: Function) -> Function:

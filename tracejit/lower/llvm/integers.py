@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 import numpy as np
 
+from ...ir.ops.selection import EMPTY
 from ...ir.types import DType
 from .builder import BITS, Builder, Value, is_number
 from .casts import nonzero
@@ -14,6 +15,7 @@ Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE = 1, 2, 3
+OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 
 
 def _integer_compare(signed: str, unsigned: str) -> Rule:
@@ -132,6 +134,14 @@ def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Val
     outside = b.compare("uge", index, count)
     b.refuse(outside, INVALID_CHOICE)
     return b.select(outside, b.like(0, index), index)
+
+
+def _some(status: int) -> Rule:
+    def rule(b: Builder, dtype: DType, count: Value) -> Value:
+        b.refuse(b.compare("eq", count, b.like(0, count)), status)
+        return count
+
+    return rule
 
 
 def _shift(opcode: str, signed_opcode: str) -> Rule:
@@ -282,6 +292,7 @@ INTEGER: dict[str, Rule] = {
     "where":         lambda b, dtype, c, x, y: b.select(c, x, y),
     "checked_index":  _checked_index,
     "checked_choice": _checked_choice,
+    **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},
 }
 
 BOOL: dict[str, Rule] = {

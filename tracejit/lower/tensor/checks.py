@@ -5,7 +5,7 @@ Also `may_refuse`: whether checks that may fail are left.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import ops, tensor
 from ...ir.bounds import Bounds
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
@@ -23,6 +23,7 @@ from ...ir.term import postorder
 from .substitute import substitute
 
 CHECKS = ("checked_index", "checked_choice")
+SOME = tuple([op.name for op in ops.some.values()])
 
 
 def drop_checks(module: Module) -> Module:
@@ -42,7 +43,7 @@ def _is_refusing(e: Expression) -> bool:
         case Apply("power", (_, exponent), dtype):
             return dtype.is_signed and not isinstance(exponent, Literal)
         case Apply(op):
-            return op in CHECKS
+            return op in CHECKS or op in SOME
     return False
 
 

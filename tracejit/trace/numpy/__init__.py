@@ -30,7 +30,9 @@ from . import (
 from .lists import hook_functions
 from .orders import keep_orders
 from .outputs import store_outputs
+from .selections import select_functions
 
 keep_orders()
 store_outputs()
+select_functions()
 hook_functions()

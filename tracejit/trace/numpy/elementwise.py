@@ -10,6 +10,7 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ..array import Array, apply, to_weak, wrap
 from ..context import failure
+from ..masked import nonzero
 from ..registry import implements
 from ..value import Value, node_of
 from .arguments import UNSET, option, refuse, refuse_out, static_int
@@ -28,13 +29,9 @@ from .building import (
 
 @implements(np.where)
 def where(condition, x=None, y=None, /):
-    """`np.where` with three arguments; promotes as NumPy does, Python numbers weakly."""
+    """`np.where`: with three arguments it promotes as NumPy does, Python numbers weakly."""
     if x is None and y is None:
-        raise failure(
-            UnsupportedError,
-            "np.where(condition) has as many results as the condition has true elements",
-            "use the three-argument form np.where(condition, x, y)",
-        )
+        return nonzero(condition)
     if x is None or y is None:
         raise ValueError("either both or neither of x and y should be given")
     return choose(condition, x, y)

@@ -9,6 +9,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.types import i64
+from .. import masked
 from ..advanced import constant_value, counted_from_start, mismatch_text
 from ..array import Array, apply, wrap
 from ..broadcasting import broadcast_shapes
@@ -136,11 +137,23 @@ def choose(a, choices, out=None, mode="raise"):
 
 @implements(np.compress)
 def compress(condition, a, axis=None, out=None):
-    """`np.compress` with a condition known while tracing."""
-    mask = _known_condition("compress", condition)
+    """`np.compress`, along the first axis or of all elements where the condition is not known."""
+    mask = as_array(condition, bool)
     if mask.ndim != 1:
         raise ValueError("condition must be a 1-d array")
-    return take(a, np.flatnonzero(mask).tolist(), axis, out)
+    known = known_value(node_of(mask))
+    if known is not None:
+        return take(a, np.flatnonzero(known).tolist(), axis, out)
+    x = as_array(a)
+    if axis is None:
+        x, axis = reshaped(x, (x.size,)), 0
+    if one_axis(axis, x.ndim) != 0 or mask.shape[0] > x.shape[0]:
+        raise failure(
+            UnsupportedError,
+            f"np.compress by {node_of(mask).type} along axis {axis} of {node_of(x).type}",
+            "use np.where(condition, x, other), or a reduction with where=condition",
+        )
+    return x[: mask.shape[0]][mask]
 
 
 @implements(method="compress")
@@ -151,8 +164,35 @@ def compress_method(a, condition, axis=None, out=None):
 
 @implements(np.extract)
 def extract(condition, arr):
-    """`np.extract` with a condition known while tracing."""
-    return take(arr, np.flatnonzero(_known_condition("extract", condition)).tolist())
+    """`np.extract`."""
+    mask = as_array(condition, bool)
+    return compress(reshaped(mask, (mask.size,)), arr)
+
+
+@implements(np.nonzero, method="nonzero")
+def nonzero(a):
+    """`np.nonzero`."""
+    return masked.nonzero(a)
+
+
+@implements(np.flatnonzero)
+def flatnonzero(a):
+    """`np.flatnonzero`."""
+    x = as_array(a)
+    return masked.nonzero(reshaped(x, (x.size,)))[0]
+
+
+@implements(np.argwhere)
+def argwhere(a):
+    """`np.argwhere`: the positions of what is true, a row for each."""
+    x = as_array(a)
+    if x.ndim == 0:
+        return argwhere(reshaped(x, (1,)))[:, :0]
+    found = masked.nonzero(x)
+    if not isinstance(found[0], masked.Selection):
+        return stack(list(found), axis=1)
+    rows = stack([position.full for position in found], axis=-1)
+    return masked.Selection(rows, found[0].mask)
 
 
 @implements(np.ix_)

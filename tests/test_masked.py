@@ -1,0 +1,428 @@
+"""What a mask selects, where only data can tell how many elements that is."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from tracejit import jit
+from tracejit.config import config
+from tracejit.errors import UnsupportedError
+
+
+@pytest.fixture(autouse=True)
+def quietly():
+    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
+        warnings.simplefilter("ignore")
+        yield
+
+
+def outcome(function, args):
+    try:
+        return function(*args)
+    except Exception as error:  # noqa: BLE001 - compared below
+        return error
+
+
+def same(actual, wanted):
+    if isinstance(wanted, tuple | list):
+        assert len(actual) == len(wanted)
+        for one, other in zip(actual, wanted):
+            same(one, other)
+        return
+    if isinstance(wanted, np.ndarray | np.generic):
+        assert type(actual) is type(wanted)
+        assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
+    if wanted is None or isinstance(wanted, str):
+        assert actual == wanted
+        return
+    single = np.asarray(wanted).dtype.name in ("float32", "complex64")
+    rtol, atol = (1e-4, 1e-5) if single else (1e-11, 1e-13)
+    if np.asarray(wanted).dtype == np.float16:
+        rtol, atol = 4e-3, 1e-3
+    np.testing.assert_allclose(actual, wanted, rtol=rtol, atol=atol)
+
+
+def check(function, *args):
+    """The same results, the same arguments afterwards, or the same error."""
+    compiled = jit(function)
+    ours, numpys = copy.deepcopy(args), copy.deepcopy(args)
+    wanted, actual = outcome(function, numpys), outcome(compiled, ours)
+    if isinstance(wanted, Exception):
+        assert isinstance(actual, type(wanted)), f"{actual!r}, not {wanted!r}"
+        assert str(actual).splitlines()[0] == str(wanted).splitlines()[0]
+    elif isinstance(actual, Exception):
+        raise actual
+    else:
+        same(actual, wanted)
+        same(ours, numpys)
+
+
+def sample(shape, dtype="f8", seed=0):
+    values = np.random.default_rng(seed).integers(-9, 10, shape)
+    if np.dtype(dtype).kind == "c":
+        values = values + 1j * np.roll(values, 1)
+    result = (values / 4 if np.dtype(dtype).kind in "fc" else abs(values)).astype(dtype)
+    return result
+
+
+X, Y = sample(50), sample(50, seed=1)
+X_NAN = np.where(X == X[3], np.nan, X)
+VECTORS = [X, X[:0], X[:1], np.full(7, -3.0), np.full(7, 3.0), X_NAN, np.full(4, np.nan)]
+
+REDUCTIONS = [
+    lambda x: x[x > 0].sum(),
+    lambda x: x[x > 0].mean(),
+    lambda x: np.mean(x[x > 0]),
+    lambda x: (x[x > 0].std(), x[x > 0].var(ddof=1)),
+    lambda x: x[x > 0].prod(),
+    lambda x: x[x > 0].min(),
+    lambda x: x[x > 0].max(),
+    lambda x: np.amax(x[x > 0], initial=1),
+    lambda x: x[x > 0].argmax(),
+    lambda x: np.argmin(x[x > 0]),
+    lambda x: x[~(x > 0)].argmax(),
+    lambda x: np.argmax(x[x != 1]),
+    lambda x: np.ptp(x[x > 0]),
+    lambda x: ((x[x > 0] > 1).any(), (x[x > 0] > 1).all()),
+    lambda x: x[x > 0].size,
+    lambda x: len(x[x > 0]),
+    lambda x: x[x > 0].shape[0],
+    lambda x: np.size(x[x > 0]),
+    lambda x: x[x > 0].sum() / x[x > 0].size,
+    lambda x: np.count_nonzero(x[x > 0] > 1) * 1,
+    lambda x: np.dot(x[x > 0], x[x > 0]),
+    lambda x: x[x > 0] @ (x[x > 0] * 2),
+    lambda x: np.average(x[x > 0]),
+    lambda x: (np.nansum(x[x != 1]), np.nanmean(x[x != 1]), np.nanstd(x[x != 1])),
+    lambda x: (np.nanprod(x[x != 1]), np.nanvar(x[x != 1], ddof=1)),
+    lambda x: (x[x != 1].mean(), x[x != 1].sum()),
+    lambda x: np.add.reduce(x[x > 0]),
+    lambda x: x[x > 0].sum(where=x[x > 0] > 1),
+    lambda x: x[x > 0].sum(initial=3, keepdims=True),
+    lambda x: x[x > 0].sum(axis=0, dtype=np.float32),
+    lambda x: x[x > 0].max(keepdims=True),
+    lambda x: x[x > 0].sum(axis=1),
+    lambda x: np.flatnonzero(x > 0).sum(),
+    lambda x: np.nonzero(x > 0)[0].max(),
+    lambda x: np.where(x > 0)[0].min(),
+    lambda x: (np.argwhere(x > 0) * 2).sum(axis=0),
+    lambda x: np.extract(x > 0, x).sum(),
+    lambda x: np.compress(x > 0, x * 2).sum(),
+    lambda x: x.compress(x[:1] > 0).sum() if x.size else x.sum(),
+]
+
+
+@pytest.mark.parametrize("number", range(len(REDUCTIONS)))
+@pytest.mark.parametrize("x", VECTORS, ids=range(len(VECTORS)))
+def test_reductions(number, x):
+    check(REDUCTIONS[number], x)
+
+
+def test_nan_extrema():
+    for x in VECTORS[:5]:
+        check(lambda x: np.nanmax(x[x != 1], initial=-99.0) if 0 else x[x != 1].sum(), x)
+    check(lambda x: (np.nanmax(x[x != 1]), np.nanmin(x[x != 1])), X_NAN)
+    check(lambda x: np.nanmax(x[x != 1]), np.full(4, np.nan))
+
+
+@pytest.mark.parametrize(
+    "dtype", ["?", "i1", "u1", "i4", "u8", "i8", "f2", "f4", "f8", "c8", "c16"]
+)
+def test_dtypes(dtype):
+    x, m = sample(40, dtype), sample(40) > 0
+
+    def reduced(x, m):
+        return x[m].sum(), x[m].mean(), x[m].prod(), x[m].any(), x[m].max(), x[m].min(), x[m].var()
+
+    def combined(x, m):
+        y = x[m] + x[m] * 2
+        return y.sum(), x[m].astype(np.float32).sum(), np.where(x[m] == 1, 2, x[m]).sum()
+
+    check(reduced, x, m)
+    check(combined, x, m)
+    check(lambda x, m: x.__setitem__(m, x[m] + 1), x, m)
+    check(lambda x, m: x.__setitem__(m, x[m] * 1.5), x, m)
+
+
+def scaled(a):
+    a[a > 0] *= 2
+
+
+def shifted(a, b):
+    a[a > b] -= b[a > b]
+
+
+def function_of_selected(a, b):
+    m = a > 0
+    a[m] = np.sqrt(a[m]) + b[m] * 2
+    a[~m] = -1
+
+
+def narrowed(a):
+    y = a[a > 0]
+    y[y > 1] = 0
+    y += 1
+    z = y[y > 1]
+    return y.sum(), z.sum(), len(z), a.sum()
+
+
+def by_positions(a):
+    where = np.where(a > 0)
+    a[where] += 10
+    flat = np.flatnonzero(a > 11)
+    a[flat] = a[flat] / 2
+    return a[where].sum()
+
+
+def table(a):
+    squares = np.arange(8) ** 2
+    number = np.abs(a).astype(np.int64)
+    return squares[number[number < 8]].sum()
+
+
+def outliers(a):
+    center, spread = a.mean(), a.std()
+    kept = a[np.abs(a - center) < spread]
+    return kept.mean(), kept.std(), kept.size
+
+
+def in_place_forms(a):
+    y = a[a > 0]
+    np.multiply(y, 2, out=y)
+    y **= 2
+    y[:] = y[:] + 1
+    y[...] -= 0.5
+    y.fill(3) if False else None
+    np.add(y, 1, out=y, where=y > 2)
+    return y.sum()
+
+
+def copies(a):
+    y = a[a > 0]
+    z, w = y.copy(), y
+    a[:] = 5
+    y += 1
+    return y.sum(), z.sum(), w.sum(), isinstance(y, np.ndarray), y.ndim, str(y.dtype)
+
+
+def swapped(a, b):
+    m = a > b
+    a[m], b[m] = b[m], a[m]
+
+
+def interpolated(a):
+    bad = a < 0
+    a[bad] = np.interp(a[bad], [-3.0, 0.0], [0.0, 1.0])
+    return np.clip(a[~bad], 0, 1).sum()
+
+
+PROGRAMS = [
+    scaled, shifted, function_of_selected, narrowed, by_positions, table, outliers, in_place_forms,
+    copies, swapped, interpolated,
+    lambda a: a.__setitem__(a > 0, 300),
+    lambda a: a.__setitem__(a > 0, a.mean()),
+    lambda a: a.__setitem__(a > 0, a[a > 0].mean()),
+    lambda a: a.__setitem__(a > 0, a[a > 0][::1] if False else a[a > 0].ravel()),
+    lambda a: a.__setitem__(np.isnan(a), 0),
+    lambda a: (a[1:].__setitem__(a[1:] > 0, a[1:][a[1:] > 0] * 3)),
+    lambda a: a[::-1].__setitem__(a > 0, 7),
+    lambda a, b: (a.sum() * b[a > 0] + np.float32(2)).sum(),
+    lambda a, b: (2 / b[a > 0]).sum() if True else a,
+    lambda a, b: ((a[a > 0] < b[a > 0]) & (b[a > 0] > 0)).sum(),
+    lambda a, b: np.where(a[a > 0] < b[a > 0], a[a > 0], 1.5).sum(),
+    lambda a, b: np.select([a[a > 0] > 1, b[a > 0] > 1], [b[a > 0], 2.0], -1.0).sum(),
+    lambda a, b: (abs(-b[a > 0]).sum(), (~(b[a > 0] > 1)).sum(), (b[a > 0] ** 2).sum()),
+    lambda a, b: np.hypot(a[a > 0], b[a > 0]).max(),
+    lambda a, b: (np.zeros_like(a[a > 0]) + 2).sum(),
+    lambda a, b: np.divmod(b[a > 0], 3)[1].sum(),
+    lambda a: a[a > 0].foo,
+    lambda a: a[(a > 0)[:-1]],
+    lambda a: a[(a > 0)[None]],
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("function", PROGRAMS, ids=lambda f: f.__name__)
+def test_programs(function):
+    count = function.__code__.co_argcount
+    check(function, *[X, Y][:count])
+    check(function, *[-abs(X), Y][:count])
+
+
+def test_weighted_average():
+    check(lambda a, b: np.average(a[a > 0], weights=b[a > 0]), X, Y)
+    check(lambda a, b: np.average(a[a[:, 0] > 0], 0, b[a[:, 0] > 0]), *[sample((6, 5))] * 2)
+
+
+def test_powers_of_what_is_not_selected():
+    def powers(x, k):
+        return (x[k >= 0] ** k[k >= 0]).sum()
+
+    check(powers, np.array([2, 3, 4]), np.array([2, -1, 0]))
+
+
+MATRICES = [
+    lambda a: a[a[:, 0] > 0].sum(axis=0),
+    lambda a: a[a[:, 0] > 0].mean(axis=1).max(),
+    lambda a: a[a[:, 0] > 0].mean(axis=(0, 1)),
+    lambda a: a[a[:, 0] > 0].sum(axis=0, keepdims=True),
+    lambda a: a[a[:, 0] > 0].max(axis=0),
+    lambda a: a[a[:, 0] > 9].mean(axis=0),
+    lambda a: a[a[:, 0] > 9].max(axis=0),
+    lambda a: a[a[:, 0] > 0, 1:3].sum(),
+    lambda a: a[a[:, 0] > 0, 1].sum(),
+    lambda a: a[a[:, 0] > 0][:, 1].sum(),
+    lambda a: a[a[:, 0] > 0, ...].sum(),
+    lambda a: a[..., a > 0].sum(),
+    lambda a: (a[a[:, 0] > 0] - a.mean(axis=0)).sum(axis=0),
+    lambda a: (a[a[:, 0] > 0] - a.mean(axis=0, keepdims=True)).sum(axis=0),
+    lambda a: a[a > 0].sum(),
+    lambda a: (a[a > 0].argmax(), a[a > 1].size),
+    lambda a: (a[a[:, 0] > 0] @ np.arange(5.0)).sum(),
+    lambda a: a[a[:, 0] > 0].size,
+    lambda a: a[a[:, 0] > 0].shape[0] * a[a[:, 0] > 0].shape[1],
+    lambda a: a.__setitem__(a[:, 0] > 0, a.mean(axis=0)),
+    lambda a: a.__setitem__((a[:, 0] > 0, 2), 9),
+    lambda a: a.__setitem__((a[:, 0] > 0, slice(1, 3)), a[a[:, 0] > 0, 1:3] * 2),
+    lambda a: a.__setitem__(a > 0, a[a > 0] * 2),
+    lambda a: a.__setitem__(np.nonzero(a > 0), a[np.nonzero(a > 0)] * 2),
+    lambda a: a.T.__setitem__(a.T > 0, 1),
+    lambda a: (np.nonzero(a > 0)[1].sum(), np.argwhere(a > 0).sum(axis=0)),
+    lambda a: a[a[:, 0] > 0][a[a[:, 0] > 0][:, 1] > 0].sum(axis=0),
+    lambda a: a[a[0] > 0],
+]
+
+
+@pytest.mark.parametrize("number", range(len(MATRICES)))
+def test_matrices(number):
+    check(MATRICES[number], sample((6, 5)))
+
+
+def test_cubes():
+    a = sample((3, 4, 5))
+    check(lambda a: a[a[..., 0] > 0].sum(axis=0), a)
+    check(lambda a: a[a[..., 0] > 0].max(axis=1).min(), a)
+    check(lambda a: a.__setitem__(a[..., 0] > 0, a[a[..., 0] > 0] - 1), a)
+
+
+def test_unknown_sizes():
+    def function(x, y):
+        m = x > y
+        x[m] *= 2
+        return x[m].sum(), x[~m].mean(), y[m].size, np.flatnonzero(m).sum()
+
+    compiled = jit(function)
+    for n in (3, 5, 9, 17, 1000, 1, 0):
+        x, y = sample(n), sample(n, seed=1)
+        ours = x.copy()
+        same(compiled(ours, y), function(x, y))
+        same(ours, x)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: a.__setitem__(a > 0, b),
+        lambda a, b: a[a > 0] + b,
+        lambda a, b: a[a > 0] + a[b > 0],
+        lambda a, b: np.where(a > 0, a[a > 0], b),
+        lambda a, b: np.sort(a[a > 0]),
+        lambda a, b: np.median(a[a > 0]),
+        lambda a, b: np.concatenate([a[a > 0], b]),
+        lambda a, b: a[a > 0].cumsum(),
+        lambda a, b: a[a > 0].reshape(-1, 1),
+        lambda a, b: a[a > 0][3],
+        lambda a, b: list(a[a > 0]),
+        lambda a, b: a[a > 0].tolist(),
+        lambda a, b: a[b > 0, a > 0],
+        lambda a, b: np.where(a[a > 0] > 1)[0].sum(),
+        lambda a, b: np.add(a, b, out=a[a > 0]),
+        lambda a, b: 1 if a[a > 0] else 2,
+        lambda a, b: np.interp(b, a[a > 0], a[a > 0]),
+    ],
+)
+def test_what_would_have_to_be_gathered_is_refused(function):
+    with pytest.raises((UnsupportedError, TypeError)) as caught:
+        jit(function, fallback="error")(X, Y)
+    if isinstance(caught.value, UnsupportedError):
+        assert "test_masked.py" in str(caught.value)
+
+
+GATHERED = [
+    lambda a, b: a[a > 0],
+    lambda a, b: (a[a > 0], b[a > 0] * 2),
+    lambda a, b: a[a > 0][2:] + 1,
+    lambda a, b: a[a > 0] + a[a > 0][::-1],
+    lambda a, b: np.sort(a[a > 0]),
+    lambda a, b: np.median(a[a > 0]) + np.percentile(a[a > 0], 30),
+    lambda a, b: np.concatenate([a[a > 0], b]),
+    lambda a, b: a[a > 0].cumsum(),
+    lambda a, b: a[a > 0].reshape(-1, 1),
+    lambda a, b: (a[a > 0][3], np.flatnonzero(a > 0)[0]),
+    lambda a, b: np.outer(a[a > 0], b),
+    lambda a, b: np.nonzero(a > 0),
+    lambda a, b: np.argwhere(a > 0),
+    lambda a, b: np.where(a[a > 0] > 1)[0].sum(),
+    lambda a, b: a.reshape(5, 10)[:, a[:10] > 0].sum(axis=1),
+    lambda a, b: np.unique(a[a > 0]),
+    lambda a, b: a[a > 0] + b[:1],
+    lambda a, b: sum(a[a > 0]) if True else a,
+]
+
+
+@pytest.mark.parametrize("function", GATHERED)
+def test_what_is_gathered(function):
+    check(function, X, Y)
+
+
+def test_counts_that_change():
+    compiled = jit(lambda x: (x[x > 0] * 2, np.sort(x[x > 1])))
+    for seed in range(4):
+        x = sample(20, seed=seed)
+        same(compiled(x), (x[x > 0] * 2, np.sort(x[x > 1])))
+
+
+FILTERS = [
+    lambda x, y, t: x > t, lambda x, y, t: (x > t) & (y < t), lambda x, y, t: ~(y == t),
+    lambda x, y, t: np.isnan(x), lambda x, y, t: x != x, lambda x, y, t: x == x,
+]  # fmt: skip
+STEPS = [
+    lambda s, o, t: s + o, lambda s, o, t: s * t, lambda s, o, t: np.maximum(s, o),
+    lambda s, o, t: np.where(s > t, s, o), lambda s, o, t: -s, lambda s, o, t: abs(s) + 1,
+    lambda s, o, t: s.clip(-1, t), lambda s, o, t: s.astype(np.float32) + o,
+    lambda s, o, t: s[s > t] if False else s.copy(), lambda s, o, t: s.round(1),
+]  # fmt: skip
+ENDS = [
+    lambda s, x, m: s.sum(), lambda s, x, m: s.mean(), lambda s, x, m: s.max(),
+    lambda s, x, m: s.std(), lambda s, x, m: s.size, lambda s, x, m: s.argmin(),
+    lambda s, x, m: x.__setitem__(m, s), lambda s, x, m: x[m].__iadd__(s).sum(),
+    lambda s, x, m: s[s > 1].sum(), lambda s, x, m: (s > 0).all(),
+]  # fmt: skip
+
+
+@settings(max_examples=120, deadline=None)
+@given(
+    st.integers(0, 30),
+    st.integers(0, len(FILTERS) - 1),
+    st.lists(st.integers(0, len(STEPS) - 1), max_size=4),
+    st.integers(0, len(ENDS) - 1),
+    st.sampled_from([-9, 0, 1, 9]),
+    st.booleans(),
+)
+def test_chains(n, filter, steps, end, t, with_nan):
+    def function(x, y):
+        m = FILTERS[filter](x, y, t)
+        s, o = x[m], y[m]
+        for step in steps:
+            s = STEPS[step](s, o, t)
+        return ENDS[end](s, x, m)
+
+    x, y = sample(n), sample(n, seed=1)
+    if with_nan and n:
+        x[::3] = np.nan
+    check(function, x, y)

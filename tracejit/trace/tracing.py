@@ -25,6 +25,7 @@ from .hooks import Hooks
 from .layout import is_unlike_arrays
 from .location import is_library_class
 from .outside import Generator, argument, draws_numbers
+from .masked import Selection
 from .promotion import DEFAULT_DTYPES
 from .shadows import items_of
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
@@ -441,6 +442,8 @@ class _Outputs:
         own = self.hooks.unhook(leaf)
         if own is not leaf:
             return ObjectOutput(own)
+        if isinstance(leaf, Selection):
+            leaf = leaf.gathered("to be returned")
         if isinstance(leaf, Array) and not leaf.is_scalar:
             return self.array(leaf)
         return self.other(leaf)

@@ -12,6 +12,8 @@ from contextlib import redirect_stderr
 import numpy as np
 import pytest
 from children import run_in_child
+from numpy.random import PCG64, Generator, RandomState, default_rng, ranf, sample
+from numpy.random import seed as set_seed
 
 import tracejit
 from tracejit.errors import TraceError, UnsupportedError
@@ -519,9 +521,24 @@ def test_draws_in_a_call_that_is_traced_again():
         same(program(x, numpys), jitted(x))
 
 
+def test_names_of_numpy_random():
+    def program(x):
+        set_seed(3)
+        own = default_rng()
+        assert isinstance(own, Generator) and not isinstance(x, RandomState)
+        return ranf(3) + RandomState(2).rand(3) + default_rng(5).random(3) + sample()
+
+    jitted = check(program, X)
+    unseeded = tracejit.jit(lambda: default_rng().random(3) + RandomState().rand(3))
+    assert not np.array_equal(unseeded(), unseeded())
+    assert "default_rng" in jitted.explain(X)
+
+
 def test_what_generators_cannot_do():
     rng = np.random.default_rng(0)
     for function in (
+        lambda x: Generator(np.random.PCG64(3)).random(3),
+        lambda x: np.random.Generator(PCG64()).random(3),
         lambda x: rng.random(out=x),
         lambda x: rng.bit_generator.state,
     ):

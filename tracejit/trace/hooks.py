@@ -26,7 +26,7 @@ from .array import Array
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
 from .location import is_library, is_library_class
-from .outside import random_name, stand_in
+from .outside import stand_in
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
@@ -364,8 +364,6 @@ class _Module(types.ModuleType):
         original, hooks = self._original, self._hooks
         value = getattr(original, name)
         if _is_known(original.__name__):
-            if original.__name__ == "numpy.random":
-                value = random_name(name, value)
             hooked = vars(self)[name] = hooks.hook(value)  # these do not change: found at once
             return hooked
         if name not in vars(original):  # a package's own `__getattr__` made it

@@ -52,7 +52,7 @@ def stand_in(value: Any) -> Any:
         return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
     if _is_librarys(value):
         return _with_arrays(value)
-    return None
+    return _made_by_random(value)
 
 
 @dataclass(frozen=True)
@@ -232,13 +232,37 @@ class _Factory:
         return Generator(_Made(make.number), copy.deepcopy(trace.run.objects[make.number]))
 
 
-def random_name(name: str, value: Any) -> Any:
-    """What `numpy.random.<name>` is in traced code."""
-    random = sys.modules["numpy.random"]
-    if value in (random.default_rng, random.RandomState):
+class _Refused:
+    """A class in traced code whose objects would be made once, while tracing."""
+
+    def __init__(self, cls: type):
+        self._class = cls
+
+    def __instancecheck__(self, value: Any) -> bool:
+        return isinstance(value, self._class)
+
+    def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        if current_trace() is None:
+            return self._class(*args, **kwargs)
+        raise failure(
+            UnsupportedError,
+            f"numpy.random.{self._class.__name__} makes what a program cannot hold",
+            "use np.random.default_rng, or make it outside the jitted function",
+        )
+
+
+def _made_by_random(value: Any) -> Any:
+    """What stands for a function or class of numpy.random that makes generators, or seeds one."""
+    random = sys.modules.get("numpy.random")
+    trace = current_trace()
+    if random is None or trace is None:
+        return None
+    if value is random.default_rng or value is random.RandomState:
         return _Factory(value)
-    if name in ("seed", "ranf", "sample"):
-        trace = current_trace()
-        own = "random_sample" if name != "seed" else name
-        return None if trace is None else getattr(trace.hook(random.rand.__self__), own)
-    return value
+    kinds = (random.Generator, random.BitGenerator, random.SeedSequence)
+    if isinstance(value, type) and issubclass(value, kinds):
+        return _Refused(value)
+    if value is random.seed or value is random.ranf or value is random.sample:
+        name = "seed" if value is random.seed else "random_sample"
+        return getattr(trace.hook(random.rand.__self__), name)
+    return None

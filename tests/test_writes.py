@@ -534,3 +534,25 @@ def test_lines_are_known_beside_writes():
     with open(__file__) as source:
         line = next(k for k, text in enumerate(source, 1) if text.rstrip().endswith("# this line"))
     assert f"test_writes.py:{line}" in jit(function).explain(X)
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i2", "u1", "c16", "?"])
+def test_large_arrays_that_begin_anywhere(dtype):
+    """Loops in place begin where cache lines do; sizes known and unknown, one thread and several."""
+
+    def add(a, b):
+        a += b
+        a[3:-2] += b[5:]
+
+    function = (lambda a, b: a.__ior__(b)) if dtype == "?" else add
+    compiled = jit(function)
+    for size in (700, 4097, 100_003, 200_001, 300_000):
+        for offset in (0, 1, 2, 5):
+            memory = (np.arange(2 * size + 16) % 5).astype(dtype)
+            a, b = memory[offset : offset + size], memory[size + offset + 3 : 2 * size + offset + 3]
+            wanted, before = a.copy(), memory.copy()
+            function(wanted, b.copy())
+            compiled(a, b)
+            same(a, wanted)
+            memory[offset : offset + size] = before[offset : offset + size]
+            same(memory, before)

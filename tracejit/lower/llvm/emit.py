@@ -36,6 +36,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import DType
 from .access import CACHE_LINE, Access
+from .alignment import LEAST_VECTORS, aligning_store
 from .builder import Builder, Value, is_number
 from .frame import Lanes, Parts, Scope
 from .overlap import is_long, is_repeatable
@@ -440,6 +441,9 @@ class Emitter(Access):
             return
         start, lanes = loop.start, loop.lanes
         full, rest = divmod(trips, lanes)
+        if full >= LEAST_VECTORS and len(self.scopes) == 1 and aligning_store(loop) is not None:
+            self.in_lanes(loop, lanes, lambda: self.vector_unknown(loop, lanes))
+            return
         if full and rest and is_long(loop) and is_repeatable(loop):
             self.in_lanes(loop, lanes, lambda: self.lane_loop_overlapping(loop, lanes))
             return
@@ -496,10 +500,18 @@ class Emitter(Access):
             self.fixed.pop(loop.index, None)
             self.lanes = None
 
-    def lane_loop(self, loop: For, start: Value, stop: Value, count: int, nonempty: bool) -> None:
+    def lane_loop(
+        self,
+        loop: For,
+        start: Value,
+        stop: Value,
+        count: int,
+        nonempty: bool,
+        origin: tensor.Expression | None = None,
+    ) -> None:
         def inside() -> None:
             (base,) = self.values[loop.index]
-            self.lanes = Lanes(loop.index, count, base, None, loop.start)
+            self.lanes = Lanes(loop.index, count, base, None, origin or loop.start)
             self.body(loop.body)
 
         self.loop(loop.index, start, stop, count, nonempty, loop.body, inside)
@@ -522,6 +534,11 @@ class Emitter(Access):
 
     def vector_unknown(self, loop: For, count: int) -> None:
         start, stop = self.one(loop.start), self.one(loop.stop)
+        origin = loop.start
+        aligned = self.first_in_line(loop, start, stop)
+        if aligned is not None:
+            self.masked(loop, start, aligned, count)
+            start, origin = aligned, loop.index  # of where vectors start nothing is known
         self.here()
         b = self.b
         middle = start
@@ -529,18 +546,39 @@ class Emitter(Access):
             trips = b.binary("sub", stop, start)
             full = b.binary("and", trips, b.const(-count, "i64"))
             middle = b.binary("add", start, b.intrinsic("smax", full, b.const(0, "i64")))
-            self.lane_loop(loop, start, middle, count, False)
+            self.lane_loop(loop, start, middle, count, False, origin)
             self.here()
+        self.masked(loop, middle, stop, count)
 
-        def rest() -> None:
+    def masked(self, loop: For, start: Value, stop: Value, count: int) -> None:
+        """Vectors from `start` on, in which lanes from `stop` on are masked off."""
+        b = self.b
+
+        def inside() -> None:
             (base,) = self.values[loop.index]
             steps = b.binary("add", b.splat(base, count), b.vector(range(count), "i64"))
             mask = b.compare("slt", steps, b.splat(stop, count))
             self.lanes = Lanes(loop.index, count, base, mask)
             self.body(loop.body)
 
-        self.loop(loop.index, middle, stop, count, False, loop.body, rest)
+        self.loop(loop.index, start, stop, count, False, loop.body, inside)
         self.lanes = None
+
+    def first_in_line(self, loop: For, start: Value, stop: Value) -> Value | None:
+        """The first index of a loop whose store begins at a cache line of what is updated."""
+        # limit: loops of unknown length inside others may be short.
+        found = aligning_store(loop) if len(self.scopes) == 1 else None
+        if found is None:
+            return None
+        buffer, first, each = found
+        distance = self.one(first)
+        self.here()
+        b, itemsize = self.b, CACHE_LINE // each
+        address = b.cast("ptrtoint", self.pointers[buffer], "i64")
+        items = b.binary("lshr", address, b.const(itemsize.bit_length() - 1, "i64"))
+        past = b.binary("add", items, distance)
+        missing = b.binary("and", b.binary("sub", b.const(0, "i64"), past), b.const(each - 1, "i64"))
+        return b.intrinsic("smin", b.binary("add", start, missing), stop)
 
     def across(self, op: str, dtype, parts: Parts) -> Parts:
         """Combine lanes pairwise, halves first."""

@@ -241,6 +241,8 @@ class _Writer:
         if not shape:
             return None
         axis = self.pick(range(len(shape)))
+        if positions.size * np.size(self.values[source]) > self.limit * max(shape[axis], 1):
+            return None  # too large, also to be tried
         inside = f"{index} % {shape[axis]} - {self.pick([0, 1])}"
         kind = self.draw(st.integers(0, 3))
         if kind == 0:

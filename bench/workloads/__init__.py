@@ -1,6 +1,6 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
-from . import cold, compile, elementwise, indexing, latency, math, matmul, rows
+from . import cold, compile, elementwise, indexing, latency, math, matmul, rows, writes
 
 SECTIONS = {
     "latency": latency.cases,
@@ -8,6 +8,7 @@ SECTIONS = {
     "math": math.cases,
     "rows": rows.cases,
     "indexing": indexing.cases,
+    "writes": writes.cases,
     "matmul": matmul.cases,
     "compile": compile.cases,
     "cold": cold.cases,

@@ -161,6 +161,10 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)
         extents = [arrays[0].shape[axis] for axis in axes]
         return [arrays[0], *[i % (2 * n) - n if n else i for i, n in zip(arrays[1:], extents)]]
+    if op.name == "scatter":
+        extents = [arrays[0].shape[axis] for axis in attrs["axes"]]
+        places = [i % (2 * n) - n if n else i for i, n in zip(arrays[2:], extents)]
+        return [*arrays[:2], *places]
     if op.name == "cast" and arrays[0].dtype.kind in "fc" and attrs["dtype"].is_integer:
         return [np.where(fits(arrays[0].real, attrs["dtype"]), arrays[0], arrays[0].dtype.type(1))]
     return arrays

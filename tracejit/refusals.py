@@ -53,7 +53,7 @@ def _site(node: Node) -> Site | None:
             return Site(INVALID_CHOICE, {}, location)
         case name if name.removeprefix("some_") in OF_NOTHING:
             return Site(OF_NOTHING[name.removeprefix("some_")], {}, location)
-        case "gather" | "take_along":
+        case "gather" | "take_along" | "scatter":
             attrs, shape = node.attrs, node.operands[0].shape
             axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
             return Site(INDEX_OUT_OF_BOUNDS, {axis: shape[axis] for axis in axes}, location)

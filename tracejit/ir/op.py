@@ -43,13 +43,25 @@ class Loops(NamedTuple):
     rule: Callable[..., Any]
 
 
+class Place(NamedTuple):
+    """Lowering of an update: its value's element at an index goes to a place in the old value.
+
+    `rule(index, old, value, *others, **attrs)` gives the position; the operands are as for an
+    `Element`. `element(old, value, **attrs)` is what is stored there, of the elements that were
+    there and of the value.
+    """
+
+    rule: Callable[..., Any]
+    element: Callable[..., Any] = lambda old, value, **attrs: value
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """One operation. Called with nodes it builds a node, with patterns a pattern.
 
     Fields: `type_rule(*types, **attrs)` gives the result's type and defines the attributes;
-    `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold` or
-    `Loops`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
+    `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold`,
+    `Loops` or `Place`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
     `samples(dtype)` gives `(types, attrs)` pairs the law tests instantiate; kinds whose attributes
     are known (elementwise, reductions, scans) need none.
     """
@@ -58,7 +70,7 @@ class Op:
     kind: str
     type_rule: Callable[..., Any]
     reference: Callable[..., Any]
-    lowering: Element | Fold | Loops | None = None
+    lowering: Element | Fold | Loops | Place | None = None
     cost: float = 1.0
     commutative: bool = False
     samples: Callable[[], Any] | None = field(default=None, repr=False)

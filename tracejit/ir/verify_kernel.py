@@ -12,6 +12,7 @@ from .affine import linear
 from .bounds import Bounds
 from .foreign import foreign
 from .host import HostFunction
+from .places import are_apart, is_chosen_by_data, keeps_order
 from .show import show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
@@ -323,6 +324,9 @@ class _Checker:
                     if loop.mark == "parallel":
                         self.fail(f"accumulates into {term.name} across a parallel loop")
                 case Store(buffer, indices, _) if buffer not in own:
+                    if is_chosen_by_data(indices) and not are_apart(loop, indices):
+                        if loop.mark == "parallel" or not keeps_order(loop, statement):
+                            self.fail(f"data says where iterations of a {loop.mark} loop store")
                     stores.append((buffer, indices))
                 case Accumulate(Load(buffer, indices), _, _) if buffer not in own:
                     if loop.mark == "parallel":

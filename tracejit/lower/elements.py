@@ -65,11 +65,17 @@ class Composer:
         lowering = node.op.lowering
         if not isinstance(lowering, Element):
             raise TypeError(f"{node} is read before it is stored")
-        operands: list[Any] = [
+        return lowering.rule(index, *self.operands(node), type=node.type, **node.attrs)
+
+    def place(self, update: Node, index: Position) -> Position:
+        """Where in the old value an update's element at `index` of its value goes."""
+        return update.op.lowering.rule(index, *self.operands(update), **update.attrs)
+
+    def operands(self, node: Node) -> list[Operand]:
+        return [
             Operand(operand.type, lambda at, operand=operand: self.value(operand, at))
             for operand in node.operands
         ]
-        return lowering.rule(index, *operands, type=node.type, **node.attrs)
 
 
 def domain_of(node: Node) -> tuple:

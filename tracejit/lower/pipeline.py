@@ -70,8 +70,8 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
         (
             Stage.SCHEDULED,
             (
-                plan_memory,
                 drop_checks,
+                plan_memory,
                 split_domains,
                 cut_strips,
                 wide[0],

@@ -125,14 +125,20 @@ def _gather_reference(x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:
 def _gather_element(
     index: tuple, x: Any, *indices: Any, type: ArrayType, axes: tuple[int, ...]
 ) -> tensor.Expression:
+    return _read(x, [*gathered_position(index, x.type.shape, indices, axes)], axes)
+
+
+def gathered_position(index: tuple, shape: tuple, indices: tuple, axes: tuple[int, ...]) -> tuple:
+    """Where in an array of `shape` the element is that a gather has at `index`."""
     first, ndim = axes[0], indices[0].type.ndim
     own, rest = index[first : first + ndim], [*index[:first], *index[first + ndim :]]
     chosen = {axis: i(own) for axis, i in zip(axes, indices)}
-    position = [
-        _inside(chosen[axis], n, axis) if axis in chosen else rest.pop(0)
-        for axis, n in enumerate(x.type.shape)
-    ]
-    return _read(x, position, axes)
+    return tuple(
+        [
+            _inside(chosen[axis], n, axis) if axis in chosen else rest.pop(0)
+            for axis, n in enumerate(shape)
+        ]
+    )
 
 
 def _cases(*cases: tuple[tuple, tuple[tuple, ...], dict[str, Any]]) -> Samples:

@@ -6,16 +6,17 @@ planning makes it a write into the same memory: of the part that changes, nothin
 
 from __future__ import annotations
 
-from functools import partial, reduce
 from typing import Any
 
 import numpy as np
 
 from .. import tensor
-from ..op import UPDATE, Element, Op, define
-from ..types import ArrayType
-from .movement import slice_
-from .samples import samples
+from ..op import UPDATE, Op, Place, define
+from ..syntax import scalar_dtype
+from ..types import ArrayType, DType, array_type, i64
+from .indexing import gather, gathered_position
+from .movement import slice_, sliced_index
+from .samples import Samples, samples
 
 
 def _update_type(
@@ -33,29 +34,8 @@ def _update_reference(old: Any, value: Any, *, start: tuple, stop: tuple, step: 
     return new
 
 
-def _update_element(
-    index: tuple, old: Any, value: Any, *, type: ArrayType, start: tuple, stop: tuple, step: tuple
-) -> Any:
-    """The new array as a choice, element by element; how it is computed where it is not in memory."""
-    if any(extent == 0 and isinstance(extent, int) for extent in value.type.shape):
-        return old(index)
-    tests, source = [], []
-    for i, n, a, s in zip(index, value.type.shape, start, step):
-        distance = tensor.subtract(i, tensor.extent(a))
-        if s < 0:
-            distance = tensor.multiply(distance, tensor.integer(-1))
-        steps = tensor.floor_divide(distance, tensor.integer(abs(s)))
-        last = tensor.subtract(tensor.extent(n), tensor.ONE)
-        tests.append(tensor.compare("greater_equal", distance, tensor.ZERO))
-        tests.append(tensor.compare("less_equal", steps, last))
-        if abs(s) != 1:
-            rest = tensor.remainder(distance, tensor.integer(abs(s)))
-            tests.append(tensor.compare("equal", rest, tensor.ZERO))
-        source.append(tensor.maximum(tensor.minimum(steps, last), tensor.ZERO))
-    if not tests:
-        return value(())
-    inside = reduce(partial(tensor.compare, "logical_and"), tests)
-    return tensor.select(inside, value(tuple(source)), old(index))
+def _update_place(index: tuple, *_: Any, start: tuple, stop: tuple, step: tuple) -> tuple:
+    return sliced_index(index, start, step)
 
 
 update = define(
@@ -64,7 +44,7 @@ update = define(
         UPDATE,
         _update_type,
         _update_reference,
-        Element(_update_element),
+        Place(_update_place),
         samples=samples(
             ([(10,), (4,)], {"start": (2,), "stop": (6,), "step": (1,)}),
             ([(10,), (10,)], {"start": (9,), "stop": (-1,), "step": (-1,)}),
@@ -73,6 +53,93 @@ update = define(
             ([(5, 40), (1, 40)], {"start": (1, 0), "stop": (2, 40), "step": (1, 1)}),
             ([(5,), (0,)], {"start": (3,), "stop": (3,), "step": (1,)}),
             ([(), ()], {"start": (), "stop": (), "step": ()}),
+        ),
+    )
+)
+
+
+def _scatter_type(
+    old: ArrayType,
+    value: ArrayType,
+    *indices: ArrayType,
+    axes: tuple[int, ...],
+    combine: str | None,
+) -> ArrayType:
+    part = gather.type_rule(old, *indices, axes=axes)
+    fits = value.dtype is old.dtype
+    if combine is not None:
+        fits = scalar_dtype(combine, (value.dtype, value.dtype)) is value.dtype
+    if value.shape != part.shape or not fits:
+        raise ValueError(f"{value} does not fit where {part} is exchanged")
+    return ArrayType(old.shape, old.dtype, None)
+
+
+def _scatter_reference(
+    old: Any, value: Any, *indices: Any, axes: tuple[int, ...], combine: str | None
+) -> Any:
+    new = np.array(old)
+    numbers = gather.reference(np.arange(new.size).reshape(new.shape), *indices, axes=axes)
+    flat, numbers, values = new.reshape(-1), np.ravel(numbers), np.ravel(value)
+    if combine is None:
+        flat[numbers] = values
+    else:
+        getattr(np, combine).at(flat, numbers, values)
+    return new
+
+
+def _scatter_place(
+    index: tuple, old: Any, _: Any, *indices: Any, axes: tuple[int, ...], combine: str | None
+) -> tuple:
+    return gathered_position(index, old.type.shape, indices, axes)
+
+
+def _scatter_element(
+    old: tensor.Expression, value: tensor.Expression, *, axes: tuple[int, ...], combine: str | None
+) -> tensor.Expression:
+    if combine is None:
+        return value
+    operands = (tensor.cast(old, value.dtype), value)
+    return tensor.cast(tensor.Apply(combine, operands, value.dtype), old.dtype)
+
+
+def _scatters(*cases: tuple[tuple, tuple, tuple[tuple, ...], tuple, str | None]) -> Samples:
+    """Operands of any dtype of the first two shapes, and indices of the other shapes."""
+
+    def of(dtype: DType) -> list:
+        return [
+            (
+                [array_type(shape, dtype), array_type(value, dtype)]
+                + [array_type(index, i64) for index in indices],
+                {"axes": axes, "combine": combine},
+            )
+            for shape, value, indices, axes, combine in cases
+            if combine is None or scalar_dtype(combine, (dtype, dtype)) is dtype
+        ]
+
+    return of
+
+
+# The old value with elements exchanged at positions along `axes`, as `gather` finds them, in the
+# order of the value: of several for one place the last stays. With `combine`, the name of an op,
+# each is combined with what is there instead, in the dtype of the value.
+scatter = define(
+    Op(
+        "scatter",
+        UPDATE,
+        _scatter_type,
+        _scatter_reference,
+        Place(_scatter_place, _scatter_element),
+        samples=_scatters(
+            ((7,), (40,), ((40,),), (0,), None),
+            ((6, 5), (3, 2, 5), ((3, 2),), (0,), None),
+            ((4, 6), (4, 17), ((17,),), (1,), "add"),
+            ((3, 4, 2), (5, 2), ((5,), (5,)), (0, 1), "maximum"),
+            ((3, 4, 2), (5, 4), ((5,), (5,)), (0, 2), None),
+            ((3, 2, 4), (3,), ((), ()), (1, 2), None),
+            ((9,), (), ((),), (0,), "multiply"),
+            ((0, 3), (0, 3), ((0,),), (0,), None),
+            ((3, 0), (2, 0), ((2,),), (0,), "subtract"),
+            ((1000,), (300,), ((300,),), (0,), "add"),
         ),
     )
 )

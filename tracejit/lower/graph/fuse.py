@@ -57,7 +57,7 @@ class Group:
     reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
     depends: int = 0
     # The old values that updates in it exchange, each with the index that is written.
-    old: dict[Node, Position] = field(default_factory=dict)
+    old: dict[Node, Position | None] = field(default_factory=dict)
 
     @property
     def bit(self) -> int:
@@ -157,8 +157,10 @@ class _Fuser:
         return found
 
     def find_reads(self, node: Node) -> Reads:
-        if node.op.kind in (REDUCTION, UPDATE):
-            operand = node.operands[-1]
+        if node.op.kind == UPDATE:
+            return reach(node, axis_indices(len(domain_of(node))), self.is_stored)
+        if node.op.kind == REDUCTION:
+            (operand,) = node.operands
             index = axis_indices(operand.type.ndim)
             if self.is_stored(operand):
                 return [(operand, index)]
@@ -282,6 +284,8 @@ class _Fuser:
         sweeps = group.axes is not None or node.op.kind == REDUCTION
         if sweeps and any(self.reads_memory(group, value) for value in group.old):
             return True  # what is swept again would be computed again, from new values
+        if sweeps and None in old.values():
+            return True  # elements are written in the order of the value, as the last one stays
         for source, at in [in_memory(*read) for read in reads]:
             if source.op.kind == UPDATE and self.group_of.get(source) is group:
                 return True

@@ -17,7 +17,7 @@ from functools import cache
 from math import prod
 
 from ...ir.graph import Node
-from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION
+from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
@@ -48,6 +48,8 @@ def reach(
 ) -> Reads:
     """The nodes for which `is_read` that the value of `node` at `index` reads, and where.
 
+    An update is asked for what it needs to exchange the element at `index` of its value.
+
     `visit` sees each of the other nodes once for each index it is evaluated at.
     """
     reads: dict[tuple[Node, Position], None] = {}
@@ -60,7 +62,12 @@ def reach(
         reads[n, at] = None
         return _placeholder(getattr(n.type, "dtype", f64))
 
-    Composer(stored).value(node, index)
+    composer = Composer(stored)
+    if node.op.kind == UPDATE:
+        composer.value(node.operands[1], index)
+        composer.place(node, index)
+    else:
+        composer.value(node, index)
     return list(reads)
 
 

@@ -13,8 +13,7 @@ from collections.abc import Callable
 from ...ir import ops
 from ...ir.graph import Function, Node, substitute
 from ...ir.op import ELEMENTWISE, UPDATE
-from ...ir.ops.movement import sliced_index
-from ..elements import Position, axis_indices
+from ..elements import Composer, Position, axis_indices
 from .order import descendants, readers_first, readers_of
 from .recompute import reach
 from .values import scalar_value
@@ -54,14 +53,15 @@ _REFUSING = (
 
 
 def separated(function: Function) -> Function:
-    """The same function, in which no update writes a value into the very memory it lies in."""
+    """The same function, in which no update writes to the very memory its value or its indices lie in."""
     copies: dict[Node, Node] = {}
     for node in function.nodes:
         if node.op.kind == UPDATE:
-            old, value = node.operands
-            if memory_of(value) is memory_of(old) and value.type.ndim:
-                copy = ops.concatenate(value, axis=0)
-                copies[node] = ops.update(old, copy, **node.attrs)
+            old, *read = node.operands
+            same = {o for o in read if memory_of(o) is memory_of(old) and o.type.ndim}
+            if same:
+                apart = [ops.concatenate(o, axis=0) if o in same else o for o in read]
+                copies[node] = Node(node.op, (old, *apart), node.attributes)
     return function.replace(results=substitute(function.results, copies)) if copies else function
 
 
@@ -74,7 +74,7 @@ class Updates:
         self.of_value: dict[Node, list[Node]] = {}
         for node in self.nodes:
             self.of_value.setdefault(old_of(node), []).append(node)
-        self._places: dict[Node, Position] = {}
+        self._places: dict[Node, Position | None] = {}
 
     def __bool__(self) -> bool:
         return bool(self.nodes)
@@ -85,16 +85,19 @@ class Updates:
             return {node for node in self.order if may_refuse(node)}
         return set()
 
-    def place(self, update: Node) -> Position:
-        """Where the element of the value at its own index goes, in the old value."""
-        found = self._places.get(update)
-        if found is None:
-            old, value = update.operands
-            index = axis_indices(value.type.ndim)
-            place = sliced_index(index, update.attrs["start"], update.attrs["step"])
-            _, found = in_memory(old, place)
-            self._places[update] = found
-        return found
+    def place(self, update: Node) -> Position | None:
+        """Where the element of the value at its own index goes, in the old value.
+
+        None where data says so: then it may be anywhere, and an element may be written twice.
+        """
+        if update not in self._places:
+            old, value, *indices = update.operands
+            place = None
+            if not indices:
+                own = Composer(lambda node, at: None).place(update, axis_indices(value.type.ndim))
+                _, place = in_memory(old, own)
+            self._places[update] = place
+        return self._places[update]
 
     def arrange(self, is_stored: Callable[[Node], bool]) -> tuple[list[Node], set[Node]]:
         """The nodes with readers of old values first, and those that must be stored for that."""
@@ -121,15 +124,21 @@ class Updates:
 
     def read_elsewhere(self, update: Node, is_stored: Callable[[Node], bool]) -> set[Node]:
         """What must be stored as it needs other elements of the old value than an update replaces."""
-        value, old = update.operands[1], old_of(update)
-        if is_stored(value):
-            return set()  # which the update joins, or reads from memory
+        old = old_of(update)
+        _, value, *indices = update.operands
 
         def is_cut(node: Node) -> bool:
             return node is old or is_stored(node) and node.op.kind != ELEMENTWISE
 
-        index = axis_indices(value.type.ndim)
         found: set[Node] = set()
+        for place in indices:
+            if not is_cut(place):
+                deeper = reach(place, axis_indices(place.type.ndim), is_cut)
+                if any(memory_of(below) is old for below, _ in deeper):
+                    found.add(place)
+        if is_stored(value):
+            return found  # which the update joins, or reads from memory
+        index = axis_indices(value.type.ndim)
         for source, at in reach(value, index, lambda n: n is old or is_stored(n)):
             if memory_of(source) is old:
                 if in_memory(source, at)[1] != self.place(update):

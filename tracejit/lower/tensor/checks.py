@@ -1,25 +1,38 @@
-"""Drop the checks of indices that can never fail: bytes into a table of 256, positions counted up.
+"""Checks of indices: drop those that never fail; make the others before anything is written.
 
-Also `may_refuse`: whether checks that may fail are left.
+Bytes into a table of 256, and positions counted up, need no check. Where a kernel that may refuse an
+index writes memory of the caller, `checks_of` gives the kernel that does the checks alone.
 """
 
 from __future__ import annotations
+
+from collections.abc import Iterable
 
 from ...ir import ops, tensor
 from ...ir.bounds import Bounds
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
+    ARGUMENT,
+    UPDATED,
+    Accumulate,
+    Allocate,
     Apply,
+    Assign,
     Expression,
     For,
     Kernel,
+    Let,
     Literal,
+    Load,
     Statement,
+    Store,
+    Variable,
     expressions_of,
     parts,
     statements,
 )
-from ...ir.term import postorder
+from ...ir.term import Term, postorder, rebuild
+from ...ir.types import i64
 from .substitute import substitute
 
 CHECKS = ("checked_index", "checked_choice")
@@ -33,12 +46,16 @@ def drop_checks(module: Module) -> Module:
 
 def may_refuse(kernel: Kernel) -> bool:
     """Whether running the kernel may end in the report that there is no result."""
-    roots = [e for statement in statements(kernel.body) for e in expressions_of(statement)]
-    refused = any(map(_is_refusing, postorder(roots, parts)))
+    refused = any(map(is_refusing, _expressions(kernel)))
     return refused or any(may_refuse(callee) for callee in kernel.callees)
 
 
-def _is_refusing(e: Expression) -> bool:
+def _expressions(kernel: Kernel) -> list[Expression]:
+    roots = [e for statement in statements(kernel.body) for e in expressions_of(statement)]
+    return postorder(roots, parts)
+
+
+def is_refusing(e: Expression) -> bool:
     match e:
         case Apply("power", (_, exponent), dtype):
             return dtype.is_signed and not isinstance(exponent, Literal)
@@ -48,11 +65,9 @@ def _is_refusing(e: Expression) -> bool:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    own = list(statements(kernel.body))
-    if any(isinstance(s, For) and s.mark != "serial" for s in own):
+    if any(isinstance(s, For) and s.mark != "serial" for s in statements(kernel.body)):
         return kernel  # scheduled already, by its own lowering
-    roots = [e for statement in own for e in expressions_of(statement)]
-    if not any(isinstance(e, Apply) and e.op in CHECKS for e in postorder(roots, parts)):
+    if not any(is_check(e) for e in _expressions(kernel)):
         return kernel
     return kernel.replace(body=_changed(kernel.body, ()))
 
@@ -67,6 +82,93 @@ def _changed(body: tuple[Statement, ...], loops: tuple[For, ...]) -> tuple[State
             (statement,) = substitute((statement,), needless)
         new.append(statement)
     return tuple(new)
+
+
+def is_check(e: Expression) -> bool:
+    return isinstance(e, Apply) and e.op in CHECKS
+
+
+def may_miss(kernel: Kernel) -> bool:
+    """Whether a store whose index fails its check could leave its buffer, which may have no elements."""
+    roots = [e for s in statements(kernel.body) if isinstance(s, Store) for e in s.indices]
+    extents = [e.operands[1] for e in postorder(roots, parts) if is_check(e)]
+    return any(not (isinstance(n, Literal) and n.value > 0) for n in extents)
+
+
+def checks_of(kernel: Kernel) -> Kernel | None:
+    """The checks of `kernel` alone, on those of its inputs that they need.
+
+    None when it refuses other things than indices, which are dear to compute twice.
+    """
+    refusing = [e for e in _expressions(kernel) if is_refusing(e)]
+    return _Checks(kernel).run() if refusing and all(map(is_check, refusing)) else None
+
+
+class _Checks:
+    """A kernel without its stores: what is left is checks, and what their indices are computed from.
+
+    What the checks give is accumulated, as nothing else may be done with it, and not used.
+    """
+
+    def __init__(self, kernel: Kernel):
+        self.kernel = kernel
+        self.seen = Variable("seen", i64)
+        self.needed: set[Term] = set()
+
+    def run(self) -> Kernel:
+        before = -1
+        while len(self.needed) != before:
+            before = len(self.needed)
+            body = self.body(self.kernel.body)
+        # Results that are read again later are memory of its own here.
+        own = [b for b in self.kernel.fresh if b in self.needed]
+        inputs = [b for b in self.kernel.inputs if b in self.needed]
+        new: dict[Term, Term] = {b: b.replace(space="local") for b in own}
+        new |= {b: b.replace(space=ARGUMENT) for b in inputs}
+        zero = Literal(tensor.identity("maximum", i64), i64)
+        body = (Let(self.seen, zero), *[Allocate(b) for b in own], *body)
+        done = rebuild(body, lambda term: new.get(term, term))
+        body = tuple([done[statement] for statement in body])
+        parameters = tuple([new[b] for b in inputs])
+        return Kernel(f"{self.kernel.name}_checks", parameters, 0, body)
+
+    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        kept: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, For):
+                inner = self.body(statement.body)
+                if inner:
+                    self.need(expressions_of(statement))
+                    kept.append(statement.replace(body=inner))
+            elif self.is_needed(statement):
+                self.need(expressions_of(statement))
+                kept.append(statement)
+            else:
+                checks = _outermost_checks(expressions_of(statement))
+                self.need(checks)
+                kept += [Accumulate(self.seen, "maximum", check) for check in checks]
+        return tuple(kept)
+
+    def is_needed(self, statement: Statement) -> bool:
+        match statement:
+            case Let(target) | Assign(target) | Allocate(target):
+                return target in self.needed
+            case Store(target):
+                return target in self.needed and target.space != UPDATED
+            case Accumulate(target):
+                return (target.buffer if isinstance(target, Load) else target) in self.needed
+        return False
+
+    def need(self, expressions: Iterable[Expression]) -> None:
+        self.needed.update(term for e in expressions for term in e.free)
+
+
+def _outermost_checks(expressions: Iterable[Expression]) -> list[Expression]:
+    found: dict[Expression, None] = {}
+    for e in postorder(expressions, lambda e: () if is_check(e) else parts(e)):
+        if is_check(e):
+            found[e] = None
+    return list(found)
 
 
 def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expression]:

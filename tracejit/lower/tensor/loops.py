@@ -15,7 +15,6 @@ from ...errors import IRError
 from ...ir import ops, tensor
 from ...ir.graph import Function, Kernel, Module, Node, call, is_updated, rebuild_nodes
 from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE
-from ...ir.ops.movement import sliced_index
 from ...ir.tensor import (
     ARGUMENT,
     UPDATED,
@@ -129,11 +128,13 @@ class _Nest:
         buffer = self.outputs[result]
         if result.op.kind != UPDATE:
             return Store(buffer, index, composer.value(result, index))
-        old, value = result.operands
+        old, value = result.operands[:2]
         if self.inputs.get(old) is not buffer:
             raise IRError(f"{self.function.name}: {result} does not update the parameter it should")
-        place = sliced_index(index, result.attrs["start"], result.attrs["step"])
-        return Store(buffer, place, composer.value(value, index))
+        place = composer.place(result, index)
+        element = result.op.lowering.element
+        new = element(Load(buffer, place), composer.value(value, index), **result.attrs)
+        return Store(buffer, place, new)
 
     def composer(self, index: Position, row: Position) -> Composer:
         def stored(node: Node, at: Position) -> Expression | None:

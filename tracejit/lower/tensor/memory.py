@@ -6,6 +6,10 @@ the memory is not the program's to change, the value is copied and the copy is u
 
 A result is computed right where it belongs, in memory of its own or in that of the updated
 parameter, if nobody needs what is there now; else it is moved there at the end.
+
+A refused index leaves behind what NumPy would leave: before a call that writes memory of the caller,
+its indices are checked, and those of later calls that do not follow from it. Where they cannot be
+known so early, a copy is written, and moved to the caller at the end.
 """
 
 from __future__ import annotations
@@ -28,7 +32,7 @@ from ...ir.tensor import (
 from ...ir.term import postorder, rebuild
 from ...ir.types import ArrayType
 from ..graph.order import descendants, readers_first, readers_of
-from .checks import may_refuse
+from .checks import checks_of, may_miss, may_refuse
 from .loops import contiguous, lower_function, parameter_buffer
 
 
@@ -66,6 +70,8 @@ class _Planner:
             for value in updates_of(result):
                 self.wanted.setdefault(value, buffer)
         self.body: list[Statement] = []
+        # Calls whose indices were checked ahead.
+        self.checked: set[Node] = set()
 
     def last_reads(self) -> dict[Node, int]:
         """The position of the call that reads each value last; results are read at the end."""
@@ -86,6 +92,12 @@ class _Planner:
         if not isinstance(kernel, Kernel):
             raise IRError(f"{kernel!r} is not lowered to a Kernel yet")
         results = results_of(node)
+        if any(self.wanted.get(result) in self.inputs for result in results):
+            below = self.below.get(node, ())
+            later = [self.order[k] for k in self.refusing if k >= position]
+            self.check_ahead([call for call in later if call not in below])
+        elif may_miss(kernel):
+            self.check_ahead([node])
         buffers = [self.memory[memory_of(operand)] for operand in node.operands]
         outputs = iter(results)
         for k, own in enumerate(kernel.inputs):
@@ -107,6 +119,20 @@ class _Planner:
             buffers.append(self.put(result, buffer or self.local(own.type)))
         self.body.append(Call(kernel, tuple(buffers)))
 
+    def check_ahead(self, nodes: list[Node]) -> None:
+        """Check the indices of these calls that are known by now, before anything is written."""
+        for node in nodes:
+            kernel = node.attrs["callee"]
+            checks = checks_of(kernel) if node not in self.checked else None
+            if checks is None:
+                continue
+            names = {buffer.name for buffer in checks.parameters}
+            needed = [memory_of(o) for o, b in zip(node.operands, kernel.inputs) if b.name in names]
+            buffers = [self.memory.get(value) for value in needed]
+            if all(self.occupant.get(b) is value for b, value in zip(buffers, needed)):
+                self.body.append(Call(checks, tuple(buffers)))
+                self.checked.add(node)
+
     def may_destroy(self, node: Node, operand: int, result: Node, position: int) -> bool:
         """Whether a call may update an operand where it is."""
         value = memory_of(node.operands[operand])
@@ -123,8 +149,8 @@ class _Planner:
     def may_be_seen(self, position: int) -> bool:
         """Whether a call may write to the caller's memory, as no error can come that NumPy would raise
         before: one of itself, or of a later call that does not follow from it."""
-        below = self.below.get(self.order[position], ())
-        return all(self.order[k] in below for k in self.refusing if k >= position)
+        harmless = {*self.below.get(self.order[position], ()), *self.checked}
+        return all(self.order[k] in harmless for k in self.refusing if k >= position)
 
     def place_for(self, value: Node, position: int) -> Buffer | None:
         """Where a value belongs, if what is there now is needed by no later call, and lies in order."""

@@ -68,7 +68,7 @@ class _Splitter:
             return [loop]
         if count == 0:
             return [loop]
-        if independent(loop, private=True) and not _shares_registers(loop):
+        if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)
             if few and loop.mark != "vector" and self.long_inside(loop):

@@ -15,6 +15,7 @@ from collections.abc import Iterable
 
 from ...ir import tensor
 from ...ir.graph import Module, map_kernels
+from ...ir.places import is_chosen_by_data
 from ...ir.tensor import For, Index, Kernel, Load, Statement, Store, loads_of
 from ...ir.tensor import statements as statements_of
 from .cost import stride, trips
@@ -35,6 +36,10 @@ def _change(kernel: Kernel) -> Kernel:
     written = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Store)}
     if any(load.buffer in written for load in loads_of(kernel.body)):
         return kernel
+    if any(
+        isinstance(s, Store) and is_chosen_by_data(s.indices) for s in statements_of(kernel.body)
+    ):
+        return kernel  # which keeps its order
     body: list[Statement] = []
     for statement in kernel.body:
         body += _cut(statement) or [statement]

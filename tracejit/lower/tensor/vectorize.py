@@ -9,6 +9,7 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 from __future__ import annotations
 
 from ...ir.graph import Module, map_kernels
+from ...ir.places import are_apart, is_chosen_by_data, keeps_order
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -62,12 +63,12 @@ def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
     return (here, here_cost) if here_cost < deeper_cost else (deeper, deeper_cost)
 
 
-def independent(loop: For, private: bool = False) -> bool:
+def independent(loop: For, threads: bool = False) -> bool:
     """Whether iterations touch each other only through Accumulate.
 
-    `private`: memory allocated inside is each iteration's own, as it is between threads.
+    `threads`: iterations come in any order, and memory allocated inside is each one's own.
     """
-    own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if private else ()
+    own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if threads else ()
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     stored = set()
     for statement in statements(loop.body):
@@ -78,6 +79,9 @@ def independent(loop: For, private: bool = False) -> bool:
         if isinstance(statement, Store) and statement.buffer not in own:
             if loop.index not in Load(statement.buffer, statement.indices).free:
                 return False
+            if is_chosen_by_data(statement.indices) and not are_apart(loop, statement.indices):
+                if threads or not keeps_order(loop, statement):
+                    return False
             stored.add((statement.buffer, statement.indices))
     written = {buffer for buffer, _ in stored}
     for load in loads_of(loop.body):

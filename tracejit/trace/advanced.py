@@ -105,6 +105,13 @@ def _known_mask(node: Node) -> _Mask:
     return _Mask(np.asarray(known))
 
 
+def gather_of(read: Node) -> Node:
+    """The gather at the heart of an advanced read; what comes after it moves axes only."""
+    while read.op in (ops.reshape, ops.transpose):
+        (read,) = read.operands
+    return read
+
+
 def constant_value(node: Node) -> Any:
     """The value of a node in which no array from outside takes part."""
     if any(found.op.name == "parameter" for found in postorder((node,), operands_of)):

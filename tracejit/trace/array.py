@@ -14,13 +14,15 @@ from ..errors import TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import as_number
 from ..ir.graph import Node
-from ..ir.types import ArrayType, bool_
-from .advanced import indexed
+from ..ir.op import OPS
+from ..ir.term import locate, location_of
+from ..ir.types import ArrayType, DType, bool_
+from .advanced import gather_of, indexed
 from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from .context import current_trace, failure
 from .host import WRAP, call_through_python, known, name_of, no_rule
 from .operators import Operators, needs_value
-from .promotion import DEFAULT_DTYPES, cast, constant
+from .promotion import DEFAULT_DTYPES, cast, constant, loop_of
 from .registry import FUNCTIONS, MASKS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import apply_function, method_without_rule, write_through_python
@@ -388,7 +390,15 @@ def assign(target: Array, value: Any, casting: str = "unsafe") -> None:
     target.write(node)
 
 
-def assigned_node(value: Any, type: ArrayType, casting: str = "unsafe") -> Node:
+_INTO = "could not broadcast input array from shape {} into shape {}"
+_NO_FIT = (
+    "shape mismatch: value array of shape {} could not be broadcast to indexing result of shape {}"
+)
+
+
+def assigned_node(
+    value: Any, type: ArrayType, casting: str = "unsafe", problem: str = _INTO
+) -> Node:
     """`value` as a node of exactly this type, as assignment converts it.
 
     Raises NumPy's errors: ValueError for a shape that does not fit, TypeError where `casting`
@@ -416,10 +426,7 @@ def assigned_node(value: Any, type: ArrayType, casting: str = "unsafe") -> Node:
     except ValueError:
         fits = False
     if not fits:
-        raise ValueError(
-            f"could not broadcast input array from shape {shape_text(shape)} into shape "
-            f"{shape_text(type.shape)}"
-        )
+        raise ValueError(problem.format(shape_text(shape), shape_text(type.shape)))
     return broadcast_to_shape(cast(node, type.dtype), type.shape)
 
 
@@ -434,13 +441,29 @@ def assign_items(target: Array, index: Any, value: Any) -> None:
         return
     node, _ = indexed(node_of(target), index)
     part = view(target, node)
-    if part.storage is not target.storage:
-        raise failure(
-            UnsupportedError,
-            f"assigning to elements of {target.node.type} that arrays of indices choose",
-            "use np.where with a mask, or a loop over slices",
-        )
-    assign(part, value)
+    if part.storage is target.storage:
+        assign(part, value)
+    else:
+        scatter(target, node, value)
+
+
+def scatter(
+    target: Array, part: Node, value: Any, combine: tuple[str, DType] | None = None
+) -> None:
+    """Write `value` to elements of `target` at computed positions: to those that `part` is read from.
+
+    With `combine`, an op and its dtype, they are combined with what is there instead, one by one.
+    """
+    gather = gather_of(part)
+    window = view(target, gather.operands[0])
+    name, dtype = combine or (None, part.type.dtype)
+    own = ArrayType(part.type.shape, dtype, None)
+    stored = assigned_node(value, own, problem=_NO_FIT)
+    stored = written(gather, steps_between(part, gather) or (), stored)
+    indices, axes = gather.operands[1:], gather.attrs["axes"]
+    new = ops.scatter(window.node, stored, *indices, axes=axes, combine=name)
+    locate(new, location_of(gather) or "")
+    window.write(new)
 
 
 def is_mask(item: Any) -> bool:
@@ -612,6 +635,8 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
         first, second = (to_array(value) for value in inputs)
         spread = first.shape + (1,) * second.ndim
         return apply(ufunc, Array(ops.reshape(first.node, shape=spread)), second, **options)
+    if method == "at":
+        return _ufunc_at(ufunc, *inputs)
     table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
     implementation = FUNCTIONS.get(table.get(ufunc))
     if implementation is None:
@@ -625,6 +650,33 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
         options.pop("out", None)
     options.setdefault("axis", 0)
     return implementation(*inputs, **options)
+
+
+def _ufunc_at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
+    """`ufunc.at(target, index, value)`: elements named several times are changed several times."""
+    if not isinstance(target, Array) or target.is_scalar:
+        raise TypeError("first operand must be array")
+    if len(values) != 1 or ufunc.nin != 2:
+        raise _no_rule(f"{ufunc.__name__}.at with {1 + len(values)} operands")
+    (value,) = values
+    operand = to_operand(value)
+    if operand is None:
+        raise _no_rule(f"{ufunc.__name__}.at with a {type(value).__name__}")
+    dtype, own = target.node.type.dtype, target.dtype
+    *wanted, out = loop_of(ufunc, (own, operand[1]))
+    if not np.can_cast(out.numpy, own, "same_kind"):
+        ufunc.at(np.ones(1, own), [0], np.ones(1, wanted[1].numpy))  # raises NumPy's own error
+    if ufunc.__name__ not in OPS or {*wanted, out} != {out}:
+        raise _no_rule(f"{ufunc.__name__}.at for {dtype}")
+    if selects(index) or is_mask(index):
+        assign_items(target, index, apply(ufunc, target[index], value))
+        return
+    node, _ = indexed(node_of(target), index)
+    part = view(target, node)
+    if part.storage is target.storage:  # slices name nothing twice
+        assign(part, apply(ufunc, part, value))
+    else:
+        scatter(target, node, value, (ufunc.__name__, out))
 
 
 def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice by value") -> Any:

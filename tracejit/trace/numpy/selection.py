@@ -39,7 +39,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     extent = x.shape[axis]
     if type(extent) is int and extent == 0 and positions.size != 0:
         raise IndexError("cannot do a non-empty take from an empty axes.")
-    positions = _moded(positions, extent, mode)
+    positions = moded(positions, extent, mode)
     known = _known_inside(positions, axis, extent)
     if known is not None and known.ndim == 0:
         result = taken(x, axis, int(known))
@@ -63,7 +63,7 @@ def _positions(indices: Any) -> Array:
     return wrap(cast(node, i64))
 
 
-def _moded(positions: Array, extent: Any, mode: str) -> Array:
+def moded(positions: Array, extent: Any, mode: str) -> Array:
     """Positions as `mode` understands them: reduced modulo the extent, or moved to the ends."""
     if mode == "wrap":
         return apply(np.remainder, positions, extent)
@@ -121,7 +121,7 @@ def choose(a, choices, out=None, mode="raise"):
     options = in_common_dtype(*choices)
     number = wrap(cast(node_of(number), i64))
     shape = broadcast_shapes(number.shape, *[option.shape for option in options])
-    number = _moded(broadcast(number, shape), len(options), mode)
+    number = moded(broadcast(number, shape), len(options), mode)
     if mode == "raise":
         count = broadcast(as_array(len(options)), shape)
         number = wrap(ops.checked_choice(node_of(number), node_of(count)))

@@ -9,12 +9,13 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.types import array_type, bool_
-from ..array import Array, assign, assign_items, assigned_node, viewing
+from ..array import Array, apply, assign, assign_items, assigned_node, viewing
 from ..context import failure
 from ..registry import FUNCTIONS, implements
 from ..value import Value, node_of
-from .arguments import static_int
-from .building import as_array, reshaped, window
+from .arguments import one_axis, static_int
+from .building import as_array, converted, gathered, iota, reshaped, window
+from .selection import moded
 
 
 def _destination(function: str, x: Any) -> Array:
@@ -79,18 +80,65 @@ def putmask(a, mask, values):
 
 @implements(np.place)
 def place(arr, mask, vals):
-    """`np.place`, for one value."""
-    target = _destination("place", arr)
-    given = as_array(vals)
+    """`np.place`: the values one after the other, and again from the first, where the mask is true."""
+    target, chosen, given = _destination("place", arr), as_array(mask, bool), as_array(vals)
+    given = reshaped(given, (given.size,))
+    if chosen.size != target.size:
+        raise ValueError("place: mask and data must be the same size")
     if given.size == 0:
         raise ValueError("Cannot insert from an empty array!")
+    if given.size != 1 and target.size != 0:
+        flat = reshaped(chosen, (chosen.size,))
+        count = FUNCTIONS[np.cumsum](flat, dtype=np.int64)
+        number = apply(np.remainder, apply(np.maximum, count - 1, 0), given.size)
+        given = reshaped(gathered(given, number, 0), target.shape)
+    putmask(target, chosen, given)
+
+
+@implements(np.put, method="put")
+def put(a, ind, v, mode="raise"):
+    """`np.put`: to positions in the flattened array; the values are repeated as often as needed.
+
+    limit: when a position is outside, nothing is written; NumPy writes what comes before it.
+    """
+    target, positions, given = _destination("put", a), as_array(ind), as_array(v)
+    positions = reshaped(positions, (positions.size,))
+    if not np.can_cast(positions.dtype, np.int64, "same_kind"):
+        np.put(np.zeros(1), np.zeros(0, positions.dtype), 0)  # raises NumPy's TypeError
+    if positions.size == 0 or given.size == 0:
+        return
+    if target.size == 0:
+        raise IndexError("cannot replace elements of an empty array")
+    positions = moded(converted(positions, np.int64), target.size, mode)
     if given.size != 1:
-        raise failure(
-            UnsupportedError,
-            "np.place with several values puts each where a count of the mask says",
-            "use np.putmask or np.where with values of the array's shape",
-        )
-    putmask(target, mask, given)
+        given = FUNCTIONS[np.resize](given, positions.shape)
+    flat = as_array(reshaped(target, (target.size,)))
+    assign_items(flat, positions, reshaped(given, given.shape if given.size != 1 else ()))
+    target.write(node_of(reshaped(flat, target.shape)))
+
+
+@implements(np.put_along_axis)
+def put_along_axis(arr, indices, values, axis):
+    """`np.put_along_axis`: positions along one axis, of their own for every place beside it."""
+    target, positions = _destination("put_along_axis", arr), as_array(indices)
+    if positions.dtype.kind not in "iu":
+        raise IndexError("`indices` must be an integer array")
+    if axis is None:
+        if positions.ndim != 1:
+            raise ValueError("when axis=None, `indices` must have a single dimension.")
+        flat = as_array(reshaped(target, (target.size,)))
+        assign_items(flat, positions, values)
+        target.write(node_of(reshaped(flat, target.shape)))
+        return
+    axis = one_axis(axis, target.ndim)
+    if positions.ndim != target.ndim:
+        raise ValueError("`indices` and `arr` must have the same number of dimensions")
+    ones = (1,) * target.ndim
+    index = [
+        positions if k == axis else reshaped(iota(n), (*ones[:k], n, *ones[k + 1 :]))
+        for k, n in enumerate(target.shape)
+    ]
+    assign_items(target, tuple(index), values)
 
 
 @implements(np.fill_diagonal)

@@ -14,7 +14,6 @@ from ..errors import TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import as_number
 from ..ir.graph import Node
-from ..ir.op import OPS
 from ..ir.term import locate, location_of
 from ..ir.types import ArrayType, DType, bool_
 from .advanced import gather_of, indexed
@@ -391,6 +390,7 @@ def assign(target: Array, value: Any, casting: str = "unsafe") -> None:
 
 
 _INTO = "could not broadcast input array from shape {} into shape {}"
+_NO_OPERAND = "array is not broadcastable to correct shape"
 _NO_FIT = (
     "shape mismatch: value array of shape {} could not be broadcast to indexing result of shape {}"
 )
@@ -458,7 +458,7 @@ def scatter(
     window = view(target, gather.operands[0])
     name, dtype = combine or (None, part.type.dtype)
     own = ArrayType(part.type.shape, dtype, None)
-    stored = assigned_node(value, own, problem=_NO_FIT)
+    stored = assigned_node(value, own, problem=_NO_FIT if combine is None else _NO_OPERAND)
     stored = written(gather, steps_between(part, gather) or (), stored)
     indices, axes = gather.operands[1:], gather.attrs["axes"]
     new = ops.scatter(window.node, stored, *indices, axes=axes, combine=name)
@@ -635,8 +635,8 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
         first, second = (to_array(value) for value in inputs)
         spread = first.shape + (1,) * second.ndim
         return apply(ufunc, Array(ops.reshape(first.node, shape=spread)), second, **options)
-    if method == "at":
-        return _ufunc_at(ufunc, *inputs)
+    if method == "at" and _combined_at(ufunc, *inputs):
+        return None
     table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
     implementation = FUNCTIONS.get(table.get(ufunc))
     if implementation is None:
@@ -652,31 +652,30 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
     return implementation(*inputs, **options)
 
 
-def _ufunc_at(ufunc: np.ufunc, target: Any, index: Any, *values: Any) -> None:
-    """`ufunc.at(target, index, value)`: elements named several times are changed several times."""
-    if not isinstance(target, Array) or target.is_scalar:
-        raise TypeError("first operand must be array")
-    if len(values) != 1 or ufunc.nin != 2:
-        raise _no_rule(f"{ufunc.__name__}.at with {1 + len(values)} operands")
-    (value,) = values
+def _combined_at(ufunc: np.ufunc, target: Any, index: Any, value: Any = None) -> bool:
+    """`ufunc.at(target, index, value)`: elements named several times are changed several times.
+
+    False, and nothing is done, where the ufunc is no op of one dtype.
+    """
     operand = to_operand(value)
-    if operand is None:
-        raise _no_rule(f"{ufunc.__name__}.at with a {type(value).__name__}")
-    dtype, own = target.node.type.dtype, target.dtype
+    if operand is None or ufunc.nin != 2 or not isinstance(target, Array) or target.is_scalar:
+        return False
+    own = target.dtype
     *wanted, out = loop_of(ufunc, (own, operand[1]))
     if not np.can_cast(out.numpy, own, "same_kind"):
         ufunc.at(np.ones(1, own), [0], np.ones(1, wanted[1].numpy))  # raises NumPy's own error
-    if ufunc.__name__ not in OPS or {*wanted, out} != {out}:
-        raise _no_rule(f"{ufunc.__name__}.at for {dtype}")
+    if not is_compiled(ufunc) or {*wanted, out} != {out}:
+        return False
     if selects(index) or is_mask(index):
-        assign_items(target, index, apply(ufunc, target[index], value))
-        return
+        assign_items(target, index, ufunc(target[index], value))
+        return True
     node, _ = indexed(node_of(target), index)
     part = view(target, node)
     if part.storage is target.storage:  # slices name nothing twice
         assign(part, apply(ufunc, part, value))
     else:
         scatter(target, node, value, (ufunc.__name__, out))
+    return True
 
 
 def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice by value") -> Any:

@@ -202,7 +202,7 @@ def _reshape_in_place(x):
 WRITES = [
     _reshape_in_place,
     lambda x: x.resize(3),
-    lambda x: np.add.at(x, 0, 1),
+    lambda x: np.negative.at(x, 0),
     lambda x: np.random.shuffle(x),
 ]  # fmt: skip
 

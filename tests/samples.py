@@ -97,7 +97,7 @@ def operands_of(op: Op, instance: Instance) -> list[np.ndarray]:
     """For each operand its values: all pairs of special ones first, then random ones."""
     types = instance.types
     rng = np.random.default_rng(zlib.crc32(f"{op.name}{types}".encode()))
-    if op.kind in (REDUCTION, SCAN, CONTRACTION) and op.name not in ("max", "min"):
+    if op.kind in (REDUCTION, SCAN, CONTRACTION) and op.name not in ("max", "min", "compress"):
         return [combinable(type, rng) for type in types]
     arrays = []
     pools = [specials(type.dtype) for type in types]
@@ -146,6 +146,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         # Infinities among the operands give whatever the C library's multiplication makes of them.
         base, exponent = [np.where(np.isfinite(x), x, x.dtype.type(2 - 1j)) for x in arrays]
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
+    if op.name == "compress":  # what follows the rows that are selected is unspecified
+        return [arrays[0], np.ones_like(arrays[1])]
     if op.name.startswith("some_"):
         return [np.where(arrays[0] == 0, 1, arrays[0])]
     if op.name in ("checked_index", "checked_choice"):

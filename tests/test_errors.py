@@ -140,7 +140,7 @@ np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | np.array_split(x, object())
 UNKNOWN = """
 np.linalg.svd(x) | np.linalg.eigh(x) | np.fft.rfftn(x) | np.packbits(v > 0) | np.save("never", x)
 np.logaddexp.reduceat(x, [0]) | np.random.rand(3) + x | np.random.default_rng(0).normal() + x
-np.vectorize(math.sin)(x) | x.tobytes() | x[x > 0] | np.fromiter(x, float) if 0 else x.byteswap()
+np.vectorize(math.sin)(x) | x.tobytes() | np.sort(x[x > 0]) | np.fromiter(x, float) if 0 else x.byteswap()
 """
 
 

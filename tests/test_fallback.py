@@ -112,7 +112,7 @@ OTHERS = [
     (lambda x: np.percentile(x, [10, 50], axis=0), A),
     (lambda x: np.unique(np.round(x)), X),
     (lambda x: np.unique(np.round(x), return_counts=True), X),
-    (lambda x: np.nonzero(x > 0), A),
+    (lambda x: np.nonzero(x > 0)[0][::2], A),
     (lambda x: np.roots(x + 0), X),
     (lambda x: np.polyfit(x, 2 * x, 1), X),
     (lambda x: np.apply_along_axis(lambda row: row.max() - row.min(), 1, x), A),
@@ -135,10 +135,10 @@ OTHERS = [
     (lambda x, s: np.percentile(x, s), X, 2.5),
     (lambda x, s: np.percentile(x, s), X, np.float64(2.5)),
     (lambda x: np.linalg.inv(x).tolist(), A[:2, :2]),
-    (lambda x: x[x > 0] * 2, X),
+    (lambda x: x[x > 0].cumsum() * 2, X),
     (lambda x: np.sort(x[np.nonzero(x > 0)]), A),
     (lambda x: np.repeat(x, (x > 0) * 2), X),
-    (lambda x: np.compress(x > 0, x) + np.extract(x > 0, x), X),
+    (lambda x: np.compress(x > 0, x) + np.extract(x > 0, x)[::-1], X),
 ]  # fmt: skip
 
 

@@ -380,6 +380,65 @@ def test_what_is_gathered(function):
     check(function, X, Y)
 
 
+RETURNED = [
+    lambda x: x[x > 0],
+    lambda x: (x[x > 0] * 2, x[x > 9], x[x > -99]),
+    lambda x: np.nonzero(x > 0),
+    lambda x: np.where(x > 0)[0],
+    lambda x: np.flatnonzero(x),
+    lambda x: np.argwhere(x > 0),
+    lambda x: np.extract(x > 0, x) + 1,
+    lambda x: x.compress(x > 0),
+    lambda x: [x[x > 0], len(x[x > 0]), x],
+    lambda x: {"a": x[x > 0], "b": x.reshape(4, 5)[x[:4] > 0]},
+    lambda x: np.nonzero(x.reshape(4, 5) > 0),
+    lambda x: np.argwhere(x.reshape(4, 5) > 0),
+    lambda x: (x[x > 0].astype(np.float32), x[x > 0] > 1, x[x > 0] * 1j),
+]
+
+
+@pytest.mark.parametrize("number", range(len(RETURNED)))
+def test_what_is_returned_is_not_compiled_for_every_count(number):
+    function = RETURNED[number]
+    compiled = jit(function, fallback="error")
+    for seed in range(4):
+        x = sample(20, seed=seed) - (5 if seed == 2 else 0)
+        results, wanted = compiled(x), function(x)
+        if isinstance(wanted, dict):
+            results, wanted = list(results.values()), list(wanted.values())
+        same(results, wanted)
+    assert compiled.cache_info().misses == 1
+    with config.use(reference=True):
+        results = jit(function, fallback="error")(x)
+        same(list(results.values()) if isinstance(results, dict) else results, wanted)
+
+
+@pytest.mark.parametrize("dtype", ["?", "i1", "u1", "i4", "u8", "f2", "f4", "c8", "c16"])
+def test_returned_dtypes_and_memory(dtype):
+    x, m = sample((40, 3), dtype), sample(40) > 0
+    check(lambda x, m: (x[m], x[~m, 1], x[x == 1]), x, m)
+    check(lambda x, m: (x[m], x[m] + x[m]), x[:0], m[:0])
+    (result,) = jit(lambda x, m: (x[m],))(x, m)
+    assert result.flags.owndata and result.flags.writeable and result.base is None
+
+
+def test_returned_of_unknown_sizes():
+    compiled = jit(lambda x: (x[x > 0], np.flatnonzero(x > 1)), fallback="error")
+    for n in (3, 5, 9, 17, 1000, 1, 0, 40_000):
+        x = sample(n)
+        same(compiled(x), (x[x > 0], np.flatnonzero(x > 1)))
+    assert compiled.cache_info().misses <= 6
+
+
+def test_selections_that_are_returned_twice_are_one():
+    def function(x):
+        y = x[x > 0]
+        return y, y
+
+    one, other = jit(function)(X)
+    assert one is other
+
+
 def test_counts_that_change():
     compiled = jit(lambda x: (x[x > 0] * 2, np.sort(x[x > 1])))
     for seed in range(4):

@@ -31,7 +31,7 @@ from .runtime.signature import (
 )
 from .stages import Compiled, coded
 from .trace.tracing import ArgumentOutput as TracedArgument
-from .trace.tracing import NodeOutput, Program, Traced, ViewOutput
+from .trace.tracing import FirstOutput, NodeOutput, Program, Traced, ViewOutput
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
 from .viewing import viewed
 
@@ -57,6 +57,11 @@ class Entry:
             k: (output.type, output.steps)
             for k, output in enumerate(program.outputs)
             if isinstance(output, ViewOutput)
+        }
+        self._firsts = {
+            output.base.index: output.count.index
+            for output in program.outputs
+            if isinstance(output, FirstOutput)
         }
         self._returns_arguments = any(isinstance(o, ArgumentOutput) for o in self.outputs)
         self._result = self._native_result()
@@ -84,7 +89,7 @@ class Entry:
     def _native_result(self) -> Any:
         """How native code makes the result: itself where it can, through `_finish` otherwise."""
         structure = self.program.structure
-        if self._views:
+        if self._views or self._firsts:
             return self._finish
         if structure == LEAF and self._order == [0] and len(self.outputs) == 1:
             return "single"
@@ -97,6 +102,11 @@ class Entry:
         return "tuple" if tree == TupleTree(tuple(range(len(self.outputs)))) else tree
 
     def _finish(self, values: tuple) -> Any:
+        if self._firsts:
+            counts = {slot: values[count] for slot, count in self._firsts.items()}
+            values = tuple(
+                [v[: counts[slot]].copy() if slot in counts else v for slot, v in enumerate(values)]
+            )
         leaves = [values[slot] for slot in self._order]
         for position, (type, steps) in self._views.items():
             leaves[position] = viewed(leaves[position], type, steps)
@@ -194,7 +204,8 @@ def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[in
     """The native outputs, and for each leaf of the function's result which of them it is."""
     results = program.function.results[len(program.function.updated) :]
     bases = [getattr(output, "base", output) for output in program.outputs]
-    kinds = {o.index: o for o in bases if isinstance(o, NodeOutput)}
+    counts = [output.count for output in program.outputs if isinstance(output, FirstOutput)]
+    kinds = {o.index: o for o in (*bases, *counts) if isinstance(o, NodeOutput)}
     # A result that is not returned is the last token of ordered calls.
     outputs: list[Any] = [
         _node_output(kinds.get(index, NodeOutput(index, True)), node.type, symbols)

@@ -38,7 +38,7 @@ class Fold(NamedTuple):
 
 
 class Loops(NamedTuple):
-    """Lowering by its own loop nest: `rule(node, name) -> Kernel`."""
+    """Lowering by its own loop nest: `rule(*operands, result)`, of buffers, gives the statements."""
 
     rule: Callable[..., Any]
 

@@ -98,6 +98,14 @@ class Selection(Operators):
         return ops.sum_(cast(self.mask, i64), axes=tuple(range(self.lead)))
 
     @property
+    def rows(self) -> Node:
+        """The elements side by side, from the first row on, and something after them."""
+        shape = self.full.node.type.shape
+        size = self.mask.type.size
+        full = reshaped_node(node_of(self.full), (size, *shape[self.lead :]))
+        return ops.compress(full, reshaped_node(self.mask, (size,)))
+
+    @property
     def shape(self) -> tuple:
         return (Array(self.count, True, int), *self.full.shape[self.lead :])
 

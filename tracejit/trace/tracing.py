@@ -85,7 +85,14 @@ class ViewOutput(NamedTuple):
 
 
 Leaf = Traced | Static
-Output = NodeOutput | ArgumentOutput | ObjectOutput | ViewOutput
+class FirstOutput(NamedTuple):
+    """The first rows of another output's array, as many as a third one says."""
+
+    base: NodeOutput
+    count: NodeOutput
+
+
+Output = NodeOutput | ArgumentOutput | ObjectOutput | ViewOutput | FirstOutput
 
 
 @dataclass(frozen=True, eq=False)
@@ -443,7 +450,8 @@ class _Outputs:
         if own is not leaf:
             return ObjectOutput(own)
         if isinstance(leaf, Selection):
-            leaf = leaf.gathered("to be returned")
+            rows = self.computed(leaf.rows, id(leaf))
+            return FirstOutput(rows, self.computed(leaf.count, (leaf.count, int), True, int))
         if isinstance(leaf, Array) and not leaf.is_scalar:
             return self.array(leaf)
         return self.other(leaf)

@@ -1,4 +1,4 @@
-"""Ops on what a mask selects: the checks of reductions that nothing has no result of."""
+"""Ops on what a mask selects: gathering it, and the checks of reductions of nothing."""
 
 from __future__ import annotations
 
@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import tensor
-from ..op import ELEMENTWISE, Element, Op, define
-from ..types import ArrayType, DType, array_type, i64
+from ..op import ELEMENTWISE, SCAN, Element, Loops, Op, define
+from ..types import ArrayType, DType, array_type, bool_, i64
 
 # What NumPy says of the reductions of nothing.
 EMPTY = {
@@ -44,3 +44,49 @@ def _some(reduction: str) -> Op:
 
 # `count`; the program has no result when it is 0.
 some = {reduction: _some(reduction) for reduction in EMPTY}
+
+
+def _compress_type(x: ArrayType, mask: ArrayType) -> ArrayType:
+    if mask.dtype is not bool_ or mask.shape != x.shape[:1]:
+        raise ValueError(f"{mask} does not select rows of {x}")
+    return array_type(x.shape, x.dtype)
+
+
+def _compress_reference(x: Any, mask: Any) -> Any:
+    x = np.asarray(x)
+    result = x.copy()
+    result[: np.count_nonzero(mask)] = x[np.asarray(mask)]
+    return result
+
+
+def _compress_loops(x: tensor.Buffer, mask: tensor.Buffer, out: tensor.Buffer) -> tuple:
+    """Every row is stored, and only after one that is selected the next goes to another place: so
+    nothing branches, and a place keeps the last row that was stored there."""
+    index = tuple([tensor.Index(f"i{axis}") for axis in range(x.type.ndim)])
+    place = tensor.Variable("place", i64)
+    body: tuple = (tensor.Store(out, (place, *index[1:]), tensor.Load(x, index)),)
+    for i, extent in zip(reversed(index[1:]), reversed(x.type.shape[1:])):
+        body = (tensor.For(i, tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+    selected = tensor.cast(tensor.Load(mask, index[:1]), i64)
+    body = (*body, tensor.Assign(place, tensor.Apply("add", (place, selected), i64)))
+    stop = tensor.extent(x.type.shape[0])
+    rows = tensor.For(index[0], tensor.ZERO, stop, body, "serial", 1)
+    return (tensor.Let(place, tensor.ZERO), rows)
+
+
+def _compress_samples(dtype: DType) -> list:
+    shapes = ((40,), (7, 3), (0,), (1,), (5, 0))
+    return [([array_type(shape, dtype), array_type(shape[:1], bool_)], {}) for shape in shapes]
+
+
+# The rows of `x` that the mask selects, from the first row on; what follows them is unspecified.
+compress = define(
+    Op(
+        "compress",
+        SCAN,
+        _compress_type,
+        _compress_reference,
+        Loops(_compress_loops),
+        samples=_compress_samples,
+    )
+)

@@ -14,7 +14,7 @@ from math import prod
 from ...errors import IRError
 from ...ir import ops, tensor
 from ...ir.graph import Function, Kernel, Module, Node, call, is_updated, rebuild_nodes
-from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE
+from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE, Loops
 from ...ir.tensor import (
     ARGUMENT,
     UPDATED,
@@ -64,11 +64,21 @@ def lower_function(
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
             return lower_contraction(function, node, vector_bytes, library)
+        if isinstance(node.op.lowering, Loops):
+            return _own_loops(function, node)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
         if node.op is ops.host_call:
             return lower_host(function, node)
     return _Nest(function).kernel()
+
+
+def _own_loops(function: Function, node: Node) -> Kernel:
+    """The Kernel of an op that says itself how it loops."""
+    inputs = {p: Buffer(p.attrs["name"], p.type, ARGUMENT) for p in function.parameters}
+    out = Buffer("out0", contiguous(node.type), ARGUMENT)
+    body = node.op.lowering.rule(*[inputs[operand] for operand in node.operands], out)
+    return Kernel(function.name, (*inputs.values(), out), 1, body)
 
 
 def parameter_buffer(node: Node) -> Buffer:

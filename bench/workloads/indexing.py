@@ -1,4 +1,4 @@
-"""Programs that read at computed positions: gathers of elements and rows, tables, searches."""
+"""Programs that read at computed positions: gathers, tables, searches; and what masks select."""
 
 from collections.abc import Iterator
 
@@ -99,6 +99,50 @@ def interpolate_loop(x, xp, fp):
     return out
 
 
+def select(x):
+    return x[x > 0.5]
+
+
+def select_loop(x):
+    out = np.empty(x.size, x.dtype)
+    count = 0
+    for k in range(x.size):
+        if x[k] > 0.5:
+            out[count] = x[k]
+            count += 1
+    return out[:count].copy()
+
+
+def mean_of_selected(x):
+    return x[x > 0.5].mean()
+
+
+def mean_of_selected_loop(x):
+    total, count = 0.0, 0
+    for k in prange(x.size):
+        if x[k] > 0.5:
+            total += x[k]
+            count += 1
+    return x.dtype.type(total / count)
+
+
+def scale_selected(x):
+    out = x.copy()
+    out[out > 0.5] *= 2
+    return out
+
+
+def scale_selected_loop(x):
+    out = np.empty_like(x)
+    for k in prange(x.size):
+        out[k] = x[k] * 2 if x[k] > 0.5 else x[k]
+    return out
+
+
+def _numbers(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return (generator.normal(size=count).astype(dtype),)
+
+
 def _elements(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     return generator.normal(size=count).astype(dtype), generator.integers(0, count, count)
 
@@ -140,6 +184,9 @@ PROGRAMS = (
     Program("table[bytes]", look_up, _image, look_up_loop),
     Program(f"searchsorted in {TABLE}", search, _search, search_loop),
     Program(f"interp in {TABLE}", interpolate, _interpolate, interpolate_loop),
+    Program("x[x > t]", select, _numbers, select_loop),
+    Program("x[x > t].mean()", mean_of_selected, _numbers, mean_of_selected_loop),
+    Program("x[x > t] *= 2", scale_selected, _numbers, scale_selected_loop),
 )
 
 

@@ -1,7 +1,8 @@
 """Compute now what depends on constants alone, with NumPy itself.
 
 Only small results, at most as many elements as an `array` may have. Repeating a constant is left
-to `broadcast`, and counting to `iota`: both cost a kernel less than a table in memory.
+to `broadcast`, and counting to `iota`: both cost a kernel less than a table in memory. What a
+`compress` has after what it selected is unspecified, so it is no constant.
 """
 
 from __future__ import annotations
@@ -75,7 +76,7 @@ def _constant(node: Node, result: np.ndarray) -> Node:
 FOLD_RULES: tuple[Rule, ...] = tuple(
     any_use(op) >> evaluated
     for op in OPS.values()
-    if op.kind not in (CONTROL, OPAQUE, CREATION) and op is not ops.broadcast
+    if op.kind not in (CONTROL, OPAQUE, CREATION) and op not in (ops.broadcast, ops.compress)
 )
 _fold = rewriter(*FOLD_RULES)
 _fold_and_normalize = rewriter(*FOLD_RULES, *RULES)

@@ -157,6 +157,26 @@ class Array(Operators):
     def imag(self) -> Array:
         return _part(self, ops.imag)
 
+    @property
+    def strides(self) -> tuple:
+        """In bytes, where it is certain how NumPy has the elements."""
+        if not is_in_order(self.storage):
+            raise failure(
+                UnsupportedError,
+                "the attribute .strides of what NumPy may have in either order of memory",
+                "ask for it outside the jitted function",
+            )
+        strides = strides_after(self.storage, self.steps)
+        return tuple([as_number(stride * self.itemsize) for stride in strides])
+
+    @property
+    def flat(self) -> Any:
+        return METHODS["flat"](self)
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.flat[:] = value
+
     def __getattr__(self, name: str) -> Any:
         method = METHODS.get(name)
         if method is not None:

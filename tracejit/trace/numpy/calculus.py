@@ -365,13 +365,3 @@ def _room(mode: Any, m: int) -> int:
     if mode == "same":
         return m // 2
     raise ValueError(f"mode must be one of 'valid', 'same', or 'full' (got {mode!r})")
-
-
-@implements(np.polyval)
-def polyval(p, x):
-    """`np.polyval`: Horner's scheme, the highest power first."""
-    p, x = as_array(p), as_array(x)
-    y = broadcast(number(0, x.dtype), x.shape)
-    for k in range(static_int(p.shape[0], "an extent").__index__()):
-        y = apply(np.add, apply(np.multiply, y, x), taken(p, 0, k)[()])
-    return y

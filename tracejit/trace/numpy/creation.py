@@ -10,12 +10,14 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import UnsupportedError
 from ...ir.dims import Dim
 from ...ir.types import row_major
 from ..array import Array, apply, wrap
+from ..context import failure
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
-from ..views import strides_after
+from ..views import is_in_order, strides_after
 from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
 from .building import (
     as_array,
@@ -272,6 +274,50 @@ def ascontiguousarray(a, dtype=None, *, like=None):
         if strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
             return a
     return array(a, dtype, ndmin=1)
+
+
+@creates(np.require)
+def require(a, dtype=None, requirements=None, *, like=None):
+    """`np.require`: a copy only where `a` is not as required; all are writable and aligned."""
+    wanted = {str(item).upper()[:1] for item in requirements or ()}
+    result = asarray(a, dtype)
+    if "F" in wanted and "C" not in wanted:
+        return in_fortran_order(result)
+    if "C" in wanted and result.ndim:
+        result = ascontiguousarray(result)
+    return copy(result) if "O" in wanted and result is a else result
+
+
+@creates(np.asarray_chkfinite)
+def asarray_chkfinite(a, dtype=None, order=None):
+    """`np.asarray_chkfinite`, of what is always finite."""
+    result = as_array(a)
+    if result.dtype.kind in "fc":
+        raise failure(
+            UnsupportedError,
+            "np.asarray_chkfinite raises an error that depends on values",
+            "check the arguments outside the jitted function",
+        )
+    return asarray(a, dtype)
+
+
+@creates(np.isfortran)
+def isfortran(a):
+    """`np.isfortran`: in Fortran order and not in C order, where that is certain."""
+    if isinstance(a, np.ndarray) and not isinstance(a, Value):
+        return np.isfortran(a)
+    if not is_in_order(a.storage):
+        raise failure(
+            UnsupportedError,
+            "np.isfortran of what NumPy may have in either order of memory",
+            "ask of an argument, or of a copy in one order",
+        )
+    shape, strides = (
+        tuple(static_int(n, "an extent").__index__() for n in numbers)
+        for numbers in (a.shape, strides_after(a.storage, a.steps))
+    )
+    # NumPy itself is asked; the elements are never looked at.
+    return np.lib.stride_tricks.as_strided(np.zeros((), np.int8), shape, strides).flags.fnc
 
 
 @creates(np.asfortranarray)

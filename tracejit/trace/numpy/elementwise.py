@@ -6,10 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
 from ...ir import ops
-from ..array import Array, apply, to_weak, wrap
-from ..context import failure
+from ..array import Array, apply, assign, to_weak, wrap
 from ..masked import nonzero
 from ..registry import implements
 from ..value import Value, node_of
@@ -124,7 +122,11 @@ def fix(x, out=None):
 
 @implements(np.nan_to_num)
 def nan_to_num(x, copy=True, nan=0.0, posinf=None, neginf=None):
-    """`np.nan_to_num`; always a new array."""
+    """`np.nan_to_num`; with `copy=False` into the array itself."""
+    if not copy and isinstance(x, Array) and not x.is_scalar:
+        if x.dtype.kind in "fc":
+            assign(x, nan_to_num(x, True, nan, posinf, neginf))
+        return x
     x = as_array(x)
     if x.dtype.kind not in "fc":
         return scalar_like(copied(x))

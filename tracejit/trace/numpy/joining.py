@@ -13,7 +13,7 @@ from ..broadcasting import shape_text
 from ..context import failure
 from ..registry import implements
 from .arguments import available, numpy_dtype, one_axis, refuse_out, static, static_int
-from .building import as_array, concatenated, converted, reshaped, taken, window
+from .building import as_array, concatenated, converted, reshaped, scalar_like, taken, window
 from .shapes import atleast_1d, atleast_2d, atleast_3d, ravel
 
 
@@ -234,4 +234,5 @@ def unstack(x, /, *, axis=0):
     if x.ndim == 0:
         raise ValueError("Input array must be at least 1-d.")
     axis = one_axis(axis, x.ndim)
-    return tuple(taken(x, axis, k) for k in range(static_int(x.shape[axis], "an extent")))
+    parts = [taken(x, axis, k) for k in range(static_int(x.shape[axis], "an extent"))]
+    return tuple(scalar_like(part) for part in parts)  # as an array of one axis gives scalars

@@ -6,11 +6,13 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import UnsupportedError
 from ..array import Array, apply, to_weak, wrap
+from ..context import failure
 from ..registry import implements
-from ..value import Value
+from ..value import Value, literal
 from . import reductions
-from .arguments import one_axis, same
+from .arguments import one_axis, same, static_shape
 from .building import as_array, count, filled, promoted_dtype, scalar_like
 
 _WEAK = (int, float, complex)
@@ -138,3 +140,53 @@ def min_scalar_type(a, /):
 def common_type(*arrays):
     """`np.common_type`."""
     return np.common_type(*[np.empty(0, as_array(x).dtype) for x in arrays])
+
+
+@implements(np.tril_indices_from)
+def tril_indices_from(arr, k=0):
+    """`np.tril_indices_from`: by shape."""
+    return _indices_of(np.tril_indices_from, arr, k)
+
+
+@implements(np.triu_indices_from)
+def triu_indices_from(arr, k=0):
+    """`np.triu_indices_from`: by shape."""
+    return _indices_of(np.triu_indices_from, arr, k)
+
+
+@implements(np.diag_indices_from)
+def diag_indices_from(arr):
+    """`np.diag_indices_from`: by shape."""
+    return _indices_of(np.diag_indices_from, arr)
+
+
+def _indices_of(function: Any, arr: Any, *offset: Any) -> tuple[Array, ...]:
+    """Indices that follow from a shape; it must be known, as they are counted while tracing."""
+    shape = static_shape(as_array(arr).shape)
+    sample = np.broadcast_to(np.False_, tuple(extent.__index__() for extent in shape))
+    return tuple(wrap(literal(index)) for index in function(sample, *offset))
+
+
+@implements(np.einsum_path)
+def einsum_path(*operands, optimize="greedy", einsum_call=False):
+    """`np.einsum_path`: by shapes."""
+    samples = [
+        np.broadcast_to(np.zeros((), item.dtype), tuple(n.__index__() for n in item.shape))
+        if isinstance(item, Value)
+        else item
+        for item in operands
+    ]
+    return np.einsum_path(*samples, optimize=optimize, einsum_call=einsum_call)
+
+
+@implements(np.real_if_close)
+def real_if_close(a, tol=100):
+    """`np.real_if_close`, of what is real anyway."""
+    x = as_array(a)
+    if x.dtype.kind == "c":
+        raise failure(
+            UnsupportedError,
+            "the dtype of np.real_if_close depends on the values of complex numbers",
+            "use np.real",
+        )
+    return a if isinstance(a, Array) and not a.is_scalar else x

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from typing import Any
 
@@ -47,6 +48,28 @@ def roll(a, shift, axis=None):
     for along, amount in totals.items():
         x = _rolled(x, along, amount)
     return x
+
+
+@implements(np.fft.fftshift)
+def fftshift(x, axes=None):
+    """`np.fft.fftshift`: the middle of every axis comes first."""
+    return _shifted(x, axes, lambda n: n // 2)
+
+
+@implements(np.fft.ifftshift)
+def ifftshift(x, axes=None):
+    """`np.fft.ifftshift`: what undoes `fftshift`."""
+    return _shifted(x, axes, lambda n: -(n // 2))
+
+
+def _shifted(x: Any, axes: Any, shift: Callable[[Any], Any]) -> Array:
+    x = as_array(x)
+    axes = tuple(range(x.ndim)) if axes is None else axes
+    axes = axes if isinstance(axes, tuple | list) else (axes,)
+    for axis in axes:
+        along = one_axis(axis, x.ndim)
+        x = _rolled(x, along, shift(x.shape[along]))
+    return x if axes else copied(x)
 
 
 def _total(shift: Any) -> int:

@@ -1,12 +1,14 @@
-"""`np.i0` and `np.sinc`."""
+"""`np.i0`, `np.kaiser` and `np.sinc`."""
 
 from __future__ import annotations
 
 import numpy as np
 
-from ..array import Array, apply
-from ..registry import implements
-from .building import as_array, choose, converted, number
+from ..array import Array, apply, wrap
+from ..registry import creates, implements
+from ..value import literal
+from .arguments import is_traced, static_int
+from .building import as_array, choose, converted, filled, number
 
 # Chebyshev coefficients of exp(-x) I0(x) in [0, 8], and of exp(-x) sqrt(x) I0(x) beyond: those of
 # the Cephes library (S. L. Moshier), which NumPy uses too.
@@ -55,6 +57,20 @@ def i0(x):
     small = growth * _chebyshev(x / 2.0 - 2.0, _SMALL)
     large = growth * _chebyshev(32.0 / x - 2.0, _LARGE) / apply(np.sqrt, x)
     return choose(x <= 8.0, small, large)
+
+
+@creates(np.kaiser)
+def kaiser(M, beta):
+    """`np.kaiser`: a window whose shape may be traced."""
+    n = static_int(M, "an extent").__index__()
+    if not is_traced(beta):
+        return wrap(literal(np.kaiser(n, beta)))
+    if n <= 1:
+        return filled((max(n, 0),), 1, float)
+    middle = (n - 1) / 2.0
+    arc = np.sqrt(1 - ((np.arange(n) - middle) / middle) ** 2.0)
+    beta = converted(as_array(beta), float)
+    return i0(apply(np.multiply, beta, wrap(literal(arc)))) / i0(beta)
 
 
 @implements(np.sinc)

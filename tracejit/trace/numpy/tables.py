@@ -169,6 +169,8 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     """`np.histogram` with at most 1024 bins; edges may be traced, and then are taken to rise."""
     x = as_array(a)
     x = reshaped(x, (x.size,))
+    if x.dtype.kind == "c":
+        raise failure(UnsupportedError, "np.histogram of complex numbers", "count the real parts")
     if x.dtype.kind == "b":
         x = converted(x, np.uint8)
     edges = _edges(x, bins, range)

@@ -1,0 +1,107 @@
+"""Functions that write, ask for memory, or give scalars where one would not expect it."""
+
+import numpy as np
+import pytest
+
+import tracejit
+
+X = np.array([2.5, -1.5, np.nan, 0.5, np.inf, 3.0])
+M = X.reshape(2, 3)
+
+
+def flat_writes(m):
+    m.flat[1] = 7
+    m.flat[::2] = m.flat[1] * 2
+    m.flat[3:] = [1, 2]
+    return m.flat[-1], len(m.flat), m.flat.copy()
+
+
+def flat_of_a_view(m):
+    m.T.flat[1:3] = [8, 9]
+    m[:, 1:].flat = 5
+    return [e + 1 for e in m.flat]
+
+
+def nan_to_num_of_a_view(m):
+    row = np.nan_to_num(m[0], copy=False, posinf=1)
+    whole = np.nan_to_num(m, copy=True)
+    row += 1
+    return whole
+
+
+PROGRAMS = [
+    flat_writes,
+    flat_of_a_view,
+    nan_to_num_of_a_view,
+    lambda m: np.unstack(m[0]),
+    lambda m: np.unstack(m, axis=1),
+    lambda m: (m.strides, m.T.strides, m[:, ::2].strides, m[:0].strides),
+    lambda m: (np.isfortran(m), np.isfortran(m.T), np.isfortran(m[:1].T)),
+    lambda m: np.require(m.T, np.float32, ["C"]),
+    lambda m: np.require(m, requirements="F") + 1,
+    lambda m: np.fft.fftshift(m, axes=1),
+    lambda m: np.fft.ifftshift(np.fft.fftshift(m[:, :2])),
+    lambda m: np.polyadd(m[0], m.ravel()),
+    lambda m: np.polysub(m[0], 2),
+    lambda m: (
+        np.polyder(m[0, :2]),
+        np.polyder(m[0, :2], 2),
+        np.polyder(m[0, :2], 5),
+        np.polyder(m[0, :2], 0),
+    ),
+    lambda m: (np.polyint(m[0]), np.polyint(m[0], 2, k=[3, 4]), np.polyint(m[0], 3, k=2)),
+    lambda m: np.kaiser(6, m[0, 0]),
+    lambda m: m[np.tril_indices_from(m)],
+    lambda m: np.einsum_path("ij,kj->ik", m, m),
+    lambda m: np.arange(m[0, 0], 9.0, 0.5),
+    lambda m: np.asarray_chkfinite(m[0, :2]),
+    lambda m: np.real_if_close(m[0] + 0j),
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS)
+def test_as_numpy(program):
+    expected_m, m = M.copy(), M.copy()
+    expected = program(expected_m)
+    for _ in range(2):
+        m[...] = M
+        same(expected, tracejit.jit(program)(m))
+        same(expected_m, m)
+
+
+def same(expected, got):
+    assert type(expected) is type(got)
+    if isinstance(expected, tuple | list):
+        assert len(expected) == len(got)
+        for a, b in zip(expected, got):
+            same(a, b)
+    elif isinstance(expected, np.ndarray | np.generic):
+        assert (expected.dtype, expected.shape) == (got.dtype, got.shape)
+        np.testing.assert_allclose(got, expected, 1e-12)
+    else:
+        assert expected == got
+
+
+@pytest.mark.parametrize(
+    "program", [lambda m: np.polyder(m[0, :2], -1), lambda m: np.polyint(m[0], 3, k=[1, 2])]
+)
+def test_errors_are_numpys(program):
+    with pytest.raises(ValueError) as expected:
+        program(M)
+    with pytest.raises(ValueError) as error:
+        tracejit.jit(program)(M)
+    assert str(expected.value) in str(error.value)
+
+
+def test_infinite_values_are_numpys_error():
+    with pytest.raises(ValueError, match="infs or NaNs"):
+        tracejit.jit(lambda m: np.asarray_chkfinite(m))(M)
+    with pytest.raises(tracejit.errors.UnsupportedError):
+        tracejit.jit(lambda m: np.asarray_chkfinite(m), fallback="error")(M)
+
+
+def test_histograms_of_complex_numbers_are_counted_through_python():
+    z = np.array([2.5, -1.5, 0.5]) + 1j
+    with pytest.warns(np.exceptions.ComplexWarning):
+        expected = np.histogram(z)
+        same(expected, tracejit.jit(lambda z: np.histogram(z))(z))

@@ -133,7 +133,7 @@ def test_static_arguments_are_the_remedy():
 NO_RULE = """
 np.frompyfunc(abs, 1, 1)(x) | x.astype(object) | x.astype(str) | x.astype("M8[s]")
 np.full(3, x[0, 0], dtype=object) | np.asarray(x, dtype="U3") | np.array(["a", x[0, 0]]) | x + [1, "a"]
-x + object() | x == None | x.flags | x.strides | x.base | x.ctypes | x.setflags(write=False)
+x + object() | x == None | x.flags | x.data | x.base | x.ctypes | x.setflags(write=False)
 np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | np.array_split(x, object()) if 0 else x.view(int)
 """  # noqa: E711
 # What is called through Python where that is allowed.

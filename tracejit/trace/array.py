@@ -22,7 +22,7 @@ from .context import current_trace, failure
 from .host import WRAP, call_through_python, known, name_of, no_rule
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant, loop_of
-from .registry import FUNCTIONS, MASKS, METHODS
+from .registry import ATTRIBUTES, FUNCTIONS, MASKS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, known_value, node_of, to_node, to_operand
@@ -171,7 +171,7 @@ class Array(Operators):
 
     @property
     def flat(self) -> Any:
-        return METHODS["flat"](self)
+        return ATTRIBUTES["flat"](self)
 
     @flat.setter
     def flat(self, value: Any) -> None:

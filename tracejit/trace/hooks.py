@@ -30,7 +30,6 @@ from .outside import stand_in
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
-from .unruled import apply_function
 from .value import Value
 
 _UNHOOKED = Value | int | float | complex | str | bytes | bool | None
@@ -148,7 +147,7 @@ class Hooks:
         if implementation is None:
             return value
         is_indexed = not callable(implementation)  # such as `np.mgrid`
-        return implementation if is_indexed else _switch(value, _creating(value, implementation))
+        return implementation if is_indexed else _switch(value, implementation)
 
     def _module(self, module: types.ModuleType) -> Any:
         name = module.__name__
@@ -385,13 +384,6 @@ def _is_jitted(value: Any) -> bool:
     """Whether `value` is a compiled function of ours; within a trace it is what it was made of."""
     ours = type(value).__module__.partition(".")[0] == __name__.partition(".")[0]
     return ours and not isinstance(value, Value) and hasattr(value, "__wrapped__")
-
-
-def _creating(function: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:
-    """A creation function as traced code calls it: NumPy's own go through Python where a rule fails."""
-    if (getattr(function, "__module__", None) or "").partition(".")[0] != "numpy":
-        return implementation
-    return lambda *args, **kwargs: apply_function(function, args, kwargs)
 
 
 def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., Any]:

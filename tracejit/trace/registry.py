@@ -1,4 +1,4 @@
-"""How NumPy's names are carried out on traced arrays: four tables, filled by the modules above."""
+"""How NumPy's names are carried out on traced arrays: five tables, filled by the modules above."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ FUNCTIONS: dict[Any, Callable[..., Any]] = {}
 CREATIONS: dict[Any, Callable[..., Any]] = {}
 # The name of an ndarray method -> a function that takes the Array first.
 METHODS: dict[str, Callable[..., Any]] = {}
+# The name of an attribute that is an object of its own -> what makes it of the Array.
+ATTRIBUTES: dict[str, Callable[..., Any]] = {}
 # `x[mask]` and `x[mask] = value`, as "get" and "set", for masks whose count only data can tell.
 MASKS: dict[str, Callable[..., Any]] = {}
 

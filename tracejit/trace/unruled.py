@@ -11,7 +11,7 @@ import numpy as np
 from ..errors import TraceError, UnsupportedError
 from .context import current_trace
 from .host import Callee, call_through_python, known, name_of, no_rule
-from .registry import CREATIONS, FUNCTIONS
+from .registry import FUNCTIONS
 from .tree import flatten
 from .value import Value
 
@@ -32,7 +32,7 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     A rule that fails where sizes or ints are unknown may serve when the function is traced for these
     very ones.
     """
-    implementation = FUNCTIONS.get(function) or CREATIONS.get(function)
+    implementation = FUNCTIONS.get(function)
     if implementation is not None:
         try:
             return implementation(*args, **kwargs)

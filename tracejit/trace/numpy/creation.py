@@ -15,6 +15,7 @@ from ...ir.dims import Dim
 from ...ir.types import row_major
 from ..array import Array, apply, wrap
 from ..context import failure
+from ..host import call_through_python, known
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
 from ..views import is_in_order, strides_after
@@ -290,14 +291,9 @@ def require(a, dtype=None, requirements=None, *, like=None):
 
 @creates(np.asarray_chkfinite)
 def asarray_chkfinite(a, dtype=None, order=None):
-    """`np.asarray_chkfinite`, of what is always finite."""
-    result = as_array(a)
-    if result.dtype.kind in "fc":
-        raise failure(
-            UnsupportedError,
-            "np.asarray_chkfinite raises an error that depends on values",
-            "check the arguments outside the jitted function",
-        )
+    """`np.asarray_chkfinite`; through Python where there may be an error, which depends on values."""
+    if is_traced(a) and as_array(a).dtype.kind in "fc":
+        return call_through_python(known(np.asarray_chkfinite), (a, dtype, order), {})
     return asarray(a, dtype)
 
 

@@ -8,11 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, assign_items, viewing
-from ..registry import FUNCTIONS, implements
+from ..registry import ATTRIBUTES, FUNCTIONS
 from .building import as_array, copied, reshaped
 
 
-@implements(method="flat")
 class Flat:
     """`np.flatiter` for a traced array. What is read is a copy, what is written is in the array."""
 
@@ -47,3 +46,6 @@ class Flat:
         assign_items(flat, index, given)
         if flat.storage is not base.storage:
             base[...] = reshaped(flat, base.shape)
+
+
+ATTRIBUTES["flat"] = Flat

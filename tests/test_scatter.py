@@ -259,6 +259,21 @@ def test_put_place_and_along_axis():
     check(lambda a, m: np.place(a, m, [1.0]), M, M > 4)
 
 
+def test_bincount():
+    small = np.array([3, 0, 7, 3], np.uint8)
+    weights = np.array([1.5, 2, 3, -1])
+    for options in ({"minlength": 256}, {"minlength": 300}, {}):
+        check(lambda x, options=options: np.bincount(x, **options), small)
+        check(lambda x, w, options=options: np.bincount(x, w, **options), small, weights)
+        check(lambda x, options=options: np.bincount(x, **options), small.astype(np.int64))
+        check(lambda w, options=options: np.bincount([3, 0, 7, 3], w, **options), weights)
+        check(lambda x, w, options=options: np.bincount(x, w[:3], **options), small, weights)
+    check(lambda x: np.bincount(x > 3, minlength=256), small)
+    check(lambda x: np.bincount(x), -small.astype(np.int64))
+    check(lambda x: np.bincount(x[None], minlength=256), small)
+    assert "scatter" in str(jit(lambda x: np.bincount(x, minlength=256)).lower(small))
+
+
 extents = st.integers(0, 5)
 dtypes = st.sampled_from(["f8", "f4", "i8", "i2", "c16"])
 

@@ -11,6 +11,7 @@ from .arrays import Settings, array_cases
 prange = range
 WIDTH = 128
 TABLE = 4096
+BINS = 1000
 
 
 def elements(x, i):
@@ -143,6 +144,56 @@ def _numbers(count: int, dtype: np.dtype, generator: np.random.Generator) -> tup
     return (generator.normal(size=count).astype(dtype),)
 
 
+def counts(image):
+    return np.bincount(image, minlength=256)
+
+
+def counts_loop(image):
+    out = np.zeros(256, np.int64)
+    for k in range(image.size):
+        out[image[k]] += 1
+    return out
+
+
+def histogram(i, x):
+    out = np.zeros(BINS)
+    np.add.at(out, i, 1)
+    return out
+
+
+def histogram_loop(i, x):
+    out = np.zeros(BINS)
+    for k in range(i.size):
+        out[i[k]] += 1
+    return out
+
+
+def scatter_add(i, x):
+    out = np.zeros(BINS, x.dtype)
+    np.add.at(out, i, x)
+    return out
+
+
+def scatter_add_loop(i, x):
+    out = np.zeros(BINS, x.dtype)
+    for k in range(i.size):
+        out[i[k]] += x[k]
+    return out
+
+
+def permute(x, i):
+    out = np.empty_like(x)
+    out[i] = x
+    return out
+
+
+def permute_loop(x, i):
+    out = np.empty_like(x)
+    for k in range(i.size):
+        out[i[k]] = x[k]
+    return out
+
+
 def _elements(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     return generator.normal(size=count).astype(dtype), generator.integers(0, count, count)
 
@@ -166,6 +217,18 @@ def _image(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple
     return generator.normal(size=256).astype(dtype), image
 
 
+def _bytes(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return (generator.integers(0, 256, count).astype(np.uint8),)
+
+
+def _bins(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return generator.integers(0, BINS, count), generator.normal(size=count).astype(dtype)
+
+
+def _permutation(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return generator.normal(size=count).astype(dtype), generator.permutation(count)
+
+
 def _search(count: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     table = np.sort(generator.normal(size=TABLE)).astype(dtype)
     return table, generator.normal(size=count).astype(dtype)
@@ -187,6 +250,10 @@ PROGRAMS = (
     Program("x[x > t]", select, _numbers, select_loop),
     Program("x[x > t].mean()", mean_of_selected, _numbers, mean_of_selected_loop),
     Program("x[x > t] *= 2", scale_selected, _numbers, scale_selected_loop),
+    Program("bincount of bytes", counts, _bytes, counts_loop),
+    Program(f"add.at, {BINS} bins", histogram, _bins, histogram_loop),
+    Program(f"add.at of values, {BINS} bins", scatter_add, _bins, scatter_add_loop),
+    Program("out[permutation] = x", permute, _permutation, permute_loop),
 )
 
 

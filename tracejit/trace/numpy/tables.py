@@ -1,4 +1,4 @@
-"""Lookups in tables: `searchsorted` and `digitize` search; `isin`, `histogram` compare with all.
+"""Lookups in tables: `searchsorted` and `digitize` search; `bincount` counts; others compare with all.
 
 Comparing with all entries at once has no branches and fuses with what makes the values; beyond a
 few hundred entries it would be slow, so such tables are refused.
@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
+from ..advanced import constant_value
 from ..array import Array, apply, wrap
 from ..context import failure
 from ..registry import implements
@@ -162,6 +163,46 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
             index = apply(np.minimum, apply(np.maximum, index, 0), apply(np.subtract, extent, 1))
         total = index if total is None else total * extent + index
     return total
+
+
+@implements(np.bincount)
+def bincount(x, /, weights=None, minlength=0):
+    """`np.bincount`, where how many counts there are is known: of small unsigned ints, or known ones."""
+    given = as_array(x)
+    if given.ndim != 1:
+        raise ValueError(
+            "object too deep for desired array"
+            if given.ndim
+            else "object of too small depth for desired array"
+        )
+    least = static_int(minlength, "minlength")
+    if least < 0:
+        raise ValueError("'minlength' must not be negative")
+    known = constant_value(given.node)
+    if known is not None:
+        np.bincount(known)  # raises NumPy's own errors
+        length = max(least, int(np.max(known, initial=-1)) + 1)
+    elif (
+        given.dtype.kind in "bu"
+        and least > np.iinfo(np.uint8 if given.dtype.kind == "b" else given.dtype).max
+    ):
+        length = least
+    else:
+        raise failure(
+            UnsupportedError,
+            f"how many counts np.bincount gives for {given.node.type} depends on the arguments",
+            "use np.add.at on zeros, or give small unsigned ints and a minlength beyond them",
+        )
+    if weights is None:
+        counts = filled((length,), 0, np.int64)
+        np.add.at(counts, converted(given, np.int64), 1)
+        return counts
+    w = converted(as_array(weights), np.float64)
+    if w.shape != given.shape:
+        raise ValueError("The weights and list don't have the same length.")
+    sums = filled((length,), 0, np.float64)
+    np.add.at(sums, converted(given, np.int64), w)
+    return sums
 
 
 @implements(np.histogram)

@@ -92,7 +92,8 @@ def place(arr, mask, vals):
         count = FUNCTIONS[np.cumsum](flat, dtype=np.int64)
         number = apply(np.remainder, apply(np.maximum, count - 1, 0), given.size)
         given = reshaped(gathered(given, number, 0), target.shape)
-    putmask(target, chosen, given)
+    node = assigned_node(given if given.shape == target.shape else given[0], target.node.type)
+    target.write(ops.where(node_of(reshaped(chosen, target.shape)), node, target.node))
 
 
 @implements(np.put, method="put")

@@ -556,3 +556,33 @@ def test_large_arrays_that_begin_anywhere(dtype):
             same(a, wanted)
             memory[offset : offset + size] = before[offset : offset + size]
             same(memory, before)
+
+
+def test_arguments_that_are_arrays_from_outside():
+    """A global that is written may come as an argument, too; or an argument be part of a global."""
+    held = np.arange(8.0)
+
+    def writes_outside(a):
+        held[1:] += a[:-1]
+        return held.sum() + a[0]
+
+    def writes_argument(a):
+        a[1:] += held[:-1]
+        return held.sum() + a[0]
+
+    for function in (writes_outside, writes_argument):
+        compiled = jit(function)
+        for other in (np.ones(8), held, np.ones(8), held[::-1], held, np.ones(8)):
+            before = held.copy()
+            given = before[::-1] if other.base is held else before if other is held else other.copy()
+            actual = compiled(other)
+            after, changed = held.copy(), np.array(other)
+            held[:] = before
+            if other.base is not held and other is not held:
+                other[:] = given
+            assert function(other) == actual
+            same(held, after)
+            same(np.array(other), changed)
+    same_twice = held[2:5]
+    with pytest.raises(NotImplementedError, match="shares memory"):
+        jit(lambda a: (held.__setitem__(0, 1), a + same_twice[0], held[:3] + same_twice))(np.ones(3))

@@ -154,6 +154,10 @@ def clashing(program: Program, leaves: Sequence[Any]) -> dict[int, dict[str, Any
                     return None
                 first, second = sorted((k, other))
                 found.setdefault(second, {"same_as": first})
+    for capture, is_written in program.captured:
+        for k in arrays if is_written else program.written:
+            if np.may_share_memory(leaves[k], capture):
+                return None
     return found
 
 

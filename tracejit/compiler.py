@@ -102,7 +102,7 @@ class Compiler:
                 if len(self._known) >= 4 * self._options["cache_size"]:
                     self._known.clear()
                 self._known[looks] = entry, direct
-        if entry.program.written:
+        if entry.program.writes:
             clashes = clashing(entry.program, leaves)
             if clashes is None:
                 say(1, lambda: f"tracejit: {self.name} runs in NumPy: arguments overlap in part")

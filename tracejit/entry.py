@@ -233,15 +233,21 @@ def _node_output(output: NodeOutput, type: Any, symbols: tuple[str, ...]) -> Any
     )
 
 
-def pairs_apart(program: Program) -> tuple[tuple[int, int], ...]:
-    """The leaves whose memory must not overlap: one that is written, and any other array."""
+def pairs_apart(program: Program) -> tuple[tuple[int, Any], ...]:
+    """The arrays whose memory must not overlap, one of which is written: leaves, or captured ones."""
     arrays = [k for k, leaf in enumerate(program.leaves) if is_array(leaf)]
-    return tuple(
+    leaves = [
         (k, other)
         for k in program.written
         for other in arrays
         if other > k or (other < k and other not in program.written)
-    )
+    ]
+    outside = [
+        (k, capture)
+        for capture, is_written in program.captured
+        for k in (arrays if is_written else program.written)
+    ]
+    return (*leaves, *outside)
 
 
 class _NoTree(Exception):

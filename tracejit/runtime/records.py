@@ -64,7 +64,7 @@ RECORD = {
     **_offsets("container", "count keys copies", first=48),
     **_offsets("guard", "dict key value", first=48),
     **_offsets("watched", "object count value", first=48),
-    **_offsets("pair", "first first_size second second_size", first=48),
+    **_offsets("pair", "first first_size second second_size fixed", first=48),
 }
 BUILD = _offsets("build", "kind count object")
 OUTPUT = _offsets("output", "kind descr rank extents bytes itemsize threshold handler slot value")
@@ -268,13 +268,15 @@ class _SignatureEncoder:
         members = ("guard.dict", "guard.key", "guard.value")
         return _record("guard", dict(zip(members, addresses, strict=True)))
 
-    def _apart(self, leaves: Sequence[Leaf], first: int, second: int) -> list[int]:
-        values = {
-            "pair.first": self._objects + 8 * first,
-            "pair.second": self._objects + 8 * second,
-        }
+    def _apart(self, leaves: Sequence[Leaf], first: int, second: int | np.ndarray) -> list[int]:
+        values = {"pair.first": self._objects + 8 * first}
         values["pair.first_size"] = leaves[first].dtype.itemsize
-        values["pair.second_size"] = leaves[second].dtype.itemsize
+        if isinstance(second, np.ndarray):
+            values["pair.fixed"] = self.memory.address(second)
+            values["pair.second_size"] = second.itemsize
+        else:
+            values["pair.second"] = self._objects + 8 * second
+            values["pair.second_size"] = leaves[second].dtype.itemsize
         return _record("apart", values)
 
     def _watched(self, kind: str, watched: object, count: int, value: int) -> list[int]:

@@ -87,7 +87,8 @@ class Signature(NamedTuple):
     cells    ``(cell, object)``: what a closure's variable holds.
     lists    ``(list, objects)``: what a list holds, all of it.
     entries  ``(dict, count)``: how many keys a dict has.
-    apart    ``(leaf, leaf)``: the numbers of arrays whose memory does not overlap.
+    apart    ``(leaf, leaf)``: the numbers of arrays whose memory does not overlap; or, second, an
+             array itself.
     """
 
     positional: tuple[Tree, ...] = ()
@@ -96,7 +97,7 @@ class Signature(NamedTuple):
     cells: tuple[tuple[CellType, object], ...] = ()
     lists: tuple[tuple[list, list], ...] = ()
     entries: tuple[tuple[dict, int], ...] = ()
-    apart: tuple[tuple[int, int], ...] = ()
+    apart: tuple[tuple[int, int | np.ndarray], ...] = ()
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order that numbers them."""

@@ -139,9 +139,18 @@ class Program:
 
     def targets(self, leaves: Sequence[Any]) -> list[np.ndarray]:
         """The arrays that a call with these leaves writes to: arguments, and captured ones."""
+        return [*[leaves[k] for k in self.written], *[a for a, written in self.captured if written]]
+
+    @cached_property
+    def captured(self) -> tuple[tuple[np.ndarray, bool], ...]:
+        """The captured arrays, each with whether the function writes to it."""
         inputs = self.function.parameters[len(self.function.parameters) - len(self.captures) :]
-        captured = [a for a, node in zip(self.captures, inputs) if is_updated(node)]
-        return [leaves[k] for k in self.written] + captured
+        return tuple([(a, is_updated(node)) for a, node in zip(self.captures, inputs)])
+
+    @property
+    def writes(self) -> bool:
+        """Whether the function writes to arrays from outside, arguments or captured ones."""
+        return bool(self.function.updated)
 
     @property
     def calls_python(self) -> bool:
@@ -271,6 +280,7 @@ def trace(
     written = tuple([k for k, value in enumerate(inputs) if _is_written(value, how[k])])
     storages = [inputs[k].storage for k in written]
     storages += [found.storage for found in context.captures.values() if found.storage.version]
+    _check_overlaps(context)
     finals = [storage.node for storage in storages]
     used = set(postorder((*finals, *results), operands_of))
     captured = [c for c in context.captures.values() if c.node in used or c.storage.version]
@@ -407,6 +417,20 @@ def _holds_values(value: Any) -> bool:
 
 
 _RUNS_LATER = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorType)
+
+
+def _check_overlaps(context: Trace) -> None:
+    """Refuse to write to a captured array that shares memory with another one."""
+    captures = list(context.captures.values())
+    for found in [c for c in captures if c.storage.version]:
+        for other in captures:
+            if other is not found and np.may_share_memory(found.array, other.array):
+                raise failure(
+                    UnsupportedError,
+                    f"{found.node.attrs['name']} is written and shares memory with another array "
+                    f"from outside, {other.node.attrs['name']}",
+                    "use one of them, and views of it made inside the function",
+                )
 
 
 def _check_shapes(inputs: list, paths: list[str]) -> None:

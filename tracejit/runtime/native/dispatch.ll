@@ -439,7 +439,10 @@ apart:
   %apart.first.size = load i64, ptr %record[pair.first_size]
   %apart.second.offset = load i64, ptr %record[pair.second]
   %apart.second.at = getelementptr i8, ptr %frame, i64 %apart.second.offset
-  %apart.second = load ptr, ptr %apart.second.at
+  %apart.second.leaf = load ptr, ptr %apart.second.at
+  %apart.fixed = load ptr, ptr %record[pair.fixed]
+  %apart.is_leaf = icmp eq ptr %apart.fixed, null
+  %apart.second = select i1 %apart.is_leaf, ptr %apart.second.leaf, ptr %apart.fixed
   %apart.second.size = load i64, ptr %record[pair.second_size]
   %apart.first.span = call { i64, i64 } @span(ptr %apart.first, i64 %apart.first.size)
   %apart.second.span = call { i64, i64 } @span(ptr %apart.second, i64 %apart.second.size)

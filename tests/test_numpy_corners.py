@@ -29,7 +29,24 @@ def nan_to_num_of_a_view(m):
     return whole
 
 
+def a_view(m):
+    other = m.view()
+    other[0] = 5
+    other.shape = (3, 2)
+    m[1] += 1
+    return other, m.view(np.float64), m.T.view(np.ndarray)
+
+
+def placed_in_other_dtypes(m):
+    whole, mask = np.zeros(m.shape, int), m > 0
+    np.place(whole, mask, [1.5, 2.5])
+    np.place(mask, mask, [7, 0])
+    return whole, mask
+
+
 PROGRAMS = [
+    a_view,
+    placed_in_other_dtypes,
     flat_writes,
     flat_of_a_view,
     nan_to_num_of_a_view,

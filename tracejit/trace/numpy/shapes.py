@@ -9,9 +9,10 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ir.dims import Dim
-from ..array import Array, viewing
+from ..array import Array, viewing, wrap
 from ..broadcasting import shape_text
 from ..context import failure
+from ..host import no_rule
 from ..registry import implements
 from .arguments import one_axis, ordered_axes, refuse_order, static_int, static_shape
 from .building import (
@@ -86,6 +87,16 @@ def reshape_method(a, /, *shape, order="C", copy=None):
 def ravel(a, order="C"):
     """`np.ravel` for orders C and F."""
     return reshape(a, (-1,) if 0 not in as_array(a).shape else (0,), order)
+
+
+@implements(method="view")
+@viewing
+def view_method(a, dtype=None, type=None):
+    """`x.view()`, of the same dtype: the array itself by another name."""
+    is_plain = dtype in (None, np.ndarray) or np.dtype(dtype) == a.dtype
+    if a.is_scalar or not is_plain or type not in (None, np.ndarray):
+        raise no_rule("ndarray.view")
+    return wrap(a.node)
 
 
 @implements(method="flatten")

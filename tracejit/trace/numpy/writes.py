@@ -83,6 +83,8 @@ def place(arr, mask, vals):
     """`np.place`: the values one after the other, and again from the first, where the mask is true."""
     target, chosen, given = _destination("place", arr), as_array(mask, bool), as_array(vals)
     given = reshaped(given, (given.size,))
+    if given.dtype.kind != "c":  # whose imaginary parts NumPy refuses to lose
+        given = converted(given, target.dtype)
     if chosen.size != target.size:
         raise ValueError("place: mask and data must be the same size")
     if given.size == 0:

@@ -9,7 +9,6 @@ masks of the same values are one, however often the program writes them.
 from __future__ import annotations
 
 import operator
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,7 +18,8 @@ from ..ir import ops
 from ..ir.graph import Node
 from ..ir.types import bool_, i64
 from .advanced import indexed
-from .array import Array, apply, assigned_node, is_mask, split_out, to_array, ufunc_method, view
+from .array import Array, apply, split_out, to_array, ufunc_method, view
+from .assigned import assigned_node, is_mask
 from .broadcasting import broadcast_to_shape, reshaped_node
 from .context import failure
 from .host import call_through_python, known

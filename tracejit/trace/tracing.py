@@ -24,8 +24,8 @@ from .context import Trace, current_trace, failure, is_same, supported_dtype, tr
 from .hooks import Hooks
 from .layout import is_unlike_arrays
 from .location import is_library_class
-from .outside import Generator, argument, draws_numbers
 from .masked import Selection
+from .outside import Generator, argument, draws_numbers
 from .promotion import DEFAULT_DTYPES
 from .shadows import items_of
 from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten

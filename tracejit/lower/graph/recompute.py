@@ -17,7 +17,7 @@ from functools import cache
 from math import prod
 
 from ...ir.graph import Node
-from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
+from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, UPDATE
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64

@@ -25,7 +25,6 @@ from ...ir.tensor import (
     Expression,
     Extern,
     For,
-    Kernel,
     Let,
     Literal,
     Statement,

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, assigned_node, to_array
+from ..array import Array, to_array
+from ..assigned import assigned_node
 from ..broadcasting import shape_text
 from ..registry import CREATIONS, FUNCTIONS, METHODS
 

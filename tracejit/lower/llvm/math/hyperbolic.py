@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 
-from tracejit.lower.llvm.math import coefficients
+from tracejit.lower.llvm.math import coefficients, table_values
 from tracejit.lower.llvm.math.arithmetic import (
     INF,
     Number,
@@ -17,7 +17,6 @@ from tracejit.lower.llvm.math.arithmetic import (
     select,
     where_any,
 )
-from tracejit.lower.llvm.math import table_values
 from tracejit.lower.llvm.math.exponential import (
     NORMAL_LIMIT,
     OVERFLOW,

@@ -1,0 +1,72 @@
+"""What is assigned, and where to: values of the target's type, and masks among indices."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..ir.graph import Node
+from ..ir.types import ArrayType
+from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
+from .promotion import cast, constant
+from .value import Value, known_value, node_of, to_node
+
+INTO = "could not broadcast input array from shape {} into shape {}"
+NO_OPERAND = "array is not broadcastable to correct shape"
+NO_FIT = (
+    "shape mismatch: value array of shape {} could not be broadcast to indexing result of shape {}"
+)
+
+
+def assigned_node(
+    value: Any, type: ArrayType, casting: str = "unsafe", problem: str = INTO
+) -> Node:
+    """`value` as a node of exactly this type, as assignment converts it.
+
+    Raises NumPy's errors: ValueError for a shape that does not fit, TypeError where `casting`
+    forbids the conversion, OverflowError for a Python int that is out of range.
+    """
+    kind = value.__class__ if not isinstance(value, Value) else None
+    if kind is complex and type.dtype.kind in "iuf":
+        float(value)  # raises Python's TypeError, as NumPy does
+    if type.dtype.is_integer and kind in (int, float):  # raises NumPy's error where it does not fit
+        node = constant(int(value), type.dtype)
+    else:
+        node = to_node(value)
+    source = node.type.dtype.numpy
+    if not np.can_cast(source, type.dtype.numpy, casting):
+        raise TypeError(
+            f"Cannot cast array data from {source!r} to {type.dtype.numpy!r} according to the rule "
+            f"'{casting}'"
+        )
+    shape = node.type.shape
+    extra = len(shape) - len(type.shape)
+    if extra > 0 and all(_is_one(extent) for extent in shape[:extra]):
+        node = reshaped_node(node, shape[extra:])
+    try:
+        fits = broadcast_shapes(node.type.shape, type.shape) == type.shape
+    except ValueError:
+        fits = False
+    if not fits:
+        raise ValueError(problem.format(shape_text(shape), shape_text(type.shape)))
+    return broadcast_to_shape(cast(node, type.dtype), type.shape)
+
+
+def _is_one(extent: Any) -> bool:
+    return type(extent) is int and extent == 1
+
+
+def is_mask(item: Any) -> bool:
+    """Whether an index, or a part of one, is an array of bools."""
+    return isinstance(item, np.ndarray) and item.dtype == np.bool_ and item.ndim > 0
+
+
+def selects(index: Any) -> bool:
+    """Whether only data can tell how many elements an index chooses."""
+    items = index if type(index) is tuple else (index,)
+    return any(
+        isinstance(item, Value)
+        and (item.mask is not None or (is_mask(item) and known_value(node_of(item)) is None))
+        for item in items
+    )

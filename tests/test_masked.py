@@ -2,65 +2,21 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
+from functools import partial
 
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_place import check as check_exactly
+from in_place import quietly, same  # noqa: F401
 
 from tracejit import jit
 from tracejit.config import config
 from tracejit.errors import UnsupportedError
 
 
-@pytest.fixture(autouse=True)
-def quietly():
-    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def outcome(function, args):
-    try:
-        return function(*args)
-    except Exception as error:  # noqa: BLE001 - compared below
-        return error
-
-
-def same(actual, wanted):
-    if isinstance(wanted, tuple | list):
-        assert len(actual) == len(wanted)
-        for one, other in zip(actual, wanted):
-            same(one, other)
-        return
-    if isinstance(wanted, np.ndarray | np.generic):
-        assert type(actual) is type(wanted)
-        assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
-    if wanted is None or isinstance(wanted, str):
-        assert actual == wanted
-        return
-    single = np.asarray(wanted).dtype.name in ("float32", "complex64")
-    rtol, atol = (1e-4, 1e-5) if single else (1e-11, 1e-13)
-    if np.asarray(wanted).dtype == np.float16:
-        rtol, atol = 4e-3, 1e-3
-    np.testing.assert_allclose(actual, wanted, rtol=rtol, atol=atol)
-
-
-def check(function, *args):
-    """The same results, the same arguments afterwards, or the same error."""
-    compiled = jit(function)
-    ours, numpys = copy.deepcopy(args), copy.deepcopy(args)
-    wanted, actual = outcome(function, numpys), outcome(compiled, ours)
-    if isinstance(wanted, Exception):
-        assert isinstance(actual, type(wanted)), f"{actual!r}, not {wanted!r}"
-        assert str(actual).splitlines()[0] == str(wanted).splitlines()[0]
-    elif isinstance(actual, Exception):
-        raise actual
-    else:
-        same(actual, wanted)
-        same(ours, numpys)
+check = partial(check_exactly, calls=1, nearly=True)
 
 
 def sample(shape, dtype="f8", seed=0):

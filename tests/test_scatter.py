@@ -2,53 +2,18 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from in_place import check, outcome, quietly  # noqa: F401
 
 from tracejit import jit
-from tracejit.config import config
 from tracejit.errors import IRError
 from tracejit.ir.tensor import Call, For, Store, statements
 from tracejit.ir.text import parse, show
 from tracejit.ir.verify import Stage, verify
 from tracejit.ir.verify_kernel import verify_kernel
-
-
-@pytest.fixture(autouse=True)
-def quietly():
-    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def outcome(function, args):
-    try:
-        return function(*args)
-    except Exception as error:  # noqa: BLE001 - compared below
-        return error
-
-
-def check(function, *args, calls=2, compiled=None):
-    """The same result or error, and the same arguments afterwards, call after call."""
-    compiled = compiled or jit(function)
-    for _ in range(calls):
-        ours, numpys = copy.deepcopy(args), copy.deepcopy(args)
-        wanted, actual = outcome(function, numpys), outcome(compiled, ours)
-        if isinstance(wanted, Exception):
-            assert isinstance(actual, type(wanted)), f"{actual!r}, not {wanted!r}"
-            assert str(actual).splitlines()[0] == str(wanted).splitlines()[0]
-        elif isinstance(actual, Exception):
-            raise actual
-        elif isinstance(wanted, np.ndarray | np.generic):
-            assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
-            np.testing.assert_array_equal(actual, wanted)
-        for one, other in zip(ours, numpys):
-            np.testing.assert_array_equal(one, other)
 
 
 A = np.arange(10.0)

@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-import copy
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from in_place import check, quietly, same  # noqa: F401
 
 from tracejit import jit
 from tracejit.config import config
@@ -17,49 +15,6 @@ from tracejit.ir.tensor import Call
 from tracejit.ir.verify import Stage
 
 TABLE = np.arange(6.0)
-
-
-@pytest.fixture(autouse=True)
-def quietly():
-    with warnings.catch_warnings(), np.errstate(all="ignore"), config.use(verify=2):
-        warnings.simplefilter("ignore")
-        yield
-
-
-def outcome(function, args):
-    try:
-        return function(*args)
-    except Exception as error:  # noqa: BLE001 - compared below
-        return error
-
-
-def same(actual, wanted):
-    if isinstance(wanted, tuple | list):
-        assert len(actual) == len(wanted)
-        for one, other in zip(actual, wanted):
-            same(one, other)
-        return
-    if isinstance(wanted, np.ndarray | np.generic):
-        assert type(actual) is type(wanted)
-        assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
-    np.testing.assert_array_equal(actual, wanted)
-
-
-def check(function, *args, calls=2):
-    """The same result, the same arguments afterwards, or the same error, call after call."""
-    compiled = jit(function)
-    for _ in range(calls):
-        ours, numpys = copy.deepcopy(args), copy.deepcopy(args)
-        wanted, actual = outcome(function, numpys), outcome(compiled, ours)
-        if isinstance(wanted, Exception):
-            assert isinstance(actual, type(wanted)), f"{actual!r}, not {wanted!r}"
-            assert str(actual).splitlines()[0] == str(wanted).splitlines()[0]
-        elif isinstance(actual, Exception):
-            raise actual
-        else:
-            same(actual, wanted)
-            same(ours, numpys)
-    return compiled
 
 
 X = np.arange(1.0, 21.0)

@@ -232,6 +232,13 @@ class Maker:
         index = array_type(type.shape[:1], DTYPES["i64"])
         return [array_type((5, *type.shape[1:]), type.dtype), index], {"axes": (0,)}
 
+    def split_scatter(self, type, op):
+        if not type.shape:
+            raise Refused
+        value = array_type((2, *type.shape[1:]), type.dtype)
+        types = [type, value, array_type((2,), DTYPES["i64"])]
+        return types, {"axes": (0,), "combine": None}
+
     def split_take_along(self, type, op):
         if not type.shape:
             raise Refused

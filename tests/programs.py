@@ -246,9 +246,10 @@ class _Writer:
         inside = f"{index} % {shape[axis]} - {self.pick([0, 1])}"
         kind = self.draw(st.integers(0, 3))
         if kind == 0:
-            return self.write(
-                f"np.take({source}, {index}, {axis}, mode='{self.pick(['wrap', 'clip'])}')"
-            )
+            # NumPy wraps by subtracting the extent again and again, for ever where indices are large.
+            is_near = not positions.size or np.abs(positions.astype(float)).max() < 1000
+            mode = self.pick(["wrap", "clip"]) if is_near else "clip"
+            return self.write(f"np.take({source}, {index}, {axis}, mode='{mode}')")
         if kind == 1 and positions.shape == shape:
             return self.write(f"np.take_along_axis({source}, {inside}, {axis})")
         if kind == 2 and len(shape) > 1:

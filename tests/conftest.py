@@ -1,3 +1,4 @@
+import signal
 """Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples."""
 
 import os
@@ -7,3 +8,6 @@ from hypothesis import settings
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("random" if os.environ.get("TRACEJIT_TESTS") == "random" else "repeatable")
+
+# What a shell runs in the background ignores interrupts, and so would the processes of tests.
+signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -1,7 +1,7 @@
-import signal
 """Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples."""
 
 import os
+import signal
 
 from hypothesis import settings
 

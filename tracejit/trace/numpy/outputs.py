@@ -24,10 +24,17 @@ def store_outputs() -> None:
                 if "out" in parameters:
                     by_name = parameters["out"].kind is inspect.Parameter.KEYWORD_ONLY
                     position = None if by_name else list(parameters).index("out")
-                    table[key] = _storing(implementation, position)
+                    adds = getattr(key, "__name__", key) in _COMPUTED_AS_STORED
+                    table[key] = _storing(implementation, position, adds)
 
 
-def _storing(function: Callable[..., Any], position: int | None) -> Callable[..., Any]:
+# What NumPy computes in the dtype of `out` where none is given.
+_COMPUTED_AS_STORED = ("sum", "prod", "cumsum", "cumprod")
+
+
+def _storing(
+    function: Callable[..., Any], position: int | None, is_computed_as_stored: bool
+) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **options: Any) -> Any:
         if position is not None and len(args) > position:
@@ -40,6 +47,8 @@ def _storing(function: Callable[..., Any], position: int | None) -> Callable[...
             return function(*args, **options) if out is None else _refuse()
         if type(out) is not Array:
             return function(*args, **options, out=out)  # which refuses it
+        if is_computed_as_stored and len(args) < 3 and options.get("dtype") is None:
+            options["dtype"] = out.dtype
         return _stored(to_array(function(*args, **options)), out)
 
     return run

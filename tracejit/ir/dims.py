@@ -1,8 +1,9 @@
-"""Symbolic extents: polynomials with integer coefficients over named, positive unknowns.
+"""Symbolic extents: polynomials with integer coefficients over named unknowns.
 
-An extent is `int | Dim`; arithmetic that comes out constant gives an int. Unknowns stand for
-extents of at least `LEAST`: small extents are always concrete, because 0 and 1 change what programs
-mean, and with some room below, so that `n - 1` is not 1 either.
+An extent is `int | Dim`; arithmetic that comes out constant gives an int. Unknown sizes of
+arguments are at least `LEAST`: small extents are always concrete, because 0 and 1 change what
+programs mean, and with some room below, so that `n - 1` is not 1 either. The index of a loop, and
+what data says, are unknowns with bounds of their own, which may mention other unknowns.
 
 Dims are terms and compare by identity. A user's program sees `Extent`s instead, which compare as
 numbers: where the answer depends on the size, asking is a TraceError, and the program is traced
@@ -23,10 +24,19 @@ LEAST = 8
 
 
 class Symbol(Term):
-    """A named unknown extent, at least `LEAST`."""
+    """A named unknown from `least` to `most`; no bound above where that is None."""
 
-    __slots__ = ("name",)
+    __slots__ = ("depth", "name", "least", "most")
     name: str
+    least: Any
+    most: Any
+
+    def check(self) -> None:
+        """`depth` is 0 for sizes of arguments; other unknowns are bounded by those of less depth."""
+        bounds = [b for b in (self.least, self.most) if isinstance(b, Dim)]
+        inner = [atom.depth for b in bounds for atom in symbols_of(b)]
+        is_size = self.least == LEAST and self.most is None
+        object.__setattr__(self, "depth", 0 if is_size else 1 + max(inner, default=0))
 
     def __repr__(self) -> str:
         return self.name
@@ -149,7 +159,7 @@ class Extent(Dim):
     __hash__ = Term.__hash__
 
 
-def plain(extent: int | Dim) -> int | Dim:
+def plain(extent: Any) -> Any:
     """The extent for use in programs: a Dim, if it is not a number."""
     return Dim(extent.terms) if type(extent) is Extent else extent
 
@@ -164,9 +174,9 @@ def _alike(result: int | Dim, a: int | Dim, b: int | Dim) -> int | Dim:
     return as_number(result) if type(a) is Extent or type(b) is Extent else result
 
 
-def symbol(name: str) -> Dim:
-    """The unknown extent called `name`."""
-    return Dim(((1, (Symbol(name),)),))
+def symbol(name: str, least: int | Dim = LEAST, most: int | Dim | None = None) -> Dim:
+    """The unknown called `name`: the size of an argument, or one with bounds of its own."""
+    return Dim(((1, (Symbol(name, plain(least), plain(most)),)),))
 
 
 def _terms(value: int | Dim) -> tuple[tuple[int, Monomial], ...]:
@@ -223,36 +233,79 @@ def _quotient(a: int | Dim, b: int | Dim) -> int | Dim:
 
 def _sign(difference: int | Dim, relation: str) -> int:
     """-1 when `difference` is negative for every value of its unknowns, 1 when never; else an error."""
-    if isinstance(difference, int):
-        return -1 if difference < 0 else 1
-    extreme, growing = _extreme(difference)
-    if growing is True and extreme >= 0:
+    if is_never_negative(difference):
         return 1
-    if growing is False and extreme < 0:
+    if is_never_negative(difference * -1 - 1):
         return -1
     raise TraceError(f"whether {difference} {relation} 0 depends on the size of the arrays")
 
 
 def is_never_negative(extent: int | Dim) -> bool:
     """Whether an extent is certainly at least 0."""
-    if isinstance(extent, int):
-        return extent >= 0
-    extreme, growing = _extreme(extent)
-    return growing is True and extreme >= 0
+    least = lowest(extent)
+    return least is not None and least >= 0
 
 
 def _is_never_zero(difference: Dim) -> bool:
-    extreme, growing = _extreme(difference)
-    return (growing is True and extreme > 0) or (growing is False and extreme < 0)
+    return _sign_of(difference) != 0
 
 
-def _extreme(difference: Dim) -> tuple[int, bool | None]:
-    """The value at the least sizes, and whether it only grows (or only falls) from there."""
-    if not all(isinstance(atom, Symbol) for _, atoms in difference.terms for atom in atoms):
-        return 0, None
-    signs = {c > 0 for c, atoms in difference.terms if atoms}
-    least = sum(c * LEAST ** len(atoms) for c, atoms in difference.terms)
-    return least, signs.pop() if len(signs) == 1 else None
+def _sign_of(difference: int | Dim) -> int:
+    """1 when it is certainly positive, -1 when it is certainly negative, 0 when neither is sure."""
+    low, high = lowest(difference), lowest(difference * -1)
+    return 1 if low is not None and low > 0 else -1 if high is not None and high > 0 else 0
+
+
+def lowest(extent: int | Dim) -> int | None:
+    """A number that an extent is never below; None where none is known."""
+    while isinstance(extent, Dim):
+        bounded = [s for s in symbols_of(extent) if s.depth]
+        if not bounded:
+            return _least_of_sizes(extent)
+        extent = _without(extent, max(bounded, key=lambda s: s.depth))
+    return extent
+
+
+def highest(extent: int | Dim) -> int | Dim | None:
+    """An expression in sizes of arguments alone that an extent is never above; None if there is none."""
+    while isinstance(extent, Dim):
+        bounded = [s for s in symbols_of(extent) if s.depth]
+        if not bounded:
+            return extent
+        below = _without(extent * -1, max(bounded, key=lambda s: s.depth))
+        extent = None if below is None else below * -1
+    return extent
+
+
+def _without(extent: Dim, unknown: Symbol) -> int | Dim | None:
+    """An extent never above this one, in which the bound of `unknown` stands for it, or None."""
+    rest: int | Dim = 0
+    factor: int | Dim = 0
+    for coefficient, atoms in extent.terms:
+        if unknown not in atoms:
+            if any(unknown in symbols_of(Dim(((1, (atom,)),))) for atom in atoms):
+                return None
+            rest = rest + _normal({atoms: coefficient})
+            continue
+        others = list(atoms)
+        others.remove(unknown)
+        if unknown in others:
+            return None
+        factor = factor + _normal({tuple(others): coefficient})
+    if is_never_negative(factor):
+        return rest + factor * unknown.least
+    if unknown.most is not None and is_never_negative(factor * -1):
+        return rest + factor * unknown.most
+    return None
+
+
+def _least_of_sizes(extent: Dim) -> int | None:
+    """The value at the least sizes, if it only grows from there."""
+    if not all(isinstance(atom, Symbol) for _, atoms in extent.terms for atom in atoms):
+        return None
+    if any(c < 0 for c, atoms in extent.terms if atoms):
+        return None
+    return sum(c * LEAST ** len(atoms) for c, atoms in extent.terms)
 
 
 def bind(extent: int | Dim, values: dict[str, int]) -> int:
@@ -273,15 +326,20 @@ def bind(extent: int | Dim, values: dict[str, int]) -> int:
     return total
 
 
-def symbol_names(extent: int | Dim) -> list[str]:
-    """The names of the unknowns in an extent, in order of appearance."""
+def symbols_of(extent: int | Dim) -> list[Symbol]:
+    """The unknowns in an extent, in order of appearance."""
     if isinstance(extent, int):
         return []
-    names: list[str] = []
+    found: list[Symbol] = []
     for _, atoms in extent.terms:
         for atom in atoms:
             if isinstance(atom, Symbol):
-                names.append(atom.name)
+                found.append(atom)
             else:
-                names += symbol_names(atom.numerator) + symbol_names(atom.denominator)
-    return list(dict.fromkeys(names))
+                found += symbols_of(atom.numerator) + symbols_of(atom.denominator)
+    return list(dict.fromkeys(found))
+
+
+def symbol_names(extent: int | Dim) -> list[str]:
+    """The names of the unknowns in an extent, in order of appearance."""
+    return [found.name for found in symbols_of(extent)]

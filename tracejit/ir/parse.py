@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from ..errors import IRError, TracejitError
 from . import tensor
-from .dims import symbol
+from .dims import Dim, symbol
 from .graph import Function, Module, Node, item, parameter
 from .op import OPS
 from .syntax import AST_LOCK, LOOP_MARKS, OPERATORS, hosted, scalar_dtype
@@ -28,20 +28,26 @@ def parse(text: str) -> Module:
     except SyntaxError as error:
         raise IRError(f"line {error.lineno}: {error.msg}") from error
     functions: dict[str, Function | Kernel] = {}
+    unknowns: dict[str, Dim] = {}
     for definition in tree.body:
+        match definition:
+            case ast.Assign([ast.Name(name)], ast.Call(ast.Name("bounded"), bounds, [])):
+                limits = [_Reader({}, unknowns).value(bound) for bound in bounds]
+                unknowns[name] = symbol(name, *limits)
+                continue
         if not isinstance(definition, ast.FunctionDef):
-            _refuse(definition, "only functions stand at the top")
+            _refuse(definition, "only functions, and bounds of unknowns, stand at the top")
         is_kernel, name = _decorators(definition)
         reader = _KernelReader if is_kernel else _FunctionReader
-        functions[definition.name] = reader(functions).read(definition, name)
+        functions[definition.name] = reader(functions, unknowns).read(definition, name)
     if not functions:
         raise IRError("the text has no function")
     return Module(list(functions.values())[-1])
 
 
-def read_type(annotation: ast.expr) -> ArrayType:
-    """The type an annotation of the text stands for."""
-    return _Reader({}).type(_unwrap(annotation, "")[0])
+def read_type(annotation: ast.expr, unknowns: dict[str, Dim] | None = None) -> ArrayType:
+    """The type an annotation of the text stands for; `unknowns` are those with bounds."""
+    return _Reader({}, unknowns or {}).type(_unwrap(annotation, "")[0])
 
 
 def _refuse(at: ast.AST, problem: str) -> NoReturn:
@@ -73,8 +79,8 @@ def _unwrap(expression: ast.expr, name: str) -> tuple[ast.expr, str]:
 class _Reader:
     """Attributes, extents and types: Python values, in any kind of function."""
 
-    def __init__(self, functions: dict[str, Function | Kernel]):
-        self.functions = functions
+    def __init__(self, functions: dict[str, Function | Kernel], unknowns: dict[str, Dim]):
+        self.functions, self.unknowns = functions, unknowns
 
     def value(self, e: ast.expr) -> Any:
         match e:
@@ -110,7 +116,7 @@ class _Reader:
             return float(name)
         if name in self.functions:
             return self.functions[name]
-        return DTYPES.get(name) or OPS.get(name) or symbol(name)
+        return self.unknowns.get(name) or DTYPES.get(name) or OPS.get(name) or symbol(name)
 
     def built(self, e: ast.expr, name: str, arguments: list[Any]) -> Any:
         if name == "strides":

@@ -64,11 +64,13 @@ def _load(module: Module) -> _Routine:
     dims: dict[str, int] = {}
     graph_scope = {**_SCOPE, **{name: op.reference for name, op in OPS.items()}}
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
+    graph_scope |= _control(lambda name, value: _bind(name, value, dims, graph_scope, kernel_scope))
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
     kernel_scope[FUSED_MULTIPLY_ADD] = _fused_multiply_add
     kernel_scope |= dict.fromkeys(("local", "register"), lambda type: _unwritten(type, dims))
     routine = None
-    for function, definition in zip(module.functions, tree.body):
+    definitions = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
+    for function, definition in zip(module.functions, definitions):
         assert isinstance(definition, ast.FunctionDef)
         is_kernel = isinstance(function, Kernel)
         scope = kernel_scope if is_kernel else graph_scope
@@ -85,13 +87,68 @@ def _compile(definition: ast.FunctionDef, scope: dict[str, Any], is_kernel: bool
     definition.decorator_list = []
     for argument in (*definition.args.args, *definition.args.kwonlyargs):
         argument.annotation = None
-    if is_kernel:
-        definition = _Scalars(scope).visit(definition)
+    definition = (_Scalars(scope) if is_kernel else _Binders()).visit(definition)
     module = ast.fix_missing_locations(ast.Module([definition], []))
     with AST_LOCK:
         code = compile(module, "<tracejit text>", "exec")
     exec(code, scope)
     return scope[definition.name]
+
+
+def _bind(name: str, value: int, dims: dict, graph_scope: dict, kernel_scope: dict) -> None:
+    """Let an unknown have a value, as long as it has no other one."""
+    dims[name] = graph_scope[name] = int(value)
+    kernel_scope[name] = np.int64(value)
+
+
+def _control(bind: Callable[[str, int], None]) -> dict[str, Callable[..., Any]]:
+    """The ops of control flow, run; `index` and `extents` are names of unknowns."""
+
+    def tupled(results: Any) -> tuple:
+        return results if type(results) is tuple else (results,)
+
+    def single(results: Any) -> Any:
+        return results[0] if len(results) == 1 else tuple(results)
+
+    def for_loop(
+        *operands: Any, index: str, start: int, stop: int, body: Any, carried: int, breaks: Any = 0
+    ) -> Any:
+        values, read = operands[:carried], operands[carried:]
+        for position in range(start, stop):
+            bind(index, position)
+            values = tupled(body(*values, *read))
+            if breaks and values[-1]:
+                break
+            values = values[:carried]
+        return single(values[:carried])
+
+    def while_loop(*operands: Any, condition: Any, body: Any, carried: int) -> Any:
+        values, read = operands[:carried], operands[carried:]
+        while condition(*values, *read):
+            values = tupled(body(*values, *read))
+        return single(values)
+
+    def branch(choice: Any, *operands: Any, branches: tuple) -> Any:
+        return branches[min(max(int(choice), 0), len(branches) - 1)](*operands)
+
+    def scope(*operands: Any, extents: tuple[str, ...], body: Any) -> Any:
+        for name, value in zip(extents, operands):
+            bind(name, int(value))
+        return body(*operands[len(extents) :])
+
+    return {"for_loop": for_loop, "while_loop": while_loop, "branch": branch, "scope": scope}
+
+
+class _Binders(ast.NodeTransformer):
+    """Makes the unknowns that an op binds their names."""
+
+    def visit_keyword(self, node: ast.keyword) -> ast.keyword:
+        match node:
+            case ast.keyword("index", ast.Name(name)):
+                node.value = ast.Constant(name)
+            case ast.keyword("extents", ast.Tuple(items)):
+                node.value = ast.Tuple([ast.Constant(item.id) for item in items], ast.Load())
+        return node
 
 
 class _Scalars(ast.NodeTransformer):

@@ -8,7 +8,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from . import tensor
-from .dims import Dim
+from .dims import Dim, Symbol
 from .graph import MODULE_TEXT, Function, Module, Node, callees, is_updated
 from .op import Op
 from .syntax import (
@@ -24,7 +24,7 @@ from .syntax import (
     symbol_names,
 )
 from .tensor import Buffer, Expression, For, Index, Kernel, Literal, Load, Statement, Variable
-from .term import Term, location_of, postorder
+from .term import Term, location_of, postorder, terms_in
 from .types import ArrayType, DType, Layout, TupleType, bool_, f64, i64
 
 # An expression longer than this, or longer than the second number and used twice, gets a name.
@@ -40,10 +40,14 @@ def show(program: Module | Function | Kernel, notes: bool = False) -> str:
         shown: tuple = program.functions
     else:
         shown = (program,)
-    names = _function_names([*shown, *[callee for f in shown for callee in callees(f)]])
+    unknowns = bounded_unknowns(shown)
+    taken = [unknown.name for unknown in unknowns]
+    names = _function_names([*shown, *[callee for f in shown for callee in callees(f)]], taken)
     texts = [
         _kernel(f, names) if isinstance(f, Kernel) else _function(f, names, notes) for f in shown
     ]
+    if unknowns:
+        texts.insert(0, "\n".join(map(_bounds, unknowns)) + "\n")
     return "\n\n".join(texts)
 
 
@@ -54,8 +58,33 @@ def _show_module(module: Module) -> str:
 MODULE_TEXT[:] = [_show_module]
 
 
-def _function_names(functions: Iterable[Function | Kernel]) -> dict[Term, str]:
-    names = Names()
+def bounded_unknowns(functions: Iterable[Function | Kernel]) -> list[Symbol]:
+    """The unknowns with bounds of their own in these functions, after those that bound them."""
+    types: dict[Term, None] = {}
+    for function in functions:
+        if isinstance(function, Function):
+            for node in function.nodes:
+                values = (node.type, *[value for _, value in node.attributes])
+                types.update(dict.fromkeys(terms_in(values)))
+        else:
+            local = [s for s in tensor.statements(function.body) if isinstance(s, tensor.Allocate)]
+            buffers = (*function.parameters, *[s.buffer for s in local])
+            types.update(dict.fromkeys([buffer.type for buffer in buffers]))
+    roots = [term for term in types if not isinstance(term, Function | Kernel)]
+    found = [t for t in postorder(roots) if isinstance(t, Symbol) and t.depth]
+    return sorted(found, key=lambda unknown: unknown.depth)
+
+
+def _bounds(unknown: Symbol) -> str:
+    """The line that says between what bounds an unknown is."""
+    most = "" if unknown.most is None else f", {unknown.most}"
+    return f"{unknown.name} = bounded({unknown.least}{most})"
+
+
+def _function_names(
+    functions: Iterable[Function | Kernel], taken: Iterable[str] = ()
+) -> dict[Term, str]:
+    names = Names(taken)
     return {f: names.pick(f.name) for f in dict.fromkeys(functions)}
 
 

@@ -73,6 +73,7 @@ LOOP_WORDS = {"serial": "range"}
 LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
 WORDS = {
     "accumulate",
+    "bounded",
     "extern",
     "host",
     "inf",

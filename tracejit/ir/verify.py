@@ -16,7 +16,7 @@ from . import op as kinds
 from .graph import Function, Module, Node
 from .op import OPS
 from .syntax import symbol_names
-from .tensor import Kernel
+from .tensor import For, Kernel, statements
 from .term import location_of, terms_in
 from .types import ArrayType
 from .verify_kernel import unproved, verify_kernel
@@ -71,16 +71,33 @@ STAGES = {
 def verify(module: Module, stage: Stage) -> Module:
     """Return `module` if it is legal at `stage`; raise IRError naming what is wrong, and where."""
     allowed, programs = STAGES[stage], _programs(module)
-    # A callee may use any extent the entry knows.
-    known = symbol_names(tuple(p.type for p in module.entry.parameters))
+    known = _known_extents(module)
     for function in module.functions:
         if isinstance(function, Kernel):
-            verify_kernel(function, known)
+            verify_kernel(function, known[function])
         else:
             is_program = function in programs
             kinds_here = allowed.programs if is_program else allowed.callees
-            _verify_function(function, kinds_here, stage, known)
+            _verify_function(function, kinds_here, stage, known[function])
     return module
+
+
+def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
+    """By function the extents it may use: those that the entry knows, and what its callers bind."""
+    entry = module.entry
+    known = {f: symbol_names(tuple(p.type for p in entry.parameters)) for f in module.functions}
+    for function in reversed(module.functions):
+        if isinstance(function, Kernel):
+            loops = [s.index.name for s in statements(function.body) if isinstance(s, For)]
+            for callee in function.callees:
+                known[callee] |= known[function] | {*loops}
+            continue
+        for node in function.nodes:
+            attached = [t for _, value in node.attributes for t in terms_in(value)]
+            bound = symbol_names((node.attrs.get("index"), node.attrs.get("extents")))
+            for callee in [t for t in attached if isinstance(t, Function | Kernel)]:
+                known[callee] |= known[function] | bound
+    return known
 
 
 def _programs(module: Module) -> set[Function | Kernel]:
@@ -114,7 +131,8 @@ def _verify_function(
             _fail(function, node, f"the parameter {node.attrs['name']!r} is not declared")
         if node.op.kind not in allowed:
             _fail(function, node, f"{node.op.kind} ops may not be here at the stage {stage.name}")
-        if unknown := symbol_names(tuple(value for _, value in node.attributes)) - known:
+        bound = symbol_names((node.attrs.get("index"), node.attrs.get("extents")))
+        if unknown := symbol_names(tuple(value for _, value in node.attributes)) - known - bound:
             _fail(function, node, f"the extents {sorted(unknown)} are unknown here")
         try:
             type = node.op.type_rule(*[operand.type for operand in node.operands], **node.attrs)

@@ -136,13 +136,8 @@ def literal(array: np.ndarray) -> Node:
 
 
 def extent_node(extent: int | Dim) -> Node:
-    """The number an extent is at run time: the last element of 0, 1, ..., extent."""
-    if type(extent) is int:
-        return constant(extent, i64)
-    last = ops.slice_(
-        ops.iota(extent=extent + 1, dtype=i64), start=(extent,), stop=(extent + 1,), step=(1,)
-    )
-    return ops.reshape(last, shape=())
+    """The number an extent is at run time."""
+    return constant(extent, i64) if type(extent) is int else ops.extent(value=extent)
 
 
 def _has_values(items: Any) -> bool:

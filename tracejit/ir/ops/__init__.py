@@ -1,6 +1,7 @@
 """The vocabulary: one record per op. `from tracejit.ir import ops`, then `ops.add(x, y)`."""
 
 from .contract import *
+from .control import *
 from .create import *
 from .elementwise import *
 from .extern import *

@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from .. import tensor
+from ..dims import Dim
 from ..op import CREATION, Element, Op, define
-from ..types import ArrayType, DType, array_type, row_major
+from ..types import ArrayType, DType, array_type, i64, row_major
 
 ARRAY_LIMIT = 1024
 
@@ -100,5 +101,29 @@ iota = define(
         Element(_iota_element),
         cost=0.0,
         samples=lambda dtype: [((), {"extent": n, "dtype": dtype}) for n in (0, 1, 7, 100)],
+    )
+)
+
+
+def _extent_type(*, value: Any) -> ArrayType:
+    if not isinstance(value, int | Dim):
+        raise TypeError(f"an extent is an int or a Dim, not {value!r}")
+    return array_type((), i64)
+
+
+def _extent_element(index: tuple, *, type: ArrayType, value: Any) -> Any:
+    return tensor.extent(value)
+
+
+# The number that an extent, or the index of a loop, is.
+extent = define(
+    Op(
+        "extent",
+        CREATION,
+        _extent_type,
+        lambda *, value: np.int64(value),
+        Element(_extent_element),
+        cost=0.0,
+        samples=lambda dtype: [((), {"value": n}) for n in (0, 7)],
     )
 )

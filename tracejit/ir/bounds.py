@@ -5,19 +5,34 @@ a loop index becomes the end of its range that makes the sum smaller, innermost 
 tiles (`j` in `range(16 * i, 16 * i + 16)`) stay exact; `minimum`, `maximum` and `where` split into
 cases; quotients, remainders and checked indices have their usual bounds. Arithmetic on data may wrap
 around, so an interval that its dtype does not hold is no interval. A failed proof proves nothing.
+
+Conditions around a statement are facts: with `i > 0` known, `i - 1` is at least 0.
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import numpy as np
 
 from . import tensor
 from .affine import linear
-from .dims import Dim, is_never_negative, symbol
-from .tensor import Apply, Expression, For, Index, Literal, Load, Table, Variable, parts
+from .dims import Dim, Symbol, is_never_negative, symbol, symbols_of
+from .tensor import (
+    Allocate,
+    Apply,
+    Expression,
+    For,
+    Index,
+    Kernel,
+    Literal,
+    Load,
+    Table,
+    Variable,
+    parts,
+    statements,
+)
 from .term import postorder
 
 # Both bounds inclusive; None is unbounded.
@@ -27,26 +42,64 @@ SPLITS = 6
 
 
 class Bounds:
-    """What is known about expressions inside a nest of loops, outermost first."""
+    """What is known about expressions inside a nest of loops, outermost first.
 
-    def __init__(self, loops: Sequence[For]):
+    `named` are the Indexes that are Let there, `facts` expressions that are at least 0, and
+    `unknowns` the Indexes that extents of buffers mention, with bounds of their own.
+    """
+
+    def __init__(
+        self,
+        loops: Sequence[For],
+        named: Mapping[Index, Expression] | None = None,
+        facts: Sequence[Expression] = (),
+        unknowns: Mapping[Index, Dim] | None = None,
+    ):
+        self.unknowns, self.named, self.facts = unknowns or {}, named or {}, facts
         self.loops = {loop.index: loop for loop in loops}
         self.intervals: dict[Expression, Interval] = {}
+
+    def inside(self, loop: For) -> Bounds:
+        """What is known in the body of a loop."""
+        loops = (*self.loops.values(), loop)
+        return Bounds(loops, self.named, self.facts, self.unknowns)
+
+    def where(self, condition: Expression, holds: bool) -> Bounds:
+        """What is known where a condition holds, or does not."""
+        facts = (*self.facts, *facts_of(condition, holds))
+        return Bounds(tuple(self.loops.values()), self.named, facts, self.unknowns)
+
+    def naming(self, index: Index, value: Expression) -> Bounds:
+        """What is known after an Index was Let."""
+        named = {**self.named, index: value}
+        return Bounds(tuple(self.loops.values()), named, self.facts, self.unknowns)
 
     def is_below(self, index: Expression, extent: int | Dim) -> bool:
         """Whether 0 <= index < extent is certain."""
         low, high = self.interval(index)
         last, (atoms, constant) = extent - 1, linear(index)
         above = low is not None and is_never_negative(low)
-        if not above and not self._is_nonnegative(atoms, constant):
+        if not above and not self._follows(atoms, constant):
             return False
         if high is not None and is_never_negative(last - high):
             return True
-        return self._is_nonnegative({atom: -c for atom, c in atoms.items()}, last - constant)
+        return self._follows({atom: -c for atom, c in atoms.items()}, last - constant)
 
     def is_nonnegative(self, expression: Expression) -> bool:
         """Whether `expression` is at least 0 in every iteration."""
-        return self._is_nonnegative(*linear(expression))
+        return self._follows(*linear(expression))
+
+    def _follows(self, atoms: dict[Expression, int], constant: int | Dim) -> bool:
+        """Whether the sum is at least 0, by the loops alone or by one of the facts as well."""
+        if self._is_nonnegative(atoms, constant):
+            return True
+        for fact in self.facts:
+            known, offset = linear(fact)
+            rest = {a: atoms.get(a, 0) - known.get(a, 0) for a in (*atoms, *known)}
+            rest = {atom: scale for atom, scale in rest.items() if scale}
+            if self._is_nonnegative(rest, constant - offset):
+                return True
+        return False
 
     def _is_nonnegative(
         self, atoms: dict[Expression, int], constant: int | Dim, splits: int = SPLITS
@@ -62,7 +115,7 @@ class Bounds:
             shrinks = "minimum" if atoms[choice] < 0 else "maximum"
             return any(proofs) if choice.op == shrinks else all(proofs)
         for index in reversed(self.loops):
-            if (scale := atoms.get(index)) is not None:
+            if (scale := atoms.get(index)) is not None and self._is_exact_range(index):
                 loop = self.loops[index]
                 if scale > 0:
                     return self._is_nonnegative(
@@ -88,6 +141,12 @@ class Bounds:
                 return all(isinstance(t, Index) for t in e.free) or None not in self.interval(e)
         return True
 
+    def _is_exact_range(self, index: Index) -> bool:
+        """Whether the ends of a loop stand for its index; what data says may have changed since."""
+        loop = self.loops[index]
+        free = loop.start.free | loop.stop.free
+        return index not in self.unknowns and all(isinstance(term, Index) for term in free)
+
     def interval(self, e: Expression) -> Interval:
         """Bounds by interval arithmetic over numbers and extents."""
         if e in self.intervals:
@@ -101,6 +160,10 @@ class Bounds:
         match e:
             case Literal(value) if type(value) is int:
                 return value, value
+            case Index() if e in self.unknowns:
+                return self.unknowns[e], self.unknowns[e]
+            case Index() if e in self.named:
+                return self.interval(self.named[e])
             case Index(name):
                 loop = self.loops.get(e)
                 if loop is None:
@@ -132,6 +195,56 @@ class Bounds:
             case Load() | Variable() | Apply():
                 return _dtype_interval(e)
         return UNBOUNDED
+
+
+def unknowns_of(kernel: Kernel) -> dict[Index, Dim]:
+    """The Indexes that stand for unknowns with bounds of their own in the types of buffers."""
+    allocated = [s.buffer for s in statements(kernel.body) if isinstance(s, Allocate)]
+    extents = [n for buffer in (*kernel.parameters, *allocated) for n in buffer.type.shape]
+    found: dict[Index, Dim] = {}
+    for unknown in {s: None for extent in extents for s in symbols_of(extent) if s.depth}:
+        found[Index(unknown.name)] = _as_dim(unknown)
+    return found
+
+
+def _as_dim(unknown: Symbol) -> Dim:
+    return symbol(unknown.name, unknown.least, unknown.most)
+
+
+def facts_of(condition: Expression, holds: bool) -> list[Expression]:
+    """What is at least 0 where the condition holds, or does not: of what stays as it is only."""
+    match condition:
+        case Apply("logical_not" | "invert", (inner,)):
+            return facts_of(inner, not holds)
+        case Apply("logical_and" | "bitwise_and" | "logical_or" | "bitwise_or" as op, sides):
+            both = op.endswith("and") == holds and condition.dtype.kind == "b"
+            return [fact for side in sides for fact in facts_of(side, holds)] if both else []
+        case Apply(op, (a, b)) if op in _DIFFERENCES and _are_indices(a, b):
+            return [_difference(a, b, how) for how in _DIFFERENCES[op][not holds]]
+    return []
+
+
+# By comparison: what is at least 0 where it holds, and where it does not, of `a - b`.
+_DIFFERENCES: dict[str, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int], ...]]] = {
+    "less": (((-1, -1),), ((1, 0),)),
+    "less_equal": (((-1, 0),), ((1, -1),)),
+    "greater": (((1, -1),), ((-1, 0),)),
+    "greater_equal": (((1, 0),), ((-1, -1),)),
+    "equal": (((1, 0), (-1, 0)), ()),
+    "not_equal": ((), ((1, 0), (-1, 0))),
+}
+
+
+def _difference(a: Expression, b: Expression, how: tuple[int, int]) -> Expression:
+    scale, offset = how
+    difference = tensor.subtract(a, b) if scale > 0 else tensor.subtract(b, a)
+    return tensor.add(difference, tensor.integer(offset))
+
+
+def _are_indices(*operands: Expression) -> bool:
+    return all(
+        e.dtype is tensor.i64 and all(isinstance(term, Index) for term in e.free) for e in operands
+    )
 
 
 def _cases(atom: Expression) -> tuple[Expression, ...]:

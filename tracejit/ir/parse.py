@@ -10,7 +10,7 @@ from . import tensor
 from .dims import Dim, symbol
 from .graph import Function, Module, Node, item, parameter
 from .op import OPS
-from .syntax import AST_LOCK, LOOP_MARKS, OPERATORS, hosted, scalar_dtype
+from .syntax import AST_LOCK, INDEX_WORD, LOOP_MARKS, OPERATORS, hosted, scalar_dtype
 from .tensor import Buffer, Expression, Index, Kernel, Literal, Load, Statement, Variable
 from .types import DTYPES, ArrayType, DType, Layout, TupleType, bool_, f64, i64
 
@@ -226,6 +226,11 @@ class _KernelReader(_Reader):
                 return [self.loop(name, iterator, body)]
             case ast.For(ast.Name(name), iterator, body, []):
                 _refuse(line, "not a loop")
+            case ast.If(condition, [ast.Break()], []):
+                return [tensor.Break(self.expression(condition))]
+            case ast.If(condition, then, orelse):
+                chosen = self.expression(condition)
+                return [tensor.If(chosen, self.body(then), self.body(orelse))]
             case ast.AnnAssign(ast.Name(name), annotation, ast.expr() as value):
                 return [self.declaration(name, annotation, value)]
             case ast.AugAssign(target, sign, value) if type(sign) in OPERATORS:
@@ -277,11 +282,15 @@ class _KernelReader(_Reader):
             case ast.Call(ast.Name("local" | "register" as space), [], []):
                 self.scope[shown] = Buffer(name, self.type(annotation), space)
                 return tensor.Allocate(self.scope[shown])
-        dtype = self.value(annotation)
-        if not isinstance(dtype, DType):
-            _refuse(annotation, "not a dtype")
         found = self.expression(value)
-        self.scope[shown] = Variable(name, dtype)
+        match annotation:
+            case ast.Name(word) if word == INDEX_WORD:
+                self.scope[shown] = Index(name)
+            case _:
+                dtype = self.value(annotation)
+                if not isinstance(dtype, DType):
+                    _refuse(annotation, "not a dtype")
+                self.scope[shown] = Variable(name, dtype)
         return tensor.Let(self.scope[shown], found)
 
     def place(self, e: ast.expr) -> Any:

@@ -7,16 +7,20 @@ order, so a vector loop will do; threads will not.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
+from . import tensor
 from .affine import linear
+from .dims import Dim, is_never_negative, symbol
 from .tensor import (
+    Apply,
     Buffer,
     Expression,
     For,
     Index,
+    Let,
+    Literal,
     Store,
-    Term,
     Variable,
     loads_of,
     statements,
@@ -28,21 +32,80 @@ def is_chosen_by_data(indices: Iterable[Expression]) -> bool:
     return any(isinstance(term, Buffer | Variable) for index in indices for term in index.free)
 
 
-def are_apart(loop: For, indices: Iterable[Expression]) -> bool:
-    """Whether iterations of `loop` certainly use different places: one index is all theirs."""
-    own: set[Term] = {loop.index}
-    inside: set[Term] = set()
+def are_apart(loop: For, indices: Sequence[Expression]) -> bool:
+    """Whether iterations of `loop` certainly use different places."""
+    return never_meet(loop, indices, indices)
+
+
+def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) -> bool:
+    """Whether two iterations of `loop` certainly use different places: one of them `one`, another
+    `two`. Of some index they use different stretches, `scale * i + rest` with a rest below scale."""
+    own: list[Index] = [loop.index]
+    inside: dict[Index, For | None] = {}
     for statement in statements(loop.body):
-        if isinstance(statement, For):
-            inside.add(statement.index)
-            if not own.isdisjoint(statement.start.free | statement.stop.free):
-                own.add(statement.index)
-    for index in indices:
-        atoms, _ = linear(index)
-        indexed = all(isinstance(atom, Index) for atom in atoms)
-        if indexed and len(own & atoms.keys()) == 1 and not (inside - own) & atoms.keys():
-            return True
-    return False
+        match statement:
+            case For(index):
+                inside[index] = statement
+                if _is_tile(loop, statement):
+                    own.append(index)
+            case Let(Index() as index):
+                inside[index] = None
+    return any(_are_stretches(index, a, b, inside) for a, b in zip(one, two) for index in own)
+
+
+def _are_stretches(
+    own: Index, a: Expression, b: Expression, inside: dict[Index, For | None]
+) -> bool:
+    (atoms_a, constant_a), (atoms_b, constant_b) = linear(a), linear(b)
+    scale = atoms_a.pop(own, 0)
+    if scale == 0 or atoms_b.pop(own, 0) != scale:
+        return False
+    low = high = constant_a - constant_b
+    for atom in {**atoms_a, **atoms_b}:
+        ends = atoms_a.get(atom, 0), -atoms_b.get(atom, 0)
+        if atom not in inside:
+            is_same = ends[0] + ends[1] == 0 and all(isinstance(t, Index) for t in atom.free)
+            if not is_same or not atom.free.isdisjoint((own, *inside)):
+                return False
+            continue
+        match inside[atom]:
+            case For(_, Literal(first), Literal(stop)):
+                reached = [(factor * first, factor * (stop - 1)) for factor in ends]
+                low += sum(map(min, reached))
+                high += sum(map(max, reached))
+            case _:
+                return False
+    return max(abs(low), abs(high)) < abs(scale)
+
+
+def _is_tile(loop: For, inner: For) -> bool:
+    """Whether `inner` begins, in each iteration of `loop`, where it stopped before, or later."""
+    names: dict[Expression, Dim] = {}
+    following = {loop.index: tensor.add(loop.index, tensor.ONE)}
+    later = tensor.replace_expressions((inner.start,), following)[inner.start]
+    free = inner.start.free | inner.stop.free
+    if not all(isinstance(term, Index) for term in free):
+        return False
+    begins, begins_later = _polynomial(inner.start, names), _polynomial(later, names)
+    stops = inner.stop.operands if _is_minimum(inner.stop) else (inner.stop,)
+    return is_never_negative(begins_later - begins) and any(
+        is_never_negative(begins_later - _polynomial(stop, names)) for stop in stops
+    )
+
+
+def _is_minimum(e: Expression) -> bool:
+    return isinstance(e, Apply) and e.op == "minimum"
+
+
+def _polynomial(e: Expression, names: dict[Expression, Dim]) -> int | Dim:
+    """An index expression multiplied out; what is no sum or product is an unknown of its own."""
+    match e:
+        case Literal(value):
+            return value
+        case Apply("add" | "subtract" | "multiply" as op, (a, b)):
+            x, y = _polynomial(a, names), _polynomial(b, names)
+            return x + y if op == "add" else x - y if op == "subtract" else x * y
+    return names.setdefault(e, symbol(f"u{len(names)}", 0))
 
 
 def keeps_order(loop: For, store: Store) -> bool:

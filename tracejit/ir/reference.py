@@ -2,7 +2,8 @@
 
 The text is compiled as the Python it is, in a scope where ops are their NumPy references. Only
 three things are rewritten first, because Python's scalars are not NumPy's: a kernel's literals
-and loop indices become NumPy scalars, and `t: f64[8] = local()` learns the type it announces.
+and loop indices become NumPy scalars, and `t: f64[n] = local()` learns the type it announces, and
+what the unknowns in it are at the time.
 
 limit: Python compiles at most 20 loops inside each other, so deeper kernels raise SyntaxError here.
 """
@@ -11,7 +12,7 @@ from __future__ import annotations
 
 import ast
 import math
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from fractions import Fraction
 from typing import Any
 
@@ -67,7 +68,7 @@ def _load(module: Module) -> _Routine:
     graph_scope |= _control(lambda name, value: _bind(name, value, dims, graph_scope, kernel_scope))
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
     kernel_scope[FUSED_MULTIPLY_ADD] = _fused_multiply_add
-    kernel_scope |= dict.fromkeys(("local", "register"), lambda type: _unwritten(type, dims))
+    kernel_scope |= dict.fromkeys(("local", "register"), _unwritten)
     routine = None
     definitions = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
     for function, definition in zip(module.functions, definitions):
@@ -185,7 +186,10 @@ class _Scalars(ast.NodeTransformer):
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         match node.value:
             case ast.Call(ast.Name("local" | "register"), [], []):
-                value = ast.Call(node.value.func, [self.hoist(read_type(node.annotation))], [])
+                type = read_type(node.annotation)
+                names = [ast.Constant(name) for name in sorted(symbol_names(type))]
+                known = ast.Dict(names, [ast.Name(name.value, ast.Load()) for name in names])
+                value = ast.Call(node.value.func, [self.hoist(type), known], [])
             case _:
                 value = self.visit(node.value)
         return ast.Assign([node.target], value)
@@ -301,7 +305,7 @@ def _in_memory(array: np.ndarray, type: ArrayType) -> np.ndarray:
     return view
 
 
-def _unwritten(type: ArrayType, dims: dict[str, int]) -> np.ndarray:
+def _unwritten(type: ArrayType, dims: Mapping[str, int]) -> np.ndarray:
     """New memory, filled with something conspicuous so that reading it is noticed."""
     kind = type.dtype.kind
     filling = np.nan if kind in "fc" else True if kind == "b" else 85
@@ -401,7 +405,7 @@ def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:
 
 _SCOPE: dict[str, Any] = {
     **DTYPES,
-    **dict.fromkeys(("range", "vector", "parallel", "unroll"), _indices),
+    **dict.fromkeys(("range", "ordered", "vector", "parallel", "unroll"), _indices),
     "accumulate": _accumulate,
     "extern": _extern,
     "named": lambda name, value: value,

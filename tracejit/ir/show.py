@@ -14,6 +14,7 @@ from .op import Op
 from .syntax import (
     ATOM,
     AUGMENTED,
+    INDEX_WORD,
     INFIX,
     LOOP_WORDS,
     PRECEDENCE,
@@ -185,7 +186,7 @@ def show_statement(term: Statement | Expression) -> str:
     if isinstance(term, Expression):
         text, _ = writer.expressions((term,), {}, "")[term]
         return "; ".join([*writer.out, text])
-    writer.body((term.replace(body=()) if isinstance(term, For) else term,), "")
+    writer.body((tensor.map_bodies(term, lambda body: ()),), "")
     return "; ".join(line for line in writer.out if line.strip() != "pass")
 
 
@@ -266,9 +267,19 @@ class _KernelText:
                     del self.shown[index]
                     self.names.taken.discard(name)
                 return
+            case tensor.If(_, then, orelse):
+                self.out.append(f"{indent}if {plain[0]}:")
+                self.body(then, indent + "    ")
+                if orelse:
+                    self.out.append(f"{indent}else:")
+                    self.body(orelse, indent + "    ")
+                return
+            case tensor.Break():
+                line = f"if {plain[0]}: break"
             case tensor.Let(variable, _):
                 name = self.declare(variable, variable.name)
-                annotation = _named(str(variable.dtype), name, variable.name)
+                kind = INDEX_WORD if isinstance(variable, Index) else str(variable.dtype)
+                annotation = _named(kind, name, variable.name)
                 line = f"{name}: {annotation} = {plain[0]}"
             case tensor.Assign(variable, _):
                 line = f"{self.name(variable)} = {plain[0]}"

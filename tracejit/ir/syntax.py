@@ -71,16 +71,20 @@ FUSED_MULTIPLY_ADD = "fma"
 # A loop's mark and the iterator that shows it; marks without an entry show as themselves.
 LOOP_WORDS = {"serial": "range"}
 LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
+# What stands in the place of a dtype where an Index is named.
+INDEX_WORD = "index"
 WORDS = {
     "accumulate",
     "bounded",
     "extern",
     "host",
+    INDEX_WORD,
     "inf",
     "kernel",
     "local",
     "named",
     "nan",
+    "ordered",
     "parallel",
     "range",
     "register",

@@ -7,7 +7,10 @@
                | Table(data, index, dtype)         f64((0.5, 1.5))[i]
                | Apply(op, operands, dtype)        sin(e), e + e, where(e, e, e), f64(e)
     statement  = For(index, start, stop, body, mark, lanes)
+               | If(condition, then, orelse)       if e: ... else: ...
+               | Break(condition)                  if e: break
                | Let(variable, value)              s: f64 = 0.0
+               | Let(index, value)                 m: index = e
                | Assign(variable, value)           s = e
                | Accumulate(target, op, value)     s += e; order is free
                | Store(buffer, indices, value)     y[i, j] = e
@@ -16,9 +19,14 @@
                | Extern(symbol, arguments)         extern("cblas_dgemm", 101, x[i:, 0:], ...)
     argument   = expression | Address(buffer, indices)
 
-Marks say how a loop runs: `serial`; `vector` (`lanes` iterations at once, all of its iterations
-independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`. A
-Variable or a register buffer declared inside a vector loop has one value per lane.
+Marks say how a loop runs: `serial`, which passes may turn into another mark; `ordered`, which stays
+as it is, each iteration after the one before; `vector` (`lanes` iterations at once, all of its
+iterations independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`.
+A Variable or a register buffer declared inside a vector loop has one value per lane.
+
+A Break is the last statement of an ordered loop's body: where it holds, this iteration is the last.
+So the first iteration of a loop that is not empty always runs whole, and `while c` is
+`if c: for k in ordered(0, ENDLESS): ...; if not c: break`.
 """
 
 from __future__ import annotations
@@ -151,11 +159,27 @@ class For(Term):
     lanes: int
 
 
+class If(Term):
+    """Run `then` where the condition holds, else `orelse`; either may be empty."""
+
+    __slots__ = ("condition", "then", "orelse")
+    condition: Expression
+    then: tuple[Statement, ...]
+    orelse: tuple[Statement, ...]
+
+
+class Break(Term):
+    """Leave the loop around it, which it ends, where the condition holds."""
+
+    __slots__ = ("condition",)
+    condition: Expression
+
+
 class Let(Term):
-    """Declare a variable for the rest of the enclosing body."""
+    """Declare a variable, or name an i64 that stays as it is, for the rest of the enclosing body."""
 
     __slots__ = ("variable", "value")
-    variable: Variable
+    variable: Variable | Index
     value: Expression
 
 
@@ -231,7 +255,7 @@ class Extern(Term):
         return tuple([a for a in self.arguments if isinstance(a, Address)])
 
 
-Statement = For | Let | Assign | Accumulate | Store | Allocate | Call | Extern
+Statement = For | If | Break | Let | Assign | Accumulate | Store | Allocate | Call | Extern
 
 
 class Kernel(Term):
@@ -277,8 +301,43 @@ def statements(body: Iterable[Statement]) -> Iterable[Statement]:
     """Every statement, outer before inner."""
     for statement in body:
         yield statement
-        if isinstance(statement, For):
-            yield from statements(statement.body)
+        for inner in bodies_of(statement):
+            yield from statements(inner)
+
+
+def bodies_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The bodies inside a statement: a loop has one, a choice two, others none."""
+    match statement:
+        case For(_, _, _, body):
+            return (body,)
+        case If(_, then, orelse):
+            return (then, orelse)
+    return ()
+
+
+def map_bodies(
+    statement: Statement, change: Callable[[tuple[Statement, ...]], tuple[Statement, ...]]
+) -> Statement:
+    """The statement with every body inside it changed."""
+    match statement:
+        case For(_, _, _, body):
+            return statement.replace(body=change(body))
+        case If(condition, then, orelse):
+            return If(condition, change(then), change(orelse))
+    return statement
+
+
+def has_control(body: Iterable[Statement]) -> bool:
+    """Whether some statement says in which order, how often or whether others run."""
+    return any(
+        isinstance(s, If) or isinstance(s, For) and s.mark == "ordered" for s in statements(body)
+    )
+
+
+def is_scheduled(body: Iterable[Statement]) -> bool:
+    """Whether it is decided how some loop runs."""
+    undecided = ("serial", "ordered")
+    return any(isinstance(s, For) and s.mark not in undecided for s in statements(body))
 
 
 def expressions_of(statement: Statement) -> tuple[Expression, ...]:
@@ -286,6 +345,8 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
     match statement:
         case For(_, start, stop):
             return (start, stop)
+        case If(condition) | Break(condition):
+            return (condition,)
         case Let(_, value) | Assign(_, value):
             return (value,)
         case Accumulate(Load(_, indices), _, value) | Store(_, indices, value):
@@ -313,9 +374,7 @@ def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel
         for statement in body:
             if isinstance(statement, Call):
                 statement = Call(done[statement.kernel], statement.buffers)
-            elif isinstance(statement, For):
-                statement = statement.replace(body=visit(statement.body))
-            new.append(statement)
+            new.append(map_bodies(statement, visit))
         return tuple(new)
 
     for part in postorder((kernel,), lambda k: k.callees):
@@ -327,6 +386,8 @@ def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel
 # Building index expressions: literals fold, neutral elements vanish, constants come last.
 
 ZERO, ONE = Literal(0, i64), Literal(1, i64)
+# Where a loop stops that a Break ends.
+ENDLESS = Literal((1 << 63) - 1, i64)
 
 
 def integer(value: int) -> Literal:

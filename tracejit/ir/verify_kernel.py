@@ -9,7 +9,7 @@ from weakref import WeakKeyDictionary
 from ..errors import IRError
 from . import tensor
 from .affine import linear
-from .bounds import Bounds
+from .bounds import Bounds, unknowns_of
 from .foreign import foreign
 from .host import HostFunction
 from .places import are_apart, is_chosen_by_data, keeps_order
@@ -21,11 +21,13 @@ from .tensor import (
     Allocate,
     Apply,
     Assign,
+    Break,
     Buffer,
     Call,
     Expression,
     Extern,
     For,
+    If,
     Index,
     Kernel,
     Let,
@@ -41,7 +43,7 @@ from .tensor import (
 from .term import Term, postorder
 from .types import ArrayType, bool_, i64
 
-MARKS = ("serial", "vector", "parallel", "unroll")
+MARKS = ("serial", "ordered", "vector", "parallel", "unroll")
 ASSOCIATIVE = frozenset(
     """add multiply maximum minimum fmax fmin logical_and logical_or logical_xor
     bitwise_and bitwise_or bitwise_xor gcd lcm logaddexp logaddexp2 hypot""".split()
@@ -90,7 +92,9 @@ class _Checker:
         self.written: set[Buffer] = set()
         self.unproved: list[str] = []
         self.checked: set[Expression] = set()
-        self.bounds = Bounds(())
+        # How many conditions, of choices and of loops that end early, statements depend on here.
+        self.conditions = 0
+        self.bounds = Bounds((), unknowns=unknowns_of(kernel))
         self.current: Statement | None = None
 
     def fail(self, problem: str) -> NoReturn:
@@ -112,17 +116,28 @@ class _Checker:
             if buffer not in self.written and 0 not in buffer.type.shape:
                 self.fail(f"the output {buffer} is never written")
 
-    def body(self, body: tuple[Statement, ...]) -> None:
-        buffers, variables = set(self.buffers), set(self.variables)
-        for statement in body:
+    def body(self, body: tuple[Statement, ...], ends: bool = False) -> None:
+        """`ends`: a Break may end it."""
+        buffers, variables, bounds = set(self.buffers), set(self.variables), self.bounds
+        for position, statement in enumerate(body, 1):
             self.current = statement
+            if isinstance(statement, Break) and not (ends and position == len(body)):
+                self.fail("a break ends the body of an ordered loop")
             self.statement(statement)
-        self.buffers, self.variables = buffers, variables
+        self.buffers, self.variables, self.bounds = buffers, variables, bounds
 
     def statement(self, statement: Statement) -> None:
         match statement:
             case For():
                 self.loop(statement)
+            case If():
+                self.choice(statement)
+            case Break(condition):
+                self.expression(condition, bool_)
+            case Let(Index() as index, value):
+                self.expression(value, i64)
+                self.bind(index)
+                self.bounds = self.bounds.naming(index, value)
             case Let(variable, value):
                 self.expression(value, variable.dtype)
                 self.variables.add(variable)
@@ -154,18 +169,39 @@ class _Checker:
             self.fail(f"unknown mark {loop.mark!r}")
         if type(loop.lanes) is not int or loop.lanes < 1:
             self.fail(f"{loop.lanes!r} lanes")
-        if loop.index in self.bounds.loops or loop.index.name in self.symbols:
-            self.fail(f"{loop.index.name} is already bound")
+        self.bind(loop.index)
         self.expression(loop.start, i64)
         self.expression(loop.stop, i64)
         if loop.mark in ("vector", "parallel"):
             self.independent(loop)
-        checked = self.checked
+        breaks = isinstance(loop.body[-1], Break) if loop.body else False
+        bounds, checked = self.bounds, self.checked
         self.loops.append(loop)
-        self.bounds, self.checked = Bounds(self.loops), set()
-        self.body(loop.body)
+        self.conditions += breaks
+        self.bounds, self.checked = bounds.inside(loop), set()
+        self.body(loop.body, loop.mark == "ordered")
         self.loops.pop()
-        self.bounds, self.checked, self.current = Bounds(self.loops), checked, loop
+        self.conditions -= breaks
+        self.bounds, self.checked, self.current = bounds, checked, loop
+
+    def choice(self, statement: If) -> None:
+        self.expression(statement.condition, bool_)
+        bounds, checked = self.bounds, self.checked
+        self.conditions += 1
+        for holds, body in ((True, statement.then), (False, statement.orelse)):
+            self.bounds, self.checked = bounds.where(statement.condition, holds), set()
+            self.body(body)
+        self.conditions -= 1
+        self.bounds, self.checked, self.current = bounds, checked, statement
+
+    def bind(self, index: Index) -> None:
+        """An Index that is bound from here on; one name means one thing at a time."""
+        if self.is_bound(index):
+            self.fail(f"{index.name} is already bound")
+
+    def is_bound(self, index: Index) -> bool:
+        known = self.bounds
+        return index in known.loops or index in known.named or index.name in self.symbols
 
     def variable(self, variable: Variable) -> None:
         if variable not in self.variables:
@@ -180,7 +216,8 @@ class _Checker:
             self.fail(f"{buffer} cannot be allocated in the space {buffer.space!r}")
         if buffer.space == "register" and symbol_names(buffer.type):
             self.fail(f"registers have a known size, {buffer} has not")
-        if unknown := symbol_names(buffer.type) - self.symbols:
+        unknown = [n for n in symbol_names(buffer.type) if not self.is_bound(Index(n))]
+        if unknown:
             self.fail(f"the extents {sorted(unknown)} are unknown here")
         self.buffers.add(buffer)
 
@@ -250,9 +287,8 @@ class _Checker:
                 self.variable(term)
             elif isinstance(term, Buffer):
                 self.buffer(term)
-            elif isinstance(term, Index) and term not in self.bounds.loops:
-                if term.name not in self.symbols:
-                    self.fail(f"the index {term.name} is not bound here")
+            elif isinstance(term, Index) and not self.is_bound(term):
+                self.fail(f"the index {term.name} is not bound here")
 
     def inner(self, e: Expression) -> None:
         match e:
@@ -294,6 +330,8 @@ class _Checker:
 
     def certainly_reaches(self, index: Expression, extent: object) -> bool:
         """Whether an index outside the extent is taken for sure: all is known and all loops run."""
+        if self.conditions:
+            return False
         low, high = self.bounds.interval(index)
         atoms, _ = linear(index)
         exact = all(isinstance(atom, Index) for atom in atoms)
@@ -331,6 +369,8 @@ class _Checker:
                 case Accumulate(Load(buffer, indices), _, _) if buffer not in own:
                     if loop.mark == "parallel":
                         stores.append((buffer, indices))
+                case If() | Break() | For(mark="ordered") if loop.mark == "vector":
+                    self.fail("control flow in a vector loop")
                 case Call():
                     shared = [b for b in statement.written if b not in own]
                     if shared:

@@ -22,6 +22,7 @@ from ...ir.tensor import (
     For,
     Index,
     Literal,
+    bodies_of,
 )
 from .cost import trips
 
@@ -83,7 +84,7 @@ def _place_entry(entry: Kernel, places: dict) -> Any:
         if isinstance(statement, Call):
             for buffer in statement.buffers:
                 last[buffer] = position
-    if any(isinstance(s, For) for s in entry.body):
+    if any(bodies_of(statement) for statement in entry.body):
         return _place_locals(entry, entry.body, STATUS_BYTES, None, places)
     live: list[tuple[Any, Any, int]] = []
     end: Any = STATUS_BYTES
@@ -110,10 +111,12 @@ def _place_entry(entry: Kernel, places: dict) -> Any:
 def _place_locals(kernel: Kernel, body, offset: Any, parallel: For | None, places: dict) -> Any:
     """Place the local buffers below `body` from `offset` on; returns the end."""
     for statement in body:
-        if isinstance(statement, For):
-            inside = statement if statement.mark == "parallel" and not parallel else parallel
-            offset = _place_locals(kernel, statement.body, offset, inside, places)
-        elif isinstance(statement, Allocate) and statement.buffer.space == "local":
+        inside = parallel
+        if isinstance(statement, For) and statement.mark == "parallel":
+            inside = parallel or statement
+        for inner in bodies_of(statement):
+            offset = _place_locals(kernel, inner, offset, inside, places)
+        if isinstance(statement, Allocate) and statement.buffer.space == "local":
             size = _bytes(statement.buffer)
             if parallel is None:
                 places[kernel, statement.buffer] = (offset, None)

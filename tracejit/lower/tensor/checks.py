@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir import ops, tensor
-from ...ir.bounds import Bounds
+from ...ir.bounds import Bounds, unknowns_of
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     ARGUMENT,
@@ -18,8 +18,13 @@ from ...ir.tensor import (
     Allocate,
     Apply,
     Assign,
+    Break,
+    Call,
     Expression,
+    Extern,
     For,
+    If,
+    Index,
     Kernel,
     Let,
     Literal,
@@ -27,13 +32,17 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    bodies_of,
     expressions_of,
+    has_control,
+    is_scheduled,
+    map_bodies,
     parts,
     statements,
 )
 from ...ir.term import Term, postorder, rebuild
 from ...ir.types import i64
-from .substitute import substitute
+from .substitute import with_expressions
 
 CHECKS = ("checked_index", "checked_choice")
 SOME = tuple([op.name for op in ops.some.values()])
@@ -65,21 +74,30 @@ def is_refusing(e: Expression) -> bool:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    if any(isinstance(s, For) and s.mark != "serial" for s in statements(kernel.body)):
-        return kernel  # scheduled already, by its own lowering
+    if is_scheduled(kernel.body) and not has_control(kernel.body):
+        return kernel  # by its own lowering
     if not any(is_check(e) for e in _expressions(kernel)):
         return kernel
-    return kernel.replace(body=_changed(kernel.body, ()))
+    bounds = Bounds((), unknowns=unknowns_of(kernel))
+    return kernel.replace(body=_changed(kernel.body, bounds))
 
 
-def _changed(body: tuple[Statement, ...], loops: tuple[For, ...]) -> tuple[Statement, ...]:
+def _changed(body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
     new: list[Statement] = []
-    bounds = Bounds(loops)
     for statement in body:
-        if isinstance(statement, For):
-            statement = statement.replace(body=_changed(statement.body, (*loops, statement)))
-        elif needless := _needless(statement, bounds):
-            (statement,) = substitute((statement,), needless)
+        if needless := _needless(statement, bounds):
+            statement = with_expressions(statement, needless)
+        match statement:
+            case For():
+                statement = statement.replace(
+                    body=_changed(statement.body, bounds.inside(statement))
+                )
+            case If(condition, then, orelse):
+                then = _changed(then, bounds.where(condition, True))
+                orelse = _changed(orelse, bounds.where(condition, False))
+                statement = If(condition, then, orelse)
+            case Let(Index() as index, value):
+                bounds = bounds.naming(index, value)
         new.append(statement)
     return tuple(new)
 
@@ -98,7 +116,8 @@ def may_miss(kernel: Kernel) -> bool:
 def checks_of(kernel: Kernel) -> Kernel | None:
     """The checks of `kernel` alone, on those of its inputs that they need.
 
-    None when it refuses other things than indices, which are dear to compute twice.
+    None when it refuses other things than indices, which are dear to compute twice, or when the
+    indices depend on what it writes to memory of the caller, or calls.
     """
     refusing = [e for e in _expressions(kernel) if is_refusing(e)]
     return _Checks(kernel).run() if refusing and all(map(is_check, refusing)) else None
@@ -115,11 +134,13 @@ class _Checks:
         self.seen = Variable("seen", i64)
         self.needed: set[Term] = set()
 
-    def run(self) -> Kernel:
+    def run(self) -> Kernel | None:
         before = -1
         while len(self.needed) != before:
             before = len(self.needed)
             body = self.body(self.kernel.body)
+        if self.is_overwritten():
+            return None
         # Results that are read again later are memory of its own here.
         own = [b for b in self.kernel.fresh if b in self.needed]
         inputs = [b for b in self.kernel.inputs if b in self.needed]
@@ -135,12 +156,13 @@ class _Checks:
     def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
         kept: list[Statement] = []
         for statement in body:
-            if isinstance(statement, For):
-                inner = self.body(statement.body)
-                if inner:
+            if bodies_of(statement):
+                statement = self.outer(statement)
+                if any(bodies_of(statement)):
                     self.need(expressions_of(statement))
-                    kept.append(statement.replace(body=inner))
-            elif self.is_needed(statement):
+                    kept.append(statement)
+                    continue
+            if self.is_needed(statement):
                 self.need(expressions_of(statement))
                 kept.append(statement)
             else:
@@ -148,6 +170,31 @@ class _Checks:
                 self.need(checks)
                 kept += [Accumulate(self.seen, "maximum", check) for check in checks]
         return tuple(kept)
+
+    def outer(self, statement: Statement) -> Statement:
+        """A loop or a choice with what is left inside; a loop that stays ends when it did."""
+        if not isinstance(statement, For):
+            return map_bodies(statement, self.body)
+        *rest, last = statement.body or (None,)
+        if not isinstance(last, Break):
+            return map_bodies(statement, self.body)
+        inner = self.body(tuple(rest))
+        if inner or _outermost_checks(expressions_of(last)):
+            self.need(expressions_of(last))
+            inner = (*inner, last)
+        return statement.replace(body=inner)
+
+    def is_overwritten(self) -> bool:
+        """Whether the kernel, with loops or choices of its own, changes what the checks read."""
+        if not has_control(self.kernel.body):
+            return False  # what is updated is read before
+        for statement in statements(self.kernel.body):
+            match statement:
+                case Store(buffer) if buffer.space == UPDATED and buffer in self.needed:
+                    return True
+                case Call() | Extern():
+                    return True
+        return False
 
     def is_needed(self, statement: Statement) -> bool:
         match statement:

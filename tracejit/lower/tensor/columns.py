@@ -34,7 +34,9 @@ from ...ir.tensor import (
     Store,
     Variable,
     expressions_of,
+    has_control,
     loads_of,
+    map_bodies,
     parts,
     replace_expressions,
     statements,
@@ -56,17 +58,24 @@ def stream_columns(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    body: list[Statement] = []
-    for statement in kernel.body:
-        parts = None
+    return kernel.replace(body=_body(kernel.body, ""))
+
+
+def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
+    """Names of what a loop is given start with `prefix` and the place it has in its body."""
+    new: list[Statement] = []
+    for statement in body:
+        number, parts = f"{prefix}{len(new)}", None
         if isinstance(statement, For) and statement.mark == "vector":
-            parts = _Columns(statement, len(body)).split()
-        body += parts if parts is not None else [statement]
-    return kernel.replace(body=tuple(body))
+            parts = _Columns(statement, number).split()
+        elif has_control((statement,)):
+            statement = map_bodies(statement, lambda inner: _body(inner, f"{number}_"))
+        new += parts if parts is not None else [statement]
+    return tuple(new)
 
 
 class _Columns:
-    def __init__(self, loop: For, number: int):
+    def __init__(self, loop: For, number: str):
         self.loop, self.number = loop, number
         self.width = trips(loop)
         self.kept: dict[Variable, Buffer] = {}

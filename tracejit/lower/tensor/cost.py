@@ -16,10 +16,12 @@ from ...ir.tensor import (
     Accumulate,
     Apply,
     Assign,
+    Break,
     Call,
     Expression,
     Extern,
     For,
+    If,
     Index,
     Let,
     Literal,
@@ -34,6 +36,8 @@ from ...ir.tensor import subtract as minus
 from ...ir.types import ArrayType
 
 UNKNOWN_TRIPS = 512
+# How often a loop runs that a Break ends, if it could run more often.
+BROKEN_TRIPS = 32
 # Each halving of a vector when its lanes are combined.
 JOIN_CYCLES = 3.0
 CYCLES_PER_SECOND = 3.5e9
@@ -45,9 +49,18 @@ def trips(loop: For) -> int | None:
     return None if atoms else max(constant, 0)
 
 
+def _expected_trips(loop: For) -> int:
+    count = trips(loop)
+    count = UNKNOWN_TRIPS if count is None else count
+    breaks = bool(loop.body) and isinstance(loop.body[-1], Break)
+    return min(count, BROKEN_TRIPS) if breaks else count
+
+
 def expressions(statement: Statement) -> list[Expression]:
     match statement:
         case Let(_, value) | Assign(_, value) | Accumulate(_, _, value):
+            return [value]
+        case If(value) | Break(value):
             return [value]
         case Store(buffer, indices, value):
             return [value, Load(buffer, indices)]
@@ -140,8 +153,7 @@ def body_cost(
         match statement:
             case For():
                 inside = frozenset((statement.index,))
-                count = trips(statement)
-                count = UNKNOWN_TRIPS if count is None else count
+                count = _expected_trips(statement)
                 wide, own = index, lanes
                 if statement.mark == "vector" or statement.index is index:
                     wide = statement.index
@@ -151,6 +163,12 @@ def body_cost(
                 each = body_cost(statement.body, inside, wide, own, vector_bytes)
                 total += count * (each + 0.5)
                 total += _hoisted_cost(statement, index, lanes, vector_bytes)
+            case If(condition, then, orelse):
+                values.append(condition)
+                total += 1.0 + max(
+                    body_cost(inside, inner, index, lanes, vector_bytes)
+                    for inside in (then, orelse)
+                )
             case Call():
                 total += 1000.0
             case Extern(symbol, arguments):

@@ -26,6 +26,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     expressions_of,
+    has_control,
     parts,
     statements,
 )
@@ -299,6 +300,8 @@ def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bo
     stores = [s for s in statements(kernel.body) if isinstance(s, Store) and s.buffer is target]
     if len(stores) != 1 or any(isinstance(s, Call) for s in statements(kernel.body)):
         return False
+    if has_control(kernel.body):
+        return False  # an element may be read again after it was stored
     for statement in statements(kernel.body):
         for e in postorder(expressions_of(statement), parts):
             if isinstance(e, Load) and e.buffer is source:

@@ -24,6 +24,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    map_bodies,
     statements,
 )
 from ...ir.types import array_type
@@ -56,7 +57,7 @@ class _Splitter:
             if isinstance(statement, For):
                 new += self.loop(statement, outermost)
             else:
-                new.append(statement)
+                new.append(map_bodies(statement, lambda inner: self.body(inner, outermost)))
         return tuple(new)
 
     def loop(self, loop: For, outermost: bool) -> list[Statement]:
@@ -68,6 +69,8 @@ class _Splitter:
             return [loop]
         if count == 0:
             return [loop]
+        if loop.mark == "ordered":
+            return [loop.replace(body=self.body(loop.body))]
         if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)
@@ -169,9 +172,7 @@ def _shares_registers(loop: For) -> bool:
 def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:
     changed = []
     for statement in body:
-        if isinstance(statement, For):
-            statement = statement.replace(body=_retarget(statement.body, new))
-        elif isinstance(statement, Accumulate) and statement.target in new:
+        if isinstance(statement, Accumulate) and statement.target in new:
             statement = statement.replace(target=new[statement.target])
-        changed.append(statement)
+        changed.append(map_bodies(statement, lambda inner: _retarget(inner, new)))
     return tuple(changed)

@@ -24,6 +24,7 @@ from ...ir.tensor import (
     Load,
     Statement,
     loads_of,
+    map_bodies,
     replace_expressions,
 )
 from .cost import stride, trips
@@ -46,11 +47,16 @@ def prefetch_rows(module: Module, large: int = 0) -> Module:
 
 
 def _body(body: tuple[Statement, ...], inputs: set[Buffer]) -> tuple[Statement, ...]:
-    return tuple([_loop(s, inputs) if isinstance(s, For) else s for s in body])
+    def change(statement: Statement) -> Statement:
+        if isinstance(statement, For):
+            return _loop(statement, inputs)
+        return map_bodies(statement, lambda inner: _body(inner, inputs))
+
+    return tuple([change(statement) for statement in body])
 
 
 def _loop(loop: For, inputs: set[Buffer]) -> For:
-    if loop.mark not in ("serial", "parallel"):
+    if loop.mark not in ("serial", "ordered", "parallel"):
         return loop
     sweeps = [s for s in loop.body if isinstance(s, For) and s.mark == "vector"]
     if loop.mark == "parallel" or len(sweeps) < 2:

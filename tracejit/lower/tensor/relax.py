@@ -25,17 +25,19 @@ from ...ir.tensor import (
     Expression,
     Extern,
     For,
+    If,
     Let,
     Literal,
     Statement,
     Store,
     expressions_of,
+    map_bodies,
     statements,
 )
 from ...ir.term import Term, postorder
 from ...ir.types import f32, f64
 from .cost import trips
-from .substitute import substitute
+from .substitute import with_expressions
 
 
 def relax(module: Module) -> Module:
@@ -46,18 +48,34 @@ def relax(module: Module) -> Module:
 def _body(body: tuple[Statement, ...], loop: For | None) -> tuple[Statement, ...]:
     """The statements inside `loop`, or outside of all loops."""
     changing = _changed_by(loop) if loop is not None else frozenset()
-    roots = [e for s in body if not isinstance(s, For) for e in expressions_of(s)]
+    # Choices are part of the body around them: they run as often as it does, or less.
+    flat = list(_outside_of_loops(body))
+    roots = [e for s in flat if not isinstance(s, For) for e in expressions_of(s)]
     divided = _rewritten(roots, lambda old, new: _divided(new, changing))
     wanted = [divided[root] for root in roots]
     uses = Counter([*wanted, *[o for e in postorder(wanted, _operands) for o in _operands(e)]])
     fused = _rewritten(wanted, lambda old, new: _fused(old, new, uses, changing))
     new = {root: fused[divided[root]] for root in roots if fused[divided[root]] is not root}
+    return _replaced(body, new)
+
+
+def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
+    for statement in body:
+        yield statement
+        if isinstance(statement, If):
+            yield from _outside_of_loops((*statement.then, *statement.orelse))
+
+
+def _replaced(
+    body: tuple[Statement, ...], new: dict[Expression, Expression]
+) -> tuple[Statement, ...]:
     result: list[Statement] = []
     for statement in body:
         if isinstance(statement, For):
             result.append(statement.replace(body=_body(statement.body, statement)))
         else:
-            result += substitute((statement,), new)
+            statement = with_expressions(statement, new)
+            result.append(map_bodies(statement, lambda inner: _replaced(inner, new)))
     return tuple(result)
 
 

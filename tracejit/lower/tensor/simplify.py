@@ -12,8 +12,10 @@ from ...ir.tensor import (
     Accumulate,
     Apply,
     Assign,
+    Break,
     Expression,
     For,
+    If,
     Index,
     Let,
     Literal,
@@ -35,11 +37,13 @@ Ranges = dict[Index, tuple[int, int]]
 
 
 def simplify_statement(statement: Statement, ranges: Ranges) -> Statement:
-    """The statement itself with simple expressions; not what is inside a loop."""
+    """The statement itself with simple expressions; not what is inside it."""
     simplify = Simplifier(ranges)
     match statement:
         case For(_, start, stop):
             return statement.replace(start=simplify(start), stop=simplify(stop))
+        case If(condition) | Break(condition):
+            return statement.replace(condition=simplify(condition))
         case Let(_, value) | Assign(_, value):
             return statement.replace(value=simplify(value))
         case Accumulate(target, _, value):

@@ -28,7 +28,10 @@ from ...ir.tensor import (
     Literal,
     Statement,
     expressions_of,
+    has_control,
     integer,
+    is_scheduled,
+    map_bodies,
     parts,
     statements,
 )
@@ -48,8 +51,8 @@ def split_domains(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    if any(isinstance(s, For) and s.mark != "serial" for s in statements(kernel.body)):
-        return kernel  # scheduled already, by its own lowering
+    if is_scheduled(kernel.body) and not has_control(kernel.body):
+        return kernel  # by its own lowering
     if not any(_has_choice(e) for e in _all_expressions(kernel.body)):
         return kernel
     return kernel.replace(body=_simplify_body(kernel.body, {}))
@@ -63,24 +66,34 @@ def _has_choice(expression: Expression) -> bool:
 
 
 def _all_expressions(body: Iterable[Statement]) -> Iterable[Expression]:
-    for statement in body:
-        yield from expressions_of(statement)
-        if isinstance(statement, For):
-            yield from _all_expressions(statement.body)
+    return [e for statement in statements(body) for e in expressions_of(statement)]
 
 
 def _simplify_body(body: tuple[Statement, ...], ranges: Ranges) -> tuple[Statement, ...]:
     new: list[Statement] = []
     for statement in body:
+        if is_scheduled((statement,)) and not has_control((statement,)):
+            new.append(statement)
+            continue
         statement = simplify_statement(statement, ranges)
-        new += _split(statement, ranges) if isinstance(statement, For) else [statement]
+        new += (
+            _split(statement, ranges)
+            if isinstance(statement, For)
+            else [_inside(statement, ranges)]
+        )
     return tuple(new)
+
+
+def _inside(statement: Statement, ranges: Ranges) -> Statement:
+    return map_bodies(statement, lambda body: _simplify_body(body, ranges))
 
 
 def _split(loop: For, ranges: Ranges) -> list[Statement]:
     known = isinstance(loop.start, Literal) and isinstance(loop.stop, Literal)
-    if not known or loop.mark != "serial":
-        return [loop.replace(body=_simplify_body(loop.body, ranges))]
+    if not known:
+        return [_inside(loop, ranges)]
+    if loop.mark != "serial" or has_control(loop.body):
+        return [_inside(loop, {**ranges, loop.index: (loop.start.value, loop.stop.value - 1)})]
     period = _period(loop)
     if period is not None:
         return _split(_nested(loop, period), ranges)

@@ -16,7 +16,17 @@ from collections.abc import Iterable
 from ...ir import tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.places import is_chosen_by_data
-from ...ir.tensor import For, Index, Kernel, Load, Statement, Store, loads_of
+from ...ir.tensor import (
+    For,
+    Index,
+    Kernel,
+    Load,
+    Statement,
+    Store,
+    has_control,
+    loads_of,
+    map_bodies,
+)
 from ...ir.tensor import statements as statements_of
 from .cost import stride, trips
 from .substitute import substitute
@@ -33,17 +43,25 @@ def cut_strips(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    written = {s.buffer for s in statements_of(kernel.body) if isinstance(s, Store)}
-    if any(load.buffer in written for load in loads_of(kernel.body)):
-        return kernel
-    if any(
-        isinstance(s, Store) and is_chosen_by_data(s.indices) for s in statements_of(kernel.body)
-    ):
-        return kernel  # which keeps its order
-    body: list[Statement] = []
-    for statement in kernel.body:
-        body += _cut(statement) or [statement]
-    return kernel.replace(body=tuple(body))
+    return kernel.replace(body=_body(kernel.body))
+
+
+def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    new: list[Statement] = []
+    for statement in body:
+        if has_control((statement,)):
+            new.append(map_bodies(statement, _body))
+        else:
+            new += _cut(statement) or [statement]
+    return tuple(new)
+
+
+def _keeps_order(statement: Statement) -> bool:
+    """Whether it reads what it stores, or stores where data says."""
+    stores = [s for s in statements_of((statement,)) if isinstance(s, Store)]
+    written = {store.buffer for store in stores}
+    is_read = any(load.buffer in written for load in loads_of((statement,)))
+    return is_read or any(is_chosen_by_data(store.indices) for store in stores)
 
 
 def _cut(statement: Statement) -> list[Statement] | None:
@@ -51,6 +69,8 @@ def _cut(statement: Statement) -> list[Statement] | None:
 
     A loop around several nests of stores is first given to each of them.
     """
+    if _keeps_order(statement):
+        return None
     nests = list(_distributed(statement))
     cut = [_cut_nest(nest) for nest in nests]
     if not any(cut):

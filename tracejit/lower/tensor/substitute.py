@@ -7,12 +7,15 @@ from collections.abc import Iterable
 from ...ir.tensor import (
     Accumulate,
     Assign,
+    Break,
     Expression,
     For,
+    If,
     Let,
     Load,
     Statement,
     Store,
+    map_bodies,
     replace_expressions,
 )
 from ...ir.term import Term
@@ -24,10 +27,18 @@ def substitute(body: Iterable[Statement], new: dict[Term, Expression]) -> tuple[
 
 
 def _substituted(statement: Statement, new: dict[Term, Expression]) -> Statement:
+    return map_bodies(with_expressions(statement, new), lambda body: substitute(body, new))
+
+
+def with_expressions(statement: Statement, new: dict[Term, Expression]) -> Statement:
+    """The same in what the statement itself evaluates, not in the bodies inside it."""
     match statement:
-        case For(_, start, stop, body):
+        case For(_, start, stop):
             done = replace_expressions((start, stop), new)
-            return statement.replace(start=done[start], stop=done[stop], body=substitute(body, new))
+            return statement.replace(start=done[start], stop=done[stop])
+        case If(condition) | Break(condition):
+            done = replace_expressions((condition,), new)
+            return statement.replace(condition=done[condition])
         case Let(_, value) | Assign(_, value):
             return statement.replace(value=replace_expressions((value,), new)[value])
         case Store(buffer, indices, value):

@@ -22,7 +22,10 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    has_control,
+    is_scheduled,
     loads_of,
+    map_bodies,
     statements,
 )
 from .cost import body_cost, expressions, stride, subexpressions, trips
@@ -40,20 +43,25 @@ def vectorize(module: Module, vector_bytes: int = 32) -> Module:
 
 
 def _vectorize_kernel(kernel: Kernel, vector_bytes: int) -> Kernel:
-    if any(isinstance(s, For) and s.mark == "vector" for s in statements(kernel.body)):
-        return kernel
+    if is_scheduled(kernel.body) and not has_control(kernel.body):
+        return kernel  # by its own lowering
     body = tuple([_choose(statement, vector_bytes)[0] for statement in kernel.body])
     return kernel.replace(body=body)
 
 
 def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
     """The statement with its best loops marked, and its cost."""
-    if not isinstance(statement, For):
+    if is_scheduled((statement,)) and not has_control((statement,)):
         return statement, 0.0
-    inner = [_choose(child, vector_bytes) for child in statement.body]
-    deeper = statement.replace(body=tuple([child for child, _ in inner]))
+
+    def inside(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple([_choose(child, vector_bytes)[0] for child in body])
+
+    deeper = map_bodies(statement, inside)
+    if not isinstance(statement, For):
+        return deeper, 0.0
     deeper_cost = body_cost((deeper,), frozenset(), None, 1, vector_bytes)
-    if not independent(statement):
+    if statement.mark == "ordered" or has_control(statement.body) or not independent(statement):
         return deeper, deeper_cost
     lanes = lane_count(statement, vector_bytes)
     if lanes == 1:

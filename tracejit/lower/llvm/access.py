@@ -94,13 +94,15 @@ class Access(Frame):
             if lanes is not None and atom is lanes.index and is_number(lanes.base.text):
                 constant += atoms[atom] * int(lanes.base.text)
                 continue
-            by_level.setdefault(max(self.level_of(atom), base_level), []).append(atom)
+            by_level.setdefault(max(self.place_of(atom), base_level), []).append(atom)
         innermost = self.innermost_loop
         for level in sorted(by_level):
             used += tuple(by_level[level])
             terms = tuple((self.key_of(atom), atoms[atom]) for atom in used)
             key = ("pointer", self.pointers[buffer].text, kind, terms)
-            found = self.scopes[level].memo.get(key)
+            least = max([base_level, *[self.level_of(atom) for atom in by_level[level]]])
+            depth = self.holder(least, key)
+            found = None if depth is None else self.scopes[depth].memo[key]
             if found is None:
                 offset: Expression = tensor.ZERO
                 extra = None

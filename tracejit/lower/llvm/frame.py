@@ -1,10 +1,14 @@
 """One LLVM function under construction: scopes, where each value is computed, and its reuse.
 
-A scope is the body of an open loop (or of an inlined iteration). Every index, variable and buffer
-has the level of the scope in which it last changes; an expression's level is the highest among
-the things it depends on, and it is computed once, in the scope of that level. Common
-subexpressions and loop invariants need no pass of their own. The index of an unrolled loop is a
-constant: what depends on it is known by its value, and shared by all copies of the body.
+A scope is the body of an open loop (or of an inlined iteration), or one arm of a branch. Every
+index, variable and buffer has the level of the scope in which it last changes; an expression's level
+is the highest among the things it depends on, and it is computed once, in the scope of that level.
+Common subexpressions and loop invariants need no pass of their own. The index of an unrolled loop is
+a constant: what depends on it is known by its value, and shared by all copies of the body.
+
+What may fail, such as a read that was not proved to stay inside its buffer, stays in the innermost
+arm, as it may be that arm's condition that makes it right. Everything else leaves an arm only with
+a loop: it is computed before the loop that it does not depend on, whether the arm is taken or not.
 
 A value is a tuple of parts: one `Value`, or two for complex numbers.
 """
@@ -14,8 +18,10 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from ...ir import tensor
-from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable
+from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable, parts
+from ...ir.term import postorder
 from ...ir.types import DType
+from ..tensor.checks import is_refusing
 from .builder import Builder, Region, Value
 from .casts import KINDS, cast
 from .complex import apply_complex, cast_complex
@@ -24,16 +30,21 @@ from .scalars import apply_real, compare_signed_with_unsigned
 Parts = tuple[Value, ...]
 
 
+# Kinds of scopes: the body of a loop, an iteration in line, an arm of a choice, and what runs only
+# if a loop is not empty.
+LOOP, INLINE, BRANCH, GUARD = "loop", "inline", "branch", "guard"
+
+
 class Scope:
-    """What is known inside one loop body."""
+    """What is known inside one loop body or arm."""
 
-    __slots__ = ("region", "memo", "dependents", "inline")
+    __slots__ = ("region", "memo", "dependents", "kind")
 
-    def __init__(self, region: Region, inline: bool = False):
+    def __init__(self, region: Region, kind: str = LOOP):
         self.region = region
         self.memo: dict[object, Parts] = {}
         self.dependents: dict[object, list[object]] = {}
-        self.inline = inline
+        self.kind = kind
 
 
 class Lanes:
@@ -58,6 +69,21 @@ class Lanes:
         self.origin, self.end = origin, end
 
 
+def _may_fail(e: Expression) -> bool:
+    match e:
+        case Load(buffer, indices):
+            pairs = zip(indices, buffer.type.shape)
+            return not all(_is_inside(index, extent) for index, extent in pairs)
+        case Table(data, index):
+            return not _is_inside(index, len(data))
+    return is_refusing(e)
+
+
+def _is_inside(index: Expression, extent: object) -> bool:
+    known = isinstance(index, Literal) and isinstance(extent, int)
+    return known and 0 <= index.value < extent
+
+
 def kind_of(dtype: DType) -> str:
     """The LLVM kind of a real dtype, or of the parts of a complex one, in registers."""
     return KINDS[dtype.real.name]
@@ -73,6 +99,7 @@ class Frame:
     def __init__(self, builder: Builder):
         self.b = builder
         self.scopes = [Scope(builder.region)]
+        self.arms: list[int] = []  # the depths of the scopes that are arms of branches
         self.level: dict[object, int] = {}
         self.values: dict[object, Parts] = {}
         self.constants: dict[Index, int] = {}
@@ -82,6 +109,7 @@ class Frame:
         self.flat_indices: dict[tuple, Expression] = {}
         self.linear_forms: dict[Expression, tuple[dict[Expression, int], int]] = {}
         self.lanes: Lanes | None = None
+        self.failing: dict[Expression, bool] = {}  # as may_fail found
         self.streamed: frozenset[Buffer] = frozenset()
         self.has_streamed = False
 
@@ -93,9 +121,9 @@ class Frame:
 
     @property
     def innermost_loop(self) -> int:
-        """The depth of the scope that is a loop of its own, not inlined."""
+        """The depth of the scope that is the body of the innermost loop."""
         depth = len(self.scopes) - 1
-        while self.scopes[depth].inline:
+        while self.scopes[depth].kind != LOOP:
             depth -= 1
         return depth
 
@@ -103,7 +131,7 @@ class Frame:
         """Continue scope `depth` (the innermost) in `region`, and with it the scopes it is inlined in."""
         depth = self.depth if depth is None else depth
         self.scopes[depth].region = region
-        while self.scopes[depth].inline:
+        while self.scopes[depth].kind == INLINE:
             depth -= 1
             self.scopes[depth].region = region
         self.b.region = self.scopes[-1].region
@@ -111,10 +139,23 @@ class Frame:
     @contextmanager
     def inlined(self):
         """A scope without a loop of its own: one iteration, in line."""
-        self.scopes.append(Scope(self.scopes[-1].region, inline=True))
+        self.scopes.append(Scope(self.scopes[-1].region, INLINE))
         yield self.depth
         region = self.scopes.pop().region
         self.move(region)
+
+    @contextmanager
+    def scope(self, region: Region, kind: str):
+        """A scope that begins in `region`; the builder stays where it ends."""
+        self.scopes.append(Scope(region, kind))
+        if kind in (BRANCH, GUARD):
+            self.arms.append(self.depth)
+        self.here()
+        yield
+        self.here()
+        if kind in (BRANCH, GUARD):
+            self.arms.pop()
+        self.scopes.pop()
 
     def at(self, level: int) -> None:
         self.b.region = self.scopes[level].region
@@ -125,6 +166,36 @@ class Frame:
     def level_of(self, expression: Expression) -> int:
         level = self.level
         return max([level.get(t, 0) for t in expression.free if t not in self.fixed], default=0)
+
+    def place_of(self, expression: Expression) -> int:
+        """The depth of the scope to compute an expression in."""
+        level = place = self.level_of(expression)
+        if not self.arms or self.arms[-1] <= level:
+            return level
+        for depth in range(level + 1, len(self.scopes)):
+            kind = self.scopes[depth].kind
+            if kind == LOOP:
+                break
+            if kind == BRANCH:
+                place = depth
+        return max(place, self.arms[-1]) if self.may_fail(expression) else place
+
+    def may_fail(self, root: Expression) -> bool:
+        """Whether an expression may be computed only where the program says so."""
+        memo = self.failing
+        for e in postorder((root,), lambda e: () if e in memo else parts(e)):
+            if e not in memo:
+                memo[e] = _may_fail(e) or any([memo[part] for part in parts(e)])
+        return memo[root]
+
+    def holder(self, level: int, key: object) -> int | None:
+        """The depth of the scope that knows what has been computed, of those it may have been in."""
+        if key in self.scopes[level].memo:
+            return level
+        for depth in self.arms:
+            if depth > level and key in self.scopes[depth].memo:
+                return depth
+        return None
 
     def key_of(self, expression: Expression) -> object:
         """What `expression` is known by: itself, and where the indices in it are that are fixed."""
@@ -165,7 +236,7 @@ class Frame:
             if missing:
                 stack.extend(missing)
                 continue
-            level = self.level_of(expression)
+            level = self.place_of(expression)
             self.at(level)
             key, parts = self.key_of(expression), self.compute(expression)
             self.remember(key, level, expression.free, parts)
@@ -189,7 +260,9 @@ class Frame:
                 return self.values[expression]
             case Load(buffer, _) if buffer.space == "register":
                 return self.registers[self.register_key(expression)]
-        return self.scopes[self.level_of(expression)].memo.get(self.key_of(expression))
+        key = self.key_of(expression)
+        depth = self.holder(self.level_of(expression), key)
+        return None if depth is None else self.scopes[depth].memo[key]
 
     def needs(self, expression: Expression) -> tuple[Expression, ...]:
         """The expressions to compute before this one."""
@@ -277,8 +350,10 @@ class Frame:
     def widen(self, expression: Expression, parts: Parts, lanes: int) -> Parts:
         if isinstance(expression, Literal):
             return tuple([self.b.splat(part, lanes) for part in parts])
-        level = self.level_of(expression)
-        key = ("splat", self.key_of(expression), lanes)
+        level, own = self.level_of(expression), self.key_of(expression)
+        if isinstance(expression, Apply | Load | Table):
+            level = self.holder(level, own) or level
+        key = ("splat", own, lanes)
         found = self.scopes[level].memo.get(key)
         if found is None:
             region = self.b.region

@@ -1,0 +1,240 @@
+"""Control flow: loops, choices, and the phis where their paths meet.
+
+Loops are rotated (guard, preheader, body, exit), so what is hoisted to a preheader runs only if the
+loop does. While an arm of a branch is being written the code before it is still open, so that what
+the loops around it leave alone can be computed before them; the branch itself comes last.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Sequence
+from functools import partial
+
+from ...errors import IRError
+from ...ir import tensor
+from ...ir.affine import linear
+from ...ir.tensor import Buffer, For, If, Index, Literal, Statement
+from .builder import Builder, Value
+from .frame import BRANCH, GUARD, LOOP, Parts
+from .state import State
+
+Emit = Callable[[], None]
+
+
+class Control(State):
+    """Emits loops and choices."""
+
+    def __init__(self, builder: Builder):
+        super().__init__(builder)
+        # Whether the iteration that was just written is the last one, if a Break says so.
+        self.leaving: Value | None = None
+
+    def body(self, body: Sequence[Statement]) -> None:
+        raise NotImplementedError
+
+    # Choices.
+
+    def choose(self, choice: If) -> None:
+        """One of two bodies."""
+        if isinstance(choice.condition, Literal):
+            with self.inlined():
+                self.body(choice.then if choice.condition.value else choice.orelse)
+            return
+        condition = self.one(choice.condition)
+        then, orelse = [
+            partial(self.body, body) if body else None for body in (choice.then, choice.orelse)
+        ]
+        self.branch(condition, BRANCH, then, orelse, (choice,))
+
+    def branch(
+        self,
+        condition: Value,
+        kind: str,
+        then: Emit | None,
+        orelse: Emit | None,
+        body: Sequence[Statement],
+    ) -> None:
+        """Emit one or the other; `body` is all they are made of: what it changes has phis."""
+        b = self.b
+        targets, _, written = self.changed_in(body)
+        initial = {target: self.get(target) for target in targets}
+        join, labels, ends = b.fresh("join"), [], []
+        for emit in (then, orelse):
+            labels.append(b.fresh("arm") if emit else join)
+            ends.append(self.arm(labels[-1], kind, emit, initial, written) if emit else None)
+            if emit:
+                b.branch(join)
+        outer = self.scopes[-1].region
+        outer.lines.append(f"  br i1 {condition.text}, label %{labels[0]}, label %{labels[1]}")
+        self.move(b.open(join))
+        one, two = [end or (outer.label, initial) for end in ends]
+        for target in dict.fromkeys((*one[1], *two[1])):
+            self.put(target, self.merged(target, one, two))
+
+    def arm(
+        self,
+        label: str,
+        kind: str,
+        emit: Emit,
+        initial: dict[object, Parts],
+        written: Iterable[Buffer],
+    ) -> tuple[str, dict[object, Parts]]:
+        """Where one way ends, and what the targets are there."""
+        known = set(self.registers)
+        with self.scope(self.b.open(label), kind):
+            saved = self.raise_levels([*initial, *written], self.depth)
+            for target, parts in initial.items():
+                self.put(target, parts)
+            emit()
+            self.level.update(saved)
+        # Elements that were stored for the first time exist from here on.
+        fresh = [key for key in self.registers if key not in known]
+        final = {target: self.get(target) for target in (*initial, *fresh)}
+        for key in fresh:
+            del self.registers[key]
+        return self.b.region.label, final
+
+    def merged(self, target: object, *ends: tuple[str, dict[object, Parts]]) -> Parts:
+        """The value of a target where two ways meet; none where it has none on the way."""
+        (one, before), (two, after) = ends
+        a, b = before.get(target), after.get(target)
+        merged = []
+        for like, first, last in zip(a or b, a or b, b or a):
+            texts = first.text if a else "poison", last.text if b else "poison"
+            if texts[0] == texts[1]:
+                merged.append(like)
+                continue
+            phi = f"phi {like.type} [ {texts[0]}, %{one} ], [ {texts[1]}, %{two} ]"
+            merged.append(self.b.value(phi, like.kind, like.lanes))
+        return tuple(merged)
+
+    # Loops.
+
+    def for_loop(self, loop: For) -> None:
+        start, stop = loop.start, loop.stop
+        atoms, trips = linear(tensor.subtract(stop, start))
+        if atoms:
+            trips = None
+        elif trips <= 0:
+            return
+        if loop.mark == "parallel":
+            self.parallel(loop, trips)
+        elif loop.mark == "unroll":
+            if trips is None or not isinstance(start, Literal):
+                raise IRError(f"an unrolled loop over {loop.index.name} needs a known extent")
+            for value in range(start.value, stop.value):
+                self.iteration(loop, value)
+        elif loop.mark == "vector" and loop.lanes > 1:
+            self.vector(loop, trips)
+        elif trips == 1 and isinstance(start, Literal):
+            self.iteration(loop, start.value)
+        else:
+            first = self.one(start)
+            last = None if stop is tensor.ENDLESS else self.one(stop)
+            inside = partial(self.body, loop.body)
+            self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
+
+    def iteration(self, loop: For, value: int) -> None:
+        with self.inlined() as depth:
+            self.values[loop.index] = (self.b.const(value, "i64"),)
+            self.constants[loop.index] = self.fixed[loop.index] = value
+            self.level[loop.index] = depth
+            self.body(loop.body)
+            self.leaving = None
+            del self.constants[loop.index], self.fixed[loop.index]
+
+    def loop(
+        self,
+        index: Index,
+        start: Value,
+        stop: Value | None,
+        step: int,
+        nonempty: bool,
+        body: Sequence[Statement],
+        inside: Emit,
+    ) -> None:
+        """A native loop; `inside` emits the body with `values[index]` bound to the counter.
+
+        Without `stop` a Break alone ends it.
+        """
+        rotated = partial(self.rotated, index, start, stop, step, body, inside)
+        self.here()
+        if nonempty:
+            rotated()
+        else:
+            some = self.b.compare("slt", start, stop)
+            self.branch(some, GUARD, rotated, None, body)
+
+    def rotated(
+        self,
+        index: Index,
+        start: Value,
+        stop: Value | None,
+        step: int,
+        body: Sequence[Statement],
+        inside: Emit,
+    ) -> None:
+        """A loop that runs once at least."""
+        b = self.b
+        targets, _, written = self.changed_in(body)
+        initial = [part for target in targets for part in self.get(target)]
+        before, head = self.scopes[-1], b.open(b.fresh("loop"))
+        label, exit_label = head.label, b.fresh("after")
+        with self.scope(head, LOOP):
+            saved = self.raise_levels([*targets, *written], self.depth)
+            phis: list[tuple[int, str, Value]] = []
+            for target in targets:
+                self.put(target, tuple([self.phi(part, phis) for part in self.get(target)]))
+            counter = self.phi(start, phis)
+            self.values[index] = (counter,)
+            self.level[index] = self.depth
+            inside()
+            self.here()
+            following = self.repeat(counter, step, stop, label, exit_label)
+            latch = b.region.label
+            final = [part for target in targets for part in self.get(target)]
+            self.level.update(saved)
+        entry = before.region
+        entry.lines.append(f"  br label %{label}")
+        for (line, name, first), last in zip(phis, [*final, following]):
+            head.lines[line] = (
+                f"  {name} = phi {first.type} [ {first.text}, %{entry.label} ], "
+                f"[ {last.text}, %{latch} ]"
+            )
+        for term in [*targets, *written]:
+            self.invalidate(term[0] if isinstance(term, tuple) else term)
+        self.move(b.open(exit_label))
+
+    def repeat(
+        self, counter: Value, step: int, stop: Value | None, label: str, exit_label: str
+    ) -> Value:
+        """End an iteration; what the counter is in the next."""
+        b, leaving = self.b, self.leaving
+        self.leaving = None
+        if leaving is not None and stop is not None:
+            onwards = b.fresh("onwards")
+            b.branch_if(leaving, exit_label, onwards)
+            b.label(onwards)
+        following = b.value(f"add nsw i64 {counter.text}, {step}", "i64")
+        if stop is not None:
+            b.branch_if(b.compare("slt", following, stop), label, exit_label)
+        elif leaving is not None:
+            b.branch_if(leaving, exit_label, label)
+        else:
+            raise IRError("an endless loop without a break")
+        return following
+
+    def phi(self, first: Value, phis: list[tuple[int, str, Value]]) -> Value:
+        """Reserve a line at the head of the loop; it is written when the loop is closed."""
+        name = f"%{self.b.fresh('p')}"
+        phis.append((len(self.b.region.lines), name, first))
+        self.b.region.lines.append("")
+        return Value(name, first.kind, first.lanes)
+
+    def raise_levels(self, terms: Iterable[object], depth: int) -> dict:
+        saved: dict[object, int] = {}
+        for term in terms:
+            key = term[0] if isinstance(term, tuple) else term
+            saved.setdefault(key, self.level.get(key, 0))
+            self.level[key] = depth
+        return saved

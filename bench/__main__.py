@@ -55,6 +55,7 @@ def main(argv: list[str] | None = None) -> int:
     limits = None if arguments.no_limits else _limits(say)
     rows = []
     for section in arguments.sections or SECTIONS:
+        before = len(rows)
         say(report.title_text(section))
         for case in SECTIONS[section](settings):
             row = measure(case, budget)
@@ -64,6 +65,8 @@ def main(argv: list[str] | None = None) -> int:
                 )
             rows.append(row)
             say(report.row_text(row))
+        for line in report.compiling_text(section, rows[before:]):
+            say(line)
     say(
         "\ntimes are medians of one run; '-' where a library is not installed, cannot, or was wrong:"
     )

@@ -45,7 +45,8 @@ class Variant:
 @dataclass
 class Case:
     """One row of the report. `bytes` (of which `written`) and `flops` are the least the work can move and
-    compute, for the limits."""
+    compute, for the limits. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
+    is the time of compiling."""
 
     section: str
     name: str
@@ -59,11 +60,13 @@ class Case:
     threads: int = 0  # 0 means all
     tolerance: float = 0.0
     missing: dict[str, str] = field(default_factory=dict)  # why a subject has no variant
+    compiles: bool = False
 
 
 @dataclass
 class Measurement:
-    """Seconds per call of one subject's fastest variant: median, least and quartiles of so many rounds."""
+    """Seconds per call of one subject's fastest variant: median, least and quartiles of so many rounds; and
+    what the first call took beyond the median, where that was measured."""
 
     median: float
     least: float
@@ -71,6 +74,7 @@ class Measurement:
     high: float
     rounds: int
     label: str = ""
+    compiling: float = 0.0
 
 
 @dataclass
@@ -109,8 +113,8 @@ def measure(case: Case, budget: Budget) -> Row:
     expected = _expected(case)
     for variant in case.variants:
         try:
-            _check(variant, expected, case.tolerance)
-            runners.append(_Runner(variant))
+            first = _check(variant, expected, case.tolerance)
+            runners.append(_Runner(variant, first if case.compiles else 0.0))
         except Exception as error:  # noqa: BLE001  a peer's failure is a note, never the end
             row.notes[variant.subject] = reason(error)
     _interleave(runners, budget, row)
@@ -162,10 +166,12 @@ def _interleave(runners: list["_Runner"], budget: Budget, row: Row) -> None:
 
 
 class _Runner:
-    """A variant with its timer, the length of its block, and the samples so far."""
+    """A variant with its timer, the length of its block, and the samples so far; and the seconds of its first
+    call, if they count."""
 
-    def __init__(self, variant: Variant):
+    def __init__(self, variant: Variant, first: float = 0.0):
         self.variant = variant
+        self.first = first
         self.samples: list[float] = []
         if variant.sample:
             variant.sample()  # fills the file system's cache, loads the compiler
@@ -196,7 +202,13 @@ class _Runner:
         low, high = np.percentile(self.samples, (25, 75))
         least, rounds = min(self.samples), len(self.samples)
         return Measurement(
-            self.median(), least, float(low), float(high), rounds, self.variant.label
+            self.median(),
+            least,
+            float(low),
+            float(high),
+            rounds,
+            self.variant.label,
+            max(self.first - self.median(), 0.0),
         )
 
 
@@ -207,11 +219,14 @@ def _expected(case: Case) -> Any:
     return None
 
 
-def _check(variant: Variant, expected: Any, tolerance: float) -> None:
-    """Raise `ValueError` unless the variant's results equal NumPy's to `tolerance`, relative to the largest."""
+def _check(variant: Variant, expected: Any, tolerance: float) -> float:
+    """The seconds until the variant's first results; raise `ValueError` unless they equal NumPy's to `tolerance`,
+    relative to the largest."""
     if variant.result is None or expected is None or variant.subject == "numpy":
-        return
+        return 0.0
+    start = time.perf_counter()
     actual = variant.result()
+    seconds = time.perf_counter() - start
     wanted = expected if isinstance(expected, tuple) else (expected,)
     given = actual if isinstance(actual, (tuple, list)) else (actual,)
     if len(wanted) != len(given):
@@ -220,10 +235,17 @@ def _check(variant: Variant, expected: Any, tolerance: float) -> None:
         want, give = np.asarray(want), np.asarray(give)
         if want.shape != give.shape:
             raise ValueError(f"wrong result: shape {give.shape}, not {want.shape}")
-        scale = float(np.max(np.abs(want), initial=0.0)) or 1.0
-        gap = float(np.max(np.abs(want - give), initial=0.0)) / scale
+        gap = _gap(want, give)
         if not gap <= tolerance:
             raise ValueError(f"wrong result: off by {gap:.1e} of the largest value")
+    return seconds
+
+
+def _gap(want: np.ndarray, give: np.ndarray) -> float:
+    """The largest difference, relative to the largest finite value; infinities agree with themselves."""
+    scale = float(np.max(np.abs(want), where=np.isfinite(want), initial=0.0)) or 1.0
+    differs = want != give
+    return float(np.max(np.abs(want[differs] - give[differs]), initial=0.0)) / scale
 
 
 def reason(error: Exception) -> str:

@@ -3,6 +3,7 @@
 import json
 import pathlib
 import platform
+import statistics
 from collections.abc import Iterator
 from dataclasses import asdict
 
@@ -20,6 +21,7 @@ COLOURS = {
     "torch": "#ff7f0e",
     "numexpr": "#8c564b",
 }
+PEER_GROUPS = {"Numba's best": ["numba", "numba-exact"], "JAX": ["jax"]}
 
 
 def machine() -> dict:
@@ -111,6 +113,32 @@ def row_text(row: Row) -> str:
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{''.join(cells)}"
         f"{ratios[0]:>9}{ratios[1]:>8}{ratios[2]:>13}{share:>8}"
     )
+
+
+def compiling_text(section: str, rows: list[Row]) -> Iterator[str]:
+    """What compiling took by subject, where it was measured, and the geometric means of the ratios."""
+    rows = [row for row in rows if any(timing.compiling for timing in row.times.values())]
+    if not rows:
+        return
+    columns = "".join(f"{name:>{_width(name)}}" for name in SUBJECTS)
+    yield f"\n{f'{section}, compiling':<57}{columns}"
+    for row in rows:
+        cells = []
+        for name in SUBJECTS:
+            timing = row.times.get(name)
+            text = _duration(timing.compiling) if timing and timing.compiling else "-"
+            cells.append(f"{text:>{_width(name)}}")
+        yield f"{row.name:<57}{''.join(cells)}"
+    yield ""
+    for label, others in PEER_GROUPS.items():
+        for name in OURS:
+            found = [ratio for row in rows if (ratio := _ratio(row, name, others))]
+            if found:
+                mean, least = statistics.geometric_mean(found), min(found)
+                yield (
+                    f"{name} against {label}: {mean:.2f} times as fast in the geometric mean "
+                    f"of {len(found)}, {least:.2f} at least"
+                )
 
 
 def _duration(seconds: float) -> str:

@@ -54,6 +54,8 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name not in _DEFERRED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    if _DEFERRED[name].startswith("tracejit.ir."):
+        _module("tracejit.ir.ops")  # the vocabulary that programs are written in
     return getattr(_module(_DEFERRED[name]), name)
 
 

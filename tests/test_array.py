@@ -246,7 +246,6 @@ NEEDS_VALUE = [
     lambda x: pickle.dumps(x),
     lambda x: x in x,
     lambda x: [1, 2, 3][x[0, 0].astype(int)],
-    lambda x: x[0, : x[0, 0].astype(int)],
 ]
 
 

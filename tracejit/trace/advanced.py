@@ -20,6 +20,7 @@ from ..ir.term import locate, postorder
 from ..ir.types import bool_, i64
 from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from .context import failure
+from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
 from .promotion import cast
@@ -34,10 +35,32 @@ def indexed(node: Node, index: Any) -> tuple[Node, bool]:
     Raises NumPy's IndexErrors; UnsupportedError for masks that depend on the arguments.
     """
     items = list(index) if type(index) is tuple else [index]
-    parsed = [_parsed(item) for item in items]
+    parsed = _placed([_parsed(item) for item in items], node.type.shape)
     if any(isinstance(item, Node | _Mask) for item in parsed):
         return _Reading(node, parsed).result()
     return basic_index(node, tuple(parsed))
+
+
+@dataclass(frozen=True)
+class _Number:
+    """A traced integer that is no array: NumPy takes it as it takes an int."""
+
+    node: Node
+
+
+def _placed(items: list[Any], shape: tuple) -> list[Any]:
+    """The items, where traced integers are Dims if they certainly are positions, else nodes."""
+    used = sum(_axes_of(item) for item in items)
+    axis, found = 0, []
+    for item in items:
+        own = axis
+        axis += len(shape) - used if item is Ellipsis else _axes_of(item)
+        if isinstance(item, _Number):
+            index = to_dim(item.node) if own < len(shape) else None
+            place = None if index is None else position_in(shape[own], index)
+            item = item.node if place is None else place
+        found.append(item)
+    return found
 
 
 @dataclass(frozen=True)
@@ -48,7 +71,7 @@ class _Mask:
 
 
 def _parsed(item: Any) -> Any:
-    """None, Ellipsis, a slice, an int, a Dim, an i64 Node or a _Mask."""
+    """None, Ellipsis, a slice, an int, a Dim, a _Number, an i64 Node or a _Mask."""
     if item is None or item is Ellipsis or type(item) is int or isinstance(item, Dim):
         return item
     if isinstance(item, slice):
@@ -76,7 +99,8 @@ def _traced(item: Value) -> Any:
         raise IndexError(INVALID if item.is_scalar else _NOT_INTEGER)
     if item.is_scalar and (known := constant_value(node)) is not None:
         return int(known)
-    return cast(node, i64)
+    node = cast(node, i64)
+    return _Number(node) if item.is_scalar else node
 
 
 def _listed(items: Any) -> Any:

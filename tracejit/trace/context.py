@@ -50,6 +50,9 @@ class Trace:
     run            the calls with effects
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
+
+    bindings       the unknowns of the region that is traced now that are numbers the program
+                   computes (extents.py)
     """
 
     def __init__(self) -> None:
@@ -65,6 +68,7 @@ class Trace:
         self.run = Run()
         self.generators = 0
         self.has_failed = False
+        self.bindings: list[Any] = []
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""

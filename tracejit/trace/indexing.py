@@ -7,10 +7,13 @@ from typing import Any
 
 from ..errors import TraceError
 from ..ir import ops
-from ..ir.dims import Dim
+from ..ir.dims import Dim, symbols_of
 from ..ir.graph import Node
+from ..ir.types import i64
 from .broadcasting import reshaped_node
 from .context import failure
+from .extents import to_dim, window_of
+from .promotion import cast
 from .value import Value, known_value, node_of
 
 INVALID = (
@@ -61,22 +64,27 @@ def basic_index(node: Node, items: tuple) -> tuple[Node, bool]:
 
 
 def slice_of(item: slice) -> slice:
-    """The slice with bounds that are ints, Dims or None."""
-    return slice(*[_bound(part) for part in (item.start, item.stop, item.step)])
+    """The slice with bounds that are ints, Dims, i64 nodes or None, and a step that is no node."""
+    step = _bound(item.step)
+    if isinstance(step, Node):
+        raise failure(
+            TraceError,
+            "a slice needs its step while tracing, but this one depends on the arguments",
+            "name the argument in static_argnames",
+        )
+    return slice(_bound(item.start), _bound(item.stop), step)
 
 
 def _bound(part: Any) -> Any:
     if part is None or type(part) is int or isinstance(part, Dim):
         return part
-    if isinstance(part, Value):
-        known = known_value(node_of(part))
-        if known is None:
-            raise failure(
-                TraceError,
-                "a slice needs its bounds while tracing, but this one depends on the arguments",
-                "name the argument in static_argnames, or select with np.where",
-            )
-        part = known
+    if isinstance(part, Value) and part.is_scalar and part.node.type.dtype.is_integer:
+        node = cast(node_of(part), i64)
+        found = to_dim(node)
+        if found is None:
+            known = known_value(node)
+            return node if known is None else int(known)
+        return found
     try:
         return part.__index__()
     except AttributeError:
@@ -88,12 +96,32 @@ def _bound(part: Any) -> Any:
 def add_slice(window: Window, bounds: slice, extent: Any) -> None:
     if bounds.start is None and bounds.stop is None and bounds.step in (None, 1):
         start, stop, step = 0, extent, 1
+    elif _is_computed(bounds):
+        start, stop, step = *window_of(bounds.start, bounds.stop, extent), bounds.step or 1
     else:
         start, stop, step = slice_range(bounds, extent)
     window.start.append(start)
     window.stop.append(stop)
     window.step.append(step)
     window.shape.append(range_extent(start, stop, step))
+
+
+def _is_computed(bounds: slice) -> bool:
+    """Whether a slice has bounds that are not known, not even as sizes of arguments."""
+    for part in (bounds.start, bounds.stop):
+        if (
+            isinstance(part, Node)
+            or isinstance(part, Dim)
+            and any(s.depth for s in symbols_of(part))
+        ):
+            if bounds.step not in (None, 1):
+                raise failure(
+                    TraceError,
+                    "a slice with a step needs its bounds while tracing",
+                    "take a slice without a step first, and then one with constant bounds",
+                )
+            return True
+    return False
 
 
 def add_integer(window: Window, position: Any, extent: Any) -> None:

@@ -21,6 +21,7 @@ from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type
 from .array import Array
 from .context import Trace, current_trace, failure, is_same, supported_dtype, tracing
+from .extents import filled_up, is_computed, scoped
 from .hooks import Hooks
 from .layout import is_unlike_arrays
 from .location import is_library_class
@@ -85,6 +86,8 @@ class ViewOutput(NamedTuple):
 
 
 Leaf = Traced | Static
+
+
 class FirstOutput(NamedTuple):
     """The first rows of another output's array, as many as a third one says."""
 
@@ -281,7 +284,9 @@ def trace(
     storages = [inputs[k].storage for k in written]
     storages += [found.storage for found in context.captures.values() if found.storage.version]
     _check_overlaps(context)
-    finals = [storage.node for storage in storages]
+    count = len(storages)
+    found = scoped([*[storage.node for storage in storages], *results], context.bindings)
+    finals, results = found[:count], found[count:]
     used = set(postorder((*finals, *results), operands_of))
     captured = [c for c in context.captures.values() if c.node in used or c.storage.version]
     parameters += [found.node for found in captured]
@@ -370,9 +375,7 @@ def _inputs(
     return inputs, parameters
 
 
-def _keep_values(
-    context: Trace, parameters: list[Node], leaves: list, how: Sequence[Leaf]
-) -> None:
+def _keep_values(context: Trace, parameters: list[Node], leaves: list, how: Sequence[Leaf]) -> None:
     """Let the trace know the arrays behind the parameters, and the extents they have."""
     traced = [(leaf, value) for leaf, value in zip(how, leaves) if isinstance(leaf, Traced)]
     for node, (leaf, value) in zip(parameters, traced):
@@ -484,6 +487,12 @@ class _Outputs:
         """An array: a view of memory from outside, one of several of new memory, or all its own."""
         node_of(value)
         storage = value.storage
+        if is_computed(value.node.type.shape[:1]):
+            padded, count = filled_up(value.node)
+            rows = self.computed(padded, id(value))
+            return FirstOutput(rows, self.computed(count, (count, int), True, int))
+        if is_computed(tuple([attribute for step in value.steps for attribute in step.attributes])):
+            return self.computed(value.node, id(value))  # a view of a place that only data tells
         base: Any = self.memory.get(storage)
         if base is None:
             if storage not in self.shared:

@@ -9,9 +9,10 @@ import numpy as np
 from numpy.lib.array_utils import normalize_axis_index, normalize_axis_tuple
 
 from ...errors import UnsupportedError
-from ...ir.dims import Dim
+from ...ir.dims import Dim, as_number
 from ..array import Array
 from ..context import failure, supported_dtype
+from ..extents import to_dim
 from ..value import Value, known_value, node_of
 
 UNSET: Any = np._NoValue
@@ -86,9 +87,11 @@ def static(value: Any, what: str) -> Any:
     """The NumPy value of an argument that shapes depend on; TraceError when it is not known."""
     if isinstance(value, Value):
         known = known_value(node_of(value))
-        if known is None:
-            return value.__index__() if value.ndim == 0 else value.__array__()
-        return known
+        if known is not None:
+            return known
+        if value.is_scalar and isinstance(found := to_dim(node_of(value)), Dim):
+            return as_number(found)
+        return value.__index__() if value.ndim == 0 else value.__array__()
     if isinstance(value, list | tuple):
         return type(value)(static(item, what) for item in value)
     return value
@@ -105,7 +108,7 @@ def static_shape(shape: Any) -> tuple[Any, ...]:
     shape = static(shape, "a shape")
     items = tuple(shape) if isinstance(shape, tuple | list | np.ndarray) else (shape,)
     result = tuple(static_int(item, "a shape") for item in items)
-    if any(type(extent) is int and extent < 0 for extent in result):
+    if any(extent < 0 for extent in result):
         raise ValueError("negative dimensions are not allowed")
     return result
 

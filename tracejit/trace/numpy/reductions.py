@@ -2,16 +2,22 @@
 
 from __future__ import annotations
 
+from math import prod as prod_of
 from typing import Any
 
 import numpy as np
 
 from ...ir import ops
+from ...ir.dims import is_never_negative
+from ...ir.graph import Node
 from ...ir.op import Op
 from ...ir.tensor import identity
-from ...ir.types import bool_, to_dtype
-from ..array import Array, apply
+from ...ir.types import bool_, i64, to_dtype
+from ..array import Array, apply, wrap
+from ..broadcasting import broadcast_to_shape
+from ..promotion import constant
 from ..registry import implements
+from ..value import extent_node, node_of
 from .arguments import UNSET, all_axes, numpy_dtype, option, refuse_out
 from .building import as_array, broadcast, choose, converted, number, reduced
 
@@ -90,12 +96,29 @@ def _extremum(op: Op, combine: np.ufunc, a: Any, *options: Any) -> Array:
                 f"reduction operation '{combine.__name__}' does not have an identity, "
                 "so to use a where mask one has to specify 'initial'"
             )
-    return _reduction(op, combine, x, identity(combine.__name__, to_dtype(x.dtype)), *options)
+    neutral = identity(combine.__name__, to_dtype(x.dtype))
+    result = _reduction(op, combine, x, neutral, *options)
+    axes = all_axes(axis, x.ndim, lenient=True)
+    count = prod_of([x.node.type.shape[axis] for axis in axes])
+    if is_never_negative(count - 1) or initial is not UNSET and initial is not None:
+        return result
+    return of_something(result, extent_node(count), combine.__name__, neutral)
+
+
+def of_something(result: Array, count: Node, reduction: str, neutral: Any) -> Array:
+    """The result of a reduction that the program refuses when there is nothing to reduce."""
+    node = node_of(result)
+    checked = ops.some[reduction](count)
+    known = broadcast_to_shape(ops.greater(checked, constant(0, i64)), node.type.shape)
+    other = broadcast_to_shape(constant(neutral, node.type.dtype), node.type.shape)
+    return wrap(ops.where(known, node, other), result.is_scalar)
 
 
 def reduces_nothing(x: Array, axis: Any) -> bool:
     """Whether one of the axes to reduce has no elements."""
-    return 0 in [x.shape[k] for k in all_axes(axis, x.ndim, lenient=True)]
+    shape = x.node.type.shape
+    axes = all_axes(axis, x.ndim, lenient=True)
+    return 0 in [shape[k] for k in axes if type(shape[k]) is int]
 
 
 @implements(np.max, np.amax, method="max")

@@ -16,11 +16,12 @@ from ...ir.types import i64, to_dtype
 from ..array import Array, apply, wrap
 from ..broadcasting import broadcast_to_shape
 from ..masked import Selection, aligned, beside, filled_outside, gathered, selected, stretched
-from ..promotion import cast, constant
+from ..promotion import cast
 from ..registry import CREATIONS, FUNCTIONS
 from ..value import node_of
 from .arguments import UNSET, all_axes, one_axis, option, refuse_out
 from .building import choose, number, reshaped
+from .reductions import of_something
 
 # Functions of single elements, all of whose arguments are combined with one another.
 ELEMENTWISE = {
@@ -143,21 +144,12 @@ def _reduced(function: Any, implementation: Any, args: tuple, options: dict[str,
         neutral = options["initial"] = identity(EXTREMA[function], to_dtype(x.dtype))
     found = implementation(x.full, axis=(*range(x.lead), *inner), where=mask, **options)
     if neutral is not None:
-        found = _of_something(found, x, EXTREMA[function], neutral)
+        found = of_something(found, x.count, EXTREMA[function], neutral)
     if keepdims:
         extents = x.full.shape[x.lead :]
         kept = [1 if axis in axes else extents[axis - 1] for axis in range(1, x.ndim)]
         found = reshaped(found, (1, *kept))
     return found
-
-
-def _of_something(result: Array, x: Selection, reduction: str, neutral: Any) -> Array:
-    """The result of a reduction that the program refuses when nothing is selected."""
-    node = node_of(result)
-    count = ops.some[reduction](x.count)
-    known = broadcast_to_shape(ops.greater(count, constant(0, i64)), node.type.shape)
-    other = broadcast_to_shape(constant(neutral, node.type.dtype), node.type.shape)
-    return wrap(ops.where(known, node, other), result.is_scalar)
 
 
 # Functions with a way of their own.
@@ -227,7 +219,7 @@ def _position(function: Any, reduction: str, best: str) -> Callable[..., Any]:
             broadcast_to_shape(node_of(place), flat.node.type.shape),
         )
         rank = ops.sum_(cast(ops.logical_and(before, mask.node), i64), axes=(0,))
-        return _of_something(wrap(rank, True), a, reduction, 0)
+        return of_something(wrap(rank, True), a.count, reduction, 0)
 
     return run
 

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import wraps
 from typing import Any
 
 from ..errors import IRError, TracejitError
 from .dims import Extent, plain
 from .op import CONTROL, OPS, Op, _default_apply, define
 from .tensor import Kernel, change_kernels
-from .term import Term, locate, location_of, postorder, rebuild, terms_in
+from .term import Term, locate, location_of, postorder, rebuild, substituted, terms_in
 from .types import ArrayType, TupleType
 
 
@@ -163,8 +164,60 @@ def substitute(results: Iterable[Node], replacement: dict[Node, Node]) -> tuple[
     return rebuild_nodes(results, lambda node: node, replacement)
 
 
+def programs_of(module: Module) -> set[Function | Kernel]:
+    """The entry, and the bodies of control flow: the Functions that ops other than `call` run."""
+    found: set[Function | Kernel] = {module.entry}
+    for function in module.functions:
+        if isinstance(function, Function):
+            for node in function.nodes:
+                if node.op is not call:
+                    attached = [t for _, value in node.attributes for t in terms_in(value)]
+                    found.update(t for t in attached if isinstance(t, Function))
+    return found
+
+
+def map_functions(
+    module: Module,
+    change: Callable[[Function], Any],
+    chosen: Callable[[Function], bool] = lambda _: True,
+) -> Module:
+    """Apply `change` to every graph Function that is `chosen`, callees first, and rewire the calls."""
+    done: dict[Term, Term] = {}
+
+    def rewire(node: Node) -> Node:
+        attributes = tuple([(key, substituted(value, done)) for key, value in node.attributes])
+        return node if attributes == node.attributes else Node(node.op, node.operands, attributes)
+
+    for function in module.functions:
+        done[function] = function
+        if isinstance(function, Function):
+            new = function
+            if any(done[callee] is not callee for callee in callees(function)):
+                new = function.replace(results=rebuild_nodes(function.results, rewire))
+            done[function] = change(new) if chosen(function) else new
+    return Module(done[module.entry])
+
+
+def map_programs(module: Module, change: Callable[[Function], Any]) -> Module:
+    """Apply `change` to the entry and to the bodies of control flow, inner ones first."""
+    return map_functions(module, change, programs_of(module).__contains__)
+
+
+def each_program(change: Callable[..., Module]) -> Callable[..., Module]:
+    """A pass that changes the entry, as one that changes the bodies of control flow in the same way."""
+
+    @wraps(change)
+    def changed(module: Module, *args: Any, **options: Any) -> Module:
+        def one(function: Function) -> Any:
+            return change(Module(function), *args, **options).entry
+
+        return map_programs(module, one)
+
+    return changed
+
+
 def map_kernels(module: Module, change: Callable[[Kernel], Kernel]) -> Module:
-    """Apply `change` to every Kernel the entry calls, or is."""
+    """Apply `change` to every Kernel the entry calls, or is, and those that bodies of control flow call."""
     entry = module.entry
     if isinstance(entry, Kernel):
         return Module(change_kernels(entry, change))
@@ -178,29 +231,10 @@ def map_kernels(module: Module, change: Callable[[Kernel], Kernel]) -> Module:
             done[callee] = change_kernels(callee, change)
         return call(*node.operands, callee=done[callee])
 
-    return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+    def program(function: Function) -> Function:
+        return function.replace(results=rebuild_nodes(function.results, visit))
 
-
-def map_functions(module: Module, change: Callable[[Function], Function]) -> Module:
-    """Apply `change` to every graph Function, callees first, and rewire the calls."""
-    done: dict[Any, Any] = {}
-
-    def rewire(node: Node) -> Node:
-        attributes = tuple(
-            (key, done.get(value, value) if isinstance(value, Function | Kernel) else value)
-            for key, value in node.attributes
-        )
-        return node if attributes == node.attributes else Node(node.op, node.operands, attributes)
-
-    for function in module.functions:
-        if isinstance(function, Function):
-            results = function.results
-            if any(done[callee] is not callee for callee in callees(function)):
-                results = rebuild_nodes(results, rewire)
-            done[function] = change(function.replace(results=results))
-        else:
-            done[function] = function
-    return Module(done[module.entry])
+    return map_programs(module, program)
 
 
 def _no_reference(*_: Any, **__: Any) -> Any:
@@ -270,11 +304,14 @@ __all__ = [
     "call",
     "call_results",
     "callees",
+    "each_program",
     "item",
     "map_functions",
     "map_kernels",
+    "map_programs",
     "operands_of",
     "parameter",
+    "programs_of",
     "rebuild",
     "rebuild_nodes",
     "substitute",

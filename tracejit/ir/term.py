@@ -139,18 +139,19 @@ def postorder(
     return order
 
 
-def _substitute(value: Any, new: dict[Term, Any]) -> Any:
+def substituted(value: Any, new: dict[Term, Any]) -> Any:
+    """A field's value with terms exchanged."""
     if isinstance(value, Term):
         return new.get(value, value)
     if type(value) is tuple:
-        return tuple([_substitute(item, new) for item in value])
+        return tuple([substituted(item, new) for item in value])
     return value
 
 
 def with_children(term: Term, new: dict[Term, Any]) -> Any:
     """`term` with the terms in its fields exchanged as `new` says."""
     values = term.values
-    changed = tuple([_substitute(value, new) for value in values])
+    changed = tuple([substituted(value, new) for value in values])
     same = all(a is b or a == b for a, b in zip(changed, values))
     return term if same else type(term)(*changed)
 

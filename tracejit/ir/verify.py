@@ -13,7 +13,7 @@ from typing import NamedTuple, NoReturn
 
 from ..errors import IRError, TracejitError
 from . import op as kinds
-from .graph import Function, Module, Node
+from .graph import Function, Module, Node, programs_of
 from .op import OPS
 from .syntax import symbol_names
 from .tensor import For, Kernel, statements
@@ -70,7 +70,7 @@ STAGES = {
 
 def verify(module: Module, stage: Stage) -> Module:
     """Return `module` if it is legal at `stage`; raise IRError naming what is wrong, and where."""
-    allowed, programs = STAGES[stage], _programs(module)
+    allowed, programs = STAGES[stage], programs_of(module)
     known = _known_extents(module)
     for function in module.functions:
         if isinstance(function, Kernel):
@@ -98,18 +98,6 @@ def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
             for callee in [t for t in attached if isinstance(t, Function | Kernel)]:
                 known[callee] |= known[function] | bound
     return known
-
-
-def _programs(module: Module) -> set[Function | Kernel]:
-    """The entry, and the Functions that ops other than `call` run."""
-    found: set[Function | Kernel] = {module.entry}
-    for function in module.functions:
-        if isinstance(function, Function):
-            for node in function.nodes:
-                if node.op.name != "call":
-                    attached = [t for _, value in node.attributes for t in terms_in(value)]
-                    found.update(t for t in attached if isinstance(t, Function))
-    return found
 
 
 def _verify_function(

@@ -20,6 +20,8 @@ from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
 from .graph.fold import fold
 from .graph.fuse import fuse
+from .graph.hoist import hoist
+from .graph.layouts import adopt_layouts
 from .graph.outline import outline
 from .graph.squeeze import squeeze
 from .llvm.program import Program
@@ -28,10 +30,12 @@ from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
+from .tensor.inline import inline_bodies
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
+from .tensor.registers import keep_in_registers
 from .tensor.relax import relax
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
@@ -65,13 +69,16 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (canonicalize, fold, squeeze, outline, fuse, collapse)),
+        (Stage.FUSED, (adopt_layouts, canonicalize, fold, hoist, squeeze, outline, fuse, collapse)),
         (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,
             (
                 drop_checks,
                 plan_memory,
+                inline_bodies,
+                keep_in_registers,
+                drop_checks,
                 split_domains,
                 cut_strips,
                 wide[0],

@@ -21,7 +21,10 @@ Labels = tuple[int, ...]
 
 
 def collapse(module: Module) -> Module:
-    """Rewrite the calls of the entry to functions of fewer axes."""
+    """Rewrite the calls of the entry to functions of fewer axes.
+
+    Bodies of control flow keep their axes: their loops are put where the bodies run, beside others.
+    """
     entry = module.entry
     done: dict[Function, Function] = {}
     new: dict[Node, Node] = {}

@@ -25,7 +25,7 @@ from __future__ import annotations
 from collections import Counter
 from dataclasses import dataclass, field
 
-from ...ir.graph import Function, Module, Node, call_results, substitute
+from ...ir.graph import Function, Module, Node, call_results, each_program, substitute
 from ...ir.graph import parameter as make_parameter
 from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
 from ...ir.ops import reshape
@@ -69,6 +69,7 @@ class Group:
         return tuple([a for a in range(len(self.shape)) if a not in (self.axes or ())])
 
 
+@each_program
 def fuse(module: Module) -> Module:
     """Every op of the entry moves into a Function of its own group; the entry only calls."""
     return Module(_Fuser(separated(module.entry)).run())

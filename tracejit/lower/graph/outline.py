@@ -5,10 +5,11 @@ from __future__ import annotations
 import re
 
 from ...ir import ops
-from ...ir.graph import Function, Module, Node, call, item, parameter, rebuild_nodes
+from ...ir.graph import Function, Module, Node, call, each_program, item, parameter, rebuild_nodes
 from ...ir.types import TupleType
 
 
+@each_program
 def outline(module: Module) -> Module:
     """Rewrite the entry, in which nothing then fuses with such a call."""
     entry = module.entry

@@ -9,10 +9,11 @@ keep the Function's type; they cost nothing on memory.
 from __future__ import annotations
 
 from ...ir import ops
-from ...ir.graph import Function, Module, Node
+from ...ir.graph import Function, Module, Node, each_program
 from ...ir.op import ELEMENTWISE, REDUCTION
 
 
+@each_program
 def squeeze(module: Module) -> Module:
     """Rewrite the entry without unit axes."""
     function = module.entry

@@ -26,6 +26,7 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    has_control,
     statements,
 )
 from .access import CACHE_LINE
@@ -49,12 +50,19 @@ class Emitter(LaneLoops):
         self.workspace = Value("%workspace", "ptr")
         self.symbols = Value("%symbols", "ptr")
         builder.on_refusal = self.note_refusal
+        # Whether it does things in NumPy's order, so that nothing may come after a refusal, and
+        # whether lanes have gone on after one.
+        self.is_in_order = has_control(kernel.body)
+        self.may_have_refused = False
 
     def body(self, body: Iterable[Statement]) -> None:
         for statement in body:
             match statement:
                 case For():
                     self.for_loop(statement)
+                    if self.may_have_refused and self.lanes is None:
+                        self.here()
+                        self.stop_if_refused()
                 case If():
                     self.choose(statement)
                 case Break(condition):
@@ -169,14 +177,24 @@ class Emitter(LaneLoops):
             f"cmpxchg ptr {self.workspace.text}, i64 0, i64 {status} monotonic monotonic",
             "{ i64, i1 }",
         )
-        b.branch_if(b.value(f"extractvalue {{ i64, i1 }} {report.text}, 1", "i1"), first, passed)
+        is_first = b.value(f"extractvalue {{ i64, i1 }} {report.text}, 1", "i1")
+        after = b.fresh("stop") if self.is_in_order and lanes is None else passed
+        self.may_have_refused = self.may_have_refused or self.is_in_order and lanes is not None
+        b.branch_if(is_first, first, after)
         b.label(first)
         lane = b.first(mask)
         for position, detail in enumerate(details, 1):
             place = b.offset(self.workspace, b.const(position, "i64"), "i64")
             b.store(b.extract_at(detail, lane), place, 8)
-        b.branch(passed)
+        b.branch(after)
+        if after is not passed:
+            b.label(after)
+            self.leave_function(status)
         b.label(passed)
+
+    def leave_function(self, status: object) -> None:
+        """Return from the middle of everything."""
+        self.b.emit(f"ret i64 {status}" if self.b.signature.startswith("i64") else "ret void")
 
     def stop_if_refused(self) -> None:
         """Return when a kernel has reported: what comes later might write what the caller sees."""
@@ -186,8 +204,9 @@ class Emitter(LaneLoops):
         stop, passed = b.fresh("stop"), b.fresh("passed")
         b.branch_if(b.compare("ne", status, b.const(0, "i64")), stop, passed)
         b.label(stop)
-        b.emit(f"ret i64 {status.text}" if b.signature.startswith("i64") else "ret void")
+        self.leave_function(status.text)
         b.label(passed)
+        self.may_have_refused = False
 
     # Threads.
 

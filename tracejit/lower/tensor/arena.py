@@ -1,9 +1,9 @@
 """Places of buffers in the workspace.
 
 Buffers of the entry share one arena; a buffer's place is free again after the last call that
-touches it. Kernels' own local buffers follow the arena, and since calls come one after the other,
-all kernels use the same stretch; one allocated inside a parallel loop has a slot for each
-iteration, or is on the thread's stack when it is small.
+touches it. A kernel's own local buffers follow those of its callers, and since calls come one after
+the other, all kernels that one calls use the same stretch; a buffer allocated inside a parallel loop
+has a slot for each iteration, or is on the thread's stack when it is small.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ...errors import IRError
+from ...ir.dims import highest
 from ...ir.graph import Kernel
 from ...ir.tensor import (
     ZERO,
@@ -24,6 +25,7 @@ from ...ir.tensor import (
     Literal,
     bodies_of,
 )
+from ...ir.term import postorder
 from .cost import trips
 
 ALIGNMENT = 64
@@ -49,60 +51,60 @@ class Layout(NamedTuple):
 def layout(entry: Kernel) -> Layout:
     """Give every local buffer of the entry and of the kernels it calls a place."""
     places: dict[tuple[Kernel, Buffer], Any] = {}
-    arena = _place_entry(entry, places)
-    most = arena
-    for kernel in _callees(entry):
-        end = _place_locals(kernel, kernel.body, arena, None, places)
+    starts: dict[Kernel, Any] = {entry: STATUS_BYTES}
+    most: Any = STATUS_BYTES
+    for kernel in reversed(postorder((entry,), lambda kernel: kernel.callees)):
+        start = starts[kernel]
+        end = _placed(kernel, start, places)
         if isinstance(end, int) and isinstance(most, int):
             most = max(most, end)
-        elif end != arena:
+        elif end != start:
             # Unknown sizes cannot be compared: each such kernel has a stretch of its own.
-            most = _place_locals(kernel, kernel.body, most, None, places)
+            most = end = _placed(kernel, most, places)
+        for callee in kernel.callees:
+            before = starts.setdefault(callee, end)
+            is_known = isinstance(before, int) and isinstance(end, int)
+            starts[callee] = max(before, end) if is_known else most
     return Layout(places, 0 if most == STATUS_BYTES else most)
 
 
-def _callees(entry: Kernel) -> list[Kernel]:
-    found: dict[Kernel, None] = {}
-    pending = list(entry.callees)
-    while pending:
-        kernel = pending.pop()
-        if kernel not in found:
-            found[kernel] = None
-            pending.extend(kernel.callees)
-    return list(found)
-
-
 def _bytes(buffer: Buffer) -> Any:
-    size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
+    """The most bytes a buffer may need, as an extent in sizes of arguments."""
+    size = highest(prod(buffer.type.shape)) * buffer.type.dtype.itemsize
     return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
 
 
-def _place_entry(entry: Kernel, places: dict) -> Any:
-    """First fit: each buffer goes to the lowest place that is free from its first to its last use."""
+def _placed(kernel: Kernel, start: Any, places: dict) -> Any:
+    """Place the local buffers of a kernel from `start` on; returns the end."""
+    if all(isinstance(statement, Allocate | Call) for statement in kernel.body):
+        return _first_fit(kernel, start, places)
+    return _place_locals(kernel, kernel.body, start, None, places)
+
+
+def _first_fit(kernel: Kernel, start: Any, places: dict) -> Any:
+    """Each buffer goes to the lowest place that is free from its first to its last use."""
     last: dict[Buffer, int] = {}
-    for position, statement in enumerate(entry.body):
+    for position, statement in enumerate(kernel.body):
         if isinstance(statement, Call):
             for buffer in statement.buffers:
                 last[buffer] = position
-    if any(bodies_of(statement) for statement in entry.body):
-        return _place_locals(entry, entry.body, STATUS_BYTES, None, places)
     live: list[tuple[Any, Any, int]] = []
-    end: Any = STATUS_BYTES
-    for position, statement in enumerate(entry.body):
+    end = start
+    for position, statement in enumerate(kernel.body):
         if not isinstance(statement, Allocate):
             continue
         size = _bytes(statement.buffer)
         if not isinstance(size, int) or not isinstance(end, int):
-            places[entry, statement.buffer] = (end, None)
+            places[kernel, statement.buffer] = (end, None)
             end = end + size
             continue
         live = sorted(block for block in live if block[2] > position)
-        offset = STATUS_BYTES
-        for start, stop, _ in live:
-            if offset + size <= start:
+        offset = start
+        for begin, stop, _ in live:
+            if offset + size <= begin:
                 break
             offset = max(offset, stop)
-        places[entry, statement.buffer] = (offset, None)
+        places[kernel, statement.buffer] = (offset, None)
         live.append((offset, offset + size, last.get(statement.buffer, position)))
         end = max(end, offset + size)
     return end

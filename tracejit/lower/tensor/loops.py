@@ -13,7 +13,16 @@ from math import prod
 
 from ...errors import IRError
 from ...ir import ops, tensor
-from ...ir.graph import Function, Kernel, Module, Node, call, is_updated, rebuild_nodes
+from ...ir.graph import (
+    Function,
+    Kernel,
+    Module,
+    Node,
+    call,
+    each_program,
+    is_updated,
+    rebuild_nodes,
+)
 from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE, Loops
 from ...ir.tensor import (
     ARGUMENT,
@@ -42,6 +51,7 @@ RECOMPUTE_COST = 6.0
 SHORT_ROW = 16
 
 
+@each_program
 def to_loops(module: Module, vector_bytes: int = 32, library: Library | None = None) -> Module:
     """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
     entry = module.entry

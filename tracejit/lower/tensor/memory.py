@@ -7,6 +7,8 @@ the memory is not the program's to change, the value is copied and the copy is u
 A result is computed right where it belongs, in memory of its own or in that of the updated
 parameter, if nobody needs what is there now; else it is moved there at the end.
 
+Bodies of control flow are planned in the same way, and called by the Kernels of their loops.
+
 A refused index leaves behind what NumPy would leave: before a call that writes memory of the caller,
 its indices are checked, and those of later calls that do not follow from it. Where they cannot be
 known so early, a copy is written, and moved to the caller at the end.
@@ -14,14 +16,17 @@ known so early, a copy is written, and moved to the caller at the end.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ...errors import IRError
-from ...ir.graph import Function, Kernel, Module, Node, call, item, parameter
+from ...ir.graph import Function, Kernel, Module, Node, call, call_results, item, parameter
 from ...ir.tensor import (
     ARGUMENT,
     UPDATED,
     Allocate,
     Buffer,
     Call,
+    For,
     Load,
     Statement,
     Store,
@@ -32,30 +37,56 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder, rebuild
 from ...ir.types import ArrayType
+from ..graph.layouts import CONTROL_FLOW
 from ..graph.order import descendants, readers_first, readers_of
 from .checks import checks_of, may_miss, may_refuse
+from .control import lower_control
 from .loops import contiguous, lower_function, parameter_buffer
 
 
 def plan_memory(module: Module) -> Module:
-    """Turn the entry from a graph of calls into a Kernel of Calls."""
+    """Turn the entry, and the bodies of control flow in it, from graphs of calls into Kernels of Calls."""
     if isinstance(module.entry, Kernel):
         return module
-    return Module(_Planner(module.entry).run())
+    return Module(_planned(module.entry))
+
+
+def _planned(function: Function, is_body: bool = False) -> Kernel:
+    return _Planner(_without_control(function), is_body).run()
+
+
+def _without_control(function: Function) -> Function:
+    """The same function, which calls Kernels for its loops, branches and scopes."""
+    if not any(node.op in CONTROL_FLOW for node in function.nodes):
+        return function
+    new: dict[Node, Node] = {}
+    results: dict[Node, tuple[Node, ...]] = {}
+    for node in function.nodes:
+        operands = tuple([new.get(operand, operand) for operand in node.operands])
+        if node.op in CONTROL_FLOW:
+            kernel, order = lower_control(node, partial(_planned, is_body=True))
+            outputs = call_results(kernel, *operands)
+            results[node] = tuple([outputs[k] for k in order])
+            new[node] = outputs[0]
+        elif node.op is item and node.operands[0] in results:
+            new[node] = results[node.operands[0]][node.attrs["index"]]
+        else:
+            new[node] = Node(node.op, operands, node.attributes)
+    return function.replace(results=tuple([new[result] for result in function.results]))
 
 
 class _Planner:
-    def __init__(self, function: Function):
-        self.function = function
+    def __init__(self, function: Function, is_body: bool = False):
+        self.function, self.is_body = function, is_body
         self.inputs = [parameter_buffer(p) for p in function.parameters]
         count = len(function.updated)
         self.outputs = [
             Buffer(f"out{k}", contiguous(result.type), ARGUMENT)
             for k, result in enumerate(function.results[count:])
         ]
-        self.order = call_order(function)
+        self.order = call_order(function, is_body)
         self.refusing: list[int] = []
-        if function.updated:
+        if function.updated and not is_body:
             found = enumerate(self.order)
             self.refusing = [k for k, node in found if may_refuse(node.attrs["callee"])]
         self.below = descendants(function.nodes, self.order) if self.refusing else {}
@@ -93,7 +124,10 @@ class _Planner:
         if not isinstance(kernel, Kernel):
             raise IRError(f"{kernel!r} is not lowered to a Kernel yet")
         results = results_of(node)
-        if any(self.wanted.get(result) in self.inputs for result in results):
+        if self.is_body:
+            if may_refuse(kernel) and not runs_in_order(kernel):
+                self.check_ahead([node])
+        elif any(self.wanted.get(result) in self.inputs for result in results):
             below = self.below.get(node, ())
             later = [self.order[k] for k in self.refusing if k >= position]
             self.check_ahead([call for call in later if call not in below])
@@ -150,7 +184,10 @@ class _Planner:
     def may_be_seen(self, position: int) -> bool:
         """Whether a call may write to the caller's memory, as no error can come that NumPy would raise
         before: one of itself, or of a later call that does not follow from it."""
-        harmless = {*self.below.get(self.order[position], ()), *self.checked}
+        node = self.order[position]
+        harmless = {*self.below.get(node, ()), *self.checked}
+        if runs_in_order(node.attrs["callee"]):
+            harmless.add(node)
         return all(self.order[k] in harmless for k in self.refusing if k >= position)
 
     def place_for(self, value: Node, position: int) -> Buffer | None:
@@ -247,13 +284,19 @@ def updates_of(value: Node) -> list[Node]:
     return found
 
 
-def call_order(function: Function) -> list[Node]:
+def runs_in_order(kernel: Kernel) -> bool:
+    """Whether a kernel does things in NumPy's own order: one after the other, without loops over arrays."""
+    return bool(kernel.callees) or not any(isinstance(s, For) for s in kernel.body)
+
+
+def call_order(function: Function, is_body: bool = False) -> list[Node]:
     """The calls of an entry, operands first, what updates a value after all who read it.
 
-    Where memory of the caller's is updated, what may be refused comes as early as it can.
+    Where memory of the caller's is updated, what may be refused comes as early as it can; not in the
+    body of a loop, whose other iterations have written before.
     """
     nodes = [node for node in function.nodes if node.op.name != "parameter"]
-    if function.updated:
+    if function.updated and not is_body:
         nodes = _refused_first(nodes)
     users: dict[Node, list[Node]] = {}
     overwrites: dict[Node, list[Node]] = {}

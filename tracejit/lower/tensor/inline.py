@@ -1,0 +1,78 @@
+"""Put the Kernels that a loop calls into the loop, so that an iteration calls nothing.
+
+A body's local buffers, variables and loop indices get names of their own where they are put. What
+schedules itself, or is large, stays a Kernel that is called.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from ...ir.graph import Module
+from ...ir.tensor import (
+    Buffer,
+    Call,
+    For,
+    If,
+    Kernel,
+    Statement,
+    change_kernels,
+    statements,
+)
+from .rename import FreshNames, Renaming
+
+# More statements than this are not put into another kernel.
+LARGEST = 400
+
+
+def inline_bodies(module: Module) -> Module:
+    """The same module, in which kernels of control flow call only what is large or scheduled."""
+    entry = module.entry
+    if not isinstance(entry, Kernel) or not any(kernel.callees for kernel in entry.callees):
+        return module
+
+    def change(kernel: Kernel) -> Kernel:
+        return kernel if kernel is entry or not kernel.callees else _inlined(kernel)
+
+    # The entry's own calls follow one another, and each is a kernel of its own.
+    done = {callee: change_kernels(callee, change) for callee in entry.callees}
+    body = [Call(done[s.kernel], s.buffers) if isinstance(s, Call) else s for s in entry.body]
+    return Module(entry.replace(body=tuple(body)))
+
+
+def _is_inlined(kernel: Kernel) -> bool:
+    found = list(statements(kernel.body))
+    scheduled = any(isinstance(s, For) and s.mark == "parallel" for s in found)
+    return len(found) <= LARGEST and not scheduled
+
+
+def _inlined(kernel: Kernel) -> Kernel:
+    return kernel.replace(body=_Body(kernel).run())
+
+
+class _Body:
+    """The body of a kernel with those of its callees in place of the calls."""
+
+    def __init__(self, kernel: Kernel):
+        self.kernel, self.names = kernel, FreshNames(kernel)
+
+    def run(self) -> tuple[Statement, ...]:
+        return self.body(self.kernel.body)
+
+    def body(self, body: Iterable[Statement]) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            match statement:
+                case Call(kernel, buffers) if _is_inlined(kernel):
+                    new += self.called(kernel, buffers)
+                case For(_, _, _, inner):
+                    new.append(statement.replace(body=self.body(inner)))
+                case If(condition, then, orelse):
+                    new.append(If(condition, self.body(then), self.body(orelse)))
+                case _:
+                    new.append(statement)
+        return tuple(new)
+
+    def called(self, kernel: Kernel, buffers: tuple[Buffer, ...]) -> tuple[Statement, ...]:
+        new = dict(zip(kernel.parameters, buffers)) | self.names.of_body(kernel.body)
+        return self.body(Renaming(new).body(kernel.body))

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
@@ -11,6 +13,9 @@ from .problem import Body, Problem, read_problem
 from .products import multiply_matrices
 from .unknown import UnknownProduct
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
+
+# Fewer products than this are not worth the tiles of a schedule.
+FEWEST_PRODUCTS = 64
 
 
 def lower_contraction(
@@ -46,7 +51,10 @@ def schedule(problem: Problem, machine: Machine) -> Body:
 
 def is_plain(problem: Problem) -> bool:
     """Whether there is nothing to gain from tiles: no sums, no data, odd results."""
-    if not problem.depth.labels or 0 in problem.extents.values():
+    extents = problem.extents.values()
+    if not problem.depth.labels or 0 in extents:
+        return True
+    if not unknown_labels(problem) and prod(extents) <= FEWEST_PRODUCTS:
         return True
     if not unknown_labels(problem) <= set(problem.outer):
         return bool(problem.sums) or not problem.rows.labels or not across_lanes(problem)

@@ -242,3 +242,34 @@ def main(x: updated(f64[9]), place: i64[5]):
     with pytest.raises(IndexError, match="index 9 is out of bounds for axis 0 with size 9"):
         lowered(text).compile()(x, np.array([3, -1, 9, 5, 6]))
     np.testing.assert_array_equal(x, [0, 0, 0, 1, 0, 0, 0, 0, 1])
+
+
+RENEWED = """
+t = bounded(0, {last})
+
+
+def body(u: f64[100], k: f64[()]):
+    t0 = slice(u, start=(1,), step=(1,), stop=(100,))
+    t1 = slice(u, start=(0,), step=(1,), stop=(1,))
+    t2 = concatenate(t0, t1, axis=0)
+    t3 = broadcast(k, axes=(), shape=(100,))
+    t4 = multiply(t2, t3)
+    return t4
+
+
+def main(u: f64[100], k: f64[()]):
+    t0 = for_loop(u, k, body=body, carried=1, index=t, start=0, stop={trips})
+    return t0
+"""
+
+
+@pytest.mark.parametrize("trips", [0, 1, 2, 7, 8])
+def test_an_array_computed_anew_takes_turns_with_spare_memory(trips):
+    text = RENEWED.format(last=max(trips - 1, 0), trips=trips)
+    wanted = U.copy()
+    for _ in range(trips):
+        wanted = np.roll(wanted, -1) * 1.5
+    np.testing.assert_array_equal(lowered(text).compile()(U, np.float64(1.5)), wanted)
+    np.testing.assert_array_equal(reference(lowered(text).module, U, 1.5), wanted)
+    if trips == 8:
+        assert loop_text(text).count("vector(") == 2  # two turns, and no copy

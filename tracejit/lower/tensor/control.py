@@ -30,7 +30,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import bool_
 from .loops import contiguous
-from .rotate import exchanged_memory, rotating, source_of
+from .rotate import rotating, source_of, turns_of
 
 Plan = Callable[[Function], Kernel]
 # The index of loops that end by themselves.
@@ -61,12 +61,17 @@ def _for(node: Node, plan: Plan) -> Lowered:
     attrs, count = node.attrs, node.attrs["carried"]
     index = Index(unknown_of(attrs["index"]).name)
     bounds = tensor.extent(attrs["start"]), tensor.extent(attrs["stop"])
-    order = exchanged_memory(attrs["body"], count) if not attrs.get("breaks") else None
-    if order is not None:
-        body = plan(updating(attrs["body"], range(count), [order.index(k) for k in range(count)]))
+    turns = None if attrs.get("breaks") else turns_of(attrs["body"], count)
+    if turns is not None:
+        many = range(count + turns.spares)
+        body = plan(updating(turns.body, many, [turns.order.index(k) for k in many]))
         buffers = _buffers(body.inputs)
-        rotated = rotating(body, buffers, order, index, bounds)
-        return Lowered(Kernel("loop", buffers, 0, rotated), tuple(range(count)))
+        spares = [b.replace(space="local") for b in buffers[count : len(many)]]
+        own = (*buffers[:count], *buffers[len(many) :])
+        allocated = tuple([Allocate(spare) for spare in spares])
+        given = (*buffers[:count], *spares, *buffers[len(many) :])
+        rotated = rotating(body, given, turns, index, bounds)
+        return Lowered(Kernel("loop", own, 0, (*allocated, *rotated)), tuple(range(count)))
     body = plan(updating(attrs["body"], range(count), range(count)))
     buffers = _buffers(body.inputs)
     inside: tuple[Statement, ...] = (Call(body, buffers),)

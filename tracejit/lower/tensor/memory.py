@@ -27,20 +27,14 @@ from ...ir.tensor import (
     Buffer,
     Call,
     For,
-    Load,
     Statement,
-    Store,
-    expressions_of,
-    has_control,
-    parts,
-    statements,
 )
-from ...ir.term import postorder, rebuild
 from ...ir.types import ArrayType
 from ..graph.layouts import CONTROL_FLOW
 from ..graph.order import descendants, readers_first, readers_of
 from .checks import checks_of, may_miss, may_refuse
 from .control import lower_control
+from .in_place import merged_in_place, with_buffer
 from .loops import contiguous, lower_function, parameter_buffer
 
 
@@ -145,7 +139,7 @@ class _Planner:
             buffer = self.place_for(result, position)
             if buffer in buffers:
                 once = buffers.count(buffer) == 1
-                merged = updating(kernel, buffers.index(buffer), own) if once else None
+                merged = merged_in_place(kernel, buffers.index(buffer), own) if once else None
                 if merged is not None:
                     kernel = merged
                     self.put(result, buffer)
@@ -321,39 +315,3 @@ def _refused_first(nodes: list[Node]) -> list[Node]:
         if node in needed or (node.op is call and may_refuse(node.attrs["callee"])):
             needed |= {node, *node.operands}
     return [n for n in nodes if n in needed] + [n for n in nodes if n not in needed]
-
-
-def updating(kernel: Kernel, position: int, output: Buffer) -> Kernel | None:
-    """`kernel` with the input at `position` and `output` in one memory, updated in place.
-
-    None unless each element of the input is read only by the statement that stores that of the output.
-    """
-    source = kernel.parameters[position]
-    if source.type is not output.type or source.space == UPDATED:
-        return None
-    if not _reads_where_it_writes(kernel, source, output):
-        return None
-    own = Buffer(source.name, source.type, UPDATED)
-    parameters = [own if b is source else b for b in kernel.parameters if b is not output]
-    body = with_buffer(with_buffer(kernel.body, output, own), source, own)
-    return Kernel(kernel.name, tuple(parameters), kernel.results - 1, body)
-
-
-def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
-    stores = [s for s in statements(kernel.body) if isinstance(s, Store) and s.buffer is target]
-    if len(stores) != 1 or any(isinstance(s, Call) for s in statements(kernel.body)):
-        return False
-    if has_control(kernel.body):
-        return False  # an element may be read again after it was stored
-    for statement in statements(kernel.body):
-        for e in postorder(expressions_of(statement), parts):
-            if isinstance(e, Load) and e.buffer is source:
-                if statement is not stores[0] or e.indices != stores[0].indices:
-                    return False
-    return True
-
-
-def with_buffer(body: tuple[Statement, ...], old: Buffer, new: Buffer) -> tuple[Statement, ...]:
-    """The statements with one buffer exchanged for another."""
-    done = rebuild(body, lambda term: new if term is old else term)
-    return tuple([done[statement] for statement in body])

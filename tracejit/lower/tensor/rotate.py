@@ -2,13 +2,16 @@
 
 Where each value that a body gives lies in the memory of another one that it was given, the body is
 written once for every way in which the memory takes turns, and what is left to exchange is moved
-after the last iteration.
+after the last iteration. A value that is computed anew from all of the old one, `u = step(u)`, takes
+turns with spare memory.
 """
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ...ir import ops, tensor
-from ...ir.graph import Function, Node, parameter
+from ...ir.graph import Function, Node, item, parameter
 from ...ir.tensor import (
     UPDATED,
     Allocate,
@@ -24,6 +27,7 @@ from ...ir.tensor import (
     Statement,
 )
 from ...ir.types import array_type, bool_
+from .in_place import merged_in_place
 from .loops import lower_function
 
 # The most ways to write a body for, and the fewest elements that are dear to move.
@@ -33,15 +37,65 @@ ROUND = Index("round")
 Order = tuple[int, ...]
 
 
-def exchanged_memory(body: Function, count: int) -> Order | None:
-    """For each value carried, whose memory the body leaves it in; None if each stays in its own, or
-    is computed in new memory."""
-    order = tuple([source_of(body, number) for number in range(count)])
-    if sorted([k for k in order if k is not None]) != list(range(count)):
+class Turns(NamedTuple):
+    """A body whose memory takes turns.
+
+    `body` has `spares` more parameters behind the `count` that are carried, for new memory; value
+    number k is left in the memory of parameter number `order[k]`.
+    """
+
+    body: Function
+    count: int
+    spares: int
+    order: Order
+
+
+def turns_of(body: Function, count: int) -> Turns | None:
+    """How the memory of a loop takes turns; None if each value stays in its own, or cannot do so."""
+    sources = [source_of(body, number) for number in range(count)]
+    renewed = [k for k in range(count) if sources[k] is None and _needs_memory(body, k, sources)]
+    spared = _with_spares(body, count, renewed)
+    for spare, number in enumerate(renewed, count):
+        sources[number] = spare
+    order = tuple([*sources, *renewed])
+    if sorted([k for k in order if k is not None]) != list(range(len(order))):
         return None
-    moved = [k for k in range(count) if order[k] != k]
-    large = [p for p in map(body.parameters.__getitem__, moved) if _is_large(p)]
-    return order if large and _turns(order) <= MOST_TURNS else None
+    moved = [spared.parameters[k] for k in range(len(order)) if order[k] != k]
+    if not any(map(_is_large, moved)) or _count_turns(order) > MOST_TURNS:
+        return None
+    return Turns(spared, count, len(renewed), order)
+
+
+def _needs_memory(body: Function, number: int, sources: list[int | None]) -> bool:
+    """Whether a value is computed anew, from more of the old one than what it replaces."""
+    old, value = body.parameters[number], body.results[number]
+    while value.op is ops.reshape:
+        (value,) = value.operands
+    call, output = (value.operands[0], value.attrs["index"]) if value.op is item else (value, 0)
+    if number in sources or call.op.name != "call" or not _is_large(old):
+        return False
+    users = [node for node in body.nodes if old in node.operands]
+    kernel = call.attrs["callee"]
+    if users == [call] and call.operands.count(old) == 1:
+        merged = merged_in_place(kernel, call.operands.index(old), kernel.outputs[output])
+        return merged is None
+    return bool(users)
+
+
+def _with_spares(body: Function, count: int, renewed: list[int]) -> Function:
+    """The body with more memory carried, which is given the old values."""
+    names = {p.attrs["name"] for p in body.parameters}
+    spares = []
+    for number in renewed:
+        old = body.parameters[number]
+        name = f"{old.attrs['name']}_next"
+        while name in names:
+            name += "_"
+        names.add(name)
+        spares.append(parameter(name, array_type(old.type.shape, old.type.dtype)))
+    carried, read = body.parameters[:count], body.parameters[count:]
+    results = (*body.results, *[body.parameters[k] for k in renewed])
+    return Function(body.name, (*carried, *spares, *read), results)
 
 
 def _is_large(node: Node) -> bool:
@@ -75,18 +129,18 @@ def _updated_operand(value: Node) -> Node | None:
 def rotating(
     body: Kernel,
     buffers: tuple[Buffer, ...],
-    order: Order,
+    turns: Turns,
     index: Index,
     bounds: tuple[Expression, Expression],
 ) -> tuple[Statement, ...]:
     """Run the body for `index` in `bounds`, its memory in turns; what it carries ends in its own."""
     start, stop = bounds
-    turns = _turns(order)
+    order, period = turns.order, _count_turns(turns.order)
     trips = tensor.maximum(tensor.subtract(stop, start), tensor.ZERO)
-    rounds = tensor.floor_divide(trips, tensor.integer(turns))
-    rest = tensor.remainder(trips, tensor.integer(turns))
+    rounds = tensor.floor_divide(trips, tensor.integer(period))
+    rest = tensor.remainder(trips, tensor.integer(period))
     places = [tuple(range(len(order)))]
-    for _ in range(turns):
+    for _ in range(period):
         places.append(tuple([places[-1][k] for k in order]))
 
     def turn(first: Expression, number: int) -> Statement:
@@ -95,12 +149,15 @@ def rotating(
         call = Call(body, tuple(given))
         return For(index, at, tensor.add(at, tensor.ONE), (call,), "ordered", 1)
 
-    first = tensor.add(start, tensor.multiply(ROUND, tensor.integer(turns)))
-    whole = tuple([turn(first, number) for number in range(turns)])
+    first = tensor.add(start, tensor.multiply(ROUND, tensor.integer(period)))
+    whole = tuple([turn(first, number) for number in range(period)])
     statements: list[Statement] = [For(ROUND, tensor.ZERO, rounds, whole, "ordered", 1)]
     last = tensor.subtract(stop, rest)
-    for left in range(1, turns):
-        end = (*[turn(last, number) for number in range(left)], *_moves(buffers, places[left]))
+    for left in range(1, period):
+        end = (
+            *[turn(last, number) for number in range(left)],
+            *_moves(buffers, places[left][: turns.count]),
+        )
         if isinstance(rest, Literal):
             statements += end if rest.value == left else ()
         else:
@@ -109,7 +166,7 @@ def rotating(
     return tuple(statements)
 
 
-def _turns(order: Order) -> int:
+def _count_turns(order: Order) -> int:
     """After how many iterations everything is in its own memory again."""
     own = tuple(range(len(order)))
     count, places = 1, order

@@ -1,0 +1,54 @@
+"""Kernels whose result takes the place of what they read."""
+
+from __future__ import annotations
+
+from ...ir.graph import Kernel
+from ...ir.tensor import (
+    UPDATED,
+    Buffer,
+    Call,
+    Load,
+    Statement,
+    Store,
+    expressions_of,
+    has_control,
+    parts,
+    statements,
+)
+from ...ir.term import postorder, rebuild
+
+
+def merged_in_place(kernel: Kernel, position: int, output: Buffer) -> Kernel | None:
+    """`kernel` with the input at `position` and `output` in one memory, updated in place.
+
+    None unless each element of the input is read only by the statement that stores that of the output.
+    """
+    source = kernel.parameters[position]
+    if source.type is not output.type or source.space == UPDATED:
+        return None
+    if not _reads_where_it_writes(kernel, source, output):
+        return None
+    own = Buffer(source.name, source.type, UPDATED)
+    parameters = [own if b is source else b for b in kernel.parameters if b is not output]
+    body = with_buffer(with_buffer(kernel.body, output, own), source, own)
+    return Kernel(kernel.name, tuple(parameters), kernel.results - 1, body)
+
+
+def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bool:
+    stores = [s for s in statements(kernel.body) if isinstance(s, Store) and s.buffer is target]
+    if len(stores) != 1 or any(isinstance(s, Call) for s in statements(kernel.body)):
+        return False
+    if has_control(kernel.body):
+        return False  # an element may be read again after it was stored
+    for statement in statements(kernel.body):
+        for e in postorder(expressions_of(statement), parts):
+            if isinstance(e, Load) and e.buffer is source:
+                if statement is not stores[0] or e.indices != stores[0].indices:
+                    return False
+    return True
+
+
+def with_buffer(body: tuple[Statement, ...], old: Buffer, new: Buffer) -> tuple[Statement, ...]:
+    """The statements with one buffer exchanged for another."""
+    done = rebuild(body, lambda term: new if term is old else term)
+    return tuple([done[statement] for statement in body])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from control_programs import Writer
 
 from tracejit.errors import IRError
 from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
@@ -357,3 +358,13 @@ def test_illegal_kernels(body, message):
     lines = "\n".join("    " + line for line in body.splitlines())
     with pytest.raises(IRError, match=message):
         verify(parse(f"@kernel\ndef k(x: f64[12], *, out: f64[12]):\n{lines}"), Stage.TRACED)
+
+
+@pytest.mark.parametrize("seed", range(60))
+def test_random_kernels(seed):
+    module = kernel(Writer(seed).text())
+    rng = np.random.default_rng(seed)
+    x, p, z = rng.standard_normal(6), rng.integers(0, 6, 6), rng.standard_normal((6, 6))
+    expected_z, expected_out = reference(module, x, p, z)
+    np.testing.assert_array_equal(build(module)(x, p, z), expected_out)
+    np.testing.assert_array_equal(z, expected_z)

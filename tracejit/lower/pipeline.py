@@ -30,6 +30,7 @@ from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
+from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
@@ -79,6 +80,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 inline_bodies,
                 keep_in_registers,
                 drop_checks,
+                free_loops,
                 split_domains,
                 cut_strips,
                 wide[0],

@@ -26,6 +26,7 @@ from .graph.outline import outline
 from .graph.squeeze import squeeze
 from .llvm.program import Program
 from .tensor.arena import STATUS_BYTES, layout
+from .tensor.carry import carry_values
 from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
@@ -81,6 +82,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 keep_in_registers,
                 drop_checks,
                 free_loops,
+                carry_values,
                 split_domains,
                 cut_strips,
                 wide[0],

@@ -152,12 +152,13 @@ class Control(State):
         nonempty: bool,
         body: Sequence[Statement],
         inside: Emit,
+        overshoots: bool = False,
     ) -> None:
         """A native loop; `inside` emits the body with `values[index]` bound to the counter.
 
-        Without `stop` a Break alone ends it.
+        Without `stop` a Break alone ends it. `overshoots`: steps may pass over `stop`.
         """
-        rotated = partial(self.rotated, index, start, stop, step, body, inside)
+        rotated = partial(self.rotated, index, start, stop, step, body, inside, overshoots)
         self.here()
         if nonempty:
             rotated()
@@ -173,6 +174,7 @@ class Control(State):
         step: int,
         body: Sequence[Statement],
         inside: Emit,
+        overshoots: bool,
     ) -> None:
         """A loop that runs once at least."""
         b = self.b
@@ -190,7 +192,11 @@ class Control(State):
             self.level[index] = self.depth
             inside()
             self.here()
-            following = self.repeat(counter, step, stop, label, exit_label)
+            following = b.value(f"add nsw i64 {counter.text}, {step}", "i64")
+            # LLVM counts in fewer registers where the last number is met.
+            test = "slt" if overshoots else "ne"
+            more = None if stop is None else b.compare(test, following, stop)
+            self.repeat(more, label, exit_label)
             latch = b.region.label
             final = [part for target in targets for part in self.get(target)]
             self.level.update(saved)
@@ -205,24 +211,21 @@ class Control(State):
             self.invalidate(term[0] if isinstance(term, tuple) else term)
         self.move(b.open(exit_label))
 
-    def repeat(
-        self, counter: Value, step: int, stop: Value | None, label: str, exit_label: str
-    ) -> Value:
-        """End an iteration; what the counter is in the next."""
+    def repeat(self, more: Value | None, label: str, exit_label: str) -> None:
+        """Go back to `label` if there is `more`, and no Break says that this was the last time."""
         b, leaving = self.b, self.leaving
         self.leaving = None
-        if leaving is not None and stop is not None:
+        if leaving is None:
+            if more is None:
+                raise IRError("an endless loop without a break")
+            b.branch_if(more, label, exit_label)
+        elif more is None:
+            b.branch_if(leaving, exit_label, label)
+        else:
             onwards = b.fresh("onwards")
             b.branch_if(leaving, exit_label, onwards)
             b.label(onwards)
-        following = b.value(f"add nsw i64 {counter.text}, {step}", "i64")
-        if stop is not None:
-            b.branch_if(b.compare("slt", following, stop), label, exit_label)
-        elif leaving is not None:
-            b.branch_if(leaving, exit_label, label)
-        else:
-            raise IRError("an endless loop without a break")
-        return following
+            b.branch_if(more, label, exit_label)
 
     def phi(self, first: Value, phis: list[tuple[int, str, Value]]) -> Value:
         """Reserve a line at the head of the loop; it is written when the loop is closed."""

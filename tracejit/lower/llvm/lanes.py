@@ -120,7 +120,8 @@ class LaneLoops(Control):
             self.body(loop.body)
 
         final = self.one(last)
-        self.loop(loop.index, self.one(start), self.one(stop), count, True, loop.body, inside)
+        first, ends = self.one(start), self.one(stop)
+        self.loop(loop.index, first, ends, count, True, loop.body, inside, overshoots=True)
         self.lanes = None
 
     def vector_unknown(self, loop: For, count: int) -> None:
@@ -152,7 +153,7 @@ class LaneLoops(Control):
             self.lanes = Lanes(loop.index, count, base, mask)
             self.body(loop.body)
 
-        self.loop(loop.index, start, stop, count, False, loop.body, inside)
+        self.loop(loop.index, start, stop, count, False, loop.body, inside, overshoots=True)
         self.lanes = None
 
     def first_in_line(self, loop: For, start: Value, stop: Value) -> Value | None:

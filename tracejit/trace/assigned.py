@@ -8,7 +8,13 @@ import numpy as np
 
 from ..ir.graph import Node
 from ..ir.types import ArrayType
-from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
+from .broadcasting import (
+    broadcast_shapes,
+    broadcast_to_shape,
+    is_one,
+    reshaped_node,
+    shape_text,
+)
 from .promotion import cast, constant
 from .value import Value, known_value, node_of, to_node
 
@@ -42,7 +48,7 @@ def assigned_node(
         )
     shape = node.type.shape
     extra = len(shape) - len(type.shape)
-    if extra > 0 and all(_is_one(extent) for extent in shape[:extra]):
+    if extra > 0 and all(is_one(extent) for extent in shape[:extra]):
         node = reshaped_node(node, shape[extra:])
     try:
         fits = broadcast_shapes(node.type.shape, type.shape) == type.shape
@@ -51,10 +57,6 @@ def assigned_node(
     if not fits:
         raise ValueError(problem.format(shape_text(shape), shape_text(type.shape)))
     return broadcast_to_shape(cast(node, type.dtype), type.shape)
-
-
-def _is_one(extent: Any) -> bool:
-    return type(extent) is int and extent == 1
 
 
 def is_mask(item: Any) -> bool:

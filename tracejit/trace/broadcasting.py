@@ -19,6 +19,12 @@ def shape_text(shape: Shape) -> str:
     return f"({','.join(map(str, shape))}{',' if len(shape) == 1 else ''})"
 
 
+def is_one(extent: Any) -> bool:
+    """Whether an extent stretches. One that only data tells does not, even where it turns out to be 1:
+    it fits its own equal alone."""
+    return type(extent) is int and extent == 1
+
+
 def broadcast_shapes(*shapes: Shape, what: str = "") -> Shape:
     """The shape all of `shapes` stretch to; ShapeError with NumPy's words when there is none."""
     shapes = tuple([tuple([plain(extent) for extent in shape]) for shape in shapes])

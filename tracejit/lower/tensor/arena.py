@@ -70,7 +70,10 @@ def layout(entry: Kernel) -> Layout:
 
 def _bytes(buffer: Buffer) -> Any:
     """The most bytes a buffer may need, as an extent in sizes of arguments."""
-    size = highest(prod(buffer.type.shape)) * buffer.type.dtype.itemsize
+    most = [highest(extent) for extent in buffer.type.shape]
+    if None in most:
+        raise IRError(f"there is no bound for the memory of {buffer}")
+    size = prod(most) * buffer.type.dtype.itemsize
     return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
 
 

@@ -19,6 +19,7 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.dims import Dim
 from ..array import Array, apply, wrap
+from ..broadcasting import is_one
 from ..context import failure
 from ..value import node_of
 from .building import permuted, reduced, reshaped, spread
@@ -62,7 +63,7 @@ def _extents(factors: Sequence[Factor]) -> dict[Any, int | Dim]:
     extents: dict[Any, int | Dim] = {}
     for value, labels in factors:
         for label, extent in zip(labels, value.shape):
-            if extents.setdefault(label, extent) == 1:
+            if is_one(extents.setdefault(label, extent)):
                 extents[label] = extent
     return extents
 
@@ -76,7 +77,7 @@ def _without_repeats(factor: Factor) -> Factor:
         second = labels.index(label, first + 1)
         extents = (value.shape[first], value.shape[second])
         if extents[0] != extents[1]:  # the extent of 1 stretches along the other
-            narrow = first if extents[0] == 1 else second
+            narrow = first if is_one(extents[0]) else second
             value = reshaped(value, value.shape[:narrow] + value.shape[narrow + 1 :])
             labels = labels[:narrow] + labels[narrow + 1 :]
             continue
@@ -88,7 +89,7 @@ def _without_repeats(factor: Factor) -> Factor:
 def _without_ones(factor: Factor, extents: dict) -> Factor:
     """Drop axes of extent 1: they stretch along whatever the others have there."""
     value, labels = factor
-    kept = [k for k, extent in enumerate(value.shape) if extent != 1]
+    kept = [k for k, extent in enumerate(value.shape) if not is_one(extent)]
     if len(kept) == len(labels):
         return factor
     shape = tuple(value.shape[k] for k in kept)

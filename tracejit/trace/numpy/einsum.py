@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
+from ..broadcasting import is_one
 from ..registry import implements
 from .arguments import numpy_dtype, refuse_out
 from .building import as_array, converted, in_common_dtype, scalar_like
@@ -126,9 +127,9 @@ def _check(labels: list[tuple], arrays: list[Array], target: tuple) -> None:
     for position, (part, x) in enumerate(zip(labels, arrays)):
         for label, extent in zip(part, x.shape):
             known = extents.setdefault(label, extent)
-            if known == 1:
+            if is_one(known):
                 extents[label] = extent
-            elif extent not in (1, known):
+            elif not is_one(extent) and extent != known:
                 raise ValueError(
                     f"operands could not be broadcast together: label {label!r} has extents "
                     f"{known} and {extent} (operand {position})"

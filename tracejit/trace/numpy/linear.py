@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from ..array import Array, apply, wrap
+from ..broadcasting import is_one
 from ..registry import implements
 from .arguments import UNSET, available, numpy_dtype, one_axis, refuse, refuse_out, static_int
 from .building import (
@@ -74,7 +75,7 @@ def _check_cores(name: str, x: Factor, y: Factor) -> None:
     there = dict(zip(y.labels, y.value.shape))
     for label, extent in zip(x.labels, x.value.shape):
         other = there.get(label, extent)
-        stretches = isinstance(label, int) and 1 in (extent, other)
+        stretches = isinstance(label, int) and any(map(is_one, (extent, other)))
         if extent != other and not stretches:
             if isinstance(label, int):
                 shapes = f"{x.value.shape} {y.value.shape}"

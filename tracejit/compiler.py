@@ -9,8 +9,9 @@ from __future__ import annotations
 import inspect
 import time
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
+from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, take
@@ -37,6 +38,9 @@ from .trace.tracing import (
     trace,
 )
 from .trace.tree import leaf_count
+
+# Of the arguments that are written, none is read-only, and none is another one.
+NO_CLASHES: Mapping[int, Any] = MappingProxyType({})
 
 
 class CacheInfo(NamedTuple):
@@ -108,24 +112,12 @@ class Compiler:
                 say(1, lambda: f"tracejit: {self.name} runs in NumPy: arguments overlap in part")
                 return self._function(*args, **kwargs)
             if clashes:
-                entry = self._find_for(structure, leaves, args, kwargs, clashes)
+                entry = self._find(structure, leaves, args, kwargs, clashes)
                 direct = entry.fits(leaves)
         entry.python_hits += 1
         if entry.program.calls_python:
             return self._recovery.run(entry, leaves, args, kwargs)
         return entry.run_directly(*leaves) if direct else entry.run(leaves)
-
-    def _find_for(
-        self, structure: Any, leaves: list, args: tuple, kwargs: dict, clashes: dict[int, Any]
-    ) -> Entry:
-        """The entry for arrays that are written and read-only, or the very memory of another one."""
-        how = self._take(leaves, structure, len(args))
-        how = [leaf._replace(**clashes.get(k, {})) for k, leaf in enumerate(how)]
-        key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
-        entry = self._entries.get(key)
-        if entry is None or not entry.program.is_current():
-            entry = self._compile(key, args, kwargs, leaves, how)
-        return entry
 
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The function itself, not compiled."""
@@ -137,10 +129,8 @@ class Compiler:
         """Another entry for a call that `entry` turned out not to serve; `run` has what it gave."""
         self.forget(entry)
         structure = flatten_arguments(args, kwargs)[1]
-        how = self._take(leaves, structure, len(args))
         clashes = clashing(entry.program, leaves) or {}
-        how = [leaf._replace(**clashes.get(k, {})) for k, leaf in enumerate(how)]
-        key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
+        how, key = self._take(structure, leaves, len(args), clashes)
         return self._compile(key, args, kwargs, leaves, how, run)
 
     def forget(self, entry: Entry) -> None:
@@ -150,17 +140,26 @@ class Compiler:
             for key in [key for key, found in self._entries.items() if found is entry]:
                 self._drop(key)
 
-    def _find(self, structure: Any, leaves: list, args: tuple, kwargs: dict) -> Entry:
-        how = self._take(leaves, structure, len(args))
-        key = (structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)]))
+    def _find(
+        self,
+        structure: Any,
+        leaves: list,
+        args: tuple,
+        kwargs: dict,
+        clashes: Mapping[int, Any] = NO_CLASHES,
+    ) -> Entry:
+        how, key = self._take(structure, leaves, len(args), clashes)
         entry = self._entries.get(key)
-        if entry is None:
+        if entry is None and not clashes:
             entry = self._sizes.entry_for(structure, leaves, how)
         if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
         return entry
 
-    def _take(self, leaves: list[Any], structure: Any, positional: int) -> list[Leaf]:
+    def _take(
+        self, structure: Any, leaves: list, positional: int, clashes: Mapping[int, Any] = NO_CLASHES
+    ) -> tuple[list[Leaf], Any]:
+        """How each leaf is taken, with what is noted of it in `clashes`; and the signature's key."""
         static = self._static_leaves(structure, positional)
         layouts = self._layouts_used() < MOST_LAYOUTS
         how = []
@@ -169,8 +168,9 @@ class Compiler:
                 how.append(Static(value))
             else:
                 symbolic = type(value) is int and self._is_symbolic(structure, position, value)
-                how.append(take(value, symbolic, layouts))
-        return how
+                noted = clashes.get(position, {})
+                how.append(take(value, symbolic, layouts)._replace(**noted))
+        return how, _key(structure, leaves, how)
 
     def _static_leaves(self, structure: Any, positional: int) -> set[int]:
         """Leaf numbers below the arguments that were declared static."""
@@ -229,7 +229,7 @@ class Compiler:
             first = len(program.function.parameters) - len(program.captures)
             captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
             entry = Entry(program, Compiled(lowered, captures, program.captures))
-            key = (key[0], tuple([leaf_key(v, leaf) for v, leaf in zip(leaves, program.leaves)]))
+            key = _key(key[0], leaves, program.leaves)
             self._entries[key] = entry
             entry.kind = key
             if sized:
@@ -358,10 +358,14 @@ class Compiler:
     def trace(self, args: tuple, kwargs: dict[str, Any]) -> TracedProgram:
         """Trace for these arguments; nothing is lowered or compiled."""
         leaves, structure = flatten_arguments(args, kwargs)
-        how = self._take(leaves, structure, len(args))
-        key = (structure, ())
+        how, key = self._take(structure, leaves, len(args))
         program = self._trace(key, args, kwargs, leaves, how, Run())
         return TracedProgram(program, self._lowering())
+
+
+def _key(structure: Any, leaves: Iterable[Any], how: Iterable[Leaf]) -> Any:
+    """What the calls that one program serves have in common."""
+    return structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)])
 
 
 def _show_leaves(program: Program) -> str:

@@ -16,6 +16,8 @@ from typing import Any
 
 import numpy as np
 
+import tracejit
+
 BLOCK_SECONDS = 0.004
 SETTLE_SECONDS = 0.12  # OpenBLAS's threads spin for 110 ms after their work, others for less
 MIN_ROUNDS = 3
@@ -179,6 +181,7 @@ class _Runner:
         self.timer = timeit.Timer(variant.statement, globals=dict(variant.namespace))
         with variant.context():
             self.timer.timeit(1)
+            tracejit.wait()
             once = self.timer.timeit(1)
             if once < BLOCK_SECONDS / 10:
                 once = self.timer.timeit(10) / 10
@@ -186,6 +189,7 @@ class _Runner:
 
     def time_block(self) -> None:
         time.sleep(SETTLE_SECONDS)
+        tracejit.wait()
         if self.variant.sample:
             self.samples.append(self.variant.sample())
             return

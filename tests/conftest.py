@@ -3,6 +3,9 @@
 import os
 import signal
 
+# Before tracejit is imported: what is tested is the final code; test_tiers tests the other.
+os.environ.setdefault("TRACEJIT_TIERS", "0")
+
 from hypothesis import settings
 
 settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)

@@ -45,12 +45,13 @@ class Program:
             return status or 0
 
         self._entry = ctypes.CFUNCTYPE(ctypes.c_int64, ctypes.c_void_p)(entry)
-        self.address = ctypes.cast(self._entry, ctypes.c_void_p).value
+        self._code = ctypes.cast(self._entry, ctypes.c_void_p)
+        self.cell = ctypes.addressof(self._code)
 
 
 def plan_of(function, pointers, outputs, result="single", **options):
     program = Program(function, pointers)
-    return Plan(program.address, tuple(outputs), result, keep=program, **options)
+    return Plan(program.cell, tuple(outputs), result, keep=program, **options)
 
 
 def read(pointer, ctype, count=1):
@@ -88,7 +89,7 @@ def sum_library(count):
 
 def sum_plan(count, **options):
     library = sum_library(count)
-    return Plan(library.address("add"), (ArrayOutput(F8, (8,)),), keep=library, **options)
+    return Plan(library.cell("add"), (ArrayOutput(F8, (8,)),), keep=library, **options)
 
 
 def constant_plan(value):

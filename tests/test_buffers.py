@@ -51,7 +51,7 @@ class Maker(JitBase):
 
     def __init__(self, *shape):
         library = engine.load(engine.compile_ir(NOTHING), ["nothing"])
-        plan = Plan(library.address("nothing"), (ArrayOutput(F8, shape),), keep=library)
+        plan = Plan(library.cell("nothing"), (ArrayOutput(F8, shape),), keep=library)
         assert self.publish(Signature((ArrayLeaf(F8, (-1,)),)), plan) is not None
 
     def __call__(self, *arguments):

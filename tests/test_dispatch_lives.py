@@ -214,7 +214,7 @@ def test_an_entry_retired_while_it_runs_finishes():
         write(pointers[1], ctypes.c_double, *range(8))
 
     entry = Program(program, 2)
-    plan = Plan(entry.address, (ArrayOutput(F8, (8,)),), keep=(entry, kept))
+    plan = Plan(entry.cell, (ArrayOutput(F8, (8,)),), keep=(entry, kept))
     handles.append(function.publish(Signature((VECTOR,)), plan))
     del plan, kept, entry
     np.testing.assert_array_equal(function(X), np.arange(8.0))
@@ -347,7 +347,7 @@ declare i32 @sched_yield()
 def test_the_gil_is_released():
     """The program waits for what another Python thread has to do."""
     library = engine.load(engine.compile_ir(WAIT), ["wait"])
-    plan = Plan(library.address("wait"), (ObjectOutput("done"),), release_gil=True, keep=library)
+    plan = Plan(library.cell("wait"), (ObjectOutput("done"),), release_gil=True, keep=library)
     function = jitted(Signature((ListTree((ArrayLeaf(np.dtype("i8"), (1,)),)),)), plan)
     flag = np.zeros(1, np.int64)
     items = [flag]
@@ -490,7 +490,7 @@ text = '''define i64 @fill(ptr %a) {
 }'''
 library = engine.load(engine.compile_ir(text), ["fill"])
 def plan(n):
-    return Plan(library.address("fill"), (ArrayOutput(np.dtype("f8"), (n,)),), keep=library)
+    return Plan(library.cell("fill"), (ArrayOutput(np.dtype("f8"), (n,)),), keep=library)
 function = Jitted()
 function.publish(Signature(), plan(1 << 20))
 function.publish(Signature((StaticLeaf(1),)), plan(8))
@@ -539,7 +539,7 @@ define i64 @sleep(ptr %a) {
   ret i64 0
 }'''
 library = engine.load(engine.compile_ir(text), ["sleep"])
-plan = Plan(library.address("sleep"), (ObjectOutput(1),), release_gil=True, keep=library)
+plan = Plan(library.cell("sleep"), (ObjectOutput(1),), release_gil=True, keep=library)
 function = Jitted()
 function.publish(Signature(), plan)
 started = threading.Barrier(3)

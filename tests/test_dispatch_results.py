@@ -163,7 +163,7 @@ def test_a_callable_dies_with_all_it_kept():
 
     kept = Kept()
     watch = weakref.ref(kept)
-    plan = Plan(sum_library(1).address("add"), (ArrayOutput(F8, (8,)),), keep=kept)
+    plan = Plan(sum_library(1).cell("add"), (ArrayOutput(F8, (8,)),), keep=kept)
     function = jitted(Signature((VECTOR, StaticLeaf(kept))), plan)
     handle = function.publish(Signature((VECTOR,)), plan)
     function(X)

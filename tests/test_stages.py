@@ -122,3 +122,10 @@ def test_debug_levels_say_more_and_more(level, words, capfd):
     with tracejit.config.use(debug=level):
         tracejit.jit(lambda x: np.sin(x) * 2 + 1)(np.arange(3.0))
     assert words in capfd.readouterr().err
+
+
+def test_long_calls_let_other_threads_run():
+    """Also where what is long was cut into chunks for threads."""
+    for size, is_long in ((1000, False), (3_000_000, True)):
+        compiled = tracejit.jit(lambda x: np.sin(x).sum()).lower(np.ones(size)).compile()
+        assert compiled.releases_gil is is_long

@@ -33,6 +33,7 @@ _DEFERRED = {
     "set_num_threads": "tracejit.runtime.threads",
     "show": "tracejit.ir.text",
     "threads": "tracejit.runtime.threads",
+    "wait": "tracejit.runtime.tiers",
 }
 
 __all__ = [

@@ -24,6 +24,7 @@ from .ir.host import Run
 from .ir.text import show
 from .lower.pipeline import Options
 from .recovery import Recovery
+from .runtime import tiers
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
@@ -267,6 +268,7 @@ class Compiler:
         options = self._options
         return default_options(options["threads"], options["passes"], options["fastmath"])
 
+    @tiers.foreground()
     def _trace(
         self,
         key: Any,

@@ -37,6 +37,7 @@ VARIABLES = {
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
     "fastmath": Variable(_flag, False, "jit's default: may arithmetic round less often?"),
+    "tiers": Variable(_flag, True, "may code be made quickly first, and replaced by better code?"),
     "dot": Variable(str, "auto", "contractions: 'generated', 'library' (BLAS), or 'auto'"),
 }
 

@@ -28,7 +28,7 @@ from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
-from .runtime import engine, host, libraries, native_code, threads
+from .runtime import engine, host, libraries, native_code, threads, tiers
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
@@ -64,6 +64,7 @@ def blas() -> Library | None:
 class Lowered:
     """A program lowered to scheduled kernels."""
 
+    @tiers.foreground()
     def __init__(self, module: Module, options: Options):
         self.options = options
         self.stages = pipeline.run(module, options, watch_passes())
@@ -87,21 +88,27 @@ class Lowered:
 class Compiled:
     """Machine code of a lowered program; called with arrays of exactly its parameters' types."""
 
+    @tiers.foreground()
     def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
         self.lowered, self.keep = lowered, keep
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
         sites = {name: host_site(call, self.code.symbols) for name, call in self.code.hosts.items()}
         imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
-        self.library = load_code(self.code.text, imports, tuple(sites.values()))
-        self.entry = self.library.address("entry")
+        self.library = load_code(self.code, imports, tuple(sites.values()))
+        self.entry = self.library.cell("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
         show_code(lowered.module.entry.name, self.llvm_ir, lambda: self.asm)
 
     @cached_property
+    def seconds(self) -> float:
+        """What a call is estimated to take on one core."""
+        return estimated_seconds(self.module, self.lowered.options)
+
+    @property
     def releases_gil(self) -> bool:
         """Whether a call is long enough that other Python threads should run meanwhile."""
-        return estimated_seconds(self.module, self.lowered.options) > RELEASE_GIL
+        return self.seconds > RELEASE_GIL
 
     @property
     def module(self) -> Module:
@@ -193,17 +200,20 @@ def host_site(call: Extern, symbols: tuple[str, ...]) -> host.Site:
     return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, symbols)
 
 
-def load_code(text: str, imports: dict[str, int], keep: tuple = ()) -> engine.Library:
-    """Load the code of this LLVM text; equal text that is still in use is compiled once.
+def load_code(code: Code, imports: dict[str, int], keep: tuple = ()) -> engine.Library:
+    """Load machine code; of equal text that is still in use there is one library.
 
     `keep` are objects that the code refers to by their addresses, which are among the imports.
     """
-    key = (text, tuple(sorted(imports.items())))
+    key = (code.text, tuple(sorted(imports.items())), config.tiers)
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
-        exports = ["entry", "shapes"] if " @shapes(" in text else ["entry"]
-        library = engine.load(engine.compile_ir(text), exports, imports)
+        exports = ["entry", "shapes"] if code.symbols else ["entry"]
+        if config.tiers:
+            library = tiers.load(code.text, exports, imports, code.carries)
+        else:
+            library = engine.load(engine.compile_ir(code.text), exports, imports)
         library.keep = keep
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library

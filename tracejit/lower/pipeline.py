@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..config import config
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
-from ..ir.tensor import Extern
+from ..ir.tensor import Accumulate, Assign, Extern, statements
 from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
@@ -130,7 +130,8 @@ class Code(NamedTuple):
 
     `symbols` are the unknown extents, in the order in which their values are passed; when there
     are any, the code has a function `shapes` besides `entry`. `hosts` are the calls of Python
-    functions, by the symbol whose address tells the runtime which one it is.
+    functions, by the symbol whose address tells the runtime which one it is. `carries` tells that
+    some loop hands values on from one iteration to the next.
     """
 
     text: str
@@ -138,6 +139,7 @@ class Code(NamedTuple):
     externals: frozenset[str]
     symbols: tuple[str, ...]
     hosts: dict[str, Extern]
+    carries: bool
 
 
 @collector.paused()
@@ -168,4 +170,9 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         program.shapes(kernel, arrays, workspace)
         workspace = 0
     externals = frozenset(program.module.externals)
-    return Code(program.module.text(), workspace, externals, symbols, program.hosts)
+    text, carries = program.module.text(), any(map(_carries, module.functions))
+    return Code(text, workspace, externals, symbols, program.hosts, carries)
+
+
+def _carries(kernel: Kernel) -> bool:
+    return any(isinstance(s, Accumulate | Assign) for s in statements(kernel.body))

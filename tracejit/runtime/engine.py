@@ -9,6 +9,7 @@ load native code once per process do so under the same lock, for the same reason
 from __future__ import annotations
 
 import atexit
+import ctypes
 import itertools
 import os
 import sys
@@ -51,17 +52,34 @@ class Library:
     `keep` is for objects whose addresses are in the code.
     """
 
-    __slots__ = ("__weakref__", "_addresses", "_tracked", "keep")
+    __slots__ = ("__weakref__", "_addresses", "_better", "_cells", "_tracked", "keep")
     keep: Any
 
     def __init__(self, tracked: Any, addresses: dict[str, int]):
         self._tracked = tracked
         self._addresses = addresses
+        self._cells = {name: ctypes.c_void_p(address) for name, address in addresses.items()}
+        self._better: Library | None = None
         self.keep = None
 
     def address(self, name: str) -> int:
         """The address of an exported symbol; KeyError if it was not exported."""
         return self._addresses[name]
+
+    def cell(self, name: str) -> int:
+        """The address of a word that holds the symbol's address, or that of its replacement."""
+        return ctypes.addressof(self._cells[name])
+
+    @property
+    def is_replaced(self) -> bool:
+        """Whether the cells lead to other code."""
+        return self._better is not None
+
+    def replace(self, better: Library) -> None:
+        """Let the cells lead to another library, of the same exports; this one's code stays."""
+        self._better = better
+        for name, cell in self._cells.items():
+            cell.value = better.address(name)
 
     def __del__(self, is_finalizing=sys.is_finalizing) -> None:
         # While the interpreter goes down other threads may still run this code: leave it there.

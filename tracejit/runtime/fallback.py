@@ -84,7 +84,8 @@ def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
     pointers.append(-(-_address(workspace) // 64) * 64 if workspace_bytes else 0)
     pointers.append(ctypes.addressof(symbols))
     prototype = ctypes.CFUNCTYPE if plan.release_gil else ctypes.PYFUNCTYPE
-    entry = prototype(ctypes.c_int64, ctypes.c_void_p)(plan.entry)
+    code = ctypes.c_void_p.from_address(plan.entry).value
+    entry = prototype(ctypes.c_int64, ctypes.c_void_p)(code)
     status = entry((ctypes.c_void_p * len(pointers))(*pointers))
     if status:
         if plan.on_error is not None:

@@ -156,8 +156,9 @@ Output = ArrayOutput | ScalarOutput | PythonScalarOutput | ArgumentOutput | Obje
 class Plan(NamedTuple):
     """How to run one executable and what to make of its results.
 
-    entry            address of ``i64 entry(ptr args)``; args are pointers: leaves, outputs, the
-                     workspace, the symbols. A nonzero status drops the outputs and calls `on_error`.
+    entry            address of a word with the address of ``i64 entry(ptr args)``, where another
+                     may be put at any time; args are pointers: leaves, outputs, the workspace, the
+                     symbols. A nonzero status drops the outputs and calls `on_error`.
     outputs          what is returned, in order.
     result           "single": the only output; "tuple": a tuple of them; a tuple, list or dict
                      tree with output numbers for leaves; or a function that is given a tuple of

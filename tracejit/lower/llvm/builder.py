@@ -94,10 +94,11 @@ class Module:
 
     `externals` names declared functions that are neither intrinsics nor in the C library.
     `permutes` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
+    `attributes` are those of all functions, which are the group `#0`.
     """
 
-    def __init__(self, permutes: str = "") -> None:
-        self.permutes = permutes
+    def __init__(self, permutes: str = "", attributes: str = "nounwind") -> None:
+        self.permutes, self.attributes = permutes, attributes
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}
@@ -118,16 +119,16 @@ class Module:
 
     def text(self) -> str:
         lines = [*self.declarations.values(), *self.definitions, *self.metadata.values()]
+        lines.append(f"attributes #0 = {{ {self.attributes} }}")
         return "\n".join(lines) + "\n"
 
 
 class Builder:
     """Writes one function. Instructions go to `self.region`; finish with `finish()`."""
 
-    def __init__(self, module: Module, signature: str, attributes: str = "nounwind"):
+    def __init__(self, module: Module, signature: str):
         self.module = module
         self.signature = signature
-        self.attributes = attributes
         self.on_refusal: Callable[..., None] | None = None
         self._count = 0
         self._regions: list[Region] = []
@@ -168,7 +169,7 @@ class Builder:
     def finish(self) -> None:
         lines = [line for region in self._regions for line in region.lines]
         body = "\n".join(lines)
-        self.module.definitions.append(f"define {self.signature} {self.attributes} {{\n{body}\n}}")
+        self.module.definitions.append(f"define {self.signature} #0 {{\n{body}\n}}")
 
     # Constants and shapes of values.
 

@@ -29,11 +29,11 @@ class Program:
         parallel_for: str = "tj_parallel_for",
         permutes: str = "",
     ):
-        self.module = Module(permutes)
+        self.module = Module(permutes, attributes)
         self.offset_of = plan
         self.symbols = tuple(symbols)
         self.max_threads = max_threads
-        self.attributes, self.parallel_for = attributes, parallel_for
+        self.parallel_for = parallel_for
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
         self.refusing: set[Kernel] = set()
@@ -57,7 +57,7 @@ class Program:
         variants = [f"{name}.plain", f"{name}.stream"]
         self.write(kernel, variants[0], frozenset())
         self.write(kernel, variants[1], streamed)
-        b = Builder(self.module, self.signature(kernel, name), self.attributes)
+        b = Builder(self.module, self.signature(kernel, name))
         bits = b.const(0, "i64")
         for buffer in streamed:
             pointer = Value(f"%b{kernel.parameters.index(buffer)}", "ptr")
@@ -97,7 +97,7 @@ class Program:
 
     def write(self, kernel: Kernel, name: str, streamed: frozenset[Buffer]) -> None:
         """The function of a kernel."""
-        builder = Builder(self.module, self.signature(kernel, name), self.attributes)
+        builder = Builder(self.module, self.signature(kernel, name))
         emitter = Emitter(self, kernel, builder)
         emitter.streamed = streamed
         for position, buffer in enumerate(kernel.parameters):
@@ -122,7 +122,7 @@ class Program:
         self.module.declare("void", self.parallel_for, ["ptr", "ptr", "i64", "i64"])
         name = f"{parent.kernel.name}.body{len(self.module.definitions)}.{len(self.names)}"
         signature = f"internal void @{name}(ptr %context, i64 %chunk)"
-        child = Emitter(self, parent.kernel, Builder(self.module, signature, self.attributes))
+        child = Emitter(self, parent.kernel, Builder(self.module, signature))
         b, context = child.b, Value("%context", "ptr")
 
         def slot(position: int, kind: str) -> Value:
@@ -152,7 +152,7 @@ class Program:
 
     def shapes(self, kernel: Kernel, outputs: Sequence[Buffer], workspace: object) -> None:
         """`i64 shapes(ptr symbols, ptr extents)`: the outputs' extents, and the workspace's bytes."""
-        b = Builder(self.module, "i64 @shapes(ptr %symbols, ptr %extents)", self.attributes)
+        b = Builder(self.module, "i64 @shapes(ptr %symbols, ptr %extents)")
         emitter = Emitter(self, kernel, b)
         self.bind_symbols(emitter)
         extents = [extent for buffer in outputs for extent in buffer.type.shape]
@@ -171,7 +171,7 @@ class Program:
         calls = all(isinstance(statement, Call | Allocate) for statement in kernel.body)
         # Known before the status is cleared: whether anything can refuse.
         inner = [self.kernel(k) for k in (kernel.callees if calls else (kernel,))]
-        b = Builder(self.module, f"i64 @{name}(ptr %args)", self.attributes)
+        b = Builder(self.module, f"i64 @{name}(ptr %args)")
         args, pointers, slot = Value("%args", "ptr"), [], 0
         for position in range(len(kernel.parameters) + 2):
             if position in captures:

@@ -50,8 +50,12 @@ def trips(loop: For) -> int | None:
 
 
 def _expected_trips(loop: For) -> int:
-    count = trips(loop)
-    count = UNKNOWN_TRIPS if count is None else count
+    """What is reckoned with; of a loop cut in chunks the length of a whole one."""
+    stops = [loop.stop]
+    if isinstance(loop.stop, Apply) and loop.stop.op == "minimum":
+        stops += loop.stop.operands
+    counts = [trips(loop.replace(stop=stop)) for stop in stops]
+    count = next((count for count in counts if count is not None), UNKNOWN_TRIPS)
     breaks = bool(loop.body) and isinstance(loop.body[-1], Break)
     return min(count, BROKEN_TRIPS) if breaks else count
 

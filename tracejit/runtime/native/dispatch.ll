@@ -1002,7 +1002,8 @@ no_memory:
 run:
   %scratch = phi ptr [null, %workspace], [%acquired, %acquire]
   store ptr %scratch, ptr %tail
-  %code = load ptr, ptr %entry[entry.entry]
+  %cell = load ptr, ptr %entry[entry.entry]
+  %code = load ptr, ptr %cell
   %release_gil = load i64, ptr %entry[entry.release_gil]
   %locked = icmp eq i64 %release_gil, 0
   br i1 %locked, label %run_locked, label %run_unlocked

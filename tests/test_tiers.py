@@ -1,0 +1,199 @@
+"""Code that was made quickly, and what replaces it: the same bits, at any moment, in every handle."""
+
+from __future__ import annotations
+
+import gc
+import os
+import threading
+import time
+import weakref
+
+import numpy as np
+import pytest
+from children import run_in_child, run_python
+from dispatch_programs import Jitted
+from samples import LAWFUL_OPS, assert_same_bits, instances, operands_of
+from test_laws import module_of
+
+import tracejit
+from tracejit.config import config
+from tracejit.runtime import engine, fallback, tiers
+from tracejit.runtime.dispatch import Executable
+from tracejit.runtime.signature import Plan, Signature
+from tracejit.stages import build
+
+pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
+
+CONSTANT = "define i64 @entry(ptr %args) {\n  ret i64 NUMBER\n}\n"
+X = np.linspace(0.1, 2.0, 1000)
+
+
+@pytest.fixture
+def tiered():
+    """Two tiers, the second of which comes when `tracejit.wait` is called, or not at all."""
+    with config.use(tiers=True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiers, "_start", lambda: None)
+        yield
+        tiers._jobs.clear()
+
+
+def wave(x):
+    return np.exp(-x) * np.sin(x) + np.sqrt(x)
+
+
+def program(number: int, text: str = CONSTANT) -> str:
+    return text.replace("NUMBER", str(number))
+
+
+def one_of_each(op):
+    """Of the applications to operands of each dtype the last."""
+    return {str([type.dtype for type in i.types[:1]]): i for i in instances(op)}.values()
+
+
+@pytest.mark.parametrize("op", LAWFUL_OPS, ids=lambda op: op.name)
+def test_both_tiers_give_the_same_bits(op, tiered):
+    for instance in one_of_each(op):
+        arrays = operands_of(op, instance)
+        compiled = build(module_of(op, instance))
+        quick = compiled(*arrays)
+        tracejit.wait()
+        assert compiled.library.is_replaced
+        assert_same_bits(quick, compiled(*arrays), f"{op}{instance}")
+
+
+@pytest.mark.parametrize("threads", [1, 2])
+def test_both_tiers_of_whole_programs_give_the_same_bits(threads, tiered):
+    rng = np.random.default_rng(3)
+    a, b = rng.normal(size=(24, 90)), rng.normal(size=(90, 20)).astype("f4")
+    programs = [
+        lambda a, b: (a @ b, a.sum(axis=0) / a.std(axis=0)),
+        lambda a, b: np.exp(a - a.max(axis=1, keepdims=True)).cumsum(axis=1),
+        lambda a, b: (np.sort(b, axis=0)[::2], np.where(a > 0, np.log(a), a.T.sum())),
+        lambda a, b: (a[a > 0].sum(), b[::-1, 1:] * b[:, :-1], np.float32(3) * b.mean()),
+    ]
+    improved = 0
+    with np.errstate(all="ignore"):
+        for fastmath in (False, True):
+            for function in programs:
+                f = tracejit.jit(function, threads=threads, fastmath=fastmath)
+                quick = f(a, b)
+                improved += len(tiers._jobs)
+                tracejit.wait()
+                for one, other in zip(quick, f(a, b), strict=True):
+                    assert_same_bits(one, other)
+    assert improved >= len(programs)
+
+
+def test_every_handle_runs_the_better_code(tiered):
+    """Native calls, calls by way of Python, and executables read one cell."""
+    text, better = program(1), program(2)
+    library = tiers.load(text, ["entry"], {})
+    handles = [Jitted(), Executable(plan_of_status(library), ())]
+    handles[0].publish(Signature(()), plan_of_status(library))
+    assert [status_of(handle) for handle in handles] == [1, 1]
+    assert status_of(lambda: fallback.run(plan_of_status(library), (), ())) == 1
+    library.replace(engine.load(engine.compile_ir(better), ["entry"]))
+    assert [status_of(handle) for handle in handles] == [2, 2]
+    assert status_of(lambda: fallback.run(plan_of_status(library), (), ())) == 2
+
+
+def plan_of_status(library):
+    return Plan(library.cell("entry"), (), "tuple", keep=library)
+
+
+def status_of(call) -> int:
+    with pytest.raises(RuntimeError, match="status") as caught:
+        call()
+    return int(str(caught.value).split()[-1])
+
+
+def test_one_thread_does_it_when_nothing_more_is_compiled():
+    with config.use(tiers=True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiers, "_QUIET", 0.3)
+        f = tracejit.jit(lambda x: wave(x) + 2.5)
+        f(X)
+        library = weakref.ref(newest_library())
+    deadline = time.monotonic() + 20
+    while not library().is_replaced and time.monotonic() < deadline:
+        f(X)
+    assert library().is_replaced and not tiers._jobs
+    tracejit.wait()
+
+
+def newest_library() -> engine.Library:
+    return tiers._jobs[-1].library()
+
+
+def test_code_that_nobody_uses_any_more_is_not_improved(tiered, monkeypatch):
+    library = tiers.load(program(3), ["entry"], {})
+    del library
+    gc.collect()
+    monkeypatch.setattr(engine, "compile_ir", None)  # calling it would be an error
+    tracejit.wait()
+    assert not tiers._jobs
+
+
+def test_tiers_can_be_switched_off(tiered):
+    with config.use(tiers=False):
+        tracejit.jit(wave)(X)
+    assert not tiers._jobs
+
+
+def test_the_text_shown_is_the_final_code_s(tiered):
+    compiled = tracejit.jit(wave).lower(X).compile()
+    before = compiled.asm, compiled.llvm_ir
+    tracejit.wait()
+    final = tracejit.jit(wave).lower(X).compile()
+    assert before == (final.asm, final.llvm_ir) == (compiled.asm, compiled.llvm_ir)
+
+
+def test_calls_in_other_threads_meet_the_change(tiered):
+    f = tracejit.jit(wave)
+    wanted, wrong, stop = f(X), [], threading.Event()
+
+    def call_for_ever():
+        while not stop.is_set():
+            if not np.array_equal(f(X), wanted):
+                wrong.append(1)
+
+    threads = [threading.Thread(target=call_for_ever) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    for shift in range(10):
+        tracejit.jit(lambda x, shift=shift / 7: wave(x) + shift)(X)
+        tracejit.wait()
+    stop.set()
+    for thread in threads:
+        thread.join()
+    assert not wrong
+
+
+@pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_the_child_of_a_fork_does_what_was_to_be_done():
+    with config.use(tiers=True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiers, "_QUIET", 0.3)
+        f = tracejit.jit(lambda x: wave(x) + 1.25)
+        wanted = f(X)
+        library = newest_library()
+
+        def work():
+            deadline = time.monotonic() + 10
+            while not library.is_replaced and time.monotonic() < deadline:
+                assert np.array_equal(f(X), wanted)
+            assert library.is_replaced
+
+        assert [run_in_child(work) for _ in range(5)] == [0] * 5
+    tracejit.wait()
+    assert library.is_replaced
+
+
+@pytest.mark.parametrize("delay", [0, 0.005, 0.01, 0.015, 0.02])
+def test_the_interpreter_may_end_at_any_moment(delay):
+    done = run_python(
+        f"import numpy as np, time, tracejit\n"
+        f"for shift in range(5):\n"
+        f"    tracejit.jit(lambda x: np.tanh(np.exp(x) + shift) * np.log(x))(np.ones(9))\n"
+        f"time.sleep({delay})",
+        TRACEJIT_TIERS="1",
+    )
+    assert (done.returncode, done.stderr) == (0, "")

@@ -1,0 +1,136 @@
+"""Code in two tiers: made quickly for the first calls, replaced in the background by better code.
+
+LLVM's code generator takes most of a compile's time and, with fewer optimisations, a third to a half
+of that, for code that gives the same bits and mostly takes less than 1.4 times as long. That serves
+the calls until a thread, once nobody has compiled for a moment, has made the better one; its
+address is then put into the cell that every call reads (`Library.cell`). Nobody stops or waits:
+calls that run in the quick code finish there, so it stays loaded as long as its Library lives.
+
+Quick code is what level 0 makes, except where loops carry values: level 0 would keep these in
+memory, which makes sums and products of matrices up to eight times slower. Level 1 on functions
+marked `optnone` does without most optimisations too, but not without registers.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import threading
+import time
+import weakref
+from collections import deque
+from collections.abc import Iterator, Mapping, Sequence
+from typing import NamedTuple
+
+from tracejit.errors import CompileError
+from tracejit.runtime import engine
+
+# Seconds after the last compile before the thread begins: they come in bursts, and it would take
+# from each of them the core and the lock.
+_QUIET = 0.01
+
+
+class _Job(NamedTuple):
+    """A library of quick code, and what makes the better one."""
+
+    library: weakref.ref[engine.Library]
+    text: str
+    exports: tuple[str, ...]
+    imports: dict[str, int]
+
+    def do(self) -> None:
+        """Replace the code, unless that is done or nobody uses it any more."""
+        with engine.lock, contextlib.suppress(CompileError):
+            library = self.library()
+            if library is not None and not library.is_replaced:
+                code = engine.compile_ir(self.text)
+                library.replace(engine.load(code, self.exports, self.imports))
+
+
+_jobs: deque[_Job] = deque()
+_compiling = 0
+_compiled_at = 0.0
+_thread: threading.Thread | None = None
+# Never taken while LLVM works, so that who has made a program need not wait for the thread.
+_lock = threading.RLock()
+
+
+@contextlib.contextmanager
+def foreground() -> Iterator[None]:
+    """Somebody waits for what is done meanwhile: the thread begins nothing until it is over."""
+    global _compiling, _compiled_at
+    with _lock:
+        _compiling += 1
+    try:
+        yield
+    finally:
+        with _lock:
+            _compiling -= 1
+            _compiled_at = time.monotonic()
+
+
+def load(
+    text: str, exports: Sequence[str], imports: Mapping[str, int], carries: bool = False
+) -> engine.Library:
+    """Quick code for LLVM IR text, loaded; better code will come into its cells.
+
+    `carries` tells that loops carry values; the functions' attributes are then the group `#0`.
+    """
+    quick = text + "attributes #0 = { noinline optnone }\n" if carries else text
+    library = engine.load(engine.compile_ir(quick, int(carries)), exports, imports)
+    _jobs.append(_Job(weakref.ref(library), text, tuple(exports), dict(imports)))
+    _start()
+    return library
+
+
+def wait() -> None:
+    """Return when every compiled function has its final code: before measuring how fast it is."""
+    while _jobs:
+        _do_first()
+
+
+def _do_first() -> None:
+    # What is being done stays in the list: the child of a fork has to do it again.
+    with contextlib.suppress(IndexError, ValueError):
+        job = _jobs[0]
+        job.do()
+        _jobs.remove(job)
+
+
+def _start() -> None:
+    """See to it that a thread does what is to be done."""
+    global _thread
+    with _lock:
+        if _jobs and (_thread is None or not _thread.is_alive()):
+            _thread = threading.Thread(target=_work, name="tracejit-tiers", daemon=True)
+            try:
+                _thread.start()
+            except RuntimeError:  # no new threads: the interpreter is ending
+                _thread = None
+
+
+def _work() -> None:
+    global _thread
+    while True:
+        with _lock:
+            if not _jobs:
+                _thread = None
+                return
+        quiet = 0.0 if _compiling > 0 else time.monotonic() - _compiled_at
+        if quiet < _QUIET:
+            time.sleep(_QUIET - quiet)
+        else:
+            _do_first()
+
+
+def _after_fork_in_child() -> None:
+    global _thread, _compiling
+    _lock.release()
+    _thread, _compiling = None, 0
+    _start()
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(
+        before=_lock.acquire, after_in_parent=_lock.release, after_in_child=_after_fork_in_child
+    )

@@ -217,7 +217,7 @@ class Compiler:
         how: list,
         run: Run | None = None,
     ) -> Entry:
-        with self._lock:
+        with self._lock, tiers.foreground():
             entry = self._entries.get(key)
             if entry is not None:
                 if entry.program.is_current():
@@ -268,7 +268,6 @@ class Compiler:
         options = self._options
         return default_options(options["threads"], options["passes"], options["fastmath"])
 
-    @tiers.foreground()
     def _trace(
         self,
         key: Any,
@@ -361,7 +360,8 @@ class Compiler:
         """Trace for these arguments; nothing is lowered or compiled."""
         leaves, structure = flatten_arguments(args, kwargs)
         how, key = self._take(structure, leaves, len(args))
-        program = self._trace(key, args, kwargs, leaves, how, Run())
+        with tiers.foreground():
+            program = self._trace(key, args, kwargs, leaves, how, Run())
         return TracedProgram(program, self._lowering())
 
 

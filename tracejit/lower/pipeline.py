@@ -111,7 +111,8 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
                 see(step, before, module)
             if config.verify > 1:
                 verify(module, reached)
-        if config.verify:
+        # What is given, and what is about to become machine code.
+        if config.verify > 1 or (config.verify and stage in (Stage.TRACED, Stage.SCHEDULED)):
             verify(module, stage)
         stages[stage] = module
         reached = stage

@@ -32,9 +32,14 @@ def _fold_function(function: Function) -> Function:
 
 def evaluated(node: Node) -> Node | None:
     """`node` as a constant, where its operands are constants and it is small."""
-    values = [_value(operand) for operand in node.operands]
+    values: list[Any] = []
+    for operand in node.operands:
+        value = _value(operand)
+        if value is None:
+            return None
+        values.append(value)
     size = node.type.size
-    if any(value is None for value in values) or type(size) is not int or size > ARRAY_LIMIT:
+    if type(size) is not int or size > ARRAY_LIMIT:
         return None
     try:
         with np.errstate(all="ignore"):

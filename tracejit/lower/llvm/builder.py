@@ -225,6 +225,8 @@ class Builder:
     def unify(self, *values: Value) -> tuple[Value, ...]:
         """Splat scalars so that all have the lanes of the widest."""
         lanes = max([value.lanes for value in values])
+        if all([value.lanes == lanes for value in values]):
+            return values
         return tuple([v if v.lanes == lanes else self.splat(v, lanes) for v in values])
 
     # Arithmetic.
@@ -249,7 +251,7 @@ class Builder:
         result = type_text(kind, lanes)
         if name not in self.module.declarations:
             self.module.declare(result, name, [a.type for a in arguments])
-        listed = ", ".join(f"{a.type} {a.text}" for a in arguments)
+        listed = ", ".join([f"{a.type} {a.text}" for a in arguments])
         return self.value(f"call {result} @{name}({listed})", kind, lanes)
 
     def intrinsic(self, name: str, *arguments: Value) -> Value:

@@ -71,7 +71,7 @@ class Number:
         return Number(self.builder, self.builder.like(number, self.value))
 
     def operand(self, other) -> Value:
-        return other.value if isinstance(other, Number) else self.constant(other).value
+        return other.value if isinstance(other, Number) else self.builder.like(other, self.value)
 
     def _combine(self, float_opcode: str, integer_opcode: str, other) -> Number:
         opcode = float_opcode if self.kind in FLOAT_BITS else integer_opcode
@@ -182,8 +182,9 @@ def intrinsic(name: str, *arguments: Number) -> Number:
 
 def fma(a, b, c) -> Number:
     """a * b + c rounded once; any of the three may be a Python number."""
-    some = next(x for x in (a, b, c) if isinstance(x, Number))
-    return Number(some.builder, some.builder.fma(*(some.operand(x) for x in (a, b, c))))
+    some = a if isinstance(a, Number) else b if isinstance(b, Number) else c
+    value = some.builder.fma(some.operand(a), some.operand(b), some.operand(c))
+    return Number(some.builder, value)
 
 
 def select(condition: Number, a, b) -> Number:

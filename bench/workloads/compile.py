@@ -1,4 +1,7 @@
-"""Compile time in a warm process, from the Python function to the executable."""
+"""Compile time in a warm process, from the Python function to what can be called.
+
+Of ours that is code of the first tier; the second comes later, between the samples.
+"""
 
 import random
 import time

@@ -18,7 +18,7 @@ from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.host import attempt
-from .ir.tensor import UPDATED, Extern
+from .ir.tensor import UPDATED, Extern, has_control
 from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
@@ -34,6 +34,8 @@ from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
 # Above this many seconds of estimated work a call lets other Python threads run meanwhile.
 RELEASE_GIL = 20e-6
+# Above this many, making the best code first costs less than a call in quick code would.
+LONG = 5e-3
 # Outputs larger than any last-level cache are stored without reading their lines first.
 STREAM_BYTES = 24 << 20
 
@@ -94,7 +96,8 @@ class Compiled:
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
         sites = {name: host_site(call, self.code.symbols) for name, call in self.code.hosts.items()}
         imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
-        self.library = load_code(self.code, imports, tuple(sites.values()))
+        quickly = config.tiers and not self.may_be_long
+        self.library = load_code(self.code, imports, tuple(sites.values()), quickly)
         self.entry = self.library.cell("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
@@ -104,6 +107,11 @@ class Compiled:
     def seconds(self) -> float:
         """What a call is estimated to take on one core."""
         return estimated_seconds(self.module, self.lowered.options)
+
+    @property
+    def may_be_long(self) -> bool:
+        """Whether a call should begin with the best code, because it stays in what it began with."""
+        return self.seconds > LONG or any(has_control(k.body) for k in self.module.functions)
 
     @property
     def releases_gil(self) -> bool:
@@ -200,17 +208,18 @@ def host_site(call: Extern, symbols: tuple[str, ...]) -> host.Site:
     return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, symbols)
 
 
-def load_code(code: Code, imports: dict[str, int], keep: tuple = ()) -> engine.Library:
+def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -> engine.Library:
     """Load machine code; of equal text that is still in use there is one library.
 
-    `keep` are objects that the code refers to by their addresses, which are among the imports.
+    `keep` are objects that the code refers to by their addresses, which are among the imports. What
+    is made `quickly` is replaced before long.
     """
-    key = (code.text, tuple(sorted(imports.items())), config.tiers)
+    key = (code.text, tuple(sorted(imports.items())), quickly)
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
         exports = ["entry", "shapes"] if code.symbols else ["entry"]
-        if config.tiers:
+        if quickly:
             library = tiers.load(code.text, exports, imports, code.carries)
         else:
             library = engine.load(engine.compile_ir(code.text), exports, imports)

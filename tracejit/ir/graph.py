@@ -168,7 +168,7 @@ def programs_of(module: Module) -> set[Function | Kernel]:
     """The entry, and the bodies of control flow: the Functions that ops other than `call` run."""
     found: set[Function | Kernel] = {module.entry}
     for function in module.functions:
-        if isinstance(function, Function):
+        if isinstance(function, Function) and function.callees:
             for node in function.nodes:
                 if node.op is not call:
                     attached = [t for _, value in node.attributes for t in terms_in(value)]

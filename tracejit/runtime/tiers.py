@@ -90,10 +90,13 @@ def wait() -> None:
 
 
 def _do_first() -> None:
-    # What is being done stays in the list: the child of a fork has to do it again.
-    with contextlib.suppress(IndexError, ValueError):
+    try:
         job = _jobs[0]
-        job.do()
+    except IndexError:  # another thread was faster
+        return
+    job.do()
+    # Not before it is done: the child of a fork has to do it again.
+    with contextlib.suppress(ValueError):
         _jobs.remove(job)
 
 

@@ -48,7 +48,7 @@ class Array(Operators):
     argument. An array is a view of a storage, which it gets when it is first viewed or written.
     """
 
-    __slots__ = ("_node", "_storage", "_version", "steps")
+    __slots__ = ("_node", "_storage", "_version", "birth", "steps")
     __array_priority__ = 1000.0
 
     def __init__(self, node: Node, scalar: bool = False, weak: type | None = None):
@@ -59,6 +59,7 @@ class Array(Operators):
         self._node, self._version = node, 0
         self._storage: Storage | None = None
         self.steps: Steps = ()
+        self.birth = trace.births = trace.births + 1
         trace.locate(node)
 
     # Memory
@@ -75,7 +76,7 @@ class Array(Operators):
     def storage(self) -> Storage:
         """The memory this array is a view of."""
         if self._storage is None:
-            self._storage = Storage(self._node)
+            self._storage = Storage(self._node, birth=self.birth)
         return self._storage
 
     def settle(self, storage: Storage, steps: Steps = ()) -> Array:
@@ -96,6 +97,7 @@ class Array(Operators):
                 "has the elements, and one of them is written",
                 "reshape a copy: x.copy().reshape(...)",
             )
+        self.owner.will_write(storage)
         storage.node = written(storage.node, self.steps, value)
         self.owner.locate(storage.node)
         storage.version += 1

@@ -6,7 +6,9 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from types import CodeType
 from typing import Any
+from weakref import ref
 
 import numpy as np
 
@@ -17,6 +19,7 @@ from ..ir.term import locate
 from ..ir.types import ArrayType, DType, to_dtype
 from .layout import is_plain, own_layout
 from .location import user_line, with_source
+from .regions import Region
 from .views import Storage
 
 
@@ -51,8 +54,16 @@ class Trace:
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
 
-    bindings       the unknowns of the region that is traced now that are numbers the program
-                   computes (extents.py)
+    Of control flow (trace/capture):
+    region         the body that is being traced; the whole program at first
+    homes          the regions that nodes were made in
+    births         how many arrays there have been
+    records        what is noted of the jumps out of loops and functions that are being traced
+    held           gives containers that traced code may change, of its globals and closures
+    outermost      the code that calls the traced function
+    passes         the loops of whose bodies a pass is being traced; None where one cannot be unrolled
+    repeated       how many iterations of the loops around are part of the program
+    unrolled       the loops whose bodies need Python's values, so that they are not rolled
     """
 
     def __init__(self) -> None:
@@ -68,7 +79,28 @@ class Trace:
         self.run = Run()
         self.generators = 0
         self.has_failed = False
-        self.bindings: list[Any] = []
+        self.region = Region(None, 0)
+        self.homes: dict[Node, Region] = {}
+        self.births = 0
+        self.records: list[Any] = []
+        self.held: Callable[[], list[Any]] = list
+        self.outermost: CodeType | None = None
+        self.unrolled: set[Any] = set()
+        self._doubts: list[tuple[ref, ref]] = []
+        self.repeated = 1
+        self.passes: list[Any] = []
+
+    @property
+    def bindings(self) -> list[Any]:
+        """The unknowns that are numbers the program computes, as far as the region knows of any
+        (extents.py)."""
+        return self.region.bindings
+
+    def loop_at_fault(self, error: Exception) -> Any:
+        """The loop to unroll, as its body raised `error` with an index that is not known."""
+        if error is self.run.failure:
+            return None
+        return next((loop for loop in reversed(self.passes) if loop is not None), None)
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""
@@ -82,8 +114,29 @@ class Trace:
         return candidate
 
     def locate(self, node: Node) -> None:
-        """Note the user's line as the origin of `node`; the first one stays."""
+        """Note the user's line as the origin of `node`, and the region; the first ones stay."""
         locate(node, user_line() or "")
+        home = self.homes.get(node)
+        while home is not None and home.into is not None:
+            home = home.into
+        if home is None or not home.is_open:
+            self.homes[node] = self.region
+
+    def will_write(self, storage: Storage) -> None:
+        """A storage is about to be written, in the region of the moment."""
+        self.region.written.setdefault(storage, storage.node)
+        for one, other in self._doubts:
+            if storage in (one(), other()) and None not in (one(), other()):
+                raise failure(
+                    UnsupportedError,
+                    "an array is written that may be the memory of another one, or not, as traced "
+                    "values decide",
+                    "make it a copy: x = x.copy()",
+                )
+
+    def may_share(self, one: Storage, other: Storage) -> None:
+        """Two storages may be one, so that neither may be written while the other one is in use."""
+        self._doubts.append((ref(one), ref(other)))
 
     def capture(
         self, array: np.ndarray, name: str = "captured", is_hidden: bool = False

@@ -23,6 +23,9 @@ import numpy as np
 
 from ..errors import TraceError
 from .array import Array
+from .capture.functions import captured
+from .capture.hooks import CaptureHooks
+from .capture.rewrite import HOOKS
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
 from .location import is_library, is_library_class
@@ -44,7 +47,7 @@ class Hooks:
 
     def __init__(self, trace: Trace, function: Callable[..., Any]):
         self.trace = trace
-        trace.hook, trace.unhook = self.hook, self.unhook
+        trace.hook, trace.unhook, trace.held = self.hook, self.unhook, self.held
         self.package = _top_package(function)
         self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
         self.cells: dict[int, tuple[types.CellType, Any]] = {}
@@ -177,9 +180,11 @@ class Hooks:
         namespace = self._namespace(function.__globals__)
         namespace.prepare(_names_in_class_bodies(function.__code__))
         self._names.update(_all_names(function.__code__))
-        pairs = [(cell, self._cell(cell)) for cell in function.__closure__ or ()]
+        code = captured(function.__code__)
+        free = dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
+        pairs = [(cell, self._cell(cell)) for cell in map(free.__getitem__, code.co_freevars)]
         new = types.FunctionType(
-            function.__code__,
+            code,
             namespace,
             function.__name__,
             function.__defaults__,
@@ -197,7 +202,7 @@ class Hooks:
         if function.__kwdefaults__:
             defaults = function.__kwdefaults__
             new.__kwdefaults__ = {key: self.hook(item) for key, item in defaults.items()}
-        for name, (cell, _) in zip(function.__code__.co_freevars, pairs):
+        for name, (cell, _) in zip(code.co_freevars, pairs):
             self._fill(cell, name)
         return new
 
@@ -233,6 +238,10 @@ class Hooks:
         if isinstance(globals, _Namespace):
             globals = globals.original
         return self.hook(builtins.__import__(name, globals, locals, fromlist, level))
+
+    def held(self) -> list[Any]:
+        """Containers that the traced code may change, whether or not it has them in variables."""
+        return [*self._namespaces.values(), *self.shadows.stand_ins()]
 
     def finish(self) -> None:
         """Guard classes, and carry what was assigned to globals and closures over to the real ones."""
@@ -283,6 +292,7 @@ class _Namespace(dict):
                 "__import__": hooks.import_module,
                 **_EVALUATORS,
             },
+            **{HOOKS: CaptureHooks},
         )
         self.original, self.hooks = original, hooks
         self.before = dict(self)

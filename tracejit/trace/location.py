@@ -28,6 +28,14 @@ def is_library(file: str) -> bool:
     return installed or file.startswith(_STANDARD)
 
 
+def is_internal(file: str) -> bool:
+    """Whether a source file is part of the machinery, and not code that is traced."""
+    internal = _is_internal.get(file)
+    if internal is None:
+        internal = _is_internal[file] = file.startswith((*_OURS, "<__array_function__"))
+    return internal
+
+
 def is_library_class(cls: type) -> bool:
     """Whether a class was not written by the user."""
     known = _library_classes.get(cls)
@@ -43,11 +51,7 @@ def user_frame() -> FrameType | None:
     """The frame of the user's code that is being traced; None when there is none."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        name = frame.f_code.co_filename
-        internal = _is_internal.get(name)
-        if internal is None:
-            internal = _is_internal[name] = name.startswith((*_OURS, "<__array_function__"))
-        if not internal:
+        if not is_internal(frame.f_code.co_filename):
             return frame
         frame = frame.f_back
     return None

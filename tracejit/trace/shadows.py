@@ -180,6 +180,10 @@ class Shadows:
                 if (name in names or not is_method) and not _is_special(name):
                     self.guard(namespace, name, member)
 
+    def stand_ins(self) -> list[Any]:
+        """The stand-ins that are containers, and the attributes of those that are objects."""
+        return [new for _, new, _ in self._made]
+
     def write_back(self, outlived: Callable[[Any, str], Any]) -> None:
         """Carry changes of the stand-ins over to the originals."""
         for original, new, before in self._slotted:

@@ -20,6 +20,7 @@ from ..ir.op import OPS
 from ..ir.term import postorder
 from ..ir.types import ArrayType, array_type
 from .array import Array
+from .capture.bodies import escaped
 from .context import Trace, current_trace, failure, is_same, supported_dtype, tracing
 from .extents import filled_up, is_computed, scoped
 from .hooks import Hooks
@@ -261,9 +262,33 @@ def trace(
     """
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
-    context = Trace()
-    context.calls_python = calls_python
-    context.run = context.run if run is None else run
+    unrolled: set[Any] = set()
+    while True:
+        context = Trace()
+        context.calls_python, context.unrolled = calls_python, unrolled
+        context.run = context.run if run is None else run
+        try:
+            return _traced(context, function, args, kwargs, leaves, structure, how)
+        except Exception as error:
+            # A loop's body that needs the index as a number is traced for each number in turn.
+            loop = context.loop_at_fault(error)
+            if loop is None:
+                raise
+            unrolled.add(loop)
+            run = context.run.again()
+
+
+def _traced(
+    context: Trace,
+    function: Callable[..., Any],
+    args: tuple,
+    kwargs: dict[str, Any],
+    leaves: list,
+    structure: Structure,
+    how: tuple[Leaf, ...],
+) -> Program:
+    """A run of the function, to the end."""
+    context.outermost = _traced.__code__
     hooks = Hooks(context, function)
     with tracing(context):
         paths = _paths(function, args, kwargs, structure)
@@ -282,13 +307,14 @@ def trace(
         results.append(context.token)
     written = tuple([k for k, value in enumerate(inputs) if _is_written(value, how[k])])
     storages = [inputs[k].storage for k in written]
-    storages += [found.storage for found in context.captures.values() if found.storage.version]
+    storages += [found.storage for found in context.captures.values() if found.storage.is_written]
     _check_overlaps(context)
     count = len(storages)
     found = scoped([*[storage.node for storage in storages], *results], context.bindings)
     finals, results = found[:count], found[count:]
     used = set(postorder((*finals, *results), operands_of))
-    captured = [c for c in context.captures.values() if c.node in used or c.storage.version]
+    _check_escapes(context, used, parameters)
+    captured = [c for c in context.captures.values() if c.node in used or c.storage.is_written]
     parameters += [found.node for found in captured]
     marked = {s.source: _marked(s.source) for s in storages}
     name = context.unique_name(getattr(function, "__name__", "f"))
@@ -315,10 +341,24 @@ def trace(
     )
 
 
+def _check_escapes(context: Trace, used: set[Node], parameters: list[Node]) -> None:
+    """Refuse a program in which values of a loop's body were kept where the loop does not see it."""
+    if context.region.parent is not None:
+        raise failure(
+            TraceError,
+            "an exception was caught that left a branch or a loop that depends on traced values",
+            "let it pass, or test for the condition instead",
+        )
+    known = {*parameters, *[found.node for found in context.captures.values()]}
+    for node in used:
+        if node.op is OPS["parameter"] and node not in known:
+            raise escaped(node)
+
+
 def _is_written(value: Any, leaf: Leaf) -> bool:
     """Whether an input is an array that was written, and not one that stands for another."""
     is_array = isinstance(leaf, Traced) and not leaf.is_scalar
-    return is_array and leaf.same_as is None and value.storage.version > 0
+    return is_array and leaf.same_as is None and value.storage.is_written
 
 
 def _marked(node: Node) -> Node:
@@ -425,7 +465,7 @@ _RUNS_LATER = (types.GeneratorType, types.CoroutineType, types.AsyncGeneratorTyp
 def _check_overlaps(context: Trace) -> None:
     """Refuse to write to a captured array that shares memory with another one."""
     captures = list(context.captures.values())
-    for found in [c for c in captures if c.storage.version]:
+    for found in [c for c in captures if c.storage.is_written]:
         for other in captures:
             if other is not found and np.may_share_memory(found.array, other.array):
                 raise failure(

@@ -21,6 +21,8 @@ from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
 
 # Larger values are not computed while tracing.
 KNOWN_LIMIT = 1 << 16
+# Ops whose results are not asked for then.
+_NEVER_KNOWN = {"host_call", "for_loop", "while_loop", "branch", "scope"}
 
 
 class Value:
@@ -172,7 +174,9 @@ def known_value(node: Node) -> Any:
     inputs: dict[Node, Any] = {}
     for found in postorder((node,), operands_of):
         size = getattr(found.type, "size", 0)
-        if type(size) is not int or size > KNOWN_LIMIT or found.op is OPS["host_call"]:
+        if type(size) is not int or size > KNOWN_LIMIT or found.op.name in _NEVER_KNOWN:
+            return None
+        if found.op is ops.extent and isinstance(found.attrs["value"], Dim):
             return None
         if found.op is OPS["parameter"]:
             inputs[found] = None if trace is None else trace.contents_of(found)

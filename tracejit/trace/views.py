@@ -44,16 +44,32 @@ class Storage:
     `source` is the parameter whose memory it is, None for memory of the program's own; `layout` has
     the strides of the whole in elements, None where they follow from the shape. `can_write`: NumPy
     allows to. `knows_order`: the elements certainly are in that order; `is_doubtful`: whether a
-    reshape of it is a view is not known, so no write may matter.
+    reshape of it is a view is not known, so no write may matter. `birth`: when it came to be, in
+    arrays of its trace; memory from outside was always there.
     """
 
-    __slots__ = ("can_write", "is_doubtful", "knows_order", "layout", "node", "source", "version")
+    __slots__ = (
+        "__weakref__", "birth", "can_write", "is_doubtful", "knows_order", "layout", "node",
+        "source", "version",
+    )  # fmt: skip
 
-    def __init__(self, node: Node, source: Node | None = None, can_write: bool = True):
-        self.node, self.source, self.can_write = node, source, can_write
+    def __init__(
+        self, node: Node, source: Node | None = None, can_write: bool = True, birth: int = 0
+    ):
+        self.node, self.source, self.can_write, self.birth = node, source, can_write, birth
         self.layout = None if source is None or source.type.layout is None else source.type.strides
         self.version = 0
         self.is_doubtful, self.knows_order = False, source is not None
+
+    @property
+    def is_written(self) -> bool:
+        """Whether memory from outside has another value than it came with."""
+        return self.node is not self.source
+
+    def exchange(self, node: Node) -> None:
+        """Make `node` the value of the whole."""
+        self.node = node
+        self.version += 1
 
 
 def is_in_order(storage: Storage) -> bool:

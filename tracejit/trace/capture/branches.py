@@ -1,0 +1,327 @@
+"""Choices by a traced condition: both arms are traced, in regions of their own, one after the other.
+
+Where an arm ends in a jump, what follows the statement belongs to the other arm alone. So that one is
+left open, and the choice is closed where the jump leads: at the end of an enclosing arm, of the
+loop's body, or of the function.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterable
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ...errors import TraceError
+from ...ir import ops
+from ...ir.graph import Node, item
+from ...ir.op import ELEMENTWISE
+from ...ir.term import postorder
+from ...ir.types import i64
+from ..array import Array
+from ..context import Trace, failure
+from ..promotion import cast, constant
+from ..regions import Region, encloses
+from ..value import Value
+from .bodies import Bodies
+from .joins import Pairs
+from .records import Alive
+from .state import (
+    UNBOUND,
+    State,
+    contents,
+    names_of,
+    rewind,
+    slots_of,
+    state_of,
+    written_outside,
+)
+
+# Scalar work up to this cost, in multiply-adds, is done for both arms rather than branched around.
+CHEAP = 16.0
+# Elementwise ops that may not be computed where the program does not.
+_HAZARDS = {"floor_divide", "remainder", "power", "checked_index", "checked_choice"}
+
+
+class _End(NamedTuple):
+    """How an arm ended: the state, the value of every storage it wrote, and of the arrays there;
+    whether it jumped away."""
+
+    state: State
+    written: dict[Any, Node]
+    contents: dict[int, Node]
+    is_dead: bool
+
+
+class Choice:
+    """An `if` on a traced condition. Its arms are numbered: 0 where it holds, 1 where it does not."""
+
+    def __init__(
+        self, trace: Trace, condition: Node, frame: FrameType, live: Iterable[str], names: tuple
+    ):
+        self.trace, self.condition, self.live, self.names = trace, condition, frozenset(live), names
+        self.begin = state_of(trace, names_of(frame), frame)
+        self.parent = trace.region
+        start = trace.births
+        self.arms = [Region(self.parent, start, self), Region(self.parent, start, self)]
+        self.ends: list[_End | None] = [None, None]
+        self.values: tuple = ()
+        self.arms[1].is_open = False
+        self.is_guard = False
+        trace.region = self.arms[0]
+
+    def __bool__(self) -> bool:
+        return True
+
+    @classmethod
+    def guard(
+        cls, trace: Trace, alive: Alive, frame: FrameType, live: Iterable[str], names: tuple
+    ) -> Choice:
+        """The choice of what only runs while no jump was made."""
+        choice = cls(trace, alive.condition, frame, live, names)
+        choice.is_guard = True
+        choice.ends[1] = _End(choice.begin, {}, {}, True)
+        alive.hold()
+        return choice
+
+    def turn(self) -> None:
+        """The first arm has ended; the second one starts from where it did."""
+        self.turn_in(sys._getframe(1))
+
+    def turn_in(self, frame: FrameType) -> None:
+        """The same, of a choice in this frame."""
+        self.end_arm(0, frame)
+        self.begin.restore(self.trace)
+        self._open(1)
+        self._give(self.begin.names)
+
+    def join(self) -> None:
+        """Both arms have ended."""
+        frame = sys._getframe(1)
+        self.end_arm(1, frame)
+        first, second = self.ends
+        assert first is not None and second is not None
+        if first.is_dead == second.is_dead:
+            self._give(self.close(frame, self.live))
+        else:
+            self._reopen(0 if second.is_dead else 1)
+
+    def _give(self, names: dict[str, Any]) -> None:
+        self.values = tuple([names.get(name, UNBOUND) for name in self.names])
+
+    def end_arm(self, number: int, frame: FrameType) -> None:
+        names = close_down(self.trace, self.arms[number], names_of(frame), frame, self.live)
+        self._note_end(number, names, frame)
+
+    def _note_end(self, number: int, names: dict[str, Any], frame: FrameType) -> None:
+        """Keep how an arm ended, and undo what it wrote."""
+        region = self.arms[number]
+        written = {storage: storage.node for storage in region.written}
+        is_dead = is_over(self.trace) or (number == 1 and self.is_guard)
+        state = state_of(self.trace, names, frame)
+        self.ends[number] = _End(state, written, contents(region, state), is_dead)
+        rewind(region)
+        region.is_open = False
+
+    def _open(self, number: int) -> None:
+        self.arms[number].is_open = True
+        self.trace.region = self.arms[number]
+
+    def _reopen(self, number: int) -> None:
+        """Go on in an arm that had ended, as the other one leads elsewhere."""
+        end = self.ends[number]
+        assert end is not None
+        end.state.restore(self.trace)
+        for storage, node in end.written.items():
+            storage.exchange(node)
+        self.ends[number] = None
+        self._open(number)
+        self._give(end.state.names)
+
+    def close(
+        self, frame: FrameType, live: frozenset[str], names: dict[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """Join the arms, the one that was left open included, where `names` are as they are now;
+        gives the names after it, those that are still `live`."""
+        trace = self.trace
+        for number in (0, 1):
+            if self.ends[number] is None:
+                assert names is not None
+                self._note_end(number, names, frame)
+        first, second = self.ends
+        assert first is not None and second is not None
+        trace.region = self.parent
+        self.parent.is_dead = first.is_dead and second.is_dead
+        pairs = Pairs(trace, self.arms[0].start, (first.contents, second.contents))
+        after = {
+            name: pairs.add(
+                first.state.names.get(name, UNBOUND),
+                second.state.names.get(name, UNBOUND),
+                f"the variable {name}",
+            )
+            for name in (*first.state.names, *second.state.names)
+            if name in live or self._is_untouched(name, first, second)
+        }
+        slots = self._slots(first, second, pairs)
+        storages = self._storages(first, second, pairs)
+        token = self._token(first, second, pairs)
+        pairs.chosen = chosen(trace, self.condition, self.arms, pairs.first, pairs.second)
+        self.begin.restore(trace)
+        for container, key, part in slots:
+            container[key] = part()
+        for storage, position in storages:
+            trace.will_write(storage)
+            storage.exchange(pairs.chosen[position] if type(position) is int else position)
+        trace.token = None if token is None else pairs.chosen[token]
+        return {name: part() for name, part in after.items()}
+
+    def _is_untouched(self, name: str, first: _End, second: _End) -> bool:
+        before = self.begin.names.get(name, UNBOUND)
+        return first.state.names.get(name) is before is second.state.names.get(name)
+
+    def _slots(self, first: _End, second: _End, pairs: Pairs) -> list[tuple]:
+        """The slots of containers that an arm has changed."""
+        found: list[tuple] = []
+        ends = [{id(c): items for c, items in end.state.held} for end in (first, second)]
+        for container, before in self.begin.held:
+            a, b = [held.get(id(container), before) for held in ends]
+            keys = slots_of(container, before)
+            if keys != slots_of(container, a) or keys != slots_of(container, b):
+                raise _changed(container)
+            if keys is None:
+                if set(a) != set(b) or set(a) != set(before):
+                    raise _changed(container)
+                continue
+            for key in keys:
+                if not (a[key] is before[key] is b[key]):
+                    part = pairs.add(a[key], b[key], f"the item {key!r} of a {_word(container)}")
+                    found.append((container, key, part))
+        return found
+
+    def _storages(self, first: _End, second: _End, pairs: Pairs) -> list[tuple[Any, Any]]:
+        found: list[tuple[Any, Any]] = []
+        storages = [s for region in self.arms for s in written_outside(region)]
+        for storage in dict.fromkeys(storages):
+            before = storage.node
+            a, b = [end.written.get(storage, before) for end in (first, second)]
+            if a is b:
+                found.append((storage, a))
+            else:
+                found.append((storage, pairs.pair(a, b)))
+        return found
+
+    def _token(self, first: _End, second: _End, pairs: Pairs) -> int | None:
+        a, b = first.state.token, second.state.token
+        if a is None and b is None:
+            return None
+        none = constant(0, i64)
+        return pairs.pair(a or none, b or none)
+
+
+def _word(container: Any) -> str:
+    return type(container).__name__
+
+
+def _changed(container: Any) -> TraceError:
+    return failure(
+        TraceError,
+        f"a {_word(container)} gets other items where a traced condition holds than where it does not",
+        "give it the same items on both paths, or decide by a static argument",
+    )
+
+
+def is_over(trace: Trace) -> bool:
+    """Whether the code that is being traced is never reached: there was a jump for certain."""
+    if trace.region.is_dead:
+        return True
+    return any(flag is True for record in trace.records for flag in record.flags.values())
+
+
+def close_down(
+    trace: Trace,
+    region: Region,
+    names: dict[str, Any],
+    frame: FrameType,
+    live: frozenset[str] = frozenset(),
+) -> dict[str, Any]:
+    """Close the choices that were left open inside `region`; gives the names after that, those
+    that are still `live`."""
+    while trace.region is not region:
+        inner = trace.region
+        if inner.owner is None or not encloses(region, inner):
+            raise failure(
+                TraceError,
+                "an exception was caught that left a branch or a loop that depends on traced values",
+                "let it pass, or test for the condition instead",
+            )
+        names = inner.owner.close(frame, live, names)
+    return names
+
+
+def chosen(
+    trace: Trace, condition: Node, arms: list[Region], first: list[Node], second: list[Node]
+) -> list[Node]:
+    """The nodes of `first` where `condition` holds, those of `second` elsewhere."""
+    if not first:
+        return []
+    if _is_cheap(trace, first, arms[0]) and _is_cheap(trace, second, arms[1]):
+        found = [_selected(condition, a, b) for a, b in zip(first, second)]
+    else:
+        bodies = Bodies(trace)
+        bodies.add("orelse", arms[1], second)
+        bodies.add("then", arms[0], first)
+        node = ops.branch(
+            cast(condition, i64), *bodies.operands, branches=tuple(bodies.functions())
+        )
+        found = [node] if len(first) == 1 else [item(node, index=k) for k in range(len(first))]
+    for node in found:
+        trace.locate(node)
+    return found
+
+
+def _is_cheap(trace: Trace, results: list[Node], arm: Region) -> bool:
+    """Whether an arm does little, and nothing that may fail, so that it may run for nothing."""
+    cost = 0.0
+    homes = trace.homes
+    if arm.own_bindings:
+        return False
+    for node in postorder(
+        results, lambda n: () if encloses(homes.get(n), arm) or not n.operands else n.operands
+    ):
+        if node.type.shape:
+            return False
+        if encloses(homes.get(node), arm) or not node.operands:
+            continue
+        is_division = node.op.name in _HAZARDS and not node.type.dtype.is_float
+        if node.op.kind != ELEMENTWISE or is_division or node.op.name in _HAZARDS - {"power"}:
+            return False
+        cost += node.op.cost
+    return cost <= CHEAP
+
+
+def _selected(condition: Node, a: Node, b: Node) -> Node:
+    """`where`, and simpler where it is about truths themselves."""
+    truths = [n.attrs["value"] if n.op is ops.constant else None for n in (a, b)]
+    if truths[0] is True and truths[1] is False:
+        return condition
+    if truths[0] is False and truths[1] is True:
+        return ops.logical_not(condition)
+    return ops.where(condition, a, b)
+
+
+def truth_of(value: Value) -> Node:
+    """The condition that a traced value is, where Python asks for its truth."""
+    node = value.node
+    size = node.type.size
+    if type(size) is int and size > 1:
+        raise ValueError(
+            "The truth value of an array with more than one element is ambiguous. "
+            "Use a.any() or a.all()"
+        )
+    if type(size) is int and size == 1 and node.type.shape:
+        node = ops.reshape(node, shape=())
+    if node.type.shape:
+        return node
+    if node.type.dtype.kind != "b":
+        node = (Array(node) != 0).node
+    return node

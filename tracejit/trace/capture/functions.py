@@ -1,0 +1,44 @@
+"""A function's code with its control flow captured: rewritten once, and kept."""
+
+from __future__ import annotations
+
+import dis
+from types import CodeType
+from weakref import WeakKeyDictionary
+
+from .rewrite import BUILTINS, ITERATORS, rewritten
+from .source import compiled, definition_of
+
+_made: WeakKeyDictionary[CodeType, CodeType] = WeakKeyDictionary()
+_CHOICES = {
+    op
+    for name, op in dis.opmap.items()
+    if ("JUMP" in name and "_IF_" in name) or name in ("FOR_ITER", "UNARY_NOT")
+}
+# Builtins that may be given traced numbers where nothing else is captured.
+_CALLS = BUILTINS | ITERATORS
+
+
+def captured(code: CodeType) -> CodeType:
+    """The code to run instead of `code` while it is traced: itself, where nothing is captured."""
+    found = _made.get(code)
+    if found is None:
+        found = _made[code] = (_rewritten(code) if _chooses(code) else None) or code
+    return found
+
+
+def _rewritten(code: CodeType) -> CodeType | None:
+    definition = definition_of(code)
+    if definition is None or not rewritten(definition):
+        return None
+    try:
+        return compiled(definition, code)
+    except (SyntaxError, RecursionError):  # too deeply nested for Python
+        return None
+
+
+def _chooses(code: CodeType) -> bool:
+    """Whether code, or functions in it, have loops, branches, or calls that may be of `range`."""
+    if _CHOICES.intersection(code.co_code[::2]) or _CALLS.intersection(code.co_names):
+        return True
+    return any(_chooses(inner) for inner in code.co_consts if isinstance(inner, CodeType))

@@ -1,0 +1,303 @@
+"""What rewritten functions ask: `@tj` in their globals."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ...errors import TraceError
+from ...ir import ops
+from ..array import Array
+from ..context import current_trace, failure
+from ..value import Value, known_value, node_of
+from .branches import Choice, close_down, truth_of
+from .iterables import INSTEAD
+from .joins import UNSET
+from .loops import For, Site
+from .records import Alive, Record, alive
+from .state import UNBOUND
+from .whiles import While
+
+
+def _truth(value: Any) -> Any:
+    """The truth of a value: a bool, or a traced one."""
+    if not isinstance(value, Value):
+        return bool(value)
+    known = known_value(node_of(value))
+    if known is not None:
+        return bool(known)
+    return Array(truth_of(value), True, bool)
+
+
+class _Pick(Choice):
+    """A choice inside an expression: its arms are expressions, so there are no names."""
+
+    def __init__(self, condition: Array, frame: Any):
+        trace = current_trace()
+        assert trace is not None
+        super().__init__(trace, condition.node, frame, (), ())
+        self.first: Any = None
+        self.value: Any = None
+
+    def then(self) -> bool:
+        return True
+
+    def orelse(self) -> bool:
+        self.turn_in(sys._getframe(1))
+        return True
+
+    def pick(self, first: Any, second: Any, frame: Any) -> Any:
+        self.begin.names.clear()
+        self.begin.names[_VALUE] = None
+        self.end_arm(1, frame)
+        (one, two) = self.ends
+        assert one is not None and two is not None
+        one.state.names.clear()
+        one.state.names[_VALUE] = first
+        two.state.names.clear()
+        two.state.names[_VALUE] = second
+        return self.close(frame, frozenset({_VALUE}))[_VALUE]
+
+
+_VALUE = "the expression"
+
+
+class _Known:
+    """A choice inside an expression that is no choice: plain Python."""
+
+    def __init__(self, condition: bool):
+        self.condition = condition
+
+    def then(self) -> bool:
+        return self.condition
+
+    def orelse(self) -> bool:
+        return not self.condition
+
+
+_KNOWN = {truth: _Known(truth) for truth in (True, False)}
+
+
+class _Function:
+    """A function that may return from inside a construct."""
+
+    def __init__(self, frame: Any):
+        trace = current_trace()
+        assert trace is not None
+        self.trace, self.region = trace, trace.region
+        self.record = Record("returned")
+        self.depth = len(trace.records)
+        trace.records.append(self.record)
+
+    def returns(self, value: Any) -> bool:
+        """Whether a `return` is to be made; else it is noted."""
+        if self.trace.region is self.region:
+            del self.trace.records[self.depth :]
+            return True
+        self.record.flags["returned"] = True
+        self.record.value["value"] = value
+        return False
+
+    def finish(self) -> Any:
+        """The end of the function: the value that was returned, by whatever path."""
+        trace, frame = self.trace, sys._getframe(1)
+        flags, value = self.record.dicts()
+        if flags["returned"] is not True and not trace.region.is_dead:
+            if flags["returned"] is not False or trace.region is not self.region:
+                self._fall_off(flags, value)
+        close_down(trace, self.region, {}, frame)
+        self.region.is_dead = False
+        del trace.records[self.depth :]
+        found = value["value"]
+        return None if found is UNSET else found
+
+    def _fall_off(self, flags: dict, value: dict) -> None:
+        """The end of the code is reached on this path, which returns None."""
+        if flags["returned"] is False:
+            flags["returned"], value["value"] = True, None
+        elif value["value"] is not None:
+            raise failure(
+                TraceError,
+                "the function returns a value or None, and traced values decide which",
+                "return a value on every path",
+            )
+
+
+class _Skipped:
+    """Stands for an operand of `and` or `or` that was not evaluated."""
+
+
+class CaptureHooks:
+    """The hooks; the names are those that rewrite.py writes."""
+
+    UNBOUND = UNBOUND
+    SKIPPED: Any = _Skipped()
+
+    truth = staticmethod(_truth)
+
+    @staticmethod
+    def seen(function: Any) -> Any:
+        """What to call instead of a builtin that cannot take traced values."""
+        if current_trace() is None:
+            return function
+        return INSTEAD.get(id(function), function)
+
+    # Statements.
+
+    @staticmethod
+    def choose(test: Any, site: tuple) -> Any:
+        """Which arm of an `if` to run: True, False, or a Choice that runs both."""
+        if type(test) is bool:
+            return test
+        trace = current_trace()
+        if trace is None:
+            return bool(test)
+        _, _, names, live = site
+        frame = sys._getframe(1)
+        if isinstance(test, Alive):
+            return Choice.guard(trace, test, frame, live, names)
+        return Choice(trace, test.node, frame, live, names)
+
+    @staticmethod
+    def alive(records: tuple) -> Any:
+        """Whether code after a statement that may jump is reached."""
+        trace = current_trace()
+        return True if trace is None else alive(trace, [owner.record for owner in records])
+
+    @staticmethod
+    def for_(iterable: Any, site: tuple) -> Any:
+        trace = current_trace()
+        if trace is None:
+            return _Plain(iterable)
+        return For(trace, iterable, Site(*site), sys._getframe(1))
+
+    @staticmethod
+    def while_(site: tuple) -> Any:
+        trace = current_trace()
+        if trace is None:
+            return _Plain(iter(int, 1))
+        return While(trace, Site(*site), sys._getframe(1))
+
+    @staticmethod
+    def function() -> Any:
+        return _PLAIN_FUNCTION if current_trace() is None else _Function(sys._getframe(1))
+
+    # Expressions.
+
+    @staticmethod
+    def negation(value: Any) -> Any:
+        found = _truth(value)
+        return not found if type(found) is bool else _not(found)
+
+    @staticmethod
+    def either(test: Any) -> Any:
+        return _KNOWN[test] if type(test) is bool else _Pick(test, sys._getframe(1))
+
+    @staticmethod
+    def pick(choice: Any, first: Any, second: Any) -> Any:
+        if isinstance(choice, _Known):
+            return first if choice.condition else second
+        return choice.pick(first, second, sys._getframe(1))
+
+    @staticmethod
+    def all_begin(value: Any) -> Any:
+        return _begin(value, True, sys._getframe(1))
+
+    @staticmethod
+    def any_begin(value: Any) -> Any:
+        return _begin(value, False, sys._getframe(1))
+
+    @staticmethod
+    def goes_on(choice: Any) -> bool:
+        return choice.goes_on()
+
+    @staticmethod
+    def all_of(choice: Any, rest: Any) -> Any:
+        return choice.finish(rest, sys._getframe(1))
+
+    any_of = all_of
+
+
+def _not(value: Any) -> Any:
+    return Array(ops.logical_not(value.node), True, bool)
+
+
+class _PlainOperand:
+    """The left side of an `and` or `or` that Python can tell the truth of."""
+
+    def __init__(self, value: Any, wanted: bool):
+        self.value, self.is_decided = value, bool(_truth(value)) is not wanted
+
+    def goes_on(self) -> bool:
+        return not self.is_decided
+
+    def finish(self, rest: Any, frame: Any) -> Any:
+        return self.value if rest is CaptureHooks.SKIPPED else rest
+
+
+class _TracedOperand:
+    """One that traced values decide."""
+
+    def __init__(self, value: Any, truth: Array, wanted: bool, frame: Any):
+        self.value = value
+        condition = truth if wanted else _not(truth)
+        self.choice = _Pick(condition, frame)
+
+    def goes_on(self) -> bool:
+        return True
+
+    def finish(self, rest: Any, frame: Any) -> Any:
+        self.choice.turn_in(frame)
+        return self.choice.pick(rest, self.value, frame)
+
+
+def _begin(value: Any, wanted: bool, frame: Any) -> Any:
+    truth = _truth(value)
+    if type(truth) is bool:
+        return _PlainOperand(value, wanted)
+    return _TracedOperand(value, truth, wanted, frame)
+
+
+class _Plain:
+    """A loop outside of a trace."""
+
+    was_left = False
+
+    def __init__(self, iterable: Any):
+        self.iterable = iterable
+
+    def __iter__(self) -> Any:
+        return iter(self.iterable)
+
+    def breaks(self) -> bool:
+        self.was_left = True
+        return True
+
+    def continues(self) -> bool:
+        return True
+
+    def ends(self) -> bool:
+        return False
+
+    starts = leaves = ends
+
+    def stops(self, test: Any) -> bool:
+        return not test
+
+    def completed(self) -> bool:
+        return not self.was_left
+
+
+class _PlainFunction:
+    """A function outside of a trace."""
+
+    record = Record()
+
+    def returns(self, value: Any) -> bool:
+        return True
+
+    def finish(self) -> None:
+        return None
+
+
+_PLAIN_FUNCTION = _PlainFunction()

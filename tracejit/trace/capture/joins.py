@@ -1,0 +1,199 @@
+"""One value for two: what a name is bound to after either arm, or after any number of iterations."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import TraceError
+from ...ir.dims import Dim
+from ...ir.graph import Node
+from ...ir.types import ArrayType, DType, array_type
+from ..array import Array
+from ..context import Trace, failure
+from ..promotion import DEFAULT_DTYPES, cast, constant, filled, result_dtype
+from ..tree import LEAF, flatten, unflatten
+from ..value import Value, node_of, to_node
+from .state import UNBOUND, is_array, is_same
+
+_RANK = (bool, int, float, complex)
+# What is not said of a jump that was not made: any value will do.
+UNSET: Any = type("Unset", (), {"__repr__": lambda self: "unset"})()
+
+
+class Kind(NamedTuple):
+    """The type of a number or array; `weak` as Values have it."""
+
+    shape: tuple
+    dtype: DType
+    is_scalar: bool
+    weak: type | None = None
+
+    @property
+    def type(self) -> ArrayType:
+        return array_type(self.shape, self.dtype)
+
+    def wrap(self, node: Node) -> Array:
+        return Array(node, self.is_scalar, self.weak)
+
+    def node(self, value: Any) -> Node:
+        """A value as a node of this type; an undefined one as some."""
+        if value is UNBOUND or value is UNSET:
+            return filled(0, self.dtype, self.shape)
+        if type(value) in _RANK:
+            return constant(value, self.dtype)
+        return cast(to_node(value), self.dtype)
+
+    def __str__(self) -> str:
+        return self.weak.__name__ if self.weak else str(self.type)
+
+
+def kind_of(value: Any) -> Kind | None:
+    """The kind of a number or array; None for anything else."""
+    if isinstance(value, Value):
+        if value.mask is not None:
+            return None
+        type_ = node_of(value).type
+        return Kind(type_.shape, type_.dtype, value.is_scalar, value.weak)
+    if type(value) in _RANK:
+        return Kind((), DEFAULT_DTYPES[type(value)], True, type(value))
+    if isinstance(value, Dim):
+        return Kind((), DEFAULT_DTYPES[int], True, int)
+    if isinstance(value, np.generic) and value.dtype.kind in "biufc":
+        node = to_node(value)
+        return Kind((), node.type.dtype, True)
+    return None
+
+
+def joined(a: Kind, b: Kind) -> Kind | None:
+    """The kind that has the values of both, by NumPy's promotion; None where there is none."""
+    if a == b:
+        return a
+    if a.shape != b.shape or a.is_scalar != b.is_scalar:
+        return None
+    if a.weak and b.weak:
+        weak = max(a.weak, b.weak, key=_RANK.index)
+        return Kind((), DEFAULT_DTYPES[weak], True, weak)
+    kinds = [k.dtype.numpy if k.weak in (None, bool) else k.weak for k in (a, b)]
+    return Kind(a.shape, result_dtype(*kinds), a.is_scalar)
+
+
+def holds_exactly(kind: Kind, value: Any) -> bool:
+    """Whether a value is the same number as one of this kind."""
+    own = kind_of(value)
+    if own is None or own.shape != kind.shape:
+        return own is not None and own == kind
+    if own.dtype is kind.dtype:
+        return True
+    if isinstance(value, Value | Dim):
+        return np.can_cast(own.dtype.numpy, kind.dtype.numpy, "safe")
+    with np.errstate(all="ignore"):
+        return bool(kind.dtype.numpy.type(value) == value)
+
+
+class Pairs:
+    """Values that two arms have for the same things, and the nodes to choose among.
+
+    `first` and `second` have a node each for every number or array that differs; `contents` tells
+    for either arm what arrays held at its end. Of arrays older than `birth`, what is chosen may
+    be the memory.
+    """
+
+    def __init__(self, trace: Trace, birth: int, contents: tuple[dict, dict]) -> None:
+        self.trace, self.birth, self.contents = trace, birth, contents
+        self.first: list[Node] = []
+        self.second: list[Node] = []
+        self.chosen: list[Node] = []
+
+    def add(self, a: Any, b: Any, what: str) -> Callable[[], Any]:
+        """Two values for `what`; gives what to call for the one value, when that was `chosen`."""
+        if is_same(a, b):
+            return lambda: a
+        if a is UNBOUND or b is UNBOUND:
+            return self._partly(a, b)
+        if a is UNSET or b is UNSET:
+            return self._unset(b if a is UNSET else a, a is UNSET)
+        leaves, structure = flatten(a)
+        others, other = flatten(b)
+        if structure != other:
+            raise _unlike(what, a, b)
+        if structure == LEAF:
+            return self._leaf(a, b, what)
+        parts = [self.add(x, y, what) for x, y in zip(leaves, others)]
+        return lambda: unflatten(structure, [part() for part in parts])
+
+    def _partly(self, a: Any, b: Any) -> Callable[[], Any]:
+        """A name that one of the arms leaves undefined: where it is used, the other one ran."""
+        defined = b if a is UNBOUND else a
+        leaves, structure = flatten(defined)
+        kinds = [kind_of(leaf) for leaf in leaves]
+        if None in kinds:
+            return lambda: UNBOUND
+        return self._unset(defined, a is UNBOUND)
+
+    def _unset(self, value: Any, is_second: bool) -> Callable[[], Any]:
+        leaves, structure = flatten(value)
+        parts: list[Callable[[], Any]] = []
+        for leaf in leaves:
+            kind = kind_of(leaf)
+            if kind is None:
+                parts.append(lambda leaf=leaf: leaf)
+                continue
+            nodes = [kind.node(UNSET), self._node(kind, leaf, is_second)]
+            parts.append(self._choose(kind, nodes if is_second else nodes[::-1], [leaf]))
+        return lambda: unflatten(structure, [part() for part in parts])
+
+    def _leaf(self, a: Any, b: Any, what: str) -> Callable[[], Any]:
+        kinds = kind_of(a), kind_of(b)
+        kind = None if None in kinds else joined(*kinds)
+        if kind is None:
+            raise _unlike(what, a, b)
+        nodes = [self._node(kind, a, 0), self._node(kind, b, 1)]
+        return self._choose(kind, nodes, [a, b])
+
+    def _node(self, kind: Kind, value: Any, arm: int) -> Node:
+        held = self.contents[arm].get(id(value))
+        return kind.node(value) if held is None else cast(held, kind.dtype)
+
+    def _choose(self, kind: Kind, nodes: list[Node], values: list[Any]) -> Callable[[], Any]:
+        a, b = nodes
+        position = None if a is b else self.pair(a, b)
+
+        def made() -> Array:
+            array = kind.wrap(a if position is None else self.chosen[position])
+            for value in values:
+                if is_array(value) and value.storage.birth <= self.birth:
+                    self.trace.may_share(array.storage, value.storage)
+            return array
+
+        return made
+
+    def pair(self, a: Node, b: Node) -> int:
+        """Two nodes of one type; the number of the one that will be chosen."""
+        for position, known in enumerate(zip(self.first, self.second)):
+            if known == (a, b):
+                return position
+        self.first.append(a)
+        self.second.append(b)
+        return len(self.first) - 1
+
+
+def _unlike(what: str, a: Any, b: Any) -> TraceError:
+    return failure(
+        TraceError,
+        f"{what} is {describe(a)} on one path and {describe(b)} on the other, "
+        "and which it is depends on traced values",
+        "give it values of one type and shape, or decide by a static argument",
+    )
+
+
+def describe(value: Any) -> str:
+    """What a value is, for a message."""
+    kind = kind_of(value)
+    if kind is not None:
+        return f"a Python {kind}" if kind.weak else str(kind)
+    if value is None or value is UNBOUND:
+        return repr(value)
+    return f"a {type(value).__name__}"

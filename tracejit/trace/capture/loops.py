@@ -1,0 +1,397 @@
+"""Loops as traced code runs them: iterations as Python makes them, or passes over a rolled body.
+
+A `for` over something of known length that is short, or over what is plain Python, is run as it is;
+any other is rolled: a pass runs the body once, with a traced index. A pass that finds the body to
+be in need of Python's values is undone, and the loop is run as it is after all.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ...config import config
+from ...errors import TraceError
+from ...ir import ops
+from ...ir.dims import plain, symbol
+from ...ir.graph import Node, item
+from ..array import Array
+from ..context import Trace, failure
+from ..location import user_frame
+from ..promotion import constant
+from ..regions import Region
+from ..tree import flatten
+from ..value import Value, to_node
+from .bodies import Bodies
+from .branches import Choice, close_down
+from .iterables import Items, items_of
+from .records import Alive, Record, alive, flag_node, is_flag_set, unless
+from .rolling import Rolling, Rotated, Unsettled
+from .state import UNBOUND, names_of
+
+# A setting of `config.unroll` that leaves no loop to be rolled.
+MOST_UNROLLED = 1 << 20
+# How often a body is part of the program, at most, per iteration that a loop alone may have.
+MOST_REPEATED = 16
+# Iterations that are run as they are before the rest is rolled.
+MOST_PEELED = 2
+# Iterations that are traced as one, where names exchange the arrays they are bound to.
+MOST_ROTATED = 6
+# Passes after which what a body carries should be settled.
+MOST_PASSES = 12
+
+
+class Site(NamedTuple):
+    """What the rewriting knows of a loop; `head` and `after` have the names that are live there."""
+
+    name: str
+    line: int
+    names: tuple[str, ...]
+    head: tuple[str, ...]
+    after: tuple[str, ...]
+    targets: tuple[str, ...]
+    jumps: bool
+    has_else: bool
+
+
+class Loop:
+    """What a `for` and a `while` have in common: jumps, and where an iteration ends.
+
+    `is_ahead`: `values` has what the names in the frame are to be, and are not yet.
+    """
+
+    def __init__(self, trace: Trace, site: Site, frame: FrameType):
+        self.trace, self.site = trace, site
+        self.key = (frame.f_code, site.name)
+        self.record = Record("broken", "continued")
+        self.depth = len(trace.records)
+        trace.records.append(self.record)
+        self.base = self.region = trace.region
+        self.is_ahead = self.is_pass = False
+        self.was_left = False
+        self.live = frozenset({*site.head, *site.after})
+        self.values: tuple = ()
+        self.names_now: dict[str, Any] = {}
+
+    # Asked by the rewritten code.
+
+    def starts(self) -> bool:
+        """An iteration begins; whether names have other values now."""
+        is_ahead, self.is_ahead = self.is_ahead, False
+        return is_ahead
+
+    def breaks(self) -> bool:
+        """Whether a `break` is to be made; else it is noted."""
+        self.was_left = self._is_plain()
+        if self.was_left:
+            self.goes_plainly()
+        else:
+            self.record.flags["broken"] = True
+        return self.was_left
+
+    def continues(self) -> bool:
+        """The same for `continue`."""
+        is_plain = self._is_plain()
+        if is_plain:
+            self.goes_plainly()
+        else:
+            self.record.flags["continued"] = True
+        return is_plain
+
+    def goes_plainly(self) -> None:
+        """An iteration turned out to be one that Python makes."""
+
+    def _is_plain(self) -> bool:
+        return self.trace.region is self.region and not self.is_pass
+
+    def ends(self) -> bool:
+        """The body has been run; whether names have other values now."""
+        if self._is_plain() and not any(map(is_flag_set, self.trace.records)):
+            return False
+        frame = sys._getframe(1)
+        self._give(close_down(self.trace, self.region, names_of(frame), frame, self.live))
+        self.record.flags["continued"] = False
+        self.region.is_dead = False
+        return self.starts()
+
+    def leaves(self) -> bool:
+        """The loop is over; whether names have other values now."""
+        if self.trace.region is not self.base:
+            frame = sys._getframe(1)
+            names = self.names_now if self.is_ahead else names_of(frame)
+            self._give(close_down(self.trace, self.base, names, frame, self.live))
+        del self.trace.records[self.depth :]
+        return self.starts()
+
+    def completed(self) -> Any:
+        """Whether the loop was not left by a `break`, and the function goes on."""
+        return not self.was_left and unless(self.trace, (*self.trace.records, self.record))
+
+    def _give(self, names: dict[str, Any]) -> None:
+        """Let the frame have these names when it next asks."""
+        self.names_now, self.is_ahead = names, True
+        self.values = tuple([names.get(name, UNBOUND) for name in self.site.names])
+
+    # Between iterations.
+
+    def _goes_on(self) -> bool:
+        """Whether there is another iteration; where traced values decide, it is in a choice."""
+        found = alive(self.trace, self.trace.records)
+        if isinstance(found, Alive):
+            Choice.guard(self.trace, found, self._frame(), self.live, self.site.names)
+            self.region = self.trace.region
+            return True
+        return found
+
+    @staticmethod
+    def _frame() -> FrameType:
+        """The frame with the loop."""
+        frame = user_frame()
+        assert frame is not None
+        return frame
+
+    def _rolling(self, frame: FrameType, key: Any = None) -> Rolling:
+        head, after = frozenset(self.site.head), frozenset(self.site.after)
+        return Rolling(self.trace, frame, self.site.names, head, after, key)
+
+    def _stop_flag(self) -> Any:
+        """Whether the body leaves the loop: False, True, or a node."""
+        found = alive(self.trace, self.trace.records)
+        if isinstance(found, Alive):
+            return ops.logical_not(found.condition)
+        return not found
+
+    def unsettled(self, why: str) -> TraceError:
+        return failure(
+            TraceError,
+            f"this loop cannot be compiled: {why}",
+            "give what it carries from one iteration to the next one type and shape",
+        )
+
+
+class For(Loop):
+    """A `for` loop: iterating over it gives the items, or those of passes."""
+
+    def __init__(self, trace: Trace, iterable: Any, site: Site, frame: FrameType):
+        super().__init__(trace, site, frame)
+        self.iterable = iterable
+        self.items = items_of(iterable)
+
+    def __iter__(self) -> Iterator[Any]:
+        if self.items is None:
+            return self._plainly(iter(self.iterable))
+        start, stop = self.items.bounds
+        if type(start) is int and type(stop) is int:
+            return self._counted(self.items, start, stop)
+        if config.unroll >= MOST_UNROLLED:
+            raise failure(
+                TraceError,
+                "how often this loop runs is not known while tracing, and TRACEJIT_UNROLL says that "
+                "no loop is rolled",
+                "name the argument in static_argnames",
+            )
+        return self._rolled(self.items, start, stop)
+
+    def _plainly(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        for value in iterator:
+            yield value
+            if not self._goes_on():
+                break
+
+    def _counted(self, items: Items, start: int, stop: int) -> Iterator[Any]:
+        """A loop whose length is known."""
+        count = max(0, stop - start)
+        if self._is_unrolled(count):
+            yield from self._run(items, start, stop)
+            return
+        yield from self._rolled(items, start, stop)
+
+    def _is_unrolled(self, count: int) -> bool:
+        if self.key in self.trace.unrolled or count == 0:
+            return True
+        most = config.unroll
+        return count <= most and count * self.trace.repeated <= most * MOST_REPEATED
+
+    def _run(self, items: Items, start: int, stop: int) -> Iterator[Any]:
+        """Iterations as they are; those that compute with traced values are limited."""
+        trace, count = self.trace, stop - start
+        before, busy = trace.repeated, 0
+        trace.repeated *= max(count, 1)
+        try:
+            for index in range(start, stop):
+                births = trace.births
+                yield items.item(index)
+                busy += trace.births > births
+                if busy > config.unroll_limit:
+                    raise failure(
+                        TraceError,
+                        f"this loop runs {count} times, and each would be a part of the program: its "
+                        "body needs the index as a Python number",
+                        "use arrays for what the index selects, or set TRACEJIT_UNROLL_LIMIT",
+                    )
+                if not self._goes_on():
+                    break
+        finally:
+            trace.repeated = before
+
+    def _rolled(self, items: Items, start: Any, stop: Any) -> Iterator[Any]:
+        """Passes over the body until it is settled, then the op."""
+        is_known = type(start) is int and type(stop) is int
+        period, peeled = 1, 0
+        while True:
+            failed: list[Exception] = []
+            yield from self._passes(items, start, stop, period, failed)
+            self.is_pass = False
+            self.region = self.trace.region
+            if not failed:
+                return
+            (error,) = failed
+            if not is_known:
+                raise self.unsettled(str(error))
+            if isinstance(error, Rotated):
+                period *= error.period
+                count = (stop - start) % period
+                if period > MOST_ROTATED:
+                    break
+            else:
+                period, count, peeled = 1, 1, peeled + 1
+                if peeled > MOST_PEELED or not error.can_peel:
+                    break
+            yield from self._run(items, start, start + count)
+            start += count
+            if self.was_left or start >= stop or not self._goes_on():
+                return
+        yield from self._run(items, start, stop)
+
+    def _passes(
+        self, items: Items, start: Any, stop: Any, period: int, failed: list
+    ) -> Iterator[Any]:
+        """Passes of `period` iterations each; an error in `failed` where they do not settle."""
+        span = _Span(self.trace, start, stop, period)
+        is_known = type(span.start) is int and type(span.stop) is int
+        frame = self._frame()
+        rolling = self._rolling(frame, self.key if is_known else None)
+        self.is_pass = True
+        try:
+            for _ in range(MOST_PASSES):
+                self._give(rolling.start())
+                self.region = self.trace.region
+                for index in span.indices():
+                    value = items.item(index)
+                    yield value
+                    if period > 1 and not self._goes_on():
+                        break
+                names = close_down(self.trace, rolling.region, self.names_now, frame, self.live)
+                stop_flag = self._stop_flag()
+                if not self.site.has_else:
+                    self.record.flags["broken"] = False  # nobody asks
+                if rolling.finish(names):
+                    break
+            else:
+                raise Unsettled("what it carries does not settle")
+        except (Unsettled, Rotated) as error:
+            failed.append(error)
+            self._give(rolling.begin.names)
+        else:
+            self._give(self._op(rolling, items, span, value, stop_flag))
+
+    def _op(
+        self, rolling: Rolling, items: Items, span: _Span, value: Any, stop_flag: Any
+    ) -> dict[str, Any]:
+        """The loop as an op, and the names after it."""
+        breaks = stop_flag is not False
+        finals = self._targets(rolling, items, span, value) if not breaks else {}
+        more = [flag_node(stop_flag) if type(stop_flag) is bool else stop_flag] * breaks
+        found = rolling.results()
+        keys, before, parameters, after, more = rolling.pruned(found, more)
+        node = None
+        if keys:
+            bodies = Bodies(self.trace, parameters)
+            bodies.add("body", rolling.region, [*after, *more])
+            node = span.loop(rolling.region, bodies, before, breaks)
+            self.trace.locate(node)
+        return {**rolling.install(keys, node), **finals}
+
+    def _targets(self, rolling: Rolling, items: Items, span: _Span, value: Any) -> dict[str, Any]:
+        """What the loop's own variables are after the last iteration, where that can be told."""
+        if type(span.last) is not int:
+            return {}
+        leaves = flatten(value)[0]
+        last: list[Any] | None = None
+        found: dict[str, Any] = {}
+        for name in self.site.targets:
+            id_ = (id(rolling.begin.names), name)
+            after = rolling.lasts.get(id_)
+            position = next((k for k, leaf in enumerate(leaves) if leaf is after), None)
+            if position is None or (isinstance(items, Items) and not _is_static(leaves[position])):
+                continue
+            if last is None:
+                last = flatten(items.item(span.last))[0]
+            rolling.lasts.pop(id_)
+            rolling.end[id_] = after
+            found[name] = last[position]
+        return found
+
+
+def _is_static(leaf: Any) -> bool:
+    """Whether a loop variable is the index, or computed from it alone."""
+    if not isinstance(leaf, Array):
+        return True
+    return not leaf.is_scalar or leaf.weak is int
+
+
+class _Span:
+    """From where to where a loop runs; bounds that only data tells become extents of a scope."""
+
+    def __init__(self, trace: Trace, start: Any, stop: Any, period: int):
+        self.trace, self.period = trace, period
+        self.start, self.stop = plain(start), plain(stop)
+        self.first: Any = None
+        self.last, self.extent = stop - 1, None
+        if isinstance(start, Value) or isinstance(stop, Value):
+            count = _at_least_zero(stop - start)
+            self.first, self.count = start, count
+            self.extent = symbol(trace.unique_name("m"), 0, None)
+            self.start, self.stop = 0, self.extent
+        elif period > 1:
+            self.first, self.start, self.stop = start, 0, (stop - start) // period
+        self.index = symbol(trace.unique_name("i"), self.start, self.stop - 1)
+
+    def indices(self) -> Iterator[Array]:
+        """The indices of the iterations of a pass, as the body sees them."""
+        index = Array(ops.extent(value=self.index), True, int)
+        if self.first is None:
+            yield index
+            return
+        for number in range(self.period):
+            yield self.first + number + index * self.period
+
+    def loop(self, region: Region, bodies: Bodies, before: list[Node], breaks: bool) -> Node:
+        (body,) = bodies.functions()
+        more = {"breaks": True} if breaks else {}
+        node = ops.for_loop(
+            *before,
+            *bodies.operands,
+            index=self.index,
+            start=self.start,
+            stop=self.stop,
+            body=body,
+            carried=len(before),
+            **more,
+        )
+        if self.extent is None:
+            return node
+        count = to_node(self.count)
+        inside = Region(region.parent, region.start)
+        around = Bodies(self.trace)
+        parts = [node] if len(before) == 1 else [item(node, index=k) for k in range(len(before))]
+        around.add("scoped", inside, parts)
+        (scoped,) = around.functions()
+        return ops.scope(count, *around.operands, extents=(self.extent,), body=scoped)
+
+
+def _at_least_zero(count: Array) -> Array:
+    node = to_node(count)
+    return Array(ops.maximum(node, constant(0, node.type.dtype)), True, int)

@@ -1,0 +1,381 @@
+"""The rewriting of a function: every construct of control flow asks the hooks what to do.
+
+The code of arms and bodies stays where it is, in the function's own frame, and runs there once, as
+often as Python says, or as often as tracing it takes. So on concrete values nothing changes: `break`,
+`return`, exceptions, closures are Python's own. Where a condition is traced, a jump is noted instead
+of made, and what follows it is guarded. Names that the rewriting adds begin with `@`, which no
+user's name does; hooks.py has what `@tj` offers.
+"""
+
+from __future__ import annotations
+
+import ast
+from typing import Any
+
+from .liveness import Liveness, declared, stored
+from .source import Definition
+from .templates import build, expression
+
+HOOKS = "@tj"
+_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+_SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
+_LOOPS = (ast.For, ast.While, ast.AsyncFor)
+_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
+_JUMPS = (ast.Break, ast.Continue, ast.Return)
+# What code may use to look at its own frame, which has more names now.
+_SEES_FRAMES = {"locals", "vars", "dir", "exec", "eval"}
+# Builtins that are asked for, by name, whether they are to see traced numbers.
+BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "bool", "next", "sum"}
+ITERATORS = {"ndindex", "ndenumerate"}
+
+_IF = """
+C = TJ.choose(TEST, SITE)
+if C:
+    BODY
+if C is not True:
+    if C is not False:
+        C.turn()
+        TAKE
+    ORELSE
+    if C is not False:
+        C.join()
+        TAKE
+"""
+_FOR = """
+L = TJ.for_(ITER, SITE)
+for ITEM in L:
+    if L.starts():
+        TAKE
+    TARGET = ITEM
+    BODY
+    if L.ends():
+        TAKE
+if L.leaves():
+    TAKE
+"""
+_WHILE = """
+L = TJ.while_(SITE)
+for ITEM in L:
+    if L.starts():
+        TAKE
+    if L.stops(TEST):
+        break
+    BODY
+    if L.ends():
+        TAKE
+if L.leaves():
+    TAKE
+"""
+_BREAK = "if L.breaks(): break"
+_CONTINUE = "if L.continues(): continue"
+_RETURN = """
+V = VALUE
+if F.returns(V):
+    return V
+"""
+_WHOLE = """
+F = TJ.function()
+BODY
+return F.finish()
+"""
+
+
+def rewritten(definition: Definition) -> bool:
+    """Rewrite a function in place; whether there was anything to do."""
+    if isinstance(definition, ast.Lambda):
+        rewriter = _Rewriter([], 0)
+        definition.body = rewriter.expression(definition.body)
+        return rewriter.count > 0
+    rewriter = _Rewriter(definition.body, 0)
+    definition.body = rewriter.function(definition)
+    return rewriter.count > 0
+
+
+class _Rewriter(ast.NodeTransformer):
+    """Rewrites one function; functions inside get rewriters of their own."""
+
+    def __init__(self, body: list[ast.stmt], count: int):
+        self.count = count
+        self.live = Liveness(body)
+        self.shared = declared(ast.Module(body, []))
+        self.loops: list[str] = []
+        self.record = ""
+
+    # Statements.
+
+    def function(self, definition: ast.FunctionDef) -> list[ast.stmt]:
+        body = definition.body
+        if _is_left_alone(definition):
+            return body
+        if any(_holds(line, ast.Return, _FUNCTIONS) and not _is_return(line) for line in body):
+            self.record = self.name("f")
+        new = self.block(body)
+        if self.record:
+            docstring = new[:1] if ast.get_docstring(definition, clean=False) is not None else []
+            parts = {"TJ": HOOKS, "F": self.record, "BODY": new[len(docstring) :]}
+            new = docstring + build(_WHOLE, definition.body[-1], **parts)
+        return new
+
+    def block(self, body: list[ast.stmt]) -> list[ast.stmt]:
+        """Statements, of which those after one that may jump depend on whether it did."""
+        new: list[ast.stmt] = []
+        for position, line in enumerate(body):
+            found = self.visit(line)
+            new += found if isinstance(found, list) else [found]
+            rest = body[position + 1 :]
+            if isinstance(line, ast.Break | ast.Continue):
+                break  # the rest is never reached
+            if rest and self.jumps(line):
+                flags = [ast.Name(name, ast.Load()) for name in (*self.loops, self.record) if name]
+                test = expression(
+                    "TJ.alive(FLAGS)", line, TJ=HOOKS, FLAGS=ast.Tuple(flags, ast.Load())
+                )
+                live = self.live.after[body[-1]]
+                return new + self.branch(line, test, rest, [], live)
+        return new
+
+    def jumps(self, line: ast.stmt) -> bool:
+        """Whether a statement may jump to a place behind those that follow it."""
+        leaves_loop = _holds(line, ast.Break | ast.Continue, (*_FUNCTIONS, *_LOOPS))
+        return leaves_loop or (bool(self.record) and _holds(line, ast.Return, _FUNCTIONS))
+
+    def branch(
+        self, place: ast.stmt, test: ast.expr, body: list, orelse: list, live: frozenset[str]
+    ) -> list[ast.stmt]:
+        names = tuple(sorted(stored(*body, *orelse) | self.shared))
+        choice = self.name("c")
+        return build(
+            _IF,
+            place,
+            TJ=HOOKS,
+            C=choice,
+            TEST=test,
+            SITE=_site(choice, place, names, live),
+            BODY=self.block(body),
+            ORELSE=self.block(orelse),
+            TAKE=_take(choice, names, place),
+        )
+
+    def visit_If(self, node: ast.If) -> list[ast.stmt]:
+        return self.branch(
+            node, self.test(node.test), node.body, node.orelse, self.live.after[node]
+        )
+
+    def visit_For(self, node: ast.For) -> list[ast.stmt]:
+        names = tuple(sorted(stored(node.target, *node.body) | self.shared))
+        parts = {"ITER": self.expression(node.iter), "TARGET": node.target}
+        return self.loop(_FOR, node, names, tuple(sorted(stored(node.target))), parts)
+
+    def visit_While(self, node: ast.While) -> list[ast.stmt]:
+        names = tuple(sorted(stored(node.test, *node.body) | self.shared))
+        return self.loop(_WHILE, node, names, (), {"TEST": self.test(node.test)})
+
+    def loop(self, text: str, node: Any, names: tuple, targets: tuple, parts: dict) -> list:
+        name, item = self.name("l"), self.name("x")
+        self.loops.append(name)
+        body = self.block(node.body)
+        self.loops.pop()
+        live = (self.live.inside[node], self.live.after[node])
+        jumps = any(_holds(line, _JUMPS, _FUNCTIONS) for line in node.body)
+        site = _site(name, node, names, *live, targets, jumps, bool(node.orelse))
+        take = _take(name, names, node)
+        new = build(
+            text, node, TJ=HOOKS, L=name, ITEM=item, SITE=site, BODY=body, TAKE=take, **parts
+        )
+        if node.orelse:
+            test = expression("L.completed()", node, L=name)
+            new += self.branch(node, test, node.orelse, [], self.live.after[node])
+        return new
+
+    def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
+        return build(_BREAK, node, L=self.loops[-1])
+
+    def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
+        return build(_CONTINUE, node, L=self.loops[-1])
+
+    def visit_Return(self, node: ast.Return) -> Any:
+        value = ast.copy_location(ast.Constant(None), node)
+        if node.value:
+            value = self.expression(node.value)
+        if self.record:
+            return build(_RETURN, node, V=self.name("v"), F=self.record, VALUE=value)
+        node.value = value if node.value else None
+        return node
+
+    def generic_visit(self, node: ast.AST) -> Any:
+        if isinstance(node, ast.expr):
+            return self.expression(node)
+        for field, old in ast.iter_fields(node):
+            if isinstance(old, list) and old and isinstance(old[0], ast.stmt):
+                setattr(node, field, self.block(old))
+            elif isinstance(old, list):
+                setattr(node, field, [self.visit(n) if isinstance(n, ast.AST) else n for n in old])
+            elif isinstance(old, ast.AST):
+                setattr(node, field, self.visit(old))
+        return node
+
+    # Scopes inside.
+
+    def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
+        inner = _Rewriter(node.body, self.count)
+        node.body = inner.function(node)
+        self.count = inner.count
+        return node
+
+    def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
+        return node
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> ast.AST:
+        for line in node.body:
+            if isinstance(line, ast.FunctionDef):
+                self.visit_FunctionDef(line)
+        return node
+
+    # Expressions.
+
+    def expression(self, node: ast.expr) -> ast.expr:
+        """An expression rewritten, where that does not change when its parts are evaluated."""
+        if _holds(node, (*_SUSPENDS, ast.NamedExpr), ()):
+            return node
+        return _Expressions(self).visit(node)
+
+    def test(self, node: ast.expr) -> ast.expr:
+        """An expression of which only the truth matters."""
+        if _holds(node, (*_SUSPENDS, ast.NamedExpr), ()):
+            return node
+        return _Expressions(self).truth(node)
+
+    def name(self, kind: str) -> str:
+        self.count += 1
+        return f"@{kind}{self.count}"
+
+
+class _Expressions(ast.NodeTransformer):
+    """Rewrites what chooses among expressions, and the calls of some builtins."""
+
+    def __init__(self, owner: _Rewriter):
+        self.owner = owner
+
+    def truth(self, node: ast.expr) -> ast.expr:
+        match node:
+            case ast.BoolOp():
+                node.values = [self.truth(value) for value in node.values]
+                return self.chain(node)
+            case ast.UnaryOp(op=ast.Not()):
+                node.operand = self.truth(node.operand)
+                return expression("TJ.negation(X)", node, TJ=HOOKS, X=node.operand)
+        return expression("TJ.truth(X)", node, TJ=HOOKS, X=self.visit(node))
+
+    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
+        node.values = [self.visit(value) for value in node.values]
+        return self.chain(node)
+
+    def chain(self, node: ast.BoolOp) -> ast.expr:
+        """`a and b and c`, from the right: `b and c` is evaluated only where `a` is true."""
+        result = node.values[-1]
+        word = "all" if isinstance(node.op, ast.And) else "any"
+        for value in reversed(node.values[:-1]):
+            text = f"TJ.{word}_of((C := TJ.{word}_begin(A)), B if TJ.goes_on(C) else TJ.SKIPPED)"
+            # The name that is set must be a name, not a copy of one.
+            result = expression(text, value, TJ=HOOKS, C=self.owner.name("b"), A=value, B=result)
+        return result
+
+    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
+        text = "TJ.pick((C := TJ.either(TEST)), A if C.then() else None, B if C.orelse() else None)"
+        parts = {"TEST": self.truth(node.test), "A": self.visit(node.body)}
+        parts |= {"B": self.visit(node.orelse), "C": self.owner.name("e")}
+        return expression(text, node, TJ=HOOKS, **parts)
+
+    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
+        return self.truth(node) if isinstance(node.op, ast.Not) else self.generic_visit(node)
+
+    def visit_Compare(self, node: ast.Compare) -> ast.expr:
+        self.generic_visit(node)
+        if len(node.ops) == 1:
+            return node
+        left, pairs = node.left, []
+        for position, (op, right) in enumerate(zip(node.ops, node.comparators)):
+            given, name = right, self.owner.name("t")
+            if position < len(node.ops) - 1:
+                given = expression("(N := X)", right, N=name, X=right)
+            pairs.append(ast.copy_location(ast.Compare(left, [op], [given]), node))
+            left = ast.copy_location(ast.Name(name, ast.Load()), right)
+        return self.chain(ast.copy_location(ast.BoolOp(ast.And(), pairs), node))
+
+    def visit_Call(self, node: ast.Call) -> ast.expr:
+        self.generic_visit(node)
+        match node.func:
+            case ast.Name(id=name) if name in BUILTINS:
+                pass
+            case ast.Attribute(attr=name) if name in ITERATORS:
+                pass
+            case _:
+                return node
+        self.owner.count += 1
+        node.func = expression("TJ.seen(X)", node.func, TJ=HOOKS, X=node.func)
+        return node
+
+    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
+        inner = _Rewriter([], self.owner.count)
+        node.body = inner.expression(node.body)
+        self.owner.count = inner.count
+        return node
+
+    def visit_ListComp(self, node: Any) -> ast.expr:
+        """A comprehension: in what it iterates over, no names can be set."""
+        for part in ("elt", "key", "value"):
+            if hasattr(node, part):
+                setattr(node, part, self.visit(getattr(node, part)))
+        for generator in node.generators:
+            if not _holds(generator.iter, (ast.IfExp, ast.BoolOp, ast.Compare), ()):
+                generator.iter = self.visit(generator.iter)
+        return node
+
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+
+
+def _site(name: str, place: ast.AST, *facts: Any) -> ast.Constant:
+    """What the hooks are told of a construct: its name, the line it is at, the names it sets ..."""
+    listed = tuple([tuple(sorted(x)) if isinstance(x, frozenset) else x for x in facts])
+    return ast.copy_location(ast.Constant((name, place.lineno, *listed)), place)
+
+
+def _take(owner: str, names: tuple[str, ...], place: ast.AST) -> list[ast.stmt]:
+    """Give the names the values that the hook has for them, or none."""
+    if not names:
+        return []
+    targets = ast.Tuple([ast.Name(name, ast.Store()) for name in names], ast.Store())
+    lines: list[ast.stmt] = [
+        ast.Assign([targets], expression("O.values", place, O=owner)),
+    ]
+    for name in names:
+        gone = ast.Delete([ast.Name(name, ast.Del())])
+        lines += build("if N is TJ.UNBOUND:\n    GONE", place, N=name, TJ=HOOKS, GONE=[gone])
+    return [ast.fix_missing_locations(ast.copy_location(line, place)) for line in lines]
+
+
+def _holds(node: ast.AST, kinds: Any, outside: tuple) -> bool:
+    """Whether there is a node of some kind in this one, not below one of the kinds `outside`."""
+    pending = [node]
+    while pending:
+        found = pending.pop()
+        if isinstance(found, kinds):
+            return True
+        if not isinstance(found, outside):
+            pending.extend(ast.iter_child_nodes(found))
+    return False
+
+
+def _is_return(line: ast.stmt) -> bool:
+    return isinstance(line, ast.Return)
+
+
+def _is_left_alone(definition: ast.FunctionDef) -> bool:
+    """Whether a function runs piece by piece, or looks at its frame."""
+    inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+    names = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name)}
+    suspends = any(_holds(line, (*_SUSPENDS, *_ASYNC), inner) for line in definition.body)
+    return suspends or bool(names & _SEES_FRAMES)
+
+
+_ASYNC = (ast.AsyncFor, ast.AsyncWith)

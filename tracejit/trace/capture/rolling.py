@@ -1,0 +1,387 @@
+"""Rolled loops: the body is traced until what it carries from one iteration to the next is settled.
+
+A *cell* is a name, or a slot of a container; its value is a tree of leaves. A leaf that the body
+changes, and that the next iteration or the code after the loop reads, is carried: inside, it is a
+parameter, of a kind that has the values of before the loop and of after the body alike.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterator
+from types import FrameType
+from typing import Any, NamedTuple
+
+from ...ir.graph import Node, item, parameter, substitute
+from ...ir.types import i64
+from ..array import Array
+from ..context import Trace
+from ..promotion import cast, constant
+from ..regions import Region
+from ..tree import flatten, unflatten
+from .joins import UNSET, Kind, holds_exactly, joined, kind_of
+from .state import (
+    UNBOUND,
+    contents,
+    is_array,
+    is_same,
+    names_of,
+    rewind,
+    slots_of,
+    state_of,
+)
+
+
+class Unsettled(Exception):
+    """The body cannot be traced once for all iterations; `why`, in words.
+
+    `can_peel`: it may be possible from the second iteration on.
+    """
+
+    def __init__(self, why: str, can_peel: bool = True):
+        super().__init__(why)
+        self.why, self.can_peel = why, can_peel
+
+
+class Rotated(Exception):
+    """Names exchange the arrays they are bound to, which come back after `period` iterations."""
+
+    def __init__(self, period: int):
+        super().__init__(period)
+        self.period = period
+
+
+class _Cell(NamedTuple):
+    """Where a value is kept: `holder[key]`. `is_read`: at the beginning of an iteration."""
+
+    holder: Any
+    key: Any
+    is_read: bool
+
+    @property
+    def id(self) -> tuple[int, Any]:
+        return id(self.holder), self.key
+
+
+class Rolling:
+    """The passes over the body of one loop, and the op that comes of them."""
+
+    def __init__(
+        self,
+        trace: Trace,
+        frame: FrameType,
+        names: tuple[str, ...],
+        head: frozenset[str],
+        after: frozenset[str],
+        key: Any = None,
+    ):
+        self.trace, self.frame = trace, frame
+        self.names, self.head, self.after = frozenset(names), head, after
+        self.parent, self.key = trace.region, key
+        self.begin = state_of(trace, names_of(frame), frame)
+        # By cell: the kinds of its carried leaves, by their numbers.
+        self.kinds: dict[tuple[int, Any], dict[int, Kind]] = {}
+        # Cells of which only the last value is wanted: what it is made of.
+        self.lasts: dict[tuple[int, Any], Any] = {}
+        self.storages: dict[Any, None] = {}
+        self.carries_token = False
+
+    # A pass.
+
+    def start(self) -> dict[str, Any]:
+        """Begin a pass: a region, with parameters for what is carried; gives the names in it."""
+        trace = self.trace
+        trace.passes.append(self.key)
+        self.region = trace.region = Region(self.parent, trace.births)
+        self.parameters: dict[Any, Node] = {}
+        for storage in self.storages:
+            type_ = storage.node.type
+            kind = Kind(type_.shape, type_.dtype, False)
+            trace.will_write(storage)
+            storage.exchange(self._parameter(storage, kind))
+            kind.wrap(storage.node)
+        names = dict(self.begin.names)
+        self.inside = {}
+        for cell, before in self._cells():
+            kinds = self.kinds.get(cell.id)
+            if kinds and cell.is_read:
+                leaves, structure = flatten(before)
+                for position, kind in kinds.items():
+                    leaves[position] = kind.wrap(self._parameter((cell.id, position), kind))
+                value = unflatten(structure, leaves)
+                self.inside[cell.id] = value
+                if cell.holder is self.begin.names:
+                    names[cell.key] = value
+                else:
+                    cell.holder[cell.key] = value
+        if self.carries_token:
+            trace.token = self._parameter("token", Kind((), i64, True))
+            trace.locate(trace.token)
+        return names
+
+    def _parameter(self, key: Any, kind: Kind) -> Node:
+        hint = key[0][1] if type(key) is tuple else "state"
+        name = self.trace.unique_name(hint if type(hint) is str else "state")
+        self.parameters[key] = parameter(name, kind.type)
+        return self.parameters[key]
+
+    def _cells(self) -> Iterator[tuple[_Cell, Any]]:
+        """Every cell, with its value before the loop."""
+        records = {id(part) for record in self.trace.records for part in record.dicts()}
+        for name in sorted({*self.begin.names, *self.names}):
+            before = self.begin.names.get(name, UNBOUND)
+            yield _Cell(self.begin.names, name, name in self.head), before
+        for container, items in self.begin.held:
+            for key in slots_of(container, items) or ():
+                yield _Cell(container, key, id(container) not in records), items[key]
+
+    def finish(self, names: dict[str, Any]) -> bool:
+        """End a pass, after which the names are these; whether nothing new was found.
+
+        Raises Unsettled.
+        """
+        trace = self.trace
+        end = state_of(trace, names, self.frame)
+        self.end = {}
+        held = {id(container): items for container, items in end.held}
+        for container, items in self.begin.held:
+            if _shape_of(container, held.get(id(container), items)) != _shape_of(container, items):
+                raise self._undone(f"it changes which items a {type(container).__name__} has")
+        found = [storage for storage in self.region.written if storage.birth <= self.region.start]
+        self.written = {storage: storage.node for storage in found}
+        is_settled = {*found} <= {*self.storages}
+        self.storages.update(dict.fromkeys(found))
+        self.end_token = trace.token
+        self.moved: dict[Any, Any] = {}
+        if trace.token is not self.begin.token and not self.carries_token:
+            self.carries_token, is_settled = True, False
+        for cell, before in self._cells():
+            if cell.holder is self.begin.names:
+                after = names.get(cell.key, UNBOUND)
+            else:
+                after = held.get(id(cell.holder), cell.holder)[cell.key]
+            try:
+                is_settled &= self._settle(cell, before, after)
+            except Unsettled as error:
+                raise self._undone(error.why, error.can_peel) from None
+        held_by = contents(self.region, end)
+        self.nodes = dict(self._last_nodes(held_by)) if not self.moved else {}
+        self._leave()
+        if self.moved:
+            raise _rotation(self.moved)
+        return is_settled
+
+    def _undone(self, why: str, can_peel: bool = True) -> Unsettled:
+        self._leave()
+        return Unsettled(why, can_peel)
+
+    def _leave(self) -> None:
+        """Undo what the pass did."""
+        self.trace.passes.pop()
+        rewind(self.region)
+        self.region.is_open = False
+        self.trace.region = self.parent
+        self.begin.restore(self.trace)
+
+    def _settle(self, cell: _Cell, before: Any, after: Any) -> bool:
+        """Note what of a cell is carried; whether that was known."""
+        inside = self.inside.get(cell.id, before)
+        if is_same(inside, after) or not self._is_wanted(cell):
+            self.end[cell.id] = after
+            return True
+        if not cell.is_read:
+            self.end[cell.id] = self.lasts[cell.id] = after
+            return True
+        leaves, structure = flatten(after)
+        befores, known = flatten(before)
+        insides, _ = flatten(inside)
+        what = cell.key if isinstance(cell.key, str) else "an item of a container"
+        if structure != known:
+            raise Unsettled(f"{what} changes its structure")
+        kinds = self.kinds.setdefault(cell.id, {})
+        is_known = True
+        for position, (a, b, c) in enumerate(zip(befores, leaves, insides)):
+            if is_same(b, c) and position not in kinds:
+                continue
+            if self._is_elsewhere(b):
+                self.moved[_place(a)] = _place(b)
+                continue
+            if is_array(a) and a.storage in self.storages and self._is_known_elsewhere(a, cell):
+                raise Unsettled(f"{what} is other memory in the first iteration than in the next")
+            own, new = kind_of(a), kind_of(b)
+            if own is None or new is None:
+                raise Unsettled(f"{what} changes from {_short(a)} to {_short(b)}")
+            kind = joined(kinds.get(position, own), new)
+            if kind is None or not holds_exactly(kind, a):
+                raise Unsettled(f"{what} changes from {_short(a)} to {_short(b)}")
+            is_known &= kinds.get(position) == kind
+            kinds[position] = kind
+        self.end[cell.id] = after
+        return is_known
+
+    def _last_nodes(self, held_by: dict[int, Node]) -> Iterator[tuple[Any, Node]]:
+        """The values of carried leaves at the end of a pass."""
+
+        def node(kind: Kind, leaf: Any) -> Node:
+            held = held_by.get(id(leaf))
+            return kind.node(leaf) if held is None else cast(held, kind.dtype)
+
+        for id_, kinds in self.kinds.items():
+            leaves = flatten(self.end[id_])[0]
+            for position, kind in kinds.items():
+                yield (id_, position), node(kind, leaves[position])
+        for id_, last in self.lasts.items():
+            for position, leaf in enumerate(flatten(last)[0]):
+                kind = kind_of(leaf)
+                if kind is not None:
+                    yield (id_, position), node(kind, leaf)
+
+    def _is_elsewhere(self, value: Any) -> bool:
+        """Whether a value is memory from before the loop."""
+        return is_array(value) and value.storage.birth <= self.region.start
+
+    def _is_known_elsewhere(self, value: Array, own: _Cell) -> bool:
+        """Whether somebody else has the memory of an array, and may see what is written."""
+        if value.storage.source is not None:
+            return True
+        others = [before for cell, before in self._cells() if cell.id != own.id]
+        leaves = [leaf for before in others for leaf in flatten(before)[0]]
+        return any(is_array(leaf) and leaf.storage is value.storage for leaf in leaves)
+
+    def _is_wanted(self, cell: _Cell) -> bool:
+        is_name = cell.holder is self.begin.names
+        return not is_name or cell.key in self.head or cell.key in self.after
+
+    # The op.
+
+    def results(self) -> tuple[list[Any], list[Node], list[Node], list[Node]]:
+        """What is carried: keys, values before, parameters, values after an iteration."""
+        keys: list[Any] = []
+        before: list[Node] = []
+        parameters: list[Node] = []
+        after: list[Node] = []
+
+        def carry(key: Any, first: Node, own: Node, last: Node) -> None:
+            keys.append(key)
+            before.append(first)
+            parameters.append(own)
+            after.append(last)
+
+        for storage in self.storages:
+            own = self.parameters[storage]
+            carry(storage, storage.node, own, self.written.get(storage, own))
+        for cell, value in self._cells():
+            if cell.id in self.kinds:
+                befores = flatten(value)[0]
+                for position, kind in self.kinds[cell.id].items():
+                    key = (cell.id, position)
+                    first = kind.node(befores[position])
+                    carry(key, first, self.parameters[key], self.nodes[key])
+            elif cell.id in self.lasts:
+                firsts = _alike(value, self.lasts[cell.id])
+                for position, leaf in enumerate(flatten(self.lasts[cell.id])[0]):
+                    kind = kind_of(leaf)
+                    if kind is not None:
+                        key = (cell.id, position)
+                        own = self._parameter(key, kind)
+                        carry(key, kind.node(firsts[position]), own, self.nodes[key])
+        if self.carries_token:
+            none = constant(0, i64)
+            own = self.parameters["token"]
+            carry("token", self.begin.token or none, own, self.end_token or none)
+        return keys, before, parameters, after
+
+    def pruned(self, found: tuple[list, list, list, list], more: list[Node]) -> tuple:
+        """Without what comes out of an iteration as it went in, which is only read."""
+        keys, before, parameters, after = found
+        same = {own: first for own, first, last in zip(parameters, before, after) if own is last}
+        kept = [k for k, own in enumerate(parameters) if own not in same]
+        new = substitute([*[after[k] for k in kept], *more], same)
+        lists = [[values[k] for k in kept] for values in (keys, before, parameters)]
+        return *lists, list(new[: len(kept)]), list(new[len(kept) :])
+
+    def install(self, keys: list[Any], node: Node | None) -> dict[str, Any]:
+        """Give everything the value it has after the loop, which is `node`; gives the names."""
+        trace = self.trace
+        items = {}
+        if node is not None:
+            parts = [node] if len(keys) == 1 else [item(node, index=k) for k in range(len(keys))]
+            items = dict(zip(keys, parts))
+        for part in items.values():
+            trace.locate(part)
+        for storage in self.storages:
+            if storage in items:
+                trace.will_write(storage)
+                storage.exchange(items[storage])
+        if "token" in items:
+            trace.token = items["token"]
+        names = dict(self.begin.names)
+        for cell, before in self._cells():
+            value = self._after(cell, before, items)
+            if cell.holder is not self.begin.names:
+                if value is not before:
+                    cell.holder[cell.key] = value
+            elif value is UNBOUND:
+                names.pop(cell.key, None)
+            else:
+                names[cell.key] = value
+        return names
+
+    def _after(self, cell: _Cell, before: Any, items: dict[Any, Node]) -> Any:
+        kinds = self.kinds.get(cell.id)
+        if kinds is not None:
+            leaves, structure = flatten(before)
+            for position, kind in kinds.items():
+                if (cell.id, position) in items:
+                    leaves[position] = kind.wrap(items[cell.id, position])
+            return unflatten(structure, leaves)
+        if cell.id in self.lasts:
+            leaves, structure = flatten(self.lasts[cell.id])
+            for position, leaf in enumerate(leaves):
+                kind = kind_of(leaf)
+                if kind is not None:
+                    leaves[position] = kind.wrap(items[cell.id, position])
+            return unflatten(structure, leaves)
+        if not self._is_wanted(cell) and not is_same(before, self.end[cell.id]):
+            return UNBOUND
+        return before
+
+
+def _place(value: Any) -> Any:
+    """Where an array is in memory; of other values nothing is known."""
+    return (value.storage, value.steps) if is_array(value) else id(value)
+
+
+def _rotation(moved: dict[Any, Any]) -> Exception:
+    """What is to be done about names that are bound to other arrays after an iteration."""
+    if {*moved} != {*moved.values()}:
+        return Unsettled("a name is bound to other memory in the first iteration than in the next")
+    period = 1
+    for first in moved:
+        length, place = 1, moved[first]
+        while place != first:
+            length, place = length + 1, moved[place]
+        period = math.lcm(period, length)
+    return Rotated(period)
+
+
+def _alike(before: Any, last: Any) -> list[Any]:
+    """Values for the leaves of `last` before the first iteration: nobody reads them."""
+    leaves, structure = flatten(last)
+    befores, known = flatten(before)
+    kinds = [kind_of(leaf) for leaf in leaves]
+    if structure == known and [kind_of(leaf) for leaf in befores] == kinds:
+        return befores
+    return [UNSET] * len(leaves)
+
+
+def _shape_of(container: Any, items: Any) -> Any:
+    keys = slots_of(container, items)
+    return set(items) if keys is None else keys
+
+
+def _short(value: Any) -> str:
+    kind = kind_of(value)
+    if kind is None:
+        return repr(value) if value is None or value is UNBOUND else f"a {type(value).__name__}"
+    return str(kind)

@@ -36,7 +36,7 @@ VARIABLES = {
     "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
-    "unroll": Variable(int, 1 << 20, "loops of so many iterations, or fewer, are unrolled"),
+    "unroll": Variable(int, 4, "loops of so many iterations, or fewer, are unrolled"),
     "unroll_limit": Variable(int, 10_000, "the most iterations that are unrolled where they must be"),
     "fastmath": Variable(_flag, False, "jit's default: may arithmetic round less often?"),
     "tiers": Variable(_flag, True, "may code be made quickly first, and replaced by better code?"),

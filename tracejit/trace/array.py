@@ -341,11 +341,14 @@ class Array(Operators):
         weak = "" if self.weak is None else f", {self.weak.__name__}"
         return f"Array({self.node.type}{weak})"
 
-    __str__ = __repr__
+    def __str__(self) -> str:
+        if self.is_scalar and self.owner.is_counted(self.node):
+            raise needs_value(self, "as text")
+        return repr(self)
 
     def __format__(self, form: str) -> str:
         if not form:
-            return repr(self)
+            return str(self)
         known = known_value(node_of(self))
         if known is None:
             raise needs_value(self, f"to be formatted as {form!r}", "format the result of the call")

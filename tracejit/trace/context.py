@@ -13,9 +13,10 @@ from weakref import ref
 import numpy as np
 
 from ..errors import TraceError, TracejitError, UnsupportedError
-from ..ir.graph import Node, parameter
+from ..ir.graph import Node, operands_of, parameter
 from ..ir.host import Run
-from ..ir.term import locate
+from ..ir.op import OPS
+from ..ir.term import locate, postorder
 from ..ir.types import ArrayType, DType, to_dtype
 from .layout import is_plain, own_layout
 from .location import user_line, with_source
@@ -97,10 +98,27 @@ class Trace:
         return self.region.bindings
 
     def loop_at_fault(self, error: Exception) -> Any:
-        """The loop to unroll, as its body raised `error` with an index that is not known."""
+        """The loop to unroll, as its body raised `error` with an index that is not known.
+
+        Where a value is needed, that is a loop on which it depends, if on nothing else.
+        """
         if error is self.run.failure:
             return None
-        return next((loop for loop in reversed(self.passes) if loop is not None), None)
+        node = getattr(error, "needed", None)
+        loops = [found for found in self.passes if node is None or found.depends(node)]
+        if node is not None and not self.is_counted(node):
+            return None
+        return next((loop.key for loop in reversed(loops) if loop.key is not None), None)
+
+    def is_counted(self, node: Node) -> bool:
+        """Whether a node is known but for which iterations of loops it is in."""
+        own = {own for loop in self.passes for own in loop.parameters.values()}
+        inputs = [
+            n
+            for n in postorder((node,), operands_of)
+            if n.op in (OPS["parameter"], OPS["host_call"])
+        ]
+        return {*inputs} <= own and any(loop.depends(node) for loop in self.passes)
 
     def unique_name(self, name: str) -> str:
         """`name`, with a number when a parameter of this trace has it already."""

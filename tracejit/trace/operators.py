@@ -24,11 +24,13 @@ _CHOICE = "use np.where for a choice by value"
 
 def needs_value(value: Value, use: str, remedy: str = _CHOICE) -> TracejitError:
     """The error for a place where Python wants the number itself."""
-    return failure(
+    error = failure(
         TraceError,
         f"the value of {value.node.type} is needed {use}, but it is not known while tracing",
         f"{remedy}, or name the argument in static_argnames to compile for each of its values",
     )
+    error.needed = value.node
+    return error
 
 
 def _weak_type(value: Any) -> type | None:

@@ -176,7 +176,7 @@ def known_value(node: Node) -> Any:
         size = getattr(found.type, "size", 0)
         if type(size) is not int or size > KNOWN_LIMIT or found.op.name in _NEVER_KNOWN:
             return None
-        if found.op is ops.extent and isinstance(found.attrs["value"], Dim):
+        if any(_has_dims(value) for _, value in found.attributes):
             return None
         if found.op is OPS["parameter"]:
             inputs[found] = None if trace is None else trace.contents_of(found)
@@ -189,6 +189,12 @@ def known_value(node: Node) -> Any:
             with np.errstate(all="ignore"):
                 values[found] = found.op.reference(*operands, **found.attrs)
     return values[node]
+
+
+def _has_dims(attribute: Any) -> bool:
+    if type(attribute) is tuple:
+        return any(map(_has_dims, attribute))
+    return isinstance(attribute, Dim)
 
 
 def value_at_hand(node: Node) -> np.ndarray:

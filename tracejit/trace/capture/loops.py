@@ -31,8 +31,6 @@ from .records import Alive, Record, alive, flag_node, is_flag_set, unless
 from .rolling import Rolling, Rotated, Unsettled
 from .state import UNBOUND, names_of
 
-# A setting of `config.unroll` that leaves no loop to be rolled.
-MOST_UNROLLED = 1 << 20
 # How often a body is part of the program, at most, per iteration that a loop alone may have.
 MOST_REPEATED = 16
 # Iterations that are run as they are before the rest is rolled.
@@ -152,9 +150,9 @@ class Loop:
         assert frame is not None
         return frame
 
-    def _rolling(self, frame: FrameType, key: Any = None) -> Rolling:
+    def _rolling(self, frame: FrameType, key: Any = None, index: Any = None) -> Rolling:
         head, after = frozenset(self.site.head), frozenset(self.site.after)
-        return Rolling(self.trace, frame, self.site.names, head, after, key)
+        return Rolling(self.trace, frame, self.site.names, head, after, key, index)
 
     def _stop_flag(self) -> Any:
         """Whether the body leaves the loop: False, True, or a node."""
@@ -185,13 +183,6 @@ class For(Loop):
         start, stop = self.items.bounds
         if type(start) is int and type(stop) is int:
             return self._counted(self.items, start, stop)
-        if config.unroll >= MOST_UNROLLED:
-            raise failure(
-                TraceError,
-                "how often this loop runs is not known while tracing, and TRACEJIT_UNROLL says that "
-                "no loop is rolled",
-                "name the argument in static_argnames",
-            )
         return self._rolled(self.items, start, stop)
 
     def _plainly(self, iterator: Iterator[Any]) -> Iterator[Any]:
@@ -272,7 +263,7 @@ class For(Loop):
         span = _Span(self.trace, start, stop, period)
         is_known = type(span.start) is int and type(span.stop) is int
         frame = self._frame()
-        rolling = self._rolling(frame, self.key if is_known else None)
+        rolling = self._rolling(frame, self.key if is_known else None, span.index)
         self.is_pass = True
         try:
             for _ in range(MOST_PASSES):
@@ -291,6 +282,9 @@ class For(Loop):
                     break
             else:
                 raise Unsettled("what it carries does not settle")
+            more = [stop_flag] if isinstance(stop_flag, Node) else []
+            if is_known and rolling.is_plain(more):
+                raise Unsettled("it is plain Python", can_peel=False)
         except (Unsettled, Rotated) as error:
             failed.append(error)
             self._give(rolling.begin.names)

@@ -12,7 +12,11 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ...ir.graph import Node, item, parameter, substitute
+from ...ir.dims import Dim, Symbol, symbols_of
+from ...ir.graph import Node, item, operands_of, parameter, substitute
+from ...ir.op import OPS
+from ...ir.ops.control import unknown_of
+from ...ir.term import postorder
 from ...ir.types import i64
 from ..array import Array
 from ..context import Trace
@@ -74,10 +78,11 @@ class Rolling:
         head: frozenset[str],
         after: frozenset[str],
         key: Any = None,
+        index: Any = None,
     ):
         self.trace, self.frame = trace, frame
         self.names, self.head, self.after = frozenset(names), head, after
-        self.parent, self.key = trace.region, key
+        self.parent, self.key, self.index = trace.region, key, index
         self.begin = state_of(trace, names_of(frame), frame)
         # By cell: the kinds of its carried leaves, by their numbers.
         self.kinds: dict[tuple[int, Any], dict[int, Kind]] = {}
@@ -91,7 +96,7 @@ class Rolling:
     def start(self) -> dict[str, Any]:
         """Begin a pass: a region, with parameters for what is carried; gives the names in it."""
         trace = self.trace
-        trace.passes.append(self.key)
+        trace.passes.append(self)
         self.region = trace.region = Region(self.parent, trace.births)
         self.parameters: dict[Any, Node] = {}
         for storage in self.storages:
@@ -252,6 +257,35 @@ class Rolling:
         is_name = cell.holder is self.begin.names
         return not is_name or cell.key in self.head or cell.key in self.after
 
+    def is_plain(self, more: list[Node]) -> bool:
+        """Whether nothing in the body depends on traced values, but for the index."""
+        if self.storages or self.carries_token:
+            return False
+        own = set(self.parameters.values())
+        firsts = [kind.node(a) for kind, a in self._firsts()]
+        index = {unknown_of(self.index)} if self.index is not None else set()
+        for node in postorder([*self.nodes.values(), *firsts, *more], operands_of):
+            if node.op is OPS["parameter"] and node not in own or node.op is OPS["host_call"]:
+                return False
+            if not {u for _, value in node.attributes for u in unknowns_in(value)} <= index:
+                return False
+        return True
+
+    def depends(self, node: Node) -> bool:
+        """Whether a node is another one in another iteration."""
+        own = set(self.parameters.values())
+        index = unknown_of(self.index) if self.index is not None else None
+        return any(
+            found in own
+            or index in {u for _, value in found.attributes for u in unknowns_in(value)}
+            for found in postorder((node,), operands_of)
+        )
+
+    def _firsts(self) -> Iterator[tuple[Kind, Any]]:
+        for cell, value in self._cells():
+            for position, kind in self.kinds.get(cell.id, {}).items():
+                yield kind, flatten(value)[0][position]
+
     # The op.
 
     def results(self) -> tuple[list[Any], list[Node], list[Node], list[Node]]:
@@ -363,6 +397,13 @@ def _rotation(moved: dict[Any, Any]) -> Exception:
             length, place = length + 1, moved[place]
         period = math.lcm(period, length)
     return Rotated(period)
+
+
+def unknowns_in(value: Any) -> list[Symbol]:
+    """The unknowns in an attribute."""
+    if type(value) is tuple:
+        return [unknown for part in value for unknown in unknowns_in(part)]
+    return symbols_of(value) if isinstance(value, Dim) else []
 
 
 def _alike(before: Any, last: Any) -> list[Any]:

@@ -63,6 +63,8 @@ class Trace:
     held           gives containers that traced code may change, of its globals and closures
     outermost      the code that calls the traced function
     passes         the loops of whose bodies a pass is being traced; None where one cannot be unrolled
+    indices        the first values of loops' indices, by name
+    firsts         what the parameters of loops' bodies are in the first iteration
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
     """
@@ -88,6 +90,8 @@ class Trace:
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()
         self._doubts: list[tuple[ref, ref]] = []
+        self.indices: dict[str, int] = {}
+        self.firsts: dict[Node, Node] = {}
         self.repeated = 1
         self.passes: list[Any] = []
 

@@ -123,6 +123,13 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     assert trace is not None
     if not trace.calls_python:
         raise no_rule(callee.name)
+    if callee.has_effects and trace.region.parent is not None:
+        raise failure(
+            UnsupportedError,
+            f"{callee.name} is called in a branch or a loop that traced values decide about, and it "
+            "may have effects",
+            "call it before, and choose among what it gives",
+        )
     leaves, structure = flatten((args, kwargs))
     positions = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Value | Dim)]
     nodes = [to_node(leaves[k]) for k in positions]

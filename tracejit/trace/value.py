@@ -9,9 +9,10 @@ import numpy as np
 from ..errors import ShapeError, TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim, bind
-from ..ir.graph import Node, operands_of
+from ..ir.graph import Function, Module, Node, operands_of, parameter
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
+from ..ir.reference import reference
 from ..ir.term import postorder
 from ..ir.types import DType, i64
 from .broadcasting import shape_text
@@ -198,23 +199,43 @@ def _has_dims(attribute: Any) -> bool:
 
 
 def value_at_hand(node: Node) -> np.ndarray:
-    """The value of any node for the arguments that are being traced, which the trace knows."""
+    """The value of any node for the arguments that are being traced, which the trace knows.
+
+    In a loop's body, that of its first iteration.
+    """
     trace = current_trace()
     assert trace is not None
-    values, extents = trace.values, trace.extents
-    for found in postorder((node,), lambda n: () if n in values else n.operands):
+    values, extents, firsts = trace.values, trace.extents | trace.indices, trace.firsts
+
+    def below(found: Node) -> tuple[Node, ...]:
+        if found in values:
+            return ()
+        return (firsts[found],) if found in firsts else found.operands
+
+    for found in postorder((node,), below):
         if found in values:
             continue
-        if found.op is OPS["parameter"]:
+        if found in firsts:
+            values[found] = values[firsts[found]]
+        elif found.op is OPS["parameter"]:
             capture = trace.captured_by(found)
             assert capture is not None
             values[found] = capture.bound
-            continue
-        with np.errstate(all="ignore"):
+        else:
             operands = [values[operand] for operand in found.operands]
-            attrs = {key: _with_extents(value, extents) for key, value in found.attributes}
-            values[found] = found.op.reference(*operands, **attrs)
+            values[found] = _computed(found, operands, extents)
     return np.asarray(values[node])
+
+
+def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
+    """The value of a node with these operands."""
+    if node.op.name in _NEVER_KNOWN:  # what runs Functions is left to what runs Functions
+        inputs = [parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)]
+        module = Module(Function("at_hand", tuple(inputs), (Node(node.op, tuple(inputs), node.attributes),)))
+        return reference(module, *operands)
+    attrs = {key: _with_extents(value, extents) for key, value in node.attributes}
+    with np.errstate(all="ignore"):
+        return node.op.reference(*operands, **attrs)
 
 
 def _with_extents(attribute: Any, extents: dict[str, int]) -> Any:

@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 from ...config import config
 from ...errors import TraceError
 from ...ir import ops
-from ...ir.dims import plain, symbol
+from ...ir.dims import plain, symbol, symbol_names
 from ...ir.graph import Node, item
 from ..array import Array
 from ..context import Trace, failure
@@ -352,6 +352,8 @@ class _Span:
         elif period > 1:
             self.first, self.start, self.stop = start, 0, (stop - start) // period
         self.index = symbol(trace.unique_name("i"), self.start, self.stop - 1)
+        if type(self.start) is int:
+            trace.indices[symbol_names(self.index)[0]] = self.start
 
     def indices(self) -> Iterator[Array]:
         """The indices of the iterations of a pass, as the body sees them."""

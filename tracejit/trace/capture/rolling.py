@@ -103,7 +103,7 @@ class Rolling:
             type_ = storage.node.type
             kind = Kind(type_.shape, type_.dtype, False)
             trace.will_write(storage)
-            storage.exchange(self._parameter(storage, kind))
+            storage.exchange(self._parameter(storage, kind, storage.node))
             kind.wrap(storage.node)
         names = dict(self.begin.names)
         self.inside = {}
@@ -112,7 +112,9 @@ class Rolling:
             if kinds and cell.is_read:
                 leaves, structure = flatten(before)
                 for position, kind in kinds.items():
-                    leaves[position] = kind.wrap(self._parameter((cell.id, position), kind))
+                    first = kind.node(leaves[position])
+                    own = self._parameter((cell.id, position), kind, first)
+                    leaves[position] = kind.wrap(own)
                 value = unflatten(structure, leaves)
                 self.inside[cell.id] = value
                 if cell.holder is self.begin.names:
@@ -120,14 +122,17 @@ class Rolling:
                 else:
                     cell.holder[cell.key] = value
         if self.carries_token:
-            trace.token = self._parameter("token", Kind((), i64, True))
+            first = self.begin.token or constant(0, i64)
+            trace.token = self._parameter("token", Kind((), i64, True), first)
             trace.locate(trace.token)
         return names
 
-    def _parameter(self, key: Any, kind: Kind) -> Node:
+    def _parameter(self, key: Any, kind: Kind, first: Node | None = None) -> Node:
         hint = key[0][1] if type(key) is tuple else "state"
         name = self.trace.unique_name(hint if type(hint) is str else "state")
         self.parameters[key] = parameter(name, kind.type)
+        if first is not None:
+            self.trace.firsts[self.parameters[key]] = first
         return self.parameters[key]
 
     def _cells(self) -> Iterator[tuple[_Cell, Any]]:

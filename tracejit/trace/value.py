@@ -231,7 +231,9 @@ def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
     """The value of a node with these operands."""
     if node.op.name in _NEVER_KNOWN:  # what runs Functions is left to what runs Functions
         inputs = [parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)]
-        module = Module(Function("at_hand", tuple(inputs), (Node(node.op, tuple(inputs), node.attributes),)))
+        module = Module(
+            Function("at_hand", tuple(inputs), (Node(node.op, tuple(inputs), node.attributes),))
+        )
         return reference(module, *operands)
     attrs = {key: _with_extents(value, extents) for key, value in node.attributes}
     with np.errstate(all="ignore"):

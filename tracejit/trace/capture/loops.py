@@ -33,6 +33,8 @@ from .state import UNBOUND, names_of
 
 # How often a body is part of the program, at most, per iteration that a loop alone may have.
 MOST_REPEATED = 16
+# Operations on whole arrays that are unrolled to be fused: iterations times those of a body.
+MOST_BY_ELEMENT = 1024
 # Iterations that are run as they are before the rest is rolled.
 MOST_PEELED = 2
 # Iterations that are traced as one, where names exchange the arrays they are bound to.
@@ -285,6 +287,8 @@ class For(Loop):
             more = [stop_flag] if isinstance(stop_flag, Node) else []
             if is_known and rolling.is_plain(more):
                 raise Unsettled("it is plain Python", can_peel=False)
+            if is_known and rolling.is_by_element(MOST_BY_ELEMENT // (stop - start)):
+                raise Unsettled("its iterations fuse", can_peel=False)
         except (Unsettled, Rotated) as error:
             failed.append(error)
             self._give(rolling.begin.names)

@@ -14,14 +14,14 @@ from typing import Any, NamedTuple
 
 from ...ir.dims import Dim, Symbol, symbols_of
 from ...ir.graph import Node, item, operands_of, parameter, substitute
-from ...ir.op import OPS
+from ...ir.op import ELEMENTWISE, OPS
 from ...ir.ops.control import unknown_of
 from ...ir.term import postorder
 from ...ir.types import i64
 from ..array import Array
 from ..context import Trace
 from ..promotion import cast, constant
-from ..regions import Region
+from ..regions import Region, encloses
 from ..tree import flatten, unflatten
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
 from .state import (
@@ -275,6 +275,16 @@ class Rolling:
             if not {u for _, value in node.attributes for u in unknowns_in(value)} <= index:
                 return False
         return True
+
+    def is_by_element(self, most: int) -> bool:
+        """Whether the body computes arrays element by element, in few operations: iterations of
+        that are best done one after the other for each element."""
+        homes, region = self.trace.homes, self.region
+        results = [*self.nodes.values(), *self.written.values()]
+        inside = postorder(results, lambda n: () if encloses(homes.get(n), region) else n.operands)
+        work = [n for n in inside if n.operands and not encloses(homes.get(n), region)]
+        kinds_fit = all(n.op.kind == ELEMENTWISE or n.op is OPS["broadcast"] for n in work)
+        return kinds_fit and len(work) <= most and all(n.type.shape for n in self.nodes.values())
 
     def depends(self, node: Node) -> bool:
         """Whether a node is another one in another iteration."""

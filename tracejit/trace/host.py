@@ -22,6 +22,7 @@ from ..ir.host import NOT_CALLED, HostFunction, ResultChanged
 from ..ir.types import ArrayType, TupleType, array_type, i64
 from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .layout import is_unlike_arrays
+from .operators import needs_value
 from .promotion import constant
 from .tree import LEAF, Structure, flatten, unflatten
 from .value import Value, to_node, value_at_hand
@@ -134,6 +135,9 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     positions = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Value | Dim)]
     nodes = [to_node(leaves[k]) for k in positions]
     statics = [None if k in positions else trace.unhook(leaf) for k, leaf in enumerate(leaves)]
+    for k, node in zip(positions, nodes):
+        if not node.type.shape and trace.is_counted(node):  # there may be a rule for each number
+            raise needs_value(leaves[k], f"by {callee.name}")
     kinds = tuple([_kind_of(leaves[k]) for k in positions])
     is_flat = not kwargs and all(child == LEAF for child in structure[2][2:])
     arguments = Arguments(structure, tuple(positions), kinds, tuple(statics), is_flat)

@@ -10,7 +10,7 @@ import pytest
 from tracejit.ir import ops, tensor  # noqa: F401  (the vocabulary that the texts use)
 from tracejit.ir.graph import Module
 from tracejit.ir.reference import reference
-from tracejit.ir.tensor import For, bodies_of, map_bodies, statements
+from tracejit.ir.tensor import For, map_bodies, statements
 from tracejit.ir.text import parse
 from tracejit.ir.verify import Stage, verify
 from tracejit.lower.tensor.independent import free_loops
@@ -56,7 +56,17 @@ CASES = [
     ("for j in ordered(0, i):\n    z[i, j] = z[i, j] + 1.0", "ij"),
     ("for j in ordered(3 * i, 3 * i + 3):\n    w[j] = 1.0", "ij"),
     ("for j in ordered(3 * i, minimum(3 * i + 3, 31)):\n    w[j] = 1.0", "ij"),
+    ("for j in ordered(3 * i, 3 * i + 3):\n    w[j - 3 * i] = 1.0", "j"),
     ("for j in ordered(3 * i, 3 * i + 4):\n    w[j] = 1.0", "j"),
+    (
+        "for j in ordered(3 * i + p[0], 3 * i + p[0] + 3):\n    w[checked_index(j, 150, 0)] = 1.0",
+        "",
+    ),
+    (
+        "for j in ordered(0, 2):\n    for t in ordered(i + j, i + j + 1):\n        w[t] = 1.0",
+        "jt",
+    ),
+    ("for j in ordered(3 * i + p[0], 3 * i + p[0] + 3):\n    z[j, p[1]] = 1.0", "ij"),
     ("for j in ordered(p[i], p[i + 1]):\n    w[checked_index(j, 150, 0)] = 1.0", ""),
     ("for j in ordered(0, 5):\n    z[i, j] = 1.0\n    if x[i, j] > 0.0: break", "i"),
     ("z[i, 0] = 1.0\nif x[i, 0] > 0.0: break", ""),

@@ -13,18 +13,25 @@ from . import tensor
 from .affine import linear
 from .dims import Dim, is_never_negative, symbol
 from .tensor import (
+    Accumulate,
+    Allocate,
     Apply,
+    Assign,
     Buffer,
+    Call,
     Expression,
+    Extern,
     For,
     Index,
     Let,
     Literal,
+    Statement,
     Store,
     Variable,
     loads_of,
     statements,
 )
+from .term import Term
 
 
 def is_chosen_by_data(indices: Iterable[Expression]) -> bool:
@@ -50,11 +57,12 @@ def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) 
                     own.append(index)
             case Let(Index() as index):
                 inside[index] = None
-    return any(_are_stretches(index, a, b, inside) for a, b in zip(one, two) for index in own)
+    pairs = zip(one, two)
+    return any(_are_stretches(loop, index, a, b, inside) for a, b in pairs for index in own)
 
 
 def _are_stretches(
-    own: Index, a: Expression, b: Expression, inside: dict[Index, For | None]
+    loop: For, own: Index, a: Expression, b: Expression, inside: dict[Index, For | None]
 ) -> bool:
     (atoms_a, constant_a), (atoms_b, constant_b) = linear(a), linear(b)
     scale = atoms_a.pop(own, 0)
@@ -65,7 +73,7 @@ def _are_stretches(
         ends = atoms_a.get(atom, 0), -atoms_b.get(atom, 0)
         if atom not in inside:
             is_same = ends[0] + ends[1] == 0 and all(isinstance(t, Index) for t in atom.free)
-            if not is_same or not atom.free.isdisjoint((own, *inside)):
+            if not is_same or not atom.free.isdisjoint((loop.index, *inside)):
                 return False
             continue
         match inside[atom]:
@@ -83,14 +91,29 @@ def _is_tile(loop: For, inner: For) -> bool:
     names: dict[Expression, Dim] = {}
     following = {loop.index: tensor.add(loop.index, tensor.ONE)}
     later = tensor.replace_expressions((inner.start,), following)[inner.start]
-    free = inner.start.free | inner.stop.free
-    if not all(isinstance(term, Index) for term in free):
+    if not changed_in(loop.body).isdisjoint(inner.start.free | inner.stop.free):
         return False
     begins, begins_later = _polynomial(inner.start, names), _polynomial(later, names)
     stops = inner.stop.operands if _is_minimum(inner.stop) else (inner.stop,)
     return is_never_negative(begins_later - begins) and any(
         is_never_negative(begins_later - _polynomial(stop, names)) for stop in stops
     )
+
+
+def changed_in(body: Iterable[Statement]) -> set[Term]:
+    """What may stand for something else after these statements, or is declared in them."""
+    changed: set[Term] = set()
+    for statement in statements(body):
+        match statement:
+            case For(term) | Let(term) | Assign(term) | Store(term) | Allocate(term):
+                changed.add(term)
+            case Accumulate(target):
+                changed.update(target.free)
+            case Call(_, buffers):
+                changed.update(buffers)
+            case Extern():
+                changed.update(address.buffer for address in statement.addresses)
+    return changed
 
 
 def _is_minimum(e: Expression) -> bool:

@@ -39,6 +39,7 @@ from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.registers import keep_in_registers
 from .tensor.relax import relax
+from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
 from .tensor.vectorize import vectorize
@@ -82,6 +83,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 keep_in_registers,
                 drop_checks,
                 free_loops,
+                select_values,
                 carry_values,
                 split_domains,
                 cut_strips,

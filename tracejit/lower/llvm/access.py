@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from ...ir import tensor
 from ...ir.affine import linear
-from ...ir.tensor import Buffer, Expression, Literal, Load, Variable
+from ...ir.tensor import Buffer, Expression, Index, Literal, Load, Variable
 from ...ir.types import DType
 from .builder import Value, is_number, literal
 from .frame import Frame, Lanes, Parts, memory_kind
@@ -76,7 +76,7 @@ class Access(Frame):
             return True
         inner = self.level.get(lanes.index, 0)
         return any(
-            isinstance(term, Variable) and self.values[term][0].lanes > 1
+            isinstance(term, Variable | Index) and self.values[term][0].lanes > 1
             or isinstance(term, Buffer) and term.space == "register" and self.level.get(term, 0) >= inner
             for term in expression.free
         )  # fmt: skip

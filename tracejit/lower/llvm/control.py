@@ -179,7 +179,6 @@ class Control(State):
         """A loop that runs once at least."""
         b = self.b
         targets, _, written = self.changed_in(body)
-        initial = [part for target in targets for part in self.get(target)]
         before, head = self.scopes[-1], b.open(b.fresh("loop"))
         label, exit_label = head.label, b.fresh("after")
         with self.scope(head, LOOP):

@@ -16,23 +16,17 @@ from collections.abc import Callable, Iterable
 import numpy as np
 
 from ...ir.graph import Module, map_kernels
+from ...ir.places import changed_in
 from ...ir.syntax import FUSED_MULTIPLY_ADD
 from ...ir.tensor import (
-    Accumulate,
     Apply,
-    Assign,
-    Call,
     Expression,
-    Extern,
     For,
     If,
-    Let,
     Literal,
     Statement,
-    Store,
     expressions_of,
     map_bodies,
-    statements,
 )
 from ...ir.term import Term, postorder
 from ...ir.types import f32, f64
@@ -83,20 +77,7 @@ def _changed_by(loop: For) -> frozenset[Term]:
     """The Indexes, Variables and Buffers that differ between iterations; none if there is one."""
     if trips(loop) == 1:
         return frozenset()
-    changed: set[Term] = {loop.index}
-    for statement in statements(loop.body):
-        match statement:
-            case For(index):
-                changed.add(index)
-            case Let(target) | Assign(target) | Store(target):
-                changed.add(target)
-            case Accumulate(target):
-                changed.update(target.free)
-            case Call(_, buffers):
-                changed.update(buffers)
-            case Extern():
-                changed.update(address.buffer for address in statement.addresses)
-    return frozenset(changed)
+    return frozenset(changed_in((loop,)))
 
 
 def _operands(e: Expression) -> tuple[Expression, ...]:

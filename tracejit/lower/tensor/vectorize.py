@@ -17,6 +17,7 @@ from ...ir.tensor import (
     Expression,
     Extern,
     For,
+    Index,
     Kernel,
     Let,
     Load,
@@ -78,6 +79,9 @@ def independent(loop: For, threads: bool = False) -> bool:
     """
     own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if threads else ()
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+    named = {index for index in inside if isinstance(index, Index)}
+    if named and not threads:
+        return False  # limit: lanes read at names of their own one by one, which costs do not know
     stored = set()
     for statement in statements(loop.body):
         if isinstance(statement, Extern):
@@ -85,9 +89,11 @@ def independent(loop: For, threads: bool = False) -> bool:
         if isinstance(statement, Assign) and statement.variable not in inside:
             return False
         if isinstance(statement, Store) and statement.buffer not in own:
-            if loop.index not in Load(statement.buffer, statement.indices).free:
+            free = Load(statement.buffer, statement.indices).free
+            by_data = is_chosen_by_data(statement.indices) or not named.isdisjoint(free)
+            if loop.index not in free:
                 return False
-            if is_chosen_by_data(statement.indices) and not are_apart(loop, statement.indices):
+            if by_data and not are_apart(loop, statement.indices):
                 if threads or not keeps_order(loop, statement):
                     return False
             stored.add((statement.buffer, statement.indices))

@@ -42,6 +42,7 @@ from .tensor.relax import relax
 from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
+from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
 
 Pass = Callable[[Module], Module]
@@ -81,6 +82,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 plan_memory,
                 inline_bodies,
                 keep_in_registers,
+                unwrap_loops,
                 drop_checks,
                 free_loops,
                 select_values,

@@ -12,6 +12,7 @@ from tracejit.ir.graph import Module
 from tracejit.ir.reference import reference
 from tracejit.ir.text import parse, show
 from tracejit.ir.verify import Stage, unproved, verify
+from tracejit.lower.tensor import parallelize
 from tracejit.stages import build
 
 
@@ -360,7 +361,30 @@ def test_illegal_kernels(body, message):
         verify(parse(f"@kernel\ndef k(x: f64[12], *, out: f64[12]):\n{lines}"), Stage.TRACED)
 
 
-@pytest.mark.parametrize("seed", range(60))
+def test_names_of_expressions_end_with_the_arm_that_writes_them():
+    text = """
+    @kernel
+    def k(x: updated(f64[8]), *, out: f64[8]):
+        for i in ordered(0, 8):
+            out[i] = minimum(x[i] * 0.5, 1.0) + minimum(x[i] * 0.5, 1.0)
+            if x[0] > 0.0:
+                x[i] = 2.0
+                out[i] = minimum(x[i] * 0.5, 1.0) - minimum(x[i] * 0.5, 1.0) * 0.5
+            else:
+                out[i] = minimum(x[i] * 0.5, 1.0)
+    """
+    kernel(dedent(text))
+
+
+@pytest.mark.parametrize("seed", [*range(2000, 2020), 2047, 2134])
+def test_random_kernels_by_threads(seed, monkeypatch):
+    """Every loop that may is run by threads, however short it is."""
+    monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
+    test_random_kernels(seed)
+
+
+@pytest.mark.parametrize("seed", range(40))
 def test_random_kernels(seed):
     module = kernel(Writer(seed).text())
     rng = np.random.default_rng(seed)

@@ -244,7 +244,8 @@ class _KernelText:
         if not body:
             self.out.append(f"{indent}pass")
         self.shown, self.names.taken = shown, taken | {*self.aliases.values()}
-        self.aliases = {e: v for e, v in self.aliases.items() if e in aliases}
+        # One that was forgotten and found again inside is known inside alone.
+        self.aliases = {e: v for e, v in self.aliases.items() if aliases.get(e) == v}
 
     def forget(self, written: set[Term]) -> None:
         if written:

@@ -24,6 +24,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    loads_of,
     map_bodies,
     statements,
 )
@@ -161,12 +162,14 @@ def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, E
 
 
 def _shares_registers(loop: For) -> bool:
-    """Whether iterations accumulate into registers from outside, as in the depth of a tile."""
+    """Whether iterations use registers from outside, as in the depth of a tile."""
     inside = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)}
-    return any(
-        isinstance(s, Accumulate) and isinstance(s.target, Load) and s.target.buffer not in inside
-        for s in statements(loop.body)
-    )
+    used = {load.buffer for load in loads_of(loop.body)}
+    for statement in statements(loop.body):
+        match statement:
+            case Store(buffer) | Accumulate(Load(buffer)):
+                used.add(buffer)
+    return any(buffer.space == "register" and buffer not in inside for buffer in used)
 
 
 def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:

@@ -351,6 +351,10 @@ ILLEGAL = [
         "for i in vector(0, 12, 4):\n    for j in ordered(0, 3):\n        out[i] = 1.0",
         "control flow in a vector loop",
     ),
+    (
+        "for i in vector(0, 12, 4):\n    for j in range(0, i):\n        out[i] = x[j]",
+        "lanes run a loop inside differently often",
+    ),
 ]
 
 
@@ -376,7 +380,7 @@ def test_names_of_expressions_end_with_the_arm_that_writes_them():
     kernel(dedent(text))
 
 
-@pytest.mark.parametrize("seed", [*range(2000, 2020), 2047, 2134])
+@pytest.mark.parametrize("seed", [*range(2000, 2020), 2047, 2134, 3119])
 def test_random_kernels_by_threads(seed, monkeypatch):
     """Every loop that may is run by threads, however short it is."""
     monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)

@@ -352,6 +352,7 @@ class _Checker:
     def independent(self, loop: For) -> None:
         """Iterations must not read or overwrite what others write, but for Accumulate in vectors."""
         own = _own(loop)
+        inner = {s.index for s in statements(loop.body) if isinstance(s, For)}
         stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
         for statement in statements(loop.body):
             self.current = statement
@@ -371,6 +372,9 @@ class _Checker:
                         stores.append((buffer, indices))
                 case If() | Break() | For(mark="ordered") if loop.mark == "vector":
                     self.fail("control flow in a vector loop")
+                case For(_, start, stop) if loop.mark == "vector":
+                    if not (own - inner).isdisjoint(start.free | stop.free):
+                        self.fail("lanes run a loop inside differently often")
                 case Call():
                     shared = [b for b in statement.written if b not in own]
                     if shared:

@@ -9,7 +9,7 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 from __future__ import annotations
 
 from ...ir.graph import Module, map_kernels
-from ...ir.places import are_apart, is_chosen_by_data, keeps_order
+from ...ir.places import are_apart, changed_in, is_chosen_by_data, keeps_order
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -62,7 +62,7 @@ def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
     if not isinstance(statement, For):
         return deeper, 0.0
     deeper_cost = body_cost((deeper,), frozenset(), None, 1, vector_bytes)
-    if statement.mark == "ordered" or has_control(statement.body) or not independent(statement):
+    if statement.mark == "ordered" or has_control(statement.body) or not _fits_lanes(statement):
         return deeper, deeper_cost
     lanes = lane_count(statement, vector_bytes)
     if lanes == 1:
@@ -70,6 +70,14 @@ def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
     here = statement.replace(mark="vector", lanes=lanes)
     here_cost = body_cost((here,), frozenset(), None, 1, vector_bytes)
     return (here, here_cost) if here_cost < deeper_cost else (deeper, deeper_cost)
+
+
+def _fits_lanes(loop: For) -> bool:
+    """Whether iterations are independent, and loops inside run equally often in all of them."""
+    inner = [s for s in statements(loop.body) if isinstance(s, For)]
+    varying = changed_in((loop,)) - {s.index for s in inner}
+    alike = all(varying.isdisjoint(s.start.free | s.stop.free) for s in inner)
+    return alike and independent(loop)
 
 
 def independent(loop: For, threads: bool = False) -> bool:

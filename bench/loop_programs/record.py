@@ -14,8 +14,8 @@ class LoopProgram:
     `inputs(size, generator)` makes the arguments, at `size` for the benchmark and at `small` for tests; a Python
     int among them is a constant. `numba` is the loop an expert compiles with Numba (its `prange` is bound to
     Numba's), or None where that is `function` as it stands. `jax` is the expert's program for JAX, with `jax`,
-    `jnp` and `lax` bound to JAX's. Results agree to `tolerance`, relative to the largest value; where that is 0
-    they are the same bits.
+    `jnp` and `lax` bound to JAX's, to which all integers are static. Results agree to `tolerance`, relative to
+    the largest value; where that is 0 they are the same bits.
     """
 
     name: str

@@ -110,6 +110,19 @@ def ruin(seed, games, stake, goal):
     return wins, seed
 
 
+def ruin_numba(seed, games, stake, goal):
+    wins = 0
+    for _ in range(games):
+        purse = stake
+        while 0 < purse < goal:
+            seed ^= (seed << 13) & 0xFFFFFFFF
+            seed ^= seed >> 17
+            seed ^= (seed << 5) & 0xFFFFFFFF
+            purse += 2 * (seed & 1) - 1
+        wins += purse == goal
+    return wins, seed
+
+
 def ruin_jax(seed, games, stake, goal):
     def toss(state):
         purse, seed = state
@@ -294,6 +307,14 @@ def _plane(size: int, generator: np.random.Generator) -> tuple:
     return np.linspace(-2.0, 0.5, size), np.linspace(-1.1, 1.1, size * 3 // 4), 200
 
 
+def _count(size: int, generator: np.random.Generator) -> tuple:
+    return (np.int64(size),)
+
+
+def _games(size: int, generator: np.random.Generator) -> tuple:
+    return np.int64(2463534242), size, 20, 50
+
+
 def _bytes(size: int, generator: np.random.Generator) -> tuple:
     return (generator.integers(0, 256, size).astype(np.uint8),)
 
@@ -319,12 +340,8 @@ def _scored_letters(size: int, generator: np.random.Generator) -> tuple:
 
 PROGRAMS = (
     LoopProgram("Mandelbrot", mandelbrot, _plane, 200, 12, mandelbrot_jax, mandelbrot_numba),
-    LoopProgram(
-        "Collatz", collatz, lambda size, _: (size,), 30_000, 60, collatz_jax, collatz_numba
-    ),
-    LoopProgram(
-        "gambler's ruin", ruin, lambda size, _: (2463534242, size, 20, 50), 3000, 5, ruin_jax
-    ),
+    LoopProgram("Collatz", collatz, _count, 30_000, 60, collatz_jax, collatz_numba),
+    LoopProgram("gambler's ruin", ruin, _games, 3000, 5, ruin_jax, ruin_numba),
     LoopProgram(
         "CRC, table", crc_table, _bytes_and_table, 1 << 20, 100, crc_table_jax, crc_table_numba
     ),

@@ -7,6 +7,8 @@ import time
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
+
 from .. import peers
 from ..harness import Case, Variant, collect
 from ..loop_programs import PROGRAMS, LoopProgram
@@ -81,10 +83,10 @@ def _tracejit_fastmath(program: LoopProgram, arguments: tuple) -> list[Variant]:
 def _jax(program: LoopProgram, arguments: tuple) -> list[Variant]:
     jax = peers.library("jax")
     function = rebind(program.jax, jax=jax, jnp=jax.numpy, lax=jax.lax)
-    sizes = tuple(place for place, value in enumerate(arguments) if isinstance(value, int))
-    compiled = jax.jit(function, static_argnums=sizes)
+    static = tuple(k for k, value in enumerate(arguments) if isinstance(value, int | np.integer))
+    compiled = jax.jit(function, static_argnums=static)
     on_device = tuple(
-        value if isinstance(value, int) else jax.numpy.asarray(value) for value in arguments
+        value if k in static else jax.numpy.asarray(value) for k, value in enumerate(arguments)
     )
 
     def result() -> Any:

@@ -32,6 +32,7 @@ from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.independent import free_loops
+from .tensor.forward import forward_values
 from .tensor.inline import inline_bodies
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
@@ -81,6 +82,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 drop_checks,
                 plan_memory,
                 inline_bodies,
+                forward_values,
                 keep_in_registers,
                 unwrap_loops,
                 drop_checks,

@@ -8,6 +8,7 @@ order, so a vector loop will do; threads will not.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from math import inf
 
 from . import tensor
 from .affine import linear
@@ -59,6 +60,40 @@ def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) 
                 inside[index] = None
     pairs = zip(one, two)
     return any(_are_stretches(loop, index, a, b, inside) for a, b in pairs for index in own)
+
+
+def are_always_apart(
+    around: Iterable[Statement], one: Sequence[Expression], two: Sequence[Expression]
+) -> bool:
+    """Whether two places are certainly different, in whatever iterations of the loops among these
+    statements; what is around them is the same for both."""
+    inside: dict[Term, For | None] = {}
+    for statement in statements(around):
+        match statement:
+            case For(index):
+                inside[index] = statement
+            case Let(Index() as index):
+                inside[index] = None
+    return any(_never_equal(a, b, inside) for a, b in zip(one, two))
+
+
+def _never_equal(a: Expression, b: Expression, inside: dict[Term, For | None]) -> bool:
+    (atoms_a, constant_a), (atoms_b, constant_b) = linear(a), linear(b)
+    low = high = float(constant_a - constant_b)
+    for atom in {**atoms_a, **atoms_b}:
+        ends = atoms_a.get(atom, 0), -atoms_b.get(atom, 0)
+        match inside.get(atom):
+            case For(_, start, stop):
+                first = start.value if isinstance(start, Literal) else -inf
+                last = stop.value - 1 if isinstance(stop, Literal) else inf
+                reached = [(factor * first, factor * last) for factor in ends if factor]
+                low += sum(map(min, reached))
+                high += sum(map(max, reached))
+            case _:
+                is_same = sum(ends) == 0 and all(isinstance(t, Index) for t in atom.free)
+                if not is_same or not atom.free.isdisjoint(inside):
+                    return False
+    return low > 0 or high < 0
 
 
 def _are_stretches(

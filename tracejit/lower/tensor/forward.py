@@ -11,15 +11,15 @@ not: that what is read is never written before, and the memory is not needed.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from math import inf
 from typing import NamedTuple
 
 from ...ir.affine import linear
 from ...ir.graph import Module, map_kernels
-from ...ir.places import changed_in, never_meet
+from ...ir.places import are_always_apart, changed_in, never_meet
 from ...ir.tensor import (
     Accumulate,
     Allocate,
+    Apply,
     Assign,
     Buffer,
     Call,
@@ -29,7 +29,6 @@ from ...ir.tensor import (
     Index,
     Kernel,
     Let,
-    Literal,
     Load,
     Statement,
     Store,
@@ -59,11 +58,28 @@ def _change(kernel: Kernel) -> Kernel:
 
 
 def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    body = tuple([map_bodies(statement, _body) for statement in body])
+    body = _reusing(tuple([map_bodies(statement, _body) for statement in body]))
     for statement in body:
         if isinstance(statement, Allocate) and statement.buffer.space == "local":
             body = _without(body, statement.buffer) or body
     return body
+
+
+def _reusing(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements with variables in place of what was computed for them already."""
+    new = list(body)
+    for number, statement in enumerate(new):
+        if not isinstance(statement, Assign) or not isinstance(statement.value, Apply):
+            continue
+        variable, value = statement.variable, statement.value
+        if variable in value.free or not any(isinstance(t, Buffer) for t in value.free):
+            continue
+        for later in range(number + 1, len(new)):
+            after = new[later]
+            if _writes((after,), value, (after,)) or variable in changed_in((after,)):
+                break
+            (new[later],) = substitute((after,), {value: variable})
+    return tuple(new)
 
 
 class _Use(NamedTuple):
@@ -218,72 +234,41 @@ def _is_safe(
 
     `moved` is the value at the place that is read, `before` what runs between.
     """
-    before = tuple(before)
-    scalars = {term for term in value.free if isinstance(term, Variable)}
-    if not scalars.isdisjoint(changed_in((*before, consumer))):
-        return False
-    ranges = _Ranges((*before, consumer))
+    around = (*before, consumer)
+    own = use.statement
+    if isinstance(own, Store):
+        moved_reads = [e for e in postorder((moved,), parts) if isinstance(e, Load)]
+        same = [load.indices for load in moved_reads if load.buffer is own.buffer]
+        if not all(_keeps(own.indices, indices, use.loops, around) for indices in same):
+            return False
+    return not any(_writes(around, read, around, own) for read in (value, moved))
+
+
+def _writes(
+    body: Iterable[Statement], value: Expression, around: tuple, own: Statement | None = None
+) -> bool:
+    """Whether the statements, but for `own`, may change what a value is computed from."""
+    if any(isinstance(t, Variable) for t in value.free & changed_in(body)):
+        return True
     reads = [e for e in postorder((value,), parts) if isinstance(e, Load)]
-    moved_reads = [e for e in postorder((moved,), parts) if isinstance(e, Load)]
     read = {load.buffer for load in reads}
-    for statement in statements((*before, consumer)):
+    for statement in statements(body):
         match statement:
             case Call(_, buffers) if not read.isdisjoint(buffers):
-                return False
+                return True
             case Extern() if not read.isdisjoint([a.buffer for a in statement.addresses]):
-                return False
-            case Store(buffer, indices) if buffer in read:
-                if statement is use.statement:
-                    own = [load for load in moved_reads if load.buffer is buffer]
-                    if not all(_keeps(indices, load.indices, use.loops, ranges) for load in own):
-                        return False
-                    continue
-                others = [load for load in (*reads, *moved_reads) if load.buffer is buffer]
-                if not all(ranges.are_apart(indices, load.indices) for load in others):
-                    return False
+                return True
             case Accumulate(Load(buffer)) if buffer in read:
-                return False
-    return True
+                return True
+            case Store(buffer, indices) if buffer in read and statement is not own:
+                places = [load.indices for load in reads if load.buffer is buffer]
+                if not all(are_always_apart(around, indices, place) for place in places):
+                    return True
+    return False
 
 
-def _keeps(written: tuple, read: tuple, loops: tuple[For, ...], ranges: _Ranges) -> bool:
+def _keeps(written: tuple, read: tuple, loops: tuple[For, ...], around: tuple) -> bool:
     """Whether no iteration writes what another one reads."""
-    if ranges.are_apart(written, read):
+    if are_always_apart(around, written, read):
         return True
     return all(never_meet(loop, written, read) for loop in loops)
-
-
-class _Ranges:
-    """What is known of the indices of loops, which are taken to be independent of each other."""
-
-    def __init__(self, body: tuple[Statement, ...]):
-        self.loops = {s.index: s for s in statements(body) if isinstance(s, For)}
-        self.named = {s.variable for s in statements(body) if isinstance(s, Let)}
-
-    def are_apart(self, one: tuple[Expression, ...], two: tuple[Expression, ...]) -> bool:
-        """Whether two places are certainly different, in whatever iterations."""
-        return any(self._differ(a, b) for a, b in zip(one, two))
-
-    def _differ(self, a: Expression, b: Expression) -> bool:
-        (atoms_a, constant_a), (atoms_b, constant_b) = linear(a), linear(b)
-        low = high = float(constant_a - constant_b)
-        for atom in {**atoms_a, **atoms_b}:
-            ends = atoms_a.get(atom, 0), -atoms_b.get(atom, 0)
-            if atom not in self.loops:
-                if sum(ends) or not self._stays(atom):
-                    return False
-                continue
-            loop = self.loops[atom]
-            first = float(loop.start.value) if isinstance(loop.start, Literal) else -inf
-            last = float(loop.stop.value - 1) if isinstance(loop.stop, Literal) else inf
-            for factor in ends:
-                if factor:
-                    low += min(factor * first, factor * last)
-                    high += max(factor * first, factor * last)
-        return low > 0 or high < 0
-
-    def _stays(self, atom: Expression) -> bool:
-        """Whether an atom is the same wherever it stands."""
-        return all(isinstance(t, Index) and t not in self.loops for t in atom.free) and (
-            atom.free.isdisjoint(self.named)
-        )

@@ -9,7 +9,14 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 from __future__ import annotations
 
 from ...ir.graph import Module, map_kernels
-from ...ir.places import are_apart, changed_in, is_chosen_by_data, keeps_order
+from ...ir.places import (
+    are_always_apart,
+    are_apart,
+    changed_in,
+    is_chosen_by_data,
+    keeps_order,
+    never_meet,
+)
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -105,11 +112,14 @@ def independent(loop: For, threads: bool = False) -> bool:
                 if threads or not keeps_order(loop, statement):
                     return False
             stored.add((statement.buffer, statement.indices))
-    written = {buffer for buffer, _ in stored}
-    for load in loads_of(loop.body):
-        if load.buffer in written and (load.buffer, load.indices) not in stored:
-            return False
-    return True
+    return all(
+        load.indices == indices
+        or never_meet(loop, indices, load.indices)
+        or are_always_apart((loop,), indices, load.indices)
+        for load in loads_of(loop.body)
+        for buffer, indices in stored
+        if load.buffer is buffer
+    )
 
 
 def lane_count(loop: For, vector_bytes: int) -> int:

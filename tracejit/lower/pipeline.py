@@ -23,6 +23,7 @@ from .graph.fuse import fuse
 from .graph.hoist import hoist
 from .graph.layouts import adopt_layouts
 from .graph.outline import outline
+from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .llvm.program import Program
 from .tensor.arena import STATUS_BYTES, layout
@@ -31,8 +32,8 @@ from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
-from .tensor.independent import free_loops
 from .tensor.forward import forward_values
+from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
@@ -74,7 +75,20 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
     loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
     return (
         (Stage.TRACED, (*options.passes,)),
-        (Stage.FUSED, (adopt_layouts, canonicalize, fold, hoist, squeeze, outline, fuse, collapse)),
+        (
+            Stage.FUSED,
+            (
+                adopt_layouts,
+                canonicalize,
+                fold,
+                hoist,
+                take_turns,
+                squeeze,
+                outline,
+                fuse,
+                collapse,
+            ),
+        ),
         (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
         (
             Stage.SCHEDULED,

@@ -697,6 +697,17 @@ def edit_distance(n):
     return d[8, 8]
 
 
+def rows_exchanged(a):
+    previous = np.arange(9.0)
+    current = np.zeros_like(previous)
+    for i in range(8):
+        current[0] = a[i]
+        for j in range(8):
+            current[j + 1] = previous[j + 1] + a[i]
+        previous, current = current, previous
+    return previous
+
+
 PROGRAMS = [
     (both_arms, X), (chain, X, Y), (in_place, X), (through_views, X), (nested, X),
     (temporaries_differ, X), (same_static, X), (early, X), (early, -X * 200),
@@ -717,5 +728,5 @@ PROGRAMS = [
     (scalar_to_array, M), (swapped, X, Y), (rotated, X, Y), (aliased, X), (last_values, X),
     (appended, X), (list_index, X), (names, X), (shapes, X), (growing, X), (plain_numbers, X),
     (recursion, X), (recursion, -X), (in_with, X), (in_try, X), (masks, X), (integers, N),
-    (bits, N), (edit_distance, N),
+    (bits, N), (edit_distance, N), (rows_exchanged, X),
 ]  # fmt: skip

@@ -1,9 +1,12 @@
-"""The programs of loops and branches that the benchmarks time, at small sizes."""
+"""The programs of loops and branches that the benchmarks time, at small sizes: `@jit` against plain Python."""
 
 import numpy as np
 import pytest
 
+import tracejit
 from bench.loop_programs import PROGRAMS, LoopProgram
+
+programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 
 
 def results(function, program: LoopProgram, size: int) -> tuple:
@@ -21,6 +24,16 @@ def same(found: tuple, wanted: tuple, tolerance: float) -> None:
         assert give.shape == want.shape
         scale = np.max(np.abs(want), where=np.isfinite(want), initial=0)
         np.testing.assert_allclose(give, want, rtol=0, atol=tolerance * scale)
+
+
+@programs
+@pytest.mark.parametrize("fastmath", [False, True], ids=["exact", "fastmath"])
+def test_jit_gives_what_python_gives(program: LoopProgram, fastmath: bool):
+    function = tracejit.jit(program.function, fastmath=fastmath)
+    tolerance = max(program.tolerance, 1e-9) if fastmath else program.tolerance
+    for size in (program.small, program.small + 3):
+        wanted = results(program.function, program, size)
+        same(results(function, program, size), wanted, tolerance)
 
 
 @pytest.mark.parametrize(

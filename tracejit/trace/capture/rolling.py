@@ -29,7 +29,6 @@ from .state import (
     contents,
     is_array,
     is_same,
-    names_of,
     rewind,
     slots_of,
     state_of,
@@ -74,6 +73,7 @@ class Rolling:
         self,
         trace: Trace,
         frame: FrameType,
+        begin: dict[str, Any],
         names: tuple[str, ...],
         head: frozenset[str],
         after: frozenset[str],
@@ -83,7 +83,7 @@ class Rolling:
         self.trace, self.frame = trace, frame
         self.names, self.head, self.after = frozenset(names), head, after
         self.parent, self.key, self.index = trace.region, key, index
-        self.begin = state_of(trace, names_of(frame), frame)
+        self.begin = state_of(trace, begin, frame)
         # By cell: the kinds of its carried leaves, by their numbers.
         self.kinds: dict[tuple[int, Any], dict[int, Kind]] = {}
         # Cells of which only the last value is wanted: what it is made of.

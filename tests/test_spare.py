@@ -1,0 +1,71 @@
+"""Steps that write where they still read take turns with spare memory, and only those."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
+from tracejit.ir.reference import reference
+from tracejit.ir.text import parse, show
+from tracejit.ir.verify import Stage, verify
+from tracejit.lower.graph.spare import take_turns
+from tracejit.stages import build
+
+WINDOW = "start=(1,), step=(1,), stop=(99,)"
+INSIDE = f"t2 = update(u, t1, {WINDOW})\n    return t2"
+# The body of a loop over `u: f64[100], x: f64[98]`, and whether it takes turns.
+CASES = {
+    "neighbours": (
+        "t0 = slice(u, start=(2,), step=(1,), stop=(100,))\n"
+        f"    t3 = slice(u, {WINDOW})\n    t1 = add(t0, t3)\n    {INSIDE}",
+        True,
+    ),
+    "all of it": (
+        "t0 = sum(u, axes=(0,))\n    t3 = broadcast(t0, axes=(), shape=(98,))\n"
+        f"    t1 = add(t3, x)\n    {INSIDE}",
+        True,
+    ),
+    "itself": (f"t0 = slice(u, {WINDOW})\n    t1 = add(t0, x)\n    {INSIDE}", False),
+    "nothing": (f"t1 = add(x, x)\n    {INSIDE}", False),
+    "a small part": (
+        "t0 = slice(u, start=(50,), step=(1,), stop=(60,))\n"
+        "    t2 = update(u, t0, start=(45,), step=(1,), stop=(55,))\n    return t2",
+        False,
+    ),
+    "a part that moves": (
+        "t0 = slice(u, start=(0,), step=(1,), stop=(80,))\n"
+        "    t2 = update(u, t0, start=(k,), step=(1,), stop=(k + 80,))\n    return t2",
+        False,
+    ),
+}
+
+
+@pytest.mark.parametrize("trips", [4, 5])
+@pytest.mark.parametrize("name", CASES)
+def test_turns(name: str, trips: int):
+    body, expected = CASES[name]
+    text = (
+        f"k = bounded(0, {trips - 1})\n\n\ndef body(u: f64[100], x: f64[98]):\n    {body}\n\n\n"
+        "def main(u: f64[100], x: f64[98]):\n    t0 = for_loop("
+        f"u, x, body=body, carried=1, index=k, start=0, stop={trips})\n    return t0\n"
+    )
+    module = verify(parse(text), Stage.TRACED)
+    done = verify(take_turns(module), Stage.TRACED)
+    assert ("u_next" in show(done)) == expected
+    generator = np.random.default_rng(0)
+    arguments = generator.normal(size=100), generator.normal(size=98)
+    wanted = reference(module, *arguments)
+    np.testing.assert_allclose(reference(done, *arguments), wanted, rtol=1e-13)
+    np.testing.assert_allclose(build(module)(*arguments), wanted, rtol=1e-12)
+
+
+def test_a_few_steps_are_not_worth_the_copy():
+    body, _ = CASES["neighbours"]
+    text = (
+        f"k = bounded(0, 1)\n\n\ndef body(u: f64[100], x: f64[98]):\n    {body}\n\n\n"
+        "def main(u: f64[100], x: f64[98]):\n    t0 = for_loop("
+        "u, x, body=body, carried=1, index=k, start=0, stop=2)\n    return t0\n"
+    )
+    module = parse(text)
+    assert take_turns(module) is module or "u_next" not in show(take_turns(module))

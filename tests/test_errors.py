@@ -107,7 +107,7 @@ f"{x[0, 0]:.3f}" | "%f" % x[0, 0] | "{:d}".format(v[0]) | {x[0, 0]: 1} | hash(x[
 np.zeros(v[0]) | np.arange(v[0]) | np.ones((2, v[0])) | x.reshape(v[0], 2) | np.linspace(0, 1, v[0])
 x.sum(axis=v[0]) | x[: v[0] : v[0]] | np.float32(x[0, 0]) | x.__array__()
 math.gcd(v[0], 2) | math.factorial(v[0]) | sorted(x[0]) | any(x[0] > 0) | all(x[0] > 0)
-round(x[0, 0]) | np.testing.assert_allclose(x, x)
+np.testing.assert_allclose(x, x)
 """
 
 

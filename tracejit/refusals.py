@@ -10,9 +10,16 @@ from typing import Any, NamedTuple, NoReturn
 from .ir.graph import Function, Module, Node
 from .ir.host import failure
 from .ir.ops.selection import EMPTY
+from .ir.ops.whole import NOT_WHOLE
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
-from .lower.llvm.integers import INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, NEGATIVE_POWER, OF_NOTHING
+from .lower.llvm.integers import (
+    INDEX_OUT_OF_BOUNDS,
+    INVALID_CHOICE,
+    NEGATIVE_POWER,
+    OF_NOTHING,
+    WITHOUT_INT,
+)
 from .trace.location import with_source
 
 # By status: the exception, and its text with places for what the check told of the value.
@@ -21,6 +28,7 @@ KINDS: dict[int, tuple[type[Exception], str]] = {
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
     **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
+    **{status: NOT_WHOLE[problem] for problem, status in WITHOUT_INT.items()},
 }
 # How many integers a check may tell.
 MOST_DETAILS = 3
@@ -36,28 +44,29 @@ class Site(NamedTuple):
 
 def refusals(program: Module) -> Callable[[int, int], NoReturn]:
     """The error callback of a traced program: given a status and the address of the workspace."""
-    entry = program.entry
-    nodes = entry.nodes if isinstance(entry, Function) else []
-    found = [site for node in nodes if (site := _site(node)) is not None]
+    functions = [f for f in program.functions if isinstance(f, Function)]
+    found = [site for f in functions for node in f.nodes for site in _sites(node)]
     return partial(_raise, tuple(found))
 
 
-def _site(node: Node) -> Site | None:
+def _sites(node: Node) -> list[Site]:
     location = location_of(node)
     if location is None:
-        return None
+        return []
     match node.op.name:
         case "power" if node.dtype.is_signed:
-            return Site(NEGATIVE_POWER, {}, location)
+            return [Site(NEGATIVE_POWER, {}, location)]
         case "checked_choice":
-            return Site(INVALID_CHOICE, {}, location)
+            return [Site(INVALID_CHOICE, {}, location)]
+        case "whole":
+            return [Site(status, {}, location) for status in WITHOUT_INT.values()]
         case name if name.removeprefix("some_") in OF_NOTHING:
-            return Site(OF_NOTHING[name.removeprefix("some_")], {}, location)
+            return [Site(OF_NOTHING[name.removeprefix("some_")], {}, location)]
         case "gather" | "take_along" | "scatter":
             attrs, shape = node.attrs, node.operands[0].shape
             axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
-            return Site(INDEX_OUT_OF_BOUNDS, {axis: shape[axis] for axis in axes}, location)
-    return None
+            return [Site(INDEX_OUT_OF_BOUNDS, {axis: shape[axis] for axis in axes}, location)]
+    return []
 
 
 def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:

@@ -15,7 +15,7 @@ from ..ir import ops
 from ..ir.dims import as_number
 from ..ir.graph import Node
 from ..ir.term import locate, location_of
-from ..ir.types import ArrayType, DType, bool_
+from ..ir.types import ArrayType, DType, bool_, f64, i64
 from .advanced import gather_of, indexed
 from .assigned import NO_FIT, NO_OPERAND, assigned_node, is_mask, selects
 from .broadcasting import broadcast_shapes, broadcast_to_shape, shape_text
@@ -308,7 +308,15 @@ class Array(Operators):
         return operator.index(_concrete(self, "as an index or a count"))
 
     def __round__(self, digits: int | None = None) -> Any:
-        return round(_concrete(self, "by round()"), digits)
+        kind = self.dtype.kind
+        if known_value(node_of(self)) is not None or not self.is_scalar or kind not in "iuf":
+            return round(_concrete(self, "by round()"), digits)
+        if digits is None:
+            near = ops.rint(cast(self.node, f64)) if kind == "f" else self.node
+            return Array(ops.whole(near) if kind == "f" else cast(near, i64), True, int)
+        if self.weak is float:  # which Python rounds in decimal
+            return round(_concrete(self, "by round()"), digits)
+        return FUNCTIONS[np.round](self, digits)
 
     def __trunc__(self) -> int:
         return int(_concrete(self, "by math.trunc()"))

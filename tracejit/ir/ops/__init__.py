@@ -11,3 +11,4 @@ from .reduce import *
 from .search import *
 from .selection import *
 from .update import *
+from .whole import *

@@ -7,6 +7,7 @@ from collections.abc import Callable
 import numpy as np
 
 from ...ir.ops.selection import EMPTY
+from ...ir.ops.whole import NOT_WHOLE
 from ...ir.types import DType
 from .builder import BITS, Builder, Value, is_number
 from .casts import nonzero
@@ -16,6 +17,7 @@ Rule = Callable[..., Value]
 # What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE = 1, 2, 3
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
+WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
 
 def _integer_compare(signed: str, unsigned: str) -> Rule:
@@ -134,6 +136,16 @@ def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Val
     outside = b.compare("uge", index, count)
     b.refuse(outside, INVALID_CHOICE)
     return b.select(outside, b.like(0, index), index)
+
+
+def whole(b: Builder, x: Value) -> Value:
+    """A double's int; reported where there is none."""
+    nan, size = b.compare("uno", x, x), b.intrinsic("fabs", x)
+    infinite = b.compare("oeq", size, b.like(float("inf"), x))
+    large = b.compare("uge", size, b.like(2.0**63, x))
+    for problem, found in (("nan", nan), ("infinite", infinite), ("large", large)):
+        b.refuse(found, WITHOUT_INT[problem])
+    return b.cast("fptosi", b.select(large, b.like(0.0, x), x), "i64")
 
 
 def _some(status: int) -> Rule:

@@ -10,7 +10,7 @@ from ...errors import UnsupportedError
 from ...ir.types import DType
 from .builder import Builder, Value
 from .floats import FLOAT, HALF, HALF_EXACT, Rule
-from .integers import BOOL, INTEGER
+from .integers import BOOL, INTEGER, whole
 from .math import MATH
 
 
@@ -22,6 +22,8 @@ def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -
         wide = tuple([b.cast("fpext", x, "float") if x.kind == "half" else x for x in operands])
         result = _float_rule(op)(b, *wide)
         return b.cast("fptrunc", result, "half") if result.kind == "float" else result
+    if op == "whole":
+        return whole(b, *operands)
     if dtype.is_float:
         return _float_rule(op)(b, *operands)
     table = BOOL if dtype.kind == "b" else INTEGER

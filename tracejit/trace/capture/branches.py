@@ -40,7 +40,7 @@ from .state import (
 # Scalar work up to this cost, in multiply-adds, is done for both arms rather than branched around.
 CHEAP = 16.0
 # Elementwise ops that may not be computed where the program does not.
-_HAZARDS = {"floor_divide", "remainder", "power", "checked_index", "checked_choice"}
+_HAZARDS = {"floor_divide", "remainder", "power", "checked_index", "checked_choice", "whole"}
 
 
 class _End(NamedTuple):

@@ -13,6 +13,7 @@ import numpy as np
 from ...ir import ops
 from ...ir.dims import Dim, plain
 from ..array import Array
+from ..numpy.python_math import to_float, to_int
 from ..value import Value, known_value, node_of
 
 Bound = Any  # int, Dim, or a traced int
@@ -214,6 +215,8 @@ _SEEN = [
     Seen(enumerate, _enumerate),
     Seen(zip, _zip),
     Seen(reversed, _reversed),
+    Seen(int, to_int),
+    Seen(float, to_float),
     Seen(np.ndindex, _ndindex),
     Seen(np.ndenumerate, _ndenumerate),
 ]

@@ -13,6 +13,7 @@ import numpy as np
 
 from ...errors import TraceError
 from ...ir import ops
+from ...ir.graph import Node
 from ...ir.types import f64, i64
 from ..array import Array, apply, to_weak
 from ..context import failure
@@ -76,7 +77,36 @@ def _as_number(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 def _as_int(ufunc: np.ufunc) -> Callable[..., Any]:
-    return lambda x: to_weak(Array(cast(apply(ufunc, x).node, i64), True))
+    return lambda x: Array(ops.whole(apply(ufunc, x).node), True, int)
+
+
+def to_int(*args: Any) -> Any:
+    """`int`, which for a traced number is one, too."""
+    if len(args) != 1 or not isinstance(args[0], Value):
+        return int(*args)
+    (x,) = args
+    node = single(x)
+    if node.type.dtype.is_float:
+        return Array(ops.whole(cast(node, f64)), True, int)
+    if node.type.dtype.is_complex:
+        return int(0j)  # raises Python's TypeError
+    return Array(cast(node, i64), True, int)
+
+
+def to_float(*args: Any) -> Any:
+    """`float`, which for a traced number is one, too."""
+    if len(args) != 1 or not isinstance(args[0], Value):
+        return float(*args)
+    node = single(args[0])
+    return float(0j) if node.type.dtype.is_complex else Array(cast(node, f64), True, float)
+
+
+def single(x: Value) -> Node:
+    """The node of a number, or of an array that NumPy lets be one."""
+    node = to_node(x)
+    if node.type.shape:
+        raise TypeError("only 0-dimensional arrays can be converted to Python scalars")
+    return node
 
 
 def _error_function(op: Any) -> Callable[..., Any]:

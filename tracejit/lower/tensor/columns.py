@@ -46,10 +46,11 @@ from .cost import stride, trips
 from .substitute import substitute
 
 CACHE_BYTES = 256 * 1024
-# Rows added up before a partial result is stored again, and the least an array's chunk holds.
+# Rows added up before a partial result is stored again, and the least an array's chunk holds: of
+# rows so many that joining the partial results, which one thread does, is little beside them.
 ROWS = 4
-CHUNK_BYTES = 256 * 1024
-MOST_CHUNKS = 32
+CHUNK_BYTES, CHUNK_ROWS = 256 * 1024, 64
+MOST_CHUNKS, ENOUGH_CHUNKS = 32, 8
 
 
 def stream_columns(module: Module) -> Module:
@@ -142,7 +143,10 @@ class _Columns:
         column, rows = self.loop.index, trips(loop)
         strips = rows // ROWS
         per = max(
-            -(-strips // MOST_CHUNKS), CHUNK_BYTES // (self.width * self.itemsize(loop) * ROWS), 1
+            -(-strips // MOST_CHUNKS),
+            CHUNK_BYTES // (self.width * self.itemsize(loop) * ROWS),
+            min(CHUNK_ROWS // ROWS, strips // ENOUGH_CHUNKS),
+            1,
         )
         chunks = -(-strips // per)
         chunk, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]

@@ -8,6 +8,7 @@ import pytest
 from capture_programs import PROGRAMS
 from traced import run
 
+import tracejit
 from tracejit.config import config
 
 IDS = [f"{k}-{program[0].__name__}" for k, program in enumerate(PROGRAMS)]
@@ -41,3 +42,21 @@ def test_programs(program, unroll):
         actual = run(function, *ours)
     alike(actual, wanted)
     alike(ours, numpys)
+
+
+def halved(n, m):
+    if n % 2 == 0:
+        return n // 2
+    return 3 * n + 1
+
+
+def divided(n, m):
+    if m != 0:
+        return n // m
+    return n
+
+
+@pytest.mark.parametrize("function, branches", [(halved, False), (divided, True)])
+def test_only_what_may_not_be_computed_is_branched_around(function, branches):
+    text = tracejit.show(tracejit.jit(function).trace(np.int64(3), np.int64(0)).module)
+    assert ("branch(" in text) == branches

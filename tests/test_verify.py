@@ -157,6 +157,8 @@ PROVED = [
      "        t: f64[16] = register()\n        t[j - i * 16] = x[j]\n        out[j] = t[j - i * 16]", []),
     ("x: f64[256], y: u8[4], *, out: f64[4]", "for i in range(0, 4):\n    out[i] = x[i64(y[i])]", []),
     ("x: f64[256], y: i64[4], *, out: f64[4]", "for i in range(0, 4):\n    out[i] = x[y[i]]", ["x[y[i]]"]),
+    ("x: f64[256], y: i64[4], *, out: f64[4]", "for i in range(0, 4):\n    out[i] = x[y[i] & 255]", []),
+    ("x: f64[256], y: i64[4], *, out: f64[4]", "for i in range(0, 4):\n    out[i] = x[y[i] & -256]", ["x[y[i] & -256]"]),
     ("x: f64[8], *, out: f64[8]", "for i in range(0, 8):\n    out[i] = x[where(i < 4, i, i - 4)]", ["x[where(i < 4, i, i - 4)]"]),
     ("x: f64[8], *, out: f64[8]", "for i in range(0, 8):\n    out[i] = x[where(i < 4, i, 7 - i)]", []),
     ("x: f64[n, 4], *, out: f64[n, 4]",
@@ -174,7 +176,7 @@ def test_proofs_are_sound():
     """Against enumeration: whatever is proved holds in every iteration."""
     i, j = Index("i"), Index("j")
     pieces = [i, j, integer(3), tensor.add(i, j), tensor.multiply(i, integer(-2))]
-    for op in ("minimum", "maximum", "floor_divide", "remainder"):
+    for op in ("minimum", "maximum", "floor_divide", "remainder", "bitwise_and"):
         pieces += [Apply(op, (tensor.add(i, integer(k)), j), i64) for k in (-1, 0)]
         pieces += [Apply(op, (tensor.subtract(i, j), integer(3)), i64)]
     pieces += [Apply("multiply", (i, tensor.subtract(j, integer(1))), i64)]
@@ -223,6 +225,7 @@ def _value(e, at):
                 "maximum": lambda: max(x, y),
                 "floor_divide": lambda: x // y if y else 0,
                 "remainder": lambda: x % y if y else 0,
+                "bitwise_and": lambda: x & y,
             }[op]()
 
 

@@ -180,6 +180,8 @@ class Bounds:
                 return _floor_divide(self.interval(a), self.interval(b))
             case Apply("remainder", (a, b)):
                 return _remainder(self.interval(a), self.interval(b))
+            case Apply("bitwise_and", (a, b)) if e.dtype.is_integer:
+                return _held(e, _masked(self.interval(a), self.interval(b)))
             case Apply("minimum" | "maximum" as op, (a, b)):
                 return _pick(op, self.interval(a), self.interval(b))
             case Apply("where", (_, a, b)):
@@ -328,6 +330,19 @@ def _remainder(a: Interval, b: Interval) -> Interval:
     if None not in a and is_never_negative(a[0]) and is_never_negative(low - 1 - a[1]):
         return a
     return 0, None if high is None else high - 1
+
+
+def _masked(a: Interval, b: Interval) -> Interval:
+    """Bits that two numbers have in common: not more than either that is not negative."""
+    positive = [
+        bounds for bounds in (a, b) if bounds[0] is not None and is_never_negative(bounds[0])
+    ]
+    if not positive:
+        return UNBOUNDED
+    high = positive[0][1]
+    for _, other in positive[1:]:
+        high = _extreme("minimum", high, other, True)
+    return 0, high
 
 
 def _pick(op: str, a: Interval, b: Interval) -> Interval:

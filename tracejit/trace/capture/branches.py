@@ -39,8 +39,7 @@ from .state import (
 
 # Scalar work up to this cost, in multiply-adds, is done for both arms rather than branched around.
 CHEAP = 16.0
-# Elementwise ops that may not be computed where the program does not.
-_HAZARDS = {"floor_divide", "remainder", "power", "checked_index", "checked_choice", "whole"}
+_REFUSING = ("checked_index", "checked_choice", "whole")
 
 
 class _End(NamedTuple):
@@ -292,11 +291,20 @@ def _is_cheap(trace: Trace, results: list[Node], arm: Region) -> bool:
             return False
         if encloses(homes.get(node), arm) or not node.operands:
             continue
-        is_division = node.op.name in _HAZARDS and not node.type.dtype.is_float
-        if node.op.kind != ELEMENTWISE or is_division or node.op.name in _HAZARDS - {"power"}:
+        if node.op.kind != ELEMENTWISE or _may_fail(node):
             return False
         cost += node.op.cost
     return cost <= CHEAP
+
+
+def _may_fail(node: Node) -> bool:
+    """Whether an elementwise op may not be computed where the program does not."""
+    if node.op.name == "power":
+        return not node.type.dtype.is_float
+    if node.op in (ops.floor_divide, ops.remainder):
+        divisor = node.operands[1]
+        return divisor.op is not ops.constant or not divisor.attrs["value"] > 0
+    return node.op.name in _REFUSING
 
 
 def _selected(condition: Node, a: Node, b: Node) -> Node:

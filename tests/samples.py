@@ -161,6 +161,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         if arrays[0].dtype.kind == "c":
             arrays = [np.where(np.isnan(x), x.dtype.type(1), x) for x in arrays]
         return [np.sort(arrays[0]), arrays[1]]
+    if op.name.startswith("linalg_"):
+        return [regular(array) for array in arrays]
     if op.name in ("gather", "take_along"):
         axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)
         extents = [arrays[0].shape[axis] for axis in axes]
@@ -172,6 +174,16 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
     if op.name == "cast" and arrays[0].dtype.kind in "fc" and attrs["dtype"].is_integer:
         return [np.where(fits(arrays[0].real, attrs["dtype"]), arrays[0], arrays[0].dtype.type(1))]
     return arrays
+
+
+def regular(x: np.ndarray) -> np.ndarray:
+    """A stack of matrices for which every decomposition exists; small numbers where it is none."""
+    rng = np.random.default_rng(x.size)
+    parts = rng.uniform(-1, 1, (2, *x.shape))
+    made = (parts[0] + 1j * parts[1] if x.dtype.kind == "c" else parts[0]).astype(x.dtype)
+    if x.ndim > 1 and x.shape[-1] == x.shape[-2]:
+        made = made @ np.swapaxes(made, -1, -2).conj() + np.eye(x.shape[-1], dtype=x.dtype)
+    return made
 
 
 def fits(x: np.ndarray, dtype: DType) -> np.ndarray:

@@ -18,11 +18,11 @@ from samples import (
 )
 
 from tracejit.config import config
-from tracejit.ir.graph import Function, Module, Node, parameter
+from tracejit.ir.graph import Function, Module, Node, item, parameter
 from tracejit.ir.op import ELEMENTWISE, OPS, Op
 from tracejit.ir.reference import reference
 from tracejit.ir.text import parse, show
-from tracejit.ir.types import DTYPES, array_type
+from tracejit.ir.types import DTYPES, TupleType, array_type
 from tracejit.lower import pipeline
 from tracejit.lower.pipeline import Options
 from tracejit.stages import build
@@ -40,7 +40,16 @@ def quietly():
 def module_of(op: Op, instance: Instance) -> Module:
     """One application of the op, to parameters."""
     inputs = tuple([parameter(f"x{k}", type) for k, type in enumerate(instance.types)])
-    return Module(Function("f", inputs, (Node.apply(op, inputs, instance.attrs),)))
+    node = Node.apply(op, inputs, instance.attrs)
+    results = (node,)
+    if isinstance(node.type, TupleType):
+        results = tuple([item(node, index=k) for k in range(len(node.type.items))])
+    return Module(Function("f", inputs, results))
+
+
+def several(value):
+    """A result, or all of them."""
+    return value if isinstance(value, tuple) else (value,)
 
 
 def few(op: Op) -> list[Instance]:
@@ -63,9 +72,11 @@ def without_nan(array: np.ndarray) -> np.ndarray:
 def test_type_rule_is_numpys(op):
     for instance in instances(op):
         arrays = operands_of(op, instance)
-        result = np.asarray(op.reference(*arrays, **instance.attrs))
+        results = several(op.reference(*arrays, **instance.attrs))
         type = op.type_rule(*instance.types, **instance.attrs)
-        assert (result.shape, result.dtype) == (type.shape, type.dtype.numpy), f"{op}{instance}"
+        types = type.items if isinstance(type, TupleType) else (type,)
+        for result, own in zip(map(np.asarray, results), types, strict=True):
+            assert (result.shape, result.dtype) == (own.shape, own.dtype.numpy), f"{op}{instance}"
 
 
 @BY_NAME
@@ -88,7 +99,8 @@ def test_every_stage_reads_back_and_means_the_same(op):
 
 def check_text_and_meaning(module, arrays, wanted, context):
     assert parse(show(module)) is module, context
-    compare(reference(module, *arrays), wanted, 0, context)
+    for actual, own in zip(several(reference(module, *arrays)), several(wanted), strict=True):
+        compare(actual, own, 0, context)
 
 
 @BY_NAME
@@ -97,14 +109,15 @@ def test_native_code_is_numpy(op):
         arrays = operands_of(op, instance)
         wanted = op.reference(*arrays, **instance.attrs)
         actual = build(module_of(op, instance))(*arrays)
-        compare(
-            actual,
-            wanted,
-            ulps_of(op, arrays),
-            f"{op}{instance}",
-            exact=wider(op, instance, arrays),
-            either_zero=op.name in EITHER_ZERO,
-        )
+        for one, own in zip(several(actual), several(wanted), strict=True):
+            compare(
+                one,
+                own,
+                ulps_of(op, arrays),
+                f"{op}{instance}",
+                exact=wider(op, instance, arrays),
+                either_zero=op.name in EITHER_ZERO,
+            )
 
 
 @pytest.mark.parametrize("dtype", ["f16", "f32", "f64", "c64", "c128"])

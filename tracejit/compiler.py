@@ -14,6 +14,8 @@ from threading import RLock
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
+from numpy.linalg import LinAlgError
+
 from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, take
 from .config import config
 from .deferred import module
@@ -116,9 +118,13 @@ class Compiler:
                 entry = self._find(structure, leaves, args, kwargs, clashes)
                 direct = entry.fits(leaves)
         entry.python_hits += 1
-        if entry.program.calls_python:
+        if entry.program.needs_recovery:
             return self._recovery.run(entry, leaves, args, kwargs)
-        return entry.run_directly(*leaves) if direct else entry.run(leaves)
+        try:
+            return entry.run_directly(*leaves) if direct else entry.run(leaves)
+        except LinAlgError:
+            pass  # the function itself may handle it
+        return self._function(*args, **kwargs)
 
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The function itself, not compiled."""

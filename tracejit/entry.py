@@ -15,7 +15,7 @@ from .deferred import module
 from .errors import IRError
 from .ir.graph import Module, is_updated
 from .ir.verify import Stage
-from .refusals import refusals
+from .refusals import leaving_to_numpy, refusals
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -140,7 +140,9 @@ class Entry:
         if trees is not None:
             outside = (program.guards, program.cells, program.snapshots, program.entries)
             signature = Signature(*trees, *outside, apart=pairs_apart(program))
-            self.handle = native.publish(signature, self._plan(self._result))
+            plan = self._plan(self._result)
+            plan = plan._replace(on_error=leaving_to_numpy(plan.on_error))
+            self.handle = native.publish(signature, plan)
 
     def fits(self, leaves: list[Any]) -> bool:
         """Whether these leaves can be handed over as they are."""

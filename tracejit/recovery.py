@@ -11,6 +11,8 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Protocol
 
+from numpy.linalg import LinAlgError
+
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
@@ -59,7 +61,8 @@ class Recovery:
             try:
                 return entry.run(leaves)
             except Exception as error:
-                if error is not run.failure or not self._can_recover(entry, error):
+                is_known = error is run.failure or isinstance(error, LinAlgError)
+                if not is_known or not self._can_recover(entry, error):
                     raise
                 changed = error if isinstance(error, ResultChanged) else None
         for array, values in zip(targets, before):

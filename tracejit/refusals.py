@@ -7,12 +7,17 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
+from numpy.linalg import LinAlgError
+
+from .ir import ops
 from .ir.graph import Function, Module, Node
 from .ir.host import failure
+from .ir.numpy_code import FAILURES
 from .ir.ops.selection import EMPTY
 from .ir.ops.whole import NOT_WHOLE
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
+from .lower.llvm.foreign import FIRST_FAILURE
 from .lower.llvm.integers import (
     INDEX_OUT_OF_BOUNDS,
     INVALID_CHOICE,
@@ -27,6 +32,7 @@ KINDS: dict[int, tuple[type[Exception], str]] = {
     NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
+    **{FIRST_FAILURE + k: (LinAlgError, text) for k, text in enumerate(FAILURES)},
     **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
     **{status: NOT_WHOLE[problem] for problem, status in WITHOUT_INT.items()},
 }
@@ -49,10 +55,24 @@ def refusals(program: Module) -> Callable[[int, int], NoReturn]:
     return partial(_raise, tuple(found))
 
 
+def leaving_to_numpy(refuse: Callable[[int, int], NoReturn]) -> Callable[[int, int], None]:
+    """The error callback of native calls: where LAPACK fails, the function itself is to run, whose
+    own `except` clauses may have something to say."""
+
+    def run(status: int, report: int) -> None:
+        if KINDS.get(status, (None,))[0] is not LinAlgError:
+            refuse(status, report)
+
+    return run
+
+
 def _sites(node: Node) -> list[Site]:
     location = location_of(node)
     if location is None:
         return []
+    if ops.may_fail(node):
+        failure = ops.loop_of(node.op, *[operand.type for operand in node.operands]).failure
+        return [Site(FIRST_FAILURE + FAILURES.index(failure), {}, location)]
     match node.op.name:
         case "power" if node.dtype.is_signed:
             return [Site(NEGATIVE_POWER, {}, location)]

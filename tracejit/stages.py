@@ -18,6 +18,8 @@ from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
 from .ir.graph import Module
 from .ir.host import attempt
+from .ir.numpy_code import IS_FOUND, LOOPS
+from .ir.numpy_sorts import KINDS, SORTINGS, Sorting
 from .ir.tensor import UPDATED, Extern, has_control
 from .ir.text import show
 from .ir.types import ArrayType, i32, i64
@@ -28,7 +30,7 @@ from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
-from .runtime import engine, host, libraries, native_code, threads, tiers
+from .runtime import engine, host, libraries, native_code, numpy_code, threads, tiers
 from .runtime.dispatch import Executable
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
@@ -183,11 +185,30 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
             found[name] = threads.parallel_for_address()
         elif name == HOST_CALL:
             found[name] = host.address()
+        elif name in LOOPS:
+            found[name] = numpy_code.loop_record(LOOPS[name].ufunc, LOOPS[name].types)
+        elif name in SORTINGS:
+            found[name] = _sorting_address(SORTINGS[name])
         elif name in FOREIGN:
             found[name] = libraries.blas_address(name)
         else:
             found[name] = _shared_library().address(name)
     return found
+
+
+def _sorting_address(sorting: Sorting) -> int | None:
+    position = KINDS[sorting.kind]
+    return numpy_code.sorting_address(sorting.name, position, sorting.dtype.numpy)
+
+
+def _is_found(symbol: str) -> bool:
+    if symbol in SORTINGS:
+        return _sorting_address(SORTINGS[symbol]) is not None
+    loop = LOOPS.get(symbol)
+    return loop is not None and numpy_code.loop_record(loop.ufunc, loop.types) is not None
+
+
+IS_FOUND.append(_is_found)
 
 
 @native_code.once

@@ -1,6 +1,18 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
-from . import cold, compile, elementwise, indexing, latency, loops, math, matmul, rows, writes
+from . import (
+    cold,
+    compile,
+    elementwise,
+    indexing,
+    latency,
+    library,
+    loops,
+    math,
+    matmul,
+    rows,
+    writes,
+)
 
 SECTIONS = {
     "latency": latency.cases,
@@ -10,6 +22,7 @@ SECTIONS = {
     "indexing": indexing.cases,
     "writes": writes.cases,
     "matmul": matmul.cases,
+    "library": library.cases,
     "loops": loops.cases,
     "compile": compile.cases,
     "cold": cold.cases,

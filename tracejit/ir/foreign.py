@@ -15,6 +15,8 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from .host import HostFunction, call
+from .numpy_code import LOOPS, Loop
+from .numpy_sorts import SORTINGS
 
 UNKNOWN = 512  # what an extent is taken for, in estimates, where it is not known
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
@@ -22,11 +24,14 @@ ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
 
 class Foreign(NamedTuple):
     """`written`: positions of the arguments whose memory the function changes; `cycles`: of one core,
-    from the arguments, where None stands for what is not a number."""
+    from the arguments, where None stands for what is not a number; `loop`: it is called as one of
+    NumPy's; `failure`: what `numpy.linalg.LinAlgError` then says where it fails, if it may."""
 
     reference: Callable[..., None]
     written: tuple[int, ...]
     cycles: Callable[..., float]
+    loop: Loop | None = None
+    failure: str = ""
 
 
 def _gemm(
@@ -76,6 +81,14 @@ def _prefetch(memory: np.ndarray) -> None:
 FOREIGN = {
     "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
     **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
+    **{
+        symbol: Foreign(loop.run, loop.written, loop.cycles, loop, loop.failure)
+        for symbol, loop in LOOPS.items()
+    },
+    **{
+        symbol: Foreign(sorting.run, sorting.written, sorting.cycles)
+        for symbol, sorting in SORTINGS.items()
+    },
 }
 
 HOST_CYCLES = 20_000.0  # of a Python function, of which nothing is known

@@ -43,6 +43,16 @@ class Loops(NamedTuple):
     rule: Callable[..., Any]
 
 
+class Extern(NamedTuple):
+    """Lowering to calls of foreign functions, in destination-passing style.
+
+    `rule(*operands, *results, **attrs)`, of buffers, gives the statements. Such an op may have
+    several results, its type then is a tuple of theirs; it stands alone in its Function.
+    """
+
+    rule: Callable[..., Any]
+
+
 class Place(NamedTuple):
     """Lowering of an update: its value's element at an index goes to a place in the old value.
 
@@ -61,7 +71,7 @@ class Op:
 
     Fields: `type_rule(*types, **attrs)` gives the result's type and defines the attributes;
     `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold`,
-    `Loops` or `Place`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
+    `Loops`, `Extern` or `Place`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
     `samples(dtype)` gives `(types, attrs)` pairs the law tests instantiate; kinds whose attributes
     are known (elementwise, reductions, scans) need none.
     """
@@ -70,7 +80,7 @@ class Op:
     kind: str
     type_rule: Callable[..., Any]
     reference: Callable[..., Any]
-    lowering: Element | Fold | Loops | Place | None = None
+    lowering: Element | Fold | Loops | Extern | Place | None = None
     cost: float = 1.0
     commutative: bool = False
     samples: Callable[[], Any] | None = field(default=None, repr=False)

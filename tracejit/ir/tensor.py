@@ -239,11 +239,17 @@ class Address(Term):
     indices: tuple[Expression, ...]
 
 
+def start_of(buffer: Buffer) -> Address:
+    """The memory of a whole buffer."""
+    return Address(buffer, (ZERO,) * buffer.type.ndim)
+
+
 class Extern(Term):
     """Call the foreign function `symbol`; each argument has its C type by its dtype.
 
     `ir.foreign.foreign` says which arguments it writes and what NumPy does instead. A HostFunction
-    takes addresses only, those of whole buffers.
+    takes addresses only, those of whole buffers; the address of a whole buffer may be that of
+    nothing at all.
     """
 
     __slots__ = ("symbol", "arguments")

@@ -38,6 +38,7 @@ from .tensor import (
     Table,
     Variable,
     parts,
+    start_of,
     statements,
 )
 from .term import Term, postorder
@@ -253,8 +254,10 @@ class _Checker:
         for position, argument in enumerate(statement.arguments):
             if not isinstance(argument, Address):
                 self.expression(argument, argument.dtype)
-            elif isinstance(statement.symbol, HostFunction):
+            elif argument is start_of(argument.buffer) or 0 in argument.buffer.type.shape:
                 self.whole(argument.buffer, position in known.written)
+            elif isinstance(statement.symbol, HostFunction):
+                self.fail(f"a part of {argument.buffer} is passed")
             elif position in known.written:
                 self.write(argument.buffer, argument.indices)
             else:
@@ -265,7 +268,7 @@ class _Checker:
         """A buffer is handed over, which may have no elements."""
         self.buffer(buffer)
         if is_written:
-            if buffer in self.kernel.inputs:
+            if self.is_read_only(buffer):
                 self.fail(f"{buffer} is an input")
             self.written.add(buffer)
 

@@ -31,7 +31,8 @@ _PYTHON_FUNCTIONS = (
     "PyObject_CallFunctionObjArgs PyObject_RichCompareBool PyLong_AsLongLongAndOverflow "
     "PyLong_FromLongLong PyFloat_FromDouble PyComplex_FromDoubles PyObject_GenericGetDict "
     "PyType_GenericAlloc PyList_New PyDict_New PyDict_SetItem PyDict_Size PyDict_Next PyDict_GetItemWithError PyTuple_New PyErr_Clear "
-    "PyErr_NoMemory PyErr_SetString PyMem_Malloc PyMem_Free Py_IncRef Py_DecRef "
+    "PyErr_Occurred "
+    "PyErr_NoMemory PyMem_Malloc PyMem_Free Py_IncRef Py_DecRef "
     "PyEval_SaveThread PyEval_RestoreThread"
 )
 
@@ -50,7 +51,6 @@ def _call_address() -> int:
         "true_object": True,
         "false_object": False,
     }
-    runtime_error = ctypes.c_void_p.in_dll(ctypes.pythonapi, "PyExc_RuntimeError")
     # Python 3.10 exports no general function for this, only the one for functions.
     general = hasattr(ctypes.pythonapi, "PyObject_Vectorcall")
     vectorcall = "PyObject_Vectorcall" if general else "_PyFunction_Vectorcall"
@@ -60,7 +60,6 @@ def _call_address() -> int:
         **layout.numpy_functions(),
         **buffers.addresses(),
         **{name: id(thing) for name, thing in objects.items()},
-        "runtime_error": ctypes.addressof(runtime_error),
     }
     library = native_code.load("dispatch", NUMBERS, ["tj_call"], imports)
     return library.address("tj_call")

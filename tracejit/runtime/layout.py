@@ -63,19 +63,20 @@ def make_immortal(thing: object) -> None:
 
 def numpy_functions() -> dict[str, int]:
     """The addresses of the functions of NumPy's C API that native code calls."""
-    table = _numpy_table()
+    table = numpy_table()
     return {
         "PyArray_NewFromDescr": table[_NEW_FROM_DESCR],
         "PyArray_Scalar": table[_SCALAR],
     }
 
 
-def _numpy_table() -> ctypes.Array:
+def numpy_table(count: int = 306) -> ctypes.Array:
+    """The first addresses in NumPy's table of C functions and objects."""
     capsule = import_module("numpy._core._multiarray_umath")._ARRAY_API
     pointer = ctypes.PYFUNCTYPE(ctypes.c_void_p, ctypes.py_object, ctypes.c_char_p)(
         ("PyCapsule_GetPointer", ctypes.pythonapi)
     )
-    return (ctypes.c_void_p * 306).from_address(pointer(capsule, None))
+    return (ctypes.c_void_p * count).from_address(pointer(capsule, None))
 
 
 def _check_objects() -> bool:
@@ -156,7 +157,7 @@ def _check_all() -> bool:
     ):
         return False
     return (
-        _numpy_table()[2] == id(np.ndarray)
+        numpy_table()[2] == id(np.ndarray)
         and _check_objects()
         and _check_arrays()
         and _check_scalars()
@@ -165,7 +166,7 @@ def _check_all() -> bool:
 
 def _check_handler() -> bool:
     """Is an array's memory handler where we believe: a capsule of its own, or null for views?"""
-    get = ctypes.PYFUNCTYPE(ctypes.py_object)(_numpy_table()[_GET_HANDLER])
+    get = ctypes.PYFUNCTYPE(ctypes.py_object)(numpy_table()[_GET_HANDLER])
     array = np.zeros(3)
     return read(id(array) + OFFSETS["array.handler"], "Q") == id(get()) and (
         read(id(array[1:]) + OFFSETS["array.handler"], "Q") == 0

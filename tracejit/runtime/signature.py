@@ -169,7 +169,7 @@ class Plan(NamedTuple):
                      the outputs' own shapes and `workspace_bytes` say it all.
     release_gil      let other Python threads run meanwhile; worth it from some microseconds on.
     on_error         given the status and the address of the workspace, where code may have left
-                     what it has to tell; raises.
+                     what it has to tell; raises, or returns to leave the call to Python.
     keep             whatever must live as long as the plan, such as the loaded code.
     """
 

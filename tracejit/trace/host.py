@@ -352,10 +352,14 @@ def _not_compiled(callee: Callee, what: str) -> TracejitError:
     )
 
 
+class NoRule(UnsupportedError):
+    """There is no rule, whatever the sizes and numbers are."""
+
+
 def no_rule(name: str) -> TracejitError:
     """The error for a function that may not be called through Python."""
     return failure(
-        UnsupportedError,
+        NoRule,
         f"{name} has no rule for traced arrays",
         "compute it outside the jitted function, or write it with other NumPy functions",
     )

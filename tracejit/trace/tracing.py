@@ -13,8 +13,9 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import TraceError, UnsupportedError
+from ..ir import ops
 from ..ir.dims import Dim, symbol_names
-from ..ir.graph import Function, Node, is_updated, operands_of, parameter, substitute
+from ..ir.graph import Function, Module, Node, is_updated, operands_of, parameter, substitute
 from ..ir.host import Run
 from ..ir.op import OPS
 from ..ir.term import postorder
@@ -161,6 +162,17 @@ class Program:
         """Whether what it does may turn out to be for other arguments only."""
         return self.has_failed or bool(self.host_calls)
 
+    @cached_property
+    def may_fail(self) -> bool:
+        """Whether for some matrices there is no result, and NumPy raises LinAlgError."""
+        functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
+        return any(ops.may_fail(node) for function in functions for node in function.nodes)
+
+    @property
+    def needs_recovery(self) -> bool:
+        """Whether the function itself may have to run after all, and find its arguments unchanged."""
+        return self.calls_python or (self.may_fail and self.writes)
+
     @property
     def is_guarded_natively(self) -> bool:
         """Whether the guards say it all, so that code can check what the program depends on."""
@@ -168,7 +180,7 @@ class Program:
         if any(not leaf.can_write or leaf.same_as is not None for leaf in arrays):
             return False
         named = all(type(key) is str for _, key, _ in self.guards)
-        return named and not (self.slots or self.others or self.contents or self.calls_python)
+        return named and not (self.slots or self.others or self.contents or self.needs_recovery)
 
     def is_current(self) -> bool:
         """Whether everything the trace has seen outside is still what it was."""

@@ -10,7 +10,7 @@ import numpy as np
 
 from ..errors import TraceError, UnsupportedError
 from .context import current_trace
-from .host import Callee, call_through_python, known, name_of, no_rule
+from .host import Callee, NoRule, call_through_python, known, name_of, no_rule
 from .registry import FUNCTIONS
 from .tree import flatten
 from .value import Value
@@ -36,10 +36,12 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if implementation is not None:
         try:
             return implementation(*args, **kwargs)
-        except (TraceError, UnsupportedError):  # a rule that does not know these options
+        except (TraceError, UnsupportedError) as error:  # a rule that does not know these options
             trace = current_trace()
             has_out = kwargs.get("out") is not None
-            if has_out or trace is None or trace.is_tentative or not trace.calls_python:
+            if has_out or trace is None or not trace.calls_python:
+                raise
+            if trace.is_tentative and not isinstance(error, NoRule):
                 raise
     if function in _NOT_CALLED:
         raise no_rule(name_of(function))

@@ -5,10 +5,12 @@ from .control import *
 from .create import *
 from .elementwise import *
 from .extern import *
+from .gufunc import *
 from .indexing import *
 from .movement import *
 from .reduce import *
 from .search import *
 from .selection import *
+from .sort import *
 from .update import *
 from .whole import *

@@ -6,9 +6,10 @@ from typing import Any
 
 import numpy as np
 
+from .. import tensor
 from ..dims import bind
 from ..host import HostFunction, call
-from ..op import OPAQUE, Op, define
+from ..op import OPAQUE, Extern, Op, define
 from ..syntax import symbol_names
 from ..types import ArrayType, DType, TupleType, array_type
 
@@ -32,6 +33,13 @@ def _host_reference(*arrays: Any, function: HostFunction, results: tuple[ArrayTy
     return made[0] if len(made) == 1 else tuple(made)
 
 
+def _host_lowering(
+    *buffers: tensor.Buffer, function: HostFunction, results: tuple[ArrayType, ...]
+) -> tuple[tensor.Statement, ...]:
+    """One foreign call, on whole buffers."""
+    return (tensor.Extern(function, tuple([tensor.start_of(buffer) for buffer in buffers])),)
+
+
 _sort = HostFunction("numpy.sort", lambda _, x: np.sort(x), lambda x: [x], 1, 1, False, False)
 
 
@@ -41,5 +49,13 @@ def _host_samples(dtype: DType) -> list:
 
 
 host_call = define(
-    Op("host_call", OPAQUE, _host_type, _host_reference, cost=1000.0, samples=_host_samples)
+    Op(
+        "host_call",
+        OPAQUE,
+        _host_type,
+        _host_reference,
+        Extern(_host_lowering),
+        cost=1000.0,
+        samples=_host_samples,
+    )
 )

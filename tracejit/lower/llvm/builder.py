@@ -129,6 +129,7 @@ class Builder:
     def __init__(self, module: Module, signature: str):
         self.module = module
         self.signature = signature
+        self.is_inlined = True
         self.on_refusal: Callable[..., None] | None = None
         self._count = 0
         self._regions: list[Region] = []
@@ -169,7 +170,8 @@ class Builder:
     def finish(self) -> None:
         lines = [line for region in self._regions for line in region.lines]
         body = "\n".join(lines)
-        self.module.definitions.append(f"define {self.signature} #0 {{\n{body}\n}}")
+        own = "" if self.is_inlined else " noinline"
+        self.module.definitions.append(f"define {self.signature}{own} #0 {{\n{body}\n}}")
 
     # Constants and shapes of values.
 

@@ -7,6 +7,7 @@ from math import prod
 from typing import Any
 
 from ...ir import tensor
+from ...ir.foreign import foreign
 from ...ir.host import HostFunction
 from ...ir.tensor import (
     Accumulate,
@@ -31,6 +32,7 @@ from ...ir.tensor import (
 )
 from .access import CACHE_LINE
 from .builder import Builder, Value
+from .foreign import call_loop
 from .frame import Parts
 from .lanes import LaneLoops
 
@@ -112,8 +114,11 @@ class Emitter(LaneLoops):
             else:
                 values.append(self.one(argument))
         self.here()
+        known = foreign(statement.symbol)
         if isinstance(statement.symbol, HostFunction):
             self.call_host(statement, values)
+        elif known is not None and known.loop is not None:
+            call_loop(self, statement.symbol, known, values)
         else:
             module = self.program.module
             module.externals.add(statement.symbol)

@@ -10,6 +10,7 @@ from collections.abc import Iterable
 
 from ...ir import ops, tensor
 from ...ir.bounds import Bounds, unknowns_of
+from ...ir.foreign import foreign
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     ARGUMENT,
@@ -55,8 +56,14 @@ def drop_checks(module: Module) -> Module:
 
 def may_refuse(kernel: Kernel) -> bool:
     """Whether running the kernel may end in the report that there is no result."""
-    refused = any(map(is_refusing, _expressions(kernel)))
+    refused = any(map(is_refusing, _expressions(kernel))) or any(map(_may_fail, kernel.body))
     return refused or any(may_refuse(callee) for callee in kernel.callees)
+
+
+def _may_fail(statement: Statement) -> bool:
+    """Whether a foreign function is called that may have no result."""
+    called = [s for s in statements((statement,)) if isinstance(s, Extern)]
+    return any(known.failure for s in called if (known := foreign(s.symbol)) is not None)
 
 
 def _expressions(kernel: Kernel) -> list[Expression]:

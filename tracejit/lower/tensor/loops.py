@@ -12,7 +12,7 @@ from __future__ import annotations
 from math import prod
 
 from ...errors import IRError
-from ...ir import ops, tensor
+from ...ir import tensor
 from ...ir.graph import (
     Function,
     Kernel,
@@ -23,7 +23,7 @@ from ...ir.graph import (
     is_updated,
     rebuild_nodes,
 )
-from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE, Loops
+from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION, SCAN, UPDATE, Extern, Loops
 from ...ir.tensor import (
     ARGUMENT,
     UPDATED,
@@ -43,7 +43,7 @@ from ...ir.types import ArrayType, array_type
 from ..elements import Composer, Position, axis_indices, domain_of
 from .contract import lower_contraction
 from .contract.library import Library
-from .host import lower_host
+from .extern import lower_extern
 from .scan import lower_scan
 
 RECOMPUTE_COST = 6.0
@@ -78,8 +78,8 @@ def lower_function(
             return _own_loops(function, node)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
-        if node.op is ops.host_call:
-            return lower_host(function, node)
+        if isinstance(node.op.lowering, Extern):
+            return lower_extern(function, node)
     return _Nest(function).kernel()
 
 

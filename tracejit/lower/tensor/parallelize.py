@@ -15,6 +15,7 @@ from ...ir.tensor import (
     Allocate,
     Buffer,
     Expression,
+    Extern,
     For,
     Index,
     Kernel,
@@ -30,6 +31,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
+from .stacks import split_stack
 from .vectorize import independent
 
 WORTHWHILE = 15e-6
@@ -57,6 +59,8 @@ class _Splitter:
         for statement in body:
             if isinstance(statement, For):
                 new += self.loop(statement, outermost)
+            elif isinstance(statement, Extern):
+                new.append(split_stack(statement, self.chunk_name()))
             else:
                 new.append(map_bodies(statement, lambda inner: self.body(inner, outermost)))
         return tuple(new)
@@ -100,11 +104,14 @@ class _Splitter:
                     found[statement.target] = statement.op
         return found
 
+    def chunk_name(self) -> str:
+        self.count += 1
+        return f"c{self.count - 1}"
+
     def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, Expression]:
         """The loop over one chunk, the chunk's index and the number of chunks."""
         unit = loop.lanes if loop.mark == "vector" else 1
-        chunk = Index(f"c{self.count}")
-        self.count += 1
+        chunk = Index(self.chunk_name())
         if count is None:
             chunks, step = _chunks_of_unknown(loop, cost, unit)
         else:

@@ -8,7 +8,10 @@ and the reduction inside). Lanes may be wider than the machine's vectors: that i
 
 from __future__ import annotations
 
+from collections.abc import Collection
+
 from ...ir.graph import Module, map_kernels
+from ...ir.numpy_sorts import SORTINGS
 from ...ir.places import (
     are_always_apart,
     are_apart,
@@ -21,6 +24,7 @@ from ...ir.tensor import (
     Accumulate,
     Allocate,
     Assign,
+    Buffer,
     Expression,
     Extern,
     For,
@@ -99,7 +103,7 @@ def independent(loop: For, threads: bool = False) -> bool:
         return False  # limit: lanes read at names of their own one by one, which costs do not know
     stored = set()
     for statement in statements(loop.body):
-        if isinstance(statement, Extern):
+        if isinstance(statement, Extern) and not (threads and _is_apart(loop, statement, own)):
             return False
         if isinstance(statement, Assign) and statement.variable not in inside:
             return False
@@ -119,6 +123,16 @@ def independent(loop: For, threads: bool = False) -> bool:
         for load in loads_of(loop.body)
         for buffer, indices in stored
         if load.buffer is buffer
+    )
+
+
+def _is_apart(loop: For, call: Extern, own: Collection[Buffer]) -> bool:
+    """Whether each iteration has NumPy sort another row."""
+    if call.symbol not in SORTINGS:
+        return False
+    return all(
+        address.buffer in own or loop.index in Load(address.buffer, address.indices).free
+        for address in call.addresses
     )
 
 

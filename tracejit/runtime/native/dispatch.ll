@@ -19,7 +19,6 @@
 @str_type = external global i8
 @true_object = external global i8
 @false_object = external global i8
-@runtime_error = external global ptr
 
 declare ptr @PyObject_Vectorcall(ptr, ptr, i64, ptr)
 declare ptr @PyObject_CallFunctionObjArgs(ptr, ...)
@@ -38,8 +37,8 @@ declare ptr @PyList_New(i64)
 declare ptr @PyDict_New()
 declare i32 @PyDict_SetItem(ptr, ptr, ptr)
 declare void @PyErr_Clear()
+declare ptr @PyErr_Occurred()
 declare ptr @PyErr_NoMemory()
-declare void @PyErr_SetString(ptr, ptr)
 declare ptr @PyMem_Malloc(i64)
 declare void @PyMem_Free(ptr)
 declare void @Py_IncRef(ptr)
@@ -54,7 +53,6 @@ declare void @llvm.memset.p0.i64(ptr, i8, i64, i1)
 declare void @llvm.memcpy.p0.p0.i64(ptr, ptr, i64, i1)
 declare {i64, i1} @llvm.umul.with.overflow.i64(i64, i64)
 
-@no_error = internal constant [47 x i8] c"the error callback of a compiled call returned\00"
 
 ; CPython's vectorcall protocol. Calls nothing was compiled for go to the table's Python function.
 define ptr @tj_call(ptr %self, ptr %arguments, i64 %counts, ptr %names) {
@@ -103,7 +101,15 @@ left:
   %active.now = load i64, ptr %table[table.active]
   %less = sub i64 %active.now, 1
   store i64 %less, ptr %table[table.active]
-  br i1 %missed, label %python, label %done
+  br i1 %missed, label %python, label %ended
+ended:
+  %given = icmp ne ptr %result, null
+  br i1 %given, label %done, label %failed
+failed:
+  ; Without an exception: the error callback leaves the call to Python.
+  %exception = call ptr @PyErr_Occurred()
+  %declined = icmp eq ptr %exception, null
+  br i1 %declined, label %python, label %done
 done:
   ret ptr %result
 python:
@@ -1250,8 +1256,8 @@ done:
   ret void
 }
 
-; The plan's error callback raises, given the status and the address of the workspace; should it
-; return, that is an error as well.
+; The plan's error callback raises, given the status and the address of the workspace; where it
+; returns, the call is left to Python.
 define internal void @raise(ptr %entry, i64 %status, ptr %workspace) {
 start:
   %function = load ptr, ptr %entry[entry.on_error]
@@ -1271,8 +1277,6 @@ ask:
   br i1 %answer.none, label %done, label %returned
 returned:
   call void @Py_DecRef(ptr %answer)
-  %error = load ptr, ptr @runtime_error
-  call void @PyErr_SetString(ptr %error, ptr @no_error)
   br label %done
 forget:
   call void @Py_DecRef(ptr %number)

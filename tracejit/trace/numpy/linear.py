@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, apply, wrap
+from ..array import Array, apply
 from ..broadcasting import is_one
 from ..registry import implements
 from .arguments import UNSET, available, numpy_dtype, one_axis, refuse, refuse_out, static_int
@@ -22,7 +22,6 @@ from .building import (
     scalar_like,
 )
 from .contractions import Factor, contraction
-from .diagonals import eye_matrix
 
 _AXES_REMEDY = "move the axes with np.moveaxis first"
 
@@ -328,24 +327,3 @@ def multi_dot(arrays, *, out=None):
             raise _mismatch("multi_dot", before, after, before.shape[-1], after.shape[0])
     ends = ([] if start else [0]) + ([] if values[-1].ndim == 1 else [len(values)])
     return scalar_like(contraction(factors, tuple(ends)))
-
-
-@implements(np.linalg.matrix_power)
-def matrix_power(a, n):
-    """`np.linalg.matrix_power` for n >= 0, by repeated squaring."""
-    x = as_array(a)
-    n = static_int(n, "an exponent")
-    if x.ndim < 2 or x.shape[-1] != x.shape[-2]:
-        raise np.linalg.LinAlgError("Last 2 dimensions of the array must be square")
-    refuse("linalg.matrix_power", "invert outside the jitted function", n=n if n < 0 else None)
-    if n == 0:
-        return broadcast(eye_matrix(x.shape[-1], x.shape[-1], 0, x.dtype), x.shape)
-    result = None
-    power = x
-    while n:
-        if n & 1:
-            result = power if result is None else matmul(result, power)
-        n >>= 1
-        if n:
-            power = matmul(power, power)
-    return wrap(result.node)

@@ -1,4 +1,4 @@
-"""Norms of vectors and matrices that need no decomposition."""
+"""Norms of vectors and matrices."""
 
 from __future__ import annotations
 
@@ -6,13 +6,12 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
 from ..array import Array, apply
-from ..context import failure
 from ..registry import implements
 from . import reductions
 from .arguments import all_axes, one_axis, ordered_axes
 from .building import as_array, converted, count, permuted, reshaped
+from .decompositions import svdvals
 from .statistics import squared_magnitude
 
 
@@ -49,11 +48,7 @@ def _matrix_norm(x: Array, order: Any, rows: int, columns: int, keepdims: bool) 
     if order in (None, "fro", "f"):
         return _euclidean(x, tuple(sorted((rows, columns))), keepdims)
     if order in (2, -2, "nuc"):
-        raise failure(
-            UnsupportedError,
-            f"np.linalg.norm(x, {order!r}) of a matrix needs its singular values",
-            "use the Frobenius norm, or compute it outside the jitted function",
-        )
+        return _of_singular_values(x, order, rows, columns, keepdims)
     if order not in (1, -1, np.inf, -np.inf):
         raise ValueError("Invalid norm order for matrices.")
     summed, compared = (rows, columns) if abs(order) == 1 else (columns, rows)
@@ -69,9 +64,25 @@ def _matrix_norm(x: Array, order: Any, rows: int, columns: int, keepdims: bool) 
     return reduced if kept else reduced[()]
 
 
+def _of_singular_values(x: Array, order: Any, rows: int, columns: int, keepdims: bool) -> Array:
+    outer = tuple([axis for axis in range(x.ndim) if axis not in (rows, columns)])
+    s = svdvals(permuted(x, (*outer, rows, columns)))
+    match order:
+        case 2:
+            result = reductions.max(s, -1, initial=0)
+        case -2:
+            result = reductions.min(s, -1)
+        case _:
+            result = reductions.sum(s, -1, initial=0)
+    if not keepdims:
+        return result
+    shape = [1 if axis in (rows, columns) else n for axis, n in enumerate(x.shape)]
+    return reshaped(as_array(result), tuple(shape))
+
+
 @implements(np.linalg.norm)
 def norm(x, ord=None, axis=None, keepdims=False):
-    """`np.linalg.norm`; the matrix orders 2, -2 and "nuc" are refused."""
+    """`np.linalg.norm`, in all its orders."""
     x = _inexact(x)
     flat_orders = {1: (None, 2), 2: (None, "f", "fro")}.get(x.ndim, (None,))
     if axis is None and ord in flat_orders:

@@ -207,7 +207,7 @@ def bincount(x, /, weights=None, minlength=0):
 
 @implements(np.histogram)
 def histogram(a, bins=10, range=None, density=None, weights=None):
-    """`np.histogram` with at most 1024 bins; edges may be traced, and then are taken to rise."""
+    """`np.histogram`; edges may be traced, and then are taken to rise."""
     x = as_array(a)
     x = reshaped(x, (x.size,))
     if x.dtype.kind == "c":
@@ -215,7 +215,61 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     if x.dtype.kind == "b":
         x = converted(x, np.uint8)
     edges = _edges(x, bins, range)
-    n = _check_table("histogram", edges.shape[0]) - 1
+    n = static_int(edges.shape[0], "a number of bins").__index__() - 1
+    if n < FEW_BINS:
+        counts = _compared(x, edges, n, weights)
+    else:
+        is_even = as_array(bins).ndim == 0 and x.dtype.itemsize * (x.dtype.kind in "iu") < 8
+        counts = _counted(x, (_even_bin if is_even else _bin)(x, edges, n), n, weights)
+    if density:
+        widths = converted(diff(edges), np.float64)
+        return counts / widths / reductions.sum(counts), edges
+    return counts, edges
+
+
+# With fewer bins every element is compared with every edge; with more it is searched for.
+FEW_BINS = 128
+
+
+def _bin(x: Array, edges: Array, n: int) -> Array:
+    """The bin of each element; n where it is in none."""
+    dtype = promoted_dtype(x, edges)
+    found = np.searchsorted(converted(edges, dtype), converted(x, dtype), side="right") - 1
+    found = choose(apply(np.equal, x, taken(edges, 0, n)), n - 1, found)
+    return choose(found < 0, n, found)
+
+
+def _even_bin(x: Array, edges: Array, n: int) -> Array:
+    """The same where bins are of one width: a quotient says which it is, or the one beside it."""
+    first, last = taken(edges, 0, 0), taken(edges, 0, n)
+    is_inside = apply(
+        np.logical_and, apply(np.greater_equal, x, first), apply(np.less_equal, x, last)
+    )
+    part = (converted(x, np.float64) - first) / (last - first) * n
+    guess = converted(choose(is_inside, apply(np.minimum, part, n - 1), 0.0), np.int64)
+    guess = guess - converted(apply(np.less, x, gathered(edges, guess, 0)), np.int64)
+    is_beyond = apply(np.greater_equal, x, gathered(edges, guess + 1, 0))
+    guess = apply(np.minimum, guess + converted(is_beyond, np.int64), n - 1)
+    return choose(is_inside, guess, n)
+
+
+def _counted(x: Array, place: Array, n: int, weights: Any) -> Array:
+    """How many elements each bin has, or what they weigh together: by adding to its count."""
+    w: Any = 1
+    dtype = np.dtype(np.int64)
+    if weights is not None:
+        w = as_array(weights)
+        if w.size != x.size:
+            raise ValueError("weights should have the same shape as a.")
+        w, dtype = reshaped(w, (w.size,)), w.dtype
+    wide = np.promote_types(dtype, np.int64) if dtype.kind in "biu" else dtype
+    counts = filled((n + 1,), 0, wide)
+    np.add.at(counts, place, w if weights is None else converted(w, wide))
+    return converted(counts[:n], dtype)
+
+
+def _compared(x: Array, edges: Array, n: int, weights: Any) -> Array:
+    """The same by comparing every element with every edge."""
     is_before = apply(np.less, _beside_table(x), edges)
     is_last = apply(np.equal, x, taken(edges, 0, n))
     if weights is None:
@@ -236,11 +290,7 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
         weight_dtype = as_array(weights).dtype
         counts, extra = (converted(part, weight_dtype) for part in (counts, extra))
     last = taken(counts, 0, n - 1) + extra
-    counts = concatenated([window(counts, 0, 0, n - 1), reshaped(as_array(last), (1,))], 0)
-    if density:
-        widths = converted(diff(edges), np.float64)
-        return counts / widths / reductions.sum(counts), edges
-    return counts, edges
+    return concatenated([window(counts, 0, 0, n - 1), reshaped(as_array(last), (1,))], 0)
 
 
 def _edges(x: Array, bins: Any, range: Any) -> Array:

@@ -1,0 +1,111 @@
+"""numpy.fft compiled: NumPy's own loops, so its very bits, shapes, dtypes and errors."""
+
+from __future__ import annotations
+
+import warnings
+
+import numpy as np
+import pytest
+from test_linalg import check, matrices
+
+from tracejit import jit
+
+F = np.fft
+ONE = ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]
+SEVERAL = ["fft2", "ifft2", "fftn", "ifftn", "rfft2", "irfft2", "rfftn", "irfftn"]
+DTYPES = ["?", "u1", "i8", "f2", "f4", "f8", "c8", "c16"]
+
+
+@pytest.fixture(autouse=True)
+def quietly():
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # of complex numbers made real
+        yield
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("name", ONE)
+def test_along_one_axis(name, dtype):
+    function = getattr(F, name)
+    for shape in [(12,), (3, 7), (2, 3, 1), (0, 4)]:
+        x = matrices(shape, dtype)
+        check(lambda x: function(x), x)
+        check(lambda x: function(x, axis=0), x)
+
+
+@pytest.mark.parametrize("norm", [None, "backward", "ortho", "forward"])
+@pytest.mark.parametrize("n", [None, 1, 5, 8, 20])
+@pytest.mark.parametrize("name", ONE)
+def test_norms_and_numbers_of_points(name, n, norm):
+    function = getattr(F, name)
+    for dtype in ("f4", "f8", "c8", "c16"):
+        check(lambda x: function(x, n, norm=norm), matrices((2, 8), dtype))
+
+
+@pytest.mark.parametrize("dtype", ["i4", "f4", "f8", "c16"])
+@pytest.mark.parametrize("name", SEVERAL)
+def test_along_several_axes(name, dtype):
+    function = getattr(F, name)
+    x = matrices((4, 5, 6), dtype)
+    check(lambda x: function(x), x)
+    check(lambda x: function(x, axes=(2, 0)), x)
+    check(lambda x: function(x, s=(7, 3), axes=(0, 1), norm="ortho"), x)
+    check(lambda x: function(x, s=(2, -1), axes=(1, 0), norm="forward"), x)
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_of_memory_of_any_layout(name):
+    function = getattr(F, name)
+    x = matrices((4, 6, 10), "f8")
+    for view in (x[::2, :, ::-1], x.T, x[:, ::3].swapaxes(0, 1), np.asfortranarray(x)):
+        check(lambda x: function(x), view)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: F.fft(x, 0),
+        lambda x: F.fft(x, -3),
+        lambda x: F.fft(x, norm="other"),
+        lambda x: F.ifft(x, norm="other"),
+        lambda x: F.hfft(x, norm="other"),
+        lambda x: F.fft(x, axis=2),
+        lambda x: F.irfft(x[:, :1]),
+        lambda x: F.fft2(x[0]),
+        lambda x: F.fftn(x, s=(2, 3), axes=(0,)),
+    ],
+)
+def test_what_numpy_refuses(function):
+    assert check(function, matrices((3, 4), "c16")) is None
+
+
+def test_special_values():
+    x = np.array([1.0, np.nan, np.inf, -0.0, 0.0, -np.inf, 3.0, 1e308])
+    for name in ONE:
+        check(lambda x, name=name: getattr(F, name)(x), x)
+
+
+def test_frequencies_and_shifts():
+    check(lambda x: F.fftfreq(x.shape[0], 0.1) * x, np.arange(9.0))
+    check(lambda x: F.rfftfreq(9) * x[:5], np.arange(9.0))
+    check(lambda x: F.fftshift(F.fft(x)), np.arange(9.0))
+
+
+def test_a_convolution_in_stacks_for_threads():
+    def function(x, kernel):
+        spectrum = F.rfft(x) * F.rfft(kernel, x.shape[-1])
+        return F.irfft(spectrum, x.shape[-1])
+
+    x, kernel = matrices((7, 40, 512), "f8"), matrices((31,), "f8")
+    wanted, actual = function(x, kernel), jit(function)(x, kernel)
+    np.testing.assert_allclose(actual, wanted, atol=1e-12)
+    check(lambda x: F.fft(x), x)
+    check(lambda x: F.fft(x, axis=1), x)
+
+
+def test_sizes_that_change_compile_once():
+    compiled = jit(lambda x: F.fft(x) * 2)
+    for n in (20, 21, 22, 23, 24, 27, 1000):
+        x = matrices((n,), "f8")
+        np.testing.assert_array_equal(compiled(x), F.fft(x) * 2)
+    assert compiled.cache_info().misses == 4

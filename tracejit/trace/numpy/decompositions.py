@@ -1,0 +1,366 @@
+"""Linear algebra by LAPACK, through NumPy's own loops: `solve`, `inv`, `det`, `qr`, `svd`, `eigh`, ...
+
+As in NumPy all is computed in double precision, and what was single is rounded at the end. Matrices
+are the last two axes of a stack. A matrix for which there is no result ends the call with NumPy's
+LinAlgError.
+"""
+
+from __future__ import annotations
+
+from operator import index
+from typing import Any
+
+import numpy as np
+from numpy.linalg import LinAlgError
+
+from ...ir import ops
+from ...ir.graph import Node, item
+from ...ir.numpy_code import is_found
+from ...ir.op import Op
+from ...ir.types import TupleType
+from ..array import Array, apply, wrap
+from ..broadcasting import broadcast_shapes
+from ..host import no_rule
+from ..registry import implements
+from ..value import node_of
+from . import reductions
+from .arguments import UNSET, static
+from .building import (
+    as_array,
+    broadcast,
+    choose,
+    converted,
+    copied,
+    filled,
+    number,
+    permuted,
+    reshaped,
+    scalar_like,
+    taken,
+    window,
+)
+from .diagonals import eye_matrix, triu
+from .linear import matmul
+
+# NumPy's named tuples.
+_ONE = np.ones((1, 1))
+_QR, _EIGH = type(np.linalg.qr(_ONE)), type(np.linalg.eigh(_ONE))
+_SVD, _SLOGDET = type(np.linalg.svd(_ONE)), type(np.linalg.slogdet(_ONE))
+
+
+def run(op: Op, cores: tuple[int, ...], *operands: Array, **attrs: Any) -> tuple[Array, ...]:
+    """The results of a gufunc's op; before `cores` axes of each the operands broadcast.
+
+    Raises UnsupportedError where the running NumPy does not have the code at hand.
+    """
+    outers = [x.shape[: x.ndim - core] for x, core in zip(operands, cores)]
+    outer = broadcast_shapes(*outers)
+    fitted = [
+        x if own in ((), outer) else broadcast(x, (*outer, *x.shape[x.ndim - core :]))
+        for x, own, core in zip(operands, outers, cores)
+    ]
+    node = op(*[node_of(x) for x in fitted], **attrs)
+    if not is_found(ops.loop_of(op, *[x.type for x in node.operands]).symbol):
+        raise no_rule(op.name)
+    return tuple([wrap(result) for result in results_of(node)])
+
+
+def results_of(node: Node) -> tuple[Node, ...]:
+    if not isinstance(node.type, TupleType):
+        return (node,)
+    return tuple([item(node, index=k) for k in range(len(node.type.items))])
+
+
+def _linalg(name: str, cores: tuple[int, ...], *operands: Array) -> tuple[Array, ...]:
+    return run(ops.LINALG[name], cores, *operands)
+
+
+class _Precision:
+    """The dtype that matrices are computed in, and those of the results."""
+
+    def __init__(self, *arrays: Array):
+        inexact = [x.dtype for x in arrays if x.dtype.kind in "fc"]
+        for dtype in inexact:
+            if dtype.itemsize == 2:
+                raise TypeError(f"array type {dtype.name} is unsupported in linalg")
+        is_complex = any(dtype.kind == "c" for dtype in inexact)
+        singles = [dtype for dtype in inexact if dtype in (np.float32, np.complex64)]
+        is_single = len(singles) == len(arrays)
+        self.wide = np.dtype(complex if is_complex else float)
+        self.real = np.dtype(np.float32 if is_single else np.float64)
+        self.result = np.dtype(np.complex64 if is_single else complex) if is_complex else self.real
+
+
+def _stacked(x: Any) -> Array:
+    x = as_array(x)
+    if x.ndim < 2:
+        raise LinAlgError(
+            f"{x.ndim}-dimensional array given. Array must be at least two-dimensional"
+        )
+    return x
+
+
+def _square(x: Any) -> Array:
+    x = _stacked(x)
+    if x.shape[-2] != x.shape[-1]:
+        raise LinAlgError("Last 2 dimensions of the array must be square")
+    return x
+
+
+def transposed(x: Array) -> Array:
+    """The last two axes exchanged."""
+    return permuted(x, (*range(x.ndim - 2), x.ndim - 1, x.ndim - 2))
+
+
+# Systems of equations.
+
+
+@implements(np.linalg.solve)
+def solve(a, b):
+    """`np.linalg.solve`: `b` of one axis is a vector, and else a stack of matrices."""
+    a, b = _square(a), as_array(b)
+    precision = _Precision(a, b)
+    name, core = ("solve1", 1) if b.ndim == 1 else ("solve", 2)
+    if b.ndim < core:
+        raise ValueError(
+            f"{name}: Input operand 1 does not have enough dimensions (has {b.ndim}, gufunc core "
+            "with signature (m,m),(m,n)->(m,n) requires 2)"
+        )
+    if b.shape[-core] != a.shape[-1]:
+        signature = "(m,m),(m)->(m)" if core == 1 else "(m,m),(m,n)->(m,n)"
+        raise ValueError(
+            f"{name}: Input operand 1 has a mismatch in its core dimension 0, with gufunc "
+            f"signature {signature} (size {b.shape[-core]} is different from {a.shape[-1]})"
+        )
+    operands = [converted(x, precision.wide) for x in (a, b)]
+    return converted(_linalg(name, (2, core), *operands)[0], precision.result)
+
+
+@implements(np.linalg.inv)
+def inv(a):
+    """`np.linalg.inv`."""
+    return _of_one("inv", _square(a))
+
+
+def _of_one(name: str, a: Array) -> Array:
+    precision = _Precision(a)
+    (result,) = _linalg(name, (2,), converted(a, precision.wide))
+    return converted(result, precision.result)
+
+
+@implements(np.linalg.det)
+def det(a):
+    """`np.linalg.det`."""
+    return scalar_like(_of_one("det", _square(a)))
+
+
+@implements(np.linalg.slogdet)
+def slogdet(a):
+    """`np.linalg.slogdet`: the sign of the determinant, and the logarithm of its modulus."""
+    a = _square(a)
+    precision = _Precision(a)
+    sign, logarithm = _linalg("slogdet", (2,), converted(a, precision.wide))
+    sign, logarithm = converted(sign, precision.result), converted(logarithm, precision.real)
+    return _SLOGDET(scalar_like(sign), scalar_like(logarithm))
+
+
+@implements(np.linalg.tensorsolve)
+def tensorsolve(a, b, axes=None):
+    """`np.linalg.tensorsolve`."""
+    a, b = as_array(a), as_array(b)
+    if axes is not None:
+        order = list(range(a.ndim))
+        for axis in axes:
+            order.remove(axis)
+            order.insert(a.ndim, axis)
+        a = permuted(a, tuple(order))
+    shape = a.shape[-(a.ndim - b.ndim) :]
+    size = _size(shape)
+    if a.size != size**2:
+        raise LinAlgError(
+            "Input arrays must satisfy the requirement             "
+            "prod(a.shape[b.ndim:]) == prod(a.shape[:b.ndim])"
+        )
+    return reshaped(solve(reshaped(a, (size, size)), reshaped(b, (b.size,))), shape)
+
+
+def _size(shape: tuple) -> Any:
+    size = 1
+    for extent in shape:
+        size = size * extent
+    return size
+
+
+@implements(np.linalg.tensorinv)
+def tensorinv(a, ind=2):
+    """`np.linalg.tensorinv`."""
+    a = as_array(a)
+    if ind <= 0:
+        raise ValueError("Invalid ind argument.")
+    size = _size(a.shape[ind:])
+    inverse = inv(reshaped(a, (size, a.size // size)))
+    return reshaped(inverse, a.shape[ind:] + a.shape[:ind])
+
+
+@implements(np.linalg.matrix_power)
+def matrix_power(a, n):
+    """`np.linalg.matrix_power`: by squaring; negative powers of the inverse."""
+    a = _square(a)
+    try:
+        power = index(static(n, "an exponent"))
+    except TypeError as error:
+        raise TypeError("exponent must be an integer") from error
+    if power == 0:
+        return broadcast(eye_matrix(a.shape[-1], a.shape[-1], 0, a.dtype), a.shape)
+    if power < 0:
+        a, power = inv(a), -power
+    if power == 3:
+        return matmul(matmul(a, a), a)
+    square, result = a, None
+    while power:
+        power, bit = divmod(power, 2)
+        if bit:
+            result = square if result is None else matmul(result, square)
+        if power:
+            square = matmul(square, square)
+    return copied(result)
+
+
+# Factors.
+
+
+@implements(np.linalg.cholesky)
+def cholesky(a, /, *, upper=False):
+    """`np.linalg.cholesky`."""
+    return _of_one("cholesky_up" if upper else "cholesky_lo", _square(a))
+
+
+@implements(np.linalg.qr)
+def qr(a, mode="reduced"):
+    """`np.linalg.qr`, in all its modes."""
+    if mode not in ("reduced", "complete", "r", "raw"):
+        raise no_rule(f"np.linalg.qr with the mode {mode!r}")
+    a = _stacked(a)
+    precision = _Precision(a)
+    m, n = a.shape[-2:]
+    factors, scales = _linalg("qr_r_raw", (2,), converted(a, precision.wide))
+    if mode == "raw":
+        scales = converted(scales, precision.result)
+        return converted(transposed(factors), precision.result), scales
+    least = scales.shape[-1]
+    is_complete = mode == "complete" and m is not least and m > n
+    rows = m if is_complete else least
+    upper = triu(window(factors, factors.ndim - 2, 0, rows))
+    if mode == "r":
+        return converted(upper, precision.result)
+    name = "qr_complete" if is_complete else "qr_reduced"
+    (q,) = _linalg(name, (2, 1), factors, scales)
+    return _QR(converted(q, precision.result), converted(upper, precision.result))
+
+
+@implements(np.linalg.svd)
+def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
+    """`np.linalg.svd`."""
+    if hermitian:
+        raise no_rule("np.linalg.svd of Hermitian matrices")
+    a = _stacked(a)
+    precision = _Precision(a)
+    wide = converted(a, precision.wide)
+    if not compute_uv:
+        return converted(_linalg("svd", (2,), wide)[0], precision.real)
+    u, s, vh = _linalg("svd_f" if full_matrices else "svd_s", (2,), wide)
+    return _SVD(
+        converted(u, precision.result),
+        converted(s, precision.real),
+        converted(vh, precision.result),
+    )
+
+
+@implements(np.linalg.svdvals)
+def svdvals(x, /):
+    """`np.linalg.svdvals`."""
+    return svd(x, compute_uv=False)
+
+
+def _half(name: str, UPLO: Any) -> str:
+    half = UPLO.upper()
+    if half not in ("L", "U"):
+        raise ValueError("UPLO argument must be 'L' or 'U'")
+    return f"{name}_{'lo' if half == 'L' else 'up'}"
+
+
+@implements(np.linalg.eigh)
+def eigh(a, UPLO="L"):
+    """`np.linalg.eigh`."""
+    name = _half("eigh", UPLO)
+    a = _square(a)
+    precision = _Precision(a)
+    values, vectors = _linalg(name, (2,), converted(a, precision.wide))
+    return _EIGH(converted(values, precision.real), converted(vectors, precision.result))
+
+
+@implements(np.linalg.eigvalsh)
+def eigvalsh(a, UPLO="L"):
+    """`np.linalg.eigvalsh`."""
+    name = _half("eigvalsh", UPLO)
+    a = _square(a)
+    precision = _Precision(a)
+    return converted(_linalg(name, (2,), converted(a, precision.wide))[0], precision.real)
+
+
+# What is made of singular values.
+
+
+@implements(np.linalg.cond)
+def cond(x, p=None):
+    """`np.linalg.cond` in the 2-norm; other norms are left to NumPy."""
+    x = as_array(x)
+    if p not in (None, 2, -2):
+        raise no_rule(f"np.linalg.cond with p={p!r}")
+    if x.size == 0 and 0 in x.shape[-2:]:
+        raise LinAlgError("cond is not defined on empty arrays")
+    s = svd(x, compute_uv=False)
+    axis, last = s.ndim - 1, s.shape[-1] - 1
+    first, last = taken(s, axis, 0), taken(s, axis, last)
+    ratio = apply(np.divide, *((last, first) if p == -2 else (first, last)))
+    had_nan = reductions.any(apply(np.isnan, x), (-2, -1))
+    is_infinite = apply(np.logical_and, apply(np.isnan, ratio), apply(np.logical_not, had_nan))
+    return scalar_like(choose(is_infinite, filled((), np.inf, ratio.dtype), ratio))
+
+
+@implements(np.linalg.matrix_rank)
+def matrix_rank(A, tol=None, hermitian=False, *, rtol=None):
+    """`np.linalg.matrix_rank`."""
+    if rtol is not None and tol is not None:
+        raise ValueError("`tol` and `rtol` can't be both set.")
+    a = as_array(A)
+    if a.ndim < 2:
+        raise no_rule("np.linalg.matrix_rank of a vector")
+    s = svd(a, compute_uv=False, hermitian=hermitian)
+    if tol is None:
+        if rtol is None:
+            rtol = max(a.shape[-2:]) * np.finfo(s.dtype).eps
+        else:
+            rtol = as_array(rtol)[..., None]
+        tol = reductions.max(s, -1, keepdims=True, initial=0) * rtol
+    else:
+        tol = as_array(tol)[..., None]
+    return reductions.count_nonzero(apply(np.greater, s, tol), -1)
+
+
+@implements(np.linalg.pinv)
+def pinv(a, rcond=None, hermitian=False, *, rtol=UNSET):
+    """`np.linalg.pinv`."""
+    a = _stacked(a)
+    if rcond is not None and rtol is not UNSET:
+        raise ValueError("`rtol` and `rcond` can't be both set.")
+    if rcond is None:
+        largest = max(a.shape[-2:])
+        rcond = 1e-15 if rtol is UNSET else rtol
+        rcond = largest * np.finfo(a.dtype).eps if rcond is None else rcond
+    if a.size == 0 and 0 in a.shape[-2:]:
+        return filled((*a.shape[:-2], a.shape[-1], a.shape[-2]), 0, a.dtype)
+    u, s, vt = svd(apply(np.conjugate, a), full_matrices=False, hermitian=hermitian)
+    cutoff = as_array(rcond)[..., None] * reductions.max(s, -1, keepdims=True)
+    inverse = choose(apply(np.greater, s, cutoff), apply(np.divide, 1, s), number(0, s.dtype))
+    return matmul(transposed(vt), apply(np.multiply, inverse[..., None], transposed(u)))

@@ -23,6 +23,11 @@ from .jit import Jitted, jit
 # Names whose modules are imported when they are first asked for.
 _DEFERRED = {
     "Module": "tracejit.ir.graph",
+    "cond": "tracejit.control",
+    "fori_loop": "tracejit.control",
+    "scan": "tracejit.control",
+    "switch": "tracejit.control",
+    "while_loop": "tracejit.control",
     "build": "tracejit.stages",
     "erf": "tracejit.special",
     "erfc": "tracejit.special",

@@ -409,7 +409,7 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
 def _is_known(module: str) -> bool:
     """Whether traced code gets something else for some of a module's functions."""
-    return module == "math" or module.partition(".")[0] in ("numpy", "scipy")
+    return module in ("math", "tracejit") or module.partition(".")[0] in ("numpy", "scipy")
 
 
 def _top_package(function: Any) -> str:

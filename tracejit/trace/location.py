@@ -5,13 +5,15 @@ from __future__ import annotations
 import linecache
 import sys
 import sysconfig
-from os.path import basename, dirname, sep
+from os.path import basename, dirname, join, sep
 from types import FrameType
 from weakref import WeakKeyDictionary
 
 import numpy
 
 _OURS = tuple(dirname(file) + sep for file in (dirname(__file__), numpy.__file__))
+# Code of ours that is written, and traced, as a user's would be.
+_TRACED = join(dirname(dirname(__file__)), "control.py")
 _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
@@ -21,6 +23,8 @@ _library_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 def is_library(file: str) -> bool:
     """Whether a source file belongs to us, to the standard library or to an installed package."""
+    if file == _TRACED:
+        return False
     if not file or file.startswith((*_OURS, "<frozen", "<__array_function__")):
         return True
     parts = file.split(sep)
@@ -32,7 +36,8 @@ def is_internal(file: str) -> bool:
     """Whether a source file is part of the machinery, and not code that is traced."""
     internal = _is_internal.get(file)
     if internal is None:
-        internal = _is_internal[file] = file.startswith((*_OURS, "<__array_function__"))
+        is_ours = file.startswith((*_OURS, "<__array_function__"))
+        internal = _is_internal[file] = is_ours and file != _TRACED
     return internal
 
 

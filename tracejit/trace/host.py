@@ -164,6 +164,21 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     return unflatten(structure, results)
 
 
+def refuse_through_python(name: str) -> None:
+    """A call, in the order of the program, that fails: the function itself then runs, with NumPy,
+    and raises what it raises for these arguments."""
+    trace = current_trace()
+    assert trace is not None
+
+    def fail(objects: dict) -> None:
+        raise UnsupportedError(f"{name} that was raised in a compiled program")
+
+    token = constant(0, i64) if trace.token is None else trace.token
+    function = HostFunction(name, fail, lambda result: [], 0, 0, True, False)
+    trace.token = ops.host_call(token, function=function, results=(array_type((), i64),))
+    trace.locate(trace.token)
+
+
 def _call(
     trace: Trace,
     callee: Callee,

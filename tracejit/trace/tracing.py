@@ -140,7 +140,9 @@ class Program:
     @cached_property
     def host_calls(self) -> tuple[Node, ...]:
         """Where the program calls Python."""
-        return tuple([node for node in self.function.nodes if node.op is OPS["host_call"]])
+        functions = Module(self.function).functions
+        nodes = [node for function in functions for node in function.nodes]
+        return tuple([node for node in nodes if node.op is OPS["host_call"]])
 
     def targets(self, leaves: Sequence[Any]) -> list[np.ndarray]:
         """The arrays that a call with these leaves writes to: arguments, and captured ones."""

@@ -66,7 +66,9 @@ class Choice:
         self.ends: list[_End | None] = [None, None]
         self.values: tuple = ()
         self.arms[1].is_open = False
-        self.is_guard = False
+        self.is_guard = self.is_left_open = False
+        # The loop that closes it, as it holds the iterations that follow.
+        self.keeper: Any = None
         trace.region = self.arms[0]
 
     def __bool__(self) -> bool:
@@ -134,6 +136,7 @@ class Choice:
         for storage, node in end.written.items():
             storage.exchange(node)
         self.ends[number] = None
+        self.is_left_open = True
         self._open(number)
         self._give(end.state.names)
 
@@ -193,7 +196,10 @@ class Choice:
                 continue
             for key in keys:
                 if not (a[key] is before[key] is b[key]):
-                    part = pairs.add(a[key], b[key], f"the item {key!r} of a {_word(container)}")
+                    what = f"the item {key!r} of a {_word(container)}"
+                    if any(container is record.value for record in self.trace.records):
+                        what = "what the function returns"
+                    part = pairs.add(a[key], b[key], what)
                     found.append((container, key, part))
         return found
 
@@ -242,18 +248,22 @@ def close_down(
     names: dict[str, Any],
     frame: FrameType,
     live: frozenset[str] = frozenset(),
+    keeper: Any = None,
 ) -> dict[str, Any]:
     """Close the choices that were left open inside `region`; gives the names after that, those
-    that are still `live`."""
+    that are still `live`. Those around the iterations of a loop are closed by the loop alone, which
+    is then the `keeper`."""
     while trace.region is not region:
         inner = trace.region
-        if inner.owner is None or not encloses(region, inner):
+        choice = inner.owner
+        is_open = choice is not None and choice.is_left_open and choice.keeper in (None, keeper)
+        if not is_open or not encloses(region, inner):
             raise failure(
                 TraceError,
                 "an exception was caught that left a branch or a loop that depends on traced values",
                 "let it pass, or test for the condition instead",
             )
-        names = inner.owner.close(frame, live, names)
+        names = choice.close(frame, live, names)
     return names
 
 

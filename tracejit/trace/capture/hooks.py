@@ -9,6 +9,8 @@ from ...errors import TraceError
 from ...ir import ops
 from ..array import Array
 from ..context import current_trace, failure
+from ..host import refuse_through_python
+from ..location import user_line
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .iterables import INSTEAD
@@ -177,6 +179,17 @@ class CaptureHooks:
         if trace is None:
             return _Plain(iter(int, 1))
         return While(trace, Site(*site), sys._getframe(1))
+
+    @staticmethod
+    def raises() -> bool:
+        """Whether to raise now; an exception that traced values decide about is raised when the
+        program runs."""
+        trace = current_trace()
+        if trace is None or trace.region.parent is None or not trace.calls_python:
+            return True
+        refuse_through_python(f"{user_line()}: an exception")
+        trace.region.is_dead = True
+        return False
 
     @staticmethod
     def function() -> Any:

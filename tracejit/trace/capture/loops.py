@@ -121,7 +121,7 @@ class Loop:
         if self.trace.region is not self.base:
             frame = sys._getframe(1)
             names = self.names_now if self.is_ahead else names_of(frame)
-            self._give(close_down(self.trace, self.base, names, frame, self.live))
+            self._give(close_down(self.trace, self.base, names, frame, self.live, self))
         del self.trace.records[self.depth :]
         return self.starts()
 
@@ -140,7 +140,8 @@ class Loop:
         """Whether there is another iteration; where traced values decide, it is in a choice."""
         found = alive(self.trace, self.trace.records)
         if isinstance(found, Alive):
-            Choice.guard(self.trace, found, self._frame(), self.live, self.site.names)
+            guard = Choice.guard(self.trace, found, self._frame(), self.live, self.site.names)
+            guard.is_left_open, guard.keeper = True, self
             self.region = self.trace.region
             return True
         return found
@@ -277,7 +278,9 @@ class For(Loop):
                     yield value
                     if period > 1 and not self._goes_on():
                         break
-                names = close_down(self.trace, rolling.region, self.names_now, frame, self.live)
+                names = close_down(
+                    self.trace, rolling.region, self.names_now, frame, self.live, self
+                )
                 stop_flag = self._stop_flag()
                 if not self.site.has_else:
                     self.record.flags["broken"] = False  # nobody asks

@@ -21,7 +21,9 @@ _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 _SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
-_JUMPS = (ast.Break, ast.Continue, ast.Return)
+_JUMPS = (ast.Break, ast.Continue, ast.Return, ast.Raise, ast.Assert)
+# Jumps out of the function, from anywhere in it.
+_LEAVES = (ast.Return, ast.Raise, ast.Assert)
 # What code may use to look at its own frame, which has more names now.
 _SEES_FRAMES = {"locals", "vars", "dir", "exec", "eval"}
 # Builtins that are asked for, by name, whether they are to see traced numbers.
@@ -68,6 +70,10 @@ if L.leaves():
 """
 _BREAK = "if L.breaks(): break"
 _CONTINUE = "if L.continues(): continue"
+_RAISE = """
+if TJ.raises():
+    RAISE
+"""
 _RETURN = """
 V = VALUE
 if F.returns(V):
@@ -100,6 +106,7 @@ class _Rewriter(ast.NodeTransformer):
         self.shared = declared(ast.Module(body, []))
         self.loops: list[str] = []
         self.record = ""
+        self.catches = 0
 
     # Statements.
 
@@ -107,7 +114,7 @@ class _Rewriter(ast.NodeTransformer):
         body = definition.body
         if _is_left_alone(definition):
             return body
-        if any(_holds(line, ast.Return, _FUNCTIONS) and not _is_return(line) for line in body):
+        if any(_holds(line, _LEAVES, _FUNCTIONS) and not _is_return(line) for line in body):
             self.record = self.name("f")
         new = self.block(body)
         if self.record:
@@ -123,7 +130,7 @@ class _Rewriter(ast.NodeTransformer):
             found = self.visit(line)
             new += found if isinstance(found, list) else [found]
             rest = body[position + 1 :]
-            if isinstance(line, ast.Break | ast.Continue):
+            if isinstance(line, ast.Break | ast.Continue | ast.Raise):
                 break  # the rest is never reached
             if rest and self.jumps(line):
                 flags = [ast.Name(name, ast.Load()) for name in (*self.loops, self.record) if name]
@@ -137,7 +144,7 @@ class _Rewriter(ast.NodeTransformer):
     def jumps(self, line: ast.stmt) -> bool:
         """Whether a statement may jump to a place behind those that follow it."""
         leaves_loop = _holds(line, ast.Break | ast.Continue, (*_FUNCTIONS, *_LOOPS))
-        return leaves_loop or (bool(self.record) and _holds(line, ast.Return, _FUNCTIONS))
+        return leaves_loop or (bool(self.record) and _holds(line, _LEAVES, _FUNCTIONS))
 
     def branch(
         self, place: ast.stmt, test: ast.expr, body: list, orelse: list, live: frozenset[str]
@@ -192,6 +199,29 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Continue(self, node: ast.Continue) -> list[ast.stmt]:
         return build(_CONTINUE, node, L=self.loops[-1])
+
+    def visit_Raise(self, node: ast.Raise) -> list[ast.stmt]:
+        for field in ("exc", "cause"):
+            if getattr(node, field) is not None:
+                setattr(node, field, self.expression(getattr(node, field)))
+        return build(_RAISE, node, TJ=HOOKS, RAISE=[node]) if self.catches == 0 else [node]
+
+    def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
+        """`assert` is `if not ...: raise`, where Python makes that of it."""
+        arguments = [] if node.msg is None else [node.msg]
+        error = ast.Call(ast.Name("AssertionError", ast.Load()), arguments, [])
+        failed = ast.fix_missing_locations(ast.copy_location(ast.Raise(error, None), node))
+        test = ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node)
+        return self.branch(node, self.test(test), [failed], [], self.live.after[node])
+
+    def visit_Try(self, node: ast.Try) -> ast.AST:
+        """An exception that may be caught here is raised while tracing."""
+        self.catches += bool(node.handlers)
+        node.body = self.block(node.body)
+        self.catches -= bool(node.handlers)
+        node.handlers = [self.generic_visit(handler) for handler in node.handlers]
+        node.orelse, node.finalbody = self.block(node.orelse), self.block(node.finalbody)
+        return node
 
     def visit_Return(self, node: ast.Return) -> Any:
         value = ast.copy_location(ast.Constant(None), node)

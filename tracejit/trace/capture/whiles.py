@@ -18,7 +18,7 @@ from .bodies import Bodies
 from .branches import chosen, is_over
 from .loops import MOST_PASSES, Loop, Site
 from .records import flag_node, is_flag_set
-from .rolling import Rolling, Unsettled
+from .rolling import Rolling, Rotated, Unsettled
 
 
 class While(Loop):
@@ -90,6 +90,8 @@ class While(Loop):
                     break
             except Unsettled as error:
                 raise self.unsettled(error.why) from None
+            except Rotated:
+                raise self.unsettled("its variables exchange their arrays") from None
             self._give(rolling.start())
             self.region = self.trace.region
             self.test_region = self.trace.region = Region(self.region, self.trace.births)

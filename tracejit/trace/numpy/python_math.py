@@ -17,7 +17,7 @@ from ...ir.graph import Node
 from ...ir.types import f64, i64
 from ..array import Array, apply, to_weak
 from ..context import failure
-from ..promotion import cast
+from ..promotion import DEFAULT_DTYPES, cast
 from ..registry import creates
 from ..value import Value, to_node
 
@@ -136,6 +136,9 @@ _traced(math.log, _log)
 _traced(math.hypot, _hypot)
 
 
+_PYTHONS: dict[Any, tuple[type, ...]] = {np.float64: (float,), np.int64: (int,)}
+
+
 def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
     """`max` and `min` of numbers of one type, some of them traced; the first of equals wins."""
 
@@ -145,6 +148,10 @@ def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
         if options or not any(isinstance(value, Value) and value.is_scalar for value in values):
             return original(*([values] if len(args) == 1 else args), **options)
         kinds = {value.__class__ for value in values}
+        strong = kinds - {float, int}
+        # A number of Python's among NumPy's of its type is one of these, whichever is returned.
+        if len(strong) == 1 and kinds <= {*strong, *_PYTHONS.get(next(iter(strong)), ())}:
+            kinds = strong
         if len(kinds) > 1:
             names = ", ".join(sorted(kind.__name__ for kind in kinds))
             name = original.__name__
@@ -153,7 +160,8 @@ def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
                 f"which of the types {names} {name}() returns is not known while tracing",
                 f"use np.{name}imum, or give all of them one type",
             )
-        weak = next(value.weak for value in values if isinstance(value, Value))
+        (kind,) = kinds
+        weak = kind if kind in DEFAULT_DTYPES else None
         best, *rest = values
         for value in rest:
             condition = apply(is_better, value, best).node

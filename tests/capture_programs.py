@@ -708,6 +708,25 @@ def rows_exchanged(a):
     return previous
 
 
+def swapped_names(x, y):
+    k = 0.0
+    for _ in range(1, 5):
+        k = x[0] * 0.5
+        x, y = y, x
+    return k, x
+
+
+def refuses(x):
+    if x[0] < -9:
+        raise ValueError("low")
+    assert x[1] < 9, "high"
+    for i in range(8):
+        if x[i] > 9:
+            raise KeyError(i)
+        x[i] += 1
+    return x.sum()
+
+
 PROGRAMS = [
     (both_arms, X), (chain, X, Y), (in_place, X), (through_views, X), (nested, X),
     (temporaries_differ, X), (same_static, X), (early, X), (early, -X * 200),
@@ -728,5 +747,5 @@ PROGRAMS = [
     (scalar_to_array, M), (swapped, X, Y), (rotated, X, Y), (aliased, X), (last_values, X),
     (appended, X), (list_index, X), (names, X), (shapes, X), (growing, X), (plain_numbers, X),
     (recursion, X), (recursion, -X), (in_with, X), (in_try, X), (masks, X), (integers, N),
-    (bits, N), (edit_distance, N), (rows_exchanged, X),
+    (swapped_names, X, Y), (refuses, X), (bits, N), (edit_distance, N), (rows_exchanged, X),
 ]  # fmt: skip

@@ -1,14 +1,16 @@
 """Python's loops and branches over traced values: captured, they mean what Python means."""
 
 import copy
+import re
+import sys
 
 import numpy as np
 import pytest
-
-from capture_programs import PROGRAMS
+from capture_programs import PROGRAMS, X, Y
 from traced import run
 
 import tracejit
+from tracejit import TracejitError
 from tracejit.config import config
 
 IDS = [f"{k}-{program[0].__name__}" for k, program in enumerate(PROGRAMS)]
@@ -60,3 +62,194 @@ def divided(n, m):
 def test_only_what_may_not_be_computed_is_branched_around(function, branches):
     text = tracejit.show(tracejit.jit(function).trace(np.int64(3), np.int64(0)).module)
     assert ("branch(" in text) == branches
+
+
+# Exceptions
+
+
+def test_exceptions_are_the_programs_own():
+    def checked(x):
+        if x[0] < 0:
+            raise ValueError(f"negative: {len(x)}")
+        x[1] = 7
+        assert x[2] < 9, "high"
+        return x * 2
+
+    compiled = tracejit.jit(checked)
+    for first, third in [(1.0, 1.0), (-1.0, 1.0), (1.0, 99.0), (2.0, 2.0)]:
+        ours, numpys = np.array([first, 0.0, third]), np.array([first, 0.0, third])
+        try:
+            wanted = checked(numpys)
+        except (ValueError, AssertionError) as error:
+            with pytest.raises(type(error), match=re.escape(str(error))):
+                compiled(ours)
+        else:
+            np.testing.assert_array_equal(compiled(ours), wanted)
+        np.testing.assert_array_equal(ours, numpys)
+
+
+# What stays Python's
+
+
+def test_plain_python_is_not_touched():
+    order = []
+
+    def told(value):
+        order.append(value)
+        return value
+
+    class Odd:
+        def __bool__(self):
+            order.append("bool")
+            return False
+
+    def plain(x):
+        a = told(0) or told(3) and told(4)
+        b = Odd() and told(5)
+        c = told(1) < told(2) < told(0) < told(9)
+        out = []
+        for k in iter([3, 1, 2]):
+            if k == 1:
+                continue
+            out.append(k)
+        else:
+            out.append("end")
+        it = iter(range(9))
+        for k in it:
+            if next(it) > 4:
+                break
+        while out:
+            if out.pop() == 3:
+                break
+        else:
+            out = None
+        match k:
+            case 6:
+                d = "six"
+            case _:
+                d = "other"
+        if (n := len(out)) == 0:
+            del a
+        return x * n, type(b).__name__, c, k, d, "a" in locals()
+
+    wanted = plain(X)
+    told_by_python, order[:] = list(order), []
+    actual = run(plain, X)
+    assert order == told_by_python
+    alike(actual, wanted)
+
+
+def test_names_without_a_value_are_unbound():
+    def unbound(x):
+        for _ in range(0):
+            y = x
+        return y
+
+    with pytest.raises(UnboundLocalError):
+        run(unbound, X)
+
+
+def test_the_frame_and_the_lines_are_the_users():
+    def looked(x):
+        seen = ()
+        if len(x):
+            for _ in range(2):
+                code, line = sys._getframe().f_code, sys._getframe().f_lineno
+                seen = (*seen, code.co_filename, code.co_name, line)
+        return seen
+
+    assert run(looked, X) == looked(X)
+
+    def fails(x):
+        for _ in range(2):
+            if len(x):
+                return x[99]
+
+    with pytest.raises(IndexError) as caught:
+        run(fails, X)
+    lines = [entry.lineno + 1 for entry in caught.traceback if entry.name == "fails"]
+    assert lines == [fails.__code__.co_firstlineno + 3]
+
+
+# What is refused, and how
+
+
+def branches_unlike(x):
+    if x[0] > 0:
+        y = x
+    else:
+        y = None
+    return y
+
+
+def lists_grow(x):
+    found = []
+    if x[0] > 0:
+        found.append(x[0])
+    return len(found)
+
+
+def memory_in_doubt(x, y):
+    z = x if x[0] > 0 else y
+    z[0] = 1.0
+    return x
+
+
+def while_changes_shape(x):
+    while x.sum() < 100:
+        x = np.concatenate([x, x + 1])
+    return x
+
+
+def value_or_none(x):
+    for i in range(8):
+        if x[i] > 2:
+            return x[i]
+
+
+def effects(x):
+    rng = np.random.default_rng(1)
+    if x[0] > 0:
+        return rng.normal()
+    return 0.0
+
+
+def caught_inside(x):
+    try:
+        if x[0] > 0:
+            raise ValueError
+        y = x
+    except ValueError:
+        y = -x
+    return y
+
+
+def too_long(x):
+    table = list(range(30))
+    s = 0.0
+    for i in range(30):
+        s += table[i] * x[i % 8]
+    return s
+
+
+REFUSED = [
+    (branches_unlike, (X,), "the variable y is f64.8. on one path and None on the other"),
+    (lists_grow, (X,), "a list gets other items"),
+    (memory_in_doubt, (X, Y), "may be the memory of another"),
+    (while_changes_shape, (X,), "this loop cannot be compiled: x changes from"),
+    (value_or_none, (X,), "a value or None"),
+    (effects, (X,), "may have effects"),
+    (caught_inside, (X,), "an exception was caught"),
+]
+
+
+@pytest.mark.parametrize("function, args, message", REFUSED)
+def test_what_cannot_be_captured_says_so(function, args, message):
+    with pytest.raises(TracejitError, match=message):
+        run(function, *copy.deepcopy(args))
+
+
+def test_long_loops_that_need_numbers_are_refused():
+    with config.use(unroll_limit=20), pytest.raises(TracejitError, match="runs 30 times"):
+        run(too_long, X)
+    alike(run(too_long, X), too_long(X))

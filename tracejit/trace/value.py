@@ -9,12 +9,12 @@ import numpy as np
 from ..errors import ShapeError, TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim, bind
-from ..ir.graph import Function, Module, Node, operands_of, parameter
+from ..ir.graph import Function, Module, Node, item, operands_of, parameter
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
 from ..ir.reference import reference
 from ..ir.term import postorder
-from ..ir.types import DType, i64
+from ..ir.types import DType, TupleType, i64
 from .broadcasting import shape_text
 from .context import Trace, current_trace, failure, supported_dtype
 from .layout import is_unlike_arrays
@@ -230,11 +230,11 @@ def value_at_hand(node: Node) -> np.ndarray:
 def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
     """The value of a node with these operands."""
     if node.op.name in _NEVER_KNOWN:  # what runs Functions is left to what runs Functions
-        inputs = [parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)]
-        module = Module(
-            Function("at_hand", tuple(inputs), (Node(node.op, tuple(inputs), node.attributes),))
-        )
-        return reference(module, *operands)
+        inputs = tuple([parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)])
+        made = Node(node.op, inputs, node.attributes)
+        is_tuple = isinstance(node.type, TupleType)
+        parts = [item(made, index=k) for k in range(len(node.type.items))] if is_tuple else [made]
+        return reference(Module(Function("at_hand", inputs, tuple(parts))), *operands)
     attrs = {key: _with_extents(value, extents) for key, value in node.attributes}
     with np.errstate(all="ignore"):
         return node.op.reference(*operands, **attrs)

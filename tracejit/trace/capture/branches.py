@@ -297,7 +297,7 @@ def _is_cheap(trace: Trace, results: list[Node], arm: Region) -> bool:
     for node in postorder(
         results, lambda n: () if encloses(homes.get(n), arm) or not n.operands else n.operands
     ):
-        if node.type.shape:
+        if getattr(node.type, "shape", None) != ():  # an array, or several results
             return False
         if encloses(homes.get(node), arm) or not node.operands:
             continue

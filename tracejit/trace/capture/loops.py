@@ -155,8 +155,8 @@ class Loop:
 
     def _rolling(self, frame: FrameType, key: Any = None, index: Any = None) -> Rolling:
         head, after = frozenset(self.site.head), frozenset(self.site.after)
-        names = self.names_now if self.is_ahead else names_of(frame)
-        return Rolling(self.trace, frame, names, self.site.names, head, after, key, index)
+        now = self.names_now if self.is_ahead else names_of(frame)
+        return Rolling(self.trace, frame, now, self.site.names, head, after, key, index)
 
     def _stop_flag(self) -> Any:
         """Whether the body leaves the loop: False, True, or a node."""

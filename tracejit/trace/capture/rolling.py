@@ -73,7 +73,7 @@ class Rolling:
         self,
         trace: Trace,
         frame: FrameType,
-        begin: dict[str, Any],
+        now: dict[str, Any],
         names: tuple[str, ...],
         head: frozenset[str],
         after: frozenset[str],
@@ -83,7 +83,7 @@ class Rolling:
         self.trace, self.frame = trace, frame
         self.names, self.head, self.after = frozenset(names), head, after
         self.parent, self.key, self.index = trace.region, key, index
-        self.begin = state_of(trace, begin, frame)
+        self.begin = state_of(trace, now, frame)
         # By cell: the kinds of its carried leaves, by their numbers.
         self.kinds: dict[tuple[int, Any], dict[int, Kind]] = {}
         # Cells of which only the last value is wanted: what it is made of.
@@ -281,6 +281,8 @@ class Rolling:
         that are best done one after the other for each element."""
         homes, region = self.trace.homes, self.region
         results = [*self.nodes.values(), *self.written.values()]
+        if not results:
+            return False
         inside = postorder(results, lambda n: () if encloses(homes.get(n), region) else n.operands)
         work = [n for n in inside if n.operands and not encloses(homes.get(n), region)]
         kinds_fit = all(n.op.kind == ELEMENTWISE or n.op is OPS["broadcast"] for n in work)

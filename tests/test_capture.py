@@ -249,6 +249,13 @@ def test_what_cannot_be_captured_says_so(function, args, message):
         run(function, *copy.deepcopy(args))
 
 
+def test_without_source_it_is_said():
+    space = {}
+    exec("def hidden(x):\n    return x if x[0] > 0 else -x", space)
+    with pytest.raises(TracejitError, match="the source of the function is not to be had"):
+        run(space["hidden"], X)
+
+
 def test_long_loops_that_need_numbers_are_refused():
     with config.use(unroll_limit=20), pytest.raises(TracejitError, match="runs 30 times"):
         run(too_long, X)

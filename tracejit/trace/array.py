@@ -19,8 +19,10 @@ from ..ir.types import ArrayType, DType, bool_, f64, i64
 from .advanced import gather_of, indexed
 from .assigned import NO_FIT, NO_OPERAND, assigned_node, is_mask, selects
 from .broadcasting import broadcast_shapes, broadcast_to_shape, shape_text
+from .capture.functions import has_source
 from .context import current_trace, failure
 from .host import WRAP, call_through_python, known, name_of, no_rule
+from .location import user_frame
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant, loop_of
 from .registry import ATTRIBUTES, FUNCTIONS, MASKS, METHODS
@@ -293,7 +295,11 @@ class Array(Operators):
     # Where Python needs the value itself
 
     def __bool__(self) -> bool:
-        return bool(_concrete(self, "as a truth value"))
+        frame = user_frame()
+        if frame is None or has_source(frame.f_code):
+            return bool(_concrete(self, "as a truth value"))
+        remedy = "the source of the function is not to be had, so that no branch of it is captured"
+        return bool(_concrete(self, "as a truth value", remedy))
 
     def __int__(self) -> int:
         return int(_concrete(self, "by int()", "use astype or a NumPy function"))

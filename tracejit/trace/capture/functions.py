@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import dis
 from types import CodeType
-from weakref import WeakKeyDictionary
+from weakref import WeakKeyDictionary, WeakSet
 
 from .rewrite import BUILTINS, ITERATORS, rewritten
 from .source import compiled, definition_of
 
 _made: WeakKeyDictionary[CodeType, CodeType] = WeakKeyDictionary()
+_without_source: WeakSet[CodeType] = WeakSet()
 _CHOICES = {
     op
     for name, op in dis.opmap.items()
@@ -29,12 +30,20 @@ def captured(code: CodeType) -> CodeType:
 
 def _rewritten(code: CodeType) -> CodeType | None:
     definition = definition_of(code)
-    if definition is None or not rewritten(definition):
+    if definition is None:
+        _without_source.add(code)
+        return None
+    if not rewritten(definition):
         return None
     try:
         return compiled(definition, code)
     except (SyntaxError, RecursionError):  # too deeply nested for Python
         return None
+
+
+def has_source(code: CodeType) -> bool:
+    """Whether the branches and loops of a function that is traced could be captured, if it has any."""
+    return code not in _without_source
 
 
 def _chooses(code: CodeType) -> bool:

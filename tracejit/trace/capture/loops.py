@@ -314,7 +314,7 @@ class For(Loop):
             bodies.add("body", rolling.region, [*after, *more])
             node = span.loop(rolling.region, bodies, before, breaks)
             self.trace.locate(node)
-        return {**rolling.install(keys, node), **finals}
+        return {**rolling.install(keys, node, type(span.last) is int and not breaks), **finals}
 
     def _targets(self, rolling: Rolling, items: Items, span: _Span, value: Any) -> dict[str, Any]:
         """What the loop's own variables are after the last iteration, where that can be told."""

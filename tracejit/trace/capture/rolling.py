@@ -351,9 +351,13 @@ class Rolling:
         lists = [[values[k] for k in kept] for values in (keys, before, parameters)]
         return *lists, list(new[: len(kept)]), list(new[len(kept) :])
 
-    def install(self, keys: list[Any], node: Node | None) -> dict[str, Any]:
-        """Give everything the value it has after the loop, which is `node`; gives the names."""
+    def install(self, keys: list[Any], node: Node | None, surely: bool) -> dict[str, Any]:
+        """Give everything the value it has after the loop, which is `node`; gives the names.
+
+        `surely`: every iteration is run to its end, and there is one.
+        """
         trace = self.trace
+        self.surely = surely
         items = {}
         if node is not None:
             parts = [node] if len(keys) == 1 else [item(node, index=k) for k in range(len(keys))]
@@ -384,7 +388,10 @@ class Rolling:
             leaves, structure = flatten(before)
             for position, kind in kinds.items():
                 if (cell.id, position) in items:
+                    first = leaves[position]
                     leaves[position] = kind.wrap(items[cell.id, position])
+                    if is_array(first) and not self.surely:
+                        self.trace.may_share(leaves[position].storage, first.storage)
             return unflatten(structure, leaves)
         if cell.id in self.lasts:
             leaves, structure = flatten(self.lasts[cell.id])
@@ -392,6 +399,8 @@ class Rolling:
                 kind = kind_of(leaf)
                 if kind is not None:
                     leaves[position] = kind.wrap(items[cell.id, position])
+                    if self._is_elsewhere(leaf):
+                        self.trace.may_share(leaves[position].storage, leaf.storage)
             return unflatten(structure, leaves)
         if not self._is_wanted(cell) and not is_same(before, self.end[cell.id]):
             return UNBOUND

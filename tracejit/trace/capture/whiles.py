@@ -126,7 +126,8 @@ class While(Loop):
                 *before, *bodies.operands, condition=condition, body=body, carried=len(before)
             )
             self.trace.locate(node)
-        return rolling.install(keys, node)
+        self.rolling = None
+        return rolling.install(keys, node, surely=False)
 
     def _unless(self, stopped: Node, test: Node, region: Region) -> Node:
         """The test, which is not evaluated after a `break`."""

@@ -727,6 +727,13 @@ def refuses(x):
     return x.sum()
 
 
+def numbers(x):
+    s = 0
+    for i in range(8):
+        s += int(x[i]) + float(i) + bool(x[i] > 0) + round(x[i]) + max(i, 3) + min(x[i], 0.5)
+    return s, bool(x[0] > 1)
+
+
 PROGRAMS = [
     (both_arms, X), (chain, X, Y), (in_place, X), (through_views, X), (nested, X),
     (temporaries_differ, X), (same_static, X), (early, X), (early, -X * 200),
@@ -747,5 +754,5 @@ PROGRAMS = [
     (scalar_to_array, M), (swapped, X, Y), (rotated, X, Y), (aliased, X), (last_values, X),
     (appended, X), (list_index, X), (names, X), (shapes, X), (growing, X), (plain_numbers, X),
     (recursion, X), (recursion, -X), (in_with, X), (in_try, X), (masks, X), (integers, N),
-    (swapped_names, X, Y), (refuses, X), (bits, N), (edit_distance, N), (rows_exchanged, X),
+    (swapped_names, X, Y), (refuses, X), (numbers, X), (bits, N), (edit_distance, N), (rows_exchanged, X),
 ]  # fmt: skip

@@ -231,7 +231,7 @@ def test_python_floats_stay_weak_through_arithmetic():
 # What cannot be known while tracing
 
 NEEDS_VALUE = [
-    lambda x: bool(x[0, 0] > 1),
+    lambda x: operator.truth(x[0, 0] > 1),
     lambda x: complex(x[0, 0]),
     lambda x: slice(x[0, 0]).indices(3),
     lambda x: hash(x[0, 0]),

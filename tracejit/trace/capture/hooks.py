@@ -31,6 +31,14 @@ def _truth(value: Any) -> Any:
     return Array(truth_of(value), True, bool)
 
 
+def _bool(*value: Any) -> Any:
+    """`bool`, of which a traced value makes a traced one."""
+    return _truth(*value) if value and isinstance(value[0], Value) else bool(*value)
+
+
+INSTEAD[id(bool)] = _bool
+
+
 class _Pick(Choice):
     """A choice inside an expression: its arms are expressions, so there are no names."""
 

@@ -235,7 +235,6 @@ NEEDS_VALUE = [
     lambda x: complex(x[0, 0]),
     lambda x: slice(x[0, 0]).indices(3),
     lambda x: hash(x[0, 0]),
-    lambda x: np.float32(x[0, 0]),
     lambda x: math.gamma(x[0, 0]),
     lambda x: max(x[0, 0], 1),
     lambda x: max(x[0], x[1]),

@@ -348,9 +348,10 @@ def _of_selection(selection: Selection, first: Any, rest: list) -> tuple[Any, li
         return selection.mask, []
     if isinstance(first, slice) and first == slice(None):
         return selection.mask, rest
-    if isinstance(first, Selection) and first.mask is selection.mask and first.ndim == 1:
+    if isinstance(first, Selection) and first.mask is selection.mask:
         if first.dtype == np.bool_:
-            return ops.logical_and(selection.mask, node_of(first.full)), rest
+            inner = node_of(first.full)
+            return ops.logical_and(stretched(selection.mask, inner.type.shape), inner), rest
     raise selection.refused("to be indexed")
 
 

@@ -23,7 +23,9 @@ from ..ir.dims import Dim
 from ..registered import purity
 from .context import current_trace, failure
 from .host import Callee, call_through_python, name_of
+from .number_classes import is_number_class, number_class
 from .registry import CREATIONS
+from .scipy_objects import scipy_stand_in
 from .tree import flatten
 from .unruled import apply_function, write_through_python
 from .value import Value
@@ -52,7 +54,10 @@ def stand_in(value: Any) -> Any:
         return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
     if _is_librarys(value):
         return _with_arrays(value)
-    return _made_by_random(value)
+    if is_number_class(value):
+        return number_class(value)
+    found = scipy_stand_in(value)
+    return found if found is not None else _made_by_random(value)
 
 
 @dataclass(frozen=True)
@@ -104,6 +109,8 @@ def _is_librarys(value: Any) -> bool:
         return False
     if isinstance(value, type | np.ufunc) or not callable(value) or not hasattr(value, "__name__"):
         return False
+    if value.__name__.startswith(("issparse", "isspmatrix")):
+        return False  # they ask for a type, which needs no values
     # A function that a protocol shows us may have traced arrays in a list, where it does not.
     is_shown = hasattr(value, "_implementation")
     return value not in CREATIONS if is_shown else module.startswith(_PACKAGES)
@@ -141,6 +148,12 @@ class Generator:
         called = Callee(name_of(method), _Draw(self._find, name), has_effects=True, trial=method)
 
         def draw(*args: Any, **kwargs: Any) -> Any:
+            if current_trace() is None:
+                raise failure(
+                    UnsupportedError,
+                    "a generator of random numbers was given to a function called through Python",
+                    "draw from it in the jitted function, and pass what it drew",
+                )
             if kwargs.get("out") is not None:
                 raise failure(
                     UnsupportedError, f"numpy.random's {name}(out=) writes in place", "leave out="

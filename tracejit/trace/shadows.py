@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import gc
 import sys
+import threading
 import types
 from abc import ABCMeta
 from collections import OrderedDict, defaultdict, deque
@@ -26,7 +27,7 @@ from .tree import is_plain_object, slots_of
 LARGEST = 1000
 
 
-class _Copy(type):
+class Copy(type):
     """Class of the hooked subclasses: what is an instance of the original is one of the copy."""
 
     def __instancecheck__(cls, instance: Any) -> bool:
@@ -36,8 +37,27 @@ class _Copy(type):
         return issubclass(subclass, cls.__mro__[1])
 
 
-class _AbstractCopy(_Copy, ABCMeta):
-    """The same for abstract classes."""
+class _AbstractCopy(Copy, ABCMeta):
+    """The same for abstract classes, which ask their subclasses in turn, the copy among them."""
+
+    def __subclasscheck__(cls, subclass: type) -> bool:
+        if cls in _asked.classes:
+            return False
+        _asked.classes.add(cls)
+        try:
+            return super().__subclasscheck__(subclass)
+        finally:
+            _asked.classes.discard(cls)
+
+
+class _Asked(threading.local):
+    """The abstract copies whose originals this thread is asking."""
+
+    def __init__(self) -> None:
+        self.classes: set[type] = set()
+
+
+_asked = _Asked()
 
 
 class Shadows:
@@ -147,7 +167,7 @@ class Shadows:
         if members:
             described = {"__module__": cls.__module__, "__qualname__": cls.__qualname__}
             described |= {"__doc__": cls.__doc__, **({} if _has_dict(cls) else {"__slots__": ()})}
-            meta = _Copy if type(cls) is type else _AbstractCopy
+            meta = Copy if type(cls) is type else _AbstractCopy
             self._copies[cls] = new = meta(cls.__name__, (cls,), {**described, **members})
             self._copies[new] = new
             self.originals[new] = cls

@@ -104,7 +104,7 @@ def _container_kind(value: Any, is_opened: Callable[[Any], bool] | None) -> Any:
     """How to take an instance of a less common class apart; None for a leaf."""
     cls = type(value)
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
-        return _apart_namedtuple
+        return _apart_namedtuple if hasattr(cls, "_make") else _apart_tuple_object
     if dataclasses.is_dataclass(cls):
         return _apart_object
     if is_opened is not None and is_opened(value):
@@ -219,6 +219,23 @@ def _apart_namedtuple(value: Any) -> tuple:
     return _build_namedtuple, (type(value), type(value)._fields), value
 
 
+def _build_tuple_object(data: Any, children: list) -> Any:
+    cls, count, names = data[0], data[1], data[-1][data[1] :]
+    new = tuple.__new__(cls, children[:count])
+    new.__dict__.update(zip(names, children[count:]))
+    return new
+
+
+def _apart_tuple_object(value: Any) -> tuple:
+    """A tuple with names for its items, and attributes beside them, as SciPy's results are."""
+    labels = (*type(value)._fields, *value.__dict__)
+    return (
+        _build_tuple_object,
+        (type(value), len(value), labels),
+        (*value, *value.__dict__.values()),
+    )
+
+
 def _apart_object(value: Any) -> tuple:
     slots = slots_of(value)
     attributes = {**getattr(value, "__dict__", {}), **slots}
@@ -250,4 +267,4 @@ _KINDS: dict[Callable, str] = {
     _build_object: "object",
 }
 _LABELLED = (_build_dict, _build_ordered, _build_default, _build_namedtuple)
-_LABELLED += (_build_object, _build_slotted)
+_LABELLED += (_build_object, _build_slotted, _build_tuple_object)

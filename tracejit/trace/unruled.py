@@ -45,6 +45,8 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
                 raise
     if function in _NOT_CALLED:
         raise no_rule(name_of(function))
+    if kwargs.get("overwrite_input"):  # that it may be overwritten, not that it must
+        kwargs = {**kwargs, "overwrite_input": False}
     callee = _callee(function, args, kwargs)
     if function in _WRITING:
         return write_through_python(callee, args, kwargs)

@@ -242,6 +242,8 @@ def identity(n, dtype=None, *, like=None):
 @creates(np.array)
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None):
     """`np.array`; what is not made of numbers stays what NumPy makes of it."""
+    if isinstance(object, np.flatiter):
+        object = object.copy()
     if is_traced(object, Value | Dim | np.ndarray):
         result = as_array(object, None if dtype is None else numpy_dtype(dtype))
     else:

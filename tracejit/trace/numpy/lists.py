@@ -1,4 +1,4 @@
-"""Calls such as `np.max([x, y])`: no protocol looks for traced values inside a list, so hooks do."""
+"""Lists: `np.max([x, y])`, where no protocol looks for traced values, so hooks do; and `x.tolist()`."""
 
 from __future__ import annotations
 
@@ -7,9 +7,17 @@ from typing import Any
 
 import numpy as np
 
-from ..registry import CREATIONS, FUNCTIONS
-from ..unruled import apply_function
+from ..registry import CREATIONS, FUNCTIONS, implements
+from ..unruled import apply_function, method_without_rule
+from ..value import known_value, node_of
 from .arguments import is_traced
+
+
+@implements(method="tolist")
+def tolist(a):
+    """`x.tolist()`: plain numbers where they are known while tracing, which may then be sizes."""
+    known = known_value(node_of(a))
+    return method_without_rule("tolist")(a) if known is None else np.asarray(known).tolist()
 
 
 def _chooser(function: Any) -> Callable[..., Any]:

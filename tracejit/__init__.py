@@ -51,6 +51,7 @@ __all__ = [
     "UnsupportedError",
     "config",
     "jit",
+    "numpy",
     *_DEFERRED,
 ]
 
@@ -58,6 +59,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
+    if name == "numpy":
+        return _module("tracejit.numpy")
     if name not in _DEFERRED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _DEFERRED[name].startswith("tracejit.ir."):

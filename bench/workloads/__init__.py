@@ -10,6 +10,7 @@ from . import (
     loops,
     math,
     matmul,
+    packages,
     rows,
     writes,
 )
@@ -24,6 +25,7 @@ SECTIONS = {
     "matmul": matmul.cases,
     "library": library.cases,
     "loops": loops.cases,
+    "packages": packages.cases,
     "compile": compile.cases,
     "cold": cold.cases,
 }

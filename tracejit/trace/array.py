@@ -186,6 +186,8 @@ class Array(Operators):
         method = METHODS.get(name)
         if method is not None:
             return MethodType(method, self)
+        if name in ATTRIBUTES:
+            return ATTRIBUTES[name](self)
         cls = self.__class__
         if name.startswith("__") or not hasattr(cls, name):
             raise AttributeError(f"'{cls.__name__}' object has no attribute '{name}'")

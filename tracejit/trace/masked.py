@@ -33,6 +33,8 @@ _METHODS = (
     "all", "any", "argmax", "argmin", "clip", "dot", "max", "mean", "min", "prod", "round", "std",
     "sum", "var",
 )  # fmt: skip
+# What does not depend on the elements.
+_ABOUT = ("__array_namespace__", "device")
 # The methods that would change elements of the selection by their place in it.
 _CHANGING = ("partition", "put", "resize", "sort")
 
@@ -136,6 +138,8 @@ class Selection(Operators):
         if name in _METHODS:
             function = FUNCTIONS[getattr(np, name)]
             return lambda *args, **options: function(self, *args, **options)
+        if name in _ABOUT:
+            return getattr(self.full, name)
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
         if name in _CHANGING:

@@ -32,6 +32,8 @@ from .value import Value
 
 # Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
 _PACKAGES = ("numpy.polynomial", "scipy")
+# Ours, which is NumPy's.
+_NAMESPACE = "tracejit.numpy"
 _METHODS = (types.MethodType, types.BuiltinMethodType)
 
 
@@ -52,6 +54,9 @@ def stand_in(value: Any) -> Any:
     if isinstance(value, _METHODS) and draws_numbers(value.__self__):
         trace = current_trace()
         return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
+    if isinstance(value, types.ModuleType) and value.__name__ == _NAMESPACE:
+        trace = current_trace()
+        return None if trace is None else trace.hook(np)
     if _is_librarys(value):
         return _with_arrays(value)
     if is_number_class(value):

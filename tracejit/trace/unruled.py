@@ -22,7 +22,7 @@ _WRITING = (
 _WRITING_METHODS = ("put",)
 # They ask where memory is, or change what it is.
 _NOT_CALLED = (np.may_share_memory, np.shares_memory)
-_METHODS_NOT_CALLED = ("resize", "setfield", "setflags", "to_device", "getfield", "view")
+_METHODS_NOT_CALLED = ("resize", "setfield", "setflags", "getfield", "view")
 _OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
 
 

@@ -14,6 +14,7 @@ from . import (
     interpolation,
     joining,
     linear,
+    namespace,
     nan_reductions,
     norms,
     padding,

@@ -13,7 +13,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
 from ...ir.types import row_major
-from ..array import Array, apply, wrap
+from ..array import Array, apply, view, wrap
 from ..context import failure
 from ..host import call_through_python, known
 from ..registry import creates, implements
@@ -262,6 +262,14 @@ def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
         node_of(a)
         return a
     return array(a, dtype)
+
+
+@creates(np.from_dlpack)
+def from_dlpack(x, /, *, device=None, copy=None):
+    """`np.from_dlpack`: of a traced array a view of it."""
+    if not isinstance(x, Array):
+        return np.from_dlpack(x, device=device, copy=copy)
+    return array(x) if copy else view(x, node_of(x))
 
 
 @creates(np.asanyarray)

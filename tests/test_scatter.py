@@ -352,3 +352,16 @@ def test_stores_where_data_says_are_not_for_threads():
     )
     assert any(loop.mark == "vector" for loop in found)
     verify(jit(assigned).lower(big, index, 2.0).module, Stage.SCHEDULED)
+
+
+def test_numbers_that_are_combined_have_dtypes_of_their_own():
+    bytes_, singles = np.array([5, 5], "u1"), np.array([1, 1], "f4")
+
+    def function(x, y, z, w):
+        np.add.at(x, [0, 0], -1)
+        np.maximum.at(y, [0], -1)
+        np.add.at(z, [0], 300)
+        np.multiply.at(w, [0, 0], 0.1)
+
+    check(function, bytes_, bytes_.copy(), bytes_.copy(), singles)
+    check(lambda x, k: np.multiply.at(x, [0, 0], k), singles, 0.1)

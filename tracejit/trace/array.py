@@ -639,6 +639,10 @@ def _combined_at(ufunc: np.ufunc, target: Any, index: Any, value: Any = None) ->
 
     False, and nothing is done, where the ufunc is no op of one dtype.
     """
+    if type(value) in DEFAULT_DTYPES:
+        value = np.asarray(value)[()]  # numbers have dtypes of their own here
+    elif isinstance(value, Value) and value.weak is not None:
+        value = Array(node_of(value), True)
     operand = to_operand(value)
     if operand is None or ufunc.nin != 2 or not isinstance(target, Array) or target.is_scalar:
         return False

@@ -105,7 +105,7 @@ x if x.sum() > 0 else -x | [1 for _ in range(v[0])] | int(x[0, 0]) | float(x[0, 
 bool(x[0, 0]) | not x[0, 0] | x[0, 0] or 3 | 0 < x[0, 0] < 1 | x[0, 0] in [1, 2] | 3 in x | [1, 2, 3][v[0]]
 f"{x[0, 0]:.3f}" | "%f" % x[0, 0] | "{:d}".format(v[0]) | {x[0, 0]: 1} | hash(x[0, 0])
 np.zeros(v[0]) | np.arange(v[0]) | np.ones((2, v[0])) | x.reshape(v[0], 2) | np.linspace(0, 1, v[0])
-x.sum(axis=v[0]) | x[: v[0] : v[0]] | np.float32(x[0, 0]) | x.__array__()
+x.sum(axis=v[0]) | x[: v[0] : v[0]] | x.__array__()
 math.gcd(v[0], 2) | math.factorial(v[0]) | sorted(x[0]) | any(x[0] > 0) | all(x[0] > 0)
 np.testing.assert_allclose(x, x)
 """

@@ -7,9 +7,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_place import check, quietly, same  # noqa: F401
+from numpy.lib.stride_tricks import sliding_window_view
 
 from tracejit import jit
 from tracejit.config import config
+from tracejit.errors import UnsupportedError
 from tracejit.ir.graph import Module
 from tracejit.ir.tensor import Call
 from tracejit.ir.verify import Stage
@@ -354,6 +356,7 @@ WRITES = [
     lambda v, w, k: v.__isub__(w.sum()),
 ]  # fmt: skip
 
+
 def sequence(program):
     """A function of two arrays that does these things, one after the other."""
 
@@ -532,7 +535,9 @@ def test_arguments_that_are_arrays_from_outside():
         compiled = jit(function)
         for other in (np.ones(8), held, np.ones(8), held[::-1], held, np.ones(8)):
             before = held.copy()
-            given = before[::-1] if other.base is held else before if other is held else other.copy()
+            given = (
+                before[::-1] if other.base is held else before if other is held else other.copy()
+            )
             actual = compiled(other)
             after, changed = held.copy(), np.array(other)
             held[:] = before
@@ -543,4 +548,61 @@ def test_arguments_that_are_arrays_from_outside():
             same(np.array(other), changed)
     same_twice = held[2:5]
     with pytest.raises(NotImplementedError, match="shares memory"):
-        jit(lambda a: (held.__setitem__(0, 1), a + same_twice[0], held[:3] + same_twice))(np.ones(3))
+        jit(lambda a: (held.__setitem__(0, 1), a + same_twice[0], held[:3] + same_twice))(
+            np.ones(3)
+        )
+
+
+def test_diagonals_and_rearrangements_are_views():
+    a = np.arange(12.0).reshape(3, 4)
+
+    def diagonal(x):
+        d, e = x.diagonal(), x.T.diagonal(1)
+        x += 1
+        return d, e, d * 2, np.diag(x, -1), np.trace(x[1:, 1:])
+
+    def by_einsum(x):
+        d, t = np.einsum("ii->i", x), np.einsum("ij->ji", x)
+        t[0] = 5
+        return d, t
+
+    def to_diagonal(x):
+        x.diagonal()[...] = 1
+
+    check(diagonal, a)
+    check(diagonal, np.asfortranarray(a))
+    check(by_einsum, np.arange(9.0).reshape(3, 3))
+    check(to_diagonal, a)
+    assert np.shares_memory(a, jit(np.diagonal)(a))
+
+
+@pytest.mark.parametrize(
+    "make", [lambda x: x[1:, 1:].diagonal(), lambda x: sliding_window_view(x[0], 2)]
+)
+def test_views_that_would_be_copies_are_refused_when_it_matters(make):
+    def written(x):
+        y = make(x)
+        x[...] = 0
+        return y
+
+    with pytest.raises(UnsupportedError, match="share memory is not told"):
+        jit(written)(np.arange(9.0).reshape(3, 3))
+    check(lambda x: make(x) * 2, np.arange(9.0).reshape(3, 3))
+
+
+@pytest.mark.parametrize("order", ["C", "F"])
+def test_ravel_is_a_view_only_of_what_lies_side_by_side(order):
+    def function(x):
+        y = x.ravel(order)
+        y[0] = 50
+        return y, x.view()[0]
+
+    whole = np.arange(24.0).reshape(4, 6)
+    for x in (whole, whole.T, whole[::2], whole[:, ::2], whole[0], whole[0, ::2], whole[:1, :3]):
+        mine = np.lib.stride_tricks.as_strided(x, x.shape, x.strides)
+        check(function, mine)
+        found, numpys = mine.copy("K"), mine.copy("K")
+        assert np.shares_memory(jit(function)(found)[0], found) == np.shares_memory(
+            function(numpys)[0], numpys
+        )
+        check(lambda x: x[0, 0].view() if x.ndim > 1 else x[0].view(), mine)

@@ -23,6 +23,7 @@ from .graph.fuse import fuse
 from .graph.hoist import hoist
 from .graph.layouts import adopt_layouts
 from .graph.outline import outline
+from .graph.products import expand_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .llvm.program import Program
@@ -84,6 +85,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 hoist,
                 take_turns,
                 squeeze,
+                expand_products,
                 outline,
                 fuse,
                 collapse,

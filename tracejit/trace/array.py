@@ -36,6 +36,7 @@ from .views import (
     can_write,
     is_in_order,
     joined,
+    protected,
     reorders,
     steps_between,
     strides_after,
@@ -92,12 +93,11 @@ class Array(Operators):
         if not (storage.can_write and can_write(self.steps)):
             raise ValueError("assignment destination is read-only")
         node_of(self)
-        if storage.is_doubtful:
+        if storage.doubt:
             raise failure(
                 UnsupportedError,
-                "whether an array and its reshape share memory depends on the order in which NumPy "
-                "has the elements, and one of them is written",
-                "reshape a copy: x.copy().reshape(...)",
+                f"whether an array and its {storage.doubt}, and one of them is written",
+                "make it of a copy: x.copy().reshape(...)",
             )
         self.owner.will_write(storage)
         storage.node = written(storage.node, self.steps, value)
@@ -397,7 +397,24 @@ def view(array: Array, node: Node) -> Array:
     if strides_after(array.storage, steps) is not None:
         new.settle(array.storage, steps)
     if is_doubtful:
-        array.storage.is_doubtful = new.storage.is_doubtful = True
+        doubt(
+            array, new, "reshape share memory depends on the order in which NumPy has the elements"
+        )
+    return new
+
+
+def doubt(array: Array, other: Array, what: str) -> None:
+    """Let neither be written: NumPy has, or may have, a view where this is a value of its own."""
+    array.storage.doubt = other.storage.doubt = what
+
+
+def view_or_doubt(array: Array, value: Array, what: str, can_write: bool = True) -> Array:
+    """What NumPy has as a view of `array`, if it can be one here; else neither may be written."""
+    new = view(array, value.node)
+    if new.storage is not array.storage:
+        doubt(array, new, f"{what} share memory is not told")
+    elif not can_write:
+        new.settle(array.storage, protected(new.steps, new.node.type.shape))
     return new
 
 

@@ -43,14 +43,14 @@ class Storage:
 
     `source` is the parameter whose memory it is, None for memory of the program's own; `layout` has
     the strides of the whole in elements, None where they follow from the shape. `can_write`: NumPy
-    allows to. `knows_order`: the elements certainly are in that order; `is_doubtful`: whether a
-    reshape of it is a view is not known, so no write may matter. `birth`: when it came to be, in
+    allows to. `knows_order`: the elements certainly are in that order; `doubt`: what is, or may be, a
+    view of it in NumPy and is none here, so that no write may matter. `birth`: when it came to be, in
     arrays of its trace; memory from outside was always there.
     """
 
     __slots__ = (
-        "__weakref__", "birth", "can_write", "is_doubtful", "knows_order", "layout", "node",
-        "source", "version",
+        "__weakref__", "birth", "can_write", "doubt", "knows_order", "layout", "node", "source",
+        "version",
     )  # fmt: skip
 
     def __init__(
@@ -59,7 +59,7 @@ class Storage:
         self.node, self.source, self.can_write, self.birth = node, source, can_write, birth
         self.layout = None if source is None or source.type.layout is None else source.type.strides
         self.version = 0
-        self.is_doubtful, self.knows_order = False, source is not None
+        self.doubt, self.knows_order = "", source is not None
 
     @property
     def is_written(self) -> bool:
@@ -259,9 +259,23 @@ _UNDO: dict[Op, Callable[[Node, Node, Step], Node]] = {
 }
 
 
+def protected(steps: Steps, shape: tuple) -> Steps:
+    """The same view, which cannot be written."""
+    attributes = (("axes", tuple(range(len(shape)))), ("shape", shape))
+    return (*steps, Step(ops.broadcast, attributes, shape))
+
+
 def can_write(steps: Steps) -> bool:
     """Whether a view by these steps can be written: not where it repeats elements."""
     return all(step.op in _UNDO for step in steps)
+
+
+def is_contiguous(shape: tuple, strides: tuple, order: str = "C") -> bool:
+    """Whether elements with these strides lie side by side in that order."""
+    if order == "F":
+        shape, strides = shape[::-1], strides[::-1]
+    pairs = zip(shape, strides, row_major(shape))
+    return 0 in shape or all(n == 1 or stride == own for n, stride, own in pairs)
 
 
 def strides_after(storage: Storage, steps: Steps) -> tuple | None:

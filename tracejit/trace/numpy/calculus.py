@@ -8,7 +8,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
-from ..array import Array, apply
+from ..array import Array, apply, view_or_doubt
 from ..context import failure
 from ..registry import implements
 from . import reductions, scans
@@ -270,8 +270,8 @@ def windows_of(x: Array, axis: int, width: int) -> Array:
 
 @implements(np.lib.stride_tricks.sliding_window_view)
 def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=False):
-    """`np.lib.stride_tricks.sliding_window_view`, as a value of its own."""
-    x = as_array(x)
+    """`np.lib.stride_tricks.sliding_window_view`, as a value beside which none may be written."""
+    source = x = as_array(x)
     window_shape = static(window_shape, "a window")
     widths = tuple(window_shape) if isinstance(window_shape, tuple | list) else (window_shape,)
     if any(width < 0 for width in widths):
@@ -286,7 +286,7 @@ def sliding_window_view(x, window_shape, axis=None, *, subok=False, writeable=Fa
         if width > x.shape[along]:
             raise ValueError("window shape cannot be larger than input array shape")
         x = windows_of(x, along, width)
-    return x
+    return view_or_doubt(source, x, "windows", can_write=False)
 
 
 def ordered_axes_with_repeats(axis: Any, ndim: int) -> tuple[int, ...]:

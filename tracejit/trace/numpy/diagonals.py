@@ -7,12 +7,24 @@ from typing import Any
 import numpy as np
 
 from ...errors import TraceError
-from ..array import Array, apply
+from ..array import Array, apply, view_or_doubt
 from ..context import failure
 from ..registry import creates, implements
+from ..views import strides_after
 from . import reductions
 from .arguments import numpy_dtype, one_axis, static_int
-from .building import as_array, choose, converted, filled, iota, padded, permuted, reshaped, window
+from .building import (
+    as_array,
+    choose,
+    converted,
+    copied,
+    filled,
+    iota,
+    padded,
+    permuted,
+    reshaped,
+    window,
+)
 
 
 def diagonal_of(x: Array, first: int, second: int, offset: int = 0) -> Array:
@@ -44,7 +56,13 @@ def diagonal(a, offset=0, axis1=0, axis2=1):
     first, second = one_axis(axis1, x.ndim), one_axis(axis2, x.ndim)
     if first == second:
         raise ValueError("axis1 and axis2 cannot be the same")
-    return diagonal_of(x, first, second, static_int(offset, "an offset"))
+    offset = static_int(offset, "an offset")
+    strides = strides_after(x.storage, x.steps)
+    if strides is not None and type(strides[first]) is type(strides[second]) is int:
+        if abs(strides[first]) < abs(strides[second]):  # so that it is a view of transposes, too
+            first, second, offset = second, first, -offset
+    found = diagonal_of(x, first, second, offset)
+    return view_or_doubt(x, found, "diagonal", can_write=False)
 
 
 @implements(np.linalg.diagonal)
@@ -56,7 +74,7 @@ def linalg_diagonal(x, /, *, offset=0):
 @implements(np.trace, method="trace")
 def trace(a, offset=0, axis1=0, axis2=1, dtype=None, out=None):
     """`np.trace`: the sum of a diagonal."""
-    return reductions.sum(diagonal(a, offset, axis1, axis2), -1, dtype, out)
+    return reductions.sum(diagonal(copied(as_array(a)), offset, axis1, axis2), -1, dtype, out)
 
 
 @implements(np.linalg.trace)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array
+from ..array import Array, view_or_doubt
 from ..broadcasting import is_one
 from ..registry import implements
 from .arguments import numpy_dtype, refuse_out
@@ -51,7 +51,10 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
     target = _implicit(parts, dots) if is_implicit else _explicit(result, dots, bool(optimize))
     _check(labels, arrays, target)
     factors = [Factor(x, part) for x, part in zip(arrays, labels)]
-    return scalar_like(contraction(factors, target))
+    found = contraction(factors, target)
+    if len(arrays) == 1 and arrays[0] is values[0] and set(target) == set(labels[0]) and target:
+        return view_or_doubt(arrays[0], found, "rearrangement by einsum")
+    return scalar_like(found)
 
 
 def _from_text(spec: str, *values: Any) -> tuple[list[Subscripts], Subscripts | None, tuple]:

@@ -14,6 +14,7 @@ from ..broadcasting import shape_text
 from ..context import failure
 from ..host import no_rule
 from ..registry import implements
+from ..views import is_contiguous, is_in_order, strides_after
 from .arguments import one_axis, ordered_axes, refuse_order, static_int, static_shape
 from .building import (
     as_array,
@@ -83,10 +84,14 @@ def reshape_method(a, /, *shape, order="C", copy=None):
 
 
 @implements(np.ravel, method="ravel")
-@viewing
 def ravel(a, order="C"):
-    """`np.ravel` for orders C and F."""
-    return reshape(a, (-1,) if 0 not in as_array(a).shape else (0,), order)
+    """`np.ravel` for orders C and F: a view only of what lies side by side, unlike reshape."""
+    x = as_array(a)
+    flat = reshape(x, (-1,) if 0 not in x.shape else (0,), order)
+    strides = strides_after(x.storage, x.steps) if is_in_order(x.storage) else None
+    if strides is None or is_contiguous(x.node.type.shape, strides, order):
+        return flat
+    return copied(flat)
 
 
 @implements(method="view")
@@ -94,9 +99,9 @@ def ravel(a, order="C"):
 def view_method(a, dtype=None, type=None):
     """`x.view()`, of the same dtype: the array itself by another name."""
     is_plain = dtype in (None, np.ndarray) or np.dtype(dtype) == a.dtype
-    if a.is_scalar or not is_plain or type not in (None, np.ndarray):
+    if not is_plain or type not in (None, np.ndarray):
         raise no_rule("ndarray.view")
-    return wrap(a.node)
+    return wrap(a.node, a.is_scalar)
 
 
 @implements(method="flatten")

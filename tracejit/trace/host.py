@@ -106,12 +106,20 @@ class Arguments(NamedTuple):
         if not is_known:
             result = _copied(result)
         for array, own in zip(arrays, given):
-            if own is not array and own.tobytes() != array.tobytes():
+            if own is not array and not _is_same(own, array):
                 raise UnsupportedError(
                     "a function that was called through Python has changed an argument",
                     hint="let it change a copy, and return it",
                 )
         return result
+
+
+def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
+    """Whether two arrays of one type hold the same bits, nan or not; without copies where it can be."""
+    if a.itemsize > 8:
+        return a.tobytes() == b.tobytes()
+    bits = f"u{a.itemsize}"
+    return np.array_equal(a.view(bits), b.view(bits))
 
 
 def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -488,7 +488,7 @@ def test_orders_that_are_not_known_are_refused_when_it_matters():
 
 def test_lines_are_known_beside_writes():
     def function(a):
-        b = np.sort(a)  # this line
+        b = np.partition(a, 3)  # this line
         a[0] = 1
         return b
 

@@ -36,6 +36,7 @@ from .tensor.cost import body_cost, seconds
 from .tensor.forward import forward_values
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
+from .tensor.latency import put_late_values_last
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
@@ -105,6 +106,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 free_loops,
                 select_values,
                 carry_values,
+                put_late_values_last,
                 split_domains,
                 cut_strips,
                 wide[0],

@@ -734,6 +734,13 @@ def numbers(x):
     return s, bool(x[0] > 1)
 
 
+def iterators(x):
+    values, s = iter([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 7.0]), 0.0
+    for i in range(6):
+        s += next(values) * x[i]
+    return s, next(values)
+
+
 PROGRAMS = [
     (both_arms, X), (chain, X, Y), (in_place, X), (through_views, X), (nested, X),
     (temporaries_differ, X), (same_static, X), (early, X), (early, -X * 200),
@@ -754,5 +761,5 @@ PROGRAMS = [
     (scalar_to_array, M), (swapped, X, Y), (rotated, X, Y), (aliased, X), (last_values, X),
     (appended, X), (list_index, X), (names, X), (shapes, X), (growing, X), (plain_numbers, X),
     (recursion, X), (recursion, -X), (in_with, X), (in_try, X), (masks, X), (integers, N),
-    (swapped_names, X, Y), (refuses, X), (numbers, X), (bits, N), (edit_distance, N), (rows_exchanged, X),
+    (swapped_names, X, Y), (refuses, X), (numbers, X), (iterators, X), (bits, N), (edit_distance, N), (rows_exchanged, X),
 ]  # fmt: skip

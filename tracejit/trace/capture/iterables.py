@@ -10,9 +10,11 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...errors import TraceError
 from ...ir import ops
 from ...ir.dims import Dim, plain
 from ..array import Array
+from ..context import current_trace, failure
 from ..numpy.python_math import to_float, to_int
 from ..value import Value, known_value, node_of
 
@@ -203,6 +205,18 @@ def _ndenumerate(array: Any) -> Any:
     return np.ndenumerate(array)
 
 
+def _next(iterator: Any, *default: Any) -> Any:
+    """`next`, which no pass over a body and no arm may do, as it cannot be undone."""
+    trace = current_trace()
+    if trace is not None and trace.region.parent is not None:
+        raise failure(
+            TraceError,
+            "an iterator is advanced in a branch or a loop that depends on traced values",
+            "make a list of it, or advance it outside",
+        )
+    return next(iterator, *default)
+
+
 class Seen(NamedTuple):
     """A builtin, and what traced code calls instead."""
 
@@ -217,6 +231,7 @@ _SEEN = [
     Seen(reversed, _reversed),
     Seen(int, to_int),
     Seen(float, to_float),
+    Seen(next, _next),
     Seen(np.ndindex, _ndindex),
     Seen(np.ndenumerate, _ndenumerate),
 ]

@@ -46,6 +46,7 @@ from .tensor.relax import relax
 from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
+from .tensor.unroll import unroll_short_loops
 from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
 
@@ -113,6 +114,7 @@ def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
                 stream_columns,
                 *wide[1:],
                 prefetch,
+                unroll_short_loops,
             ),
         ),
     )

@@ -134,7 +134,7 @@ class Compiled:
 
     @cached_property
     def asm(self) -> str:
-        return engine.assembly(self.code.text)
+        return engine.assembly(self.code.text, passes=self.code.passes)
 
     def __str__(self) -> str:
         return show(self.module)
@@ -243,7 +243,7 @@ def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -
         if quickly:
             library = tiers.load(code.text, exports, imports, code.carries)
         else:
-            library = engine.load(engine.compile_ir(code.text), exports, imports)
+            library = engine.load(engine.compile_ir(code.text, passes=code.passes), exports, imports)
         library.keep = keep
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library

@@ -13,7 +13,7 @@ from typing import NamedTuple
 from ..config import config
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
-from ..ir.tensor import Accumulate, Assign, Extern, statements
+from ..ir.tensor import Accumulate, Assign, Extern, has_control, statements
 from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
@@ -158,7 +158,8 @@ class Code(NamedTuple):
     `symbols` are the unknown extents, in the order in which their values are passed; when there
     are any, the code has a function `shapes` besides `entry`. `hosts` are the calls of Python
     functions, by the symbol whose address tells the runtime which one it is. `carries` tells that
-    some loop hands values on from one iteration to the next.
+    some loop hands values on from one iteration to the next. `passes` names LLVM's own pipeline, where
+    its work on scalar loops is worth its time: what is emitted for arrays is in its last form.
     """
 
     text: str
@@ -167,6 +168,7 @@ class Code(NamedTuple):
     symbols: tuple[str, ...]
     hosts: dict[str, Extern]
     carries: bool
+    passes: str = ""
 
 
 @collector.paused()
@@ -198,7 +200,8 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         workspace = 0
     externals = frozenset(program.module.externals)
     text, carries = program.module.text(), any(map(_carries, module.functions))
-    return Code(text, workspace, externals, symbols, program.hosts, carries)
+    passes = "O2" if any(has_control(k.body) for k in module.functions) else ""
+    return Code(text, workspace, externals, symbols, program.hosts, carries, passes)
 
 
 def _carries(kernel: Kernel) -> bool:

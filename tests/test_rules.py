@@ -55,7 +55,7 @@ def holds(rule, seed=1, tries=400, enough=12, reordering=False) -> int:
         }
         try:
             before, after = evaluate([node], given)[0], evaluate([new], given)[0]
-        except (ValueError, IndexError) as error:
+        except (ValueError, IndexError, OverflowError) as error:
             # A rule may know the answer where NumPy refuses; what is repeated no times is not computed.
             if "power" in str(error) or node.type.size == 0:
                 continue

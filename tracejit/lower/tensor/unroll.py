@@ -1,6 +1,7 @@
 """Short loops of little work, whose iterations come one after the other, are written out.
 
-Eight steps over the bits of a byte take as long to count as to do.
+Eight steps over the bits of a byte take as long to count as to do. Where an index may be refused, the
+loop stays: it says that nothing may come after.
 """
 
 from __future__ import annotations
@@ -20,6 +21,7 @@ from ...ir.tensor import (
     parts,
 )
 from ...ir.term import postorder
+from .checks import is_refusing
 from .cost import trips
 
 # The most iterations, and the most terms of expressions in them all.
@@ -48,4 +50,5 @@ def _is_short(loop: For) -> bool:
     if not all(isinstance(s, Let | Assign | Accumulate | Store) for s in loop.body):
         return False
     roots = [e for statement in loop.body for e in expressions_of(statement)]
-    return count * len(postorder(roots, parts)) <= MOST_TERMS
+    terms = postorder(roots, parts)
+    return count * len(terms) <= MOST_TERMS and not any(map(is_refusing, terms))

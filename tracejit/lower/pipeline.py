@@ -200,7 +200,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         workspace = 0
     externals = frozenset(program.module.externals)
     text, carries = program.module.text(), any(map(_carries, module.functions))
-    passes = "O2" if any(has_control(k.body) for k in module.functions) else ""
+    passes = "O1" if any(has_control(k.body) for k in module.functions) else ""
     return Code(text, workspace, externals, symbols, program.hosts, carries, passes)
 
 

@@ -50,3 +50,23 @@ def test_what_has_no_int_is_an_error(bad):
 def test_large_ints_are_refused_not_wrapped():
     with pytest.raises(OverflowError, match="64 bits"):
         jit(convert)(np.full(10, 1e30))
+
+
+def parts(x, z):
+    return (
+        complex(x[0]),
+        complex(x[1], x[2]),
+        complex(1.5, x[3]),
+        complex(z[0]),
+        int(z[1]),
+        float(z[2]),
+    )
+
+
+@pytest.mark.filterwarnings("ignore:Casting complex")
+def test_complex_numbers():
+    rng = np.random.default_rng(5)
+    x, z = rng.normal(size=5), 10 * rng.normal(size=5) + 1j
+    found, wanted = jit(parts)(x, z), parts(x, z)
+    assert found == wanted
+    assert [type(v) for v in found] == [type(v) for v in wanted]

@@ -11,6 +11,7 @@ A function is as its worst call.
 from __future__ import annotations
 
 import ast
+import linecache
 import sys
 import warnings
 from pathlib import Path
@@ -89,7 +90,10 @@ def function_of(call: str) -> tuple[Any, tuple[str, ...]]:
     names = tuple(sorted((used & known) - bound))
     body = f"return {call}" if isinstance(tree.body[0], ast.Expr) else call
     scope: dict[str, Any] = {"np": np}
-    exec(f"def sample({', '.join(names)}):\n    {body}", scope)
+    # With its source, as functions in files have it.
+    text, file = f"def sample({', '.join(names)}):\n    {body}\n", f"<sample: {call}>"
+    linecache.cache[file] = len(text), None, text.splitlines(keepends=True), file
+    exec(compile(text, file, "exec"), scope)
     return scope["sample"], names
 
 

@@ -15,7 +15,7 @@ from ...ir import ops
 from ...ir.dims import Dim, plain
 from ..array import Array
 from ..context import current_trace, failure
-from ..numpy.python_math import to_float, to_int
+from ..numpy.python_math import to_complex, to_float, to_int
 from ..value import Value, known_value, node_of
 
 Bound = Any  # int, Dim, or a traced int
@@ -231,6 +231,7 @@ _SEEN = [
     Seen(reversed, _reversed),
     Seen(int, to_int),
     Seen(float, to_float),
+    Seen(complex, to_complex),
     Seen(next, _next),
     Seen(np.ndindex, _ndindex),
     Seen(np.ndenumerate, _ndenumerate),

@@ -27,7 +27,7 @@ _LEAVES = (ast.Return, ast.Raise, ast.Assert)
 # What code may use to look at its own frame, which has more names now.
 _SEES_FRAMES = {"locals", "vars", "dir", "exec", "eval"}
 # Builtins that are asked for, by name, whether they are to see traced numbers.
-BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "bool", "next"}
+BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next"}
 ITERATORS = {"ndindex", "ndenumerate"}
 
 _IF = """

@@ -14,7 +14,7 @@ import numpy as np
 from ...errors import TraceError
 from ...ir import ops
 from ...ir.graph import Node
-from ...ir.types import f64, i64
+from ...ir.types import c128, f64, i64
 from ..array import Array, apply, to_weak
 from ..context import failure
 from ..promotion import DEFAULT_DTYPES, cast
@@ -85,11 +85,9 @@ def to_int(*args: Any) -> Any:
     if len(args) != 1 or not isinstance(args[0], Value):
         return int(*args)
     (x,) = args
-    node = single(x)
+    node = real_part(x, int)
     if node.type.dtype.is_float:
         return Array(ops.whole(cast(node, f64)), True, int)
-    if node.type.dtype.is_complex:
-        return int(0j)  # raises Python's TypeError
     return Array(cast(node, i64), True, int)
 
 
@@ -97,11 +95,31 @@ def to_float(*args: Any) -> Any:
     """`float`, which for a traced number is one, too."""
     if len(args) != 1 or not isinstance(args[0], Value):
         return float(*args)
-    node = single(args[0])
-    return float(0j) if node.type.dtype.is_complex else Array(cast(node, f64), True, float)
+    return Array(cast(real_part(args[0], float), f64), True, float)
 
 
-def single(x: Value) -> Node:
+def to_complex(*args: Any) -> Any:
+    """`complex`, which for traced numbers is one, too."""
+    if not 0 < len(args) < 3 or not any(isinstance(value, Value) for value in args):
+        return complex(*args)
+    nodes = [single(value) for value in args]
+    if len(nodes) == 1:
+        return Array(cast(nodes[0], c128), True, complex)
+    if any(node.type.dtype.is_complex for node in nodes):
+        first, second = [Array(cast(node, c128), True, complex) for node in nodes]
+        return first + second * 1j
+    return Array(ops.complex(*[cast(node, f64) for node in nodes]), True, complex)
+
+
+def real_part(x: Value, kind: type) -> Node:
+    """The node of a real number; of NumPy's complex ones the real part, as NumPy takes it."""
+    node = single(x)
+    if not node.type.dtype.is_complex:
+        return node
+    return ops.real(node) if x.weak is None else kind(0j)  # raises Python's TypeError
+
+
+def single(x: Any) -> Node:
     """The node of a number, or of an array that NumPy lets be one."""
     node = to_node(x)
     if node.type.shape:

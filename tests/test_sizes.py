@@ -136,3 +136,24 @@ def test_extents_compare_as_numbers_or_refuse():
     for question in (lambda: n == LEAST, lambda: n == 100, lambda: n == as_number(symbol("m"))):
         with pytest.raises(tracejit.TraceError, match="depends on the size"):
             question()
+
+
+def test_arrays_that_clash_are_told_apart_at_every_size():
+    """A program for every size is no program for read-only arrays, or for one array given twice."""
+
+    def shift(x, y):
+        x[1:] = y[:-1] * 2.0
+
+    function = tracejit.jit(shift)
+    for n in range(24, 32):
+        function(np.ones(n), np.ones(n))
+    for n in (24, 31, 40):
+        fixed = np.arange(float(n))
+        fixed.flags.writeable = False
+        with pytest.raises(ValueError, match="read-only"):
+            function(fixed, np.ones(n))
+        np.testing.assert_array_equal(fixed, np.arange(n))
+        mine, wanted = np.arange(float(n)), np.arange(float(n))
+        function(mine, mine)
+        shift(wanted, wanted)
+        np.testing.assert_array_equal(mine, wanted)

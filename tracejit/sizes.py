@@ -44,6 +44,9 @@ class Sizes:
 
     def symbolic(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> list[Leaf] | None:
         """These leaves with the extents that keep changing as symbols; None: take them as they are."""
+        arrays = [leaf for leaf in how if _is_array(leaf)]
+        if any(not leaf.can_write or leaf.same_as is not None for leaf in arrays):
+            return None  # programs for arrays that clash are for those very arguments
         kind, shapes = _kind(structure, leaves, how), _shapes(how)
         seen = self._seen.setdefault(kind, [])
         if shapes not in seen and len(seen) <= CONCRETE_SHAPES:

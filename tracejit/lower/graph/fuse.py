@@ -24,6 +24,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from ...ir.graph import Function, Module, Node, call_results, each_program, substitute
 from ...ir.graph import parameter as make_parameter
@@ -75,6 +76,22 @@ def fuse(module: Module) -> Module:
     return Module(_Fuser(separated(module.entry)).run())
 
 
+class Grouping(NamedTuple):
+    """What `fuse` decides for a program, for reading: the groups that became calls, with their results
+    and the call; and what could not join which group, and why."""
+
+    calls: list[tuple[Group, list[Node], Node]]
+    refused: list[tuple[Node, Group, str]]
+    group_of: dict[Node, Group]
+
+
+def grouping(function: Function) -> Grouping:
+    """The decisions that `fuse` takes for `function`, and its reasons."""
+    fuser = _Fuser(separated(function))
+    fuser.run()
+    return Grouping(fuser.calls, fuser.refused, fuser.group_of)
+
+
 def is_inline(node: Node) -> bool:
     """Never stored for its own sake."""
     kind = node.op.kind
@@ -110,6 +127,9 @@ class _Fuser:
         self.stored = self.choose_stored()
         self.count = 0
         self.names: Counter[str] = Counter()
+        # For reading alone: what could not join which group and why; what became of the groups.
+        self.refused: list[tuple[Node, Group, str]] = []
+        self.calls: list[tuple[Group, list[Node], Node]] = []
         self.functions: dict[Function, Function] = {}
 
     def find_roots(self) -> set[Node]:
@@ -190,8 +210,10 @@ class _Fuser:
             return
         sources = {self.group_of[n]: None for n, _ in reads if n in self.group_of}
         for candidate in sorted(sources, key=lambda g: -g.number):
-            if self.join(node, candidate, reads):
+            refused = self.join(node, candidate, reads)
+            if refused is None:
                 break
+            self.refused.append((node, candidate, refused))
         else:
             self.start(node, reads)
 
@@ -298,25 +320,29 @@ class _Fuser:
                     return True
         return False
 
-    def join(self, node: Node, group: Group, reads: Reads) -> bool:
-        """Put `node` into `group`, merging the groups of its other operands, if that is sound."""
-        if group.opaque or len(group.nodes) >= GROUP_LIMIT:
-            return False
+    def join(self, node: Node, group: Group, reads: Reads) -> str | None:
+        """Put `node` into `group`, merging the groups of its other operands; or say why not."""
+        if group.opaque:
+            return "it stands alone: contractions, scans, library calls and Python's do not fuse"
+        if len(group.nodes) >= GROUP_LIMIT:
+            return f"the kernel has {GROUP_LIMIT} operations already"
         level = self.level_in(node, group)
         if level is None:
-            return False
+            return self.other_loops(node, group)
         clones: set[Node] = set()
         is_row = level == "row"
         settled = self.settle(group, reads, clones, is_row)
         if settled is None:
-            return False
+            return (
+                "it reads values elsewhere than where the loops make them (another row or element)"
+            )
         others = {self.group_of[n] for n, _ in settled if n in self.group_of} - {group}
         if any(other.depends & group.bit for other in others):
-            return False
+            return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
-            return False
+            return f"it would sweep columns more than {COLUMN_SWEEPS} times"
         if self.updates and self.disturbs_updates(node, group, settled):
-            return False
+            return "a write in place must come after, or before, all who read that memory"
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
             is_needed = any(third.depends & other.bit for third in others)
@@ -325,7 +351,15 @@ class _Fuser:
         if node.op.kind == REDUCTION:
             group.axes = node.attrs["axes"]
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
-        return True
+        return None
+
+    def other_loops(self, node: Node, group: Group) -> str:
+        """Why `node` has no place among the loops of `group`."""
+        shape = "x".join(map(str, group.shape)) or "one number"
+        own = "x".join(map(str, domain_of(node))) or "one number"
+        if domain_of(node) == group.shape:
+            return f"it reduces axes {node.attrs['axes']}, the kernel reduces {group.axes}"
+        return f"its loops run over {own}, the kernel's over {shape}"
 
     def sweeps_too_often(self, node: Node, group: Group, reads: Reads) -> bool:
         """Whether this reduction would be one too many in a chain of them along columns.
@@ -533,8 +567,9 @@ class _Fuser:
             operands.append(shaped(replacement.get(node, node), type.shape))
         results = substitute(outputs, inputs)
         function = self.named(Function(group_stem(outputs), tuple(parameters), results))
-        for node, result in zip(outputs, call_results(function, *operands)):
-            replacement[node] = result
+        made = call_results(function, *operands)
+        self.calls.append((group, outputs, made[0] if len(made) == 1 else made[0].operands[0]))
+        replacement.update(zip(outputs, made))
 
 
 def shaped(node: Node, shape: tuple) -> Node:

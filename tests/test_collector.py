@@ -46,6 +46,6 @@ def test_lowering_pauses_it():
         return module
 
     x = np.arange(3.0)
-    compiled = tracejit.jit(lambda x: x + 1, passes=[see])
+    compiled = tracejit.jit(lambda x: x + 1, passes=[see, *tracejit.pipeline()])
     compiled(x)
     assert seen == [False] and gc.isenabled()

@@ -94,7 +94,7 @@ def test_a_pass_of_ones_own_runs_on_the_traced_graph(arrays):
         seen.append(module)
         return module
 
-    tracejit.jit(program, passes=[spy])(*arrays)
+    tracejit.jit(program, passes=(spy, *tracejit.pipeline()))(*arrays)
     assert len(seen) == 1 and seen[0].entry.name == "program"
 
 

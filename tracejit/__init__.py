@@ -34,6 +34,7 @@ _DEFERRED = {
     "get_num_threads": "tracejit.runtime.threads",
     "host": "tracejit.registered",
     "parse": "tracejit.ir.text",
+    "pipeline": "tracejit.lower.pipeline",
     "reference": "tracejit.ir.reference",
     "set_num_threads": "tracejit.runtime.threads",
     "show": "tracejit.ir.text",

@@ -44,6 +44,8 @@ from .trace.tree import leaf_count
 
 # Of the arguments that are written, none is read-only, and none is another one.
 NO_CLASHES: Mapping[int, Any] = MappingProxyType({})
+# Of `f.lower(...)`, unless the function has a parameter of the same name.
+LOWERING_KEYWORDS = ("passes", "instruments")
 
 
 class CacheInfo(NamedTuple):
@@ -68,9 +70,18 @@ class TracedProgram:
     def __str__(self) -> str:
         return show(self.module)
 
-    def lower(self) -> Lowered:
-        """Run the passes; nothing is compiled yet."""
-        return Lowered(self.module, self.options)
+    def lower(
+        self,
+        *,
+        passes: Iterable[Callable] | None = None,
+        instruments: Iterable[Callable] = (),
+    ) -> Lowered:
+        """Run the passes; nothing is compiled yet. These, if given, are used instead of `jit`'s."""
+        options = self.options
+        if passes is not None:
+            options = options._replace(passes=tuple(passes))
+        options = options._replace(instruments=(*options.instruments, *instruments))
+        return Lowered(self.module, options)
 
 
 class Compiler:
@@ -272,7 +283,9 @@ class Compiler:
 
     def _lowering(self) -> Options:
         options = self._options
-        return default_options(options["threads"], options["passes"], options["fastmath"])
+        return default_options(
+            options["threads"], options["passes"], options["fastmath"], options["instruments"]
+        )
 
     def _trace(
         self,
@@ -361,6 +374,12 @@ class Compiler:
             self._concrete.clear()
 
     # Step by step.
+
+    def lower(self, args: tuple, kwargs: dict[str, Any]) -> Lowered:
+        """Trace and lower; what `lower` is told by keyword is taken from those of the call."""
+        own = inspect.signature(self._function).parameters
+        chosen = {k: kwargs.pop(k) for k in LOWERING_KEYWORDS if k in kwargs and k not in own}
+        return self.trace(args, kwargs).lower(**chosen)
 
     def trace(self, args: tuple, kwargs: dict[str, Any]) -> TracedProgram:
         """Trace for these arguments; nothing is lowered or compiled."""

@@ -45,8 +45,12 @@ class Jitted(JitBase):
         return self._compiler.trace(args, kwargs)
 
     def lower(self, *args: Any, **kwargs: Any) -> Any:
-        """`f.trace(...).lower()`: an object with `.module`, `.stages` and `.compile()`."""
-        return self.trace(*args, **kwargs).lower()
+        """`f.trace(...).lower()`: an object with `.module`, `.stages` and `.compile()`.
+
+        The keywords of `lower` (`passes`, `instruments`) are taken from these, but for those that
+        the function has itself.
+        """
+        return self._compiler.lower(args, kwargs)
 
     def explain(self, *args: Any, **kwargs: Any) -> str:
         """What these arguments compile to: each kernel, what it fuses, reads, writes and costs."""
@@ -86,6 +90,11 @@ def _as_tuple(value: Any) -> tuple:
     return tuple(value) if isinstance(value, Iterable) and not isinstance(value, str) else (value,)
 
 
+def _as_passes(passes: Iterable[Callable[[Any], Any]]) -> tuple:
+    """Passes that may be gone through again; a pipeline stays one."""
+    return passes if isinstance(passes, tuple) else tuple(passes)
+
+
 def jit(
     function: Callable[..., Any] | None = None,
     *,
@@ -94,7 +103,8 @@ def jit(
     threads: int = 0,
     cache_size: int | None = None,
     fastmath: bool | None = None,
-    passes: Iterable[Callable[[Any], Any]] = (),
+    passes: Iterable[Callable[[Any], Any]] | None = None,
+    instruments: Iterable[Callable[[Any, Any, Any], Any]] = (),
     fallback: str = "python",
 ) -> Any:
     """Compile a NumPy function when it is called, once for each signature.
@@ -110,7 +120,9 @@ def jit(
                   multiply-adds, reciprocals instead of divisions by what a loop leaves alone;
                   nan, inf and -0.0 count as ever (docs/numerics.md); of functions that call
                   each other the outermost decides; default TRACEJIT_FASTMATH
-    passes        functions Module -> Module that run on the traced graph, before all others
+    passes        functions Module -> Module that are run instead of the built-in ones; to run some
+                  before all others: `(mine, *tracejit.pipeline())` (docs/passes.md)
+    instruments   functions that are called with each pass and the Modules before and after it
     fallback      what becomes of NumPy functions without a rule: "python": the program calls them,
                   with real arrays; "error": UnsupportedError
 
@@ -127,7 +139,8 @@ def jit(
         "threads": int(threads),
         "cache_size": config.cache_size if cache_size is None else int(cache_size),
         "fastmath": config.fastmath if fastmath is None else bool(fastmath),
-        "passes": tuple(passes),
+        "passes": None if passes is None else _as_passes(passes),
+        "instruments": tuple(instruments),
         "fallback": fallback,
     }
     if fallback not in ("python", "error"):

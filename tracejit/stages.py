@@ -42,13 +42,24 @@ LONG = 5e-3
 STREAM_BYTES = 24 << 20
 
 
-def default_options(max_threads: int = 0, passes: tuple = (), fastmath: bool = False) -> Options:
+def default_options(
+    max_threads: int = 0,
+    passes: Iterable[Callable] | None = None,
+    fastmath: bool = False,
+    instruments: Iterable[Callable] = (),
+) -> Options:
     """Options for the machine this runs on."""
     target = engine.target()
     stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
-    passes, library = tuple(passes), blas()
     return Options(
-        target.vector_bytes, max_threads, stream, passes, library, fastmath, target.permutes
+        target.vector_bytes,
+        max_threads,
+        stream,
+        passes,
+        blas(),
+        fastmath,
+        target.permutes,
+        tuple(instruments),
     )
 
 
@@ -243,7 +254,9 @@ def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -
         if quickly:
             library = tiers.load(code.text, exports, imports, code.carries)
         else:
-            library = engine.load(engine.compile_ir(code.text, passes=code.passes), exports, imports)
+            library = engine.load(
+                engine.compile_ir(code.text, passes=code.passes), exports, imports
+            )
         library.keep = keep
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library
@@ -307,6 +320,16 @@ def builtin_array(array: np.ndarray) -> bool:
     return type(array) is np.ndarray and array.dtype.isnative
 
 
-def build(module: Module, *, max_threads: int = 0, fastmath: bool = False) -> Callable[..., Any]:
-    """A callable from a Module at any legal stage; what is not lowered yet is lowered now."""
-    return Lowered(module, default_options(max_threads, fastmath=fastmath)).compile()
+def build(
+    module: Module,
+    *,
+    max_threads: int = 0,
+    fastmath: bool = False,
+    passes: Iterable[Callable] | None = None,
+    instruments: Iterable[Callable] = (),
+) -> Callable[..., Any]:
+    """A callable from a Module at any legal stage; what is not lowered yet is lowered now.
+
+    `passes` take the place of the built-in pipeline, `instruments` see each pass, as in `jit`.
+    """
+    return Lowered(module, default_options(max_threads, passes, fastmath, instruments)).compile()

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from ..config import config
+from ..errors import IRError
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
 from ..ir.tensor import Accumulate, Assign, Extern, has_control, statements
@@ -27,6 +28,7 @@ from .graph.products import expand_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .llvm.program import Program
+from .steps import Bind, Pass, Pipeline, Step
 from .tensor.arena import STATUS_BYTES, layout
 from .tensor.carry import carry_values
 from .tensor.checks import drop_checks
@@ -50,99 +52,162 @@ from .tensor.unroll import unroll_short_loops
 from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
 
-Pass = Callable[[Module], Module]
-
 
 class Options(NamedTuple):
     """What lowering may depend on besides the program.
 
-    Outputs of `stream_bytes` and more are stored past the cache; 0: none are. Contractions may use
-    `library`, if there is one. With `fastmath`, arithmetic may round less often than NumPy's.
-    `permutes` is as in `engine.Target`.
+    Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
+    of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one. With
+    `fastmath`, arithmetic may round less often than NumPy's. `permutes` is as in `engine.Target`.
+    `instruments` are called with `(pass, before, after)` after every pass.
     """
 
     vector_bytes: int = 32
     max_threads: int = 0
     stream_bytes: int = 0
-    passes: tuple[Pass, ...] = ()
+    passes: Iterable[Pass] | None = None
     library: Library | None = None
     fastmath: bool = False
     permutes: str = ""
+    instruments: tuple[Callable, ...] = ()
 
 
-def passes(options: Options) -> tuple[tuple[Stage, tuple[Pass, ...]], ...]:
-    """The pipeline: each stage with the passes that lead to it. A user's own passes come first."""
-    threaded = () if options.max_threads == 1 else (parallelize,)
-    wide = [partial(p, vector_bytes=options.vector_bytes) for p in (vectorize, *threaded)]
-    prefetch = partial(prefetch_rows, large=options.stream_bytes)
-    loops = partial(to_loops, vector_bytes=options.vector_bytes, library=options.library)
-    return (
-        (Stage.TRACED, (*options.passes,)),
-        (
+def _steps(stage: Stage, *passes: Any) -> list[Step]:
+    """Steps of functions, or of pairs of one and how it is bound to the Options."""
+    pairs = [p if isinstance(p, tuple) else (p, lambda _, p=p: p) for p in passes]
+    of_graph = stage is Stage.FUSED
+    return [Step(p.__name__, stage, bind, of_graph, Options()) for p, bind in pairs]
+
+
+def _wide(function: Callable[..., Module]) -> tuple[Callable, Bind]:
+    """A pass that is told how wide vectors are."""
+    return function, lambda options: partial(function, vector_bytes=options.vector_bytes)
+
+
+def _where(holds: Callable[[Options], bool], function: Any) -> tuple[Callable, Bind]:
+    """A pass that leaves the Module as it is unless the Options say otherwise."""
+    function, bind = function if isinstance(function, tuple) else (function, lambda _: function)
+    return function, lambda options: bind(options) if holds(options) else _unchanged
+
+
+def _unchanged(module: Module) -> Module:
+    return module
+
+
+_bind_loops: Bind = lambda options: partial(
+    to_loops, vector_bytes=options.vector_bytes, library=options.library
+)
+_bind_prefetch: Bind = lambda options: partial(prefetch_rows, large=options.stream_bytes)
+
+PIPELINE = Pipeline(
+    [
+        *_steps(
             Stage.FUSED,
-            (
-                adopt_layouts,
-                canonicalize,
-                fold,
-                hoist,
-                take_turns,
-                squeeze,
-                expand_products,
-                outline,
-                fuse,
-                collapse,
-            ),
+            adopt_layouts,
+            canonicalize,
+            fold,
+            hoist,
+            take_turns,
+            squeeze,
+            expand_products,
+            outline,
+            fuse,
+            collapse,
         ),
-        (Stage.LOOPS, (loops, relax) if options.fastmath else (loops,)),
-        (
+        *_steps(
+            Stage.LOOPS,
+            (to_loops, _bind_loops),
+            _where(lambda options: options.fastmath, relax),
+        ),
+        *_steps(
             Stage.SCHEDULED,
-            (
-                drop_checks,
-                plan_memory,
-                inline_bodies,
-                keep_in_registers,
-                unwrap_loops,
-                forward_values,
-                drop_checks,
-                free_loops,
-                select_values,
-                carry_values,
-                put_late_values_last,
-                split_domains,
-                cut_strips,
-                wide[0],
-                stream_columns,
-                *wide[1:],
-                prefetch,
-                unroll_short_loops,
-            ),
+            drop_checks,
+            plan_memory,
+            inline_bodies,
+            keep_in_registers,
+            unwrap_loops,
+            forward_values,
+            drop_checks,
+            free_loops,
+            select_values,
+            carry_values,
+            put_late_values_last,
+            split_domains,
+            cut_strips,
+            _wide(vectorize),
+            stream_columns,
+            _where(lambda options: options.max_threads != 1, _wide(parallelize)),
+            (prefetch_rows, _bind_prefetch),
+            unroll_short_loops,
         ),
-    )
+    ]
+)
+
+
+def pipeline() -> Pipeline:
+    """The built-in pipeline: a tuple of passes with names, each edit of which gives another one.
+
+    `jit(passes=...)`, `f.trace(...).lower(passes=...)` and `build(module, passes=...)` take it, or
+    any tuple of functions Module -> Module:
+
+    >>> tracejit.jit(f, passes=(my_pass, *tracejit.pipeline()))              # before all others
+    >>> tracejit.jit(f, passes=tracejit.pipeline().insert_before("fuse", my_pass))
+    """
+    return PIPELINE
 
 
 @collector.paused()
 def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dict[Stage, Module]:
     """Lower `module` to the last stage; returns the Module at each.
 
-    `watch` functions are called with `(pass, before, after)` after every pass.
+    `watch` functions, like the instruments, are called with `(pass, before, after)` after every pass.
+    Raises IRError where the passes leave something that cannot become machine code.
     """
+    given = options.passes is not None
+    steps = Pipeline.of(options.passes) if given else PIPELINE
+    watch = (*watch, *options.instruments)
+    of_kernels = isinstance(module.entry, Kernel)  # lowered beyond the graph already
     stages: dict[Stage, Module] = {}
-    reached = Stage.TRACED
-    for stage, steps in passes(options):
-        if stage is Stage.FUSED and isinstance(module.entry, Kernel):
-            steps = ()  # lowered beyond the graph already
+    for stage in Stage:
         for step in steps:
-            before, module = module, step(module)
+            if step.stage is not stage or step.of_graph and of_kernels:
+                continue
+            before, module = module, _applied(step, module, options)
             for see in watch:
                 see(step, before, module)
             if config.verify > 1:
-                verify(module, reached)
-        # What is given, and what is about to become machine code.
-        if config.verify > 1 or (config.verify and stage in (Stage.TRACED, Stage.SCHEDULED)):
-            verify(module, stage)
+                verify(module, max(stages, key=_number, default=Stage.TRACED))
         stages[stage] = module
-        reached = stage
+        if stage is Stage.SCHEDULED and given:
+            _verify_complete(module)
+        # What is given, and what is about to become machine code.
+        elif config.verify > 1 or (config.verify and stage in (Stage.TRACED, Stage.SCHEDULED)):
+            verify(module, stage)
     return stages
+
+
+def _number(stage: Stage) -> int:
+    return stage.value
+
+
+def _applied(step: Step, module: Module, options: Options) -> Module:
+    new = step.bind(options)(module)
+    if not isinstance(new, Module):
+        raise TypeError(f"the pass {step.name} returned {type(new).__name__}, not a Module")
+    return new
+
+
+def _verify_complete(module: Module) -> None:
+    """Refuse what a pipeline of the user's left unfinished."""
+    hint = (
+        "passes replace the pipeline: passes=(mine, *tracejit.pipeline()) keeps the built-in ones"
+    )
+    try:
+        verify(module, Stage.SCHEDULED)
+    except IRError as error:
+        raise IRError(error.message, error.location, error.hint or hint) from error
+    if not isinstance(module.entry, Kernel):
+        raise IRError(f"{module.entry.name} is a graph still, no Kernel", hint=hint)
 
 
 def estimated_seconds(module: Module, options: Options) -> float:

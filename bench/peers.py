@@ -17,7 +17,7 @@ import numpy as np
 from .harness import Variant, collect
 from .program import Program, elementwise_loop, rebind, with_constants
 
-OURS = ("tracejit", "tracejit-fastmath")
+OURS = ("tracejit", "tracejit-strict", "tracejit-fast")
 SUBJECTS = ("numpy", *OURS, "jax", "numba", "numba-exact", "torch", "numexpr")
 SPECIAL = ("erf", "erfc")
 SAME_IN_TORCH = """
@@ -79,14 +79,19 @@ def numpy_variants(program: Program, arguments: tuple) -> list[Variant]:
     return [call_variant("numpy", program.function, arguments)]
 
 
+def our_name(numerics: str) -> str:
+    """The subject that stands for tracejit under one of its contracts."""
+    return "tracejit" if numerics == "default" else f"tracejit-{numerics}"
+
+
 def tracejit_variants(
-    program: Program, arguments: tuple, subject: str = "tracejit", fastmath: bool = False
+    program: Program, arguments: tuple, numerics: str = "default"
 ) -> list[Variant]:
     tracejit = library("tracejit")
     source = program.function
     if not set(SPECIAL).isdisjoint(source.__code__.co_names):
         source = rebind(source, **special_functions(tracejit))
-    return [call_variant(subject, tracejit.jit(source, fastmath=fastmath), arguments)]
+    return [call_variant(our_name(numerics), tracejit.jit(source, numerics=numerics), arguments)]
 
 
 def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
@@ -179,9 +184,8 @@ def numexpr_variants(program: Program, arguments: tuple) -> list[Variant]:
 BUILDERS: dict[str, Callable[[Program, tuple], list[Variant]]] = {
     "numpy": numpy_variants,
     "tracejit": tracejit_variants,
-    "tracejit-fastmath": functools.partial(
-        tracejit_variants, subject="tracejit-fastmath", fastmath=True
-    ),
+    "tracejit-strict": functools.partial(tracejit_variants, numerics="strict"),
+    "tracejit-fast": functools.partial(tracejit_variants, numerics="fast"),
     "jax": jax_variants,
     "numba": numba_variants,
     "numba-exact": functools.partial(numba_variants, subject="numba-exact", fastmath=False),

@@ -14,7 +14,8 @@ from .peers import OURS, SUBJECTS, THREADS, version
 COLOURS = {
     "numpy": "#4d77cf",
     "tracejit": "#d62728",
-    "tracejit-fastmath": "#ff9896",
+    "tracejit-strict": "#e377c2",
+    "tracejit-fast": "#ff9896",
     "jax": "#9467bd",
     "numba": "#2ca02c",
     "numba-exact": "#98df8a",
@@ -53,7 +54,7 @@ def ratio_to_numpy(row: Row) -> float:
 def ratio_to_peers(row: Row, subject: str = "tracejit") -> float:
     """How many times faster than the best of all others `subject` is; 0 when there is none.
 
-    Numba is timed with its fastmath, so that tracejit-fastmath is the fair comparison.
+    Numba is timed with its fastmath, so that tracejit-fast is the fair comparison.
     """
     return _ratio(row, subject, [name for name in row.times if name not in OURS])
 
@@ -174,7 +175,7 @@ def write_json(path: pathlib.Path, about: dict, limits: Limits | None, rows: lis
             | {
                 "ratio_to_numpy": ratio_to_numpy(row),
                 "ratio_to_best_other": ratio_to_peers(row),
-                "fastmath_ratio_to_best_other": ratio_to_peers(row, "tracejit-fastmath"),
+                "fast_ratio_to_best_other": ratio_to_peers(row, "tracejit-fast"),
             }
             for row in rows
         ],

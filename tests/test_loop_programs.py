@@ -5,6 +5,7 @@ import pytest
 
 import tracejit
 from bench.loop_programs import PROGRAMS, LoopProgram
+from tracejit.config import NUMERICS
 
 programs = pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program.name)
 
@@ -27,10 +28,10 @@ def same(found: tuple, wanted: tuple, tolerance: float) -> None:
 
 
 @programs
-@pytest.mark.parametrize("fastmath", [False, True], ids=["exact", "fastmath"])
-def test_jit_gives_what_python_gives(program: LoopProgram, fastmath: bool):
-    function = tracejit.jit(program.function, fastmath=fastmath)
-    tolerance = max(program.tolerance, 1e-9) if fastmath else program.tolerance
+@pytest.mark.parametrize("numerics", NUMERICS)
+def test_jit_gives_what_python_gives(program: LoopProgram, numerics: str):
+    function = tracejit.jit(program.function, numerics=numerics)
+    tolerance = program.tolerance if numerics == "strict" else max(program.tolerance, 1e-9)
     for size in (program.small, program.small + 3):
         wanted = results(program.function, program, size)
         same(results(function, program, size), wanted, tolerance)

@@ -90,8 +90,8 @@ def test_programs_in_threads(eager_threads, program):
 def another_machine(monkeypatch, request):
     """Vectors of another width, every result stored past the cache, and fewer roundings."""
 
-    def options(max_threads=0, passes=None, fastmath=False, instruments=()):
-        return Options(request.param, max_threads, 1, passes, fastmath=True)
+    def options(max_threads=0, passes=None, numerics="default", instruments=()):
+        return Options(request.param, max_threads, 1, passes, numerics="fast")
 
     monkeypatch.setattr(compiler, "default_options", options)
 

@@ -10,6 +10,7 @@ import test_fallback
 from test_linalg import agree, calls_of_python, check
 
 from tracejit import jit
+from tracejit.config import config
 from tracejit.ir import numpy_code
 
 DTYPES = ["?", "i1", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
@@ -122,6 +123,13 @@ def test_median(dtype, special):
                 check(lambda x: np.median(x, axis=axis, keepdims=keepdims), x)
 
 
+@pytest.fixture
+def strict():
+    """Interpolation to NumPy's last bit."""
+    with config.use(numerics="strict"):
+        yield
+
+
 METHODS = [
     "linear", "lower", "higher", "midpoint", "nearest", "inverted_cdf", "averaged_inverted_cdf",
     "closest_observation", "interpolated_inverted_cdf", "hazen", "weibull", "median_unbiased",
@@ -132,7 +140,7 @@ QUANTILES = [0.3, 0, 1, [0.1, 0.5, 0.99], np.float32(0.7), np.array([[0.2, 0.5],
 
 @pytest.mark.parametrize("q", QUANTILES, ids=str)
 @pytest.mark.parametrize("method", METHODS)
-def test_quantiles(method, q):
+def test_quantiles(method, q, strict):
     for dtype in ("f4", "f8", "i4"):
         for shape in [(12,), (3, 9)]:
             x = values(shape, dtype, special=False)

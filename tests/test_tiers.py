@@ -16,7 +16,7 @@ from samples import LAWFUL_OPS, assert_same_bits, instances, operands_of
 from test_laws import module_of
 
 import tracejit
-from tracejit.config import config
+from tracejit.config import NUMERICS, config
 from tracejit.runtime import engine, fallback, tiers
 from tracejit.runtime.dispatch import Executable
 from tracejit.runtime.signature import Plan, Signature
@@ -76,9 +76,9 @@ def test_both_tiers_of_whole_programs_give_the_same_bits(threads, tiered):
     ]
     improved = 0
     with np.errstate(all="ignore"):
-        for fastmath in (False, True):
+        for numerics in NUMERICS:
             for function in programs:
-                f = tracejit.jit(function, threads=threads, fastmath=fastmath)
+                f = tracejit.jit(function, threads=threads, numerics=numerics)
                 quick = f(a, b)
                 tracejit.wait()
                 (entry,) = f._compiler._entries.values()

@@ -284,7 +284,7 @@ class Compiler:
     def _lowering(self) -> Options:
         options = self._options
         return default_options(
-            options["threads"], options["passes"], options["fastmath"], options["instruments"]
+            options["threads"], options["passes"], options["numerics"], options["instruments"]
         )
 
     def _trace(

@@ -8,6 +8,10 @@ from contextlib import contextmanager
 from typing import Any, NamedTuple
 
 
+# How far results may be from NumPy's: `jit` says more.
+NUMERICS = ("strict", "default", "fast")
+
+
 def _size(text: str) -> int:
     """A byte count such as ``1000``, ``64K``, ``512M`` or ``2G``."""
     units = {"K": 1 << 10, "M": 1 << 20, "G": 1 << 30}
@@ -17,6 +21,12 @@ def _size(text: str) -> int:
 
 def _flag(text: str) -> bool:
     return text.strip().lower() not in ("", "0", "no", "off", "false")
+
+
+def _numerics(text: str) -> str:
+    if text not in NUMERICS:
+        raise ValueError(f"numerics must be 'strict', 'default' or 'fast', not {text!r}")
+    return text
 
 
 class Variable(NamedTuple):
@@ -37,8 +47,10 @@ VARIABLES = {
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
     "unroll": Variable(int, 4, "loops of so many iterations, or fewer, are unrolled"),
-    "unroll_limit": Variable(int, 10_000, "the most iterations that are unrolled where they must be"),
-    "fastmath": Variable(_flag, False, "jit's default: may arithmetic round less often?"),
+    "unroll_limit": Variable(
+        int, 10_000, "the most iterations that are unrolled where they must be"
+    ),
+    "numerics": Variable(_numerics, "default", "jit's default: 'strict', 'default' or 'fast'"),
     "tiers": Variable(_flag, True, "may code be made quickly first, and replaced by better code?"),
     "dot": Variable(str, "auto", "contractions: 'generated', 'library' (BLAS), or 'auto'"),
 }
@@ -73,3 +85,8 @@ class Config:
 
 
 config = Config()
+
+
+def to_numerics(chosen: str | None) -> str:
+    """The contract that is asked for, or the one that is configured; raises ValueError."""
+    return _numerics(config.numerics if chosen is None else chosen)

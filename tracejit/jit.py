@@ -8,7 +8,7 @@ import types
 from collections.abc import Callable, Iterable
 from typing import Any
 
-from .config import config
+from .config import config, to_numerics
 from .deferred import module
 from .runtime.callable import JitBase
 
@@ -102,7 +102,7 @@ def jit(
     static_argnames: str | Iterable[str] = (),
     threads: int = 0,
     cache_size: int | None = None,
-    fastmath: bool | None = None,
+    numerics: str | None = None,
     passes: Iterable[Callable[[Any], Any]] | None = None,
     instruments: Iterable[Callable[[Any, Any, Any], Any]] = (),
     fallback: str = "python",
@@ -116,10 +116,11 @@ def jit(
     static_argnums, static_argnames   arguments that are always part of the signature
     threads       the most threads a call may use; 0: `tracejit.get_num_threads()`
     cache_size    signatures kept; default TRACEJIT_CACHE_SIZE
-    fastmath      whether float32 and float64 arithmetic may round less often than NumPy's: fused
-                  multiply-adds, reciprocals instead of divisions by what a loop leaves alone;
-                  nan, inf and -0.0 count as ever (docs/numerics.md); of functions that call
-                  each other the outermost decides; default TRACEJIT_FASTMATH
+    numerics      "strict": NumPy's order and rounding, bit for bit, wherever NumPy has one;
+                  "default": sums in any order, and `a*b + c` may round once instead of twice;
+                  "fast": fewer roundings than that, and reciprocals for divisions (docs/numerics.md
+                  has the bounds); nan, inf and -0.0 count as ever; of functions that call each
+                  other the outermost decides; default TRACEJIT_NUMERICS
     passes        functions Module -> Module that are run instead of the built-in ones; to run some
                   before all others: `(mine, *tracejit.pipeline())` (docs/passes.md)
     instruments   functions that are called with each pass and the Modules before and after it
@@ -138,7 +139,7 @@ def jit(
         "static_argnames": tuple(_as_tuple(static_argnames)),
         "threads": int(threads),
         "cache_size": config.cache_size if cache_size is None else int(cache_size),
-        "fastmath": config.fastmath if fastmath is None else bool(fastmath),
+        "numerics": to_numerics(numerics),
         "passes": None if passes is None else _as_passes(passes),
         "instruments": tuple(instruments),
         "fallback": fallback,

@@ -12,7 +12,7 @@ from typing import Any
 
 import numpy as np
 
-from .config import VARIABLES, config
+from .config import VARIABLES, config, to_numerics
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN
@@ -45,7 +45,7 @@ STREAM_BYTES = 24 << 20
 def default_options(
     max_threads: int = 0,
     passes: Iterable[Callable] | None = None,
-    fastmath: bool = False,
+    numerics: str = "default",
     instruments: Iterable[Callable] = (),
 ) -> Options:
     """Options for the machine this runs on."""
@@ -57,7 +57,7 @@ def default_options(
         stream,
         passes,
         blas(),
-        fastmath,
+        numerics,
         target.permutes,
         tuple(instruments),
     )
@@ -324,12 +324,13 @@ def build(
     module: Module,
     *,
     max_threads: int = 0,
-    fastmath: bool = False,
+    numerics: str | None = None,
     passes: Iterable[Callable] | None = None,
     instruments: Iterable[Callable] = (),
 ) -> Callable[..., Any]:
     """A callable from a Module at any legal stage; what is not lowered yet is lowered now.
 
-    `passes` take the place of the built-in pipeline, `instruments` see each pass, as in `jit`.
+    `numerics` is as in `jit`, `passes` take the place of the built-in pipeline, `instruments` see each pass, as in `jit`.
     """
-    return Lowered(module, default_options(max_threads, passes, fastmath, instruments)).compile()
+    options = default_options(max_threads, passes, to_numerics(numerics), instruments)
+    return Lowered(module, options).compile()

@@ -3,6 +3,7 @@
 Numba and JAX get what experts write for them (`bench.loop_programs`), NumPy and tracejit the plain text.
 """
 
+import functools
 import time
 from collections.abc import Callable, Iterator
 from typing import Any
@@ -69,15 +70,9 @@ def _too_long() -> float:
     raise TimeoutError(f"plain Python takes more than {SECONDS_OF_PLAIN_PYTHON:.0f} s")
 
 
-def _tracejit(
-    program: LoopProgram, arguments: tuple, subject: str = "tracejit", fastmath: bool = False
-) -> list[Variant]:
-    function = peers.library("tracejit").jit(program.function, fastmath=fastmath)
-    return [peers.call_variant(subject, function, arguments)]
-
-
-def _tracejit_fastmath(program: LoopProgram, arguments: tuple) -> list[Variant]:
-    return _tracejit(program, arguments, "tracejit-fastmath", fastmath=True)
+def _tracejit(program: LoopProgram, arguments: tuple, numerics: str = "default") -> list[Variant]:
+    function = peers.library("tracejit").jit(program.function, numerics=numerics)
+    return [peers.call_variant(peers.our_name(numerics), function, arguments)]
 
 
 def _jax(program: LoopProgram, arguments: tuple) -> list[Variant]:
@@ -127,7 +122,8 @@ def _numba_exact(program: LoopProgram, arguments: tuple) -> list[Variant]:
 BUILDERS: dict[str, Callable[[LoopProgram, tuple], list[Variant]]] = {
     "numpy": _numpy,
     "tracejit": _tracejit,
-    "tracejit-fastmath": _tracejit_fastmath,
+    "tracejit-strict": functools.partial(_tracejit, numerics="strict"),
+    "tracejit-fast": functools.partial(_tracejit, numerics="fast"),
     "jax": _jax,
     "numba": _numba,
     "numba-exact": _numba_exact,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 from functools import wraps
 from typing import Any
 
@@ -216,8 +216,11 @@ def each_program(change: Callable[..., Module]) -> Callable[..., Module]:
     return changed
 
 
-def map_kernels(module: Module, change: Callable[[Kernel], Kernel]) -> Module:
-    """Apply `change` to every Kernel the entry calls, or is, and those that bodies of control flow call."""
+def map_kernels(
+    module: Module, change: Callable[[Kernel], Kernel], spared: Collection[Function] = ()
+) -> Module:
+    """Apply `change` to every Kernel the entry calls, or is, and those that bodies of control flow
+    call which are not `spared`."""
     entry = module.entry
     if isinstance(entry, Kernel):
         return Module(change_kernels(entry, change))
@@ -234,7 +237,7 @@ def map_kernels(module: Module, change: Callable[[Kernel], Kernel]) -> Module:
     def program(function: Function) -> Function:
         return function.replace(results=rebuild_nodes(function.results, visit))
 
-    return map_programs(module, program)
+    return map_functions(module, program, programs_of(module).difference(spared).__contains__)
 
 
 def _no_reference(*_: Any, **__: Any) -> Any:

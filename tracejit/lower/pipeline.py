@@ -44,7 +44,7 @@ from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.registers import keep_in_registers
-from .tensor.relax import relax
+from .tensor.relax import contract, relax
 from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
@@ -57,9 +57,9 @@ class Options(NamedTuple):
     """What lowering may depend on besides the program.
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
-    of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one. With
-    `fastmath`, arithmetic may round less often than NumPy's. `permutes` is as in `engine.Target`.
-    `instruments` are called with `(pass, before, after)` after every pass.
+    of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one. `numerics` is as
+    in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
+    after every pass.
     """
 
     vector_bytes: int = 32
@@ -67,7 +67,7 @@ class Options(NamedTuple):
     stream_bytes: int = 0
     passes: Iterable[Pass] | None = None
     library: Library | None = None
-    fastmath: bool = False
+    numerics: str = "default"
     permutes: str = ""
     instruments: tuple[Callable, ...] = ()
 
@@ -117,7 +117,8 @@ PIPELINE = Pipeline(
         *_steps(
             Stage.LOOPS,
             (to_loops, _bind_loops),
-            _where(lambda options: options.fastmath, relax),
+            _where(lambda options: options.numerics == "default", contract),
+            _where(lambda options: options.numerics == "fast", relax),
         ),
         *_steps(
             Stage.SCHEDULED,

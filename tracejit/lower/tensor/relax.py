@@ -1,8 +1,13 @@
-"""Round less often where `fastmath` allows it: fused multiply-adds, reciprocals, small powers.
+"""Round less often than NumPy, as far as `numerics` allows it.
 
-`a * b + c` becomes `fma(a, b, c)` where nothing else reads the product. `x / s` becomes
-`x * (1 / s)` where `s` is a constant or stays the same in the innermost loop while `x` changes, so
-that a loop has one division and not one for each element. `x ** 3` and `x ** 4` become products.
+By default `a * b + c` becomes `fma(a, b, c)` where nothing else reads the product, and that is all:
+`c` is not a product itself, and differences are left alone, so that what cancels exactly in NumPy
+still does. Nothing on which a choice depends is changed either (decisions.py): there the last bit
+may decide about all others.
+
+With `fast` differences become one operation as well. `x / s` becomes `x * (1 / s)` where `s` is a
+constant or stays the same in the innermost loop while `x` changes, so that a loop has one division
+and not one for each element. `x ** 3` and `x ** 4` become products.
 
 No rule supposes that numbers are finite, or that zeros have no sign; integers, comparisons, float16
 and complex numbers, whose products are sums themselves, stay as they are.
@@ -15,7 +20,7 @@ from collections.abc import Callable, Iterable
 
 import numpy as np
 
-from ...ir.graph import Module, map_kernels
+from ...ir.graph import Kernel, Module, map_kernels
 from ...ir.places import changed_in
 from ...ir.syntax import FUSED_MULTIPLY_ADD
 from ...ir.tensor import (
@@ -31,26 +36,76 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from ...ir.types import f32, f64
 from .cost import trips
+from .decisions import below_edges, decided_bodies
 from .substitute import with_expressions
 
 
+def contract(module: Module) -> Module:
+    """The same module with sums of a product rounded once: `default`.
+
+    An entry that is given as a Kernel says itself how it rounds.
+    """
+    if isinstance(module.entry, Kernel):
+        return module
+
+    def change(kernel: Kernel) -> Kernel:
+        return kernel.replace(body=_body(kernel.body, None, _contracted))
+
+    return map_kernels(module, change, decided_bodies(module.entry))
+
+
 def relax(module: Module) -> Module:
-    """The same module with fewer roundings and divisions in its Kernels."""
-    return map_kernels(module, lambda kernel: kernel.replace(body=_body(kernel.body, None)))
+    """The same module with fewer roundings and divisions in its Kernels: `fast`."""
+    return map_kernels(
+        module, lambda kernel: kernel.replace(body=_body(kernel.body, None, _relaxed))
+    )
 
 
-def _body(body: tuple[Statement, ...], loop: For | None) -> tuple[Statement, ...]:
+Roots = dict[Expression, Expression]
+
+
+def _contracted(roots: list[Expression], changing: frozenset[Term]) -> Roots:
+    uses = _uses(roots)
+    exact = below_edges(roots)
+
+    def rule(old: Apply, new: Apply) -> Expression:
+        if new.op != "add" or old in exact or all(map(_is_product, old.operands)):
+            return new
+        return _fused(old, new, uses, changing)
+
+    return _rewritten(roots, rule)
+
+
+def _relaxed(roots: list[Expression], changing: frozenset[Term]) -> Roots:
+    divided = _rewritten(roots, lambda old, new: _divided(new, changing))
+    wanted = [divided[root] for root in roots]
+    uses = _uses(wanted)
+    fused = _rewritten(wanted, lambda old, new: _fused(old, new, uses, changing))
+    return {root: fused[divided[root]] for root in roots}
+
+
+def _uses(roots: list[Expression]) -> Counter:
+    return Counter([*roots, *[o for e in postorder(roots, _operands) for o in _operands(e)]])
+
+
+def _is_product(e: Expression) -> bool:
+    """Whether it is one but for its sign."""
+    return bool(_factors(e.operands[0] if _is_negative(e) else e))
+
+
+def _is_negative(e: Expression) -> bool:
+    return isinstance(e, Apply) and e.op == "negative"
+
+
+def _body(body: tuple[Statement, ...], loop: For | None, change: Callable) -> tuple[Statement, ...]:
     """The statements inside `loop`, or outside of all loops."""
     changing = _changed_by(loop) if loop is not None else frozenset()
     # Choices are part of the body around them: they run as often as it does, or less.
     flat = list(_outside_of_loops(body))
     roots = [e for s in flat if not isinstance(s, For) for e in expressions_of(s)]
-    divided = _rewritten(roots, lambda old, new: _divided(new, changing))
-    wanted = [divided[root] for root in roots]
-    uses = Counter([*wanted, *[o for e in postorder(wanted, _operands) for o in _operands(e)]])
-    fused = _rewritten(wanted, lambda old, new: _fused(old, new, uses, changing))
-    new = {root: fused[divided[root]] for root in roots if fused[divided[root]] is not root}
-    return _replaced(body, new)
+    changed = change(roots, changing)
+    new = {root: changed[root] for root in roots if changed[root] is not root}
+    return _replaced(body, new, change)
 
 
 def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
@@ -60,16 +115,14 @@ def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
             yield from _outside_of_loops((*statement.then, *statement.orelse))
 
 
-def _replaced(
-    body: tuple[Statement, ...], new: dict[Expression, Expression]
-) -> tuple[Statement, ...]:
+def _replaced(body: tuple[Statement, ...], new: Roots, change: Callable) -> tuple[Statement, ...]:
     result: list[Statement] = []
     for statement in body:
         if isinstance(statement, For):
-            result.append(statement.replace(body=_body(statement.body, statement)))
+            result.append(statement.replace(body=_body(statement.body, statement, change)))
         else:
             statement = with_expressions(statement, new)
-            result.append(map_bodies(statement, lambda inner: _replaced(inner, new)))
+            result.append(map_bodies(statement, lambda inner: _replaced(inner, new, change)))
     return tuple(result)
 
 

@@ -1,4 +1,4 @@
-"""`fastmath`: fewer roundings within a stated bound, special values as ever, visible in the text."""
+"""`numerics`: roundings and orders that a contract allows, special values as ever, visible in the text."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from programs import examples
 from samples import assert_same_bits, specials
 
 import tracejit
-from tracejit.config import config
+from tracejit.config import Config, config
 from tracejit.ir.types import f32, f64
 from tracejit.ir.verify import Stage
-from tracejit.lower.tensor.relax import relax
+from tracejit.lower.tensor.relax import contract, relax
 
 RNG = np.random.default_rng(5)
 FLOATS = [f32, f64]
@@ -26,12 +26,12 @@ SQUARE, ROW = np.ones((3, 5)), np.ones((3, 1))
 
 
 def fast(function, **options):
-    return tracejit.jit(function, fastmath=True, **options)
+    return tracejit.jit(function, numerics="fast", **options)
 
 
-def kernel_text(function, *arguments, fastmath=True):
+def kernel_text(function, *arguments, numerics="fast"):
     """What the kernels do, without their heads and loops."""
-    module = tracejit.jit(function, fastmath=fastmath).lower(*arguments).stages[Stage.LOOPS]
+    module = tracejit.jit(function, numerics=numerics).lower(*arguments).stages[Stage.LOOPS]
     shown = [tracejit.show(k) for k in module.functions if k is not module.entry]
     lines = [line.strip() for text in shown for line in text.splitlines()]
     return "\n".join(l for l in lines if l and not l.startswith(("@", "def ", "for ")))
@@ -95,17 +95,111 @@ def test_small_powers():
     )
 
 
-def test_the_default_rounds_as_numpy_does():
+def test_strict_rounds_as_numpy_does():
     for function in (lambda x, s: x * x + s, lambda x, s: x / s, lambda x, s: x**3.0 / 3):
-        plain, relaxed = [kernel_text(function, SQUARE, ROW, fastmath=on) for on in (False, True)]
+        plain, relaxed = [
+            kernel_text(function, SQUARE, ROW, numerics=n) for n in ("strict", "fast")
+        ]
         assert plain != relaxed and "fma" not in plain and "square" not in plain
+
+
+def test_by_default_sums_with_one_product_become_one_operation():
+    x = np.ones(7)
+    expect(
+        kernel_text(
+            lambda a, b, c: (a * b + c, c + b * b, a + b * c * 0.5), x, x, x, numerics="default"
+        ),
+        """
+        out0[i0] = fma(a0[i0], a1[i0], a2[i0])
+        out0[i0] = fma(a1[i0], a1[i0], a0[i0])
+        out0[i0] = fma(a1[i0] * a2[i0], 0.5, a0[i0])
+        """,
+    )
+
+
+def test_by_default_what_may_cancel_exactly_is_left_alone():
+    functions = [
+        lambda a, b: (a * b - a, a - a * b),
+        lambda a, b: (a * a + b * b, a * a - b * b, -(a * a) + b * b, a * b + -(a * a)),
+        lambda a, b: (a / ROW, a**3.0, a / 3),
+    ]
+    for function in functions:
+        texts = [kernel_text(function, SQUARE, SQUARE, numerics=n) for n in ("strict", "default")]
+        assert texts[0] == texts[1]
+
+
+def test_by_default_nothing_changes_below_what_decides():
+    functions = [
+        lambda a, b: np.where(a * b + 1 > 0, a, b),
+        lambda a, b: np.sqrt(a * b + 1) + np.floor(a + a * b),
+        lambda a, b: (a * b + 1).astype(int),
+        lambda a, b: np.isnan(a * b + 1) | np.signbit(a * b + 2),
+        lambda a, b: a[(b[0] * b[1] + 1).astype(int) % 3],
+    ]
+    for function in functions:
+        texts = [kernel_text(function, SQUARE, SQUARE, numerics=n) for n in ("strict", "default")]
+        assert texts[0] == texts[1]
+    assert "fma" in kernel_text(lambda a, b: np.exp(a * b + 1), SQUARE, SQUARE, numerics="default")
+
+
+def halved(x, n):
+    """A loop in which a number decides how often another runs."""
+    for _ in range(n):
+        x = x * 3.0 + 0.1
+        while x > 1.0:
+            x = x * 0.25 + 0.1
+    return x
+
+
+def chosen(x, n):
+    total = 0.0
+    for _ in range(n):
+        x = x * 0.7 + 0.2
+        if x < 0.6:
+            total = total * 0.5 + x
+    return total
+
+
+def stopped(x, n):
+    for _ in range(n):
+        x = x * 1.1 + 0.2
+        if x > 10.0:
+            break
+    return x
+
+
+def stepped(x, n):
+    for _ in range(n):
+        x = x * 0.7 + 0.2
+    return x
+
+
+@pytest.mark.parametrize("function", [halved, chosen, stopped], ids=lambda f: f.__name__)
+def test_by_default_loops_in_which_numbers_decide_are_exact(function):
+    compiled = tracejit.jit(function)
+    assert "fma" not in str(compiled.lower(0.3, 100).stages[Stage.LOOPS])
+    assert "fma" not in str(tracejit.parse(str(compiled.lower(0.3, 100).module)))
+    for x in RNG.random(20):
+        assert compiled(float(x), 100) == function(float(x), 100)
+
+
+def test_by_default_other_loops_round_less_often():
+    compiled = tracejit.jit(stepped)
+    assert "fma" in str(compiled.lower(0.3, 100).module)
+    np.testing.assert_allclose(compiled(0.3, 100), stepped(0.3, 100), rtol=1e-15)
+
+
+def test_by_default_a_lowered_program_keeps_its_roundings():
+    module = tracejit.jit(stepped, numerics="strict").lower(0.3, 100).module
+    assert contract(module) is module
+    assert tracejit.build(module)(0.3) == stepped(0.3, 100)
 
 
 @pytest.mark.parametrize("dtype", ["int64", "uint8", "float16", "complex128", "bool"])
 def test_other_dtypes_stay_as_they_are(dtype):
     x, s = SQUARE.astype(dtype), ROW.astype(dtype)
     for function in (lambda x, s: x * x + s, lambda x, s: s // (x + 1) if dtype == "int64" else s):
-        assert kernel_text(function, x, s) == kernel_text(function, x, s, fastmath=False)
+        assert kernel_text(function, x, s) == kernel_text(function, x, s, numerics="strict")
 
 
 def test_where_a_load_reads_does_not_depend_on_a_rounding():
@@ -306,7 +400,7 @@ def residual(x, p):
 
 
 def test_options_do_not_share_code():
-    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, fastmath=True)
+    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, numerics="fast")
     for _ in range(2):
         assert not rounds_less(plain) and rounds_less(relaxed)
     assert rounds_less(relaxed.lower(THIRD, THIRD).compile())
@@ -314,27 +408,35 @@ def test_options_do_not_share_code():
 
 
 def test_the_outermost_function_decides():
-    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, fastmath=True)
+    plain, relaxed = tracejit.jit(residual), tracejit.jit(residual, numerics="fast")
     assert not rounds_less(tracejit.jit(lambda x, p: relaxed(x, p)))
-    assert rounds_less(tracejit.jit(lambda x, p: plain(x, p), fastmath=True))
+    assert rounds_less(tracejit.jit(lambda x, p: plain(x, p), numerics="fast"))
 
 
 def test_the_variable_is_the_default_of_functions_made_under_it():
     before = tracejit.jit(residual)
-    with config.use(fastmath=True):
-        inside, refused = tracejit.jit(residual), tracejit.jit(residual, fastmath=False)
+    with config.use(numerics="fast"):
+        inside, refused = tracejit.jit(residual), tracejit.jit(residual, numerics="strict")
         assert rounds_less(inside) and not rounds_less(refused) and not rounds_less(before)
     assert rounds_less(inside) and not rounds_less(tracejit.jit(residual))
 
 
 def test_it_survives_pickling_and_decorating_with_options():
-    decorated = tracejit.jit(fastmath=True)(residual)
+    decorated = tracejit.jit(numerics="fast")(residual)
     assert rounds_less(decorated) and rounds_less(pickle.loads(pickle.dumps(decorated)))
+
+
+def test_what_it_may_be():
+    with pytest.raises(ValueError, match="'strict', 'default' or 'fast', not 'precise'"):
+        tracejit.jit(residual, numerics="precise")
+    with pytest.raises(ValueError, match="TRACEJIT_NUMERICS='quick' is not understood"):
+        Config({"TRACEJIT_NUMERICS": "quick"})
+    assert Config({"TRACEJIT_NUMERICS": "strict"}).numerics == "strict"
 
 
 def test_build_takes_it():
     module = tracejit.jit(residual).trace(THIRD, THIRD).module
-    assert rounds_less(tracejit.build(module, fastmath=True))
+    assert rounds_less(tracejit.build(module, numerics="fast"))
     assert not rounds_less(tracejit.build(module))
 
 

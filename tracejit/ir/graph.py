@@ -198,6 +198,32 @@ def map_functions(
     return Module(done[module.entry])
 
 
+def map_module(module: Module, change: Callable[[Any], Any]) -> Module:
+    """Apply `change` to every Function and Kernel, callees first, and rewire the calls."""
+    done: dict[Term, Any] = {}
+
+    def kernel(found: Kernel) -> Kernel:
+        """A Kernel, and those it calls."""
+        if found not in done:
+            done[found] = change_kernels(found, change)
+        return done[found]
+
+    def rewire(node: Node) -> Node:
+        attributes = tuple([(key, substituted(value, done)) for key, value in node.attributes])
+        return node if attributes == node.attributes else Node(node.op, node.operands, attributes)
+
+    for function in module.functions:
+        if isinstance(function, Kernel):
+            kernel(function)
+        else:
+            if any(done[callee] is not callee for callee in callees(function)):
+                new = function.replace(results=rebuild_nodes(function.results, rewire))
+            else:
+                new = function
+            done[function] = change(new)
+    return Module(done[module.entry])
+
+
 def map_programs(module: Module, change: Callable[[Function], Any]) -> Module:
     """Apply `change` to the entry and to the bodies of control flow, inner ones first."""
     return map_functions(module, change, programs_of(module).__contains__)
@@ -311,6 +337,7 @@ __all__ = [
     "item",
     "map_functions",
     "map_kernels",
+    "map_module",
     "map_programs",
     "operands_of",
     "parameter",

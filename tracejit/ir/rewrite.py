@@ -1,172 +1,132 @@
-"""Rewriting: `pattern >> replacement` rules, in tables, applied by one engine.
+"""Rewriting: `pattern >> replacement` rules, in tables, applied by one engine at both levels.
 
-A pattern is built by calling ops on wildcards, as a node is built by calling them on nodes:
-
-    x, p, q = wild("x"), wild("p"), wild("q")
+    x = wild("x")
     negative(negative(x)) >> x
     transpose(transpose(x, axes=p), axes=q) >> (lambda x, p, q: transpose(x, axes=...))
 
-A wildcard that occurs twice matches the same value twice. Operands of a commutative op match in
-either order. Attributes the pattern does not mention may be anything. A replacement is a pattern
-or a function, which is given the wildcards it names, and the matched node if it names `node`; it
-may return None to decline.
+A replacement is a pattern or a function, which is given the wildcards it names, and the matched node
+if it names `node`; it may return None to decline. The same rule rewrites graphs and the expressions
+of kernels: a pass of rules changes what it finds in a Module, at whichever stage.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator
-from typing import Any
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from operator import attrgetter
+from types import MappingProxyType
+from typing import Any, NamedTuple
 
 from ..errors import IRError
-from .graph import Function, Node
-from .op import Op
-from .term import Term, locate, location_of
+from .graph import Function, Kernel, Module, Node, map_module
+from .pattern import RULE, TRAIL, Bindings, Pattern, any_use, wild
+from .tensor import (
+    Accumulate,
+    Address,
+    Apply,
+    Expression,
+    Extern,
+    Literal,
+    Load,
+    Statement,
+    Table,
+    expressions_of,
+    map_bodies,
+    parts,
+    rebuild_apply,
+    statements,
+)
+from .term import Term, locate, location_of, postorder, with_children
 
-Guard = Callable[[Any], bool]
-Bindings = dict[str, Any]
+__all__ = ["Pattern", "Rule", "any_use", "rewriter", "rewriting", "wild"]
 
-
-class Pattern:
-    """A shape of graph: an op on patterns, or, where `op` is None, a named wildcard.
-
-    `operands` of None matches any operands.
-    """
-
-    __slots__ = ("attrs", "guard", "name", "op", "operands")
-
-    def __init__(
-        self,
-        op: Op | None,
-        operands: tuple[Any, ...] | None = (),
-        attrs: Bindings | None = None,
-        name: str = "",
-        guard: Guard | None = None,
-    ):
-        self.op, self.operands, self.attrs = op, operands, attrs or {}
-        self.name, self.guard = name, guard
-
-    @staticmethod
-    def apply(op: Op, operands: tuple, attrs: Bindings) -> Pattern:
-        """What calling an op on patterns builds; nodes among the operands match themselves."""
-        return Pattern(op, operands, attrs)
-
-    def __rshift__(self, replacement: Pattern | Callable[..., Any]) -> Rule:
-        return Rule(self, replacement)
-
-    def __repr__(self) -> str:
-        if self.op is None:
-            return self.name
-        operands = ["..."] if self.operands is None else map(repr, self.operands)
-        attrs = [f"{key}={value!r}" for key, value in self.attrs.items()]
-        return f"{self.op.name}({', '.join([*operands, *attrs])})"
-
-    def matches(self, value: Any, bound: Bindings) -> Iterator[Bindings]:
-        """Every way `value` fits, as what the wildcards then stand for."""
-        if self.op is None:
-            if self.name in bound:
-                if _same(bound[self.name], value):
-                    yield bound
-            elif self.guard is None or self.guard(value):
-                yield {**bound, self.name: value}
-            return
-        if not isinstance(value, Node) or value.op is not self.op:
-            return
-        attrs = value.attrs if self.attrs else {}
-        for key, wanted in self.attrs.items():
-            found = next(_match(wanted, attrs[key], bound), None)
-            if found is None:
-                return
-            bound = found
-        if self.operands is None:
-            yield bound
-        elif len(self.operands) == len(value.operands):
-            yield from _match_all(self.operands, value.operands, bound)
-            if self.op.commutative and len(value.operands) == 2:
-                yield from _match_all(self.operands, value.operands[::-1], bound)
-
-    def build(self, bound: Bindings) -> Any:
-        """The graph the pattern describes, given what its wildcards stand for."""
-        if self.op is None:
-            return bound[self.name]
-        operands = tuple([_build(operand, bound) for operand in self.operands or ()])
-        return Node.apply(self.op, operands, {k: _build(v, bound) for k, v in self.attrs.items()})
-
-
-def wild(name: str, guard: Guard | None = None) -> Pattern:
-    """A wildcard: any node, or attribute, that `guard` accepts."""
-    return Pattern(None, name=name, guard=guard)
-
-
-def any_use(op: Op) -> Pattern:
-    """Any node of `op`, whatever its operands and attributes."""
-    return Pattern(op, None)
-
-
-def _same(a: Any, b: Any) -> bool:
-    """Equality as terms have it: by type and bits. A term holds any attribute, so it can tell."""
-    return a is b if isinstance(a, Node) else _Held((a,)) is _Held((b,))
-
-
-class _Held(Term):
-    """A term around an attribute, to compare it."""
-
-    __slots__ = ("value",)
-    value: Any
-
-
-def _match(pattern: Any, value: Any, bound: Bindings) -> Iterator[Bindings]:
-    if isinstance(pattern, Pattern):
-        yield from pattern.matches(value, bound)
-    elif _same(pattern, value):
-        yield bound
-
-
-def _match_all(patterns: tuple, values: tuple, bound: Bindings) -> Iterator[Bindings]:
-    if not patterns:
-        yield bound
-        return
-    for found in _match(patterns[0], values[0], bound):
-        yield from _match_all(patterns[1:], values[1:], found)
-
-
-def _build(part: Any, bound: Bindings) -> Any:
-    return part.build(bound) if isinstance(part, Pattern) else part
+NO_USES: Mapping[Any, int] = MappingProxyType({})
 
 
 class Rule:
     """`pattern >> replacement`; called with a node, it gives the replacement or None."""
 
-    __slots__ = ("needed", "pattern", "replacement", "wanted")
+    __slots__ = ("conditions", "counts_uses", "needed", "pattern", "replacement", "wanted")
 
-    def __init__(self, pattern: Pattern, replacement: Pattern | Callable[..., Any]):
-        self.pattern, self.replacement = pattern, replacement
+    def __init__(
+        self,
+        pattern: Pattern,
+        replacement: Pattern | Callable[..., Any],
+        conditions: tuple[Callable[..., bool], ...] = (),
+    ):
+        if pattern.op is None:
+            raise ValueError(f"the pattern of a rule begins with an op; {pattern!r} has none")
+        self.pattern, self.replacement, self.conditions = pattern, replacement, conditions
         # The ops some operands must have.
         inner = [p.op for p in pattern.operands or () if isinstance(p, Pattern)]
-        self.needed = frozenset(op for op in inner if op is not None)
-        self.wanted: tuple[str, ...] = ()
-        if not isinstance(replacement, Pattern):
-            code = replacement.__code__
-            self.wanted = code.co_varnames[: code.co_argcount]
+        self.needed = frozenset(op.name for op in inner if op is not None)
+        self.counts_uses = any(part.uses is not None for part in pattern.parts())
+        self.wanted = () if isinstance(replacement, Pattern) else _arguments(replacement)
 
-    def __call__(self, node: Node) -> Node | None:
-        for bound in self.pattern.matches(node, {}):
+    def when(self, condition: Callable[..., bool]) -> Rule:
+        """The same rule where `condition` holds, which is given the wildcards it names."""
+        return Rule(self.pattern, self.replacement, (*self.conditions, condition))
+
+    def __call__(self, node: Any, uses: Mapping[Any, int] = NO_USES) -> Any:
+        for bound in self.matches(node, uses):
             if isinstance(self.replacement, Pattern):
                 new = self.replacement.build(bound)
             else:
-                known = {**bound, "node": node}
-                new = self.replacement(**{name: known[name] for name in self.wanted})
+                new = self.replacement(**_chosen(self.wanted, {**bound, "node": node}))
             if new is not None and new is not node:
                 # A parameter with a layout of its own may stand for a computed value.
-                if (new.type.shape, new.type.dtype) != (node.type.shape, node.type.dtype):
-                    raise IRError(f"the rule {self!r} turns {node.type} into {new.type}")
+                if not _fits(new, node):
+                    raise IRError(f"the rule {self!r} turns {_type(node)} into {_type(new)}")
                 return new
         return None
+
+    def matches(self, value: Any, uses: Mapping[Any, int] = NO_USES) -> Iterator[Bindings]:
+        """The bindings of each match that has the uses, and passes the conditions, that it should."""
+        for bound in self.pattern.matches(value, {TRAIL: ()} if self.counts_uses else {}):
+            if self.counts_uses:
+                noted = bound[TRAIL]
+                if any(p.uses is not None and uses.get(v, 0) != p.uses for p, v in noted):
+                    continue
+                bound = {name: value for name, value in bound.items() if name != TRAIL}
+            if not self.conditions or self._holds({**bound, "node": value}):
+                yield bound
+
+    def _holds(self, known: Bindings) -> bool:
+        return all(c(**_chosen(_arguments(c), known)) for c in self.conditions)
 
     def __repr__(self) -> str:
         replacement = self.replacement
         name = getattr(replacement, "__name__", replacement)
         return f"{self.pattern!r} >> {name if name != '<lambda>' else '...'}"
+
+
+RULE[:] = [Rule]
+
+
+def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
+    code = function.__code__
+    return code.co_varnames[: code.co_argcount]
+
+
+def _chosen(names: tuple[str, ...], known: Bindings) -> Bindings:
+    try:
+        return {name: known[name] for name in names}
+    except KeyError as missing:
+        raise IRError(f"no wildcard is called {missing}; there are {', '.join(known)}") from None
+
+
+def _type(value: Any) -> Any:
+    return value.type if isinstance(value, Node) else getattr(value, "dtype", type(value).__name__)
+
+
+def _fits(new: Any, old: Node | Expression) -> bool:
+    if isinstance(old, Node) and isinstance(new, Node):
+        return (new.type.shape, new.type.dtype) == (old.type.shape, old.type.dtype)
+    return isinstance(old, Expression) and isinstance(new, Expression) and new.dtype is old.dtype
+
+
+# Rules by the name of the op that they begin with.
+RuleTable = dict[str, list[Rule]]
 
 
 def rewriter(*rules: Rule, counts: Counter[Rule] | None = None) -> Callable[[Function], Function]:
@@ -175,72 +135,199 @@ def rewriter(*rules: Rule, counts: Counter[Rule] | None = None) -> Callable[[Fun
     At each node the first rule that matches wins. `counts`, if given, learns how often each rule
     was applied. Raises IRError when the rules do not come to an end.
     """
-    table: dict[Op, list[Rule]] = {}
+    table: RuleTable = {}
     for rule in rules:
-        assert rule.pattern.op is not None, "a rule's pattern starts with an op"
-        table.setdefault(rule.pattern.op, []).append(rule)
+        table.setdefault(rule.pattern.op.name, []).append(rule)
+    normalize = _in_rounds if any(rule.counts_uses for rule in rules) else _normalize
 
     def rewrite(function: Function) -> Function:
-        results = _normalize(function, table, Counter() if counts is None else counts)
+        known = Counter() if counts is None else counts
+        if isinstance(function, Kernel):
+            return _rewritten_kernel(
+                function, lambda roots: normalize(roots, EXPRESSIONS, table, known)
+            )
+        results = normalize(function.results, GRAPH, table, known)
         return function if results == function.results else function.replace(results=results)
 
     return rewrite
 
 
-def _normalize(
-    function: Function, table: dict[Op, list[Rule]], counts: Counter[Rule]
-) -> tuple[Node, ...]:
-    """The results in normal form.
+def rewriting(*rules: Rule, name: str = "rewrite") -> Callable[[Module], Module]:
+    """A pass of rules: they are applied in every Function and Kernel of a Module until none applies.
 
-    `normal` holds finished nodes, `becomes` a step made and not yet finished; a node waits on the
-    stack for what it depends on, its operands or what it became. Nothing is visited again, however
-    deep in the graph a rule's new nodes end up, so the work is linear in the steps made.
+    Graphs are rewritten while they are graphs, expressions of kernels once they are kernels. The
+    pass is called `name` in pipelines. Raises IRError when the rules do not come to an end.
     """
-    normal: dict[Node, Node] = {}
-    becomes: dict[Node, Node] = {}
-    budget = 10_000 + 100 * len(function.nodes)
-    stack = list(reversed(function.results))
-    waiting: set[Node] = set()
+    for rule in rules:
+        if not isinstance(rule, Rule):
+            raise TypeError(f"a rule is `pattern >> replacement`, not {rule!r}")
+    change = rewriter(*rules)
+
+    def rewrite(module: Module) -> Module:
+        return map_module(module, change)
+
+    rewrite.__name__ = name
+    return rewrite
+
+
+class Level(NamedTuple):
+    """How terms of one level are taken apart and put together; `name` is that of a term's op."""
+
+    name: Callable[[Any], str]
+    parts: Callable[[Any], tuple]
+    rebuilt: Callable[[Any, tuple], Any]
+
+
+def _name_of(e: Expression) -> str:
+    return e.op if isinstance(e, Apply) else "constant" if isinstance(e, Literal) else ""
+
+
+def _rebuilt(e: Expression, operands: tuple[Expression, ...]) -> Expression:
+    match e:
+        case Apply():
+            return rebuild_apply(e, operands)
+        case Load(buffer):
+            return Load(buffer, operands)
+        case Table(data, _, dtype):
+            return Table(data, *operands, dtype)
+    return e
+
+
+GRAPH = Level(
+    attrgetter("op.name"),
+    attrgetter("operands"),
+    lambda node, new: Node(node.op, new, node.attributes),
+)
+EXPRESSIONS = Level(_name_of, parts, _rebuilt)
+
+
+def _normalize(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rule]) -> tuple:
+    """The roots in normal form.
+
+    `normal` holds finished terms, `becomes` a step made and not yet finished; a term waits on the
+    stack for what it depends on, its operands or what it became. Nothing is visited again, however
+    deep in the graph a rule's new terms end up, so the work is linear in the steps made.
+    """
+    normal: dict[Term, Any] = {}
+    becomes: dict[Term, Any] = {}
+    steps = 0
+    stack = list(reversed(roots))
+    waiting: set[Term] = set()
     while stack:
-        node = stack[-1]
-        if node in normal:
+        term = stack[-1]
+        if term in normal:
             stack.pop()
-            waiting.discard(node)
+            waiting.discard(term)
             continue
-        needs = [becomes[node]] if node in becomes else [*node.operands]
+        needs = [becomes[term]] if term in becomes else level.parts(term)
         needs = [need for need in needs if need not in normal]
         if needs:
-            waiting.add(node)
-            budget -= node in becomes
-            if budget < 0 or any(need in waiting for need in needs):
-                applied = ", ".join(repr(rule) for rule, _ in counts.most_common(3))
-                raise IRError(f"rules do not come to an end at {node!r}, such as {applied}")
+            waiting.add(term)
+            steps += term in becomes
+            if steps > 10_000 + 100 * len(normal) or any(need in waiting for need in needs):
+                raise _endless(term, counts)
             stack.extend(reversed(needs))
-        elif node in becomes:
-            normal[node] = normal[becomes[node]]
+        elif term in becomes:
+            normal[term] = normal[becomes[term]]
         else:
-            new = _step(node, normal, table, counts)
-            if new is node:
-                normal[node] = node
+            new = _step(term, normal, level, table, counts)
+            if new is term:
+                normal[term] = term
             else:
-                becomes[node] = new
-                if (location := location_of(node)) is not None:
-                    locate(new, location)
-    return tuple([normal[result] for result in function.results])
+                becomes[term] = new
+                _located(new, term)
+    return tuple([normal[root] for root in roots])
 
 
-def _step(
-    node: Node, normal: dict[Node, Node], table: dict[Op, list[Rule]], counts: Counter[Rule]
-) -> Node:
-    """The node on finished operands, else what the first rule makes of it, else itself."""
-    operands = tuple([normal[operand] for operand in node.operands])
-    if operands != node.operands:
-        return Node(node.op, operands, node.attributes)
-    present = {operand.op for operand in operands}
-    for rule in table.get(node.op, ()):
+def _endless(term: Term, counts: Counter[Rule]) -> IRError:
+    applied = ", ".join(repr(rule) for rule, _ in counts.most_common(3))
+    return IRError(f"rules do not come to an end at {term!r}, such as {applied}")
+
+
+def _located(new: Term, old: Term) -> None:
+    if (location := location_of(old)) is not None:
+        locate(new, location)
+
+
+def _step(term: Any, normal: dict, level: Level, table: RuleTable, counts: Counter[Rule]) -> Any:
+    """The term on finished operands, else what the first rule makes of it, else itself."""
+    old = level.parts(term)
+    operands = tuple([normal[operand] for operand in old])
+    if operands != old:
+        return level.rebuilt(term, operands)
+    rules = table.get(level.name(term))
+    if rules is None:
+        return term
+    present = {*map(level.name, operands)}
+    for rule in rules:
         # Looking at the operands' ops first rejects most rules at once.
-        new = rule(node) if rule.needed <= present else None
+        new = rule(term) if rule.needed <= present else None
         if new is not None:
             counts[rule] += 1
             return new
-    return node
+    return term
+
+
+def _in_rounds(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rule]) -> tuple:
+    """The roots in normal form by rules that ask how often values are used.
+
+    Each round counts the uses there are and applies rules side by side where these do not touch.
+    """
+    rounds = 100 + len(postorder(roots, level.parts))
+    while True:
+        terms = postorder(roots, level.parts)
+        uses = Counter([*roots, *[part for term in terms for part in level.parts(term)]])
+        new: dict[Term, Any] = {}
+        for term in terms:
+            for rule in table.get(level.name(term), ()):
+                if not new.keys().isdisjoint(level.parts(term)):
+                    break
+                found = rule(term, uses)
+                if found is not None:
+                    new[term] = found
+                    counts[rule] += 1
+                    _located(found, term)
+                    break
+        if not new:
+            return roots
+        rounds -= 1
+        if rounds < 0:
+            raise _endless(next(iter(new)), counts)
+        roots = _exchanged(roots, level, new)
+
+
+def _exchanged(roots: tuple, level: Level, new: dict[Term, Any]) -> tuple:
+    done = dict(new)
+    for term in postorder(roots, lambda t: () if t in new else level.parts(t)):
+        if term not in done:
+            old = level.parts(term)
+            operands = tuple([done[operand] for operand in old])
+            done[term] = term if operands == old else level.rebuilt(term, operands)
+            if done[term] is not term:
+                _located(done[term], term)
+    return tuple([done[root] for root in roots])
+
+
+def _rewritten_kernel(kernel: Kernel, normalize: Callable[[tuple], tuple]) -> Kernel:
+    """The kernel with every expression in it in normal form."""
+    roots = tuple(dict.fromkeys(e for s in statements(kernel.body) for e in expressions_of(s)))
+    new = dict(zip(roots, normalize(roots)))
+    if all(old is e for old, e in new.items()):
+        return kernel
+
+    def body(inner: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        return tuple([map_bodies(with_children(s, places(s)), body) for s in inner])
+
+    def places(statement: Statement) -> dict[Term, Any]:
+        """What is exchanged in a statement: its expressions, and those in the places it names."""
+        own = {e: new[e] for e in expressions_of(statement)}
+        match statement:
+            case Accumulate(Load(buffer, indices) as target):
+                own[target] = Load(buffer, tuple([new[i] for i in indices]))
+            case Extern(_, arguments):
+                for address in [a for a in arguments if isinstance(a, Address)]:
+                    indices = tuple([new[i] for i in address.indices])
+                    own[address] = Address(address.buffer, indices)
+        return own
+
+    return kernel.replace(body=body(kernel.body))

@@ -6,11 +6,13 @@ import ast
 import keyword
 import threading
 from collections.abc import Iterable
+from typing import Any
 from weakref import WeakValueDictionary
 
-from ..errors import TracejitError
+from ..errors import IRError, TracejitError
 from .dims import Dim, Quotient, Symbol
-from .op import OPS
+from .op import OPS, Op
+from .tensor import APPLY_OP, Apply, Expression, Literal
 from .term import postorder
 from .types import DTYPES, ArrayType, DType
 
@@ -109,6 +111,30 @@ def scalar_dtype(op: str, dtypes: tuple[DType, ...]) -> DType | None:
             return None
         found = _scalar_dtypes[key] = getattr(result, "dtype", None)
     return found
+
+
+def _apply_op(op: Op, operands: tuple, attrs: dict[str, Any]) -> Expression:
+    """An op on expressions; constants of graphs among the operands are literals."""
+    dtype = attrs.pop("dtype", None)
+    if attrs:
+        raise IRError(f"scalar operations have no attributes: {op.name}({', '.join(attrs)})")
+    found = tuple([e if isinstance(e, Expression) else Literal(*_constant(e)) for e in operands])
+    if dtype is None:
+        dtype = scalar_dtype(op.name, tuple([e.dtype for e in found]))
+        if dtype is None:
+            listed = ", ".join(str(e.dtype) for e in found)
+            raise IRError(f"{op.name}({listed}) is no operation of kernels")
+    return Apply(op.name, found, dtype)
+
+
+def _constant(node: Any) -> tuple[Any, DType]:
+    attrs = getattr(node, "attrs", {})
+    if "value" not in attrs:
+        raise IRError(f"{node!r} is no operand of a scalar operation")
+    return attrs["value"], attrs["dtype"]
+
+
+APPLY_OP[:] = [_apply_op]
 
 
 _scalar_dtypes: dict[tuple[str, tuple[DType, ...]], DType | None] = {}

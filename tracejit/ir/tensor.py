@@ -69,6 +69,15 @@ class Expression(Term):
     def _free(self) -> frozenset[Term]:
         return EMPTY
 
+    @staticmethod
+    def apply(op: Any, operands: tuple, attrs: dict[str, Any]) -> Expression:
+        """What calling an op on expressions builds: a scalar operation."""
+        return APPLY_OP[0](op, operands, attrs)
+
+
+# How an op is applied to expressions; set by ir.syntax, which is above and knows the dtypes.
+APPLY_OP: list[Callable[..., Expression]] = []
+
 
 class Literal(Expression):
     """A constant."""

@@ -143,10 +143,11 @@ def rewriter(*rules: Rule, counts: Counter[Rule] | None = None) -> Callable[[Fun
     def rewrite(function: Function) -> Function:
         known = Counter() if counts is None else counts
         if isinstance(function, Kernel):
-            return _rewritten_kernel(
-                function, lambda roots: normalize(roots, EXPRESSIONS, table, known)
-            )
-        results = normalize(function.results, GRAPH, table, known)
+            roots = _expressions_in(function)
+            size = len(postorder(roots, parts))
+            normal = normalize(roots, size, EXPRESSIONS, table, known)
+            return function if normal == roots else _exchanging(function, dict(zip(roots, normal)))
+        results = normalize(function.results, len(function.nodes), GRAPH, table, known)
         return function if results == function.results else function.replace(results=results)
 
     return rewrite
@@ -201,8 +202,10 @@ GRAPH = Level(
 EXPRESSIONS = Level(_name_of, parts, _rebuilt)
 
 
-def _normalize(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rule]) -> tuple:
-    """The roots in normal form.
+def _normalize(
+    roots: tuple, size: int, level: Level, table: RuleTable, counts: Counter[Rule]
+) -> tuple:
+    """The roots, over `size` terms, in normal form.
 
     `normal` holds finished terms, `becomes` a step made and not yet finished; a term waits on the
     stack for what it depends on, its operands or what it became. Nothing is visited again, however
@@ -210,7 +213,7 @@ def _normalize(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rul
     """
     normal: dict[Term, Any] = {}
     becomes: dict[Term, Any] = {}
-    steps = 0
+    budget = 10_000 + 100 * size
     stack = list(reversed(roots))
     waiting: set[Term] = set()
     while stack:
@@ -223,8 +226,8 @@ def _normalize(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rul
         needs = [need for need in needs if need not in normal]
         if needs:
             waiting.add(term)
-            steps += term in becomes
-            if steps > 10_000 + 100 * len(normal) or any(need in waiting for need in needs):
+            budget -= term in becomes
+            if budget < 0 or any(need in waiting for need in needs):
                 raise _endless(term, counts)
             stack.extend(reversed(needs))
         elif term in becomes:
@@ -268,12 +271,14 @@ def _step(term: Any, normal: dict, level: Level, table: RuleTable, counts: Count
     return term
 
 
-def _in_rounds(roots: tuple, level: Level, table: RuleTable, counts: Counter[Rule]) -> tuple:
-    """The roots in normal form by rules that ask how often values are used.
+def _in_rounds(
+    roots: tuple, size: int, level: Level, table: RuleTable, counts: Counter[Rule]
+) -> tuple:
+    """The roots, over `size` terms, in normal form by rules that ask how often values are used.
 
     Each round counts the uses there are and applies rules side by side where these do not touch.
     """
-    rounds = 100 + len(postorder(roots, level.parts))
+    rounds = 100 + size
     while True:
         terms = postorder(roots, level.parts)
         uses = Counter([*roots, *[part for term in terms for part in level.parts(term)]])
@@ -308,12 +313,13 @@ def _exchanged(roots: tuple, level: Level, new: dict[Term, Any]) -> tuple:
     return tuple([done[root] for root in roots])
 
 
-def _rewritten_kernel(kernel: Kernel, normalize: Callable[[tuple], tuple]) -> Kernel:
-    """The kernel with every expression in it in normal form."""
-    roots = tuple(dict.fromkeys(e for s in statements(kernel.body) for e in expressions_of(s)))
-    new = dict(zip(roots, normalize(roots)))
-    if all(old is e for old, e in new.items()):
-        return kernel
+def _expressions_in(kernel: Kernel) -> tuple[Expression, ...]:
+    found = [e for statement in statements(kernel.body) for e in expressions_of(statement)]
+    return tuple(dict.fromkeys(found))
+
+
+def _exchanging(kernel: Kernel, new: dict[Expression, Expression]) -> Kernel:
+    """The kernel with every expression of its statements exchanged."""
 
     def body(inner: tuple[Statement, ...]) -> tuple[Statement, ...]:
         return tuple([map_bodies(with_children(s, places(s)), body) for s in inner])

@@ -1,45 +1,27 @@
 """What this machine can do at most: bandwidth at each level of memory, multiply-adds per second, fresh pages.
 
-The kernels are LLVM IR, compiled by tracejit's engine. Every figure is the best of a few tries, since anything less
-is noise of other programs. Bandwidth counts the bytes of `z = a * x + y` that the program names (two reads, one
-write); what the hardware moves besides, such as reading a line before it is written, is its own affair. Memory
+The loops and how they are timed are tracejit.runtime.probes, which tracejit.runtime.machine uses for less long. Memory
 changes between reading and writing at a cost, so work that writes as much as it reads is held against a copy.
 """
 
-import ctypes
 import mmap
-import os
-import pathlib
-import threading
 import time
-from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 
 import numpy as np
 
-from tracejit.runtime import engine
+from tracejit.runtime.machine import last_cache
+from tracejit.runtime.probes import Effort, Kernels
 
 from .peers import THREADS
 
-TRIES = 50
-BLOCK_SECONDS = 0.003
-ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
-UNROLL = 4
+EFFORT = Effort(tries=50, block_seconds=0.003)
 PAGES = 256 * 1024 * 1024
-
-
-def _last_cache() -> int:
-    """Bytes of the largest cache that a core sees, by the system's word; 32 MiB where it says nothing."""
-    sizes = []
-    for path in pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*/size"):
-        text = path.read_text().strip()
-        sizes.append(int(text[:-1]) << {"K": 10, "M": 20}[text[-1]])
-    return max(sizes, default=32 << 20)
 
 
 # Bytes per array: the working set of two to five such arrays lies in that level of today's machines. One array
 # alone is twice as large as the last cache, so that nothing of it is left there at the next call.
-LEVELS = {"L2": 128 << 10, "L3": 4 << 20, "DRAM": max(64 << 20, 2 * _last_cache())}
+LEVELS = {"L2": 128 << 10, "L3": 4 << 20, "DRAM": max(64 << 20, 2 * last_cache())}
 # The first two levels belong to a core, the others are shared by all.
 PRIVATE = {"L1": 8 << 10, "L2": LEVELS["L2"]}
 SHARED = {level: LEVELS[level] for level in ("L3", "DRAM")}
@@ -83,89 +65,25 @@ class Limits:
 
 def measure_limits() -> Limits:
     """Measure this machine; takes a few seconds."""
-    kernels = _Kernels()
+    kernels = Kernels()
     limits = Limits(THREADS)
     for level, size in PRIVATE.items():
         limits.bandwidth[level] = tuple(
-            _bandwidth(kernels.triad, [size] * count) for count in (1, THREADS)
+            EFFORT.bandwidth(kernels.triad, [size] * count) for count in (1, THREADS)
         )
     for level, size in SHARED.items():
         limits.bandwidth[level] = tuple(
-            _bandwidth(kernels.triad, [size // count] * count) for count in (1, THREADS)
+            EFFORT.bandwidth(kernels.triad, [size // count] * count) for count in (1, THREADS)
         )
     for kind, kernel, arrays in (("streaming", kernels.streaming, 3), ("copy", kernels.copy, 2)):
         limits.bandwidth[f"DRAM, {kind}"] = tuple(
-            _bandwidth(kernel, [SHARED["DRAM"] // count] * count, arrays) for count in (1, THREADS)
+            EFFORT.bandwidth(kernel, [SHARED["DRAM"] // count] * count, arrays)
+            for count in (1, THREADS)
         )
     for dtype, (kernel, lanes) in kernels.multiply_add.items():
-        limits.flops[dtype] = tuple(_flops(kernel, lanes, count) for count in (1, THREADS))
+        limits.flops[dtype] = tuple(EFFORT.flops(kernel, lanes, count) for count in (1, THREADS))
     limits.fresh_pages = _fresh_pages()
     return limits
-
-
-def _bandwidth(kernel: Callable, sizes: list[int], moves: int = 3) -> float:
-    """Bytes per second when thread `i` runs the kernel, which reads and writes `moves` arrays, on three of
-    `sizes[i]` bytes."""
-    work, moved = [], 0
-    for size in sizes:
-        arrays = [_aligned(size) for _ in range(3)]
-        step = UNROLL * engine.target().vector_bytes
-        count = size // step * step // 8
-        addresses = [array.ctypes.data for array in arrays]
-        work.append((arrays, lambda n, a=addresses, c=count: kernel(*a, c, n)))
-        moved += moves * count * 8
-    return moved / _seconds([call for _, call in work])
-
-
-def _flops(kernel: Callable, lanes: int, threads: int) -> float:
-    """Floating-point operations per second; a multiply-add counts as two."""
-    out = [_aligned(4096) for _ in range(threads)]
-    inner = 1000
-    calls = [lambda n, a=array.ctypes.data: kernel(a, n * inner) for array in out]
-    return 2 * ACCUMULATORS * lanes * inner * threads / _seconds(calls)
-
-
-def _seconds(calls: list[Callable[[int], None]]) -> float:
-    """The least time of one repetition when each call runs in a thread of its own; they take the count."""
-    for call in calls:
-        call(1)
-    start = time.perf_counter()
-    calls[0](1)
-    repeats = max(1, int(BLOCK_SECONDS / max(time.perf_counter() - start, 1e-7)))
-    best = float("inf")
-    for _ in range(TRIES):
-        best = min(best, _together(calls, repeats))
-    return best / repeats
-
-
-def _together(calls: list[Callable[[int], None]], repeats: int) -> float:
-    if len(calls) == 1:
-        start = time.perf_counter()
-        calls[0](repeats)
-        return time.perf_counter() - start
-    barrier = threading.Barrier(len(calls))
-    spans: list[tuple[float, float]] = []
-
-    def run(call: Callable[[int], None], place: int) -> None:
-        _stay_on(place)
-        barrier.wait()
-        start = time.perf_counter()
-        call(repeats)
-        spans.append((start, time.perf_counter()))
-
-    threads = [threading.Thread(target=run, args=(c, place)) for place, c in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    return max(stop for _, stop in spans) - min(start for start, _ in spans)
-
-
-def _stay_on(place: int) -> None:
-    """Keep this thread on a processor of its own: a new one often begins on its creator's."""
-    if hasattr(os, "sched_setaffinity"):
-        allowed = sorted(os.sched_getaffinity(0))
-        os.sched_setaffinity(0, {allowed[place % len(allowed)]})
 
 
 def _fresh_pages() -> dict[str, float]:
@@ -190,117 +108,3 @@ def _fresh_pages() -> dict[str, float]:
         if best < float("inf"):
             rates[name] = PAGES / best
     return rates
-
-
-def _aligned(size: int) -> np.ndarray:
-    # Written to: pages never written are all one page of zeros, which is read from the cache.
-    raw = np.ones(size + 4096, np.uint8)
-    start = -raw.ctypes.data % 4096
-    return raw[start : start + size]
-
-
-class _Kernels:
-    """The compiled loops, as foreign functions that run without the interpreter's lock."""
-
-    def __init__(self) -> None:
-        width = engine.target().vector_bytes
-        lanes = {"float32": width // 4, "float64": width // 8}
-        text = "\n".join(
-            [
-                _triad("triad", width // 8, streaming=False),
-                _triad("streaming", width // 8, streaming=True),
-                _triad("copy", width // 8, streaming=True, inputs="x"),
-                _multiply_add("multiply_add_float32", lanes["float32"], "float"),
-                _multiply_add("multiply_add_float64", lanes["float64"], "double"),
-                "!0 = !{i32 1}",
-            ]
-        )
-        names = ("triad", "streaming", "copy", "multiply_add_float32", "multiply_add_float64")
-        self.library = engine.load(engine.compile_ir(text), names)
-        pointer, integer = ctypes.c_void_p, ctypes.c_int64
-        stream = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, integer, integer)
-        compute = ctypes.CFUNCTYPE(None, pointer, integer)
-        self.triad = stream(self.library.address("triad"))
-        self.streaming = stream(self.library.address("streaming"))
-        self.copy = stream(self.library.address("copy"))
-        self.multiply_add = {
-            dtype: (compute(self.library.address(f"multiply_add_{dtype}")), count)
-            for dtype, count in lanes.items()
-        }
-
-
-def _triad(name: str, lanes: int, streaming: bool, inputs: str = "xy") -> str:
-    """`z = 1.5 * x + y`, or `z = x`, over `n` doubles (a multiple of the step), `repeats` times."""
-    vector = f"<{lanes} x double>"
-    mark = ", !nontemporal !0" if streaming else ""
-    body = []
-    for k in range(UNROLL):
-        body.append(f"  %i{k} = add i64 %i, {k * lanes}")
-        for array in f"{inputs}z":
-            body.append(f"  %p{array}{k} = getelementptr double, ptr %{array}, i64 %i{k}")
-        for array in inputs:
-            body.append(f"  %{array}{k} = load {vector}, ptr %p{array}{k}, align 64")
-        if inputs == "xy":
-            body.append(
-                f"  %r{k} = call {vector} @llvm.fma.v{lanes}f64"
-                f"({vector} %x{k}, {vector} splat (double 1.5), {vector} %y{k})"
-            )
-        result = "r" if inputs == "xy" else inputs
-        body.append(f"  store {vector} %{result}{k}, ptr %pz{k}, align 64{mark}")
-    return "\n".join(
-        [
-            f"define void @{name}(ptr %z, ptr %x, ptr %y, i64 %n, i64 %repeats) {{",
-            "entry:",
-            "  br label %outer",
-            "outer:",
-            "  %repeat = phi i64 [0, %entry], [%next, %done]",
-            "  br label %inner",
-            "inner:",
-            "  %i = phi i64 [0, %outer], [%step, %inner]",
-            *body,
-            f"  %step = add i64 %i, {UNROLL * lanes}",
-            "  %more = icmp slt i64 %step, %n",
-            "  br i1 %more, label %inner, label %done",
-            "done:",
-            "  %next = add i64 %repeat, 1",
-            "  %again = icmp slt i64 %next, %repeats",
-            "  br i1 %again, label %outer, label %exit",
-            "exit:",
-            "  ret void",
-            "}",
-        ]
-    )
-
-
-def _multiply_add(name: str, lanes: int, scalar: str) -> str:
-    """Independent chains of multiply-adds on registers, `repeats` steps long; the sums end in `out`."""
-    vector, suffix = f"<{lanes} x {scalar}>", "f32" if scalar == "float" else "f64"
-    chains = range(ACCUMULATORS)
-    return "\n".join(
-        [
-            f"define void @{name}(ptr %out, i64 %repeats) {{",
-            "entry:",
-            *(
-                f"  %start{k} = insertelement {vector} zeroinitializer, {scalar} {k}.0, i32 0"
-                for k in chains
-            ),
-            f"  %factor = load {vector}, ptr %out, align 64",
-            "  br label %loop",
-            "loop:",
-            "  %i = phi i64 [0, %entry], [%step, %loop]",
-            *(f"  %a{k} = phi {vector} [%start{k}, %entry], [%b{k}, %loop]" for k in chains),
-            *(
-                f"  %b{k} = call {vector} @llvm.fma.v{lanes}{suffix}"
-                f"({vector} %a{k}, {vector} %factor, {vector} %factor)"
-                for k in chains
-            ),
-            "  %step = add i64 %i, 1",
-            "  %more = icmp slt i64 %step, %repeats",
-            "  br i1 %more, label %loop, label %exit",
-            "exit:",
-            *(f"  %p{k} = getelementptr {vector}, ptr %out, i64 {k}" for k in chains),
-            *(f"  store {vector} %b{k}, ptr %p{k}, align 64" for k in chains),
-            "  ret void",
-            "}",
-        ]
-    )

@@ -66,13 +66,13 @@ def _load(
     imports: Mapping[str, int],
 ) -> engine.Library:
     """Load what `text()` compiles to; `key` decides what that is."""
-    path = _cached_file(name, key)
+    path = cached_file(f"{name}-", key, ".o")
     library = None
-    if code := _read(path):
+    if code := read_cached(path):
         with contextlib.suppress(CompileError):
             library = engine.load(code, exports, imports)
     if library is None:
-        later = path is not None and _is_writable(path.parent)
+        later = path is not None and is_writable(path.parent)
         library = engine.load(engine.compile_ir(text(), 0 if later else 2), exports, imports)
         if later:
             _make_later(path, text())
@@ -108,11 +108,15 @@ def cache_directory() -> Path | None:
     return Path(base) / "tracejit"
 
 
-def _cached_file(name: str, key: object) -> Path | None:
+def cached_file(name: str, key: object, suffix: str) -> Path | None:
+    """Where something of this machine and compiler is kept, which `key` decides; None: nowhere."""
     directory = cache_directory()
     if directory is None:
         return None
-    return directory / f"{name}-{_hash(repr((key, engine.target(), engine.compiler_version())))}.o"
+    return (
+        directory
+        / f"{name}{_hash(repr((key, engine.target(), engine.compiler_version())))}{suffix}"
+    )
 
 
 def _hash(text: str) -> str:
@@ -120,8 +124,8 @@ def _hash(text: str) -> str:
     return source_hash(text.encode()).hex()
 
 
-def _read(path: Path | None) -> bytes | None:
-    """The object code in a cached file, or None if there is none to trust."""
+def read_cached(path: Path | None) -> bytes | None:
+    """What is in a cached file, or None if there is nothing to trust."""
     if path is None:
         return None
     try:
@@ -140,7 +144,8 @@ _CHECKSUM_BYTES = 8
 _DELAY = 0.02
 
 
-def _is_writable(directory: Path) -> bool:
+def is_writable(directory: Path) -> bool:
+    """Whether files can be put into the directory, which is made if need be."""
     with contextlib.suppress(OSError):
         directory.mkdir(mode=0o700, parents=True, exist_ok=True)
     return os.access(directory, os.W_OK)
@@ -151,14 +156,14 @@ def _make_later(path: Path, text: str) -> None:
 
     def make() -> None:
         with contextlib.suppress(CompileError):
-            _write(path, engine.compile_ir(text))
+            write_cached(path, engine.compile_ir(text))
 
     with contextlib.suppress(RuntimeError):  # no new threads: the interpreter is ending
         threading.Timer(_DELAY, make).start()
 
 
-def _write(path: Path, code: bytes) -> None:
-    """Put object code into the cache, whole or not at all; a cache that cannot be written is none."""
+def write_cached(path: Path, code: bytes) -> None:
+    """Put something into the cache, whole or not at all; a cache that cannot be written is none."""
     with contextlib.suppress(OSError):
         with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(source_hash(code) + code)

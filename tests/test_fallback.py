@@ -452,7 +452,7 @@ def test_a_generator_is_the_users_own():
         same(B[:3] + draws(numpys), passed(ours, B[:3]))
         same(draws(numpys), draws(ours))
     assert passed.cache_info().misses == 1
-    assert isinstance(jitted.explain(B[:3]), str)
+    assert str(jitted.explain(B[:3]))
     same(numpys.random(), ours.random())
 
 

@@ -21,8 +21,7 @@ def reasons(function, *arguments):
     module = tracejit.jit(function).trace(*arguments).module
     pipeline.run(module, default_options(), (watch,))
     found = grouping(seen["before"].entry)
-    calls = [node for node in seen["after"].entry.nodes if node.op.name == "call"]
-    assert {call for _, _, call in found.calls if call.op.name == "call"} <= set(calls)
+    assert found.function is seen["after"].entry
     return found, {(node.op.name, why) for node, _, why in found.refused}
 
 
@@ -49,12 +48,12 @@ def test_other_shapes_have_loops_of_their_own():
 
 
 def test_other_axes_are_told():
-    found, why = reasons(lambda x: (np.tanh(x).sum(axis=0), np.tanh(x).sum(axis=1)), X)
+    _, why = reasons(lambda x: (np.tanh(x).sum(axis=0), np.tanh(x).sum(axis=1)), X)
     assert any("reduces axes (1,), the kernel reduces (0,)" in reason for _, reason in why)
 
 
 def test_values_of_other_rows_are_told():
-    found, why = reasons(lambda x: np.tanh(x) - np.tanh(x).mean(axis=1)[::-1, None], X)
+    _, why = reasons(lambda x: np.tanh(x) - np.tanh(x).mean(axis=1)[::-1, None], X)
     assert any("elsewhere" in reason for _, reason in why)
 
 

@@ -39,8 +39,13 @@ def _show_change(step: Any, before: Module, after: Module) -> None:
 
 def show_kernels(stages: dict[Stage, Module], vector_bytes: int) -> None:
     """At TRACEJIT_DEBUG=2 what each kernel does, at 3 its loops."""
-    say(2, lambda: module("tracejit.report.explain").explain(stages, vector_bytes))
+    say(2, lambda: _explained(stages, vector_bytes))
     say(3, lambda: show(stages[Stage.SCHEDULED]))
+
+
+def _explained(stages: dict[Stage, Module], vector_bytes: int) -> str:
+    data = module("tracejit.report.explain").describe(stages, vector_bytes)
+    return module("tracejit.report.text").as_text(data)
 
 
 def show_code(name: str, llvm_ir: str, assembly: Callable[[], str]) -> None:

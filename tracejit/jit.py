@@ -52,11 +52,13 @@ class Jitted(JitBase):
         """
         return self._compiler.lower(args, kwargs)
 
-    def explain(self, *args: Any, **kwargs: Any) -> str:
-        """What these arguments compile to: each kernel, what it fuses, reads, writes and costs."""
-        lowered = self.lower(*args, **kwargs)
-        explain = module("tracejit.report.explain").explain
-        return explain(lowered.stages, lowered.options.vector_bytes)
+    def explain(self, *args: Any, **kwargs: Any) -> Any:
+        """What these arguments compile to, and why: print it, or write it as a page with `.html(path)`.
+
+        For each line the kernels it became, their time, predicted and measured, what is fused and why
+        not more, copies and calls of Python. Runs the program, on copies of what it writes.
+        """
+        return module("tracejit.explaining").explain(self._compiler, args, kwargs)
 
     # Being a function.
 

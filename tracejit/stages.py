@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Callable, Iterable
+from copy import copy
 from functools import cached_property, partial
 from typing import Any
 
@@ -15,7 +16,7 @@ import numpy as np
 from .config import VARIABLES, config, to_numerics
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
-from .ir.foreign import FOREIGN
+from .ir.foreign import FOREIGN, PROCESS
 from .ir.graph import Module
 from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
@@ -80,9 +81,9 @@ class Lowered:
     """A program lowered to scheduled kernels."""
 
     @tiers.foreground()
-    def __init__(self, module: Module, options: Options):
+    def __init__(self, module: Module, options: Options, watch: Iterable[Callable] = ()):
         self.options = options
-        self.stages = pipeline.run(module, options, watch_passes())
+        self.stages = pipeline.run(module, options, (*watch_passes(), *watch))
         for stage, at_stage in self.stages.items():
             dump_module(stage.name.lower(), at_stage)
         show_kernels(self.stages, options.vector_bytes)
@@ -94,6 +95,12 @@ class Lowered:
 
     def __str__(self) -> str:
         return show(self.module)
+
+    def with_module(self, module: Module) -> Lowered:
+        """The same program, of which the last stage is another, for instance with clocks in it."""
+        other = copy(self)
+        other.stages = {**self.stages, Stage.SCHEDULED: module}
+        return other
 
     def compile(self) -> Compiled:
         """Machine code, as a callable that takes and returns arrays."""
@@ -192,6 +199,8 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
     """Where the functions are that code expects to find."""
     found = {}
     for name in externals:
+        if name in PROCESS:
+            continue  # the linker looks there itself
         if name == "tj_parallel_for":
             found[name] = threads.parallel_for_address()
         elif name == HOST_CALL:

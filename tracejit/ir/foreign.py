@@ -8,6 +8,7 @@ the one pointed at, and the memory behind it is as the buffer's type says.
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
@@ -78,7 +79,15 @@ def _prefetch(memory: np.ndarray) -> None:
     """Ask for memory that will be read; this changes nothing but time, so loops of lanes may."""
 
 
+def _clock(kind: Any, now: np.ndarray) -> None:
+    """POSIX's `clock_gettime`: the seconds and nanoseconds of a clock."""
+    now[:2] = divmod(time.clock_gettime_ns(int(kind)), 10**9)
+
+
+# What is found in every process.
+PROCESS = {"clock_gettime": Foreign(_clock, (1,), lambda kind, now: 100.0)}
 FOREIGN = {
+    **PROCESS,
     "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
     **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
     **{

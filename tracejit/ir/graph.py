@@ -10,7 +10,7 @@ from ..errors import IRError, TracejitError
 from .dims import Extent, plain
 from .op import CONTROL, OPS, Op, _default_apply, define
 from .tensor import Kernel, change_kernels
-from .term import Term, locate, location_of, postorder, rebuild, substituted, terms_in
+from .term import Term, from_same_place, postorder, rebuild, substituted, terms_in
 from .types import ArrayType, TupleType
 
 
@@ -153,9 +153,8 @@ def rebuild_nodes(
         if node not in new:
             operands = tuple([new[operand] for operand in node.operands])
             same = operands == node.operands
-            new[node] = visit(node if same else Node(node.op, operands, node.attributes))
-            if new[node] is not node and (location := location_of(node)):
-                locate(new[node], location)
+            made = visit(node if same else Node(node.op, operands, node.attributes))
+            new[node] = from_same_place(made, node)
     return tuple(new[result] for result in results)
 
 

@@ -7,7 +7,9 @@ limited by Python's stack.
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -95,13 +97,38 @@ class Term:
         return f"{type(self).__name__}({', '.join(map(repr, self.values))})"
 
 
+class _Own(threading.local):
+    locations: dict[Term, str] | None = None
+
+
+_own = _Own()
+
+
 def locate(term: Term, location: str) -> None:
     """Remember where in the user's program `term` came from; the first place wins."""
-    _locations.setdefault(term, location)
+    (_locations if _own.locations is None else _own.locations).setdefault(term, location)
 
 
 def location_of(term: Term) -> str | None:
-    return _locations.get(term)
+    return (_locations if _own.locations is None else _own.locations).get(term)
+
+
+def from_same_place(new: Term, old: Term) -> Any:
+    """`new`, which takes the place of `old` and comes from the same line."""
+    if new is not old and (location := location_of(old)):
+        locate(new, location)
+    return new
+
+
+@contextmanager
+def own_locations() -> Iterator[None]:
+    """Know only the places that are told in this block: equal terms are one, also of different
+    programs, of which the first place may be in another one."""
+    before, _own.locations = _own.locations, {}
+    try:
+        yield
+    finally:
+        _own.locations = before
 
 
 def terms_in(value: Any) -> Iterator[Term]:

@@ -1,34 +1,99 @@
-"""What a function was compiled to, in words: its kernels, what each fuses, reads and writes."""
+"""What a function was compiled to: the records of its kernels, the lines they came from, and why.
+
+`describe` collects them from the stages of a program; with a history of the passes it knows lines
+and reasons, with a machine the roofline, and with measured times those.
+"""
 
 from __future__ import annotations
 
+import linecache
 from collections import Counter
-from math import prod
+from collections.abc import Iterable, Sequence
+from typing import Any
 
-from ..ir.graph import Function, Kernel, Module
-from ..ir.op import OPS
-from ..ir.tensor import Allocate, Apply, Buffer, Call, For, Load, parts, statements
-from ..ir.term import location_of, postorder
+from ..ir.foreign import FOREIGN
+from ..ir.graph import Function, Kernel, Module, Node
+from ..ir.op import CONTRACTION, MOVEMENT, OPAQUE, OPS, SCAN
+from ..ir.tensor import Call
+from ..ir.term import location_of
+from ..ir.text import show
 from ..ir.verify import Stage
-from ..lower.tensor.cost import body_cost, expressions, seconds
+from .history import History
+from .provenance import NOWHERE, Origin, lines_of, origins
+from .records import (
+    CHECK,
+    CONTROL,
+    COPY,
+    LIBRARY,
+    LOOPS,
+    NUMPY,
+    PYTHON,
+    Data,
+    Graph,
+    KernelRecord,
+    Line,
+    LineRecord,
+    NodeRecord,
+    WhyNot,
+)
+from .roofline import estimate, lanes_of, threads_of
+from .timeline import timeline
+from .work import Work, work_of
+
+HIDDEN = ("control", "creation")
+ALONE = (CONTRACTION, SCAN, OPAQUE)
+# Lines of source shown around those that became kernels.
+AROUND = 2
 
 
-def explain(stages: dict[Stage, Module], vector_bytes: int) -> str:
-    """A paragraph for each kernel of the program, in the order they run, and a total."""
+def describe(
+    stages: dict[Stage, Module],
+    vector_bytes: int,
+    *,
+    history: History | None = None,
+    options: Any = None,
+    machine: Any = None,
+    threads: int = 1,
+    measured: Sequence[float | None] | str = "",
+    copies: Iterable[str] = (),
+    assembly: str = "",
+) -> Data:
+    """The records of a program. `measured` are seconds for each kernel call, or why there are none."""
     entry = stages[Stage.SCHEDULED].entry
-    fused = {f.name: f for f in stages[Stage.FUSED].functions if isinstance(f, Function)}
-    traced = [n for n in stages[Stage.TRACED].entry.nodes if n.op.kind not in ("control", "opaque")]
-    calls = [statement for statement in entry.body if isinstance(statement, Call)]
-    lines = [f"{entry.name}: {len(traced)} operations in {len(calls)} kernel calls"]
-    for number, call in enumerate(calls, 1):
-        kernel = call.kernel
-        lines += [f"{number}. {kernel.name}{_signature(call)}", f"   {_work(kernel, fused)}"]
-        lines.append(f"   {_loops(kernel)}; {_estimate(kernel, vector_bytes)}")
-    local = sum(_bytes(s.buffer) for s in entry.body if isinstance(s, Allocate))
-    if local:
-        lines.append(f"intermediate arrays between kernels: {_size(local)}")
-    lines += python_calls(stages[Stage.TRACED].entry)
-    return "\n".join(lines)
+    calls = [s for s in entry.body if isinstance(s, Call)]
+    program = history.before("fuse") if history is not None else None
+    origin = origins(program, entry) if program is not None else [NOWHERE] * len(calls)
+    functions = {f.name: f for f in stages[Stage.FUSED].functions if isinstance(f, Function)}
+    traced = stages[Stage.TRACED].entry
+    times = [None] * len(calls) if isinstance(measured, str) else measured
+    names = _machine_names(calls)
+    numbers = _numbered(program) if program is not None else {}
+    kernels = tuple([
+        _record(k, call, functions.get(call.kernel.name), origin, machine, threads,
+                vector_bytes, times[k - 1], names[k - 1], numbers)
+        for k, call in enumerate(calls, 1)
+    ])  # fmt: skip
+    kernels = _with_reasons(kernels, origin, calls)
+    lines = _lines(kernels)
+    known = [seconds for seconds in times if seconds is not None]
+    return Data(
+        entry.name,
+        ", ".join(f"{buffer.name}: {buffer.type}" for buffer in entry.inputs),
+        sum(n.op.kind not in ("control", "opaque") for n in getattr(traced, "nodes", ())),
+        kernels,
+        lines,
+        timeline(entry),
+        history.records(options) if history is not None else (),
+        _graphs(program, kernels, calls, entry) if program is not None else (),
+        tuple(python_calls(traced)),
+        tuple(copies),
+        measured if isinstance(measured, str) else "",
+        sum(known) if calls and len(known) == len(calls) else None,
+        machine,
+        _sources(lines),
+        {stage.name: show(module) for stage, module in stages.items()} if history else {},
+        _sections(assembly),
+    )
 
 
 def python_calls(function: Function | Kernel) -> list[str]:
@@ -42,68 +107,227 @@ def python_calls(function: Function | Kernel) -> list[str]:
     ]
 
 
-def _signature(call: Call) -> str:
-    inputs = len(call.kernel.inputs)
-    reads = ", ".join(f"{b.name}: {b.type}" for b in call.buffers[:inputs])
-    writes = ", ".join(f"{b.name}: {b.type}" for b in call.buffers[inputs:])
-    return f"({reads}) -> {writes}"
-
-
-def _work(kernel: Kernel, fused: dict[str, Function]) -> str:
-    function = fused.get(kernel.name)
-    if function is None:
-        return "copies memory"
-    for node in function.nodes:
-        if node.op is OPS["host_call"]:
-            return f"calls {node.attrs['function'].name} through Python"
-    names = Counter(n.op.name for n in function.nodes if n.op.kind not in ("control", "creation"))
-    listed = ", ".join(name if n == 1 else f"{name} x{n}" for name, n in names.items())
-    return f"fuses {listed}" if sum(names.values()) > 1 else f"computes {listed}"
-
-
-def _loops(kernel: Kernel) -> str:
-    marks: dict[str, None] = {}
-    for statement in statements(kernel.body):
-        if isinstance(statement, For) and statement.mark == "vector":
-            marks[f"{statement.lanes} lanes"] = None
-        elif isinstance(statement, For) and statement.mark != "serial":
-            marks[statement.mark] = None
-    return ", ".join(marks) or "scalar code"
-
-
-def _estimate(kernel: Kernel, vector_bytes: int) -> str:
-    moved = sum(_bytes(buffer) for buffer in kernel.parameters)
-    cost = seconds(body_cost(kernel.body, frozenset(), None, 1, vector_bytes))
-    return f"touches {_size(moved)}, {_operations(kernel)} scalar operations in its text, " + (
-        f"about {_time(cost)} on one core by the cost model"
+def _record(
+    number: int, call: Call, function: Function | None, origin: list[Origin], machine: Any,
+    threads: int, vector_bytes: int, seconds: float | None, name: str, numbers: dict[Node, int],
+) -> KernelRecord:  # fmt: skip
+    kernel, inputs = call.kernel, len(call.kernel.inputs)
+    work, used = work_of(kernel), threads_of(kernel, threads)
+    own = origin[number - 1]
+    nodes = own.nodes or (function.nodes if function is not None else ())
+    contracts = any(node.op.kind == CONTRACTION for node in nodes)
+    found = estimate(kernel, work, used, vector_bytes, machine, contracts)
+    written = {b for o, b in zip(kernel.parameters, call.buffers) if o in kernel.updated}
+    updated = tuple([f"{b.name} (in place)" for b in call.buffers[:inputs] if b in written])
+    return KernelRecord(
+        number,
+        kernel.name,
+        _kind(kernel, function, work),
+        tuple([line_at(place) for place in own.lines]),
+        dict(Counter([n.op.name for n in nodes_of(nodes) if n.op.kind not in HIDDEN])),
+        tuple([f"{b.name}: {b.type}" for b in call.buffers[:inputs]]),
+        (*updated, *[f"{b.name}: {b.type}" for b in call.buffers[inputs:]]),
+        used,
+        lanes_of(kernel),
+        work.read,
+        work.written,
+        None if work.foreign else work.operations,
+        found.predicted,
+        found.roof,
+        found.bound,
+        work.foreign,
+        show(Module(kernel)),
+        name,
+        tuple([numbers[n] for n in own.nodes if n in numbers]),
+        seconds,
     )
 
 
-def _operations(kernel: Kernel) -> int:
-    found = set()
-    for statement in statements(kernel.body):
-        if not isinstance(statement, For):
-            values = expressions(statement)
-            found.update(postorder(values, lambda e: () if isinstance(e, Load) else parts(e)))
-    return sum(isinstance(e, Apply) and e.op in OPS for e in found)
+def nodes_of(nodes: Iterable[Node]) -> list[Node]:
+    """The nodes, with those of Functions that are called in place of the calls."""
+    found = []
+    for node in nodes:
+        callee = node.attrs.get("callee")
+        found += callee.nodes if isinstance(callee, Function) else [node]
+    return found
 
 
-def _bytes(buffer: Buffer) -> int:
-    """Size of a buffer; 0 while its extents are unknown."""
-    size = prod(buffer.type.shape)
-    return size * buffer.type.dtype.itemsize if isinstance(size, int) else 0
+def _kind(kernel: Kernel, function: Function | None, work: Work) -> str:
+    foreign = work.foreign
+    if function is None:
+        if kernel.name in ("loop", "branch", "scope"):
+            return CONTROL
+        return COPY if kernel.outputs else CHECK
+    real = [n for n in function.nodes if n.op.kind not in HIDDEN and n.op.name != "parameter"]
+    if any(node.op is OPS["host_call"] for node in function.nodes):
+        return PYTHON
+    if any(symbol.startswith("cblas_") for symbol in foreign):
+        return LIBRARY
+    if any(symbol in FOREIGN and symbol.startswith("numpy_") for symbol in foreign):
+        return NUMPY
+    if foreign and not all(symbol in FOREIGN for symbol in foreign):
+        return LIBRARY
+    moves = bool(real) and all(node.op.kind == MOVEMENT for node in real)
+    return COPY if moves and 2 * work.read >= work.written else LOOPS
 
 
-def _size(count: int) -> str:
-    for unit in ("bytes", "KB", "MB"):
-        if count < 1000:
-            return f"{count:.4g} {unit}"
-        count /= 1000
-    return f"{count:.4g} GB"
+def _with_reasons(
+    kernels: tuple[KernelRecord, ...], origin: list[Origin], calls: list[Call]
+) -> tuple[KernelRecord, ...]:
+    """Each kernel with why it is not one with those before it; with the next at least."""
+    new = []
+    for number, kernel in enumerate(kernels, 1):
+        found = [
+            WhyNot(r.other + 1, kernels[r.other].name, r.op, tuple(map(line_at, r.lines)), r.reason)
+            for r in origin[number - 1].refusals
+        ]
+        if number > 1 and not any(r.other == number - 1 for r in found):
+            writes, reads = set(calls[number - 2].written), set(calls[number - 1].buffers)
+            op, reason = _other_reason(kernels[number - 2], kernel, writes, reads)
+            found.append(WhyNot(number - 1, kernels[number - 2].name, op, (), reason))
+        new.append(_replaced(kernel, tuple(found)))
+    return tuple(new)
 
 
-def _time(value: float) -> str:
-    for unit, scale in (("ns", 1e9), ("us", 1e6), ("ms", 1e3)):
-        if value * scale < 1000:
-            return f"{value * scale:.3g} {unit}"
-    return f"{value:.3g} s"
+def _replaced(kernel: KernelRecord, found: tuple[WhyNot, ...]) -> KernelRecord:
+    return KernelRecord(**{**vars(kernel), "why_not": found})
+
+
+def _other_reason(
+    before: KernelRecord, own: KernelRecord, writes: set, reads: set
+) -> tuple[str, str]:
+    """Why a kernel is not one with that before it, where the fuser did not come to compare them."""
+    if not writes & reads:
+        return "nothing", "it does not read what that kernel makes"
+    value = ", ".join(sorted(buffer.name for buffer in writes & reads))
+    for kernel in (before, own):
+        if kernel.kind != LOOPS:
+            return value, f"with {kernel.name} ({kernel.kind}) nothing fuses"
+        alone = [name for name in kernel.operations if OPS[name].kind in ALONE]
+        if alone:
+            return value, f"with {alone[0]}, which has loops of its own, nothing fuses"
+    return value, (
+        "it reads that elsewhere than where the loops make it, or its loops run over another shape"
+    )
+
+
+def line_at(place: str) -> Line:
+    """The line at `path:number`."""
+    file, _, number = place.rpartition(":")
+    return Line(file, int(number), linecache.getline(file, int(number)).rstrip())
+
+
+def _lines(kernels: tuple[KernelRecord, ...]) -> tuple[LineRecord, ...]:
+    of: dict[Line, list[KernelRecord]] = {}
+    for kernel in kernels:
+        for line in kernel.lines:
+            of.setdefault(line, []).append(kernel)
+    return tuple([
+        LineRecord(
+            line,
+            tuple([kernel.number for kernel in of[line]]),
+            tuple([len(kernel.lines) - 1 for kernel in of[line]]),
+        )
+        for line in sorted(of, key=lambda line: (line.file, line.number))
+    ])  # fmt: skip
+
+
+def _sources(lines: tuple[LineRecord, ...]) -> dict[str, tuple[int, tuple[str, ...]]]:
+    """For each file the number of the first line to show, and the text from there on."""
+    found: dict[str, tuple[int, tuple[str, ...]]] = {}
+    for file in dict.fromkeys(record.line.file for record in lines):
+        numbers = [record.line.number for record in lines if record.line.file == file]
+        text = linecache.getlines(file)
+        first = max(1, min(numbers) - AROUND)
+        shown = text[first - 1 : max(numbers) + AROUND]
+        found[file] = first, tuple([line.rstrip("\n") for line in shown])
+    return found
+
+
+def _machine_names(calls: list[Call]) -> list[str]:
+    """What the kernels are called in the machine code, where equal ones are one function."""
+    found: dict[Kernel, str] = {}
+    order: dict[Kernel, None] = {}
+
+    def visit(kernel: Kernel) -> None:
+        if kernel not in order:
+            order[kernel] = None
+            found[kernel] = f"{kernel.name}.{len(found)}"
+            for callee in kernel.callees:
+                visit(callee)
+
+    for call in calls:
+        visit(call.kernel)
+    return [found[call.kernel] for call in calls]
+
+
+def _sections(assembly: str) -> dict[str, str]:
+    """Assembly by the labels of functions."""
+    found: dict[str, list[str]] = {}
+    name = ""
+    for line in assembly.splitlines():
+        if line.endswith(":") and not line.startswith((".", "\t", " ")):
+            name = line[:-1].strip('"')
+            found[name] = []
+        elif name and not line.lstrip().startswith(
+            (".cfi", ".p2align", ".size", ".type", ".section")
+        ):
+            found[name].append(line)
+    return {name: "\n".join(lines) for name, lines in found.items()}
+
+
+# Graphs for pictures.
+
+
+def _numbered(function: Function) -> dict[Node, int]:
+    return {node: k for k, node in enumerate(function.nodes)}
+
+
+def _graphs(
+    function: Function, kernels: tuple[KernelRecord, ...], calls: list[Call], entry: Kernel
+) -> tuple[Graph, ...]:
+    return _operations(function, kernels), _kernel_graph(kernels, calls, entry)
+
+
+def _operations(function: Function, kernels: tuple[KernelRecord, ...]) -> Graph:
+    """The operations just before they are fused, each with the kernels that compute it."""
+    numbers, lines = _numbered(function), lines_of(function)
+    nodes = [
+        NodeRecord(
+            _label(node),
+            str(node.type),
+            tuple([numbers[operand] for operand in node.operands]),
+            tuple([kernel.number for kernel in kernels if k in kernel.nodes]),
+            tuple(map(line_at, lines[node])),
+        )
+        for node, k in numbers.items()
+    ]
+    return Graph("operations", tuple(nodes))
+
+
+def _label(node: Node) -> str:
+    attrs = node.attrs
+    match node.op.name:
+        case "parameter":
+            return attrs["name"]
+        case "constant":
+            return repr(attrs["value"])
+        case "call":
+            return attrs["callee"].name
+    return node.op.name
+
+
+def _kernel_graph(kernels: tuple[KernelRecord, ...], calls: list[Call], entry: Kernel) -> Graph:
+    """The kernels, with an edge from what wrote a buffer last to what reads it."""
+    nodes = [NodeRecord(b.name, str(b.type), (), (), ()) for b in entry.inputs]
+    writer = {buffer: k for k, buffer in enumerate(entry.inputs)}
+    for record, call in zip(kernels, calls):
+        read = call.buffers[: len(call.kernel.inputs)]
+        sources = tuple(dict.fromkeys(writer[b] for b in read if b in writer))
+        shown = ", ".join(record.writes)
+        nodes.append(NodeRecord(record.name, shown, sources, (record.number,), record.lines))
+        writer.update(dict.fromkeys(call.written, len(nodes) - 1))
+    for buffer in entry.outputs:
+        if buffer in writer and buffer not in entry.inputs:
+            nodes.append(NodeRecord(buffer.name, str(buffer.type), (writer[buffer],), (), ()))
+    return Graph("kernels", tuple(nodes))

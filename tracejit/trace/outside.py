@@ -50,7 +50,7 @@ def stand_in(value: Any) -> Any:
     if value is np.vectorize:
         return _vectorize
     if draws_numbers(value):
-        return Generator(_Found(value), copy.deepcopy(value))
+        return Generator(_Lasting(value), copy.deepcopy(value))
     if isinstance(value, _METHODS) and draws_numbers(value.__self__):
         trace = current_trace()
         return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
@@ -189,6 +189,23 @@ def argument(leaf: int, value: Any) -> Any:
 def passed(leaves: Iterable[Any]) -> dict[Any, Any]:
     """The generators among a call's leaves, as its run finds them."""
     return {("leaf", k): value for k, value in enumerate(leaves) if draws_numbers(value)}
+
+
+class Rehearsal(dict):
+    """The objects of a run that leaves the generators of others as they are: it draws from copies."""
+
+    def get(self, key: Any, default: Any = None) -> Any:
+        return self.setdefault(key, copy.deepcopy(default)) if key not in self else self[key]
+
+
+@dataclass(frozen=True)
+class _Lasting:
+    """Finds a generator that was there before the program."""
+
+    value: Any
+
+    def __call__(self, objects: dict) -> Any:
+        return objects.get(("generator", id(self.value)), self.value)
 
 
 @dataclass(frozen=True)

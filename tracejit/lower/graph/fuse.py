@@ -77,9 +77,10 @@ def fuse(module: Module) -> Module:
 
 
 class Grouping(NamedTuple):
-    """What `fuse` decides for a program, for reading: the groups that became calls, with their results
-    and the call; and what could not join which group, and why."""
+    """What `fuse` decides for a program, for reading: what it makes; the groups that became calls, with
+    their results and the call; and what could not join which group, and why."""
 
+    function: Function
     calls: list[tuple[Group, list[Node], Node]]
     refused: list[tuple[Node, Group, str]]
     group_of: dict[Node, Group]
@@ -88,8 +89,7 @@ class Grouping(NamedTuple):
 def grouping(function: Function) -> Grouping:
     """The decisions that `fuse` takes for `function`, and its reasons."""
     fuser = _Fuser(separated(function))
-    fuser.run()
-    return Grouping(fuser.calls, fuser.refused, fuser.group_of)
+    return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of)
 
 
 def is_inline(node: Node) -> bool:
@@ -531,6 +531,7 @@ class _Fuser:
         if group.opaque and first.op.kind == CONTROL:
             operands = tuple([replacement.get(o, o) for o in first.operands])
             replacement[first] = Node(first.op, operands, first.attributes)
+            self.calls.append((group, outputs, replacement[first]))
             return
         inside = set(group.nodes) | group.clones
         outputs = sorted(outputs, key=lambda node: node.op.kind != UPDATE)

@@ -13,6 +13,7 @@ from math import prod
 from ...ir import ops
 from ...ir.graph import Function, Module, Node, each_program
 from ...ir.ops.contract import label_roles, split_spec
+from ...ir.term import from_same_place
 
 # The longest sum of products, and the most rows and columns of matrices side by side.
 DEPTH = 8
@@ -26,7 +27,7 @@ def expand_products(module: Module) -> Module:
     new: dict[Node, Node] = {}
     for node in function.nodes:
         own = Node(node.op, tuple([new[operand] for operand in node.operands]), node.attributes)
-        new[node] = _sum_of_products(own) if _is_small(node) else own
+        new[node] = from_same_place(_sum_of_products(own) if _is_small(node) else own, node)
     results = tuple([new[result] for result in function.results])
     return Module(Function(function.name, function.parameters, results))
 

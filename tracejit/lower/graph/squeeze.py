@@ -11,6 +11,7 @@ from __future__ import annotations
 from ...ir import ops
 from ...ir.graph import Function, Module, Node, each_program
 from ...ir.op import ELEMENTWISE, REDUCTION
+from ...ir.term import from_same_place
 
 
 @each_program
@@ -21,7 +22,7 @@ def squeeze(module: Module) -> Module:
         return module
     new: dict[Node, Node] = {}
     for node in function.nodes:
-        new[node] = _squeezed(node, new)
+        new[node] = from_same_place(_squeezed(node, new), node)
     results = tuple(
         [
             result if new[result] is result else _reshape(new[result], result.type.shape)

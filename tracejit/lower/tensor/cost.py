@@ -49,7 +49,7 @@ def trips(loop: For) -> int | None:
     return None if atoms else max(constant, 0)
 
 
-def _expected_trips(loop: For) -> int:
+def expected_trips(loop: For) -> int:
     """What is reckoned with; of a loop cut in chunks the length of a whole one."""
     stops = [loop.stop]
     if isinstance(loop.stop, Apply) and loop.stop.op == "minimum":
@@ -157,7 +157,7 @@ def body_cost(
         match statement:
             case For():
                 inside = frozenset((statement.index,))
-                count = _expected_trips(statement)
+                count = expected_trips(statement)
                 wide, own = index, lanes
                 if statement.mark == "vector" or statement.index is index:
                     wide = statement.index

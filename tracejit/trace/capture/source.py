@@ -107,7 +107,8 @@ def compiled(definition: Definition, code: CodeType) -> CodeType | None:
     if {*made.co_freevars} != {*code.co_freevars}:
         return None
     names = {"co_qualname": code.co_qualname} if hasattr(code, "co_qualname") else {}
-    return made.replace(co_firstlineno=code.co_firstlineno, **names)
+    # Its first line stays that of `def`, not of the decorators: other lines are counted from it.
+    return made.replace(**names)
 
 
 def _without_header(definition: ast.FunctionDef) -> ast.FunctionDef:

@@ -17,7 +17,7 @@ from ..ir.tensor import UPDATED, Address, Buffer, Call, Extern, Kernel, Literal
 from ..ir.types import array_type, i32, i64
 
 # Time to spend on all runs together, and how many there are at most and at least.
-BUDGET_SECONDS = 0.3
+BUDGET_SECONDS = 0.15
 MOST_RUNS, LEAST_RUNS = 200, 3
 
 

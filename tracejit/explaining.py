@@ -40,7 +40,6 @@ def explain(compiler: Compiler, args: tuple, kwargs: dict[str, Any]) -> Explanat
             lowered.stages,
             traced.options.vector_bytes,
             history=history,
-            options=traced.options,
             machine=machine(),
             threads=min(limit, get_num_threads()),
             measured=_measured(traced.program, lowered, arrays, leaves),

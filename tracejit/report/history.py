@@ -7,7 +7,7 @@ from typing import Any
 
 from ..ir.graph import Function, Module
 from ..ir.text import show
-from ..lower.pipeline import Options, passes
+from ..lower.steps import name_of
 from .records import PassRecord
 
 # A diff is cut after so many lines; the stages have the whole text.
@@ -18,20 +18,19 @@ class History:
     """Watches a pipeline: call it with `(pass, before, after)`; `steps` has them all."""
 
     def __init__(self) -> None:
-        self.steps: list[tuple[str, Module, Module]] = []
+        self.steps: list[tuple[str, str, Module, Module]] = []
 
     def __call__(self, step: Any, before: Module, after: Module) -> None:
-        self.steps.append((name_of(step), before, after))
+        stage = getattr(step, "stage", None)
+        self.steps.append((name_of(step), stage.name if stage else "", before, after))
 
     def before(self, name: str) -> Function | None:
         """The program that the pass of this name was given, if that is a graph."""
-        found = [before.entry for own, before, _ in self.steps if own == name]
+        found = [before.entry for own, _, before, _ in self.steps if own == name]
         return found[0] if found and isinstance(found[0], Function) else None
 
-    def records(self, options: Options) -> tuple[PassRecord, ...]:
+    def records(self) -> tuple[PassRecord, ...]:
         """A record for each pass, with its diff."""
-        stages = [stage.name for stage, steps in passes(options) for _ in steps]
-        stages += [""] * (len(self.steps) - len(stages))
         texts: dict[Module, list[str]] = {}
 
         def lines(module: Module) -> list[str]:
@@ -40,7 +39,7 @@ class History:
             return texts[module]
 
         records = []
-        for stage, (name, before, after) in zip(stages, self.steps):
+        for name, stage, before, after in self.steps:
             diff: list[str] = []
             if before is not after:
                 diff = list(
@@ -55,9 +54,3 @@ class History:
                 diff = [*diff[:MOST_LINES], f"... and {left} more lines"]
             records.append(PassRecord(name, stage, "\n".join(diff), added, removed))
         return tuple(records)
-
-
-def name_of(step: Any) -> str:
-    """What a pass is called."""
-    step = getattr(step, "func", step)
-    return getattr(step, "__name__", type(step).__name__)

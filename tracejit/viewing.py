@@ -5,6 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
 
 from .ir.dims import Dim, bind
 from .ir.reference import solve_dims
@@ -47,4 +48,5 @@ _APPLY = {
     "broadcast": _broadcast,
     "real": lambda array: array.real,
     "imag": lambda array: array.imag,
+    "windows": lambda array, axis, width: sliding_window_view(array, width, axis=axis),
 }

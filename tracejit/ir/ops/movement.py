@@ -239,6 +239,46 @@ slice_ = define(
 )
 
 
+def _windows_type(x: ArrayType, *, axis: int, width: int) -> ArrayType:
+    extent = x.shape[axis] - width + 1
+    if width < 0 or (type(extent) is int and extent < 0):
+        raise ValueError(f"{x} has no windows of {width} along axis {axis}")
+    return array_type((*x.shape[:axis], extent, *x.shape[axis + 1 :], width), x.dtype)
+
+
+def _windows_reference(x: Any, *, axis: int, width: int) -> Any:
+    x = np.asarray(x)
+    shape = (*x.shape[:axis], x.shape[axis] - width + 1, *x.shape[axis + 1 :], width)
+    strides = (*x.strides, x.strides[axis])
+    return np.lib.stride_tricks.as_strided(x, shape, strides, writeable=False)
+
+
+def _windows_element(index: tuple, x: Any, *, type: ArrayType, axis: int, width: int) -> Any:
+    *outer, inside = index
+    outer[axis] = tensor.add(outer[axis], inside)
+    return x(tuple(outer))
+
+
+windows = define(
+    Op(
+        "windows",
+        MOVEMENT,
+        _windows_type,
+        _windows_reference,
+        Element(_windows_element),
+        cost=0.0,
+        samples=samples(
+            ([(9,)], {"axis": 0, "width": 3}),
+            ([(4, 17, 3)], {"axis": 1, "width": 5}),
+            ([(5, 4)], {"axis": 1, "width": 4}),
+            ([(5, 2)], {"axis": 0, "width": 1}),
+            ([(3,)], {"axis": 0, "width": 4}),
+            ([(3,)], {"axis": 0, "width": 0}),
+        ),
+    )
+)
+
+
 def _concatenate_type(*types: ArrayType, axis: int) -> ArrayType:
     first = types[0]
     for type in types:

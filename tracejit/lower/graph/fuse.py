@@ -17,19 +17,22 @@ Nodes are visited in order. A node joins the groups of its operands, and merges 
 merged without making groups depend on each other in a circle. Movement ops, constants and 0-d
 arithmetic are never stored: whoever needs them computes them. An elementwise node that is read at
 another index than its own (shifted, transposed) is computed again by its reader where that is
-cheaper than storing it (recompute.py). Contractions, scans and calls stand alone.
+cheaper than storing it (recompute.py). Scans and calls stand alone. A contraction begins a group
+of which it is an element node: what is computed from it, element by element, is computed where its
+sums are, before they are stored.
 """
 
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from ...ir.graph import Function, Module, Node, call_results, each_program, substitute
 from ...ir.graph import parameter as make_parameter
 from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
-from ...ir.ops import reshape
+from ...ir.ops import contract, reshape, slice_, transpose, windows
 from ...ir.types import array_type
 from ..elements import Position, axis_indices, domain_of
 from .recompute import Reads, choose_stored, cut_nests, reach
@@ -52,6 +55,7 @@ class Group:
     shape: tuple
     axes: tuple[int, ...] | None = None
     opaque: bool = False
+    product: Node | None = None
     nodes: list[Node] = field(default_factory=list)
     rows: set[Node] = field(default_factory=set)
     clones: set[Node] = field(default_factory=set)
@@ -107,6 +111,22 @@ def is_argument(node: Node) -> bool:
     return node.op.name == "parameter"
 
 
+def source_of(reader: Node) -> Callable[[Node], Node]:
+    """What must be in memory for `reader`, which stands alone, to have an operand.
+
+    Contractions read windows and parts of an array where they are.
+    """
+    return _seen_through if reader.op is contract else lambda operand: operand
+
+
+def _seen_through(node: Node) -> Node:
+    """The value whose elements `node` has at a sum of its indices."""
+    found = node
+    while found.op in (windows, slice_, transpose):
+        (found,) = found.operands
+    return found
+
+
 class _Fuser:
     def __init__(self, function: Function):
         self.function = function
@@ -140,7 +160,7 @@ class _Fuser:
         roots = {n for n in self.function.results if n.op.name != "parameter"} | self.alone
         for node in self.order:
             if node.op.kind not in FUSIBLE:
-                roots.update(o for o in node.operands if not is_argument(o))
+                roots.update(o for o in map(source_of(node), node.operands) if not is_argument(o))
             elif node.op.kind == UPDATE and not is_argument(node.operands[0]):
                 roots.add(old_of(node))
         return roots | cut_nests(self.order, lambda n: n in roots or not is_inline(n))
@@ -187,7 +207,7 @@ class _Fuser:
                 return [(operand, index)]
             return reach(operand, index, self.is_stored)
         if node.op.kind not in FUSIBLE:
-            return [(operand, ()) for operand in node.operands]
+            return [(operand, ()) for operand in map(source_of(node), node.operands)]
         if node.op.kind == ELEMENTWISE and all(map(self.is_stored, node.operands)):
             index = axis_indices(node.type.ndim)
             return [(operand, index) for operand in dict.fromkeys(node.operands)]
@@ -198,10 +218,15 @@ class _Fuser:
     def assign(self, node: Node) -> None:
         if node.op.kind not in FUSIBLE:
             group = self.new_group(node.type.shape if node.op.kind != CONTROL else ())
-            group.opaque = True
+            if node.op is contract and node.type.shape:
+                group.product = node
+            else:
+                group.opaque = True
             group.nodes.append(node)
+            reads = self.reads_of(node)
+            group.reads.update({(source, at, False): None for source, at in reads})
             self.group_of[node] = group
-            self.depend(group, self.reads_of(node))
+            self.depend(group, reads)
             return
         reads = self.reads_of(node)
         if node in self.alone:
@@ -323,9 +348,11 @@ class _Fuser:
     def join(self, node: Node, group: Group, reads: Reads) -> str | None:
         """Put `node` into `group`, merging the groups of its other operands; or say why not."""
         if group.opaque:
-            return "it stands alone: contractions, scans, library calls and Python's do not fuse"
+            return "it stands alone: scans, library calls and Python's do not fuse"
         if len(group.nodes) >= GROUP_LIMIT:
             return f"the kernel has {GROUP_LIMIT} operations already"
+        if group.product is not None and node.op.kind != ELEMENTWISE:
+            return "the loops of a contraction take up elementwise operations alone"
         level = self.level_in(node, group)
         if level is None:
             return self.other_loops(node, group)
@@ -424,6 +451,9 @@ class _Fuser:
         """Whether `other` can be computed by the same loops as `group` and a node with `reads`."""
         if other.opaque or other.shape != group.shape or group.old or other.old:
             return False
+        if group.product is not None or other.product is not None:
+            if group.axes or other.axes or (group.product is not None and other.product is not None):
+                return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
             return False
         if len(group.nodes) + len(other.nodes) > GROUP_LIMIT:
@@ -457,6 +487,7 @@ class _Fuser:
         group.clones |= other.clones
         group.reads.update(other.reads)
         group.axes = other.axes if group.axes is None else group.axes
+        group.product = group.product or other.product
         group.depends = (group.depends | other.depends) & ~other.bit & ~group.bit
         for node in other.nodes:
             self.group_of[node] = group

@@ -7,10 +7,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
+from ...ir import ops
 from ...ir.dims import Dim
-from ..array import Array, apply, view_or_doubt
+from ..array import Array, apply, view_or_doubt, wrap
 from ..context import failure
 from ..registry import implements
+from ..value import node_of
 from . import reductions, scans
 from .arguments import UNSET, one_axis, ordered_axes, static, static_int
 from .building import (
@@ -24,8 +26,6 @@ from .building import (
     number,
     padded,
     promoted_dtype,
-    reshaped,
-    spread,
     taken,
     window,
 )
@@ -248,24 +248,8 @@ def unwrap(p, discont=None, axis=-1, *, period=2 * np.pi):
 
 
 def windows_of(x: Array, axis: int, width: int) -> Array:
-    """Every run of `width` neighbours along `axis`; where in a run is a new last axis.
-
-    The axis is repeated, and the repeats are cut one element late each time: row r of
-    `tile(x)[: width * (n + 1)].reshape(width, n + 1)` begins with x[r].
-    """
-    n = x.shape[axis]
-    order = (*[k for k in range(x.ndim) if k != axis], axis)
-    x = x.transpose(order)
-    outer = x.shape[:-1]
-    shape = (*outer, width + 1, n)
-    rows = spread(x, shape, (*range(len(outer)), len(outer) + 1))
-    flat = reshaped(rows, (*outer, (width + 1) * n))
-    flat = window(flat, len(outer), 0, width * (n + 1))
-    shifted = window(reshaped(flat, (*outer, width, n + 1)), len(outer) + 1, 0, n - width + 1)
-    at = len(outer)
-    places = list(range(at))
-    places.insert(axis, at + 1)
-    return shifted.transpose((*places, at))
+    """Every run of `width` neighbours along `axis`; where in a run is a new last axis."""
+    return wrap(ops.windows(node_of(x), axis=axis, width=width))
 
 
 @implements(np.lib.stride_tricks.sliding_window_view)

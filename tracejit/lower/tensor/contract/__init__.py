@@ -23,17 +23,17 @@ def lower_contraction(
 ) -> Kernel:
     """The Kernel of a Function whose one contraction is `node`.
 
-    Operands may be computed from the parameters, and the result from the contraction, element by
+    Operands may be computed from the parameters, and the results from the contraction, element by
     element. `vector_bytes` is the width of the registers to use. With a `library` the
     product is left to it where that is possible.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
-    out = Buffer("out0", function.results[0].type, "argument")
-    problem = read_problem(function, node, inputs, out)
+    outs = tuple([Buffer(f"out{k}", r.type, "argument") for k, r in enumerate(function.results)])
+    problem = read_problem(function, node, inputs, outs)
     body = None if library is None else multiply_by_library(problem, library)
     if body is None:
         body = schedule(problem, Machine(vector_bytes))
-    return Kernel(function.name, (*inputs.values(), out), 1, body)
+    return Kernel(function.name, (*inputs.values(), *outs), len(outs), body)
 
 
 def schedule(problem: Problem, machine: Machine) -> Body:
@@ -87,6 +87,6 @@ def plain(problem: Problem) -> Body:
     body: Body = (
         Let(total, problem.zero()),
         *problem.loops(contracted, (step,)),
-        tensor.Store(problem.out, position, problem.finish(position, total)),
+        *problem.finished(position, total),
     )
     return problem.loops(problem.result, body)

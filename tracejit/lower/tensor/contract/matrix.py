@@ -23,7 +23,6 @@ from ....ir.tensor import (
     For,
     Index,
     Load,
-    Statement,
     Store,
     integer,
 )
@@ -42,7 +41,7 @@ from .panels import (
     pack_tile_rows,
 )
 from .problem import Body, Problem
-from .tile import Shape, Steps, multiply_tile
+from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
 TILE, GROUP = Index("tile"), Index("group")
 DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
@@ -64,7 +63,7 @@ class Matrix:
         self.problem, self.machine = problem, machine
         self.lanes = machine.lanes(problem)
         self.depth, self.base = problem.depth.extent, tensor.ZERO
-        self.store: Callable[[Expression, Expression, Expression], Statement] = problem.store
+        self.store: Callable[[Expression, Expression, Expression], Body] = problem.store
         m, n = problem.rows.extent, problem.columns.extent
         tall, wide = machine.tile(problem)
         self.tiles = -(-m // tall)
@@ -310,7 +309,11 @@ class Matrix:
         problem = self.problem
         base = segment.column(PANEL)
         shape = Shape(rows, segment.width, self.lanes)
-        return multiply_tile(
+        store, end = self.store, ()
+        if store == problem.store and not problem.finishes_in_registers:
+            store = lambda r, c, value: (Store(problem.out, problem.position(r, c), value),)
+            end = self.finish_tile(shape, top, base)
+        tile = multiply_tile(
             problem,
             shape,
             lambda row, k: problem.factor(
@@ -320,8 +323,9 @@ class Matrix:
                 problem.right, None, tensor.add(base, column), tensor.add(self.base, k)
             ),
             self.steps(shape),
-            lambda r, c, value: (self.store(tensor.add(top, r), tensor.add(base, c), value),),
+            lambda r, c, value: store(tensor.add(top, r), tensor.add(base, c), value),
         )
+        return tile + end
 
     def steps(self, shape: Shape) -> Steps:
         """All of a short loop in line; a few steps, with sums of their own, where a tile is small."""
@@ -361,9 +365,13 @@ class Matrix:
         if self.blocks.count > 1:
             again = tensor.compare("greater", BLOCK, tensor.ZERO)
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
-            if not problem.is_bare:
-                store = partial(Store, problem.out)
-                end = self.finish_last_block(shape, at)
+        if self.blocks.count > 1 and not problem.is_bare or not problem.finishes_in_registers:
+            store = lambda position, value: (Store(problem.out, position, value),)
+            end = self.finish_tile(shape, top, base)
+            if self.blocks.count > 1:
+                # One iteration in the last block, none in those before.
+                last, stop = integer(self.blocks.count - 1), tensor.add(BLOCK, tensor.ONE)
+                end = (For(Index("last"), last, stop, end, "serial", 1),)
         return (
             multiply_tile(
                 problem,
@@ -371,21 +379,16 @@ class Matrix:
                 left_factor,
                 right,
                 Steps(self.blocks.length),
-                lambda r, c, value: (store(at(r, c), value),),
+                lambda r, c, value: store(at(r, c), value),
                 resume,
             )
             + end
         )
 
-    def finish_last_block(self, shape: Shape, at: Callable[..., tuple[Expression, ...]]) -> Body:
-        """What is computed from the product, where the tile's partial sums are complete."""
+    def finish_tile(self, shape: Shape, top: Expression, base: Expression) -> Body:
+        """What is computed from the product, where the sums of a tile are complete and stored."""
         problem = self.problem
-
-        def element(row: Expression, column: Expression, total: Load) -> Body:
-            position = at(row, column)
-            return (problem.finished(position, Load(problem.out, position)),)
-
-        work = shape.each(shape.sums(problem.wide), element)
-        # One iteration in the last block, none in those before.
-        last, stop = integer(self.blocks.count - 1), tensor.add(BLOCK, tensor.ONE)
-        return (For(Index("last"), last, stop, work, "serial", 1),)
+        position = problem.position(tensor.add(top, ROW), tensor.add(base, LANE))
+        finished = problem.finished(position, Load(problem.out, position))
+        along = For(LANE, tensor.ZERO, integer(shape.columns), finished, "vector", self.lanes)
+        return (For(ROW, tensor.ZERO, integer(shape.rows), (along,), "serial", 1),)

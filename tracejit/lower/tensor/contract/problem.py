@@ -15,6 +15,7 @@ from ....ir import tensor
 from ....ir.affine import coefficient
 from ....ir.dims import Dim, symbol_names
 from ....ir.graph import Function, Node
+from ....ir.op import ELEMENTWISE
 from ....ir.ops.contract import label_roles, split_spec
 from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store, parts
 from ....ir.term import postorder
@@ -23,6 +24,8 @@ from ...elements import Composer, Position
 from ..cost import stride
 
 Body = tuple[Statement, ...]
+
+IN_LINE = 6.0  # the price of an epilogue for which a loop of its own would be too much ado
 
 
 class Operand:
@@ -85,6 +88,8 @@ class Problem:
     """`out[outer, rows, columns] = sum over depth of left * right`; lanes run along the columns.
 
     `sums` are contracted labels beside the depth, `single` those of extent 1, whatever they do.
+    Every one of `outs` is computed from the product, element by element, by `finish`, at a price of
+    `epilogue` for all of them. Partial sums may be kept in `out`, the first that has their dtype.
     """
 
     left: Operand
@@ -101,7 +106,9 @@ class Problem:
     depth: Group
     sums: str
     single: str
-    finish: Callable[[Position, Expression], Expression]
+    outs: tuple[Buffer, ...]
+    finish: Callable[[Position, Expression], tuple[Expression, ...]]
+    epilogue: float
     is_bare: bool
 
     @property
@@ -123,6 +130,14 @@ class Problem:
     def in_place(self) -> bool:
         """Whether partial sums may be kept in the result."""
         return self.out.type.dtype is self.wide
+
+    @property
+    def finishes_in_registers(self) -> bool:
+        """Whether results are computed from sums that are in registers yet, in line for each of them.
+
+        Dear epilogues are loops over a finished tile, which is near, or their code would be long.
+        """
+        return self.epilogue <= IN_LINE or not self.in_place
 
     @property
     def parts(self) -> int:
@@ -167,13 +182,14 @@ class Problem:
         places |= self.rows.places(row) | self.columns.places(column)
         return tuple([places[label] for label in self.result])
 
-    def store(self, row: Expression, column: Expression, value: Expression) -> Statement:
+    def store(self, row: Expression, column: Expression, value: Expression) -> Body:
         """Write a finished element."""
         return self.finished(self.position(row, column), value)
 
-    def finished(self, position: Position, value: Expression) -> Store:
-        """Write what the result has where the product is `value`."""
-        return Store(self.out, position, self.finish(position, value))
+    def finished(self, position: Position, value: Expression) -> Body:
+        """Write what the results have where the product is `value`."""
+        found = self.finish(position, value)
+        return tuple([Store(out, position, own) for out, own in zip(self.outs, found)])
 
     def loops(self, labels: str, body: Body) -> Body:
         """Serial loops over labels, first outermost."""
@@ -188,7 +204,7 @@ class Problem:
 
 
 def read_problem(
-    function: Function, node: Node, inputs: dict[Node, Buffer], out: Buffer
+    function: Function, node: Node, inputs: dict[Node, Buffer], outs: tuple[Buffer, ...]
 ) -> Problem:
     """The product that `node` is in `function`; operands and results may be computed around it."""
     composer = Composer(lambda n, at: Load(inputs[n], at) if n in inputs else None)
@@ -210,15 +226,16 @@ def read_problem(
         "".join(label for label in labels if label not in single) for labels in label_roles(spec)
     ]
 
-    def finish(position: Position, value: Expression) -> Expression:
+    def finish(position: Position, value: Expression) -> tuple[Expression, ...]:
         value = tensor.cast(value, dtype)
-        (last,) = function.results
-        if last is node:
-            return value
         known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None
-        return Composer(known).value(last, position)
+        composer = Composer(known)
+        return tuple([composer.value(result, position) for result in function.results])
 
-    is_bare = function.results[0] is node and wide is dtype
+    after = postorder(function.results, lambda n: () if n is node else n.operands)
+    epilogue = sum([n.op.cost for n in after if n.op.kind == ELEMENTWISE])
+    is_bare = function.results == (node,) and wide is dtype
+    out = next((buffer for buffer in outs if buffer.type.dtype is wide), outs[0])
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
     more_rows, rows = _merged(rows, extents, strides)
     more_columns, columns = _merged(columns, extents, strides)
@@ -241,7 +258,9 @@ def read_problem(
         *groups,
         more_depth,
         single,
+        outs,
         finish,
+        epilogue,
         is_bare,
     )
     inner = "".join(label for label in result if label not in single)[-1:]

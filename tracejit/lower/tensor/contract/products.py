@@ -62,7 +62,7 @@ def sum_ranges(matrix: Matrix) -> Body:
 
     def rows(chunk: Expression, depth: int) -> Body:
         matrix.depth, matrix.base = depth, tensor.multiply(chunk, integer(size))
-        matrix.store = lambda row, column, value: Store(parts, (chunk, row, column), value)
+        matrix.store = lambda row, column, value: (Store(parts, (chunk, row, column), value),)
         return matrix.rows(tensor.ZERO, integer(matrix.tiles), matrix.segments)
 
     found = (Allocate(parts), *parallel(full, rows(CHUNK, size)))
@@ -73,7 +73,7 @@ def sum_ranges(matrix: Matrix) -> Body:
     body = (
         Let(total, problem.zero()),
         For(CHUNK, tensor.ZERO, integer(parts.type.shape[0]), (join,), "serial", 1),
-        problem.store(ROW, LANE, total),
+        *problem.store(ROW, LANE, total),
     )
     columns = For(LANE, tensor.ZERO, integer(n), body, "vector", matrix.lanes)
     return (*found, For(ROW, tensor.ZERO, integer(m), (columns,), "serial", 1))

@@ -336,9 +336,11 @@ class UnknownProduct:
         """A tile of panels that are not cut."""
         shape = Shape(rows, segment.width, self.lanes)
         at = lambda r, c: self.problem.position(tensor.add(top, r), segment.column(c))
-        tile = self.sums(segment, top, shape, lambda r, c, x: (self.store(at(r, c), x),))
-        finish = shape.each(shape.sums(self.problem.wide), lambda r, c, _: (self.finish(at(r, c)),))
-        return tile + self.in_last_block(finish)
+        tile = self.sums(segment, top, shape, lambda r, c, x: self.store(at(r, c), x))
+        finish = self.finish(at(ROW, LANE))
+        along = For(LANE, tensor.ZERO, integer(segment.width), finish, "vector", self.lanes)
+        rows_of = (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
+        return tile + self.in_last_block(rows_of)
 
     def cut_tile(self, segment: Panels, top: Expression, rows: int) -> Body:
         """A tile of a panel of which some columns may be none of the product's."""
@@ -347,9 +349,9 @@ class UnknownProduct:
         tile = self.sums(segment, top, shape, lambda r, c, x: (Store(edge, (r, c), x),))
         position = problem.position(tensor.add(top, ROW), segment.column(LANE))
 
-        def each(statement: Store) -> Body:
+        def each(body: Body) -> Body:
             stop = self.columns_left(segment)
-            lane = For(LANE, tensor.ZERO, stop, (statement,), "vector", self.lanes)
+            lane = For(LANE, tensor.ZERO, stop, body, "vector", self.lanes)
             return (For(ROW, tensor.ZERO, integer(rows), (lane,), "serial", 1),)
 
         copy = each(self.store(position, Load(edge, (ROW, LANE))))
@@ -359,22 +361,26 @@ class UnknownProduct:
     def is_one_block(self) -> bool:
         return self.count is tensor.ONE
 
-    def store(self, position: tuple, total: Expression) -> Store:
+    def store(self, position: tuple, total: Expression) -> Body:
         """Write the sum over a block, on top of those over the blocks before."""
         problem = self.problem
-        if self.is_one_block:
+        if self.is_one_block and problem.finishes_in_registers:
             return problem.finished(position, total)
+        if self.is_one_block:
+            return (Store(problem.out, position, total),)
         again = tensor.compare("greater", BLOCK, tensor.ZERO)
         joined = problem.join(Load(problem.out, position), total)
-        return Store(problem.out, position, tensor.select(again, joined, total))
+        return (Store(problem.out, position, tensor.select(again, joined, total)),)
 
-    def finish(self, position: tuple) -> Store:
+    def finish(self, position: tuple) -> Body:
         return self.problem.finished(position, Load(self.problem.out, position))
 
     def in_last_block(self, body: Body) -> Body:
         """What is computed from the product, once its sums are complete."""
-        if self.is_one_block or self.problem.is_bare:
+        if self.problem.is_bare or self.is_one_block and self.problem.finishes_in_registers:
             return ()
+        if self.is_one_block:
+            return body
         # One iteration in the last block, none in those before.
         last, stop = tensor.subtract(self.count, tensor.ONE), tensor.add(BLOCK, tensor.ONE)
         return (For(Index("last"), last, stop, body, "serial", 1),)

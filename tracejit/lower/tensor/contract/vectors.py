@@ -108,7 +108,7 @@ def _inner_tile(
         Allocate(sums),
         *each((Store(sums, place, problem.zero()),)),
         For(DEPTH, tensor.ZERO, depth, each((step,)), "vector", lanes),
-        *each((problem.store(row, column, Load(sums, place)),)),
+        *each(problem.store(row, column, Load(sums, place))),
     )
 
 
@@ -126,7 +126,7 @@ def _dot(problem: Problem, machine: Machine) -> Body:
     return (
         Let(total, problem.zero()),
         loop,
-        problem.store(tensor.ZERO, tensor.ZERO, total),
+        *problem.store(tensor.ZERO, tensor.ZERO, total),
     )
 
 
@@ -183,6 +183,6 @@ def row_sum(problem: Problem, machine: Machine) -> Body:
         Let(total, problem.zero()),
         For(CHUNK, tensor.ZERO, integer(chunks), (join,), "serial", 1),
         add_rows(integer(blocks * ROWS_AT_ONCE), rest),
-        problem.store(tensor.ZERO, LANE, total),
+        *problem.store(tensor.ZERO, LANE, total),
     )
     return (Allocate(sums), *work, *end)

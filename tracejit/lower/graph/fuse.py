@@ -111,6 +111,14 @@ def is_argument(node: Node) -> bool:
     return node.op.name == "parameter"
 
 
+def in_one_piece(result: Node) -> Node:
+    """What is stored for a result: it may be computed in another shape, as the memory is the same."""
+    node = result
+    while node.op is reshape:
+        (node,) = node.operands
+    return result if node.op.kind in (MOVEMENT, CREATION) or node.op.name == "parameter" else node
+
+
 def source_of(reader: Node) -> Callable[[Node], Node]:
     """What must be in memory for `reader`, which stands alone, to have an operand.
 
@@ -121,10 +129,17 @@ def source_of(reader: Node) -> Callable[[Node], Node]:
 
 def _seen_through(node: Node) -> Node:
     """The value whose elements `node` has at a sum of its indices."""
-    found = node
-    while found.op in (windows, slice_, transpose):
-        (found,) = found.operands
-    return found
+    while node.op in (windows, slice_, transpose) or (node.op is reshape and is_same_line(node)):
+        (node,) = node.operands
+    return node
+
+
+def is_same_line(node: Node) -> bool:
+    """Whether a reshape only drops or adds axes of extent 1."""
+    before, after = [
+        [n for n in shape if n != 1] for shape in (node.operands[0].type.shape, node.type.shape)
+    ]
+    return before == after
 
 
 class _Fuser:
@@ -157,7 +172,8 @@ class _Fuser:
 
         They are results, operands of what stands alone, and movement nested too deeply.
         """
-        roots = {n for n in self.function.results if n.op.name != "parameter"} | self.alone
+        results = map(in_one_piece, self.function.results)
+        roots = {n for n in results if n.op.name != "parameter"} | self.alone
         for node in self.order:
             if node.op.kind not in FUSIBLE:
                 roots.update(o for o in map(source_of(node), node.operands) if not is_argument(o))
@@ -452,7 +468,11 @@ class _Fuser:
         if other.opaque or other.shape != group.shape or group.old or other.old:
             return False
         if group.product is not None or other.product is not None:
-            if group.axes or other.axes or (group.product is not None and other.product is not None):
+            if (
+                group.axes
+                or other.axes
+                or (group.product is not None and other.product is not None)
+            ):
                 return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
             return False
@@ -504,6 +524,11 @@ class _Fuser:
         """Replace the nodes of each group by calls, groups in order of dependence."""
         wanted = self.wanted_outputs()
         replacement: dict[Node, Node] = {}
+
+        def final(result: Node) -> Node:
+            own = in_one_piece(result)
+            return shaped(replacement.get(own, own), result.type.shape)
+
         remaining = dict(self.groups)
         done = 0
         while remaining:
@@ -515,13 +540,13 @@ class _Fuser:
                 outputs = [n for n in group.nodes if n in wanted]
                 if outputs:
                     self.emit_group(group, outputs, replacement)
-        results = tuple([replacement.get(r, r) for r in self.function.results])
+        results = tuple([final(r) for r in self.function.results])
         return self.function.replace(results=results)
 
     def wanted_outputs(self) -> set[Node]:
         """Stored nodes somebody outside their group reads, found backwards from the results."""
         wanted: set[Node] = set()
-        pending = [r for r in self.function.results if r in self.group_of]
+        pending = [r for r in map(in_one_piece, self.function.results) if r in self.group_of]
         while pending:
             node = pending.pop()
             if node in wanted:

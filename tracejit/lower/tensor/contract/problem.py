@@ -239,7 +239,7 @@ def read_problem(
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
     more_rows, rows = _merged(rows, extents, strides)
     more_columns, columns = _merged(columns, extents, strides)
-    more_depth, depth = _merged(depth, extents, strides)
+    more_depth, depth = _merged(_slowest_first(depth, a.strides), extents, strides)
     outer = "".join(label for label in result if label in batch + more_rows + more_columns)
     groups = [
         Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)
@@ -267,6 +267,11 @@ def read_problem(
     if inner and inner in rows or not columns:
         problem = problem.swapped()
     return problem
+
+
+def _slowest_first(labels: str, strides: dict[str, int | None]) -> str:
+    """The labels in the order in which memory is walked, as far as it is known."""
+    return "".join(sorted(labels, key=lambda label: -abs(strides[label] or 0)))
 
 
 def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, str]:

@@ -133,8 +133,7 @@ def multiply_tile(
             value = problem.product(left(row, k), right(column, k))
             return (Accumulate(total, problem.combine, value),)
 
-        place = copy if copies > 1 else tensor.ZERO
-        return problem.loops(problem.sums, shape.each(sums, element, place))
+        return shape.each(sums, element, copy if copies > 1 else tensor.ZERO)
 
     def last(row: Expression, column: Expression, total: Load) -> Body:
         parts = [Load(total.buffer, (integer(c), *total.indices[1:])) for c in range(copies)]
@@ -144,6 +143,6 @@ def multiply_tile(
     return (
         *[Allocate(buffer) for buffer in sums],
         *chain.from_iterable(start),
-        *steps.loop(step),
+        *problem.loops(problem.sums, steps.loop(step)),
         *shape.each(sums, last),
     )

@@ -26,6 +26,7 @@ from .building import (
     number,
     padded,
     promoted_dtype,
+    reshaped,
     taken,
     window,
 )

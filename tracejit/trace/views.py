@@ -292,6 +292,8 @@ def strides_after(storage: Storage, steps: Steps) -> tuple | None:
             strides = tuple([strides[axis] for axis in attrs["axes"]])
         elif step.op is ops.reshape:
             strides = _reshaped(step.shape, strides, attrs["shape"])
+        elif step.op is ops.windows:
+            strides = (*strides, strides[attrs["axis"]])
         elif step.op is ops.broadcast:
             places = attrs["axes"]
             wide = range(len(attrs["shape"]))

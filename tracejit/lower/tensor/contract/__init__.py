@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from math import prod
 
-from ....ir import tensor
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from .library import Library, multiply_by_library

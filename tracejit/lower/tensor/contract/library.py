@@ -130,4 +130,4 @@ def _finish(problem: Problem) -> Body:
     if problem.is_bare:
         return ()
     position = tuple([problem.index(label) for label in problem.result])
-    return problem.loops(problem.result, problem.finished(position, Load(problem.out, position)))
+    return problem.loops(problem.result, problem.refined(position))

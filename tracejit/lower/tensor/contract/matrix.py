@@ -8,12 +8,17 @@ second-level cache holds.
 
 Where there are few rows, a panel is used too seldom to be worth a place in memory: threads take
 panels, and pack a block of them just before they multiply with it.
+
+Some of the loops around a product may be `spread` over its rows: those of labels that the right factor
+does not have, as the lines and pictures of a convolution. They run inside the loops over blocks and
+panels, as if they were rows, so that a panel is packed once and used for all of them.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from math import prod
 
 from ....ir import tensor
 from ....ir.tensor import (
@@ -30,7 +35,6 @@ from ....ir.types import array_type
 from .chunks import CHUNK, chunk_range, chunks_of, parallel
 from .machine import L2_BYTES, Machine, seconds
 from .panels import (
-    BLOCK,
     PANEL,
     Segment,
     blocks_of,
@@ -59,8 +63,8 @@ def depth_block(problem: Problem) -> int:
 class Matrix:
     """The schedule of one problem."""
 
-    def __init__(self, problem: Problem, machine: Machine, threads: bool):
-        self.problem, self.machine = problem, machine
+    def __init__(self, problem: Problem, machine: Machine, threads: bool, spread: str = ""):
+        self.problem, self.machine, self.spread = problem, machine, spread
         self.lanes = machine.lanes(problem)
         self.depth, self.base = problem.depth.extent, tensor.ZERO
         self.store: Callable[[Expression, Expression, Expression], Body] = problem.store
@@ -76,9 +80,11 @@ class Matrix:
         self.pack_right = self.should_pack_right()
         self.pack_left = self.should_pack_left()
         self.by_panel = self.pack_right and self.should_go_by_panel()
-        blocked = self.pack_right and problem.repeats == 1 and problem.in_place
-        self.blocks = blocks_of(self.depth, depth_block(problem) if blocked else self.depth)
+        self.is_blocked = self.pack_right and problem.in_place
+        most = depth_block(problem) if self.is_blocked else self.depth
+        self.blocks = blocks_of(problem, self.depth, most)
         self.threads = threads
+        self.range_of: dict[str, tuple[Expression, Expression]] = {}
 
     @property
     def panels(self) -> int:
@@ -89,9 +95,10 @@ class Matrix:
     def should_pack_right(self) -> bool:
         problem = self.problem
         right, size = problem.right, problem.right.itemsize
-        if problem.repeats > 1 or self.tiles < 2:
+        uses = self.tiles * prod(problem.extents[label] for label in self.spread)
+        if uses < 2:
             return False
-        elements = self.depth * problem.columns.extent
+        elements = self.depth * problem.repeats * problem.columns.extent
         if not problem.left.is_memory and self.panels > 1:
             return True  # or the left factor would be computed again for each panel
         if not right.is_memory or problem.step(right, problem.columns) != 1:
@@ -101,11 +108,11 @@ class Matrix:
         conflicts = stride is not None and stride * size % 1024 == 0
         crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
         limit = L2_BYTES // 4 if conflicts or crosses else L2_BYTES
-        return self.tiles >= 4 and elements * size > limit
+        return uses >= 4 and elements * size > limit
 
     def should_pack_left(self) -> bool:
         problem = self.problem
-        if not self.pack_right:
+        if not self.pack_right or self.spread and problem.left.is_memory:
             return False
         along = problem.step(problem.left, problem.depth)
         across = problem.step(problem.left, problem.rows)
@@ -117,7 +124,7 @@ class Matrix:
 
     def should_go_by_panel(self) -> bool:
         problem = self.problem
-        if problem.rows.extent > FEW_ROWS or self.panels < 4:
+        if problem.rows.extent > FEW_ROWS or self.panels < 4 or self.spread or problem.sums:
             return False
         return problem.left.is_memory and problem.step(problem.left, problem.depth) == 1
 
@@ -136,7 +143,8 @@ class Matrix:
         if not self.pack_right:
             return [(self.segments, 0)]
         item = self.problem.wide.itemsize
-        most = max(1, PACKED_BYTES // (self.depth * self.segments[0].width * item))
+        depth = self.depth * self.problem.repeats
+        most = max(1, PACKED_BYTES // (depth * self.segments[0].width * item))
         first = self.segments[0]
         if first.panels <= most:
             return [(self.segments, 0)]
@@ -153,7 +161,7 @@ class Matrix:
         found: Body = ()
         packed: dict[Segment, Buffer] = {}
         for position, segment in enumerate(segments):
-            place = (self.blocks.count, segment.panels)
+            place = (self.blocks.total, segment.panels)
             buffer = self.panels_buffer(f"right{number}_{position}", place, segment)
             packed[segment] = buffer
             copy = pack_panels(self.problem, self.blocks, segment, self.lanes, buffer, self.threads)
@@ -163,6 +171,8 @@ class Matrix:
     def row_blocks(self, segments: list[Segment], packed: dict[Segment, Buffer]) -> Body:
         """Blocks of rows, by threads if the work is worth it."""
         tiles = self.tiles
+        if self.spread:
+            return self.spread_rows(packed)
         if not self.threads or tiles == 1 and packed:
             return self.some_rows(tensor.ZERO, integer(tiles), tiles, segments, packed)
         each = seconds(self.problem) / self.problem.batches
@@ -181,6 +191,32 @@ class Matrix:
         first, last = chunk_range(tiles, chunks)
         size = -(-tiles // chunks)
         return parallel(chunks, self.some_rows(first, last, size, segments, packed))
+
+    def spread_rows(self, packed: dict[Segment, Buffer]) -> Body:
+        """All rows, with those that they are spread over: by threads, or as many as stay in cache."""
+        problem, tiles = self.problem, integer(self.tiles)
+        widest = max(self.spread, key=lambda label: problem.extents[label])
+        count = problem.extents[widest]
+        lines = prod(problem.extents[label] for label in self.spread) // count
+        near = lines * problem.rows.extent * (self.blocks.size + problem.columns.extent)
+        chunks = -(-count * near * problem.wide.itemsize // L2_BYTES)
+        if self.threads:
+            chunks = max(chunks, chunks_of(count, seconds(problem) / problem.batches * lines, 64))
+        chunks = min(count, chunks)
+        first, last = chunk_range(count, chunks)
+        self.range_of = {widest: (first, last)}
+        work = self.packed_rows(tensor.ZERO, tiles, self.tiles, packed)
+        if self.threads:
+            return parallel(chunks, work)
+        return (For(CHUNK, tensor.ZERO, integer(chunks), work, "serial", 1),)
+
+    def spread_over(self, body: Body) -> Body:
+        """`body` for each of the loops that are spread over the rows."""
+        for label in reversed(self.spread):
+            stop = integer(self.problem.extents[label])
+            start, stop = self.range_of.get(label, (tensor.ZERO, stop))
+            body = (For(self.problem.index(label), start, stop, body, "serial", 1),)
+        return body
 
     def some_rows(
         self,
@@ -232,11 +268,12 @@ class Matrix:
             stop = tensor.add(start, integer(group))
             if segment.panels % group:
                 stop = tensor.minimum(stop, integer(segment.panels))
-            factor = self.packed_factor(buffer, BLOCK, PANEL)
+            factor = self.packed_factor(buffer, blocks.number(), PANEL)
             tile = partial(self.packed_tile, segment, factor, left, place)
-            inner = self.row_tiles(first, last, tile, start, stop)
+            inner = self.spread_over(self.row_tiles(first, last, tile, start, stop))
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
-        return blocks.loop(found)
+        found = blocks.loop(found)
+        return problem.loops(problem.sums, found) if self.is_blocked else found
 
     def panel_blocks(self) -> Body:
         """Panels by threads, a few at a time, packed where they are used."""
@@ -324,6 +361,7 @@ class Matrix:
             ),
             self.steps(shape),
             lambda r, c, value: store(tensor.add(top, r), tensor.add(base, c), value),
+            problem.sums,
         )
         return tile + end
 
@@ -362,15 +400,16 @@ class Matrix:
             return problem.position(tensor.add(top, row), tensor.add(base, column))
 
         resume, store, end = None, problem.finished, ()
-        if self.blocks.count > 1:
-            again = tensor.compare("greater", BLOCK, tensor.ZERO)
+        number, total = self.blocks.number(), self.blocks.total if self.is_blocked else 1
+        if total > 1:
+            again = tensor.compare("greater", number, tensor.ZERO)
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
-        if self.blocks.count > 1 and not problem.is_bare or not problem.finishes_in_registers:
+        if total > 1 and not problem.is_bare or not problem.finishes_in_registers:
             store = lambda position, value: (Store(problem.out, position, value),)
             end = self.finish_tile(shape, top, base)
-            if self.blocks.count > 1:
+            if total > 1:
                 # One iteration in the last block, none in those before.
-                last, stop = integer(self.blocks.count - 1), tensor.add(BLOCK, tensor.ONE)
+                last, stop = integer(total - 1), tensor.add(number, tensor.ONE)
                 end = (For(Index("last"), last, stop, end, "serial", 1),)
         return (
             multiply_tile(
@@ -380,6 +419,7 @@ class Matrix:
                 right,
                 Steps(self.blocks.length),
                 lambda r, c, value: store(at(r, c), value),
+                "" if self.is_blocked else problem.sums,
                 resume,
             )
             + end
@@ -389,6 +429,6 @@ class Matrix:
         """What is computed from the product, where the sums of a tile are complete and stored."""
         problem = self.problem
         position = problem.position(tensor.add(top, ROW), tensor.add(base, LANE))
-        finished = problem.finished(position, Load(problem.out, position))
-        along = For(LANE, tensor.ZERO, integer(shape.columns), finished, "vector", self.lanes)
+        refined = problem.refined(position)
+        along = For(LANE, tensor.ZERO, integer(shape.columns), refined, "vector", self.lanes)
         return (For(ROW, tensor.ZERO, integer(shape.rows), (along,), "serial", 1),)

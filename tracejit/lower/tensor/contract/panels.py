@@ -32,14 +32,29 @@ class Segment(NamedTuple):
 
 
 class Blocks(NamedTuple):
-    """The depth in blocks of one size but for the last; `BLOCK` is the current one."""
+    """The depth in blocks of one size but for the last; `BLOCK` is the current one.
+
+    There are as many for each of the `turns` that other contracted labels take.
+    """
 
     depth: int
     size: int
+    turns: int = 1
+    turn: Expression = tensor.ZERO
 
     @property
     def count(self) -> int:
         return -(-self.depth // self.size)
+
+    @property
+    def total(self) -> int:
+        return self.count * self.turns
+
+    def number(self, block: Expression = BLOCK) -> Expression:
+        """Which of them all `block` of the current turn is."""
+        if self.count == 1:
+            return self.turn
+        return tensor.add(tensor.multiply(self.turn, integer(self.count)), block)
 
     @property
     def first(self) -> Expression:
@@ -53,12 +68,13 @@ class Blocks(NamedTuple):
         return (For(BLOCK, tensor.ZERO, integer(self.count), body, "serial", 1),)
 
 
-def blocks_of(depth: int, most: int) -> Blocks:
+def blocks_of(problem: Problem, depth: int, most: int) -> Blocks:
     """Blocks of at most `most`, in whole strips if there are several."""
-    if depth <= most:
-        return Blocks(depth, depth)
-    size = -(-depth // -(-depth // most))
-    return Blocks(depth, -(-size // STRIP_ROWS) * STRIP_ROWS)
+    size = depth
+    if depth > most:
+        size = -(-depth // -(-depth // most))
+        size = -(-size // STRIP_ROWS) * STRIP_ROWS
+    return Blocks(depth, size, problem.repeats, problem.turn)
 
 
 def _at_most(size: int, total: int, first: Expression) -> Expression:
@@ -84,18 +100,19 @@ def pack_panels(
     if problem.step(problem.right, problem.columns) != 1:
 
         def along(column: Expression) -> Body:
-            return element(BLOCK, k, tensor.add(blocks.first, k), column)
+            return element(blocks.number(), k, tensor.add(blocks.first, k), column)
 
         loop = blocks.loop(columns_along(segment.width, k, blocks.length, along))
+        loop = problem.loops(problem.sums, loop)
         return (For(PANEL, tensor.ZERO, panels, loop, mark, 1),)
     # Row by row through all panels: memory is read in order, however far apart the rows are.
     strips = -(-blocks.depth // STRIP_ROWS)
     first = tensor.multiply(STRIP, integer(STRIP_ROWS))
     if blocks.count == 1:
-        block, inside = tensor.ZERO, tensor.add(first, k)
+        block, inside = blocks.number(), tensor.add(first, k)
     else:
         each = integer(blocks.size // STRIP_ROWS)
-        block = tensor.floor_divide(STRIP, each)
+        block = blocks.number(tensor.floor_divide(STRIP, each))
         inside = tensor.multiply(tensor.remainder(STRIP, each), integer(STRIP_ROWS))
         inside = tensor.add(inside, k)
     shape = Shape(1, segment.width, lanes)
@@ -106,6 +123,7 @@ def pack_panels(
     copy = (For(PANEL, tensor.ZERO, panels, copy, "serial", 1),)
     count = _at_most(STRIP_ROWS, blocks.depth, first)
     loop = (For(k, tensor.ZERO, count, copy, "serial", 1),)
+    loop = problem.loops(problem.sums, loop)
     return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
 
 

@@ -17,7 +17,19 @@ from ....ir.dims import Dim, symbol_names
 from ....ir.graph import Function, Node
 from ....ir.op import ELEMENTWISE
 from ....ir.ops.contract import label_roles, split_spec
-from ....ir.tensor import Apply, Buffer, Expression, For, Index, Load, Statement, Store, parts
+from ....ir.tensor import (
+    Apply,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Let,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    parts,
+)
 from ....ir.term import postorder
 from ....ir.types import DType, bool_, f16, f32, u8
 from ...elements import Composer, Position
@@ -144,6 +156,15 @@ class Problem:
         """Registers a lane takes: complex numbers are kept as two."""
         return 2 if self.wide.is_complex else 1
 
+    @property
+    def turn(self) -> Expression:
+        """Which of the `repeats` the indices of `sums` are at."""
+        found: Expression = tensor.ZERO
+        for label in self.sums:
+            found = tensor.multiply(found, tensor.integer(self.extents[label]))
+            found = tensor.add(found, self.index(label))
+        return found
+
     def index(self, label: str) -> Index:
         """The loop index of a label; an unknown extent may have the label's own name."""
         unknown = {name for extent in self.extents.values() for name in symbol_names(extent)}
@@ -190,6 +211,11 @@ class Problem:
         """Write what the results have where the product is `value`."""
         found = self.finish(position, value)
         return tuple([Store(out, position, own) for out, own in zip(self.outs, found)])
+
+    def refined(self, position: Position) -> Body:
+        """Write what the results have where the product is in `out`, which may be one of them."""
+        total = Variable("product", self.wide)
+        return (Let(total, Load(self.out, position)), *self.finished(position, total))
 
     def loops(self, labels: str, body: Body) -> Body:
         """Serial loops over labels, first outermost."""

@@ -36,6 +36,12 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
         if matrix.threads and few and matrix.depth >= LONG_DEPTH and problem.repeats == 1:
             return sum_ranges(matrix)
         return matrix.body()
+    spread = "".join(label for label in problem.outer if label not in problem.right.labels)
+    if spread and all(isinstance(problem.extents[label], int) for label in spread):
+        matrix = Matrix(problem, machine, total >= WORTHWHILE, spread)
+        if matrix.pack_right:
+            others = "".join(label for label in problem.outer if label not in spread)
+            return problem.loops(others, matrix.body())
     if total < WORTHWHILE or not all(isinstance(problem.extents[x], int) for x in problem.outer):
         # Threads for any number of batches are a later pass's.
         return problem.loops(problem.outer, Matrix(problem, machine, False).body())

@@ -111,11 +111,13 @@ def multiply_tile(
     right: Factor,
     steps: Steps,
     store: Callable[[Expression, Expression, Expression], Body],
+    sums_over: str = "",
     resume: tuple[Expression, Factor] | None = None,
 ) -> Body:
     """The statements of one tile.
 
-    `resume` is a condition, and partial results to start from where it holds.
+    The steps are repeated for the labels `sums_over`. `resume` is a condition, and partial results to
+    start from where it holds.
     """
     copies = steps.unroll if steps.copies else 1
     sums = shape.sums(problem.wide, copies)
@@ -143,6 +145,6 @@ def multiply_tile(
     return (
         *[Allocate(buffer) for buffer in sums],
         *chain.from_iterable(start),
-        *problem.loops(problem.sums, steps.loop(step)),
+        *problem.loops(sums_over, steps.loop(step)),
         *shape.each(sums, last),
     )

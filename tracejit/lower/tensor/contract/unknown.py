@@ -330,7 +330,9 @@ class UnknownProduct:
             return problem.factor(problem.right, None, segment.column(column), at)
 
         steps = Steps(self.length)
-        return multiply_tile(problem, shape, self.left_factor(top), right, steps, store)
+        return multiply_tile(
+            problem, shape, self.left_factor(top), right, steps, store, problem.sums
+        )
 
     def tile_of(self, segment: Panels, top: Expression, rows: int) -> Body:
         """A tile of panels that are not cut."""
@@ -373,7 +375,7 @@ class UnknownProduct:
         return (Store(problem.out, position, tensor.select(again, joined, total)),)
 
     def finish(self, position: tuple) -> Body:
-        return self.problem.finished(position, Load(self.problem.out, position))
+        return self.problem.refined(position)
 
     def in_last_block(self, body: Body) -> Body:
         """What is computed from the product, once its sums are complete."""

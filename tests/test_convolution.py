@@ -1,0 +1,155 @@
+"""Convolutions written with windows and `einsum`: read where they are, tiled, finished in the kernel."""
+
+from itertools import product
+
+import numpy as np
+import pytest
+from numpy.lib.stride_tricks import sliding_window_view
+
+import tracejit
+from tracejit.ir.tensor import Allocate, Call, statements
+
+RNG = np.random.default_rng(7)
+EPILOGUES = {
+    "none": lambda y, b: y,
+    "cheap": lambda y, b: np.maximum(y + b, 0),
+    "dear": lambda y, b: np.tanh(y + b) * np.exp(-np.abs(y)),
+}
+
+
+def channels_last(x, w, b, step, pad, dilation, epilogue):
+    x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+    wide = [(n - 1) * dilation + 1 for n in w.shape[:2]]
+    v = sliding_window_view(x, wide, axis=(1, 2))
+    v = v[:, ::step, ::step, :, ::dilation, ::dilation]
+    return EPILOGUES[epilogue](np.einsum("nhwcij,ijcd->nhwd", v, w), b)
+
+
+def channels_first(x, w, b, step, pad, dilation, epilogue):
+    x = np.pad(x, ((0, 0), (0, 0), (pad, pad), (pad, pad)))
+    wide = [(n - 1) * dilation + 1 for n in w.shape[2:]]
+    v = sliding_window_view(x, wide, axis=(2, 3))
+    v = v[:, :, ::step, ::step, ::dilation, ::dilation]
+    return EPILOGUES[epilogue](np.einsum("nchwij,dcij->ndhw", v, w), b[:, None, None])
+
+
+SIZES = [(1, 9, 8, 3, 5, 3), (2, 17, 20, 16, 33, 3), (1, 12, 12, 300, 70, 3), (3, 7, 7, 64, 64, 1)]
+TOLERANCE = {"f4": 1e-5, "f8": 1e-13, "c8": 1e-5, "i4": 0}
+
+
+def compiled(function, **options):
+    static = ("step", "pad", "dilation", "epilogue")
+    return tracejit.jit(function, static_argnames=static, **options)
+
+
+@pytest.mark.parametrize("function", [channels_last, channels_first])
+@pytest.mark.parametrize("size", SIZES, ids=str)
+@pytest.mark.parametrize("dtype", TOLERANCE)
+def test_every_stride_padding_and_dilation(function, size, dtype):
+    n, height, width, c, d, k = size
+    last = function is channels_last
+    x = RNG.standard_normal((n, height, width, c) if last else (n, c, height, width))
+    w = RNG.standard_normal((k, k, c, d) if last else (d, c, k, k))
+    scale = 3 if dtype == "i4" else 1
+    w *= 3 if dtype == "i4" else (w.size // d) ** -0.5
+    x, w, b = [a.astype(dtype) for a in (x * scale, w, RNG.standard_normal(d) * scale)]
+    epilogues = {"i4": ["none", "cheap"], "c8": ["none"]}.get(dtype, EPILOGUES)
+    cases = product([(1, 0, 1), (2, 1, 1), (1, 2, 2)], epilogues)
+    for ((step, pad, dilation), epilogue), threads in zip(cases, (1, 2) * 9):
+        how = (step, pad, dilation, epilogue)
+        expected = function(x, w, b, *how)
+        found = compiled(function, threads=threads)(x, w, b, *how)
+        assert found.shape == expected.shape and found.dtype == expected.dtype
+        worst = np.abs(found - expected).max()
+        assert worst <= TOLERANCE[dtype] * np.abs(expected).max(), how
+
+
+def calls_of(module):
+    return [s for s in module.entry.body if isinstance(s, Call)]
+
+
+def test_windows_and_epilogue_are_one_kernel_without_memory_for_windows():
+    x = np.ones((1, 30, 30, 32), "f4")
+    w, b = np.ones((3, 3, 32, 48), "f4"), np.ones(48, "f4")
+    lowered = compiled(channels_last).lower(x, w, b, 1, 0, 1, "cheap")
+    (call,) = calls_of(lowered.module)
+    local = [s.buffer for s in statements(call.kernel.body) if isinstance(s, Allocate)]
+    assert sum(np.prod(b.type.shape) for b in local if b.space == "local") <= w.size
+
+
+def test_weights_that_outgrow_the_cache_are_packed_once_for_all_lines():
+    x, w = np.ones((2, 16, 16, 256), "f4"), np.ones((3, 3, 256, 256), "f4")
+    lowered = compiled(channels_last).lower(x, w, np.ones(256, "f4"), 1, 0, 1, "none")
+    (call,) = calls_of(lowered.module)
+    right = [s.buffer for s in call.kernel.body if isinstance(s, Allocate)]
+    assert sum(np.prod(b.type.shape) for b in right) == w.size
+
+
+def products(x, w, b):
+    y = x @ w
+    return y, y + b, (y + b) > 0
+
+
+def softmax_of_product(x, w, b):
+    z = np.exp(x @ w * 0.01 + b)
+    return z / z.sum(-1, keepdims=True)
+
+
+def product_of_product(x, w, b):
+    y = x @ w
+    return (y @ w.T) * y.sum() + np.exp(x)
+
+
+def into_a_transposed(x, w, b):
+    y = x @ w
+    return (y + b).T, np.exp(y).reshape(-1)
+
+
+@pytest.mark.parametrize(
+    "function", [products, softmax_of_product, product_of_product, into_a_transposed]
+)
+@pytest.mark.parametrize("size", [(7, 5, 3), (1, 33, 40), (64, 48, 80), (300, 257, 1100)], ids=str)
+def test_what_follows_a_product(function, size):
+    n, m, k = size
+    x, w = RNG.standard_normal((n, k)), RNG.standard_normal((k, m))
+    b = RNG.standard_normal(m)
+    expected, found = function(x, w, b), tracejit.jit(function)(x, w, b)
+    pairs = zip(found, expected) if isinstance(expected, tuple) else [(found, expected)]
+    for a, e in pairs:
+        assert a.shape == e.shape and a.dtype == e.dtype
+        np.testing.assert_allclose(a, e, rtol=1e-9, atol=1e-9 * np.abs(e).max())
+
+
+def test_several_results_of_a_product_are_one_kernel():
+    x, w, b = np.ones((64, 80)), np.ones((80, 48)), np.ones(48)
+    lowered = tracejit.jit(products).lower(x, w, b)
+    (call,) = calls_of(lowered.module)
+    assert len(call.kernel.fresh) == 3
+
+
+def test_unknown_sizes():
+    f = compiled(channels_last)
+    w, b = RNG.standard_normal((3, 3, 4, 6)), RNG.standard_normal(6)
+    for height in range(5, 12):
+        x = RNG.standard_normal((1, height, height + 1, 4))
+        for epilogue in ("none", "dear"):
+            expected = channels_last(x, w, b, 1, 1, 1, epilogue)
+            np.testing.assert_allclose(
+                f(x, w, b, 1, 1, 1, epilogue), expected, rtol=1e-9, atol=1e-9
+            )
+
+
+@pytest.mark.parametrize("read_first", [True, False])
+def test_windows_are_views(read_first):
+    def function(x):
+        v = sliding_window_view(x, 3)
+        total = v.sum() if read_first else 0.0
+        x[1] = 7
+        return v.sum(1) + total, v
+
+    x = np.arange(8.0)
+    y = x.copy()
+    expected, found = function(x), tracejit.jit(function)(y)
+    np.testing.assert_array_equal(found[0], expected[0])
+    np.testing.assert_array_equal(found[1], expected[1])
+    assert np.shares_memory(found[1], y) and not found[1].flags.writeable

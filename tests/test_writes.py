@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from in_place import check, quietly, same  # noqa: F401
-from numpy.lib.stride_tricks import sliding_window_view
 
 from tracejit import jit
 from tracejit.config import config

@@ -230,9 +230,7 @@ def value_at_hand(node: Node) -> np.ndarray:
 def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
     """The value of a node with these operands."""
     if node.op.name in _NEVER_KNOWN:  # what runs Functions is left to what runs Functions
-        inputs = tuple(
-            [parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)]
-        )
+        inputs = tuple([parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)])
         made = Node(node.op, inputs, node.attributes)
         is_tuple = isinstance(node.type, TupleType)
         parts = [item(made, index=k) for k in range(len(node.type.items))] if is_tuple else [made]

@@ -30,9 +30,7 @@ MOST_TRIPS, MOST_TERMS = 8, 128
 
 def unroll_short_loops(module: Module) -> Module:
     """Mark the innermost short loops of kernels with ordered ones."""
-    return map_kernels(
-        module, lambda k: k.replace(body=_body(k.body)) if has_control(k.body) else k
-    )
+    return map_kernels(module, lambda k: k.replace(body=_body(k.body)) if has_control(k.body) else k)
 
 
 def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:

@@ -37,7 +37,7 @@ from tracejit.ir.tensor import (
     integer,
 )
 from tracejit.ir.term import locate
-from tracejit.ir.text import parse, show
+from tracejit.ir.text import diff, parse, show
 from tracejit.ir.types import (
     DTYPES,
     Layout,
@@ -383,3 +383,12 @@ REFUSED = [
 def test_refusals(text, message):
     with pytest.raises(IRError, match=message):
         parse(text)
+
+
+def test_differences_as_text():
+    before = parse("def f(x: f64[3]):\n    t0 = sin(x)\n    t1 = add(t0, x)\n    return t1")
+    after = parse("def f(x: f64[3]):\n    t0 = cos(x)\n    t1 = add(t0, x)\n    return t1")
+    assert diff(before, before) == ""
+    lines = diff(before, after, ("old", "new")).splitlines()
+    assert lines[:2] == ["--- old", "+++ new"]
+    assert [line for line in lines[2:] if line[0] in "+-"] == ["-    t0 = sin(x)", "+    t0 = cos(x)"]

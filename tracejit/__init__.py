@@ -29,6 +29,7 @@ _DEFERRED = {
     "switch": "tracejit.control",
     "while_loop": "tracejit.control",
     "build": "tracejit.stages",
+    "diff": "tracejit.ir.text",
     "erf": "tracejit.special",
     "erfc": "tracejit.special",
     "get_num_threads": "tracejit.runtime.threads",

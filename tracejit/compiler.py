@@ -16,7 +16,7 @@ from typing import Any, NamedTuple
 
 from numpy.linalg import LinAlgError
 
-from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, take
+from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, pass_value, take
 from .config import config
 from .deferred import module
 from .dump import say
@@ -45,7 +45,7 @@ from .trace.tree import leaf_count
 # Of the arguments that are written, none is read-only, and none is another one.
 NO_CLASHES: Mapping[int, Any] = MappingProxyType({})
 # Of `f.lower(...)`, unless the function has a parameter of the same name.
-LOWERING_KEYWORDS = ("passes", "instruments")
+LOWERING_KEYWORDS = ("passes", "instruments", "check")
 
 
 class CacheInfo(NamedTuple):
@@ -60,8 +60,9 @@ class CacheInfo(NamedTuple):
 class TracedProgram:
     """What tracing found: `.module`, printable, and `.lower()` for the next step."""
 
-    def __init__(self, program: Program, options: Options):
+    def __init__(self, program: Program, options: Options, leaves: Iterable[Any], check: bool):
         self.program, self.options = program, options
+        self._leaves, self._check = tuple(leaves), check
 
     @property
     def module(self) -> Module:
@@ -70,14 +71,27 @@ class TracedProgram:
     def __str__(self) -> str:
         return show(self.module)
 
+    @property
+    def arguments(self) -> tuple:
+        """The arrays for the Module's parameters, from the arguments it was traced for."""
+        pairs = zip(self._leaves, self.program.leaves)
+        given = [pass_value(value, leaf) for value, leaf in pairs if isinstance(leaf, Traced)]
+        return (*given, *self.program.captures)
+
     def lower(
         self,
         *,
         passes: Iterable[Callable] | None = None,
         instruments: Iterable[Callable] = (),
+        check: bool | None = None,
     ) -> Lowered:
-        """Run the passes; nothing is compiled yet. These, if given, are used instead of `jit`'s."""
+        """Run the passes; nothing is compiled yet. What is given is used instead of `jit`'s.
+
+        `check`: NumPy runs the program after every pass, on the arguments (docs/passes.md).
+        """
         options = self.options
+        if self._check if check is None else check:
+            instruments = (*instruments, module("tracejit.check").Checker(self.arguments))
         if passes is not None:
             options = options._replace(passes=tuple(passes))
         options = options._replace(instruments=(*options.instruments, *instruments))
@@ -272,14 +286,17 @@ class Compiler:
         if sized is not None:
             try:
                 program = self._trace(key, args, kwargs, leaves, sized, run)
-                return program, TracedProgram(program, self._lowering()).lower(), True
+                return program, self._traced(program, leaves).lower(), True
             except Exception as error:  # noqa: BLE001 - mostly: it needs to know its sizes
                 if error is run.failure:
                     raise
                 run = run.again()
                 self._sizes.refuse(key[0], leaves, how)
         program = self._trace(key, args, kwargs, leaves, how, run)
-        return program, TracedProgram(program, self._lowering()).lower(), False
+        return program, self._traced(program, leaves).lower(), False
+
+    def _traced(self, program: Program, leaves: list) -> TracedProgram:
+        return TracedProgram(program, self._lowering(), leaves, self._options["check"])
 
     def _lowering(self) -> Options:
         options = self._options
@@ -387,7 +404,7 @@ class Compiler:
         how, key = self._take(structure, leaves, len(args))
         with tiers.foreground():
             program = self._trace(key, args, kwargs, leaves, how, Run())
-        return TracedProgram(program, self._lowering())
+        return self._traced(program, leaves)
 
 
 def _key(structure: Any, leaves: Iterable[Any], how: Iterable[Leaf]) -> Any:

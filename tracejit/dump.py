@@ -11,7 +11,7 @@ from typing import Any
 from .config import config
 from .deferred import module
 from .ir.graph import Module
-from .ir.text import show
+from .ir.text import diff, show
 from .ir.verify import Stage
 
 _numbers = itertools.count(1)
@@ -31,10 +31,8 @@ def watch_passes() -> tuple[Callable[[Any, Module, Module], None], ...]:
 def _show_change(step: Any, before: Module, after: Module) -> None:
     if before is after:
         return
-    name = getattr(step, "func", step).__name__
-    old, new = show(before).splitlines(), show(after).splitlines()
-    lines = module("difflib").unified_diff(old, new, f"before {name}", f"after {name}", lineterm="")
-    print("\n".join(lines), file=sys.stderr)
+    names = f"before {step.__name__}", f"after {step.__name__}"
+    print(diff(before, after, names), file=sys.stderr)
 
 
 def show_kernels(stages: dict[Stage, Module], vector_bytes: int) -> None:

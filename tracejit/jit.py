@@ -107,6 +107,7 @@ def jit(
     numerics: str | None = None,
     passes: Iterable[Callable[[Any], Any]] | None = None,
     instruments: Iterable[Callable[[Any, Any, Any], Any]] = (),
+    check: bool = False,
     fallback: str = "python",
 ) -> Any:
     """Compile a NumPy function when it is called, once for each signature.
@@ -126,6 +127,9 @@ def jit(
     passes        functions Module -> Module that are run instead of the built-in ones; to run some
                   before all others: `(mine, *tracejit.pipeline())` (docs/passes.md)
     instruments   functions that are called with each pass and the Modules before and after it
+    check         whether NumPy runs the program after every pass, on the arguments of the call that
+                  compiles it: IRError names the first pass that changes results. Kernels run
+                  element by element then, so the arguments should be small
     fallback      what becomes of NumPy functions without a rule: "python": the program calls them,
                   with real arrays; "error": UnsupportedError
 
@@ -144,6 +148,7 @@ def jit(
         "numerics": to_numerics(numerics),
         "passes": None if passes is None else _as_passes(passes),
         "instruments": tuple(instruments),
+        "check": bool(check),
         "fallback": fallback,
     }
     if fallback not in ("python", "error"):

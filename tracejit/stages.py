@@ -14,6 +14,7 @@ from typing import Any
 import numpy as np
 
 from .config import VARIABLES, config, to_numerics
+from .deferred import module as deferred
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
 from .ir.foreign import FOREIGN, PROCESS
@@ -336,10 +337,16 @@ def build(
     numerics: str | None = None,
     passes: Iterable[Callable] | None = None,
     instruments: Iterable[Callable] = (),
+    check: bool | Iterable[Any] = False,
 ) -> Callable[..., Any]:
     """A callable from a Module at any legal stage; what is not lowered yet is lowered now.
 
-    `numerics` is as in `jit`, `passes` take the place of the built-in pipeline, `instruments` see each pass, as in `jit`.
+    `numerics`, `passes` and `instruments` are as in `jit`. `check`: NumPy runs the Module after every
+    pass, on these arrays; True: on arbitrary ones.
     """
+    if check is not False:
+        checking = deferred("tracejit.check")
+        arrays = checking.sample_arguments(module) if check is True else check
+        instruments = (*instruments, checking.Checker(arrays))
     options = default_options(max_threads, passes, to_numerics(numerics), instruments)
     return Lowered(module, options).compile()

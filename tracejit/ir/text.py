@@ -31,7 +31,19 @@ or the function it decorates, a name Python could not write or already uses.
 
 from __future__ import annotations
 
+import difflib
+
+from .graph import Function, Module
 from .parse import parse
 from .show import show
+from .tensor import Kernel
 
-__all__ = ["parse", "show"]
+__all__ = ["diff", "parse", "show"]
+
+Program = Module | Function | Kernel
+
+
+def diff(before: Program, after: Program, names: tuple[str, str] = ("before", "after")) -> str:
+    """What is different between two programs, as a unified diff of their texts; "" for equal ones."""
+    old, new = show(before).splitlines(), show(after).splitlines()
+    return "\n".join(difflib.unified_diff(old, new, *names, lineterm=""))

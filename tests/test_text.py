@@ -391,4 +391,7 @@ def test_differences_as_text():
     assert diff(before, before) == ""
     lines = diff(before, after, ("old", "new")).splitlines()
     assert lines[:2] == ["--- old", "+++ new"]
-    assert [line for line in lines[2:] if line[0] in "+-"] == ["-    t0 = sin(x)", "+    t0 = cos(x)"]
+    assert [line for line in lines[2:] if line[0] in "+-"] == [
+        "-    t0 = sin(x)",
+        "+    t0 = cos(x)",
+    ]

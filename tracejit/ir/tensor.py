@@ -22,7 +22,9 @@
 Marks say how a loop runs: `serial`, which passes may turn into another mark; `ordered`, which stays
 as it is, each iteration after the one before; `vector` (`lanes` iterations at once, all of its
 iterations independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`.
-A Variable or a register buffer declared inside a vector loop has one value per lane.
+A Variable or a register buffer declared inside a vector loop has one value per lane. What is under
+an If there runs in all lanes if it holds in one, and a Break leaves its loop once it holds in all of
+them: the statements say themselves what lanes keep that have no part in it.
 
 A Break is the last statement of an ordered loop's body: where it holds, this iteration is the last.
 So the first iteration of a loop that is not empty always runs whole, and `while c` is

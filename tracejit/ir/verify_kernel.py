@@ -373,8 +373,8 @@ class _Checker:
                 case Accumulate(Load(buffer, indices), _, _) if buffer not in own:
                     if loop.mark == "parallel":
                         stores.append((buffer, indices))
-                case If() | Break() | For(mark="ordered") if loop.mark == "vector":
-                    self.fail("control flow in a vector loop")
+                case If(_, _, orelse) if loop.mark == "vector" and orelse:
+                    self.fail("lanes go two ways")
                 case For(_, start, stop) if loop.mark == "vector":
                     if not (own - inner).isdisjoint(start.free | stop.free):
                         self.fail("lanes run a loop inside differently often")

@@ -43,6 +43,7 @@ from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
+from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
 from .tensor.relax import contract, relax
 from .tensor.select import select_values
@@ -129,6 +130,7 @@ PIPELINE = Pipeline(
             unwrap_loops,
             forward_values,
             drop_checks,
+            find_reductions,
             free_loops,
             select_values,
             carry_values,

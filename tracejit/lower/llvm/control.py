@@ -40,11 +40,31 @@ class Control(State):
             with self.inlined():
                 self.body(choice.then if choice.condition.value else choice.orelse)
             return
-        condition = self.one(choice.condition)
+        condition = self.anywhere(self.one(choice.condition))
         then, orelse = [
             partial(self.body, body) if body else None for body in (choice.then, choice.orelse)
         ]
         self.branch(condition, BRANCH, then, orelse, (choice,))
+
+    def anywhere(self, condition: Value) -> Value:
+        """Whether a condition holds, in lanes in any one that counts."""
+        if condition.lanes == 1:
+            return condition
+        self.here()
+        mask = self.lanes.mask
+        if mask is not None:
+            condition = self.b.select(mask, condition, self.b.like(False, condition))
+        return self.b.any(condition)
+
+    def everywhere(self, condition: Value) -> Value:
+        """Whether a condition holds, in lanes in all that count."""
+        if condition.lanes == 1:
+            return condition
+        self.here()
+        mask = self.lanes.mask
+        if mask is not None:
+            condition = self.b.select(mask, condition, self.b.like(True, condition))
+        return self.b.reduce("and", condition)
 
     def branch(
         self,

@@ -68,7 +68,7 @@ class Emitter(LaneLoops):
                 case If():
                     self.choose(statement)
                 case Break(condition):
-                    self.leaving = self.one(condition)
+                    self.leaving = self.everywhere(self.one(condition))
                 case Let(Index() as index, value):
                     self.values[index] = self.emit(value)
                     self.level[index] = self.depth

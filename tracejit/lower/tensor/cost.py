@@ -36,8 +36,9 @@ from ...ir.tensor import subtract as minus
 from ...ir.types import ArrayType
 
 UNKNOWN_TRIPS = 512
-# How often a loop runs that a Break ends, if it could run more often.
+# How often a loop runs that a Break ends, if it could run more often; in lanes, until all are done.
 BROKEN_TRIPS = 32
+SLOWEST_LANE = 2
 # Each halving of a vector when its lanes are combined.
 JOIN_CYCLES = 3.0
 CYCLES_PER_SECOND = 3.5e9
@@ -56,8 +57,12 @@ def expected_trips(loop: For) -> int:
         stops += loop.stop.operands
     counts = [trips(loop.replace(stop=stop)) for stop in stops]
     count = next((count for count in counts if count is not None), UNKNOWN_TRIPS)
-    breaks = bool(loop.body) and isinstance(loop.body[-1], Break)
-    return min(count, BROKEN_TRIPS) if breaks else count
+    return min(count, BROKEN_TRIPS) if is_broken(loop) else count
+
+
+def is_broken(loop: For) -> bool:
+    """Whether a Break may end the loop."""
+    return bool(loop.body) and isinstance(loop.body[-1], Break)
 
 
 def expressions(statement: Statement) -> list[Expression]:
@@ -164,6 +169,8 @@ def body_cost(
                     own = statement.lanes if statement.mark == "vector" else lanes
                     total += _vector_overhead(statement, own, count)
                     count = -(-count // own)
+                if own > 1 and is_broken(statement):
+                    count *= SLOWEST_LANE
                 each = body_cost(statement.body, inside, wide, own, vector_bytes)
                 total += count * (each + 0.5)
                 total += _hoisted_cost(statement, index, lanes, vector_bytes)

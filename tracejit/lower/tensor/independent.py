@@ -1,8 +1,8 @@
 """Find ordered loops whose iterations do not depend on each other, and let other passes have them.
 
 A Python loop over the pixels of an image is written in order, but means no order: every iteration
-writes elements of its own, reads none that another one writes, and carries nothing to the next. Such
-a loop becomes `serial`: it may run by threads, and in lanes where its body is plain.
+writes elements of its own, reads none that another one writes, and carries nothing to the next but
+what is accumulated. Such a loop becomes `serial`: it may run by threads, and in lanes.
 """
 
 from __future__ import annotations
@@ -24,6 +24,8 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    Variable,
+    expressions_of,
     has_control,
     loads_of,
     map_bodies,
@@ -66,9 +68,13 @@ def _is_independent(loop: For) -> bool:
                 return False
             case Extern(symbol) if symbol != "prefetch":
                 return False
-            case Assign(target) | Accumulate(target) if target not in own:
-                if not isinstance(target, Load) or target.buffer not in own:
+            case Assign(target) if target not in own:
+                return False
+            case Accumulate(Variable() as target) if target not in own:
+                if any(target in e.free for s in statements(loop.body) for e in expressions_of(s)):
                     return False
+            case Accumulate(Load(buffer)) if buffer not in own:
+                return False
             case Store(buffer, indices) if buffer not in own:
                 stores.append((buffer, indices))
     accesses = [*stores, *[(load.buffer, load.indices) for load in loads_of(loop.body)]]

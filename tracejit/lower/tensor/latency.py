@@ -62,7 +62,7 @@ def _carried(loop: For) -> frozenset[Term]:
 def _rearranged(statement: Statement, late: frozenset[Term]) -> Statement:
     new: dict[Term, Expression] = {}
     for e in postorder(expressions_of(statement), parts):
-        extreme = _as_extreme(e)
+        extreme = as_extreme(e)
         if extreme.dtype.is_integer and not late.isdisjoint(extreme.free):
             changed = _late_last(extreme, late)
             if changed is not extreme:
@@ -70,7 +70,7 @@ def _rearranged(statement: Statement, late: frozenset[Term]) -> Statement:
     return with_expressions(statement, new) if new else statement
 
 
-def _as_extreme(e: Expression) -> Expression:
+def as_extreme(e: Expression) -> Expression:
     """A choice of the smaller or the larger of two integers, as such."""
     match e:
         case Apply("where", (Apply(comparison, (a, b)), c, d), dtype) if dtype.is_integer:
@@ -99,7 +99,7 @@ def _late_last(e: Expression, late: frozenset[Term]) -> Expression:
 
 
 def _operands(e: Expression, op: str) -> list[Expression]:
-    e = _as_extreme(e)
+    e = as_extreme(e)
     if isinstance(e, Apply) and e.op == op:
         return [operand for part in e.operands for operand in _operands(part, op)]
     return [e]

@@ -3,13 +3,15 @@
 A loop qualifies when its iterations are independent up to Accumulate. Along every path from the
 root of a nest to its leaves one loop is chosen, by the cost model: usually the one whose steps are
 contiguous in memory, also when it is not the innermost (a sum over axis 0 runs lanes along axis 1
-and the reduction inside). Lanes may be wider than the machine's vectors: that is unrolling.
+and the reduction inside). Lanes may be wider than the machine's vectors: that is unrolling. Loops
+with branches or a `while` inside run under masks (masks.py).
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
 
+from ...ir.bounds import Bounds, unknowns_of
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
 from ...ir.places import (
@@ -41,6 +43,8 @@ from ...ir.tensor import (
     statements,
 )
 from .cost import body_cost, expressions, stride, subexpressions, trips
+from .masks import in_lanes
+from .rename import FreshNames
 
 # Bodies up to this many cycles are unrolled; longer ones keep the core busy by themselves.
 CHEAP = 5.5
@@ -57,30 +61,51 @@ def vectorize(module: Module, vector_bytes: int = 32) -> Module:
 def _vectorize_kernel(kernel: Kernel, vector_bytes: int) -> Kernel:
     if is_scheduled(kernel.body) and not has_control(kernel.body):
         return kernel  # by its own lowering
-    body = tuple([_choose(statement, vector_bytes)[0] for statement in kernel.body])
-    return kernel.replace(body=body)
+    return kernel.replace(body=_Chooser(kernel, vector_bytes).run())
 
 
-def _choose(statement: Statement, vector_bytes: int) -> tuple[Statement, float]:
-    """The statement with its best loops marked, and its cost."""
-    if is_scheduled((statement,)) and not has_control((statement,)):
-        return statement, 0.0
+class _Chooser:
+    """One kernel, and which of its loops run in lanes."""
 
-    def inside(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        return tuple([_choose(child, vector_bytes)[0] for child in body])
+    def __init__(self, kernel: Kernel, vector_bytes: int):
+        self.kernel, self.vector_bytes = kernel, vector_bytes
+        self.names: FreshNames | None = None
 
-    deeper = map_bodies(statement, inside)
-    if not isinstance(statement, For):
-        return deeper, 0.0
-    deeper_cost = body_cost((deeper,), frozenset(), None, 1, vector_bytes)
-    if statement.mark == "ordered" or has_control(statement.body) or not _fits_lanes(statement):
-        return deeper, deeper_cost
-    lanes = lane_count(statement, vector_bytes)
-    if lanes == 1:
-        return deeper, deeper_cost
-    here = statement.replace(mark="vector", lanes=lanes)
-    here_cost = body_cost((here,), frozenset(), None, 1, vector_bytes)
-    return (here, here_cost) if here_cost < deeper_cost else (deeper, deeper_cost)
+    def run(self) -> tuple[Statement, ...]:
+        bounds = Bounds((), unknowns=unknowns_of(self.kernel))
+        return self.body(self.kernel.body, bounds)
+
+    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, Let) and isinstance(statement.variable, Index):
+                bounds = bounds.naming(statement.variable, statement.value)
+            new.append(self.chosen(statement, bounds))
+        return tuple(new)
+
+    def chosen(self, statement: Statement, bounds: Bounds) -> Statement:
+        """The statement with its best loops marked."""
+        if is_scheduled((statement,)) and not has_control((statement,)):
+            return statement
+        inside = bounds.inside(statement) if isinstance(statement, For) else bounds
+        deeper = map_bodies(statement, lambda body: self.body(body, inside))
+        if not isinstance(statement, For) or statement.mark == "ordered":
+            return deeper
+        here = self.in_lanes(statement, inside)
+        return here if here is not None and self.cost(here) < self.cost(deeper) else deeper
+
+    def in_lanes(self, loop: For, bounds: Bounds) -> For | None:
+        """The loop in lanes; None if it cannot run so."""
+        if not has_control(loop.body):
+            lanes = lane_count(loop, self.vector_bytes) if _fits_lanes(loop) else 1
+            return loop.replace(mark="vector", lanes=lanes) if lanes > 1 else None
+        if is_scheduled(loop.body) or not independent(loop):
+            return None
+        self.names = self.names or FreshNames(self.kernel)
+        return in_lanes(loop, bounds, self.names, self.vector_bytes)
+
+    def cost(self, loop: For) -> float:
+        return body_cost((loop,), frozenset(), None, 1, self.vector_bytes)
 
 
 def _fits_lanes(loop: For) -> bool:

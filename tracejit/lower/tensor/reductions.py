@@ -1,0 +1,305 @@
+"""Sums, products, extremes and counts that a loop carries in scalars become Accumulates.
+
+    s = s + x[i] * y[i]           ->   s += x[i] * y[i]
+    n = where(x[i] > 0, n + 1, n) ->   n += where(x[i] > 0, 1, 0)
+
+An Accumulate may come in any order, so that the loop may run in lanes and by threads. Integers, bits
+and conditions come out the same; sums and extremes of floats (whose zeros have signs) only where
+the caller says that they may be rounded in another order.
+
+A running best is found in two steps, of which each may run in lanes: the best of all, and its place.
+
+    if x[i] > best: best, k = x[i], i   ->   most = max(x); if most > best: first i where x[i] == most
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+from ...ir import tensor
+from ...ir.graph import Module, map_kernels
+from ...ir.syntax import FUSED_MULTIPLY_ADD
+from ...ir.tensor import (
+    Accumulate,
+    Apply,
+    Assign,
+    Break,
+    Expression,
+    For,
+    If,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Variable,
+    expressions_of,
+    has_control,
+    map_bodies,
+    parts,
+    replace_expressions,
+    select,
+    statements,
+)
+from ...ir.term import Term, postorder
+from ...ir.types import i64
+from .latency import as_extreme
+from .rename import FreshNames
+
+EXACT = ("add", "multiply", "minimum", "maximum", "bitwise_or", "bitwise_xor")
+LOGICAL = ("logical_or", "logical_and", "logical_xor")
+# The most terms of a value of which the best is wanted: it is computed twice.
+MOST_TERMS = 8
+
+
+def find_reductions(module: Module, reorders: bool = True) -> Module:
+    """The same module with the reductions of its ordered loops as Accumulates.
+
+    `reorders`: sums and extremes of floats may come in another order.
+    """
+
+    def change(kernel: Kernel) -> Kernel:
+        return _Finder(kernel, reorders).run() if has_control(kernel.body) else kernel
+
+    return map_kernels(module, change)
+
+
+class _Finder:
+    def __init__(self, kernel: Kernel, reorders: bool):
+        self.kernel, self.reorders = kernel, reorders
+        self.names = FreshNames(kernel)
+
+    def run(self) -> Kernel:
+        return self.kernel.replace(body=self.body(self.kernel.body))
+
+    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, For) and _is_carrying(statement):
+                loop = self.accumulating(statement)
+                best = _best_of(loop)
+                if best is not None:
+                    new += self.searched(loop, best)
+                    continue
+                statement = loop
+            new.append(map_bodies(statement, self.body))
+        return tuple(new)
+
+    def accumulating(self, loop: For) -> For:
+        """The loop, outermost first, with Accumulates of what is only accumulated in it."""
+        for variable in carried_by(loop):
+            terms = {
+                s: _term(variable, s.value)
+                for s in statements(loop.body)
+                if isinstance(s, Assign) and s.variable is variable
+            }
+            ops = {term.op if term else None for term in terms.values()}
+            op = ops.pop()
+            if ops or op is None or not self.is_allowed(op, variable):
+                continue
+            if is_read(loop, variable, besides=terms):
+                continue
+            new = {s: Accumulate(variable, op, term.value) for s, term in terms.items()}
+            loop = loop.replace(body=_exchanged(loop.body, new))
+        return loop
+
+    def is_allowed(self, op: str, variable: Variable) -> bool:
+        dtype = variable.dtype
+        if dtype.is_integer or dtype.kind == "b":
+            return op in EXACT + LOGICAL
+        return self.reorders and op in EXACT
+
+    def searched(self, loop: For, best: _Best) -> list[Statement]:
+        """The best of all, and then where it was first."""
+        value, dtype = best.value, best.variable.dtype
+        op = "maximum" if best.comparison == "greater" else "minimum"
+        nothing = Literal(tensor.identity(op, dtype), dtype)
+        found = Variable(self.names.pick("found"), dtype)
+        place = Variable(self.names.pick("place"), i64)
+        is_better = tensor.compare(best.comparison, value, best.variable)
+        sums = tuple([s for s in loop.body if isinstance(s, Accumulate)])
+        first = Accumulate(found, op, select(is_better, value, nothing))
+        here = select(tensor.compare("equal", value, found), loop.index, tensor.ENDLESS)
+        second = Accumulate(place, "minimum", here)
+        at = {loop.index: place}
+        results = {best.variable: value, **best.others}
+        moved = replace_expressions(results.values(), at)
+        # What belongs to the best is changed last, as the others may not be told from it.
+        changes = [Assign(v, moved[e]) for v, e in reversed(results.items())]
+        improved = (
+            Let(place, tensor.ENDLESS),
+            loop.replace(body=(second,)),
+            *changes,
+        )
+        return [
+            Let(found, nothing),
+            loop.replace(body=(first, *sums)),
+            If(tensor.compare(best.comparison, found, best.variable), improved, ()),
+        ]
+
+
+def _is_carrying(loop: For) -> bool:
+    ends = bool(loop.body) and isinstance(loop.body[-1], Break)
+    return loop.mark == "ordered" and not ends and bool(carried_by(loop))
+
+
+def carried_by(loop: For) -> list[Variable]:
+    """The variables that one iteration leaves to the next."""
+    own = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+    assigned = [s.variable for s in statements(loop.body) if isinstance(s, Assign)]
+    return [v for v in dict.fromkeys(assigned) if v not in own]
+
+
+def is_read(loop: For, variable: Variable, besides: object = ()) -> bool:
+    """Whether statements in the loop, besides some, read a variable."""
+    others = [s for s in statements(loop.body) if s not in besides]
+    return any(variable in e.free for s in others for e in expressions_of(s))
+
+
+def _exchanged(
+    body: tuple[Statement, ...], new: dict[Statement, Statement]
+) -> tuple[Statement, ...]:
+    return tuple([map_bodies(new.get(s, s), lambda inner: _exchanged(inner, new)) for s in body])
+
+
+class _Term(NamedTuple):
+    """What is combined with a variable, and how."""
+
+    op: str
+    value: Expression
+
+
+def _term(variable: Variable, e: Expression) -> _Term | None:
+    """What a new value of a variable combines with the old one, if it is no more than that."""
+    e = as_extreme(e)
+    match e:
+        case Apply("where", (condition, a, b)):
+            return _chosen_term(variable, condition, a, b)
+        case Apply("subtract", (a, b), dtype) if variable not in b.free:
+            return _joined(variable, "add", a, Apply("negative", (b,), dtype))
+        case Apply(op, (x, y, rest), dtype) if op == FUSED_MULTIPLY_ADD:
+            if variable not in x.free | y.free:
+                return _joined(variable, "add", rest, Apply("multiply", (x, y), dtype))
+        case Apply(op, (a, b)) if op in EXACT + LOGICAL:
+            if variable not in b.free:
+                return _joined(variable, op, a, b)
+            if variable not in a.free:
+                return _joined(variable, op, b, a)
+    return None
+
+
+def _joined(variable: Variable, op: str, old: Expression, value: Expression) -> _Term | None:
+    """`old` is the variable, or it combined with more."""
+    if old is variable:
+        return _Term(op, value)
+    term = _term(variable, old)
+    if term is None or term.op != op:
+        return None
+    return _Term(op, Apply(op, (term.value, value), value.dtype))
+
+
+def _chosen_term(
+    variable: Variable, condition: Expression, a: Expression, b: Expression
+) -> _Term | None:
+    """Where a condition holds `a`, else `b`: each the variable, or it combined with more."""
+    is_logical = variable.dtype.kind == "b"
+    if condition is variable and is_logical:
+        if a is variable and variable not in b.free:
+            return _Term("logical_or", b)
+        if b is variable and variable not in a.free:
+            return _Term("logical_and", a)
+    if variable in condition.free:
+        return None
+    if is_logical:
+        found = _set_or_cleared(variable, condition, a, b)
+        if found is not None:
+            return found
+    terms = [None if arm is variable else _term(variable, arm) for arm in (a, b)]
+    op = next((term.op for term in terms if term is not None), None)
+    if op is None or any(t is None and arm is not variable for t, arm in zip(terms, (a, b))):
+        return None
+    if any(term is not None and term.op != op for term in terms):
+        return None
+    nothing = Literal(tensor.identity(op, variable.dtype), variable.dtype)
+    values = [nothing if term is None else term.value for term in terms]
+    return _Term(op, select(condition, *values))
+
+
+def _set_or_cleared(
+    variable: Variable, condition: Expression, a: Expression, b: Expression
+) -> _Term | None:
+    negated = Apply("logical_not", (condition,), condition.dtype)
+    for arm, other, holds, fails in ((a, b, condition, negated), (b, a, negated, condition)):
+        if other is variable and isinstance(arm, Literal):
+            return _Term("logical_or", holds) if arm.value else _Term("logical_and", fails)
+    return None
+
+
+class _Best(NamedTuple):
+    """A variable that becomes `value` where that compares so with it, and others that change then."""
+
+    variable: Variable
+    comparison: str
+    value: Expression
+    others: dict[Variable, Expression]
+
+
+def _best_of(loop: For) -> _Best | None:
+    """The running best that a loop looks for, if it does nothing else but accumulate."""
+    final = _final_values(loop)
+    if final is None or not final:
+        return None
+    carried = set(final)
+    for variable, new in final.items():
+        match new:
+            case Apply("where", (condition, value, old)) if old is variable:
+                comparison = _compared(condition, value, variable)
+            case _:
+                continue
+        if comparison is None or not carried.isdisjoint(value.free):
+            continue
+        others = {v: _replacing(v, e, condition) for v, e in final.items() if v is not variable}
+        found = [value, *[e for e in others.values() if e is not None]]
+        free = {term for e in found for term in e.free}
+        if len(found) == len(final) and carried.isdisjoint(free) and _is_simple(loop, value):
+            return _Best(variable, comparison, value, others)
+    return None
+
+
+def _final_values(loop: For) -> dict[Variable, Expression] | None:
+    """What an iteration leaves in what is carried, in terms of what was before it; None if it does
+    more than to compute values."""
+    values: dict[Term, Expression] = {}
+    for statement in loop.body:
+        match statement:
+            case Let(Variable() as target, value) | Assign(target, value):
+                values[target] = replace_expressions((value,), values)[value]
+            case Accumulate(Variable(), _, value) if value.free.isdisjoint(values):
+                continue
+            case _:
+                return None
+    return {variable: values[variable] for variable in carried_by(loop)}
+
+
+def _compared(condition: Expression, value: Expression, variable: Variable) -> str | None:
+    match condition:
+        case Apply("less" | "greater" as op, (a, b)):
+            if (a, b) == (value, variable):
+                return op
+            if (a, b) == (variable, value):
+                return "less" if op == "greater" else "greater"
+    return None
+
+
+def _replacing(variable: Variable, e: Expression, condition: Expression) -> Expression | None:
+    match e:
+        case Apply("where", (own, value, old)) if own is condition and old is variable:
+            return value
+    return None
+
+
+def _is_simple(loop: For, value: Expression) -> bool:
+    """Whether a value is quickly computed once more, and where that is told by the index alone."""
+    terms = postorder((value,), parts)
+    reads = [e for e in terms if isinstance(e, Load) and loop.index in e.free]
+    return bool(reads) and len(terms) <= MOST_TERMS

@@ -345,11 +345,17 @@ ILLEGAL = [
     ("t: f64[m] = local()\nout[0] = 1.0", "the extents .'m'. are unknown here"),
     (
         "for i in vector(0, 12, 4):\n    if x[i] > 0.0:\n        out[i] = 1.0",
-        "control flow in a vector loop",
+        "lanes store that have no part in it",
     ),
     (
-        "for i in vector(0, 12, 4):\n    for j in ordered(0, 3):\n        out[i] = 1.0",
-        "control flow in a vector loop",
+        "for i in vector(0, 12, 4):\n    for j in ordered(0, 3):\n        out[i] = 1.0\n"
+        "        if x[i] > 0.0: break",
+        "lanes store that have no part in it",
+    ),
+    (
+        "for i in vector(0, 12, 4):\n    s: f64 = 1.0\n    if x[i] > 0.0:\n        s = 2.0\n"
+        "    else:\n        s = 3.0\n    out[i] = s",
+        "lanes go two ways",
     ),
     (
         "for i in vector(0, 12, 4):\n    for j in range(0, i):\n        out[i] = x[j]",

@@ -375,9 +375,13 @@ class _Checker:
                         stores.append((buffer, indices))
                 case If(_, _, orelse) if loop.mark == "vector" and orelse:
                     self.fail("lanes go two ways")
+                case If() if loop.mark == "vector":
+                    self.masked(statement)
                 case For(_, start, stop) if loop.mark == "vector":
                     if not (own - inner).isdisjoint(start.free | stop.free):
                         self.fail("lanes run a loop inside differently often")
+                    if any(isinstance(s, Break) for s in statement.body):
+                        self.masked(statement)
                 case Call():
                     shared = [b for b in statement.written if b not in own]
                     if shared:
@@ -394,6 +398,20 @@ class _Checker:
                     place = show_statement(Load(buffer, indices))
                     self.fail(f"iterations of a {loop.mark} loop meet at {place}")
         self.current = loop
+
+    def masked(self, statement: If | For) -> None:
+        """Lanes that have no part in what is under an If, or are done, leave memory as it is."""
+        for inner in statements((statement,)):
+            match inner:
+                case Store(buffer, indices, Apply("where", (_, _, Load(kept, place)), _)):
+                    if (kept, place) == (buffer, indices):
+                        continue
+                case Store():
+                    pass
+                case _:
+                    continue
+            self.current = inner
+            self.fail("lanes store that have no part in it")
 
 
 def _own(loop: For) -> set[Term]:

@@ -35,6 +35,7 @@ from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
+from .tensor.distribute import distribute_loops
 from .tensor.forward import forward_values
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
@@ -99,6 +100,10 @@ _bind_loops: Bind = lambda options: partial(
     to_loops, vector_bytes=options.vector_bytes, library=options.library
 )
 _bind_prefetch: Bind = lambda options: partial(prefetch_rows, large=options.stream_bytes)
+_reductions = (
+    find_reductions,
+    lambda options: partial(find_reductions, reorders=options.numerics != "strict"),
+)
 
 PIPELINE = Pipeline(
     [
@@ -130,7 +135,9 @@ PIPELINE = Pipeline(
             unwrap_loops,
             forward_values,
             drop_checks,
-            find_reductions,
+            _reductions,
+            distribute_loops,
+            _reductions,
             free_loops,
             select_values,
             carry_values,

@@ -46,8 +46,9 @@ def _safe_divisor(b: Builder, dtype: DType, x: Value, y: Value) -> tuple[Value, 
 
 
 def _positive(y: Value) -> int:
-    """The number a divisor is known to be, if that is above 0; otherwise 0."""
-    return max(0, int(y.text)) if y.lanes == 1 and is_number(y.text) else 0
+    """The number a divisor is known to be, in all lanes, if that is above 0; otherwise 0."""
+    text = y.text.removeprefix(f"splat ({y.kind} ").removesuffix(")")
+    return max(0, int(text)) if is_number(text) else 0
 
 
 def _floor_divide_by(b: Builder, dtype: DType, x: Value, number: int) -> Value:

@@ -49,13 +49,13 @@ def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     for statement in body:
         statement = map_bodies(statement, _body)
         if isinstance(statement, For) and statement.mark == "ordered":
-            if _is_independent(statement):
+            if is_independent(statement):
                 statement = statement.replace(mark="serial")
         new.append(statement)
     return tuple(new)
 
 
-def _is_independent(loop: For) -> bool:
+def is_independent(loop: For) -> bool:
     """Whether no iteration writes what another one writes or reads."""
     if loop.body and isinstance(loop.body[-1], Break):
         return False

@@ -47,10 +47,11 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from ...ir.types import bool_
 from .checks import is_refusing
+from .cost import trips
 from .rename import FreshNames
 
-# Vectors side by side, as each step of a lane waits for the one before.
-VECTORS = 2
+# Vectors side by side, as each step of a lane waits for the one before, and registers for them all.
+VECTORS, REGISTERS = 4, 32
 TRUE, FALSE = Literal(True, bool_), Literal(False, bool_)
 
 
@@ -86,13 +87,16 @@ def in_lanes(loop: For, bounds: Bounds, names: FreshNames, vector_bytes: int) ->
 
 
 def _lane_count(loop: For, vector_bytes: int) -> int:
-    """Two vectors of the widest number that is carried, or as few lanes as the loop fills."""
+    """As many vectors of the widest number as registers hold, or as few lanes as the loop fills."""
+    carried = {s.variable for s in statements(loop.body) if isinstance(s, Assign)}
+    vectors = VECTORS
+    while vectors > 1 and vectors * len(carried) > REGISTERS:
+        vectors //= 2
     widths = [s.variable.dtype.real.itemsize for s in statements(loop.body) if isinstance(s, Let)]
-    lanes = VECTORS * vector_bytes // max(widths, default=8)
-    count = tensor.subtract(loop.stop, loop.start)
-    if isinstance(count, Literal):
-        while lanes > 1 and lanes // 2 >= count.value:
-            lanes //= 2
+    lanes = vectors * vector_bytes // max(widths, default=8)
+    count = trips(loop)
+    while count is not None and lanes > 1 and lanes // 2 >= count:
+        lanes //= 2
     return lanes
 
 

@@ -402,16 +402,15 @@ class _Checker:
     def masked(self, statement: If | For) -> None:
         """Lanes that have no part in what is under an If, or are done, leave memory as it is."""
         for inner in statements((statement,)):
-            match inner:
-                case Store(buffer, indices, Apply("where", (_, _, Load(kept, place)), _)):
-                    if (kept, place) == (buffer, indices):
-                        continue
-                case Store():
+            if not isinstance(inner, Store):
+                continue
+            kept = Load(inner.buffer, inner.indices)
+            match inner.value:
+                case Apply("where", (_, _, other)) if other is kept:
                     pass
-                case _:
-                    continue
-            self.current = inner
-            self.fail("lanes store that have no part in it")
+                case value if value is not kept:
+                    self.current = inner
+                    self.fail("lanes store that have no part in it")
 
 
 def _own(loop: For) -> set[Term]:

@@ -18,8 +18,9 @@ from ..ir.tensor import Call
 from ..ir.term import location_of
 from ..ir.text import show
 from ..ir.verify import Stage
+from .graphs import graphs, line_at, numbered
 from .history import History
-from .provenance import NOWHERE, Origin, lines_of, origins
+from .provenance import NOWHERE, Origin, origins
 from .records import (
     CHECK,
     CONTROL,
@@ -29,11 +30,9 @@ from .records import (
     NUMPY,
     PYTHON,
     Data,
-    Graph,
     KernelRecord,
     Line,
     LineRecord,
-    NodeRecord,
     WhyNot,
 )
 from .roofline import estimate, lanes_of, threads_of
@@ -66,7 +65,7 @@ def describe(
     traced = stages[Stage.TRACED].entry
     times = [None] * len(calls) if isinstance(measured, str) else measured
     names = _machine_names(calls)
-    numbers = _numbered(program) if program is not None else {}
+    numbers = numbered(program) if program is not None else {}
     kernels = tuple([
         _record(k, call, functions.get(call.kernel.name), origin, machine, threads,
                 vector_bytes, times[k - 1], names[k - 1], numbers)
@@ -83,7 +82,7 @@ def describe(
         lines,
         timeline(entry),
         history.records() if history is not None else (),
-        _graphs(program, kernels, calls, entry) if program is not None else (),
+        graphs(traced, program, kernels, calls, entry) if program is not None else (),
         tuple(python_calls(traced)),
         tuple(copies),
         measured if isinstance(measured, str) else "",
@@ -210,12 +209,6 @@ def _other_reason(
     )
 
 
-def line_at(place: str) -> Line:
-    """The line at `path:number`."""
-    file, _, number = place.rpartition(":")
-    return Line(file, int(number), linecache.getline(file, int(number)).rstrip())
-
-
 def _lines(kernels: tuple[KernelRecord, ...]) -> tuple[LineRecord, ...]:
     of: dict[Line, list[KernelRecord]] = {}
     for kernel in kernels:
@@ -273,60 +266,3 @@ def _sections(assembly: str) -> dict[str, str]:
         ):
             found[name].append(line)
     return {name: "\n".join(lines) for name, lines in found.items()}
-
-
-# Graphs for pictures.
-
-
-def _numbered(function: Function) -> dict[Node, int]:
-    return {node: k for k, node in enumerate(function.nodes)}
-
-
-def _graphs(
-    function: Function, kernels: tuple[KernelRecord, ...], calls: list[Call], entry: Kernel
-) -> tuple[Graph, ...]:
-    return _operations(function, kernels), _kernel_graph(kernels, calls, entry)
-
-
-def _operations(function: Function, kernels: tuple[KernelRecord, ...]) -> Graph:
-    """The operations just before they are fused, each with the kernels that compute it."""
-    numbers, lines = _numbered(function), lines_of(function)
-    nodes = [
-        NodeRecord(
-            _label(node),
-            str(node.type),
-            tuple([numbers[operand] for operand in node.operands]),
-            tuple([kernel.number for kernel in kernels if k in kernel.nodes]),
-            tuple(map(line_at, lines[node])),
-        )
-        for node, k in numbers.items()
-    ]
-    return Graph("operations", tuple(nodes))
-
-
-def _label(node: Node) -> str:
-    attrs = node.attrs
-    match node.op.name:
-        case "parameter":
-            return attrs["name"]
-        case "constant":
-            return repr(attrs["value"])
-        case "call":
-            return attrs["callee"].name
-    return node.op.name
-
-
-def _kernel_graph(kernels: tuple[KernelRecord, ...], calls: list[Call], entry: Kernel) -> Graph:
-    """The kernels, with an edge from what wrote a buffer last to what reads it."""
-    nodes = [NodeRecord(b.name, str(b.type), (), (), ()) for b in entry.inputs]
-    writer = {buffer: k for k, buffer in enumerate(entry.inputs)}
-    for record, call in zip(kernels, calls):
-        read = call.buffers[: len(call.kernel.inputs)]
-        sources = tuple(dict.fromkeys(writer[b] for b in read if b in writer))
-        shown = ", ".join(record.writes)
-        nodes.append(NodeRecord(record.name, shown, sources, (record.number,), record.lines))
-        writer.update(dict.fromkeys(call.written, len(nodes) - 1))
-    for buffer in entry.outputs:
-        if buffer in writer and buffer not in entry.inputs:
-            nodes.append(NodeRecord(buffer.name, str(buffer.type), (writer[buffer],), (), ()))
-    return Graph("kernels", tuple(nodes))

@@ -23,6 +23,7 @@ from .jit import Jitted, jit
 # Names whose modules are imported when they are first asked for.
 _DEFERRED = {
     "Module": "tracejit.ir.graph",
+    "Schedule": "tracejit.lower.schedule.schedule",
     "cond": "tracejit.control",
     "fori_loop": "tracejit.control",
     "scan": "tracejit.control",
@@ -36,6 +37,7 @@ _DEFERRED = {
     "host": "tracejit.registered",
     "parse": "tracejit.ir.text",
     "pipeline": "tracejit.lower.pipeline",
+    "plain_loops": "tracejit.lower.tensor.loops",
     "reference": "tracejit.ir.reference",
     "set_num_threads": "tracejit.runtime.threads",
     "show": "tracejit.ir.text",

@@ -10,6 +10,7 @@ kept in a buffer of the row's size.
 from __future__ import annotations
 
 from math import prod
+from weakref import WeakKeyDictionary
 
 from ...errors import IRError
 from ...ir import tensor
@@ -52,7 +53,12 @@ SHORT_ROW = 16
 
 
 @each_program
-def to_loops(module: Module, vector_bytes: int = 32, library: Library | None = None) -> Module:
+def to_loops(
+    module: Module,
+    vector_bytes: int = 32,
+    library: Library | None = None,
+    plain_contractions: bool = False,
+) -> Module:
     """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
     entry = module.entry
     if isinstance(entry, Kernel):
@@ -61,19 +67,39 @@ def to_loops(module: Module, vector_bytes: int = 32, library: Library | None = N
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
-            return call(*node.operands, callee=lower_function(callee, vector_bytes, library))
+            kernel = lower_function(callee, vector_bytes, library, plain_contractions)
+            _origins[kernel] = callee
+            return call(*node.operands, callee=kernel)
         return node
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 
 
+# What Kernels were made of: beside them, as the places of Nodes are, and never in the text.
+_origins: WeakKeyDictionary[Kernel, Function] = WeakKeyDictionary()
+
+
+def origin_of(kernel: Kernel) -> Function | None:
+    """The Function that `to_loops` made a Kernel of, for as long as no other pass has changed it."""
+    return _origins.get(kernel)
+
+
+def plain_loops(module: Module) -> Module:
+    """As `to_loops`, with a loop for each label of a contraction, for schedules by hand."""
+    return to_loops(module, plain_contractions=True)
+
+
 def lower_function(
-    function: Function, vector_bytes: int = 32, library: Library | None = None
+    function: Function,
+    vector_bytes: int = 32,
+    library: Library | None = None,
+    plain_contractions: bool = False,
 ) -> Kernel:
     """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`."""
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
-            return lower_contraction(function, node, vector_bytes, library)
+            vectors = 0 if plain_contractions else vector_bytes
+            return lower_contraction(function, node, vectors, library)
         if isinstance(node.op.lowering, Loops):
             return _own_loops(function, node)
         if node.op.kind == SCAN:

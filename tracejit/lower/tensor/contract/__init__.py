@@ -23,15 +23,15 @@ def lower_contraction(
     """The Kernel of a Function whose one contraction is `node`.
 
     Operands may be computed from the parameters, and the results from the contraction, element by
-    element. `vector_bytes` is the width of the registers to use. With a `library` the
-    product is left to it where that is possible.
+    element. `vector_bytes` is the width of the registers to use; 0: the loops are plain. With a
+    `library` the product is left to it where that is possible.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     outs = tuple([Buffer(f"out{k}", r.type, "argument") for k, r in enumerate(function.results)])
     problem = read_problem(function, node, inputs, outs)
     body = None if library is None else multiply_by_library(problem, library)
     if body is None:
-        body = schedule(problem, Machine(vector_bytes))
+        body = schedule(problem, Machine(vector_bytes)) if vector_bytes else plain(problem)
     return Kernel(function.name, (*inputs.values(), *outs), len(outs), body)
 
 

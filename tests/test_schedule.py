@@ -200,6 +200,17 @@ def test_dependences_are_respected():
     refused(text, Schedule().vectorize("k", 2), "total is handed|iterations may meet")
 
 
+def test_lanes_and_threads_are_given_once():
+    plain = MATMUL.replace("a[i, k] * b[k, j]", "a[i, k]")
+    refused(
+        plain, Schedule().vectorize("k", 2).vectorize("j"), "the loop k in it is vector already"
+    )
+    refused(plain, Schedule().vectorize("j").parallelize("j"), "decided already")
+    refused(plain, Schedule().parallelize("i").parallelize("j"), "loop i around it is parallel")
+    refused(plain, Schedule().vectorize("i").parallelize("j"), "loop i around it is vector")
+    assert Schedule().vectorize("k", 2).parallelize("j")(kernel(plain))
+
+
 def test_interchange_asks_for_one_loop_in_the_other():
     refused(
         MATMUL, Schedule().interchange("j", "k"), "more in it than one loop\n  hint: distribute"
@@ -313,7 +324,7 @@ def k(x: f64[6, 8], y: f64[6, 8], *, out: f64[6, 8], sums: f64[6]):
 def test_what_is_not_refused_computes_the_same(data):
     """Random steps, right or wrong: whatever a schedule accepts gives what the plain loops give."""
     text = data.draw(st.sampled_from(NESTS))
-    found = kernel(text)
+    found, steps = kernel(text), []
     loops = ["i", "j", "k", "m", "p", "q"]
     loops += [f"{name}_{part}" for name in loops for part in ("outer", "inner")]
     names = st.sampled_from([*loops, *[f"{name}#2" for name in loops[:6]]])
@@ -331,9 +342,15 @@ def test_what_is_not_refused_computes_the_same(data):
         if step == "reorder":
             arguments = tuple(data.draw(st.lists(names, min_size=2, max_size=3, unique=True)))
         try:
-            found = Schedule().then(step, *arguments)(found)
+            STEPS[step](found, *arguments)
         except IRError:
             continue
+        steps.append((step, arguments))
+        found = STEPS[step](found, *arguments)
+    schedule = Schedule()
+    for step, arguments in steps:
+        schedule = schedule.then(step, *arguments)
+    found = schedule(kernel(text))
     rng = np.random.default_rng(1)
     arrays = [rng.random(b.type.shape) for b in found.inputs]
     wanted = tracejit.reference(tracejit.parse(text), *arrays)

@@ -275,3 +275,15 @@ def test_stages():
     for stage in Stage:
         verify(Module(lowered), stage)
         verify(Module(kernel), stage)
+
+
+def test_lanes_contain_neither_lanes_nor_threads():
+    text = """
+@kernel
+def k(x: f64[4, 4], *, out: f64[4, 4]):
+    for i in vector(0, 4, 4):
+        for j in parallel(0, 4):
+            out[i, j] = x[i, j]
+"""
+    with pytest.raises(IRError, match="a parallel loop in a vector loop"):
+        verify(parse(text), Stage.SCHEDULED)

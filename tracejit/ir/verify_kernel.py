@@ -170,6 +170,8 @@ class _Checker:
             self.fail(f"unknown mark {loop.mark!r}")
         if type(loop.lanes) is not int or loop.lanes < 1:
             self.fail(f"{loop.lanes!r} lanes")
+        if loop.mark in ("vector", "parallel") and any(l.mark == "vector" for l in self.loops):
+            self.fail(f"a {loop.mark} loop in a vector loop")
         self.bind(loop.index)
         self.expression(loop.start, i64)
         self.expression(loop.stop, i64)

@@ -26,7 +26,7 @@ from ...ir.tensor import Apply, expressions_of, parts, statements
 from ...ir.term import location_of, postorder
 from ...ir.verify_kernel import verify_kernel
 from ..tensor.loops import origin_of
-from .steps import STEPS
+from .steps import STEPS, settled
 
 
 class Step(NamedTuple):
@@ -102,7 +102,7 @@ class Schedule(tuple):
             except IRError as error:
                 message = f"step {number}, {step}: {error.message}"
                 raise IRError(message, error.location, error.hint) from error
-        return kernel
+        return settled(kernel)
 
     def on(self, *, kernel: str = "", op: str = "", line: str = "") -> Callable[[Module], Module]:
         """A pass that schedules the kernels of a name, that compute an op, or from a source line.

@@ -7,7 +7,7 @@ step, or after what they are made of.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from ...errors import IRError
@@ -30,6 +30,7 @@ from ...ir.tensor import (
     Variable,
     integer,
     loads_of,
+    map_bodies,
     statements,
 )
 from ...ir.types import array_type
@@ -66,12 +67,7 @@ def interchange(kernel: Kernel, outer: str, inner: str) -> Kernel:
     """Two loops, one directly inside the other, the other way round."""
     place = find(kernel, outer)
     a = _schedulable(place.loop)
-    if len(a.body) != 1 or not isinstance(a.body[0], For):
-        raise IRError(
-            f"the loop {a.index.name} has more in it than one loop",
-            hint=f"distribute({a.index.name!r}) gives each statement in it a loop of its own",
-        )
-    b = _schedulable(a.body[0])
+    b = _schedulable(_only_loop_in(a))
     if find(kernel, inner).loop is not b:
         raise IRError(
             f"directly in the loop {a.index.name} is the loop {b.index.name}, not {inner}"
@@ -85,6 +81,16 @@ def interchange(kernel: Kernel, outer: str, inner: str) -> Kernel:
     return _put(kernel, place, (b.replace(body=(a.replace(body=b.body),)),))
 
 
+def _only_loop_in(loop: For) -> For:
+    if len(loop.body) != 1 or not isinstance(loop.body[0], For):
+        name = loop.index.name
+        raise IRError(
+            f"the loop {name} has more in it than one loop",
+            hint=f"distribute({name!r}) gives each statement in it a loop of its own",
+        )
+    return loop.body[0]
+
+
 def reorder(kernel: Kernel, *loops: str) -> Kernel:
     """A nest of loops, each directly inside the one before, in this order, by interchanges."""
     wanted = [find(kernel, loop) for loop in loops]
@@ -96,7 +102,9 @@ def reorder(kernel: Kernel, *loops: str) -> Kernel:
         raise IRError(f"the loops {', '.join(names)} are not inside each other")
     depth = len(top)
     if len(deepest) - depth + 1 != len(loops):
-        raise IRError(f"there are other loops between {', '.join(order)}", hint="name these as well")
+        raise IRError(
+            f"there are other loops between {', '.join(order)}", hint="name these as well"
+        )
     for position, name in enumerate(names):
         while order.index(name) > position:
             k = order.index(name)
@@ -108,10 +116,8 @@ def reorder(kernel: Kernel, *loops: str) -> Kernel:
 def _interchange_at(kernel: Kernel, path: tuple[int, ...]) -> Kernel:
     """Interchange the loop at a path with the one in it: addressed by where they are."""
     (place,) = [p for p in walk(kernel.body) if p.path == path]
-    inner = place.loop.body[0] if place.loop.body else None
+    inner = _only_loop_in(place.loop)
     number = [p.path for p in walk(kernel.body) if p.loop.index is place.loop.index].index(path)
-    if not isinstance(inner, For):
-        raise IRError(f"there is no loop directly in the loop {place.loop.index.name}")
     below = [p.path for p in walk(kernel.body) if p.loop.index is inner.index].index((*path, 0))
     names = place.loop.index.name, inner.index.name
     return interchange(kernel, f"{names[0]}#{number + 1}", f"{names[1]}#{below + 1}")
@@ -136,6 +142,7 @@ def vectorize(kernel: Kernel, loop: str, lanes: int = 0) -> Kernel:
             raise IRError(f"there is control flow in the loop {found.index.name}")
         if (reason := carried(found)) is not None:
             raise IRError(f"the loop {found.index.name} is not independent: {reason}")
+        _refuse_marked((p.loop for p in walk(found.body)), "in it")
         trips = _trips(found)
         if not lanes and trips is None:
             raise IRError(f"say how many lanes the loop {found.index.name} has")
@@ -150,18 +157,26 @@ def parallelize(kernel: Kernel, loop: str) -> Kernel:
     def mark(found: For) -> For:
         if (reason := carried(found, threads=True)) is not None:
             raise IRError(f"the loop {found.index.name} is not independent: {reason}")
+        _refuse_marked((p.loop for p in walk(found.body) if p.loop.mark == "parallel"), "in it")
         return found.replace(mark="parallel")
 
-    place = find(kernel, loop)
-    if any(outer.mark == "parallel" for outer in place.around):
-        raise IRError("threads run a loop around it already")
     return _marked(kernel, loop, mark)
 
 
 def _marked(kernel: Kernel, loop: str, mark: Callable[[For], For]) -> Kernel:
     for place in find_all(kernel, loop):
-        kernel = _put(kernel, place, (mark(_schedulable(place.loop)),))
+        new = mark(_schedulable(place.loop))
+        around = [outer for outer in place.around if outer.mark in ("vector", new.mark)]
+        _refuse_marked(around if new.mark != "unroll" else (), "around it")
+        kernel = _put(kernel, place, (new,))
     return kernel
+
+
+def _refuse_marked(loops: Iterable[For], where: str) -> None:
+    """Lanes and threads are given once in a nest, and threads outside."""
+    for loop in loops:
+        if loop.mark in ("vector", "parallel"):
+            raise IRError(f"the loop {loop.index.name} {where} is {loop.mark} already")
 
 
 def fuse(kernel: Kernel, first: str, second: str) -> Kernel:
@@ -231,6 +246,56 @@ def _expanded(body: Body, variable: Variable, place: Load) -> Body:
             case _:
                 new.append(statement)
     return tuple(new)
+
+
+def settled(kernel: Kernel) -> Kernel:
+    """The kernel at the end of a schedule: registers are what is only used at known places.
+
+    That is where loops are in line, or are one vector; elsewhere a small array in memory has to do.
+    """
+    known = {p.loop.index for p in walk(kernel.body) if _is_in_line(p.loop)}
+    known -= {p.loop.index for p in walk(kernel.body) if not _is_in_line(p.loop)}
+    new: dict[Buffer, Buffer] = {}
+    for access in accesses(_without_allocations(kernel.body)):
+        buffer = access.what
+        if isinstance(buffer, Buffer) and buffer.space == "register":
+            if not {t for index in access.indices for t in index.free} <= known:
+                new[buffer] = buffer.replace(space="local")
+    return kernel.replace(body=_in_memory(kernel.body, new)) if new else kernel
+
+
+def _is_in_line(loop: For) -> bool:
+    trips = _trips(loop)
+    return trips is not None and (
+        loop.mark == "unroll" or loop.mark == "vector" and loop.lanes >= trips
+    )
+
+
+def _without_allocations(body: Body) -> Body:
+    """The statements, so that what they allocate counts as used, not as their own."""
+    kept = [s for s in body if not isinstance(s, Allocate)]
+    return tuple([map_bodies(s, _without_allocations) for s in kept])
+
+
+def _in_memory(body: Body, new: dict[Buffer, Buffer]) -> Body:
+    """Statements on other buffers; what accumulates in one of these reads and stores."""
+    loads = {
+        load: Load(new[load.buffer], load.indices) for load in loads_of(body) if load.buffer in new
+    }
+    found: list[Statement] = []
+    for statement in substitute(body, loads):
+        match statement:
+            case Allocate(buffer):
+                found.append(Allocate(new.get(buffer, buffer)))
+            case Store(buffer, indices, value):
+                found.append(Store(new.get(buffer, buffer), indices, value))
+            case Accumulate(Load(buffer, indices), op, value) if buffer in new:
+                place = Load(new[buffer], indices)
+                value = tensor.Apply(op, (place, value), place.dtype)
+                found.append(Store(place.buffer, indices, value))
+            case _:
+                found.append(map_bodies(statement, lambda inner: _in_memory(inner, new)))
+    return tuple(found)
 
 
 def stage(kernel: Kernel, buffer: str, before: str, by: tuple[str, ...], name: str = "") -> Kernel:

@@ -311,7 +311,9 @@ def test_many_elements_in_order():
     v = rng.standard_normal(100_003)
     check(lambda a, i, v: a.__setitem__(i, np.exp(v)), np.zeros(500), index, v * 0)
     check(assigned, np.zeros(500), index, v)
-    check(lambda a, i, v: np.add.at(a, i, v), np.zeros(500), index, v)
+    # Threads have tables of their own, so sums are in another order.
+    check(lambda a, i, v: np.add.at(a, i, v), np.zeros(500), index, v, nearly=True)
+    check(lambda a, i, v: np.add.at(a, i, v), np.zeros(99_000), index, v)
     check(assigned, np.zeros((500, 70)), index[:2000], v[:70] * np.ones((2000, 1)))
     check(beside, np.zeros((70, 500)), index[:2000], v[:2000])
 

@@ -12,6 +12,7 @@ from .affine import linear
 from .bounds import Bounds, unknowns_of
 from .foreign import foreign
 from .host import HostFunction
+from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
 from .show import show_statement
 from .syntax import scalar_dtype, symbol_names
@@ -357,6 +358,9 @@ class _Checker:
     def independent(self, loop: For) -> None:
         """Iterations must not read or overwrite what others write, but for Accumulate in vectors."""
         own = _own(loop)
+        packing = packing_of(loop) if loop.mark == "vector" else None
+        if packing is not None:
+            own.add(packing.place)
         inner = {s.index for s in statements(loop.body) if isinstance(s, For)}
         stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
         for statement in statements(loop.body):
@@ -368,6 +372,8 @@ class _Checker:
                     if loop.mark == "parallel":
                         self.fail(f"accumulates into {term.name} across a parallel loop")
                 case Store(buffer, indices, _) if buffer not in own:
+                    if packing is not None and statement is packing.store:
+                        continue
                     if is_chosen_by_data(indices) and not are_apart(loop, indices):
                         if loop.mark == "parallel" or not keeps_order(loop, statement):
                             self.fail(f"data says where iterations of a {loop.mark} loop store")

@@ -47,6 +47,7 @@ from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
 from .tensor.relax import contract, relax
+from .tensor.repeat import repeat_bodies
 from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
@@ -149,6 +150,7 @@ PIPELINE = Pipeline(
             _where(lambda options: options.max_threads != 1, _wide(parallelize)),
             (prefetch_rows, _bind_prefetch),
             unroll_short_loops,
+            repeat_bodies,
         ),
     ]
 )

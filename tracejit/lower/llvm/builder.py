@@ -321,6 +321,25 @@ class Builder:
         lane = self.value(f"call {bits} @llvm.cttz.{bits}({bits} {number.text}, i1 true)", bits)
         return self.cast("trunc" if mask.lanes > 64 else "zext", lane, "i64")
 
+    def count(self, mask: Value) -> Value:
+        """How many lanes of a mask hold, an i64."""
+        if mask.lanes == 1:
+            return self.cast("zext", mask, "i64")
+        bits = f"i{mask.lanes}"
+        number = self.value(f"bitcast {mask.type} {mask.text} to {bits}", bits)
+        self.module.declare(bits, f"llvm.ctpop.{bits}", [bits])
+        total = self.value(f"call {bits} @llvm.ctpop.{bits}({bits} {number.text})", bits)
+        return self.cast("zext", total, "i64")
+
+    def packed(self, a: Value, mask: Value) -> Value:
+        """The lanes of `a` where `mask` holds, side by side from the first; others do not matter."""
+        if a.lanes == 1:
+            return a
+        name = f"llvm.experimental.vector.compress.{suffix(a.kind, a.lanes)}"
+        self.module.declare(a.type, name, [a.type, mask.type, a.type])
+        operands = f"{a.type} {a.text}, {mask.type} {mask.text}, {a.type} poison"
+        return self.value(f"call {a.type} @{name}({operands})", a.kind, a.lanes)
+
     def extract_at(self, a: Value, lane: Value) -> Value:
         """The element of `a` in a lane that is known when the program runs; a scalar is in all."""
         if a.lanes == 1:

@@ -125,12 +125,23 @@ def _integer_power(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
 
 
 def _checked_index(b: Builder, dtype: DType, index: Value, extent: Value, axis: Value) -> Value:
-    """Negative indices count from the end; what lies outside is refused, and read at 0."""
+    """Negative indices count from the end; what lies outside is refused, and read at 0.
+
+    Most are neither, so one comparison decides whether there is anything to do.
+    """
+    usual, unusual = b.fresh("usual"), b.fresh("unusual")
+    b.branch_if(b.any(b.compare("uge", index, extent)), unusual, usual)
+    before = b.region.label
+    b.label(unusual)
     negative = b.compare("slt", index, b.like(0, index))
     inside = b.select(negative, b.binary("add", index, extent), index)
     outside = b.compare("uge", inside, extent)
     b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
-    return b.select(outside, b.like(0, inside), inside)
+    inside = b.select(outside, b.like(0, inside), inside)
+    b.branch(usual)
+    ways = f"[ {index.text}, %{before} ], [ {inside.text}, %{b.region.label} ]"
+    b.label(usual)
+    return b.value(f"phi {index.type} {ways}", index.kind, index.lanes)
 
 
 def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Value:

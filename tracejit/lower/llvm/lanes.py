@@ -6,6 +6,7 @@ from collections.abc import Callable
 
 from ...errors import IRError
 from ...ir import tensor
+from ...ir.packing import Packing, packing_of
 from ...ir.tensor import For, Literal
 from .access import CACHE_LINE
 from .alignment import LEAST_VECTORS, aligning_store
@@ -49,6 +50,35 @@ class LaneLoops(Control):
                 mask = self.b.vector([lane < rest for lane in range(lanes)], "i1")
             self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask))
 
+    def lane_body(self, loop: For) -> None:
+        packing = packing_of(loop)
+        if packing is None:
+            self.body(loop.body)
+        else:
+            self.pack(packing)
+
+    def pack(self, packing: Packing) -> None:
+        """Store what the lanes select side by side, and count it."""
+        b, lanes, store = self.b, self.lanes, packing.store
+        self.body(packing.lets)
+        (value,), selected = self.emit(store.value), self.one(packing.selected)
+        _, atoms, constant = self.address_of(store.buffer, store.indices)
+        pointer = self.pointer(store.buffer, atoms, constant)
+        self.here()
+        value, selected = [b.splat(each, lanes.count) for each in (value, selected)]
+        if lanes.mask is not None:
+            selected = b.binary("and", selected, lanes.mask)
+        number = b.count(selected)
+        packed = b.packed(value, selected)
+        if lanes.mask is None:
+            b.store(packed, pointer)
+        else:
+            steps = b.vector(range(lanes.count), "i64")
+            b.store_masked(packed, pointer, b.compare("slt", steps, b.splat(number, lanes.count)))
+        self.invalidate(store.buffer)
+        (place,) = self.values[packing.place]
+        self.put(packing.place, (b.binary("add", place, number),))
+
     def in_lanes(self, loop: For, count: int, emit: Callable[[], None]) -> None:
         """Emit vector code; variables from outside are accumulated per lane and joined at the end."""
         _, ops, _ = self.changed_in(loop.body)
@@ -87,7 +117,7 @@ class LaneLoops(Control):
             if is_number(first.text):
                 # One vector, and known which: its values are shared as those of constants are.
                 self.fixed[loop.index] = (first.text, count, mask)
-            self.body(loop.body)
+            self.lane_body(loop)
             self.fixed.pop(loop.index, None)
             self.lanes = None
 
@@ -103,7 +133,7 @@ class LaneLoops(Control):
         def inside() -> None:
             (base,) = self.values[loop.index]
             self.lanes = Lanes(loop.index, count, base, None, origin or loop.start)
-            self.body(loop.body)
+            self.lane_body(loop)
 
         self.loop(loop.index, start, stop, count, nonempty, loop.body, inside)
         self.lanes = None
@@ -151,7 +181,7 @@ class LaneLoops(Control):
             steps = b.binary("add", b.splat(base, count), b.vector(range(count), "i64"))
             mask = b.compare("slt", steps, b.splat(stop, count))
             self.lanes = Lanes(loop.index, count, base, mask)
-            self.body(loop.body)
+            self.lane_body(loop)
 
         self.loop(loop.index, start, stop, count, False, loop.body, inside, overshoots=True)
         self.lanes = None

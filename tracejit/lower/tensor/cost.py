@@ -107,8 +107,11 @@ def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) 
 
 
 def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
-    """What storing lanes one by one costs beyond loading them so: fewer leave a core at a time."""
+    """What storing lanes one by one costs beyond loading them so: fewer leave a core at a time, and
+    where data says they take several steps each."""
     apart = stride(store.buffer.type, store.indices, index)
+    if apart is None:
+        return 4.0 * lanes
     return 0.0 if apart in (0, 1, -1) else 0.5 * lanes
 
 

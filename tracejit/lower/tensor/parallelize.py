@@ -32,6 +32,7 @@ from ...ir.tensor import (
 from ...ir.types import array_type
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .stacks import split_stack
+from .tables import Table, count_of_tables, table_of, with_tables
 from .vectorize import independent
 
 WORTHWHILE = 15e-6
@@ -86,7 +87,15 @@ class _Splitter:
             return self.partial(loop, cost, count, outer)
         if loop.mark == "vector":
             return [loop]
+        table = table_of(loop) if count is not None else None
+        if table is not None and (tables := count_of_tables(table, count)) > 1:
+            return self.tables(loop, table, count, tables)
         return [loop.replace(body=self.body(loop.body))]
+
+    def tables(self, loop: For, table: Table, count: int, wanted: int) -> list[Statement]:
+        size = -(-count // wanted)
+        inner, chunk = self.cut(loop, tensor.integer(size))
+        return with_tables(table, inner, chunk, -(-count // size))
 
     def long_inside(self, loop: For) -> bool:
         inner = [s for s in loop.body if isinstance(s, For)]
@@ -111,19 +120,22 @@ class _Splitter:
     def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, Expression]:
         """The loop over one chunk, the chunk's index and the number of chunks."""
         unit = loop.lanes if loop.mark == "vector" else 1
-        chunk = Index(self.chunk_name())
         if count is None:
             chunks, step = _chunks_of_unknown(loop, cost, unit)
-        else:
-            wanted = max(4, min(MOST_CHUNKS, int(cost / CHUNK)))
-            size = -(-count // wanted)
-            size = -(-size // unit) * unit
-            step, chunks = tensor.integer(size), tensor.integer(-(-count // size))
+            return *self.cut(loop, step), chunks
+        wanted = max(4, min(MOST_CHUNKS, int(cost / CHUNK)))
+        size = -(-count // wanted)
+        size = -(-size // unit) * unit
+        return *self.cut(loop, tensor.integer(size)), tensor.integer(-(-count // size))
+
+    def cut(self, loop: For, step: Expression) -> tuple[For, Index]:
+        """The loop over one chunk of `step` iterations, and the chunk's index."""
+        chunk, count = Index(self.chunk_name()), trips(loop)
         start = tensor.add(tensor.multiply(chunk, step), loop.start)
         stop = tensor.add(start, step)
         if count is None or count % step.value:
             stop = tensor.minimum(stop, loop.stop)
-        return loop.replace(start=start, stop=stop), chunk, chunks
+        return loop.replace(start=start, stop=stop), chunk
 
     def chunked(self, loop: For, cost: float, count: int | None) -> list[Statement]:
         inner, chunk, chunks = self.split(loop, cost, count)

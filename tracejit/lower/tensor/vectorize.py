@@ -14,6 +14,7 @@ from collections.abc import Collection
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
+from ...ir.packing import packing_of
 from ...ir.places import (
     are_always_apart,
     are_apart,
@@ -51,6 +52,8 @@ CHEAP = 5.5
 # Vectors in a step then. Of sums several go side by side, as each addition waits for the one before.
 # Down columns a step is a run of every row it meets, and memory is slow to follow short runs.
 ELEMENTS, SUMS, COLUMNS = 2, 4, 16
+# Machines with vectors this wide have an instruction that moves selected lanes together.
+PACKS = 64
 
 
 def vectorize(module: Module, vector_bytes: int = 32) -> Module:
@@ -91,6 +94,8 @@ class _Chooser:
         deeper = map_bodies(statement, lambda body: self.body(body, inside))
         if not isinstance(statement, For) or statement.mark == "ordered":
             return deeper
+        if lanes := _packing_lanes(statement, self.vector_bytes):
+            return statement.replace(mark="vector", lanes=lanes)
         here = self.in_lanes(statement, inside)
         return here if here is not None and self.cost(here) < self.cost(deeper) else deeper
 
@@ -106,6 +111,18 @@ class _Chooser:
 
     def cost(self, loop: For) -> float:
         return body_cost((loop,), frozenset(), None, 1, self.vector_bytes)
+
+
+def _packing_lanes(loop: For, vector_bytes: int) -> int:
+    """Lanes for a loop that packs elements, where the machine has an instruction for that; or 0."""
+    packing = packing_of(loop) if loop.mark == "serial" else None
+    if packing is None or vector_bytes < PACKS:
+        return 0
+    dtype = packing.store.buffer.type.dtype
+    is_fit = dtype.kind in "iuf" and dtype.itemsize in (4, 8)
+    lanes = vector_bytes // dtype.itemsize
+    count = trips(loop)
+    return lanes if is_fit and (count is None or count >= lanes) else 0
 
 
 def _fits_lanes(loop: For) -> bool:

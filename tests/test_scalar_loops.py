@@ -1,0 +1,170 @@
+"""Loops whose places data chooses: several iterations a step, tables for each thread, packed lanes."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit import jit
+from tracejit.ir.graph import Kernel
+from tracejit.ir.packing import packing_of
+from tracejit.ir.reference import reference
+from tracejit.ir.tensor import For, statements
+from tracejit.ir.text import parse, show
+from tracejit.ir.verify import Stage, verify
+from tracejit.lower.pipeline import Options
+from tracejit.stages import Lowered
+
+COUNT, BINS = 120_000, 50
+
+
+def tabled(i, x, start):
+    out = np.full(BINS, start, x.dtype)
+    np.add.at(out, i, x)
+    return out
+
+
+def largest(i, x, start):
+    out = np.full(BINS, start, x.dtype)
+    np.maximum.at(out, i, x)
+    return out
+
+
+def in_plane(i, x, start):
+    out = np.full((7, BINS), start, x.dtype)
+    np.add.at(out, (i % 7, i), x)
+    return out
+
+
+def selected(x, mask):
+    return x[mask]
+
+
+def positions(x, mask):
+    return np.flatnonzero(mask)
+
+
+def lowered(function, *arguments, width: int = 64) -> Lowered:
+    return Lowered(jit(function).trace(*arguments).module, Options(width))
+
+
+def loops(program: Lowered) -> list[For]:
+    kernels = [k for k in program.module.functions if isinstance(k, Kernel)]
+    return [s for k in kernels for s in statements(k.body) if isinstance(s, For)]
+
+
+def entries(dtype: str, count: int = COUNT) -> tuple[np.ndarray, np.ndarray]:
+    generator = np.random.default_rng(5)
+    i = generator.integers(-BINS, BINS, count)
+    return i, (generator.normal(size=count) * 20).astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", ["i4", "u8", "i2", "f4", "f8"])
+@pytest.mark.parametrize("function", [tabled, largest, in_plane])
+def test_tables_of_threads(function, dtype):
+    i, x = entries(dtype)
+    program = lowered(function, i, x, 3)
+    assert [loop for loop in loops(program) if loop.mark == "parallel"]
+    assert parse(show(program.module)) is program.module
+    verify(program.module, Stage.SCHEDULED)
+    wanted = function(i, x, 3)
+    for threads in (1, 2):
+        with tracejit.threads(threads):
+            got = jit(function)(i, x, 3)
+        tolerance = {"f4": 1e-3, "f8": 1e-10}.get(dtype, 0)
+        np.testing.assert_allclose(got, wanted, rtol=tolerance, atol=tolerance)
+        assert got.dtype == wanted.dtype
+
+
+def test_tables_do_not_depend_on_threads():
+    i, x = entries("f4")
+    results = []
+    for threads in (1, 2):
+        with tracejit.threads(threads):
+            results.append(jit(tabled)(i, x, 0).tobytes())
+    assert results[0] == results[1]
+
+
+def test_entries_without_a_value_stay():
+    i, x = np.zeros(COUNT, int), np.ones(COUNT)
+    got = jit(tabled)(i, x, -0.0)
+    assert got[0] == COUNT and np.signbit(got[1:]).all()
+    got = jit(tabled)(i, x, np.nan)
+    assert np.isnan(got).all()
+
+
+def test_many_bins_need_no_tables():
+    def wide(i, x):
+        out = np.zeros(COUNT, x.dtype)
+        np.add.at(out, i, x)
+        return out
+
+    i, x = entries("f8")
+    program = lowered(wide, i, x)
+    assert not any(loop.mark == "parallel" and "turn" in str(loop) for loop in loops(program))
+    np.testing.assert_array_equal(jit(wide)(i, x), wide(i, x))
+
+
+@pytest.mark.parametrize("bad", [BINS, -BINS - 1, 2**62, -(2**63)])
+@pytest.mark.parametrize("place", [0, 1, 63, COUNT // 2 + 1, COUNT - 1])
+def test_errors_in_tables(bad, place):
+    i, x = entries("f8")
+    i[place] = bad
+    message = f"index {bad} is out of bounds for axis 0 with size {BINS}"
+    with pytest.raises(IndexError, match=message):
+        jit(tabled)(i, x, 0)
+    with pytest.raises(IndexError, match=message):
+        jit(lambda table, i: table[i])(np.zeros(BINS), i)
+
+
+@pytest.mark.parametrize("count", [0, 1, 15, 16, 17, 18, 19, 20, 37])
+def test_steps_of_several_iterations(count):
+    i, x = entries("i4", count)
+    np.testing.assert_array_equal(jit(tabled)(i, x, 1), tabled(i, x, 1))
+
+
+def test_steps_where_sizes_are_unknown():
+    compiled = jit(tabled)
+    for count in (1, 16, 3, 21, 1000, 4, 0, 33):
+        i, x = entries("i4", count)
+        np.testing.assert_array_equal(compiled(i, x, 1), tabled(i, x, 1))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "u8", "i2", "f2", "c8", "c16", "?"])
+@pytest.mark.parametrize("function", [selected, positions])
+def test_packed_lanes(function, dtype):
+    generator = np.random.default_rng(7)
+    compiled = jit(function)
+    for count in (0, 1, 7, 8, 9, 15, 16, 17, 33, 1003):
+        x = (generator.normal(size=count) * 3).astype(dtype)
+        for mask in (generator.random(count) < 0.5, np.ones(count, bool), np.zeros(count, bool)):
+            for f in (compiled, jit(function)):
+                got, wanted = f(x, mask), function(x, mask)
+                np.testing.assert_array_equal(got, wanted)
+                assert got.dtype == wanted.dtype
+
+
+def test_packing_in_the_text():
+    x = np.arange(1003.0)
+    program = lowered(selected, x, x > 5)
+    (loop,) = [loop for loop in loops(program) if packing_of(loop)]
+    assert (loop.mark, loop.lanes) == ("vector", 8)
+    assert parse(show(program.module)) is program.module
+    verify(program.module, Stage.SCHEDULED)
+    values, count = reference(program.module, x, x > 5)
+    np.testing.assert_array_equal(values[: int(count)], x[x > 5])
+    narrow = lowered(selected, x, x > 5, width=32)
+    assert {loop.mark for loop in loops(narrow) if packing_of(loop)} == {"serial", "unroll"}
+
+
+def test_mixed_signs_of_indices():
+    generator = np.random.default_rng(9)
+    x = generator.normal(size=1001)
+    for n in (1, 16, 1001):
+        i = generator.integers(-1001, 1001, n)
+        np.testing.assert_array_equal(jit(lambda x, i: x[i])(x, i), x[i])
+        np.testing.assert_array_equal(
+            jit(lambda x, i: np.sqrt(abs(x[i])) - 2 + x[-i - 1])(x, i),
+            np.sqrt(abs(x[i])) - 2 + x[-i - 1],
+        )

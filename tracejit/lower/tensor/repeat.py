@@ -1,0 +1,82 @@
+"""Loops that store where data says take several iterations a step.
+
+Such a loop cannot run in lanes, and each iteration is a few instructions: counting would be most of
+the work, and of what comes next in memory nothing would be known to come together.
+
+    for i in range(n):                    for k in range(n // 4):
+        a[j[i]] += x[i]        ->             for u in unroll(4):
+                                                  a[j[4 * k + u]] += x[4 * k + u]
+                                          for i in range(4 * (n // 4), n):
+                                              a[j[i]] += x[i]
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.graph import Module, map_kernels
+from ...ir.places import is_chosen_by_data
+from ...ir.tensor import (
+    Assign,
+    For,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Statement,
+    Store,
+    expressions_of,
+    has_control,
+    map_bodies,
+    parts,
+)
+from ...ir.term import postorder
+from .cost import trips
+from .substitute import substitute
+
+REPEATS = 4
+# The most terms of the expressions of a body, and the least iterations that are worth it.
+MOST_TERMS, LEAST_TRIPS = 40, 16
+
+
+def repeat_bodies(module: Module) -> Module:
+    """Write the bodies of such loops out several times, in kernels without control flow."""
+    return map_kernels(module, _change)
+
+
+def _change(kernel: Kernel) -> Kernel:
+    return kernel if has_control(kernel.body) else kernel.replace(body=_body(kernel.body))
+
+
+def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    new: list[Statement] = []
+    for statement in body:
+        if isinstance(statement, For) and _is_to_repeat(statement):
+            new += _repeated(statement)
+        else:
+            new.append(map_bodies(statement, _body))
+    return tuple(new)
+
+
+def _is_to_repeat(loop: For) -> bool:
+    if loop.mark != "serial" or not all(isinstance(s, Let | Assign | Store) for s in loop.body):
+        return False
+    count = trips(loop)
+    if count is not None and count < LEAST_TRIPS:
+        return False
+    if not any(isinstance(s, Store) and is_chosen_by_data(s.indices) for s in loop.body):
+        return False
+    roots = [e for statement in loop.body for e in expressions_of(statement)]
+    return len(postorder(roots, parts)) <= MOST_TERMS
+
+
+def _repeated(loop: For) -> list[Statement]:
+    many, count = tensor.integer(REPEATS), tensor.subtract(loop.stop, loop.start)
+    steps = tensor.floor_divide(count, many)
+    step, turn = Index(f"{loop.index.name}_step"), Index(f"{loop.index.name}_turn")
+    place = tensor.add(tensor.multiply(step, many), turn)
+    body = substitute(loop.body, {loop.index: tensor.add(place, loop.start)})
+    turns = For(turn, tensor.ZERO, many, body, "unroll", 1)
+    rest = loop.replace(start=tensor.add(loop.start, tensor.multiply(steps, many)))
+    whole = For(step, tensor.ZERO, steps, (turns,), "serial", 1)
+    left = tensor.subtract(rest.stop, rest.start)
+    return [whole] if isinstance(left, Literal) and left.value == 0 else [whole, rest]

@@ -4,6 +4,9 @@ import numpy as np
 import pytest
 from numpy_calls import DTYPES, FLOATS, REAL_DTYPES, check, sample, with_nan
 
+from tracejit import jit
+from tracejit.config import config
+
 AXES = [None, 0, -1, 1, (0, 1), (1, 0), (), 2]
 REDUCTIONS = [np.sum, np.prod, np.max, np.min, np.any, np.all, np.mean, np.var, np.std]
 MASK = np.array([[True, False, True, True], [False] * 4, [True] * 4])
@@ -188,3 +191,10 @@ def test_weak_and_numpy_scalars():
     check(lambda s: np.mean(s), np.float32(2.5))
     check(lambda s: s.sum(), np.float32(2.5))
     check(lambda s: np.max([s, 1.0, 3.0]), 2.5)
+
+
+def test_running_sums_of_halves_in_the_lanes_of_a_rest():
+    """LLVM's fast instruction selector gave up on halves gathered under a mask."""
+    x = np.ones((30, 40, 50), np.float16)
+    with config.use(tiers=True):
+        np.testing.assert_array_equal(jit(lambda x: np.cumsum(x, axis=-1))(x), x.cumsum(axis=-1))

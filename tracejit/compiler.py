@@ -114,7 +114,7 @@ class Compiler:
         self._concrete: set[tuple] = set()
         self._static = _static_positions(function, options)
         self._has_static = any(self._static)
-        self._sizes = Sizes()
+        self._sizes = Sizes(keeps_layouts=options["numerics"] == "strict")
         self._recovery = Recovery(self)
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -314,12 +314,13 @@ class Compiler:
         run: Run,
     ) -> Program:
         calls_python = self._options["fallback"] == "python"
+        is_strict = self._options["numerics"] == "strict"
         symbolic = [
             k for k, leaf in enumerate(how) if isinstance(leaf, Traced) and leaf.weak is int
         ]
         if symbolic:
             try:
-                return trace(self._function, args, kwargs, how, calls_python, run)
+                return trace(self._function, args, kwargs, how, calls_python, run, is_strict)
             except Exception as error:  # noqa: BLE001 - mostly: it needs the number after all
                 if error is run.failure:
                     raise
@@ -328,7 +329,7 @@ class Compiler:
                 how = [
                     Static(v) if k in symbolic else h for k, (v, h) in enumerate(zip(leaves, how))
                 ]
-        return trace(self._function, args, kwargs, how, calls_python, run)
+        return trace(self._function, args, kwargs, how, calls_python, run, is_strict)
 
     def _evict(self) -> None:
         """Drop what was used longest ago; native hits count as uses when they are next looked at."""

@@ -21,21 +21,26 @@ Shapes = tuple[tuple[int, ...], ...]
 
 
 class Sizes:
-    """What one function has seen of shapes, by everything else about its arguments."""
+    """What one function has seen of shapes, by everything else about its arguments.
 
-    def __init__(self) -> None:
+    Symbols stand for extents of row-major arrays, so others are copied, unless `keeps_layouts`: then
+    they have programs of their own at every size.
+    """
+
+    def __init__(self, keeps_layouts: bool = False) -> None:
+        self._keeps_layouts = keeps_layouts
         self._seen: dict[Any, list[Shapes]] = {}
         self._entries: dict[Any, list[Any]] = {}
         self._refused: set[Any] = set()
 
     def clear(self) -> None:
-        self.__init__()
+        self.__init__(self._keeps_layouts)
 
     def entry_for(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> Any:
         """The entry with symbolic extents that serves these arguments, if there is one."""
         if not self._entries:
             return None
-        for entry in self._entries.get(_kind(structure, leaves, how), ()):
+        for entry in self._entries.get(self._kind(structure, leaves, how), ()):
             if serves(
                 [leaf.type for leaf in entry.program.leaves if _is_array(leaf)], _shapes(how)
             ):
@@ -47,7 +52,9 @@ class Sizes:
         arrays = [leaf for leaf in how if _is_array(leaf)]
         if any(not leaf.can_write or leaf.same_as is not None for leaf in arrays):
             return None  # programs for arrays that clash are for those very arguments
-        kind, shapes = _kind(structure, leaves, how), _shapes(how)
+        if self._keeps_layouts and any(leaf.type.layout is not None for leaf in arrays):
+            return None
+        kind, shapes = self._kind(structure, leaves, how), _shapes(how)
         seen = self._seen.setdefault(kind, [])
         if shapes not in seen and len(seen) <= CONCRETE_SHAPES:
             seen.append(shapes)
@@ -75,7 +82,7 @@ class Sizes:
 
     def refuse(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> None:
         """The function needs to know its sizes: always compile for the shapes that come."""
-        self._refused.add(_kind(structure, leaves, how))
+        self._refused.add(self._kind(structure, leaves, how))
 
     def refuse_entry(self, entry: Any) -> None:
         """The same where an entry, if it is one of ours, turned out not to serve every size."""
@@ -84,12 +91,23 @@ class Sizes:
                 self._refused.add(kind)
 
     def add(self, structure: Any, leaves: list[Any], how: list[Leaf], entry: Any) -> None:
-        self._entries.setdefault(_kind(structure, leaves, how), []).append(entry)
+        self._entries.setdefault(self._kind(structure, leaves, how), []).append(entry)
 
     def remove(self, entry: Any) -> None:
         for entries in self._entries.values():
             if entry in entries:
                 entries.remove(entry)
+
+    def _kind(self, structure: Any, leaves: list[Any], how: list[Leaf]) -> Any:
+        """Everything about the arguments but the extents and, mostly, the layouts of arrays."""
+        parts = []
+        for value, leaf in zip(leaves, how):
+            if not _is_array(leaf):
+                parts.append(leaf_key(value, leaf))
+                continue
+            layout = leaf.type.layout if self._keeps_layouts else None
+            parts.append(("array", leaf.type.dtype, leaf.type.ndim, layout))
+        return (structure, tuple(parts))
 
 
 def serves(types: list[ArrayType], shapes: Shapes) -> bool:
@@ -111,12 +129,3 @@ def _is_array(leaf: Leaf) -> bool:
 
 def _shapes(how: list[Leaf]) -> Shapes:
     return tuple([leaf.type.shape for leaf in how if _is_array(leaf)])
-
-
-def _kind(structure: Any, leaves: list[Any], how: list[Leaf]) -> Any:
-    """Everything about the arguments but the extents and the layouts of arrays."""
-    parts = [
-        ("array", leaf.type.dtype, leaf.type.ndim) if _is_array(leaf) else leaf_key(value, leaf)
-        for value, leaf in zip(leaves, how)
-    ]
-    return (structure, tuple(parts))

@@ -77,6 +77,11 @@ class Loop(NamedTuple):
         return (0, *results) if self.is_in_place else tuple(results)
 
     @property
+    def is_fold(self) -> bool:
+        """Whether it combines two numbers to one: all of a row into one where the result does not move."""
+        return not self.ufunc.signature
+
+    @property
     def is_on_matrices(self) -> bool:
         """Whether it works on matrices, by means of a BLAS."""
         return any(len(core) > 1 for core in self.cores)
@@ -86,12 +91,17 @@ class Loop(NamedTuple):
         numbers = arguments[self.ufunc.nargs : self.ufunc.nargs + 1 + len(self.names)]
         count, *extents = [16 if number is None else number for number in numbers]
         most = max(extents, default=1)
+        if self.is_fold:
+            return 20.0 + count
         if self.is_on_matrices:
             return count * (600.0 + prod(extents) * most / 2)
         return count * (300.0 + 1.5 * most * log2(most + 1))
 
     def run(self, *arguments: Any) -> None:
-        """A call, as NumPy makes it; raises LinAlgError where the loop fails."""
+        """A call, as NumPy makes it; raises LinAlgError where the loop fails.
+
+        A loop of two numbers whose result does not move reduces, in the order in which NumPy does.
+        """
         arrays = arguments[: self.ufunc.nargs]
         numbers = iter([int(number) for number in arguments[self.ufunc.nargs :]])
         count = next(numbers)
@@ -102,6 +112,11 @@ class Loop(NamedTuple):
             shape = (count, *[extents[name] for name in core])
             steps = (step, *[next(numbers) for _ in core])
             views.append(np.lib.stride_tricks.as_strided(array, shape, steps))
+        if self.is_fold and outer[-1] == 0:
+            _, row, total = views
+            with np.errstate(all="ignore"):
+                total[0] = self.ufunc.reduce(row, initial=total[0])
+            return
         self.call(views[: self.ufunc.nin], views[self.ufunc.nin :])
 
     def call(self, operands: list[np.ndarray], results: list[np.ndarray]) -> None:
@@ -128,7 +143,15 @@ def _loops(module: ModuleType) -> Iterator[Loop]:
                 yield Loop(ufunc, types, cores, names)
 
 
+def _folds() -> Iterator[Loop]:
+    """The loops that add and multiply numbers which are rounded; `Loop.run` says what is special."""
+    for ufunc in (np.add, np.multiply):
+        for letter in "efdFD":
+            yield Loop(ufunc, f"{letter}{letter}->{letter}", ((), (), ()), ())
+
+
 LOOPS = {loop.symbol: loop for m in (_umath_linalg, _pocketfft_umath) for loop in _loops(m)}
+LOOPS |= {loop.symbol: loop for loop in _folds()}
 _BY_OPERANDS = {
     (loop.ufunc, loop.dtypes[: loop.ufunc.nin]): loop for loop in reversed(LOOPS.values())
 }

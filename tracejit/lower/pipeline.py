@@ -23,6 +23,7 @@ from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.hoist import hoist
 from .graph.layouts import adopt_layouts
+from .graph.numpy_order import keep_order
 from .graph.outline import outline
 from .graph.products import expand_products
 from .graph.spare import take_turns
@@ -110,6 +111,7 @@ PIPELINE = Pipeline(
     [
         *_steps(
             Stage.FUSED,
+            _where(lambda options: options.numerics == "strict", keep_order),
             adopt_layouts,
             canonicalize,
             fold,

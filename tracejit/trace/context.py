@@ -55,6 +55,9 @@ class Trace:
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
 
+    Of the contract for numbers:
+    is_strict      whether sums are to be NumPy's to the last bit
+
     Of control flow (trace/capture):
     region         the body that is being traced; the whole program at first
     homes          the regions that nodes were made in
@@ -75,6 +78,7 @@ class Trace:
         self.unhook: Callable[[Any], Any] = lambda value: value
         self._names: set[str] = set()
         self.calls_python = True
+        self.is_strict = False
         self.values: dict[Node, Any] = {}
         self.extents: dict[str, int] = {}
         self.is_tentative = False

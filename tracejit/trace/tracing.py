@@ -265,11 +265,13 @@ def trace(
     how: Sequence[Leaf] | None = None,
     calls_python: bool = True,
     run: Run | None = None,
+    is_strict: bool = False,
 ) -> Program:
     """The program `function(*args, **kwargs)` is; `how` overrides `abstract`, leaf by leaf.
 
     `calls_python`: functions without a rule are called through Python; `run` has the results of such
-    calls that are not to be made again, and gets those of the others.
+    calls that are not to be made again, and gets those of the others. `is_strict`: sums are to be
+    NumPy's to the last bit.
 
     What the function raises passes through unchanged. What it does beside computing (printing,
     appending to a list) it does while it is traced: once per program, not once per call.
@@ -281,6 +283,7 @@ def trace(
         context = Trace()
         context.calls_python, context.unrolled = calls_python, unrolled
         context.run = context.run if run is None else run
+        context.is_strict = is_strict
         try:
             return _traced(context, function, args, kwargs, leaves, structure, how)
         except Exception as error:

@@ -12,11 +12,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..ir import ops
-from ..ir.dims import Dim
 from ..ir.graph import Node
+from ..ir.iteration import kept_axes, reshaped_strides
 from ..ir.op import CONTRACTION, CREATION, MOVEMENT, Op
 from ..ir.types import row_major
 
@@ -95,7 +93,7 @@ def is_in_order(storage: Storage) -> bool:
 def reorders(steps: Steps) -> bool:
     """Whether there is a reshape among the steps that does more than add or drop unit axes."""
     return any(
-        step.op is ops.reshape and _kept_axes(step.shape, step.attrs["shape"]) is None
+        step.op is ops.reshape and kept_axes(step.shape, step.attrs["shape"]) is None
         for step in steps
     )
 
@@ -152,7 +150,7 @@ def _exchanged(first: Step, slice: Step) -> list[Step] | None:
         order = first.attrs["axes"]
         place = [order.index(axis) for axis in range(len(order))]
     elif first.op is ops.reshape:
-        place = _kept_axes(first.shape, slice.shape)
+        place = kept_axes(first.shape, slice.shape)
         after = _shape_after(slice)
         if place is None or any(n == 1 != m for n, m in zip(slice.shape, after)):
             return None
@@ -171,15 +169,6 @@ def _exchanged(first: Step, slice: Step) -> list[Step] | None:
         return [early, first._replace(shape=shape)]
     final = _shape_after(slice)
     return [early, Step(ops.reshape, (("shape", final),), shape)]
-
-
-def _kept_axes(old: tuple, new: tuple) -> list[int | None] | None:
-    """For each old axis the new one it becomes, None for unit axes; None when it is no such reshape."""
-    wide = [axis for axis, extent in enumerate(new) if extent != 1]
-    if [n for n in old if n != 1] != [new[axis] for axis in wide]:
-        return None
-    rest = iter(wide)
-    return [None if extent == 1 else next(rest) for extent in old]
 
 
 def _one_slice(first: Step, second: Step) -> Step:
@@ -291,7 +280,7 @@ def strides_after(storage: Storage, steps: Steps) -> tuple | None:
         elif step.op is ops.transpose:
             strides = tuple([strides[axis] for axis in attrs["axes"]])
         elif step.op is ops.reshape:
-            strides = _reshaped(step.shape, strides, attrs["shape"])
+            strides = reshaped_strides(step.shape, strides, attrs["shape"])
         elif step.op is ops.windows:
             strides = (*strides, strides[attrs["axis"]])
         elif step.op is ops.broadcast:
@@ -301,22 +290,3 @@ def strides_after(storage: Storage, steps: Steps) -> tuple | None:
         if strides is None:
             return None
     return strides
-
-
-def _reshaped(old: tuple, strides: tuple, new: tuple) -> tuple | None:
-    """The strides of a reshape without a copy, where there is one; NumPy itself is asked."""
-    if strides == row_major(old):
-        return row_major(new)
-    if any(isinstance(n, Dim) for n in (*old, *new, *strides)):
-        kept = _kept_axes(old, new)
-        if kept is None:
-            return None
-        places = {k: axis for axis, k in enumerate(kept) if k is not None}
-        return tuple([strides[places[k]] if k in places else 1 for k in range(len(new))])
-    # The elements are never looked at.
-    probe = np.lib.stride_tricks.as_strided(np.zeros((), np.int8), old, strides)
-    try:
-        probe.shape = new
-    except AttributeError:
-        return None
-    return probe.strides

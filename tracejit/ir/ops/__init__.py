@@ -8,6 +8,7 @@ from .extern import *
 from .gufunc import *
 from .indexing import *
 from .movement import *
+from .ordered import *
 from .reduce import *
 from .search import *
 from .selection import *

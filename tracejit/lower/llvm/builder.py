@@ -387,6 +387,8 @@ class Builder:
 
     def load_masked(self, pointer: Value, mask: Value, kind: str) -> Value:
         """Contiguous lanes where `mask`, zero elsewhere; masked-off memory is not touched."""
+        if kind == "half":
+            return self.cast("bitcast", self.load_masked(pointer, mask, "i16"), kind)
         wide, name = type_text(kind, mask.lanes), f"llvm.masked.load.{suffix(kind, mask.lanes)}.p0"
         return self._masked(name, wide, "ptr", pointer, mask, f", {wide} zeroinitializer", kind)
 
@@ -395,6 +397,10 @@ class Builder:
         self._masked_store(name, "ptr", value, pointer, mask)
 
     def gather(self, pointers: Value, mask: Value, kind: str) -> Value:
+        if (
+            kind == "half"
+        ):  # of `optnone` code that gathers halves LLVM's fast selector makes nonsense
+            return self.cast("bitcast", self.gather(pointers, mask, "i16"), kind)
         wide = type_text(kind, mask.lanes)
         name = f"llvm.masked.gather.{suffix(kind, mask.lanes)}.v{mask.lanes}p0"
         return self._masked(

@@ -13,8 +13,10 @@ from ...ir.graph import Node
 from ...ir.op import Op
 from ...ir.tensor import identity
 from ...ir.types import bool_, i64, to_dtype
-from ..array import Array, apply, wrap
+from ..array import Array, apply, to_array, wrap
 from ..broadcasting import broadcast_to_shape
+from ..context import current_trace
+from ..host import call_through_python, known
 from ..promotion import constant
 from ..registry import implements
 from ..value import extent_node, node_of
@@ -69,9 +71,31 @@ def _arithmetic(op: Op, logical: Op, combine: np.ufunc, neutral: int, a: Any, dt
     return op, combine, x, neutral
 
 
+def _is_numpys(a: Any, dtype: Any, initial: Any, where: Any) -> bool:
+    """Whether NumPy itself has to add up, for its very bits: what it casts or masks it takes in pieces
+    that depend on its buffers, and a number to begin with is part of the first of them."""
+    trace = current_trace()
+    if trace is None or not trace.is_strict:
+        return False
+    own = as_array(a).dtype
+    result = accumulator_dtype(as_array(a), dtype)
+    is_plain = initial in (UNSET, None) and (where is UNSET or where is True)
+    return result.kind in "fc" and not (own == result and is_plain)
+
+
+def _by_numpy(function: Any, a: Any, axis: Any, **options: Any) -> Array:
+    """NumPy's own reduction, called by the program."""
+    given = {name: value for name, value in options.items() if value is not UNSET}
+    return to_array(call_through_python(known(function), (as_array(a), axis), given))
+
+
 @implements(np.sum, method="sum")
 def sum(a, axis=None, dtype=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
     """`np.sum`; small integers add up in 64 bits."""
+    if _is_numpys(a, dtype, initial, where):
+        refuse_out("sum", out)
+        options = {"dtype": dtype, "keepdims": keepdims, "initial": initial, "where": where}
+        return _by_numpy(np.sum, a, axis, **options)
     chosen = _arithmetic(ops.sum_, ops.any_, np.add, 0, a, dtype)
     return _reduction(*chosen, axis, out, keepdims, initial, where)
 
@@ -79,6 +103,10 @@ def sum(a, axis=None, dtype=None, out=None, keepdims=UNSET, initial=UNSET, where
 @implements(np.prod, method="prod")
 def prod(a, axis=None, dtype=None, out=None, keepdims=UNSET, initial=UNSET, where=UNSET):
     """`np.prod`; small integers multiply in 64 bits."""
+    if _is_numpys(a, dtype, initial, where):
+        refuse_out("prod", out)
+        options = {"dtype": dtype, "keepdims": keepdims, "initial": initial, "where": where}
+        return _by_numpy(np.prod, a, axis, **options)
     chosen = _arithmetic(ops.prod, ops.all_, np.multiply, 1, a, dtype)
     return _reduction(*chosen, axis, out, keepdims, initial, where)
 

@@ -33,6 +33,8 @@ def divided(total: Array, n: Any) -> Array:
     dividend = total
     if total.dtype == np.float16 and not isinstance(n, Array):
         dividend = converted(total, np.float32)
+    if total.dtype == np.complex64:  # as NumPy's count is an integer of 64 bits
+        dividend = converted(total, np.complex128)
     if type(n) is int and n > _EXACT_IN_FLOAT32:
         dividend = converted(total, np.result_type(total.dtype, np.float64))
     return converted(apply(np.true_divide, dividend, n), total.dtype)

@@ -35,6 +35,7 @@ _DEFERRED = {
     "erfc": "tracejit.special",
     "get_num_threads": "tracejit.runtime.threads",
     "host": "tracejit.registered",
+    "op": "tracejit.operators",
     "parse": "tracejit.ir.text",
     "pipeline": "tracejit.lower.pipeline",
     "plain_loops": "tracejit.lower.tensor.loops",

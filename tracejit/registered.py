@@ -5,6 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+
+class Applied:
+    """Base of callables of ours that traced code calls as they are: they know traced values."""
+
+
 # The functions, by identity, with whether each is pure. Never forgotten: they are a program's own.
 REGISTERED: dict[int, tuple[Callable[..., Any], bool]] = {}
 

@@ -65,13 +65,22 @@ class Place(NamedTuple):
     element: Callable[..., Any] = lambda old, value, **attrs: value
 
 
+class Composite(NamedTuple):
+    """Lowering to other ops: `rule(*operands, **attrs)`, of nodes, gives the nodes of the results.
+
+    This is done before fusing, so that what such an op is made of fuses like any other nodes.
+    """
+
+    rule: Callable[..., Any]
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """One operation. Called with nodes it builds a node, with patterns a pattern.
 
     Fields: `type_rule(*types, **attrs)` gives the result's type and defines the attributes;
     `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold`,
-    `Loops`, `Extern` or `Place`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
+    `Loops`, `Extern`, `Place` or `Composite`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
     `samples(dtype)` gives `(types, attrs)` pairs the law tests instantiate; kinds whose attributes
     are known (elementwise, reductions, scans) need none.
     """
@@ -80,7 +89,7 @@ class Op:
     kind: str
     type_rule: Callable[..., Any]
     reference: Callable[..., Any]
-    lowering: Element | Fold | Loops | Extern | Place | None = None
+    lowering: Element | Fold | Loops | Extern | Place | Composite | None = None
     cost: float = 1.0
     commutative: bool = False
     samples: Callable[[], Any] | None = field(default=None, repr=False)

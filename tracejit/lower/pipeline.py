@@ -19,6 +19,7 @@ from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.collapse import collapse
+from .graph.expand import expand
 from .graph.fold import fold
 from .graph.fuse import fuse
 from .graph.hoist import hoist
@@ -111,6 +112,7 @@ PIPELINE = Pipeline(
     [
         *_steps(
             Stage.FUSED,
+            expand,
             _where(lambda options: options.numerics == "strict", keep_order),
             adopt_layouts,
             canonicalize,

@@ -63,6 +63,7 @@ class Trace:
     homes          the regions that nodes were made in
     births         how many arrays there have been
     records        what is noted of the jumps out of loops and functions that are being traced
+    adopt          takes over what another trace's program depends on
     held           gives containers that traced code may change, of its globals and closures
     outermost      the code that calls the traced function
     passes         the loops of whose bodies a pass is being traced; None where one cannot be unrolled
@@ -76,6 +77,7 @@ class Trace:
         self.captures: dict[int, Capture] = {}
         self.hook: Callable[..., Any] = lambda value: value
         self.unhook: Callable[[Any], Any] = lambda value: value
+        self.adopt: Callable[[Any], None] = lambda program: None
         self._names: set[str] = set()
         self.calls_python = True
         self.is_strict = False

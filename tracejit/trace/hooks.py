@@ -48,6 +48,7 @@ class Hooks:
     def __init__(self, trace: Trace, function: Callable[..., Any]):
         self.trace = trace
         trace.hook, trace.unhook, trace.held = self.hook, self.unhook, self.held
+        trace.adopt = self.adopt
         self.package = _top_package(function)
         self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
         self.cells: dict[int, tuple[types.CellType, Any]] = {}
@@ -87,6 +88,12 @@ class Hooks:
 
     def _guard(self, namespace: dict, name: Any, value: Any) -> None:
         self.guards.setdefault((id(namespace), name), (namespace, name, value))
+
+    def adopt(self, program: Any) -> None:
+        """Let this trace depend on all that another one, whose result it uses, has read outside."""
+        self.guards.update({(id(names), key): (names, key, v) for names, key, v in program.guards})
+        self.cells.update({id(cell): (cell, value) for cell, value in program.cells})
+        self.shadows.adopt(program)
 
     def _remember(self, value: Any, new: Any) -> None:
         self._hooked[id(value)] = (value, new)

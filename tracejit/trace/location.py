@@ -11,9 +11,13 @@ from weakref import WeakKeyDictionary
 
 import numpy
 
-_OURS = tuple(dirname(file) + sep for file in (dirname(__file__), numpy.__file__))
+_PACKAGE = dirname(dirname(__file__))
+_OURS = tuple(
+    path + sep
+    for path in (dirname(__file__), join(_PACKAGE, "operators"), dirname(numpy.__file__))
+)
 # Code of ours that is written, and traced, as a user's would be.
-_TRACED = join(dirname(dirname(__file__)), "control.py")
+_TRACED = join(_PACKAGE, "control.py")
 _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )

@@ -20,7 +20,7 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..ir.dims import Dim
-from ..registered import purity
+from ..registered import Applied, purity
 from .context import current_trace, failure
 from .host import Callee, call_through_python, name_of
 from .number_classes import is_number_class, number_class
@@ -39,6 +39,8 @@ _METHODS = (types.MethodType, types.BuiltinMethodType)
 
 def stand_in(value: Any) -> Any:
     """What the traced code gets instead of `value`; None if it is nothing of this kind."""
+    if isinstance(value, Applied):
+        return value
     is_pure = purity(value)
     if is_pure is not None:
         called = Callee(name_of(value), _Found(value), not is_pure, is_known=False)

@@ -124,6 +124,13 @@ class Shadows:
             self._slotted.append((value, new, slots_of(new)))
         return new
 
+    def adopt(self, program: Any) -> None:
+        """Remember what another trace had to look at."""
+        self.snapshots += program.snapshots
+        self.slots += program.slots
+        self.others += program.others
+        self.dicts += [names for names, _ in program.entries]
+
     def attributes(self, original: dict, new: dict) -> None:
         """Carry what the stand-in of a function, which has none, gets for attributes over to it."""
         self._made.append((original, new, {}))

@@ -17,7 +17,11 @@ from .config import VARIABLES, config, to_numerics
 from .deferred import module as deferred
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
+<<<<<<< HEAD
 from .ir.foreign import FOREIGN, PROCESS
+=======
+from .ir.foreign import FOREIGN, SCALARS
+>>>>>>> aa6fa53 (operators: foreign functions of numbers, called in fused loops or inlined from LLVM IR)
 from .ir.graph import Module
 from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
@@ -210,8 +214,10 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
             found[name] = numpy_code.loop_record(LOOPS[name].ufunc, LOOPS[name].types)
         elif name in SORTINGS:
             found[name] = _sorting_address(SORTINGS[name])
+        elif name in SCALARS:
+            found[name] = SCALARS[name].address
         elif name in FOREIGN:
-            found[name] = libraries.blas_address(name)
+            found[name] = FOREIGN[name].address or libraries.blas_address(name)
         else:
             found[name] = _shared_library().address(name)
     return found

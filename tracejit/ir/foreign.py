@@ -9,7 +9,7 @@ the one pointed at, and the memory behind it is as the buffer's type says.
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
@@ -18,6 +18,8 @@ import numpy as np
 from .host import HostFunction, call
 from .numpy_code import LOOPS, Loop
 from .numpy_sorts import SORTINGS
+from .term import Term, postorder
+from .types import DType
 
 UNKNOWN = 512  # what an extent is taken for, in estimates, where it is not known
 ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
@@ -26,13 +28,18 @@ ROW_MAJOR, PLAIN, TRANSPOSED = 101, 111, 112  # of CBLAS's enumerations
 class Foreign(NamedTuple):
     """`written`: positions of the arguments whose memory the function changes; `cycles`: of one core,
     from the arguments, where None stands for what is not a number; `loop`: it is called as one of
-    NumPy's; `failure`: what `numpy.linalg.LinAlgError` then says where it fails, if it may."""
+    NumPy's; `failure`: what `numpy.linalg.LinAlgError` then says where it fails, if it may. `address`
+    is where a user's own is, and `keep` what must not end before it; 0: the library of its name has
+    it. `is_thread_safe`: several threads may call it at once, for results that do not overlap."""
 
     reference: Callable[..., None]
     written: tuple[int, ...]
     cycles: Callable[..., float]
     loop: Loop | None = None
     failure: str = ""
+    address: int = 0
+    keep: object = None
+    is_thread_safe: bool = False
 
 
 def _gemm(
@@ -99,6 +106,35 @@ FOREIGN = {
         for symbol, sorting in SORTINGS.items()
     },
 }
+
+
+
+class ScalarFunction(NamedTuple):
+    """A C function of numbers that gives a number and does nothing else: an op of kernels.
+
+    `keep` is what must not end before it; `is_thread_safe`: several threads may call it at once.
+    """
+
+    operands: tuple[DType, ...]
+    result: DType
+    address: int
+    keep: object
+    is_thread_safe: bool
+
+
+# By the names of the ops that they carry out.
+SCALARS: dict[str, ScalarFunction] = {}
+
+
+def has_thread_unsafe(expressions: Iterable[Term]) -> bool:
+    """Whether a function is called that one thread alone may call."""
+    if all(known.is_thread_safe for known in SCALARS.values()):
+        return False
+    return any(
+        getattr(e, "op", None) in SCALARS and not SCALARS[e.op].is_thread_safe
+        for e in postorder(expressions)
+    )
+
 
 HOST_CYCLES = 20_000.0  # of a Python function, of which nothing is known
 

@@ -9,13 +9,14 @@ load native code once per process do so under the same lock, for the same reason
 from __future__ import annotations
 
 import atexit
+import contextlib
 import ctypes
 import itertools
 import os
 import sys
 import threading
 from collections import deque
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 from tracejit.errors import CompileError
@@ -220,7 +221,7 @@ def _compile(text: str, level: int, passes: str, target: Target | None, emit: st
         target = target or llvm.host
         machine = llvm.machine(target, level)
         # On the text's own first line, so that LLVM's messages count lines as the caller does.
-        header = f'target triple = "{target.triple}" target datalayout = "{target.data_layout}" '
+        header = _header(target)
         # A context of its own: what the text interned in LLVM goes away with it.
         context = llvm.binding.create_context()
         try:
@@ -236,6 +237,39 @@ def _compile(text: str, level: int, passes: str, target: Target | None, emit: st
             raise CompileError(str(error).strip()) from None
         finally:
             context.close()
+
+
+def _header(target: Target) -> str:
+    return f'target triple = "{target.triple}" target datalayout = "{target.data_layout}" '
+
+
+@contextlib.contextmanager
+def reading(source: str | bytes) -> Iterator[Any]:
+    """LLVM's module of IR text or bitcode, verified, as long as it is needed; the lock is held.
+
+    Raises CompileError for what is not legal.
+    """
+    with lock:
+        llvm = _load_llvm()
+        context = llvm.binding.create_context()
+        try:
+            if isinstance(source, bytes):
+                module = llvm.binding.parse_bitcode(source, context)
+            else:
+                module = llvm.binding.parse_assembly(_header(llvm.host) + source, context)
+            with contextlib.closing(module):
+                module.verify()
+                yield module
+        except RuntimeError as error:
+            raise CompileError(str(error).strip()) from None
+        finally:
+            context.close()
+
+
+def optimize(module: Any) -> None:
+    """LLVM's second level: what is called inlined, branches made choices."""
+    llvm = _load_llvm()
+    _optimize(llvm.binding, module, llvm.machine(llvm.host, 2), 2)
 
 
 def _optimize(binding: Any, module: Any, machine: Any, speed: int) -> None:

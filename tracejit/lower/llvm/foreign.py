@@ -1,12 +1,18 @@
-"""Calls of NumPy's loops: what the loop is told lies in three small arrays in the caller's frame."""
+"""Calls of foreign functions.
+
+What one of NumPy's loops is told lies in three small arrays in the caller's frame. A function of
+numbers is called for each lane, out of line, through memory: the call leaves no register alone.
+"""
 
 from __future__ import annotations
 
 from typing import Any
 
-from ...ir.foreign import Foreign
+from ...ir.foreign import Foreign, ScalarFunction
 from ...ir.numpy_code import FAILURES
-from .builder import Value
+from ...ir.types import DType
+from .builder import Builder, Value
+from .casts import KINDS
 
 # The statuses after a loop failed, in the order of FAILURES.
 FIRST_FAILURE = 128
@@ -42,3 +48,78 @@ def call_loop(emitter: Any, symbol: str, known: Foreign, values: list[Value]) ->
         flag = b.value(f"call i32 @fetestexcept(i32 {INVALID})", "i32")
         status = FIRST_FAILURE + FAILURES.index(known.failure)
         emitter.note_refusal(b.compare("ne", flag, b.const(0, "i32")), status)
+
+
+_EACH_LANE = """\
+define internal void @{each}(ptr %result, {parameters}, i64 %count) nounwind noinline {{
+entry:
+  br label %lane
+lane:
+  %i = phi i64 [ 0, %entry ], [ %next, %lane ]
+{loads}
+  %y = call {result} @{name}({arguments})
+  %to = getelementptr {kind}, ptr %result, i64 %i
+  store {kind} %y, ptr %to
+  %next = add i64 %i, 1
+  %more = icmp slt i64 %next, %count
+  br i1 %more, label %lane, label %done
+done:
+  ret void
+}}"""
+
+
+def call_scalar(b: Builder, name: str, function: ScalarFunction, values: list[Value]) -> Value:
+    """The result of a function of numbers, in every lane."""
+    module = b.module
+    module.externals.add(name)
+    passed = [_passed(dtype) for dtype in function.operands]
+    module.declare(_passed(function.result), name, passed)
+    lanes = max([value.lanes for value in values], default=1)
+    values = [_as_memory(b, value, dtype) for value, dtype in zip(values, function.operands)]
+    kind = _memory_kind(function.result)
+    if lanes == 1:
+        listed = ", ".join(f"{how} {value.text}" for how, value in zip(passed, values))
+        made = b.value(f"call {_passed(function.result)} @{name}({listed})", kind)
+        return _as_register(b, made, function.result)
+    each, kinds = f"each.{name}", [_memory_kind(dtype) for dtype in function.operands]
+    if each not in module.declarations:
+        module.declarations[each] = _EACH_LANE.format(
+            each=each,
+            name=name,
+            kind=kind,
+            result=_passed(function.result),
+            parameters=", ".join(f"ptr %a{k}" for k in range(len(kinds))),
+            loads="\n".join(
+                f"  %p{k} = getelementptr {own}, ptr %a{k}, i64 %i\n  %x{k} = load {own}, ptr %p{k}"
+                for k, own in enumerate(kinds)
+            ),
+            arguments=", ".join(f"{how} %x{k}" for k, how in enumerate(passed)),
+        )
+    slots = [b.stack(own, lanes) for own in (kind, *kinds)]
+    for slot, value in zip(slots[1:], values):
+        b.store(b.splat(value, lanes), slot)
+    listed = ", ".join(f"ptr {slot.text}" for slot in slots)
+    b.emit(f"call void @{each}({listed}, i64 {lanes})")
+    return _as_register(b, b.load(slots[0], kind, lanes), function.result)
+
+
+def _memory_kind(dtype: DType) -> str:
+    return "i8" if dtype.kind == "b" else KINDS[dtype.name]
+
+
+def _passed(dtype: DType) -> str:
+    """A parameter's type, and how C extends what is shorter than a register."""
+    kind = _memory_kind(dtype)
+    if dtype.is_float or dtype.itemsize > 4:
+        return kind
+    return f"{kind} signext" if dtype.is_signed else f"{kind} zeroext"
+
+
+def _as_memory(b: Builder, value: Value, dtype: DType) -> Value:
+    return b.cast("zext", value, "i8") if dtype.kind == "b" else value
+
+
+def _as_register(b: Builder, value: Value, dtype: DType) -> Value:
+    if dtype.kind != "b":
+        return value
+    return b.compare("ne", value, b.like(0, value))

@@ -18,6 +18,7 @@ from __future__ import annotations
 from contextlib import contextmanager
 
 from ...ir import tensor
+from ...ir.foreign import SCALARS
 from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable, parts
 from ...ir.term import postorder
 from ...ir.types import DType
@@ -25,6 +26,7 @@ from ..tensor.checks import is_refusing
 from .builder import Builder, Region, Value
 from .casts import KINDS, cast
 from .complex import apply_complex, cast_complex
+from .foreign import call_scalar
 from .scalars import apply_real, compare_signed_with_unsigned
 
 Parts = tuple[Value, ...]
@@ -322,6 +324,9 @@ class Frame:
 
     def combine(self, op: str, dtypes: list[DType], result: DType, values: list[Parts]) -> Parts:
         """`op` on values already computed."""
+        function = SCALARS.get(op)
+        if function is not None:
+            return (call_scalar(self.b, op, function, [v for (v,) in values]),)
         if any(dtype.is_complex for dtype in dtypes) or result.is_complex:
             return apply_complex(self.b, op, dtypes, result, values)
         if len(dtypes) == 2 and {dtypes[0].kind, dtypes[1].kind} == {"i", "u"}:

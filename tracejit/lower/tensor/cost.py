@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir.affine import coefficient, linear
-from ...ir.foreign import foreign
+from ...ir.foreign import SCALARS, foreign
 from ...ir.op import OPS
 from ...ir.tensor import (
     Accumulate,
@@ -203,6 +203,7 @@ def body_cost(
             case Apply(op, _, dtype):
                 record = OPS.get(op)
                 vectors = max(1.0, lanes * dtype.itemsize / vector_bytes) if index else 1.0
+                vectors = float(lanes) if op in SCALARS else vectors  # each lane is a call
                 price = record.cost if record else 1.0
                 # Scalar code pays full latency for elementary functions, and cannot share it.
                 total += 0.5 * price * vectors

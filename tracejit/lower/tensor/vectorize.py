@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ...ir.bounds import Bounds, unknowns_of
+from ...ir.foreign import foreign, has_thread_unsafe
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
 from ...ir.packing import packing_of
@@ -37,6 +38,7 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    expressions_of,
     has_control,
     is_scheduled,
     loads_of,
@@ -138,6 +140,8 @@ def independent(loop: For, threads: bool = False) -> bool:
 
     `threads`: iterations come in any order, and memory allocated inside is each one's own.
     """
+    if threads and has_thread_unsafe(_roots(loop)):
+        return False
     own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if threads else ()
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     named = {index for index in inside if isinstance(index, Index)}
@@ -168,12 +172,20 @@ def independent(loop: For, threads: bool = False) -> bool:
     )
 
 
+def _roots(loop: For) -> list[Expression]:
+    return [e for statement in statements((loop,)) for e in expressions_of(statement)]
+
+
 def _is_apart(loop: For, call: Extern, own: Collection[Buffer]) -> bool:
-    """Whether each iteration has NumPy sort another row."""
-    if call.symbol not in SORTINGS:
+    """Whether each iteration works on other memory, and the function bears several threads."""
+    known = foreign(call.symbol)
+    if call.symbol not in SORTINGS and not (known is not None and known.is_thread_safe):
         return False
+    written = {a.buffer for k, a in enumerate(call.arguments) if known and k in known.written}
     return all(
-        address.buffer in own or loop.index in Load(address.buffer, address.indices).free
+        address.buffer in own
+        or loop.index in Load(address.buffer, address.indices).free
+        or address.buffer not in written
         for address in call.addresses
     )
 

@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
+from .elements import ElementFunction
 from .foreign_scalars import ForeignScalars, Loop
 from .host import HostCall
 from .implementation import Implementation
+from .kernels import KernelText
 from .operator import Operator
 from .signature import Signature
 from .symbols import Symbol, is_numba_function, symbol_of
@@ -19,6 +21,7 @@ def op(
     *,
     name: str = "",
     type: Any = None,
+    element: int | None = None,
     python: bool = False,
     symbol: str = "",
     thread_safe: bool = False,
@@ -27,20 +30,24 @@ def op(
 ) -> Any:
     """An operator."""
     options = {
-        "name": name, "type": type, "python": python, "symbol": symbol,
+        "name": name, "type": type, "element": element, "python": python, "symbol": symbol,
         "thread_safe": thread_safe, "reference": reference, "samples": samples,
     }  # fmt: skip
     if definition is None:
         return lambda given: op(given, **options)
     rule = Signature(type) if isinstance(type, str) else type
     name = name or _name_of(definition)
-    made = _implementation(definition, name, rule, python, symbol, thread_safe)
+    made = _implementation(definition, name, rule, element, python, symbol, thread_safe)
     return Operator(name, made, made.kind, rule, reference, samples)
 
 
-def _implementation(definition, name, rule, python, symbol, thread_safe) -> Implementation:
+def _implementation(definition, name, rule, element, python, symbol, thread_safe) -> Implementation:
     if python:
         return HostCall(name, definition, rule)
+    if element is not None:
+        return ElementFunction(name, definition, element, rule)
+    if isinstance(definition, str) and "@kernel" in definition:
+        return KernelText(name, definition)
     if is_numba_function(definition):
         return ForeignScalars.by_numba(name, definition)
     listed = definition if isinstance(definition, list) else [definition]

@@ -29,6 +29,7 @@ from .implementation import (
     type_of,
     unique_name,
 )
+from .signature import Signature
 
 Samples = Callable[[Any], Any]
 
@@ -41,7 +42,7 @@ class Operator(Applied):
         name: str,
         implementation: Implementation,
         kind: str,
-        type: Callable[..., Any] | None,
+        type: Callable[..., Any] | Signature | None,
         reference: Callable[..., Any] | None,
         samples: Samples | None,
     ):
@@ -135,13 +136,19 @@ class Operator(Applied):
         """The types of the results, for which all that say so must agree."""
         found = self._chosen(by).types(call)
         if self._type is not None:
-            self._agree(found, self._declared(call), by, "its type rule says")
+            self._agree(found, self._declared(call, found), by, "its type rule says")
         elif by and self._chosen(by) is not self._chosen(""):
             own = self._chosen("").types(call)
             self._agree(found, own, by, f"{next(iter(self._implementations))!r} gives")
         return found
 
-    def _declared(self, call: Application) -> tuple[ArrayType, ...]:
+    def _declared(
+        self, call: Application, found: tuple[ArrayType, ...]
+    ) -> tuple[ArrayType, ...]:
+        """What `type` says; `found` tells the dtypes that a signature leaves open."""
+        if isinstance(self._type, Signature):
+            dtypes = [type.dtype for type in found]
+            return self._type.types(call.types, dtypes, f"op {self.name}")
         args, kwargs = self.parameters.join(call.types, call.attrs)
         assert self._type is not None
         return to_types(self._type(*args, **kwargs), f"the type rule of op {self.name}")

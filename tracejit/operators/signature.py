@@ -101,10 +101,12 @@ class Signature:
     ) -> tuple[ArrayType, ...]:
         """The types of the results; `dtypes` are those that the signature does not say."""
         batch, extents = self.solve(types, what)
+        if len(dtypes) != len(self.results):
+            raise TypeError(f"{what} has {len(dtypes)} results, and {self.text} says {len(self.results)}")
         return tuple(
             [
                 array_type((*batch, *[extent_of(a, extents) for a in item.axes]), item.dtype or other)
-                for item, other in zip(self.results, dtypes, strict=True)
+                for item, other in zip(self.results, dtypes)
             ]
         )
 

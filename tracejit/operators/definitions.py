@@ -1,19 +1,14 @@
-"""`op`: what a definition is, and the operator that it makes."""
+"""`op`: say how something is computed, and call it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
-from .elements import ElementFunction
-from .foreign_scalars import ForeignScalars, Loop
-from .host import HostCall
-from .implementation import Implementation
-from .kernels import KernelText
+from .foreign_arrays import Argument
+from .makers import make, name_of, to_options
 from .operator import Operator
-from .signature import Signature
-from .symbols import Symbol, is_numba_function, symbol_of
-from .traced import TracedFunction
+from .products import Product, is_product
 
 
 def op(
@@ -24,41 +19,56 @@ def op(
     element: int | None = None,
     python: bool = False,
     symbol: str = "",
+    arguments: Sequence[Argument] | None = None,
     thread_safe: bool = False,
     reference: Callable[..., Any] | None = None,
     samples: Callable[..., Any] | None = None,
 ) -> Any:
-    """An operator."""
-    options = {
-        "name": name, "type": type, "element": element, "python": python, "symbol": symbol,
-        "thread_safe": thread_safe, "reference": reference, "samples": samples,
+    """An operator: a function of arrays that is one node of its own name in jitted programs.
+
+    Outside of these it is computed by its definition, with NumPy. A definition is
+
+    a function              over NumPy's, traced where it is called; what it computes fuses
+    a function, `element`   of so many indices, then operands, which are called with indices: what
+                            the element there is. `element` is the number of the result's axes
+    text with `@kernel`     a loop nest, as `tracejit.show` writes them
+    a C function            of ctypes or cffi, `(path, symbol)` of a shared library, a SciPy
+                            LowLevelCallable, a Numba cfunc or njit function. One of numbers is
+                            applied to all elements; a list of such has one for each dtype
+    LLVM IR                 as text or bitcode, inlined where it is arithmetic; `symbol` is the
+                            function meant, where there are several
+    a function, `python`    called through Python, with real arrays
+
+    Floats and arrays are operands. What keyword-only parameters are given, and ints, bools,
+    strings and None, is known while tracing, and part of the program.
+
+    name         what programs call it; where that is taken, `name_2`, `name_3`, ...
+    type         of the results where it cannot be found, and checked where it can: a signature such
+                 as "f64, f64 -> f64", "(n,k),(k,m)->(n,m)", "f32(n) -> f32(n-1)", or a function
+                 that is called with the operands' types and gives a type, `(shape, dtype)`, or a
+                 list of these
+    arguments    what a C function of arrays takes: numbers of operands and results, names of extents
+    thread_safe  several threads may call the C function at once; else loops that call it stay on one
+    reference    what it is outside of programs, and what they are compared with, instead of the
+                 definition
+    samples      `samples(dtype)` gives pairs of operand types and attributes, for the law tests
+
+    `op(np.dot)`, and the other functions that multiply matrices, give an operator whose products can
+    be computed "generated" or by a "library".
+
+    >>> @tracejit.op
+    ... def gelu(x):
+    ...     return 0.5 * x * (1 + np.tanh(0.7978845608 * (x + 0.044715 * x**3)))
+    """
+    given = {
+        "type": type, "element": element, "python": python, "symbol": symbol,
+        "arguments": arguments, "thread_safe": thread_safe,
     }  # fmt: skip
     if definition is None:
-        return lambda given: op(given, **options)
-    rule = Signature(type) if isinstance(type, str) else type
-    name = name or _name_of(definition)
-    made = _implementation(definition, name, rule, element, python, symbol, thread_safe)
-    return Operator(name, made, made.kind, rule, reference, samples)
-
-
-def _implementation(definition, name, rule, element, python, symbol, thread_safe) -> Implementation:
-    if python:
-        return HostCall(name, definition, rule)
-    if element is not None:
-        return ElementFunction(name, definition, element, rule)
-    if isinstance(definition, str) and "@kernel" in definition:
-        return KernelText(name, definition)
-    if is_numba_function(definition):
-        return ForeignScalars.by_numba(name, definition)
-    listed = definition if isinstance(definition, list) else [definition]
-    symbols = [symbol_of(one, symbol) for one in listed]
-    if all(isinstance(found, Symbol) for found in symbols):
-        signature = rule if isinstance(rule, Signature) else None
-        return ForeignScalars(name, [Loop(name, s, signature, thread_safe) for s in symbols])
-    return TracedFunction(name, definition)
-
-
-def _name_of(definition: Any) -> str:
-    first = definition[0] if isinstance(definition, list) else definition
-    found = symbol_of(first) if not hasattr(first, "__name__") else None
-    return getattr(first, "__name__", None) or (found.name if found else "op")
+        others = {"name": name, "reference": reference, "samples": samples}
+        return lambda found: op(found, **given, **others)
+    if is_product(definition):
+        return Product(definition)
+    name = name or name_of(definition, symbol)
+    options = to_options(**given)
+    return Operator(name, make(name, definition, options), options.type, reference, samples)

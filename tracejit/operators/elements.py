@@ -223,6 +223,7 @@ class _Reader:
     ):
         self.owner, self.inputs, self.indices, self.numbers = owner, inputs, indices, numbers
         self.composer = Composer(self.stored)
+        self.shape = ", ".join(map(str, shape))
         loops = nest(axis_indices(len(shape)), shape, ())
         self.loops = []
         while loops:
@@ -265,7 +266,7 @@ class _Reader:
         shown = show_statement(index)
         raise UnsupportedError(
             f"op {self.owner.name}: the index {shown} may leave axis {axis} of {buffer.type}, where "
-            f"the indices run over {', '.join(str(loop.stop) for loop in self.loops)}",
+            f"the indices run over {self.shape}",
             with_source(location_of(node)),
             "clamp it: np.clip(i + 1, 0, n - 1), or let the result be smaller: type=",
         )

@@ -29,6 +29,7 @@ from .implementation import (
     type_of,
     unique_name,
 )
+from .makers import make, to_options
 from .signature import Signature
 
 Samples = Callable[[Any], Any]
@@ -41,14 +42,13 @@ class Operator(Applied):
         self,
         name: str,
         implementation: Implementation,
-        kind: str,
         type: Callable[..., Any] | Signature | None,
         reference: Callable[..., Any] | None,
         samples: Samples | None,
     ):
         self.name = unique_name(name, is_reserved)
         self._type, self._reference = type, reference
-        self._implementations = {kind: implementation}
+        self._implementations = {implementation.kind: implementation}
         self.parameters = implementation.parameters or Parameters.numbered(name, None)
         self._record = define(
             Op(
@@ -67,11 +67,22 @@ class Operator(Applied):
         """The ways to compute it, by name; the first is taken where no other is asked for."""
         return MappingProxyType(self._implementations)
 
-    def add(self, name: str, implementation: Implementation) -> None:
-        """Another way to compute the same."""
+    def implement(self, definition: Any = None, *, name: str = "", **options: Any) -> Any:
+        """Another way to compute the same, with the options of `op`.
+
+        Without a name it is called "generated", "foreign" or "python", by what it is. A call takes
+        it where it is asked for: `by(name)`.
+        """
+        if definition is None:
+            return lambda found: self.implement(found, name=name, **options)
+        found = make(self.name, definition, to_options(**{"type": self._type, **options}))
+        name = name or found.kind
         if name in self._implementations:
-            raise TypeError(f"op {self.name} has an implementation {name!r} already; name this one")
-        self._implementations[name] = implementation
+            raise TypeError(
+                f"op {self.name} has an implementation {name!r} already; give this one a name of its own"
+            )
+        self._implementations[name] = found
+        return self
 
     def by(self, implementation: str) -> Callable[..., Any]:
         """This operator, computed in this way wherever it is called so."""

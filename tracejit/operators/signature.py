@@ -50,6 +50,11 @@ class Signature:
         if unknown := sorted(free - set(self.names)):
             raise TypeError(f"{text!r}: no operand tells the extent {', '.join(unknown)}")
 
+    @property
+    def has_axes(self) -> bool:
+        """Whether it is of arrays, not of numbers."""
+        return any(item.axes for item in (*self.operands, *self.results))
+
     def __repr__(self) -> str:
         return f"Signature({self.text!r})"
 

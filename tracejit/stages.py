@@ -17,11 +17,7 @@ from .config import VARIABLES, config, to_numerics
 from .deferred import module as deferred
 from .dump import dump_module, show_code, show_kernels, watch_passes
 from .ir.dims import LEAST, symbol_names
-<<<<<<< HEAD
-from .ir.foreign import FOREIGN, PROCESS
-=======
-from .ir.foreign import FOREIGN, SCALARS
->>>>>>> aa6fa53 (operators: foreign functions of numbers, called in fused loops or inlined from LLVM IR)
+from .ir.foreign import FOREIGN, PROCESS, SCALARS
 from .ir.graph import Module
 from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
@@ -66,6 +62,7 @@ def default_options(
         numerics,
         target.permutes,
         tuple(instruments),
+        _numpys_blas,
     )
 
 
@@ -78,7 +75,12 @@ def blas() -> Library | None:
     """
     if config.dot not in ("generated", "library", "auto"):
         raise ValueError(f"TRACEJIT_DOT is {VARIABLES['dot'].meaning}; not {config.dot!r}")
-    bits = libraries.blas_integer_bits() if config.dot == "library" else None
+    return _numpys_blas() if config.dot == "library" else None
+
+
+def _numpys_blas() -> Library | None:
+    """NumPy's BLAS, if it has one."""
+    bits = libraries.blas_integer_bits()
     return bits and Library(i64 if bits == 64 else i32)
 
 

@@ -62,7 +62,8 @@ class Options(NamedTuple):
     """What lowering may depend on besides the program.
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
-    of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one. `numerics` is as
+    of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one; `blas()` is
+    that of the machine, for those that ask for it. `numerics` is as
     in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
     after every pass.
     """
@@ -75,6 +76,7 @@ class Options(NamedTuple):
     numerics: str = "default"
     permutes: str = ""
     instruments: tuple[Callable, ...] = ()
+    blas: Callable[[], Library | None] = lambda: None
 
 
 def _steps(stage: Stage, *passes: Any) -> list[Step]:
@@ -100,7 +102,7 @@ def _unchanged(module: Module) -> Module:
 
 
 _bind_loops: Bind = lambda options: partial(
-    to_loops, vector_bytes=options.vector_bytes, library=options.library
+    to_loops, vector_bytes=options.vector_bytes, library=options.library, blas=options.blas
 )
 _bind_prefetch: Bind = lambda options: partial(prefetch_rows, large=options.stream_bytes)
 _reductions = (

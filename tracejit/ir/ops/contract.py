@@ -28,7 +28,10 @@ def label_roles(spec: str) -> tuple[str, str, str, str]:
     return batch, rows, columns, contracted
 
 
-def _contract_type(a: ArrayType, b: ArrayType, *, spec: str) -> ArrayType:
+def _contract_type(a: ArrayType, b: ArrayType, *, spec: str, by: str = "") -> ArrayType:
+    """`by` says which implementation is taken, "generated" or "library", where that is decided."""
+    if by not in ("", "generated", "library"):
+        raise ValueError(f"contractions are generated or by a library, not by {by!r}")
     left, right, result = split_spec(spec)
     extents: dict[str, Any] = {}
     for labels, type in ((left, a), (right, b)):
@@ -44,7 +47,7 @@ def _contract_type(a: ArrayType, b: ArrayType, *, spec: str) -> ArrayType:
     return array_type(tuple(extents[label] for label in result), a.dtype)
 
 
-def _contract_reference(a: Any, b: Any, *, spec: str) -> Any:
+def _contract_reference(a: Any, b: Any, *, spec: str, by: str = "") -> Any:
     a, b = np.asarray(a), np.asarray(b)
     if a.dtype == np.float16:
         return np.einsum(spec, a, b, dtype=np.float32, casting="unsafe").astype(np.float16)

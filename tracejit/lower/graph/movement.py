@@ -176,14 +176,14 @@ def contracted_transposes(node: Node) -> Node | None:
         labels.append(own)
     if tuple(operands) == node.operands:
         return None
-    return ops.contract(*operands, spec=f"{labels[0]},{labels[1]}->{result}")
+    return ops.contract(*operands, **{**node.attrs, "spec": f"{labels[0]},{labels[1]}->{result}"})
 
 
 def transposed_contraction(node: Node, p: tuple) -> Node:
     (inner,) = node.operands
     left, right, result = split_spec(inner.attrs["spec"])
     moved = "".join(result[axis] for axis in p)
-    return ops.contract(*inner.operands, spec=f"{left},{right}->{moved}")
+    return ops.contract(*inner.operands, **{**inner.attrs, "spec": f"{left},{right}->{moved}"})
 
 
 def lifting_rules(op: Op) -> list[Rule]:

@@ -33,7 +33,9 @@ def expand_products(module: Module) -> Module:
 
 
 def _is_small(node: Node) -> bool:
-    if node.op is not ops.contract or node.type.dtype.name in ("f16", "bool"):
+    if node.op is not ops.contract or node.attrs.get("by") == "library":
+        return False
+    if node.type.dtype.name in ("f16", "bool"):
         return False
     extents = _extents(node)
     batch, rows, columns, depth = (

@@ -9,6 +9,7 @@ kept in a buffer of the row's size.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 from weakref import WeakKeyDictionary
 
@@ -58,6 +59,7 @@ def to_loops(
     vector_bytes: int = 32,
     library: Library | None = None,
     plain_contractions: bool = False,
+    blas: Callable[[], Library | None] = lambda: None,
 ) -> Module:
     """Every Function the entry calls becomes a Kernel; the entry stays a graph of calls."""
     entry = module.entry
@@ -67,7 +69,7 @@ def to_loops(
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
-            kernel = lower_function(callee, vector_bytes, library, plain_contractions)
+            kernel = lower_function(callee, vector_bytes, library, plain_contractions, blas)
             _origins[kernel] = callee
             return call(*node.operands, callee=kernel)
         return node
@@ -94,12 +96,13 @@ def lower_function(
     vector_bytes: int = 32,
     library: Library | None = None,
     plain_contractions: bool = False,
+    blas: Callable[[], Library | None] = lambda: None,
 ) -> Kernel:
     """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`."""
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
             vectors = 0 if plain_contractions else vector_bytes
-            return lower_contraction(function, node, vectors, library)
+            return lower_contraction(function, node, vectors, library, blas)
         if isinstance(node.op.lowering, Loops):
             return _own_loops(function, node)
         if node.op.kind == SCAN:

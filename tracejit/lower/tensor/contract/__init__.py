@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from math import prod
 
+from ....errors import UnsupportedError
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
+from ....ir.term import location_of
 from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
@@ -18,21 +21,43 @@ FEWEST_PRODUCTS = 64
 
 
 def lower_contraction(
-    function: Function, node: Node, vector_bytes: int = 64, library: Library | None = None
+    function: Function,
+    node: Node,
+    vector_bytes: int = 64,
+    library: Library | None = None,
+    blas: Callable[[], Library | None] = lambda: None,
 ) -> Kernel:
     """The Kernel of a Function whose one contraction is `node`.
 
     Operands may be computed from the parameters, and the results from the contraction, element by
     element. `vector_bytes` is the width of the registers to use; 0: the loops are plain. With a
-    `library` the product is left to it where that is possible.
+    `library` the product is left to it where that is possible; what the node says counts for more
+    (`by`), and where that is the library, of those there are it is `blas()`. Raises UnsupportedError
+    where that cannot be.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     outs = tuple([Buffer(f"out{k}", r.type, "argument") for k, r in enumerate(function.results)])
     problem = read_problem(function, node, inputs, outs)
+    by = node.attrs.get("by", "")
+    library = blas() if by == "library" else None if by == "generated" else library
     body = None if library is None else multiply_by_library(problem, library)
+    if body is None and by == "library":
+        raise _no_library(node, library)
     if body is None:
         body = schedule(problem, Machine(vector_bytes)) if vector_bytes else plain(problem)
     return Kernel(function.name, (*inputs.values(), *outs), len(outs), body)
+
+
+def _no_library(node: Node, library: Library | None) -> UnsupportedError:
+    why = "NumPy has no BLAS here"
+    if library is not None:
+        why = "it multiplies matrices of floats that lie in memory, contiguous along an axis"
+    types = ", ".join([str(operand.type) for operand in node.operands])
+    return UnsupportedError(
+        f"contract({types}, spec={node.attrs['spec']!r}) cannot be left to a library: {why}",
+        location_of(node),
+        'leave out .by("library"), or store what is multiplied in an array of its own',
+    )
 
 
 def schedule(problem: Problem, machine: Machine) -> Body:

@@ -30,6 +30,7 @@ LAYERS = {
     "lower": 5,
     "runtime": 5,
     "report": 6,
+    "operators": 6,
     "jit": 7,
     "numpy": 7,
     "": 8,

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Any
 
+from ..trace.context import current_trace
 from .foreign_arrays import Argument
 from .makers import make, name_of, to_options
 from .operator import Operator
@@ -67,6 +68,9 @@ def op(
     if definition is None:
         others = {"name": name, "reference": reference, "samples": samples}
         return lambda found: op(found, **given, **others)
+    trace = current_trace()
+    if trace is not None:
+        definition = trace.unhook(definition)
     if is_product(definition):
         return Product(definition)
     name = name or name_of(definition, symbol)

@@ -17,7 +17,7 @@ import numpy as np
 from ..errors import IRError, ShapeError, TraceError, UnsupportedError
 from ..ir import ops, tensor
 from ..ir.graph import Kernel, Module, Node
-from ..ir.op import ELEMENTWISE, OPAQUE, Op, define
+from ..ir.op import CONTROL, ELEMENTWISE, Op, define
 from ..ir.reference import reference
 from ..ir.show import show_statement
 from ..ir.tensor import (
@@ -59,7 +59,7 @@ def _no_reference(*_: Any, **__: Any) -> Any:
 
 
 # The element of an operand of an element function at an index.
-_read = define(Op("element_of_operand", OPAQUE, _read_type, _no_reference))
+_read = define(Op("element_of_operand", CONTROL, _read_type, _no_reference))
 
 
 class Operand(Applied):
@@ -94,11 +94,11 @@ class Operand(Applied):
         for part in index:
             node = to_node(part)
             if not node.type.dtype.is_integer or node.type.shape:
-                raise failure(TraceError, f"{self._name} is called with {node.type}, which is no index")
+                raise failure(
+                    TraceError, f"{self._name} is called with {node.type}, which is no index"
+                )
             nodes.append(node if node.type.dtype is i64 else ops.cast(node, dtype=i64))
-        node = _read(
-            *nodes, operand=self._position, shape=self._type.shape, dtype=self._type.dtype
-        )
+        node = _read(*nodes, operand=self._position, shape=self._type.shape, dtype=self._type.dtype)
         return Array(node, True)
 
     def __getitem__(self, index: Any) -> Array:
@@ -170,7 +170,9 @@ class ElementFunction(Implementation):
         for k, type in enumerate(call.types):
             name = names[min(k, len(names) - 1)]
             is_number = bool(call.scalar(k))
-            stand_ins.append(np.zeros((), type.dtype.numpy) if is_number else Operand(name, k, type))
+            stand_ins.append(
+                np.zeros((), type.dtype.numpy) if is_number else Operand(name, k, type)
+            )
         indices = [np.zeros((), np.int64) for _ in range(self.axes)]
         args, kwargs = self.parameters.join(stand_ins, call.attrs)
         args = (*indices, *args)

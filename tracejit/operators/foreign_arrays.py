@@ -264,5 +264,6 @@ def _dtype(name: str, position: int, owner: ForeignArrays) -> DType:
 
 def _shown(parameters: tuple[Any, ...]) -> str:
     return ", ".join(
-        f"{kind.dtype or 'void'}*" if isinstance(kind, Pointer) else str(kind) for kind in parameters
+        f"{kind.dtype or 'void'}*" if isinstance(kind, Pointer) else str(kind)
+        for kind in parameters
     )

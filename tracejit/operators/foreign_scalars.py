@@ -144,7 +144,9 @@ class ForeignScalars(Implementation):
         """The loop for these operands. Raises TypeError where there is none."""
         if call.attributes:
             names = ", ".join([key for key, _ in call.attributes])
-            raise TypeError(f"op {self.name} is a function of numbers; {names} must be float or array")
+            raise TypeError(
+                f"op {self.name} is a function of numbers; {names} must be float or array"
+            )
         with self._lock:
             same = [loop for loop in self.loops if len(loop.dtypes) == len(call.types)]
             if self._make is not None:
@@ -188,7 +190,9 @@ def _signature_of(
         found = given
     else:
         if symbol.result is None:
-            raise TypeError(f"op {name}: {symbol.name} returns nothing, and has no arrays to write to")
+            raise TypeError(
+                f"op {name}: {symbol.name} returns nothing, and has no arrays to write to"
+            )
         found = [*symbol.parameters, symbol.result]
         if given is not None and not _same_kinds(given, found, symbol):
             shown = f"{', '.join(map(str, found[:-1]))} -> {found[-1]}"

@@ -21,6 +21,7 @@ from ..trace.host import Callee, call_through_python, name_of
 from ..trace.tree import flatten
 from .calls import Parameters, as_argument
 from .implementation import PYTHON, Application, Implementation, to_types
+from .signature import Signature
 
 
 class _Always:
@@ -34,19 +35,23 @@ class _Always:
 
 
 class HostCall(Implementation):
-    """A Python function; `type(*types, **attrs)` are the types of its results, if that is known."""
+    """A Python function; `type(*types, **attrs)` are the types of its results, if that is known.
+
+    As one of several implementations it has the types of the first, which `alike` gives.
+    """
 
     kind = PYTHON
 
-    def __init__(self, name: str, function: Callable[..., Any], type: Callable[..., Any] | None):
+    def __init__(self, name: str, function: Callable[..., Any], type: Any):
         self.name, self.function, self.type = name, function, type
+        self.alike: Callable[[Application], tuple[ArrayType, ...]] | None = None
         self.parameters = Parameters.of(name, function)
         self._functions: dict[Application, HostFunction] = {}
 
     @property
     def has_effects(self) -> bool:
         """Whether nothing is known of it."""
-        return self.type is None
+        return self.type is None and self.alike is None
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """A call in the order of the program."""
@@ -61,8 +66,17 @@ class HostCall(Implementation):
         return self.function(*args, **kwargs)
 
     def types(self, call: Application) -> tuple[ArrayType, ...]:
+        if self.alike is not None:
+            return self.alike(call)
         if self.type is None:
             raise TypeError(f"op {self.name} calls Python; give its type: op(..., type=...)")
+        if isinstance(self.type, Signature):
+            dtypes = [item.dtype for item in self.type.results]
+            if None in dtypes:
+                raise TypeError(
+                    f"op {self.name}: {self.type.text} does not say of which dtypes results are"
+                )
+            return self.type.types(call.types, dtypes, f"op {self.name}")
         args, kwargs = self.parameters.join(call.types, call.attrs)
         return to_types(self.type(*args, **kwargs), f"the type rule of op {self.name}")
 

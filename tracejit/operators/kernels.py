@@ -244,7 +244,9 @@ def is_element(kernel: Kernel) -> bool:
     (out,), body, indices = kernel.fresh, kernel.body, []
     for extent in out.type.shape:
         match body:
-            case (For(index, tensor.ZERO, stop, inner, "serial", 1),) if stop is tensor.extent(extent):
+            case (For(index, tensor.ZERO, stop, inner, "serial", 1),) if stop is tensor.extent(
+                extent
+            ):
                 indices.append(index)
                 body = inner
             case _:

@@ -21,7 +21,9 @@ from ..ir.types import DTYPES, DType, bool_, f32, f64
 KINDS = {"double": f64, "float": f32, "i1": bool_} | {
     f"i{bits}": DTYPES[f"i{bits}"] for bits in (8, 16, 32, 64)
 }
-_FLAGS = r"(?:(?:fast|nnan|ninf|nsz|arcp|contract|afn|reassoc|nuw|nsw|exact|disjoint|samesign|nneg) )*"
+_FLAGS = (
+    r"(?:(?:fast|nnan|ninf|nsz|arcp|contract|afn|reassoc|nuw|nsw|exact|disjoint|samesign|nneg) )*"
+)
 _VALUE = r'(?:%"[^"]+"|%[-\w.$]+|[-\w.+]+)'
 _LABEL = r'"[^"]+"|[-\w.$]+'
 _TYPE = r"(?:double|float|i\d+)"
@@ -60,11 +62,12 @@ class _Unknown(Exception):
 
 
 class Definition(NamedTuple):
-    """The header of a function, and its lines."""
+    """The header of a function, and its lines; `is_pure`: LLVM has found that it leaves memory alone."""
 
     result: str
     parameters: tuple[tuple[str, str], ...]
     lines: tuple[str, ...]
+    is_pure: bool
 
 
 def read_definition(text: str, symbol: str) -> Definition | None:
@@ -83,7 +86,16 @@ def read_definition(text: str, symbol: str) -> Definition | None:
         parameters.append((found[1], found[2]))
     body = text[header.end() :].split("\n}", 1)[0]
     lines = [line.split(";")[0].rstrip() for line in body.split("\n")]
-    return Definition(header[1], tuple(parameters), tuple([line for line in lines if line.strip()]))
+    group = re.search(r"\) [^\n]*(#\d+) *{$", header[0])
+    attributes = (
+        re.search(rf"^attributes {group[1]} = (.*)$", text, re.MULTILINE) if group else None
+    )
+    return Definition(
+        header[1],
+        tuple(parameters),
+        tuple([line for line in lines if line.strip()]),
+        attributes is not None and "memory(none)" in attributes[1],
+    )
 
 
 def variables(dtypes: tuple[DType, ...]) -> tuple[Variable, ...]:
@@ -232,7 +244,9 @@ class _Reader:
         values = [(self.operand(kind, value), source.strip('"')) for value, source in pairs]
         (chosen, _), *rest = values
         for value, source in rest:
-            conditions = [c for (own, to), c in self.edges.items() if own == source and to == self.at]
+            conditions = [
+                c for (own, to), c in self.edges.items() if own == source and to == self.at
+            ]
             if len(conditions) != 1:
                 raise _Unknown
             chosen = Apply("where", (conditions[0], value, chosen), value.dtype)

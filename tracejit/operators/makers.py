@@ -66,7 +66,9 @@ def _is_kernel(definition: Any) -> bool:
 def _foreign(name: str, symbols: list[Symbol], options: Options) -> Implementation:
     signature = options.type if isinstance(options.type, Signature) else None
     if signature is None or not signature.has_axes:
-        return ForeignScalars(name, [Loop(name, s, signature, options.thread_safe) for s in symbols])
+        return ForeignScalars(
+            name, [Loop(name, s, signature, options.thread_safe) for s in symbols]
+        )
     if len(symbols) > 1:
         raise TypeError(f"op {name}: a function of arrays is one function")
     (symbol,) = symbols

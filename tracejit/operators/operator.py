@@ -81,6 +81,8 @@ class Operator(Applied):
             raise TypeError(
                 f"op {self.name} has an implementation {name!r} already; give this one a name of its own"
             )
+        if isinstance(found, HostCall) and found.has_effects:
+            found.alike = self._chosen("").types
         self._implementations[name] = found
         return self
 
@@ -153,9 +155,7 @@ class Operator(Applied):
             self._agree(found, own, by, f"{next(iter(self._implementations))!r} gives")
         return found
 
-    def _declared(
-        self, call: Application, found: tuple[ArrayType, ...]
-    ) -> tuple[ArrayType, ...]:
+    def _declared(self, call: Application, found: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
         """What `type` says; `found` tells the dtypes that a signature leaves open."""
         if isinstance(self._type, Signature):
             dtypes = [type.dtype for type in found]

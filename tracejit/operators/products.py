@@ -44,7 +44,9 @@ class Product(Applied):
         """The same, its products computed in this way: "generated" or "library"."""
         if implementation not in self.implementations:
             listed = " and ".join(map(repr, self.implementations))
-            raise TypeError(f"{self.__name__} has the implementations {listed}, not {implementation!r}")
+            raise TypeError(
+                f"{self.__name__} has the implementations {listed}, not {implementation!r}"
+            )
         return Product(self.function, implementation)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:

@@ -34,7 +34,9 @@ class Signature:
         self.text = text
         sides = text.split("->")
         if len(sides) != 2 or not sides[1].strip():
-            raise TypeError(f'{text!r} is no signature; one is "(n,k),(k,m)->(n,m)" or "f64 -> f64"')
+            raise TypeError(
+                f'{text!r} is no signature; one is "(n,k),(k,m)->(n,m)" or "f64 -> f64"'
+            )
         self.operands = tuple([self._item(part) for part in _parts(sides[0])])
         self.results = tuple([self._item(part) for part in _parts(sides[1])])
         self.names = tuple(dict.fromkeys(
@@ -107,10 +109,14 @@ class Signature:
         """The types of the results; `dtypes` are those that the signature does not say."""
         batch, extents = self.solve(types, what)
         if len(dtypes) != len(self.results):
-            raise TypeError(f"{what} has {len(dtypes)} results, and {self.text} says {len(self.results)}")
+            raise TypeError(
+                f"{what} has {len(dtypes)} results, and {self.text} says {len(self.results)}"
+            )
         return tuple(
             [
-                array_type((*batch, *[extent_of(a, extents) for a in item.axes]), item.dtype or other)
+                array_type(
+                    (*batch, *[extent_of(a, extents) for a in item.axes]), item.dtype or other
+                )
                 for item, other in zip(self.results, dtypes)
             ]
         )

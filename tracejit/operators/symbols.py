@@ -139,8 +139,12 @@ def _of_scipy(function: Any) -> Symbol:
         return found._replace(keep=function)
     capsule = function[0]
     found = _of_text(function.signature)
-    if function.user_data is not None or any(isinstance(p, Pointer) for p in found.parameters or ()):
-        raise TypeError(f"{function.signature}: an op passes no user_data; give a function of numbers")
+    if function.user_data is not None or any(
+        isinstance(p, Pointer) for p in found.parameters or ()
+    ):
+        raise TypeError(
+            f"{function.signature}: an op passes no user_data; give a function of numbers"
+        )
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
     address = get(capsule, function.signature.encode())
@@ -213,9 +217,17 @@ def _of_llvm(source: str | bytes, symbol: str) -> Symbol:
     ir = read_function(source, symbol)
     definition = read_definition(ir.text, ir.symbol)
     if definition is None:
-        raise TypeError(f"{ir.symbol} takes or returns what is no number; give a function of numbers")
+        raise TypeError(
+            f"{ir.symbol} takes or returns what is no number; give a function of numbers"
+        )
     code = engine.load(engine.compile_ir(ir.text), [ir.symbol])
     parameters = tuple([KINDS[kind] for kind, _ in definition.parameters])
     return Symbol(
-        ir.symbol, parameters, KINDS[definition.result], code.address(ir.symbol), code, True, ir
+        ir.symbol,
+        parameters,
+        KINDS[definition.result],
+        code.address(ir.symbol),
+        code,
+        definition.is_pure,
+        ir,
     )

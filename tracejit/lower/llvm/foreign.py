@@ -73,13 +73,14 @@ def call_scalar(b: Builder, name: str, function: ScalarFunction, values: list[Va
     module = b.module
     module.externals.add(name)
     passed = [_passed(dtype) for dtype in function.operands]
-    module.declare(_passed(function.result), name, passed)
+    returned = " ".join(reversed(_passed(function.result).split()))
+    module.declare(returned, name, passed)
     lanes = max([value.lanes for value in values], default=1)
     values = [_as_memory(b, value, dtype) for value, dtype in zip(values, function.operands)]
     kind = _memory_kind(function.result)
     if lanes == 1:
         listed = ", ".join(f"{how} {value.text}" for how, value in zip(passed, values))
-        made = b.value(f"call {_passed(function.result)} @{name}({listed})", kind)
+        made = b.value(f"call {returned} @{name}({listed})", kind)
         return _as_register(b, made, function.result)
     each, kinds = f"each.{name}", [_memory_kind(dtype) for dtype in function.operands]
     if each not in module.declarations:
@@ -87,7 +88,7 @@ def call_scalar(b: Builder, name: str, function: ScalarFunction, values: list[Va
             each=each,
             name=name,
             kind=kind,
-            result=_passed(function.result),
+            result=returned,
             parameters=", ".join(f"ptr %a{k}" for k in range(len(kinds))),
             loads="\n".join(
                 f"  %p{k} = getelementptr {own}, ptr %a{k}, i64 %i\n  %x{k} = load {own}, ptr %p{k}"

@@ -54,7 +54,7 @@ def to_operand(value: Any) -> Operand:
         return Operand(to_node(value), "int")
     if isinstance(value, np.generic) and not isinstance(value, float | complex):
         return Operand(to_node(value), "numpy")
-    if type(value) in (float, complex):
+    if type(value) in (float, complex, int, bool):
         return Operand(to_node(value), type(value).__name__)
     return Operand(to_node(value), "numpy" if isinstance(value, np.generic) else "")
 
@@ -78,19 +78,19 @@ def traced_result(node: Node) -> Array:
 
 
 class Parameters:
-    """The parameters of a definition."""
+    """The parameters of a definition; `takes_numbers`: ints and bools are operands too."""
 
-    def __init__(self, name: str, signature: inspect.Signature):
-        self.name, self.signature = name, signature
+    def __init__(self, name: str, signature: inspect.Signature, takes_numbers: bool = False):
+        self.name, self.signature, self.takes_numbers = name, signature, takes_numbers
         for given in RESERVED:
             if given in signature.parameters:
                 raise TypeError(f"op {name}: a parameter cannot be called {given!r}; rename it")
 
     @classmethod
-    def of(cls, name: str, function: Callable[..., Any]) -> Parameters:
+    def of(cls, name: str, function: Callable[..., Any], takes_numbers: bool = False) -> Parameters:
         """Those of a Python function."""
         try:
-            return cls(name, inspect.signature(function))
+            return cls(name, inspect.signature(function), takes_numbers)
         except ValueError:  # a builtin that does not tell
             return cls.numbered(name, None)
 
@@ -102,7 +102,7 @@ class Parameters:
         else:
             kind = inspect.Parameter.POSITIONAL_ONLY
             parts = [inspect.Parameter(f"x{k}", kind) for k in range(count)]
-        return cls(name, inspect.Signature(parts))
+        return cls(name, inspect.Signature(parts), count is not None)
 
     def split(self, args: tuple, kwargs: dict[str, Any]) -> tuple[list[Any], dict[str, Any]]:
         """The operands of a call, in order, and its attributes by name."""
@@ -116,7 +116,7 @@ class Parameters:
                 operands += [self._checked(name, item) for item in value]
             elif kind is inspect.Parameter.VAR_KEYWORD:
                 attrs |= {key: self._attribute(key, item) for key, item in value.items()}
-            elif kind in _POSITIONAL and is_operand(value):
+            elif kind in _POSITIONAL and self._is_operand(value):
                 operands.append(value)
             else:
                 attrs[name] = self._attribute(name, value)
@@ -129,8 +129,11 @@ class Parameters:
         missing = {n: self.signature.parameters[n].default for n in names[: last + 1]}
         return {**missing, **arguments}
 
+    def _is_operand(self, value: Any) -> bool:
+        return is_operand(value) or (self.takes_numbers and isinstance(value, int))
+
     def _checked(self, name: str, value: Any) -> Any:
-        if not is_operand(value):
+        if not self._is_operand(value):
             raise TypeError(f"{self.name}: {name} are arrays or floats, not {value!r:.60}")
         return value
 

@@ -16,6 +16,7 @@ import numpy as np
 
 from ..errors import IRError, ShapeError, TraceError, UnsupportedError
 from ..ir import ops, tensor
+from ..ir.bounds import Bounds, unknowns_of
 from ..ir.graph import Kernel, Module, Node
 from ..ir.op import CONTROL, ELEMENTWISE, Op, define
 from ..ir.reference import reference
@@ -33,17 +34,16 @@ from ..ir.tensor import (
 )
 from ..ir.term import Term, location_of, postorder
 from ..ir.types import ArrayType, array_type, i64
-from ..ir.bounds import Bounds, unknowns_of
 from ..lower.elements import Composer, axis_indices
 from ..lower.tensor.loops import nest
 from ..registered import Applied
 from ..trace.array import Array
-from ..trace.context import current_trace, failure, is_same
+from ..trace.context import current_trace, failure
 from ..trace.location import with_source
 from ..trace.tracing import Program, Static, Traced, flatten_arguments, trace
 from ..trace.value import to_node
 from .calls import Parameters, weak_type
-from .implementation import Application, Implementation, as_results, to_types, type_of
+from .implementation import Application, Implementation, applied_to, as_results, to_types
 from .kernels import Record, check
 from .signature import Signature
 
@@ -125,11 +125,8 @@ class ElementFunction(Implementation):
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         given, attrs = self.parameters.split(args, kwargs)
-        scalars = tuple([type(x).__name__ if type(x) in (float, complex) else "" for x in given])
-        arrays = [np.asarray(x) for x in given]
-        types = tuple(map(type_of, arrays))
-        scalars = scalars if any(scalars) else ()
-        kernel = self.kernel(Application(types, scalars, tuple(sorted(attrs.items()))))
+        arrays, call = applied_to(given, attrs)
+        kernel = self.kernel(call)
         return as_results([np.asarray(reference(Module(kernel), *arrays))])
 
     def nodes(self, operands: tuple[Node, ...], call: Application) -> tuple[Node, ...]:
@@ -281,6 +278,10 @@ def _folded(index: Expression) -> Expression:
         match e:
             case Apply("subtract", (a, b), _) if _is_plain(a) and _is_plain(b):
                 new[e] = tensor.subtract(new[a], new[b])
+            case Apply("absolute", (a,), _) if _is_plain(a):
+                # As what proofs know: the greater of both signs, which is at least 0.
+                either = tensor.maximum(new[a], tensor.subtract(tensor.ZERO, new[a]))
+                new[e] = tensor.maximum(either, tensor.ZERO)
             case Apply(_, operands, _):
                 new[e] = rebuild_apply(e, tuple([new[operand] for operand in operands]))
             case _:

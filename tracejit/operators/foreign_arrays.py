@@ -26,9 +26,16 @@ from ..ir.tensor import Address, Allocate, Buffer, Expression, Index, Load, Stat
 from ..ir.types import ArrayType, DType, TupleType, array_type, i64
 from ..trace.promotion import cast
 from .calls import Parameters
-from .implementation import Application, Implementation, as_results, contiguous
 from .implementation import FOREIGN as KIND
-from .implementation import type_of, unique_name
+from .implementation import (
+    Application,
+    Implementation,
+    applied_to,
+    as_results,
+    contiguous,
+    type_of,
+    unique_name,
+)
 from .signature import Signature, extent_of
 from .symbols import Pointer, Symbol
 
@@ -75,9 +82,8 @@ class ForeignArrays(Implementation):
         given, attrs = self.parameters.split(args, kwargs)
         if attrs:
             raise TypeError(f"op {self.name} takes arrays, not {', '.join(attrs)}")
-        types = tuple([type_of(x) for x in given])
-        wanted = self._fitted(Application(types, (), ()))
-        arrays = [np.asarray(x, type.dtype.numpy) for x, type in zip(given, wanted)]
+        arrays, call = applied_to(given, attrs)
+        arrays = [x.astype(type.dtype.numpy) for x, type in zip(arrays, self._fitted(call))]
         found = self._reference(*arrays)
         return as_results(list(found) if isinstance(found, tuple) else [found])
 
@@ -119,7 +125,7 @@ class ForeignArrays(Implementation):
             for x, shape in zip(arrays, shapes)
         ]
         for place in np.ndindex(*batch):
-            given = [array[place] for array in (*spread, *results)]
+            given = [array[(*place, ...)] for array in (*spread, *results)]
             self._run_foreign(*[
                 given[a] if isinstance(a, int) else extents[a] for a in self.arguments
             ])  # fmt: skip

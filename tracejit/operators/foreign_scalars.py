@@ -25,7 +25,14 @@ from ..ir.types import ArrayType, DType, array_type
 from ..trace.broadcasting import broadcast_shapes, broadcast_to_shape
 from ..trace.promotion import cast
 from .calls import Parameters, weak_type
-from .implementation import FOREIGN, Application, Implementation, as_results, type_of, unique_name
+from .implementation import (
+    FOREIGN,
+    Application,
+    Implementation,
+    applied_to,
+    as_results,
+    unique_name,
+)
 from .llvm_ir import read_definition, translated, variables
 from .signature import Signature
 from .symbols import Symbol, compiled_by_numba
@@ -118,16 +125,14 @@ class ForeignScalars(Implementation):
             return Loop(name, compiled_by_numba(dispatcher, dtypes), None, True)
 
         found = cls(name, (), make)
-        found.parameters = Parameters.of(name, dispatcher.py_func)
+        found.parameters = Parameters.of(name, dispatcher.py_func, True)
         return found
 
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         assert self.parameters is not None
         given, attrs = self.parameters.split(args, kwargs)
-        kinds = [type(x).__name__ if type(x) in (float, complex) else "" for x in given]
-        arrays = [np.asarray(x) for x in given]
-        types = tuple(map(type_of, arrays))
-        loop = self.loop(Application(types, tuple(kinds), tuple(attrs.items())))
+        arrays, call = applied_to(given, attrs)
+        loop = self.loop(call)
         cast_to = [x.astype(dtype.numpy) for x, dtype in zip(arrays, loop.dtypes)]
         return as_results([np.asarray(loop.run(*cast_to))])
 

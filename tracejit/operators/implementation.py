@@ -18,7 +18,7 @@ GENERATED, FOREIGN, LIBRARY, PYTHON = "generated", "foreign", "library", "python
 class Application(Term):
     """Types of operands, which of them are scalars, and attributes: one use of an operator."""
 
-    __slots__ = ("types", "scalars", "attributes")
+    __slots__ = ("attributes", "scalars", "types")
     types: tuple[ArrayType, ...]
     scalars: tuple[str, ...]
     attributes: tuple[tuple[str, Any], ...]
@@ -74,6 +74,16 @@ def type_of(array: Any) -> ArrayType:
     """The type of a value of NumPy's."""
     array = np.asarray(array)
     return array_type(array.shape, to_dtype(array.dtype))
+
+
+def applied_to(operands: list[Any], attrs: dict[str, Any]) -> tuple[list[np.ndarray], Application]:
+    """Operands outside of programs as arrays, and what use of an operator that is."""
+    weak = (float, complex, int, bool)
+    scalars = tuple([type(x).__name__ if type(x) in weak else "" for x in operands])
+    arrays = [np.asarray(x) for x in operands]
+    scalars = scalars if any(scalars) else ()
+    types = tuple(map(type_of, arrays))
+    return arrays, Application(types, scalars, tuple(sorted(attrs.items())))
 
 
 def unique_name(wanted: str, is_taken: Callable[[str], bool]) -> str:

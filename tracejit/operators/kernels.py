@@ -21,7 +21,6 @@ from ..ir.parse import parse
 from ..ir.reference import reference
 from ..ir.syntax import is_reserved, symbol_names
 from ..ir.tensor import (
-    ARGUMENT,
     Apply,
     Buffer,
     Expression,
@@ -43,7 +42,14 @@ from ..lower.tensor.rename import Renaming
 from ..trace.broadcasting import broadcast_to_shape
 from ..trace.promotion import cast
 from .calls import Parameters
-from .implementation import Application, Implementation, as_results, type_of, unique_name
+from .implementation import (
+    Application,
+    Implementation,
+    applied_to,
+    as_results,
+    type_of,
+    unique_name,
+)
 
 # What an element costs that reads at other places than its own: stored where that is read so, too.
 ELEMENT_COST = 8.0
@@ -69,31 +75,29 @@ class KernelText(Implementation):
     def run(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         if kwargs:
             raise TypeError(f"op {self.name} has no attributes")
-        arrays = [
-            np.asarray(x, b.type.dtype.numpy) if isinstance(x, float | complex) else np.asarray(x)
-            for x, b in zip(args, self.kernel.inputs)
-        ]
-        call = Application(tuple(map(type_of, arrays)), (), ())
-        types = self._fitted(call.types)
+        arrays, call = applied_to(list(args), {})
+        types = self._fitted(call)
         kernel = self.specialised(Application(types, (), ()))
         fitted = [x.astype(t.dtype.numpy) for x, t in zip(arrays, types)]
         found = reference(Module(kernel), *fitted)
         return as_results(list(found) if isinstance(found, tuple) else [found])
 
     def nodes(self, operands: tuple[Node, ...], call: Application) -> tuple[Node, ...]:
-        types = self._fitted(call.types)
+        types = self._fitted(call)
         fitted = tuple([cast(node, type.dtype) for node, type in zip(operands, types)])
         return self._record.nodes(fitted, Application(types, (), ()))
 
-    def _fitted(self, types: tuple[ArrayType, ...]) -> tuple[ArrayType, ...]:
+    def _fitted(self, call: Application) -> tuple[ArrayType, ...]:
         """The types of the operands with the kernel's dtypes, to which they can be cast."""
         own = [buffer.type for buffer in self.kernel.inputs]
-        if len(types) != len(own):
-            raise TypeError(f"op {self.name} takes {len(own)} operands, not {len(types)}")
-        for given, wanted in zip(types, own):
-            if not np.can_cast(given.dtype.numpy, wanted.dtype.numpy, "safe"):
+        if len(call.types) != len(own):
+            raise TypeError(f"op {self.name} takes {len(own)} operands, not {len(call.types)}")
+        for k, (given, wanted) in enumerate(zip(call.types, own)):
+            if not call.scalar(k) and not np.can_cast(
+                given.dtype.numpy, wanted.dtype.numpy, "safe"
+            ):
                 raise TypeError(f"op {self.name} takes {wanted}, not {given}")
-        return tuple([array_type(g.shape, w.dtype) for g, w in zip(types, own)])
+        return tuple([array_type(g.shape, w.dtype) for g, w in zip(call.types, own)])
 
     def specialised(self, call: Application) -> Kernel:
         """The kernel for operands of these types."""

@@ -11,7 +11,7 @@ from collections.abc import Callable
 from types import MappingProxyType
 from typing import Any
 
-from ..errors import ShapeError, TraceError, TracejitError
+from ..errors import ShapeError, TraceError
 from ..ir.graph import Node, item
 from ..ir.op import OPAQUE, Composite, Op, define
 from ..ir.syntax import is_reserved

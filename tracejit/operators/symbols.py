@@ -137,7 +137,6 @@ def _of_scipy(function: Any) -> Symbol:
     if isinstance(inner, ctypes._CFuncPtr):
         found = _of_ctypes(inner)
         return found._replace(keep=function)
-    capsule = function[0]
     found = _of_text(function.signature)
     if function.user_data is not None or any(
         isinstance(p, Pointer) for p in found.parameters or ()
@@ -147,7 +146,7 @@ def _of_scipy(function: Any) -> Symbol:
         )
     get = ctypes.pythonapi.PyCapsule_GetPointer
     get.restype, get.argtypes = ctypes.c_void_p, [ctypes.py_object, ctypes.c_char_p]
-    address = get(capsule, function.signature.encode())
+    address = get(inner, function.signature.encode())
     return found._replace(address=address or 0, keep=function)
 
 

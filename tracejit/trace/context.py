@@ -71,6 +71,7 @@ class Trace:
     firsts         what the parameters of loops' bodies are in the first iteration
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
+    writes         how often an array has been written
     """
 
     def __init__(self) -> None:
@@ -100,6 +101,7 @@ class Trace:
         self.firsts: dict[Node, Node] = {}
         self.repeated = 1
         self.passes: list[Any] = []
+        self.writes = 0
 
     @property
     def bindings(self) -> list[Any]:
@@ -152,6 +154,7 @@ class Trace:
 
     def will_write(self, storage: Storage) -> None:
         """A storage is about to be written, in the region of the moment."""
+        self.writes += 1
         self.region.written.setdefault(storage, storage.node)
         for one, other in self._doubts:
             if storage in (one(), other()) and None not in (one(), other()):

@@ -13,6 +13,7 @@ the function assigned to a global or a closure's variable is written back at the
 from __future__ import annotations
 
 import builtins
+import dis
 import functools
 import sys
 import types
@@ -186,6 +187,7 @@ class Hooks:
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)
         namespace.prepare(_names_in_class_bodies(function.__code__))
+        namespace.prepare(_globals_set(function.__code__))
         self._names.update(_all_names(function.__code__))
         code = captured(function.__code__)
         free = dict(zip(function.__code__.co_freevars, function.__closure__ or ()))
@@ -324,6 +326,7 @@ class _Namespace(dict):
         ]
 
 
+_STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
 _BUILTINS = ("len", "max", "min")
 _MODULE_NAMES = ("__name__", "__package__", "__spec__", "__file__", "__loader__", "__doc__")
 
@@ -337,6 +340,19 @@ def _names_in_class_bodies(code: types.CodeType) -> tuple[str, ...]:
             if not constant.co_flags & _OPTIMIZED:
                 found.extend(constant.co_names)
             found.extend(_names_in_class_bodies(constant))
+    return tuple(found)
+
+
+@functools.lru_cache(maxsize=1024)
+def _globals_set(code: types.CodeType) -> tuple[str, ...]:
+    """The globals that code, or functions in it, assign to."""
+    found: list[str] = []
+    if _STORE_GLOBAL in code.co_code[::2]:
+        lines = dis.get_instructions(code)
+        found.extend(line.argval for line in lines if line.opcode == _STORE_GLOBAL)
+    for constant in code.co_consts:
+        if isinstance(constant, types.CodeType):
+            found.extend(_globals_set(constant))
     return tuple(found)
 
 

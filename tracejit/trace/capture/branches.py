@@ -8,7 +8,7 @@ loop's body, or of the function.
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, NamedTuple
 
@@ -30,6 +30,8 @@ from .state import (
     UNBOUND,
     State,
     contents,
+    is_array,
+    is_same,
     names_of,
     rewind,
     slots_of,
@@ -69,6 +71,8 @@ class Choice:
         self.is_guard = self.is_left_open = False
         # The loop that closes it, as it holds the iterations that follow.
         self.keeper: Any = None
+        # Where names exchange arrays: what those are in the second arm that are others in the first.
+        self.exchanged: dict[str, Any] | None = None
         trace.region = self.arms[0]
 
     def __bool__(self) -> bool:
@@ -156,11 +160,7 @@ class Choice:
         self.parent.is_dead = first.is_dead and second.is_dead
         pairs = Pairs(trace, self.arms[0].start, (first.contents, second.contents))
         after = {
-            name: pairs.add(
-                first.state.names.get(name, UNBOUND),
-                second.state.names.get(name, UNBOUND),
-                f"the variable {name}",
-            )
+            name: self._name(name, pairs, first, second)
             for name in (*first.state.names, *second.state.names)
             if name in live or self._is_untouched(name, first, second)
         }
@@ -176,6 +176,15 @@ class Choice:
             storage.exchange(pairs.chosen[position] if type(position) is int else position)
         trace.token = None if token is None else pairs.chosen[token]
         return {name: part() for name, part in after.items()}
+
+    def _name(self, name: str, pairs: Pairs, first: _End, second: _End) -> Callable[[], Any]:
+        """What to call for the value of a name, when that was chosen."""
+        a, b = [end.state.names.get(name, UNBOUND) for end in (first, second)]
+        if self.exchanged is not None and is_array(a) and is_array(b) and not is_same(a, b):
+            if max(a.storage.birth, b.storage.birth) <= self.keeper.birth:
+                self.exchanged[name] = b
+                return lambda: a
+        return pairs.add(a, b, f"the variable {name}")
 
     def _is_untouched(self, name: str, first: _End, second: _End) -> bool:
         before = self.begin.names.get(name, UNBOUND)

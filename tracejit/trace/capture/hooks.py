@@ -17,7 +17,7 @@ from .iterables import INSTEAD
 from .joins import UNSET
 from .loops import For, Site
 from .records import Alive, Record, alive
-from .state import UNBOUND
+from .state import UNBOUND, names_of
 from .whiles import While
 
 
@@ -133,6 +133,34 @@ class _Function:
             )
 
 
+class _Block:
+    """A block that jumps may lead out of, and at whose end something is done on every path."""
+
+    def __init__(self, site: tuple):
+        trace = current_trace()
+        assert trace is not None
+        self.trace, self.region = trace, trace.region
+        _, _, self.names, self.live = site
+        self.values: tuple = ()
+        self.was_dead = False
+
+    def joins(self) -> bool:
+        """The end of the block: whether paths met, so that names have other values now."""
+        if self.trace.region is self.region:
+            return False
+        frame = sys._getframe(1)
+        names = close_down(
+            self.trace, self.region, names_of(frame), frame, frozenset(self.live)
+        )
+        self.values = tuple([names.get(name, UNBOUND) for name in self.names])
+        self.was_dead, self.region.is_dead = self.region.is_dead, False
+        return True
+
+    def ends(self) -> None:
+        """What is done on every path is done; the jumps go on."""
+        self.region.is_dead |= self.was_dead
+
+
 class _Skipped:
     """Stands for an operand of `and` or `or` that was not evaluated."""
 
@@ -187,6 +215,10 @@ class CaptureHooks:
         if trace is None:
             return _Plain(iter(int, 1))
         return While(trace, Site(*site), sys._getframe(1))
+
+    @staticmethod
+    def block(site: tuple) -> Any:
+        return _PLAIN_BLOCK if current_trace() is None else _Block(site)
 
     @staticmethod
     def raises() -> bool:
@@ -322,3 +354,16 @@ class _PlainFunction:
 
 
 _PLAIN_FUNCTION = _PlainFunction()
+
+
+class _PlainBlock:
+    """A block outside of a trace."""
+
+    def joins(self) -> bool:
+        return False
+
+    def ends(self) -> None:
+        pass
+
+
+_PLAIN_BLOCK = _PlainBlock()

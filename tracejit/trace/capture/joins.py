@@ -68,16 +68,19 @@ def kind_of(value: Any) -> Kind | None:
 
 
 def joined(a: Kind, b: Kind) -> Kind | None:
-    """The kind that has the values of both, by NumPy's promotion; None where there is none."""
+    """The kind that has the values of both, by NumPy's promotion; None where there is none.
+
+    An array without axes and a number are a number.
+    """
     if a == b:
         return a
-    if a.shape != b.shape or a.is_scalar != b.is_scalar:
+    if a.shape != b.shape:
         return None
     if a.weak and b.weak:
         weak = max(a.weak, b.weak, key=_RANK.index)
         return Kind((), DEFAULT_DTYPES[weak], True, weak)
     kinds = [k.dtype.numpy if k.weak in (None, bool) else k.weak for k in (a, b)]
-    return Kind(a.shape, result_dtype(*kinds), a.is_scalar)
+    return Kind(a.shape, result_dtype(*kinds), a.is_scalar or b.is_scalar)
 
 
 def holds_exactly(kind: Kind, value: Any) -> bool:

@@ -31,7 +31,7 @@ class Liveness:
     def __init__(self, body: list[ast.stmt]):
         self.after: dict[ast.stmt, Names] = {}
         self.inside: dict[ast.stmt, Names] = {}
-        self.always = _names_of_scopes(body)
+        self.always = _names_of_scopes(body) | declared(ast.Module(body, []))
         self._block(body, _NONE, _Targets())
 
     def _block(self, body: list[ast.stmt], live: Names, targets: _Targets) -> Names:
@@ -122,9 +122,9 @@ def _names_of_scopes(body: list[ast.stmt]) -> Names:
     return _NONE.union(*map(reads, inner), *map(declared, inner))
 
 
-def declared(scope: ast.AST) -> Names:
+def declared(scope: ast.AST, kind: type = ast.Nonlocal) -> Names:
     """Names that a scope, or one inside it, declares as another scope's."""
-    found = [n.names for n in ast.walk(scope) if isinstance(n, ast.Nonlocal)]
+    found = [n.names for n in ast.walk(scope) if isinstance(n, kind)]
     return frozenset(name for names in found for name in names)
 
 

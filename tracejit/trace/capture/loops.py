@@ -44,7 +44,10 @@ MOST_PASSES = 12
 
 
 class Site(NamedTuple):
-    """What the rewriting knows of a loop; `head` and `after` have the names that are live there."""
+    """What the rewriting knows of a loop; `head` and `after` have the names that are live there.
+
+    `acts`: the test of a `while` may do something beside having a value.
+    """
 
     name: str
     line: int
@@ -54,6 +57,7 @@ class Site(NamedTuple):
     targets: tuple[str, ...]
     jumps: bool
     has_else: bool
+    acts: bool
 
 
 class Loop:
@@ -62,10 +66,13 @@ class Loop:
     `is_ahead`: `values` has what the names in the frame are to be, and are not yet.
     """
 
+    # Flags beside those of `break` and `continue`, which tell of an end that is no jump.
+    EXITS: tuple[str, ...] = ()
+
     def __init__(self, trace: Trace, site: Site, frame: FrameType):
         self.trace, self.site = trace, site
         self.key = (frame.f_code, site.name)
-        self.record = Record("broken", "continued")
+        self.record = Record("broken", "continued", *self.EXITS)
         self.depth = len(trace.records)
         trace.records.append(self.record)
         self.base = self.region = trace.region
@@ -123,6 +130,7 @@ class Loop:
             names = self.names_now if self.is_ahead else names_of(frame)
             self._give(close_down(self.trace, self.base, names, frame, self.live, self))
         del self.trace.records[self.depth :]
+        self.record.flags.update(dict.fromkeys(self.EXITS, False))
         return self.starts()
 
     def completed(self) -> Any:
@@ -140,11 +148,16 @@ class Loop:
         """Whether there is another iteration; where traced values decide, it is in a choice."""
         found = alive(self.trace, self.trace.records)
         if isinstance(found, Alive):
-            guard = Choice.guard(self.trace, found, self._frame(), self.live, self.site.names)
-            guard.is_left_open, guard.keeper = True, self
-            self.region = self.trace.region
+            self._guard(found)
             return True
         return found
+
+    def _guard(self, found: Alive) -> Choice:
+        """The choice of what is only done while no jump was made, to the end of the loop or pass."""
+        guard = Choice.guard(self.trace, found, self._frame(), self.live, self.site.names)
+        guard.is_left_open, guard.keeper = True, self
+        self.region = self.trace.region
+        return guard
 
     @staticmethod
     def _frame() -> FrameType:

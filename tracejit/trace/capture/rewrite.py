@@ -18,6 +18,8 @@ from .templates import build, expression
 
 HOOKS = "@tj"
 _FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
+# What an expression may do beside having a value.
+_ACTS = (ast.Call, ast.NamedExpr)
 _SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
 _COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
@@ -68,6 +70,18 @@ for ITEM in L:
 if L.leaves():
     TAKE
 """
+# What is done at the end of a block on every path, by `finally` or a context manager, is done where
+# the paths have met.
+_FINALLY = """
+J = TJ.block(SITE)
+try:
+    BODY
+    if J.joins():
+        TAKE
+finally:
+    FINAL
+    J.ends()
+"""
 _BREAK = "if L.breaks(): break"
 _CONTINUE = "if L.continues(): continue"
 _RAISE = """
@@ -104,6 +118,7 @@ class _Rewriter(ast.NodeTransformer):
         self.count = count
         self.live = Liveness(body)
         self.shared = declared(ast.Module(body, []))
+        self.globals = declared(ast.Module(body, []), ast.Global)
         self.loops: list[str] = []
         self.record = ""
         self.catches = 0
@@ -149,7 +164,7 @@ class _Rewriter(ast.NodeTransformer):
     def branch(
         self, place: ast.stmt, test: ast.expr, body: list, orelse: list, live: frozenset[str]
     ) -> list[ast.stmt]:
-        names = tuple(sorted(stored(*body, *orelse) | self.shared))
+        names = self.names(*body, *orelse)
         choice = self.name("c")
         return build(
             _IF,
@@ -169,22 +184,28 @@ class _Rewriter(ast.NodeTransformer):
         )
 
     def visit_For(self, node: ast.For) -> list[ast.stmt]:
-        names = tuple(sorted(stored(node.target, *node.body) | self.shared))
+        names = self.names(node.target, *node.body)
         parts = {"ITER": self.expression(node.iter), "TARGET": node.target}
         return self.loop(_FOR, node, names, tuple(sorted(stored(node.target))), parts)
 
     def visit_While(self, node: ast.While) -> list[ast.stmt]:
-        names = tuple(sorted(stored(node.test, *node.body) | self.shared))
-        return self.loop(_WHILE, node, names, (), {"TEST": self.test(node.test)})
+        names, acts = self.names(node.test, *node.body), _holds(node.test, _ACTS, _FUNCTIONS)
+        return self.loop(_WHILE, node, names, (), {"TEST": self.test(node.test)}, acts)
 
-    def loop(self, text: str, node: Any, names: tuple, targets: tuple, parts: dict) -> list:
+    def names(self, *nodes: ast.AST) -> tuple[str, ...]:
+        """The names in this function's frame that code may set."""
+        return tuple(sorted((stored(*nodes) | self.shared) - self.globals))
+
+    def loop(
+        self, text: str, node: Any, names: tuple, targets: tuple, parts: dict, acts: bool = False
+    ) -> list:
         name, item = self.name("l"), self.name("x")
         self.loops.append(name)
         body = self.block(node.body)
         self.loops.pop()
         live = (self.live.inside[node], self.live.after[node])
         jumps = any(_holds(line, _JUMPS, _FUNCTIONS) for line in node.body)
-        site = _site(name, node, names, *live, targets, jumps, bool(node.orelse))
+        site = _site(name, node, names, *live, targets, jumps, bool(node.orelse), acts)
         take = _take(name, names, node)
         new = build(
             text, node, TJ=HOOKS, L=name, ITEM=item, SITE=site, BODY=body, TAKE=take, **parts
@@ -214,14 +235,40 @@ class _Rewriter(ast.NodeTransformer):
         test = ast.copy_location(ast.UnaryOp(ast.Not(), node.test), node)
         return self.branch(node, self.test(test), [failed], [], self.live.after[node])
 
-    def visit_Try(self, node: ast.Try) -> ast.AST:
+    def visit_Try(self, node: ast.Try) -> Any:
         """An exception that may be caught here is raised while tracing."""
+        inside = [*node.body, *node.orelse, *[line for h in node.handlers for line in h.body]]
+        if node.finalbody and any(map(self.jumps, inside)):
+            return self.finally_(node, inside)
         self.catches += bool(node.handlers)
         node.body = self.block(node.body)
         self.catches -= bool(node.handlers)
         node.handlers = [self.generic_visit(handler) for handler in node.handlers]
         node.orelse, node.finalbody = self.block(node.orelse), self.block(node.finalbody)
         return node
+
+    def finally_(self, node: ast.Try, inside: list[ast.stmt]) -> list[ast.stmt]:
+        live, body = self.live.after[(node.orelse or node.body)[-1]], node.body
+        if node.handlers:
+            within = ast.Try(node.body, node.handlers, node.orelse, [])
+            body = [ast.copy_location(within, node)]
+            self.live.after[within] = live
+        name, names = self.name("j"), self.names(*inside)
+        parts = {"BODY": self.block(body), "FINAL": self.block(node.finalbody)}
+        parts |= {"J": name, "SITE": _site(name, node, names, live), "TJ": HOOKS}
+        return build(_FINALLY, node, TAKE=_take(name, names, node), **parts)
+
+    def visit_With(self, node: ast.With) -> Any:
+        """The same as `try` and `finally`, where the body may jump."""
+        if not any(map(self.jumps, node.body)):
+            return self.generic_visit(node)
+        live, name, names = self.live.after[node.body[-1]], self.name("j"), self.names(*node.body)
+        site = _site(name, node, names, live)
+        begin = build("J = TJ.block(SITE)", node, J=name, TJ=HOOKS, SITE=site)
+        node.items = [self.visit(item) for item in node.items]
+        node.body = self.block(node.body)
+        node.body += build("if J.joins():\n    TAKE", node, J=name, TAKE=_take(name, names, node))
+        return [*begin, node, *build("J.ends()", node, J=name)]
 
     def visit_Return(self, node: ast.Return) -> Any:
         value = ast.copy_location(ast.Constant(None), node)
@@ -265,14 +312,16 @@ class _Rewriter(ast.NodeTransformer):
 
     def expression(self, node: ast.expr) -> ast.expr:
         """An expression rewritten, where that does not change when its parts are evaluated."""
-        if _holds(node, (*_SUSPENDS, ast.NamedExpr), ()):
+        if _holds(node, _SUSPENDS, ()) or _sets_by_chance(node):
             return node
         return _Expressions(self).visit(node)
 
     def test(self, node: ast.expr) -> ast.expr:
         """An expression of which only the truth matters."""
-        if _holds(node, (*_SUSPENDS, ast.NamedExpr), ()):
+        if _holds(node, _SUSPENDS, ()):
             return node
+        if _sets_by_chance(node):
+            return expression("TJ.truth(X)", node, TJ=HOOKS, X=node)
         return _Expressions(self).truth(node)
 
     def name(self, kind: str) -> str:
@@ -394,6 +443,20 @@ def _holds(node: ast.AST, kinds: Any, outside: tuple) -> bool:
         if not isinstance(found, outside):
             pending.extend(ast.iter_child_nodes(found))
     return False
+
+
+def _sets_by_chance(node: ast.AST) -> bool:
+    """Whether there is a `:=` in a part of an expression that is not evaluated in any case."""
+    chances: list[ast.AST] = []
+    for found in ast.walk(node):
+        match found:
+            case ast.BoolOp(values=[_, *rest]) | ast.Compare(comparators=[_, *rest]):
+                chances += rest
+            case ast.IfExp(body=first, orelse=second):
+                chances += first, second
+            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
+                chances.append(found)
+    return any(_holds(part, ast.NamedExpr, _FUNCTIONS) for part in chances)
 
 
 def _is_return(line: ast.stmt) -> bool:

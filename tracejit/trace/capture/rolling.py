@@ -156,7 +156,7 @@ class Rolling:
         held = {id(container): items for container, items in end.held}
         for container, items in self.begin.held:
             if _shape_of(container, held.get(id(container), items)) != _shape_of(container, items):
-                raise self._undone(f"it changes which items a {type(container).__name__} has")
+                raise self.undone(f"it changes which items a {type(container).__name__} has")
         found = [storage for storage in self.region.written if storage.birth <= self.region.start]
         self.written = {storage: storage.node for storage in found}
         is_settled = {*found} <= {*self.storages}
@@ -173,7 +173,8 @@ class Rolling:
             try:
                 is_settled &= self._settle(cell, before, after)
             except Unsettled as error:
-                raise self._undone(error.why, error.can_peel) from None
+                raise self.undone(error.why, error.can_peel) from None
+        is_settled &= self._drop_moves_by_value()
         held_by = contents(self.region, end)
         self.nodes = dict(self._last_nodes(held_by)) if not self.moved else {}
         self._leave()
@@ -181,7 +182,19 @@ class Rolling:
             raise _rotation(self.moved)
         return is_settled
 
-    def _undone(self, why: str, can_peel: bool = True) -> Unsettled:
+    def _drop_moves_by_value(self) -> bool:
+        """Forget of moves to arrays of before the loop that are carried as values, and are others in
+        the next pass; whether there were none."""
+        carried = {
+            _place(flatten(before)[0][position])
+            for cell, before in self._cells()
+            for position in self.kinds.get(cell.id, ())
+        }
+        kept = {place: goal for place, goal in self.moved.items() if goal not in carried}
+        was_clean, self.moved = len(kept) == len(self.moved), kept
+        return was_clean
+
+    def undone(self, why: str, can_peel: bool = True) -> Unsettled:
         self._leave()
         return Unsettled(why, can_peel)
 

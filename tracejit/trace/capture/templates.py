@@ -22,6 +22,9 @@ class _Filling(ast.NodeTransformer):
     def visit(self, node: ast.AST) -> Any:
         if hasattr(node, "lineno"):
             ast.copy_location(node, self.place)
+            # Python says of a call that it is where its name ends, which is here all of a statement.
+            if node.end_lineno != node.lineno:
+                node.end_lineno, node.end_col_offset = node.lineno, node.col_offset
         return super().visit(node)
 
     def visit_Name(self, node: ast.Name) -> ast.expr:

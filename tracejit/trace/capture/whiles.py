@@ -1,4 +1,9 @@
-"""`while` loops: run as they are until the test is traced, and rolled from there."""
+"""`while` loops: run as they are until the test is traced, and rolled from there.
+
+Where the test does something beside having a value, as `:=` and functions that write do, it is part
+of the body: an iteration tests, and notes that the loop ends as it would note a `break`. So it is in
+an iteration that is made apart, before the loop, and in those of a pass of several but the first.
+"""
 
 from __future__ import annotations
 
@@ -15,36 +20,59 @@ from ..context import Trace
 from ..promotion import constant
 from ..regions import Region
 from .bodies import Bodies
-from .branches import chosen, is_over
-from .loops import MOST_PASSES, Loop, Site
-from .records import flag_node, is_flag_set
+from .branches import chosen, close_down, is_over
+from .joins import Pairs
+from .loops import MOST_PASSES, MOST_PEELED, MOST_ROTATED, Loop, Site
+from .records import Alive, alive, flag_node, is_flag_set
 from .rolling import Rolling, Rotated, Unsettled
+from .state import State, flat, names_of, state_of
 
 
 class While(Loop):
-    """A `while` loop: iterating over it gives nothing, once for each time the code is to run."""
+    """A `while` loop: iterating over it gives nothing, once for each time the code is to run.
+
+    period     how many iterations a pass has, `turn` the one of it that is being traced
+    is_inside  the test is part of the body
+    exits      by turn, what names are where the loop ends there that are others at its head
+    """
+
+    EXITS = tuple([f"exit{turn}" for turn in range(MOST_ROTATED)])
 
     def __init__(self, trace: Trace, site: Site, frame: FrameType):
         super().__init__(trace, site, frame)
         self.test: Node | None = None
         self.rolling: Rolling | None = None
         self.test_region: Region | None = None
-        self.is_trial = False
+        self.is_trial = self.is_inside = self.is_guarded = self.has_acted = False
+        self.period, self.turn, self.peeled, self.apart = 1, 0, 0, 0
+        self.exits: dict[int, dict[str, Any]] = {}
+        self.before: tuple[State, int] | None = None
+
+    @property
+    def birth(self) -> int:
+        """Arrays that are not older than this are those of one iteration."""
+        assert self.rolling is not None
+        return self.rolling.region.start
 
     def __iter__(self) -> Iterator[None]:
-        while self.rolling is None:
-            yield None
-            if (
-                self.is_trial
-                and any(map(is_flag_set, self.trace.records))
-                and not is_over(self.trace)
-            ):
-                self.is_trial, self.is_pass = False, True
-            elif self.rolling is None or self.is_trial:
-                self.goes_plainly()
-                if not self._goes_on():
-                    return
-        yield from self._passes()
+        while True:
+            while self.rolling is None:
+                if self.is_inside:
+                    self._start()
+                self._note_before()
+                yield None
+                if (
+                    self.is_trial
+                    and any(map(is_flag_set, self.trace.records))
+                    and not is_over(self.trace)
+                ):
+                    self.is_trial, self.is_pass = False, True
+                elif self.rolling is None or self.is_trial:
+                    self.goes_plainly()
+                    if not self._goes_on():
+                        return
+            if (yield from self._passes(self.rolling)):
+                return
 
     def stops(self, test: Any) -> bool:
         """Whether the loop is over, where Python can tell; from a traced test on, it is rolled.
@@ -52,15 +80,23 @@ class While(Loop):
         An iteration that Python makes is made on trial where it may end in a traced `break`: then it
         is the first pass.
         """
+        has_acted = self._acts(sys._getframe(1))
         if self.rolling is None:
-            if type(test) is bool and not (test and self.site.jumps):
+            if type(test) is bool and (not (test and self.site.jumps) or has_acted):
                 return not test
+            if type(test) is not bool and (has_acted or self.apart):
+                self.apart, self.is_inside = 0, has_acted
+                self.is_guarded = True
+                self._exit(test)
+                return False
             self.is_trial = type(test) is bool
             self.is_pass = not self.is_trial
-            self.rolling = self._rolling(sys._getframe(1))
-            self.rolling.start()
-            self.region = self.trace.region
+            self._start()
+        elif self.turn or self.is_inside:
+            self._exit(test)
+            return False
         elif self.test_region is not None:
+            self.has_acted = has_acted
             self.test_region.is_open = False
             self.region.written |= self.test_region.written
             self.region.bindings += self.test_region.own_bindings
@@ -77,32 +113,122 @@ class While(Loop):
             self.region = self.trace.region = self.rolling.parent
             self.rolling, self.is_trial = None, False
 
-    def _passes(self) -> Iterator[None]:
-        """The passes after the first one, which began as an iteration."""
-        rolling = self.rolling
-        assert rolling is not None
+    def _is_plain(self) -> bool:
+        return super()._is_plain() and not self.is_guarded
+
+    def _note_before(self) -> None:
+        """Keep what there is before the test, if that may do something."""
+        if self.site.acts:
+            frame = self._frame()
+            names = self.names_now if self.is_ahead else names_of(frame)
+            self.before = state_of(self.trace, names, frame), self.trace.writes
+
+    def _acts(self, frame: FrameType) -> bool:
+        """Whether the test has done something."""
+        if self.before is None:
+            return False
+        (before, writes), self.before = self.before, None
+        now = state_of(self.trace, names_of(frame), frame)
+        if writes != self.trace.writes or now.token is not before.token:
+            return True
+        held = {id(container): items for container, items in now.held}
+        pairs = [(items, held.get(id(container), items)) for container, items in before.held]
+        return any(
+            len(one) != len(other) or any(a is not b for a, b in zip(flat(one), flat(other)))
+            for one, other in [(before.names, now.names), *pairs]
+        )
+
+    def _start(self) -> None:
+        """Begin the first pass, where the code is now."""
+        self.rolling = self._rolling(self._frame())
+        names = self.rolling.start()
+        self.region = self.trace.region
+        if self.is_inside:
+            self._give(names)
+            self.test, self.is_pass = constant(True, bool_), True
+
+    def _exit(self, test: Any) -> None:
+        """Note that the loop is over where the test does not hold; the body runs elsewhere."""
+        node = test.node if isinstance(test, Array) else constant(test, bool_)
+        self._turn_on(Array(ops.logical_not(node), True, bool))
+
+    def _turn_on(self, ends: Array) -> None:
+        self.record.flags[self.EXITS[self.turn]] = ends
+        found = alive(self.trace, self.trace.records)
+        assert isinstance(found, Alive)
+        guard = self._guard(found)
+        if self.turn:
+            guard.exchanged = self.exits.setdefault(self.turn, {})
+
+    def _passes(self, rolling: Rolling) -> Iterator[None]:
+        """The passes, the first of which began as an iteration; True if that made the loop, False if
+        it is to begin again in another way."""
         for _ in range(MOST_PASSES):
+            yield from self._further(rolling)
             stop_flag = self._stop_flag()
+            is_left = self.record.flags["broken"] is not False
+            self.record.flags[self.EXITS[0]] = False
             if not self.site.has_else:
                 self.record.flags["broken"] = False  # nobody asks
             try:
+                if self.has_acted:
+                    self.is_inside = True
+                    raise rolling.undone("its test does something")
                 if rolling.finish(self.names_now):
                     break
-            except Unsettled as error:
-                raise self.unsettled(error.why) from None
-            except Rotated:
-                raise self.unsettled("its variables exchange their arrays") from None
+            except (Unsettled, Rotated) as error:
+                self._begin_again(rolling, error)
+                return False
             self._give(rolling.start())
             self.region = self.trace.region
-            self.test_region = self.trace.region = Region(self.region, self.trace.births)
+            if not self.is_inside:
+                self.test_region = self.trace.region = Region(self.region, self.trace.births)
+            self._note_before()
             yield None
         else:
             raise self.unsettled("what it carries does not settle")
         self.is_pass = False
         self.region = self.trace.region
-        self._give(self._op(rolling, stop_flag))
+        self._give(self._op(rolling, stop_flag, is_left))
+        return True
 
-    def _op(self, rolling: Rolling, stop_flag: Any) -> dict[str, Any]:
+    def _further(self, rolling: Rolling) -> Iterator[None]:
+        """The iterations of a pass after its first one, and the end of the pass."""
+        for turn in range(1, self.period):
+            found = alive(self.trace, self.trace.records)
+            if found is False:
+                break
+            self.turn = turn
+            if isinstance(found, Alive):
+                self._turn_on(Array(ops.logical_not(found.condition), True, bool))
+            yield None
+        self.turn = 0
+        frame = self._frame()
+        names = close_down(self.trace, rolling.region, self.names_now, frame, self.live, self)
+        self.region = rolling.region
+        self.region.is_dead = False
+        self._give(names)
+
+    def _begin_again(self, rolling: Rolling, error: Exception) -> None:
+        """Leave a pass that did not settle: for one of more iterations, with the test inside, or after
+        an iteration that is made apart."""
+        if self.has_acted:
+            self.has_acted = False
+        elif isinstance(error, Rotated):
+            self.period *= error.period
+            if self.period > MOST_ROTATED:
+                raise self.unsettled("its variables exchange their arrays")
+        else:
+            self.peeled, self.apart, self.period = self.peeled + 1, 1, 1
+            if self.peeled > MOST_PEELED or not error.can_peel or self.is_inside:
+                raise self.unsettled(str(error)) from None
+        self.exits.clear()
+        self.rolling = self.test_region = None
+        self.is_pass = False
+        self.region = self.trace.region
+        self._give(rolling.begin.names)
+
+    def _op(self, rolling: Rolling, stop_flag: Any, is_left: bool) -> dict[str, Any]:
         assert self.test is not None
         keys, before, parameters, after = rolling.results()
         more = [self.test]
@@ -126,8 +252,37 @@ class While(Loop):
                 *before, *bodies.operands, condition=condition, body=body, carried=len(before)
             )
             self.trace.locate(node)
-        self.rolling = None
-        return rolling.install(keys, node, surely=False)
+        names = rolling.install(keys, node, surely=False)
+        if self.test is constant(True, bool_) and not (is_left or self.is_inside):
+            self._note_return()
+        return self._at_exits(names)
+
+    def _note_return(self) -> None:
+        """The loop only ends by jumps to places outside: if there is but one of these, that was it."""
+        flags = [record.flags for record in self.trace.records if record is not self.record]
+        found = [(f, name) for f in flags for name, flag in f.items() if flag is not False]
+        if len(found) == 1:
+            ((record, name),) = found
+            record[name] = True
+
+    def _at_exits(self, names: dict[str, Any]) -> dict[str, Any]:
+        """The names after the loop, which may have ended in the midst of a pass."""
+        trace, flags = self.trace, self.record.flags
+        for turn, others in self.exits.items():
+            flag = flags[self.EXITS[turn]]
+            flags[self.EXITS[turn]] = False
+            if not isinstance(flag, Array):
+                continue
+            pairs = Pairs(trace, trace.births, ({}, {}))
+            arms = [Region(trace.region, trace.births), Region(trace.region, trace.births)]
+            parts = {
+                name: pairs.add(other, names[name], f"the variable {name}")
+                for name, other in others.items()
+                if name in self.live and name in names
+            }
+            pairs.chosen = chosen(trace, flag.node, arms, pairs.first, pairs.second)
+            names |= {name: part() for name, part in parts.items()}
+        return names
 
     def _unless(self, stopped: Node, test: Node, region: Region) -> Node:
         """The test, which is not evaluated after a `break`."""

@@ -17,7 +17,7 @@ _OURS = tuple(
     for path in (dirname(__file__), join(_PACKAGE, "operators"), dirname(numpy.__file__))
 )
 # Code of ours that is written, and traced, as a user's would be.
-_TRACED = join(_PACKAGE, "control.py")
+_TRACED = (join(_PACKAGE, "control.py"), join(dirname(__file__), "capture", "folds.py"))
 _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )
@@ -27,7 +27,7 @@ _library_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 def is_library(file: str) -> bool:
     """Whether a source file belongs to us, to the standard library or to an installed package."""
-    if file == _TRACED:
+    if file in _TRACED:
         return False
     if not file or file.startswith((*_OURS, "<frozen", "<__array_function__")):
         return True
@@ -41,7 +41,7 @@ def is_internal(file: str) -> bool:
     internal = _is_internal.get(file)
     if internal is None:
         is_ours = file.startswith((*_OURS, "<__array_function__"))
-        internal = _is_internal[file] = is_ours and file != _TRACED
+        internal = _is_internal[file] = is_ours and file not in _TRACED
     return internal
 
 
@@ -66,9 +66,16 @@ def user_frame() -> FrameType | None:
     return None
 
 
+def _is_ours(frame: FrameType) -> bool:
+    file = frame.f_code.co_filename
+    return file in _TRACED or is_internal(file)
+
+
 def user_line() -> str | None:
     """`path/to/model.py:41`."""
     frame = user_frame()
+    while frame is not None and frame.f_back is not None and _is_ours(frame):
+        frame = frame.f_back
     return None if frame is None else f"{frame.f_code.co_filename}:{frame.f_lineno}"
 
 

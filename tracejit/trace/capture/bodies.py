@@ -51,7 +51,10 @@ class Bodies:
                 if node not in own and home is not None and not encloses(home, region):
                     raise escaped(node)
                 return node not in own
-            return encloses(homes.get(node), region) and not _is_constant(node, known)
+            if encloses(homes.get(node), region):
+                return not _is_constant(node, known)
+            # An op with several results is no operand itself.
+            return node.op is OPS["item"] and is_outside(node.operands[0])
 
         for node in postorder(results, lambda n: () if is_outside(n) else n.operands):
             if is_outside(node) and node not in self.read:

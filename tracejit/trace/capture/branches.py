@@ -174,7 +174,7 @@ class Choice:
         for storage, position in storages:
             trace.will_write(storage)
             storage.exchange(pairs.chosen[position] if type(position) is int else position)
-        trace.token = None if token is None else pairs.chosen[token]
+        trace.token = pairs.chosen[token] if type(token) is int else token
         return {name: part() for name, part in after.items()}
 
     def _name(self, name: str, pairs: Pairs, first: _End, second: _End) -> Callable[[], Any]:
@@ -224,10 +224,10 @@ class Choice:
                 found.append((storage, pairs.pair(a, b)))
         return found
 
-    def _token(self, first: _End, second: _End, pairs: Pairs) -> int | None:
+    def _token(self, first: _End, second: _End, pairs: Pairs) -> Any:
         a, b = first.state.token, second.state.token
-        if a is None and b is None:
-            return None
+        if a is b:
+            return a
         none = constant(0, i64)
         return pairs.pair(a or none, b or none)
 

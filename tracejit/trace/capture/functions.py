@@ -6,7 +6,7 @@ import dis
 from types import CodeType
 from weakref import WeakKeyDictionary, WeakSet
 
-from .rewrite import BUILTINS, ITERATORS, rewritten
+from .rewrite import BUILTINS, ITERATORS, REDUCERS, rewritten
 from .source import compiled, definition_of
 
 _made: WeakKeyDictionary[CodeType, CodeType] = WeakKeyDictionary()
@@ -14,10 +14,10 @@ _without_source: WeakSet[CodeType] = WeakSet()
 _CHOICES = {
     op
     for name, op in dis.opmap.items()
-    if ("JUMP" in name and "_IF_" in name) or name in ("FOR_ITER", "UNARY_NOT")
+    if ("JUMP" in name and "_IF_" in name) or name in ("FOR_ITER", "UNARY_NOT", "CONTAINS_OP")
 }
 # Builtins that may be given traced numbers where nothing else is captured.
-_CALLS = BUILTINS | ITERATORS
+_CALLS = BUILTINS | ITERATORS | REDUCERS
 
 
 def captured(code: CodeType) -> CodeType:

@@ -13,10 +13,12 @@ from ..host import refuse_through_python
 from ..location import user_line
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
+from .generators import Lazy, listed
 from .iterables import INSTEAD
 from .joins import UNSET
 from .loops import For, Site
 from .records import Alive, Record, alive
+from .sequences import contains
 from .state import UNBOUND, names_of
 from .whiles import While
 
@@ -236,6 +238,18 @@ class CaptureHooks:
         return _PLAIN_FUNCTION if current_trace() is None else _Function(sys._getframe(1))
 
     # Expressions.
+
+    @staticmethod
+    def lazy(source: Any, value: Any, condition: Any, is_nested: bool) -> Any:
+        return Lazy(source, value, condition, is_nested)
+
+    listed = staticmethod(listed)
+    contains = staticmethod(contains)
+
+    @staticmethod
+    def lacks(item: Any, container: Any) -> Any:
+        found = contains(item, container)
+        return _not(found) if isinstance(found, Value) else not found
 
     @staticmethod
     def negation(value: Any) -> Any:

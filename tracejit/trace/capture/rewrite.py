@@ -31,6 +31,8 @@ _SEES_FRAMES = {"locals", "vars", "dir", "exec", "eval"}
 # Builtins that are asked for, by name, whether they are to see traced numbers.
 BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next"}
 ITERATORS = {"ndindex", "ndenumerate"}
+# Builtins that go through what they are given.
+REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
 
 _IF = """
 C = TJ.choose(TEST, SITE)
@@ -371,17 +373,29 @@ class _Expressions(ast.NodeTransformer):
     def visit_Compare(self, node: ast.Compare) -> ast.expr:
         self.generic_visit(node)
         if len(node.ops) == 1:
-            return node
+            return self.membership(node)
         left, pairs = node.left, []
         for position, (op, right) in enumerate(zip(node.ops, node.comparators)):
             given, name = right, self.owner.name("t")
             if position < len(node.ops) - 1:
                 given = expression("(N := X)", right, N=name, X=right)
-            pairs.append(ast.copy_location(ast.Compare(left, [op], [given]), node))
+            pairs.append(self.membership(ast.copy_location(ast.Compare(left, [op], [given]), node)))
             left = ast.copy_location(ast.Name(name, ast.Load()), right)
         return self.chain(ast.copy_location(ast.BoolOp(ast.And(), pairs), node))
 
+    def membership(self, node: ast.Compare) -> ast.expr:
+        """A single comparison, where `in` asks for a truth that may be traced."""
+        if not isinstance(node.ops[0], ast.In | ast.NotIn):
+            return node
+        self.owner.count += 1
+        parts = {"TJ": HOOKS, "A": node.left, "B": node.comparators[0]}
+        text = "TJ.contains(A, B)" if isinstance(node.ops[0], ast.In) else "TJ.lacks(A, B)"
+        return expression(text, node, **parts)
+
     def visit_Call(self, node: ast.Call) -> ast.expr:
+        is_reducer = isinstance(node.func, ast.Name) and node.func.id in REDUCERS
+        if is_reducer and node.args and isinstance(node.args[0], ast.GeneratorExp):
+            node.args[0] = self.lazy(node.args[0])
         self.generic_visit(node)
         match node.func:
             case ast.Name(id=name) if name in BUILTINS:
@@ -400,7 +414,54 @@ class _Expressions(ast.NodeTransformer):
         self.owner.count = inner.count
         return node
 
+    def lazy(self, node: ast.GeneratorExp | ast.ListComp) -> ast.expr:
+        """What goes through a comprehension as its reader wants, in loops that may be rolled."""
+        if any(generator.is_async for generator in node.generators) or _sets_by_chance(node):
+            return node
+        first, *rest = node.generators
+        self.owner.count += 1
+        item = f"@i{self.owner.count}"
+        value: ast.expr = node.elt
+        if rest:
+            value = self.lazy(ast.copy_location(ast.GeneratorExp(node.elt, rest), node))
+        conditions = first.ifs
+        test: ast.expr = ast.copy_location(ast.Constant(None), node)
+        if conditions:
+            both = conditions[0]
+            if len(conditions) > 1:
+                both = ast.copy_location(ast.BoolOp(ast.And(), conditions), node)
+            test = self._of_item(expression("TJ.truth(X)", node, TJ=HOOKS, X=both), first, item)
+        return expression(
+            "TJ.lazy(SOURCE, VALUE, TEST, NESTED)",
+            node,
+            TJ=HOOKS,
+            SOURCE=first.iter,
+            VALUE=self._of_item(value, first, item),
+            TEST=test,
+            NESTED=ast.Constant(bool(rest)),
+        )
+
+    @staticmethod
+    def _of_item(value: ast.expr, generator: ast.comprehension, item: str) -> ast.expr:
+        """`lambda item: value`, with the item taken apart as the comprehension does it."""
+        target = ast.copy_location(ast.Name(item, ast.Load()), value)
+        only = ast.copy_location(ast.Tuple([target], ast.Load()), value)
+        parts = [ast.comprehension(generator.target, only, [], 0)]
+        inside = ast.copy_location(ast.ListComp(value, parts), value)
+        taken = expression("X[0]", value, X=inside)
+        arguments = ast.arguments([], [ast.arg(item)], None, [], [], None, [])
+        made = ast.Lambda(arguments, taken)
+        return ast.fix_missing_locations(ast.copy_location(made, value))
+
     def visit_ListComp(self, node: Any) -> ast.expr:
+        """A list whose items are chosen, by traced values maybe."""
+        if len(node.generators) == 1 and node.generators[0].ifs:
+            found = self.lazy(node)
+            if found is not node:
+                return self.visit(expression("TJ.listed(X)", node, TJ=HOOKS, X=found))
+        return self.visit_Comprehension(node)
+
+    def visit_Comprehension(self, node: Any) -> ast.expr:
         """A comprehension: in what it iterates over, no names can be set."""
         for part in ("elt", "key", "value"):
             if hasattr(node, part):
@@ -410,7 +471,7 @@ class _Expressions(ast.NodeTransformer):
                 generator.iter = self.visit(generator.iter)
         return node
 
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_ListComp
+    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Comprehension
 
 
 def _site(name: str, place: ast.AST, *facts: Any) -> ast.Constant:

@@ -1,4 +1,4 @@
-"""Python's `math`, `len`, `max` and `min` on traced numbers: NumPy's, with Python's types of results.
+"""Python's `math` on traced numbers: NumPy's functions, with Python's types of results.
 
 limit: where `math` raises ValueError or OverflowError, the result is nan or inf.
 """
@@ -11,12 +11,10 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import TraceError
 from ...ir import ops
 from ...ir.graph import Node
 from ...ir.types import c128, f64, i64
 from ..array import Array, apply, to_weak
-from ..context import failure
 from ..promotion import DEFAULT_DTYPES, cast
 from ..registry import creates
 from ..value import Value, to_node
@@ -152,47 +150,3 @@ _traced(math.erf, _error_function(ops.erf))
 _traced(math.erfc, _error_function(ops.erfc))
 _traced(math.log, _log)
 _traced(math.hypot, _hypot)
-
-
-_PYTHONS: dict[Any, tuple[type, ...]] = {np.float64: (float,), np.int64: (int,)}
-
-
-def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
-    """`max` and `min` of numbers of one type, some of them traced; the first of equals wins."""
-
-    @creates(original)
-    def chosen(*args: Any, **options: Any) -> Any:
-        values = list(args[0]) if len(args) == 1 else list(args)
-        if options or not any(isinstance(value, Value) and value.is_scalar for value in values):
-            return original(*([values] if len(args) == 1 else args), **options)
-        kinds = {value.__class__ for value in values}
-        strong = kinds - {float, int}
-        # A number of Python's among NumPy's of its type is one of these, whichever is returned.
-        if len(strong) == 1 and kinds <= {*strong, *_PYTHONS.get(next(iter(strong)), ())}:
-            kinds = strong
-        if len(kinds) > 1:
-            names = ", ".join(sorted(kind.__name__ for kind in kinds))
-            name = original.__name__
-            raise failure(
-                TraceError,
-                f"which of the types {names} {name}() returns is not known while tracing",
-                f"use np.{name}imum, or give all of them one type",
-            )
-        (kind,) = kinds
-        weak = kind if kind in DEFAULT_DTYPES else None
-        best, *rest = values
-        for value in rest:
-            condition = apply(is_better, value, best).node
-            node = ops.where(condition, to_node(value), to_node(best))
-            best = Array(node, True, weak)
-        return best
-
-
-@creates(len)
-def _length(value: Any, /) -> Any:
-    """`len`, which Python itself lets only give an int: here also an extent that is a symbol."""
-    return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
-
-
-_extreme(max, np.greater)
-_extreme(min, np.less)

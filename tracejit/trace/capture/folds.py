@@ -1,0 +1,96 @@
+"""Python's builtins that go through a sequence, as loops, which are captured like a user's.
+
+What they go through is `Lazy`: a source, and functions of its items that tell whether one counts, and
+what its value is; or, nested, which values it stands for in its turn.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def any_of(found: Any) -> Any:
+    """`any`."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                if any_of(found.value(x)):
+                    return True
+            elif found.value(x):
+                return True
+    return False
+
+
+def all_of(found: Any) -> Any:
+    """`all`."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                if not all_of(found.value(x)):
+                    return False
+            elif not found.value(x):
+                return False
+    return True
+
+
+def total_of(found: Any, total: Any) -> Any:
+    """`sum`, from `total` on."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                total = total_of(found.value(x), total)
+            else:
+                total = total + found.value(x)
+    return total
+
+
+def best_of(found: Any, is_better: Any, key: Any) -> Any:
+    """`max` or `min` of a source that is not empty and counts entirely; the first of equals."""
+    best = most = None
+    for x in found.source:
+        value = found.value(x)
+        rank = value if key is None else key(value)
+        if most is None:
+            best, most = value, rank
+        elif is_better(rank, most):
+            best, most = value, rank
+    return best
+
+
+def best_if_any(found: Any, is_better: Any, key: Any, so_far: tuple) -> tuple:
+    """The same of any source: whether there was something, what is the best, and by what."""
+    is_some, best, most = so_far
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                is_some, best, most = best_if_any(
+                    found.value(x), is_better, key, (is_some, best, most)
+                )
+            else:
+                value = found.value(x)
+                rank = value if key is None else key(value)
+                if not is_some or is_better(rank, most):
+                    is_some, best, most = True, value, rank
+    return is_some, best, most
+
+
+def best_or(found: Any, is_better: Any, key: Any, default: tuple, word: str) -> Any:
+    """The same, or `default`, which may have one value or none."""
+    is_some, best, _ = best_if_any(found, is_better, key, (False, 0, 0))
+    if not is_some:
+        if not default:
+            raise ValueError(f"{word} iterable argument is empty")
+        return default[0]
+    return best
+
+
+def collect(found: Any, room: Any, count: Any) -> Any:
+    """Put the values side by side into `room`, from `count` on; how many there are then."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                count = collect(found.value(x), room, count)
+            else:
+                room[count] = found.value(x)
+                count += 1
+    return count

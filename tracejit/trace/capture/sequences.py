@@ -1,0 +1,209 @@
+"""Python's builtins that go through a sequence of traced values, and its `in`.
+
+They are the loops of folds.py; over an array without a condition some are an op of NumPy's.
+
+limit: `sorted` puts nan last, where Python leaves it somewhere.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+
+from ...errors import TraceError
+from ...ir import ops
+from ...ir.types import bool_
+from ..array import Array, apply, wrap
+from ..context import current_trace, failure
+from ..promotion import cast, constant
+from ..registry import FUNCTIONS, creates
+from ..value import Value, known_value, node_of, to_node
+from . import folds
+from .generators import Lazy, Selected
+from .iterables import Items
+from .joins import describe, joined, kind_of
+
+_SEQUENCES = (list, tuple, dict, set, frozenset)
+
+
+def _identity(value: Any) -> Any:
+    return value
+
+
+def _lazy(iterable: Any) -> Lazy | None:
+    """What to go through, if there may be traced values in it."""
+    if isinstance(iterable, Lazy):
+        return iterable
+    if isinstance(iterable, Value | Items):
+        return Lazy(iterable, _identity)
+    if type(iterable) in _SEQUENCES and not any(isinstance(x, Value) for x in iterable):
+        return None
+    if isinstance(iterable, str | bytes | range | np.ndarray):
+        return None
+    return Lazy(iterable, _identity)
+
+
+def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
+    """Decorate what is done instead of a builtin where there may be traced values."""
+
+    def enter(implementation: Callable[..., Any]) -> Callable[..., Any]:
+        @creates(original)
+        def chosen(*args: Any, **options: Any) -> Any:
+            found = _lazy(args[0]) if args else None
+            if found is None:
+                return original(*args, **options)
+            return implementation(found, *args[1:], **options)
+
+        return chosen
+
+    return enter
+
+
+def _hooked(function: Callable[..., Any]) -> Callable[..., Any]:
+    trace = current_trace()
+    assert trace is not None
+    return trace.hook(function)
+
+
+def _whole(found: Lazy) -> Array | None:
+    """The array that is gone through, all of it, if that is what there is."""
+    array = getattr(found.source, "array", None)
+    is_all = found.value is _identity and isinstance(found.source, Items)
+    return array if is_all and isinstance(array, Array) and array.ndim == 1 else None
+
+
+@_folding(any)
+def _any(found: Lazy) -> Any:
+    whole = _whole(found)
+    if whole is not None:
+        return Array(FUNCTIONS[np.any](whole).node, True, bool)
+    return _hooked(folds.any_of)(found)
+
+
+@_folding(all)
+def _all(found: Lazy) -> Any:
+    whole = _whole(found)
+    if whole is not None:
+        return Array(FUNCTIONS[np.all](whole).node, True, bool)
+    return _hooked(folds.all_of)(found)
+
+
+@_folding(sum)
+def _sum(found: Lazy, start: Any = 0) -> Any:
+    return _hooked(folds.total_of)(found, start)
+
+
+@_folding(sorted)
+def _sorted(found: Lazy, *, key: Any = None, reverse: Any = False) -> Any:
+    """Where the values have one dtype, the list of them in NumPy's stable order."""
+    items = list(found)
+    if not any(isinstance(item, Value) for item in items):
+        return sorted(items, key=key, reverse=reverse)
+    ranks = items if key is None else [key(item) for item in items]
+    kinds = {kind_of(rank) for rank in ranks}
+    if None in kinds or len(kinds) > 1 or any(kind.shape for kind in kinds):
+        raise failure(
+            TraceError,
+            "sorted() by traced values that are not numbers of one type",
+            "sort arrays: np.argsort tells their order",
+        )
+    ranks = wrap(to_node(ranks[::-1] if reverse else ranks))
+    order = FUNCTIONS[np.argsort](ranks, kind="stable")
+    if reverse:
+        order = len(items) - 1 - order[::-1]
+    return [_at(items, order[position]) for position in range(len(items))]
+
+
+def _at(items: list, position: Array) -> Any:
+    """The item at a traced position, of items of one kind."""
+    kinds = {kind_of(item) for item in items}
+    if None in kinds or len(kinds) > 1:
+        raise failure(
+            TraceError,
+            "sorted() by traced values of what is no number or array of one type",
+            "sort arrays: np.argsort tells their order",
+        )
+    (kind,) = kinds
+    found = wrap(to_node(items))[position]
+    return kind.wrap(cast(found.node, kind.dtype))
+
+
+def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
+    """`max` and `min`, where some values are traced; the first of equals wins."""
+
+    @creates(original)
+    def chosen(*args: Any, key: Any = None, **options: Any) -> Any:
+        word = original.__name__
+        if len(args) != 1:
+            if not any(map(_is_number, args)) or (key is None and options):
+                return original(*args, key=key, **options)
+            if key is None:
+                return _best(word, list(args), is_better)
+            args = (list(args),)
+        found = _lazy(args[0])
+        if found is None:
+            return original(*args, key=key, **options)
+        if found.is_sure and not found.is_rolled and key is None:
+            return _best(word, list(found), is_better)
+        better = lambda a, b: apply(is_better, a, b)  # noqa: E731
+        if found.is_sure:
+            return _hooked(folds.best_of)(found, better, key)
+        return _hooked(folds.best_or)(
+            found, better, key, tuple(options.values()), f"{word}()"
+        )
+
+
+def _is_number(value: Any) -> bool:
+    return isinstance(value, Value) and value.is_scalar
+
+
+def _best(word: str, values: list, is_better: np.ufunc) -> Any:
+    """The best of several values, of the type that NumPy's promotion gives."""
+    best, *rest = values
+    for value in rest:
+        kinds = kind_of(best), kind_of(value)
+        kind = None if None in kinds or not all(not k.shape for k in kinds) else joined(*kinds)
+        if kind is None:
+            raise failure(
+                TraceError,
+                f"{word}() of {describe(best)} and {describe(value)}",
+                f"use np.{word}imum for arrays",
+            )
+        condition = apply(is_better, value, best).node
+        best = kind.wrap(ops.where(condition, kind.node(value), kind.node(best)))
+    return best
+
+
+_extreme(max, np.greater)
+_extreme(min, np.less)
+
+
+@creates(len)
+def _length(value: Any, /) -> Any:
+    """`len`, which Python itself lets only give an int: here also an extent that is a symbol."""
+    if isinstance(value, Selected):
+        value = value.array
+    return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
+
+
+def contains(item: Any, container: Any) -> Any:
+    """`item in container`: a bool, or a traced one."""
+    if isinstance(container, Selected):
+        container = container.array
+    if isinstance(container, Value) and not container.is_scalar:
+        return Array(FUNCTIONS[np.any](apply(np.equal, container, item)).node, True, bool)
+    if not _is_number(item) or known_value(node_of(item)) is not None:
+        if type(container) not in (list, tuple) or not any(map(_is_number, container)):
+            return item in container
+    if type(container) is range:
+        inside = (item >= min(container, default=0)) & (item <= max(container, default=-1))
+        return inside & ((item - container.start) % container.step == 0)
+    if type(container) not in _SEQUENCES:
+        return item in container
+    found: Any = constant(False, bool_)
+    for other in container:
+        equal = item == other
+        found = ops.logical_or(found, to_node(bool(equal) if not isinstance(equal, Value) else equal))
+    return Array(found, True, bool)

@@ -207,10 +207,14 @@ def value_or_none(x):
             return x[i]
 
 
+@tracejit.host
+def told(x):
+    return float(x[0])
+
+
 def effects(x):
-    rng = np.random.default_rng(1)
     if x[0] > 0:
-        return rng.normal()
+        return told(x)
     return 0.0
 
 
@@ -232,6 +236,10 @@ def too_long(x):
     return s
 
 
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
 REFUSED = [
     (branches_unlike, (X,), "the variable y is f64.8. on one path and None on the other"),
     (lists_grow, (X,), "a list gets other items"),
@@ -240,6 +248,7 @@ REFUSED = [
     (value_or_none, (X,), "a value or None"),
     (effects, (X,), "may have effects"),
     (caught_inside, (X,), "an exception was caught"),
+    (factorial, (np.int64(5),), "factorial calls itself"),
 ]
 
 
@@ -260,3 +269,31 @@ def test_long_loops_that_need_numbers_are_refused():
     with config.use(unroll_limit=20), pytest.raises(TracejitError, match="runs 30 times"):
         run(too_long, X)
     alike(run(too_long, X), too_long(X))
+
+
+def test_lines_are_those_of_decorated_functions():
+    def kept(function):
+        return function
+
+    @kept
+    @kept
+    def wanted(x):
+        while x[0] > 0:
+            x = x[1:]
+        return x
+
+    with pytest.raises(TracejitError, match=r"test_capture.py:\d+  while x\[0\] > 0:"):
+        run(wanted, X)
+
+
+def test_an_axis_of_one_element_is_not_stretched_to_what_only_data_tells():
+    def assigned(a, x, n):
+        a[: n[0]] = x[: n[1]]
+        return a
+
+    function = tracejit.jit(assigned)
+    np.testing.assert_array_equal(function(X.copy(), Y, np.array([1, 1])), [Y[0], *X[1:]])
+    with pytest.raises(NotImplementedError, match="have one element would be stretched to 3"):
+        function(X.copy(), Y, np.array([3, 1]))
+    with pytest.raises(ValueError, match=r"input array from shape \(2,\) into shape \(3,\)"):
+        function(X.copy(), Y, np.array([3, 2]))

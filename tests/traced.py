@@ -11,6 +11,7 @@ from tracejit.ir.graph import Function, Module, is_updated, parameter
 from tracejit.ir.reference import reference
 from tracejit.trace.tracing import (
     ArgumentOutput,
+    FirstOutput,
     NodeOutput,
     Traced,
     ViewOutput,
@@ -46,6 +47,8 @@ def outputs_of(program, leaves):
     def made(output):
         if isinstance(output, ViewOutput):
             return seen(made(output.base), output)
+        if isinstance(output, FirstOutput):
+            return made(output.base)[: made(output.count)]
         if isinstance(output, NodeOutput):
             value = results[output.index]
             value = value[()] if output.is_scalar else np.asarray(value)

@@ -46,7 +46,7 @@ class Entry:
         self.last_hits = 0
         self.kind: Any = None  # what calls it is for, as the compiler knows them
         functions = [node.attrs["function"] for node in program.host_calls]
-        self.has_effects = any(function.has_effects for function in functions)
+        self.has_effects = any(function.lasts for function in functions)
         # A function that was seen to handle a failure of one it calls: NumPy runs it.
         self.runs_in_numpy = program.has_failed
         self._made: tuple | None = tuple(program.made)

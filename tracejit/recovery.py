@@ -2,8 +2,8 @@
 
 A program is made for the dtypes and shapes these gave once, and for none of them failing. Where one
 fails, or gives something else, the original function runs instead, with NumPy: it is right by
-definition, and handles its own exceptions. Only where functions with effects have run, which must
-not run twice, is the function traced again, and takes their results from a journal.
+definition, and handles its own exceptions. Generators of random numbers get the states back that they
+had. Only where functions with other effects have run, which must not run twice, is the function traced again, and takes their results from a journal.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from numpy.linalg import LinAlgError
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
-from .trace.outside import passed
+from .trace.outside import passed, undo_draws
 
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
@@ -70,6 +70,7 @@ class Recovery:
         if changed is not None:
             self._note(entry, changed)
         if not entry.has_effects:
+            undo_draws(run.objects)
             return self._compiler.call_numpy(args, kwargs)
         again = self._compiler.compile_again(entry, run.again(), leaves, args, kwargs)
         return self.run(again, leaves, args, kwargs, run.objects)

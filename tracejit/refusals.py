@@ -9,10 +9,12 @@ from typing import Any, NamedTuple, NoReturn
 
 from numpy.linalg import LinAlgError
 
+from .errors import UnsupportedError
 from .ir import ops
 from .ir.graph import Function, Module, Node
 from .ir.host import failure
 from .ir.numpy_code import FAILURES
+from .ir.ops.agreement import PRODUCT, TOGETHER
 from .ir.ops.selection import EMPTY
 from .ir.ops.whole import NOT_WHOLE
 from .ir.term import location_of
@@ -23,6 +25,7 @@ from .lower.llvm.integers import (
     INVALID_CHOICE,
     NEGATIVE_POWER,
     OF_NOTHING,
+    UNEQUAL_EXTENTS,
     WITHOUT_INT,
 )
 from .trace.location import with_source
@@ -78,6 +81,8 @@ def _sites(node: Node) -> list[Site]:
             return [Site(NEGATIVE_POWER, {}, location)]
         case "checked_choice":
             return [Site(INVALID_CHOICE, {}, location)]
+        case "same_extent":
+            return [Site(UNEQUAL_EXTENTS, {}, location)]
         case "whole":
             return [Site(status, {}, location) for status in WITHOUT_INT.values()]
         case name if name.removeprefix("some_") in OF_NOTHING:
@@ -93,13 +98,31 @@ def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
     """`report` is the address of the status and of what the check told of the value."""
     if status == HOST_FAILED:
         raise failure()
-    kind, text = KINDS[status]
     details = list((ctypes.c_int64 * MOST_DETAILS).from_address(report + 8))
-    error = kind(text.format(*details))
+    error = unequal(*details) if status == UNEQUAL_EXTENTS else None
+    if error is None:
+        kind, text = KINDS[status]
+        error = kind(text.format(*details))
     lines = {site.location for site in sites if _may_be(site, status, details)}
     if len(lines) == 1 and hasattr(error, "add_note"):  # Python 3.11
         error.add_note(f"  at {with_source(lines.pop())}")
     raise error
+
+
+def unequal(one: int, other: int, use: int) -> Exception:
+    """What NumPy says of extents that do not fit together; where it would stretch one, what we say."""
+    if use == PRODUCT:
+        return ValueError(f"shapes are not aligned for a product: {one} != {other}")
+    if one == 1 or (other == 1 and use == TOGETHER):
+        return UnsupportedError(
+            f"an axis that turned out to have one element would be stretched to {one * other}",
+            hint="take the element itself, x[0], or slices of lengths that are known to be equal",
+        )
+    if use == TOGETHER:
+        return ValueError(
+            f"operands could not be broadcast together with shapes ({one},) ({other},) "
+        )
+    return ValueError(f"could not broadcast input array from shape ({one},) into shape ({other},)")
 
 
 def _may_be(site: Site, status: int, details: list[int]) -> bool:

@@ -12,6 +12,7 @@ again for the size at hand.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from ..errors import TraceError
@@ -141,8 +142,12 @@ class Dim(Term):
         return text
 
 
+# Compares an extent with a number where only the data of a program tells; set by trace/array.py.
+COMPARED: list[Callable[[str, Dim, int | Dim], Any]] = []
+
+
 class Extent(Dim):
-    """A Dim as a user's program sees it: equality is about the number it stands for."""
+    """A Dim as a user's program sees it: comparisons are about the number it stands for."""
 
     __slots__ = ()
 
@@ -154,7 +159,39 @@ class Extent(Dim):
             return difference == 0
         if _is_never_zero(difference):
             return False
-        raise TraceError(f"whether {self} == {other} depends on the size of the arrays")
+        return self._compared("==", other)
+
+    def __ne__(self, other: Any) -> Any:
+        equal = self == other
+        if type(equal) is bool or equal is NotImplemented:
+            return equal if equal is NotImplemented else not equal
+        return self._compared("!=", other)
+
+    def __lt__(self, other: Any) -> Any:
+        return self._ordered(other, "<", super().__lt__)
+
+    def __le__(self, other: Any) -> Any:
+        return self._ordered(other, "<=", super().__le__)
+
+    def __gt__(self, other: Any) -> Any:
+        return self._ordered(other, ">", super().__gt__)
+
+    def __ge__(self, other: Any) -> Any:
+        return self._ordered(other, ">=", super().__ge__)
+
+    def _ordered(self, other: Any, relation: str, decide: Callable[[Any], bool]) -> Any:
+        if not isinstance(other, int | Dim):
+            return NotImplemented
+        try:
+            return decide(other)
+        except TraceError:
+            return self._compared(relation, other)
+
+    def _compared(self, relation: str, other: int | Dim) -> Any:
+        """What only data tells is compared by the program; a size is not."""
+        if any(unknown.depth for part in (self, other) for unknown in symbols_of(part)):
+            return COMPARED[0](relation, plain(self), plain(other))
+        raise TraceError(f"whether {self} {relation} {other} depends on the size of the arrays")
 
     __hash__ = Term.__hash__
 

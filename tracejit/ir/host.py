@@ -37,8 +37,8 @@ class HostFunction:
     `run(objects, *arrays)` makes the call, where `objects` holds what earlier calls of the same run
     have made for later ones; `unpack` gives the arrays and numbers in its result. A call has
     `arity` operands and `count` results, and an ordered one a token after each of these. Calls are
-    ordered if they `has_effects`, and if it must be made sure of what they give. Two functions are
-    equal only if they are one.
+    ordered if they `has_effects`, which `lasts` if it cannot be undone, and if it must be made sure
+    of what they give. Two functions are equal only if they are one.
     """
 
     name: str
@@ -48,6 +48,7 @@ class HostFunction:
     count: int
     is_ordered: bool
     has_effects: bool
+    lasts: bool = False
 
     def __post_init__(self) -> None:
         # What the text calls it by (ir/syntax.py).
@@ -65,7 +66,8 @@ class Run:
     gave.
 
     `made` has a result, or NOT_CALLED, for each of the first calls with effects, and `done` those of
-    all so far; `objects` is what these have left behind.
+    all so far; `objects` is what these have left behind. `is_repeated`: some are in loops or
+    branches, so that it is not known how many there are.
     """
 
     def __init__(self, made: Sequence[Any] = (), objects: dict[Any, Any] | None = None):
@@ -73,6 +75,12 @@ class Run:
         self.done: list[Any] = []
         self.objects = {} if objects is None else objects
         self.failure: BaseException | None = None
+        self.is_repeated = False
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether no call with effects has been made yet, and none is at hand."""
+        return all(found is NOT_CALLED for found in (*self.done, *self.made))
 
     def next_result(self) -> Any:
         """What the next call with effects gave, if that is at hand, or NOT_CALLED."""

@@ -18,12 +18,18 @@ from ..ir.dims import Dim
 from ..ir.graph import Node, operands_of
 from ..ir.term import locate, postorder
 from ..ir.types import bool_, i64
-from .broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
+from .broadcasting import (
+    broadcast_shapes,
+    broadcast_to_shape,
+    is_told_by_data,
+    reshaped_node,
+    shape_text,
+)
 from .context import failure
 from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
-from .promotion import cast
+from .promotion import cast, constant
 from .value import Value, captured, known_value, literal, node_of, to_node
 
 _NOT_INTEGER = "arrays used as indices must be of integer (or boolean) type"
@@ -49,7 +55,8 @@ class _Number:
 
 
 def _placed(items: list[Any], shape: tuple) -> list[Any]:
-    """The items, where traced integers are Dims if they certainly are positions, else nodes."""
+    """The items, where traced integers are Dims if they certainly are positions, else nodes; ints are
+    nodes where only data tells whether there is such a position."""
     used = sum(_axes_of(item) for item in items)
     axis, found = 0, []
     for item in items:
@@ -59,6 +66,9 @@ def _placed(items: list[Any], shape: tuple) -> list[Any]:
             index = to_dim(item.node) if own < len(shape) else None
             place = None if index is None else position_in(shape[own], index)
             item = item.node if place is None else place
+        elif type(item) is int and own < len(shape) and is_told_by_data(shape[own]):
+            if position_in(shape[own], item) is None:
+                item = constant(item, i64)
         found.append(item)
     return found
 

@@ -12,15 +12,16 @@ import numpy as np
 
 from ..errors import TraceError, UnsupportedError
 from ..ir import ops
-from ..ir.dims import as_number
+from ..ir.dims import COMPARED, Dim, as_number
 from ..ir.graph import Node
 from ..ir.term import locate, location_of
 from ..ir.types import ArrayType, DType, bool_, f64, i64
 from .advanced import gather_of, indexed
-from .assigned import NO_FIT, NO_OPERAND, assigned_node, is_mask, selects
-from .broadcasting import broadcast_shapes, broadcast_to_shape, shape_text
+from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
+from .broadcasting import broadcast_shapes, broadcast_to_shape, narrowed, shape_text
 from .capture.functions import has_source
 from .context import current_trace, failure
+from .extents import is_computed
 from .host import WRAP, call_through_python, known, name_of, no_rule
 from .location import user_frame
 from .operators import Operators, needs_value
@@ -28,7 +29,7 @@ from .promotion import DEFAULT_DTYPES, cast, constant, loop_of
 from .registry import ATTRIBUTES, FUNCTIONS, MASKS, METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import apply_function, method_without_rule, write_through_python
-from .value import Value, known_value, node_of, to_node, to_operand
+from .value import Value, extent_node, known_value, node_of, to_node, to_operand
 from .views import (
     Steps,
     Storage,
@@ -444,8 +445,20 @@ def assign(target: Array, value: Any, casting: str = "unsafe") -> None:
     """`target[...] = value`: cast and stretched to the array's type, and written to its memory."""
     if isinstance(value, Array) and value.is_same_view(target):
         return  # `a[1:] += b` ends by assigning the view to itself
+    target = _agreeing(target, value)
     node = assigned_node(value, target.node.type, casting)
     target.write(node)
+
+
+def _agreeing(target: Array, value: Any) -> Array:
+    """The part of `target` that `value` is known to fit, which is all of it if the program goes on."""
+    shape = target.node.type.shape
+    if not is_computed(shape) and not (isinstance(value, Value) and is_computed(value.node.type)):
+        return target
+    if isinstance(value, Value | np.ndarray):
+        shape = agreed_shape(value, shape)
+    part = narrowed(target.node, shape)
+    return target if part is target.node else view(target, part)
 
 
 def assign_items(target: Array, index: Any, value: Any) -> None:
@@ -481,6 +494,18 @@ def scatter(
 
 
 WRAP[:] = [Array]
+
+
+def _compared(relation: str, one: Dim, other: int | Dim) -> Array:
+    """A comparison of what only data tells, as the program makes it."""
+    return Array(_RELATIONS[relation](extent_node(one), extent_node(other)), True, bool)
+
+
+_RELATIONS = {
+    "<": ops.less, "<=": ops.less_equal, ">": ops.greater, ">=": ops.greater_equal,
+    "==": ops.equal, "!=": ops.not_equal,
+}  # fmt: skip
+COMPARED[:] = [_compared]
 
 
 def wrap(node: Node, scalar: bool = False) -> Array:
@@ -567,6 +592,7 @@ def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: st
         samples = [np.ones((), source)] * ufunc.nin
         ufunc(*samples, out=np.empty((), own), casting=casting)  # raises NumPy's own error
         raise TypeError(f"Cannot cast the result of {ufunc.__name__} from {source!r} to {own!r}")
+    given, target = target, _agreeing(target, result)
     if broadcast_shapes(result.shape, target.shape) != target.node.type.shape:
         raise ValueError(
             f"non-broadcastable output operand with shape {shape_text(target.shape)} doesn't "
@@ -577,7 +603,7 @@ def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: st
         condition = assigned_node(where, ArrayType(target.node.type.shape, bool_, None), "safe")
         node = ops.where(condition, node, target.node)
     target.write(node)
-    return target
+    return given
 
 
 def _applied(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> Any:

@@ -6,15 +6,20 @@ from typing import Any
 
 import numpy as np
 
+from ..errors import TraceError
 from ..ir.graph import Node
+from ..ir.ops import agreement
 from ..ir.types import ArrayType
 from .broadcasting import (
     broadcast_shapes,
     broadcast_to_shape,
     is_one,
+    is_told_by_data,
     reshaped_node,
     shape_text,
 )
+from .context import failure
+from .extents import agreed
 from .promotion import cast, constant
 from .value import Value, known_value, node_of, to_node
 
@@ -50,6 +55,8 @@ def assigned_node(
     extra = len(shape) - len(type.shape)
     if extra > 0 and all(is_one(extent) for extent in shape[:extra]):
         node = reshaped_node(node, shape[extra:])
+    if any(map(is_told_by_data, (*node.type.shape, *type.shape))):
+        _check_extents(node.type.shape, type.shape)
     try:
         fits = broadcast_shapes(node.type.shape, type.shape) == type.shape
     except ValueError:
@@ -57,6 +64,30 @@ def assigned_node(
     if not fits:
         raise ValueError(problem.format(shape_text(shape), shape_text(type.shape)))
     return broadcast_to_shape(cast(node, type.dtype), type.shape)
+
+
+def _check_extents(shape: tuple, own: tuple) -> None:
+    """Refuse to assign where only data tells whether it fits, and nobody has seen to that."""
+    for source, extent in zip(reversed(shape), reversed(own)):
+        is_open = is_told_by_data(source) or is_told_by_data(extent)
+        if is_open and not is_one(source) and agreed((source, extent), agreement.INTO) != extent:
+            raise failure(
+                TraceError,
+                f"whether {shape_text(shape)} fits into {shape_text(own)} depends on traced values",
+                "assign to a slice of an array",
+            )
+
+
+def agreed_shape(value: Any, own: tuple) -> tuple:
+    """The shape of the part of a target that `value` certainly fits: all of it, once the program has
+    found the extents to be equal that only data tells."""
+    shape = value.node.type.shape if isinstance(value, Value) else np.shape(value)
+    found = list(own)
+    for axis in range(1, min(len(shape), len(own)) + 1):
+        pair = shape[-axis], own[-axis]
+        if any(map(is_told_by_data, pair)) and not is_one(pair[0]):
+            found[-axis] = agreed(pair, agreement.INTO)
+    return tuple(found)
 
 
 def is_mask(item: Any) -> bool:

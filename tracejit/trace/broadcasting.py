@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any
 
 from ..errors import ShapeError, TraceError
 from ..ir import ops
-from ..ir.dims import Dim, plain
+from ..ir.dims import Dim, plain, symbols_of
 from ..ir.graph import Node
+from ..ir.ops.agreement import TOGETHER
 from .context import failure
 
 Shape = tuple[Any, ...]
@@ -25,8 +26,20 @@ def is_one(extent: Any) -> bool:
     return type(extent) is int and extent == 1
 
 
+def is_told_by_data(extent: Any) -> bool:
+    """Whether an extent has unknowns that the program computes."""
+    return isinstance(extent, Dim) and any(unknown.depth for unknown in symbols_of(extent))
+
+
+# Gives one extent for several that the program is to find equal; set by extents.py, which is above.
+AGREED: list[Callable[[Sequence[Any], int], Any]] = []
+
+
 def broadcast_shapes(*shapes: Shape, what: str = "") -> Shape:
-    """The shape all of `shapes` stretch to; ShapeError with NumPy's words when there is none."""
+    """The shape all of `shapes` stretch to; ShapeError with NumPy's words when there is none.
+
+    Where only data tells whether there is one, the program is to find out, and reports it.
+    """
     shapes = tuple([tuple([plain(extent) for extent in shape]) for shape in shapes])
     first = shapes[0]
     if all(shape == first for shape in shapes[1:]):
@@ -34,14 +47,17 @@ def broadcast_shapes(*shapes: Shape, what: str = "") -> Shape:
     ndim = max(len(shape) for shape in shapes)
     result: list[Any] = []
     for axis in range(-ndim, 0):
-        extents = {shape[axis] for shape in shapes if -axis <= len(shape)} - {1}
+        extents = list(dict.fromkeys([shape[axis] for shape in shapes if -axis <= len(shape)]))
+        extents = [extent for extent in extents if extent != 1]
         if len(extents) > 1:
-            _refuse(shapes, extents, what)
-        result.append(extents.pop() if extents else 1)
+            if not any(map(is_told_by_data, extents)):
+                _refuse(shapes, extents, what)
+            extents = [AGREED[0](extents, TOGETHER)]
+        result.append(extents[0] if extents else 1)
     return tuple(result)
 
 
-def _refuse(shapes: Sequence[Shape], extents: set, what: str) -> None:
+def _refuse(shapes: Sequence[Shape], extents: list, what: str) -> None:
     listed = " ".join(map(shape_text, shapes))
     prefix = f"{what}: " if what else ""
     if any(isinstance(extent, Dim) for extent in extents):
@@ -73,9 +89,18 @@ def broadcast_to_shape(node: Node, shape: Shape) -> Node:
     if old == shape:
         return node
     offset = len(shape) - len(old)
+    node = narrowed(node, tuple([1 if is_one(n) else m for n, m in zip(old, shape[offset:])]))
+    old = node.type.shape
     kept = tuple(k for k, extent in enumerate(old) if extent == shape[offset + k])
     node = reshaped_node(node, tuple(old[k] for k in kept))
     return ops.broadcast(node, shape=shape, axes=tuple(offset + k for k in kept))
+
+
+def narrowed(node: Node, shape: Shape) -> Node:
+    """The first elements of `node` along each axis, as many as an extent that is agreed upon says."""
+    if shape == node.type.shape:
+        return node
+    return ops.slice_(node, start=(0,) * len(shape), stop=shape, step=(1,) * len(shape))
 
 
 def reshaped_node(node: Node, shape: Shape) -> Node:

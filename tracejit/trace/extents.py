@@ -14,14 +14,14 @@ import numpy as np
 
 from ..errors import TraceError
 from ..ir import ops
-from ..ir.dims import Dim, Symbol, highest, is_never_negative, symbol, symbols_of
+from ..ir.dims import Dim, Symbol, highest, is_never_negative, symbol
 from ..ir.graph import Function, Node, item, operands_of, parameter, substitute
 from ..ir.op import CREATION
 from ..ir.ops.control import unknown_of
 from ..ir.syntax import symbol_names
 from ..ir.term import location_of, postorder, terms_in
 from ..ir.types import ArrayType, TupleType, array_type, i64
-from .broadcasting import broadcast_to_shape
+from .broadcasting import AGREED, broadcast_to_shape, is_told_by_data
 from .context import current_trace, failure
 from .location import with_source
 from .promotion import constant
@@ -42,9 +42,7 @@ def to_dim(node: Node) -> int | Dim | None:
     known: dict[Node, Any] = {}
     for found in postorder((node,), lambda n: n.operands if n.op in _ARITHMETIC else ()):
         parts = [known[operand] for operand in found.operands] if found.op in _ARITHMETIC else []
-        if found.op is ops.extent:
-            known[found] = found.attrs["value"]
-        elif found.op is ops.constant and found.type.dtype is i64:
+        if found.op is ops.extent or found.op is ops.constant and found.type.dtype is i64:
             known[found] = found.attrs["value"]
         elif not parts or None in parts:
             known[found] = None
@@ -67,7 +65,7 @@ def is_computed(value: Any) -> bool:
         value = value.shape
     if type(value) is tuple:
         return any(map(is_computed, value))
-    return isinstance(value, Dim) and any(unknown.depth for unknown in symbols_of(value))
+    return is_told_by_data(value)
 
 
 def position_in(extent: int | Dim, index: int | Dim) -> int | Dim | None:
@@ -98,6 +96,35 @@ def bound(value: Node, least: int | Dim, most: int | Dim, name: str = "size") ->
     extent = symbol(trace.unique_name(f"{name}_"), least, most)
     trace.bindings.append(Binding(extent, value))
     return extent
+
+
+def agreed(extents: Sequence[int | Dim], use: int) -> int | Dim:
+    """The extent that all of these are when the program runs, which checks it."""
+    trace = current_trace()
+    assert trace is not None
+    first, *rest = extents
+    for other in rest:
+        if not _equals(trace, first) & _equals(trace, other):
+            value = ops.same_extent(extent_node(first), extent_node(other), constant(use, i64))
+            trace.locate(value)
+            first = bound(value, 0, other if type(other) is int else first, "common")
+        elif first in _equals(trace, other):
+            first = other
+    return first
+
+
+def _equals(trace: Any, extent: int | Dim) -> set[int | Dim]:
+    """The extents that are known to be equal to one, as it was made of them."""
+    found = {extent}
+    for binding in trace.bindings:
+        if binding.extent == extent and binding.value.op is ops.same_extent:
+            for operand in binding.value.operands[:2]:
+                known = to_dim(operand)
+                found |= set() if known is None else _equals(trace, known)
+    return found
+
+
+AGREED.append(agreed)
 
 
 def clamped(bound_: Node, extent: int | Dim) -> Node:

@@ -132,7 +132,7 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     assert trace is not None
     if not trace.calls_python:
         raise no_rule(callee.name)
-    if callee.has_effects and trace.region.parent is not None:
+    if callee.has_effects and not _may_have_effects_here(trace, callee):
         raise failure(
             UnsupportedError,
             f"{callee.name} is called in a branch or a loop that traced values decide about, and it "
@@ -170,6 +170,18 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
         for leaf, kind in zip(found, result_kinds)
     ]
     return unflatten(structure, results)
+
+
+def _may_have_effects_here(trace: Trace, callee: Callee) -> bool:
+    """Whether a call with effects can be part of the program where it stands.
+
+    In a body it is made as often as the body runs, so what was made while tracing cannot be handed
+    to the run, call by call: that is right if nothing was, as there were trials of all calls.
+    """
+    if trace.region.parent is not None:
+        trace.run.is_repeated |= callee.trial is not None
+        return callee.trial is not None and trace.run.is_untouched
+    return callee.trial is not None or not trace.run.is_repeated
 
 
 def refuse_through_python(name: str) -> None:
@@ -312,7 +324,8 @@ def _new_function(callee: Callee, arguments: Arguments, outcome: Outcome) -> Hos
     # What is part of the program, not computed by it, must be looked at in every run.
     is_ordered = callee.has_effects or None in outcome.kinds
     arity = len(arguments.positions)
-    return HostFunction(name, run, unpack, arity, count, is_ordered, callee.has_effects)
+    lasts = callee.has_effects and callee.trial is None
+    return HostFunction(name, run, unpack, arity, count, is_ordered, callee.has_effects, lasts)
 
 
 def _shown(arguments: Arguments) -> str:

@@ -174,13 +174,34 @@ class Generator:
 
 @dataclass(frozen=True)
 class _Draw:
-    """Finds a method of a generator."""
+    """Finds a method of a generator, of which `objects` keeps the state before the first draw."""
 
     find: Callable[[dict], Any]
     name: str
 
     def __call__(self, objects: dict) -> Any:
-        return getattr(self.find(objects), self.name)
+        generator = self.find(objects)
+        key = (_BEFORE, id(generator))
+        if key not in objects:
+            objects[key] = _put_back_later(generator)
+        return getattr(generator, self.name)
+
+
+_BEFORE = "before"
+
+
+def _put_back_later(generator: Any) -> Callable[[], None]:
+    """What gives a generator the state it has now."""
+    if hasattr(generator, "set_state"):
+        return functools.partial(generator.set_state, generator.get_state(legacy=False))
+    bits = generator.bit_generator
+    return functools.partial(setattr, bits, "state", bits.state)
+
+
+def undo_draws(objects: dict) -> None:
+    """Give the generators that a run has drawn from the states they had before."""
+    for key in [key for key in objects if type(key) is tuple and key[0] == _BEFORE]:
+        objects.pop(key)()
 
 
 def argument(leaf: int, value: Any) -> Any:

@@ -13,7 +13,7 @@ from ..ir.graph import Function, Module, Node, item, operands_of, parameter
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
 from ..ir.reference import reference
-from ..ir.term import postorder
+from ..ir.term import postorder, terms_in
 from ..ir.types import DType, TupleType, i64
 from .broadcasting import shape_text
 from .context import Trace, current_trace, failure, supported_dtype
@@ -229,8 +229,12 @@ def value_at_hand(node: Node) -> np.ndarray:
 
 def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
     """The value of a node with these operands."""
+    if _calls_out(node):  # which is not done for the sake of a value: any one will do
+        return _anything(node.type, extents)
     if node.op.name in _NEVER_KNOWN:  # what runs Functions is left to what runs Functions
-        inputs = tuple([parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)])
+        inputs = tuple(
+            [parameter(f"x{k}", operand.type) for k, operand in enumerate(node.operands)]
+        )
         made = Node(node.op, inputs, node.attributes)
         is_tuple = isinstance(node.type, TupleType)
         parts = [item(made, index=k) for k in range(len(node.type.items))] if is_tuple else [made]
@@ -238,6 +242,21 @@ def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
     attrs = {key: _with_extents(value, extents) for key, value in node.attributes}
     with np.errstate(all="ignore"):
         return node.op.reference(*operands, **attrs)
+
+
+def _calls_out(node: Node) -> bool:
+    """Whether bodies of a node call functions with effects."""
+    functions = [t for _, value in node.attributes for t in terms_in(value)]
+    reached = [f for t in functions if isinstance(t, Function) for f in Module(t).functions]
+    inner = [found for function in reached for found in getattr(function, "nodes", ())]
+    return any(n.op is OPS["host_call"] and n.attrs["function"].has_effects for n in inner)
+
+
+def _anything(type: Any, extents: dict[str, int]) -> Any:
+    """Some value of a type."""
+    if isinstance(type, TupleType):
+        return tuple([_anything(part, extents) for part in type.items])
+    return np.zeros(_with_extents(type.shape, extents), type.dtype.numpy)
 
 
 def _with_extents(attribute: Any, extents: dict[str, int]) -> Any:

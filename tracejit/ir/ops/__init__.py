@@ -1,5 +1,6 @@
 """The vocabulary: one record per op. `from tracejit.ir import ops`, then `ops.add(x, y)`."""
 
+from .agreement import *
 from .contract import *
 from .control import *
 from .create import *

@@ -15,7 +15,7 @@ from .casts import nonzero
 Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
-NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE = 1, 2, 3
+NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS = 1, 2, 3, 4
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
@@ -148,6 +148,12 @@ def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Val
     outside = b.compare("uge", index, count)
     b.refuse(outside, INVALID_CHOICE)
     return b.select(outside, b.like(0, index), index)
+
+
+def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value) -> Value:
+    """The lower one where they differ, so that nothing is read outside of either."""
+    b.refuse(b.compare("ne", one, other), UNEQUAL_EXTENTS, one, other, use)
+    return b.intrinsic("smin", one, other)
 
 
 def whole(b: Builder, x: Value) -> Value:
@@ -316,6 +322,7 @@ INTEGER: dict[str, Rule] = {
     "where":         lambda b, dtype, c, x, y: b.select(c, x, y),
     "checked_index":  _checked_index,
     "checked_choice": _checked_choice,
+    "same_extent":    _same_extent,
     **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},
 }
 

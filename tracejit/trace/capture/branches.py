@@ -41,7 +41,9 @@ from .state import (
 
 # Scalar work up to this cost, in multiply-adds, is done for both arms rather than branched around.
 CHEAP = 16.0
-_REFUSING = ("checked_index", "checked_choice", "whole")
+# How often a function may be inside of itself where it branches by traced values.
+MOST_DEEP = 40
+_REFUSING = ("checked_index", "checked_choice", "whole", "same_extent")
 
 
 class _End(NamedTuple):
@@ -61,6 +63,7 @@ class Choice:
         self, trace: Trace, condition: Node, frame: FrameType, live: Iterable[str], names: tuple
     ):
         self.trace, self.condition, self.live, self.names = trace, condition, frozenset(live), names
+        _check_depth(frame)
         self.begin = state_of(trace, names_of(frame), frame)
         self.parent = trace.region
         start = trace.births
@@ -242,6 +245,20 @@ def _changed(container: Any) -> TraceError:
         f"a {_word(container)} gets other items where a traced condition holds than where it does not",
         "give it the same items on both paths, or decide by a static argument",
     )
+
+
+def _check_depth(frame: FrameType) -> None:
+    """Refuse recursion that a traced value is to end, as both arms of that choice are traced."""
+    code, depth, outer = frame.f_code, 0, frame.f_back
+    while outer is not None and depth <= MOST_DEEP:
+        depth += outer.f_code is code
+        outer = outer.f_back
+    if depth > MOST_DEEP:
+        raise failure(
+            TraceError,
+            f"{code.co_name} calls itself, and traced values decide when that ends",
+            "write it as a loop, or let a static argument end it",
+        )
 
 
 def is_over(trace: Trace) -> bool:

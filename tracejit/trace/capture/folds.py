@@ -50,9 +50,7 @@ def best_of(found: Any, is_better: Any, key: Any) -> Any:
     for x in found.source:
         value = found.value(x)
         rank = value if key is None else key(value)
-        if most is None:
-            best, most = value, rank
-        elif is_better(rank, most):
+        if most is None or is_better(rank, most):
             best, most = value, rank
     return best
 

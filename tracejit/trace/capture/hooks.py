@@ -151,9 +151,7 @@ class _Block:
         if self.trace.region is self.region:
             return False
         frame = sys._getframe(1)
-        names = close_down(
-            self.trace, self.region, names_of(frame), frame, frozenset(self.live)
-        )
+        names = close_down(self.trace, self.region, names_of(frame), frame, frozenset(self.live))
         self.values = tuple([names.get(name, UNBOUND) for name in self.names])
         self.was_dead, self.region.is_dead = self.region.is_dead, False
         return True

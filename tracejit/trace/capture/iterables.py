@@ -148,6 +148,14 @@ def items_of(value: Any) -> Items | None:
     return None
 
 
+def to_count(value: Value) -> Array:
+    """The Python int that `range` makes of a traced integer."""
+    if not value.is_scalar or not value.node.type.dtype.is_integer:
+        kind = value.__class__.__name__
+        raise TypeError(f"'{kind}' object cannot be interpreted as an integer")
+    return to_int(value)
+
+
 def to_bound(value: Any) -> Bound:
     """An argument of `range`: an int or a Dim, or a traced int where neither is known."""
     if isinstance(value, Value):
@@ -155,7 +163,7 @@ def to_bound(value: Any) -> Bound:
         if node.op is ops.extent:
             return node.attrs["value"]
         known = known_value(node)
-        return value if known is None else known[()].__index__()
+        return to_count(value) if known is None else known[()].__index__()
     return plain(value) if isinstance(value, Dim) else value
 
 

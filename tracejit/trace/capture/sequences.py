@@ -147,12 +147,10 @@ def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
             return original(*args, key=key, **options)
         if found.is_sure and not found.is_rolled and key is None:
             return _best(word, list(found), is_better)
-        better = lambda a, b: apply(is_better, a, b)  # noqa: E731
+        better = lambda a, b: apply(is_better, a, b)
         if found.is_sure:
             return _hooked(folds.best_of)(found, better, key)
-        return _hooked(folds.best_or)(
-            found, better, key, tuple(options.values()), f"{word}()"
-        )
+        return _hooked(folds.best_or)(found, better, key, tuple(options.values()), f"{word}()")
 
 
 def _is_number(value: Any) -> bool:
@@ -205,5 +203,7 @@ def contains(item: Any, container: Any) -> Any:
     found: Any = constant(False, bool_)
     for other in container:
         equal = item == other
-        found = ops.logical_or(found, to_node(bool(equal) if not isinstance(equal, Value) else equal))
+        found = ops.logical_or(
+            found, to_node(bool(equal) if not isinstance(equal, Value) else equal)
+        )
     return Array(found, True, bool)

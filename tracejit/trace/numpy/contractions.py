@@ -17,10 +17,12 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
-from ...ir.dims import Dim
+from ...ir.dims import Dim, plain
+from ...ir.ops.agreement import PRODUCT
 from ..array import Array, apply, wrap
-from ..broadcasting import is_one
+from ..broadcasting import is_one, is_told_by_data, narrowed
 from ..context import failure
+from ..extents import agreed
 from ..value import node_of
 from .building import permuted, reduced, reshaped, spread
 from .diagonals import diagonal_of
@@ -35,6 +37,22 @@ class Factor(NamedTuple):
 
     value: Array
     labels: Labels
+
+
+def agreeing(x: Array, first: int, y: Array, second: int) -> tuple[Array, Array]:
+    """Both, where the program is to find that an axis of one has the extent of one of the other."""
+    pair = plain(x.shape[first]), plain(y.shape[second])
+    if pair[0] == pair[1] or not any(map(is_told_by_data, pair)):
+        return x, y
+    extent = agreed(pair, PRODUCT)
+    return _cut(x, first, extent), _cut(y, second, extent)
+
+
+def _cut(x: Array, axis: int, extent: Any) -> Array:
+    node = node_of(x)
+    shape = list(node.type.shape)
+    shape[axis] = extent
+    return wrap(narrowed(node, tuple(shape)))
 
 
 def contraction(factors: Sequence[Factor], result: Labels) -> Array:

@@ -21,7 +21,7 @@ from .building import (
     reshaped,
     scalar_like,
 )
-from .contractions import Factor, contraction
+from .contractions import agreeing, contraction, Factor
 
 _AXES_REMEDY = "move the axes with np.moveaxis first"
 
@@ -54,6 +54,11 @@ def _gufunc(
     x, y = _common(x1, x2)
     if dtype is not None:
         x, y = (converted(value, numpy_dtype(dtype)) for value in (x, y))
+    for axis in (
+        range(1, len(left) + 1) if min(x.ndim - len(left), y.ndim - len(right)) >= 0 else ()
+    ):
+        if left[-axis] in right:
+            x, y = agreeing(x, x.ndim - axis, y, y.ndim - len(right) + right.index(left[-axis]))
     factors = []
     for position, (value, core) in enumerate(((x, left), (y, right))):
         if value.ndim < len(core):
@@ -144,6 +149,7 @@ def dot(a, b, out=None):
     if x.ndim == 0 or y.ndim == 0:
         return apply(np.multiply, x, y)
     along = max(y.ndim - 2, 0)
+    x, y = agreeing(x, x.ndim - 1, y, along)
     if x.shape[-1] != y.shape[along]:
         left, right = (
             f"{value.shape[axis]} (dim {axis})" for value, axis in ((x, x.ndim - 1), (y, along))
@@ -172,6 +178,7 @@ def inner(a, b, /):
     x, y = _common(a, b)
     if x.ndim == 0 or y.ndim == 0:
         return apply(np.multiply, x, y)
+    x, y = agreeing(x, x.ndim - 1, y, y.ndim - 1)
     if x.shape[-1] != y.shape[-1]:
         raise ValueError(
             f"shapes {_text(x)} and {_text(y)} not aligned: {x.shape[-1]} (dim {x.ndim - 1}) != "

@@ -15,7 +15,7 @@ from ...ir import ops
 from ...ir.graph import Node
 from ...ir.types import c128, f64, i64
 from ..array import Array, apply, to_weak
-from ..promotion import DEFAULT_DTYPES, cast
+from ..promotion import cast
 from ..registry import creates
 from ..value import Value, to_node
 

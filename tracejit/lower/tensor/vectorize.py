@@ -25,6 +25,7 @@ from ...ir.places import (
     never_meet,
 )
 from ...ir.tensor import (
+    ZERO,
     Accumulate,
     Allocate,
     Assign,
@@ -40,6 +41,7 @@ from ...ir.tensor import (
     Store,
     expressions_of,
     has_control,
+    integer,
     is_scheduled,
     loads_of,
     map_bodies,
@@ -56,6 +58,8 @@ CHEAP = 5.5
 ELEMENTS, SUMS, COLUMNS = 2, 4, 16
 # Machines with vectors this wide have an instruction that moves selected lanes together.
 PACKS = 64
+# How often a loop runs whose end was read or computed, as the rows of sparse matrices are.
+NAMED_TRIPS = 12
 
 
 def vectorize(module: Module, vector_bytes: int = 32) -> Module:
@@ -99,7 +103,9 @@ class _Chooser:
         if lanes := _packing_lanes(statement, self.vector_bytes):
             return statement.replace(mark="vector", lanes=lanes)
         here = self.in_lanes(statement, inside)
-        return here if here is not None and self.cost(here) < self.cost(deeper) else deeper
+        if here is None or self.cost(here, bounds) >= self.cost(deeper, bounds):
+            return deeper
+        return here
 
     def in_lanes(self, loop: For, bounds: Bounds) -> For | None:
         """The loop in lanes; None if it cannot run so."""
@@ -111,7 +117,9 @@ class _Chooser:
         self.names = self.names or FreshNames(self.kernel)
         return in_lanes(loop, bounds, self.names, self.vector_bytes)
 
-    def cost(self, loop: For) -> float:
+    def cost(self, loop: For, bounds: Bounds) -> float:
+        if not bounds.named.keys().isdisjoint(loop.start.free | loop.stop.free):
+            loop = loop.replace(start=ZERO, stop=integer(NAMED_TRIPS))
         return body_cost((loop,), frozenset(), None, 1, self.vector_bytes)
 
 

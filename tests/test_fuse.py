@@ -158,3 +158,17 @@ def test_what_stands_alone_comes_between_what_could_be_one_group():
 
     m = np.arange(36.0).reshape(6, 6)
     assert tracejit.jit(function)(m) == function(m)
+
+
+def test_long_sums_of_what_is_computed_need_no_memory_for_it():
+    def pull(position, mass):
+        away = position - position[0]
+        return (mass / (np.sum(away * away, axis=1) + 0.1)) @ away
+
+    rng = np.random.default_rng(0)
+    position, mass = rng.standard_normal((50, 3)), rng.random(50)
+    lowered = str(tracejit.jit(pull).lower(position, mass))
+    assert "f64[50]" in lowered
+    assert "f64[50, 3] = local()" not in lowered
+    found = tracejit.jit(pull)(position, mass)
+    np.testing.assert_allclose(found, pull(position, mass), rtol=1e-13)

@@ -3,7 +3,8 @@
 `image @ weights` with three channels, or `(x * y).dot(ones(3))`, moves as many elements as it
 computes: nothing is used twice, so there is nothing to tile, while a kernel of its own would cost a
 pass over memory for every operand that is computed. The same goes for many small matrices side by
-side along a last axis, as in `einsum("ij...,jk...->ik...")`.
+side along a last axis, as in `einsum("ij...,jk...->ik...")`, and for long sums of few columns whose
+operands are both computed, as `(mass / distance**3) @ (position - position[i])`.
 """
 
 from __future__ import annotations
@@ -12,12 +13,15 @@ from math import prod
 
 from ...ir import ops
 from ...ir.graph import Function, Module, Node, each_program
+from ...ir.op import ELEMENTWISE
 from ...ir.ops.contract import label_roles, split_spec
 from ...ir.term import from_same_place
 
-# The longest sum of products, and the most rows and columns of matrices side by side.
+# The longest sum of products, the most rows and columns of matrices side by side, and the most sums
+# of any length.
 DEPTH = 8
 SIDE = 4
+FEW = 4
 
 
 @each_program
@@ -43,12 +47,21 @@ def _is_small(node: Node) -> bool:
     )
     if not all(type(extent) is int for extent in (*rows, *columns, *depth)):
         return False
+    if not batch and prod(rows) * prod(columns) <= FEW and all(map(_is_computed, node.operands)):
+        return 1 in (prod(rows), prod(columns))
     if not 0 < prod(depth) <= DEPTH:
         return False
     is_side_by_side = (
         bool(batch) and _batch_is_last(node) and max(prod(rows), prod(columns)) <= SIDE
     )
     return is_side_by_side or 1 in (prod(rows), prod(columns))
+
+
+def _is_computed(node: Node) -> bool:
+    """Whether each element is a number of its own, computed from others."""
+    while node.op in (ops.transpose, ops.broadcast, ops.reshape):
+        (node,) = node.operands
+    return node.op.kind == ELEMENTWISE
 
 
 def _extents(node: Node) -> dict[str, object]:

@@ -4,7 +4,7 @@
 
 An iteration that needs what the one before computed waits for it, and for everything computed from
 it in a row. Of integers, sums, bits and extremes are the same in any order: what is known earlier
-goes first.
+goes first. A choice between a sum and one of its terms is made of the other term.
 """
 
 from __future__ import annotations
@@ -17,17 +17,21 @@ from ...ir.tensor import (
     For,
     Kernel,
     Let,
+    Literal,
     Statement,
     Variable,
     expressions_of,
     has_control,
+    identity,
     map_bodies,
     parts,
+    select,
     statements,
 )
 from ...ir.term import Term, postorder
 from .substitute import with_expressions
 
+NEUTRAL = ("add", "bitwise_or", "bitwise_xor")
 ASSOCIATIVE = ("add", "minimum", "maximum", "bitwise_and", "bitwise_or", "bitwise_xor")
 
 
@@ -64,7 +68,7 @@ def _rearranged(statement: Statement, late: frozenset[Term]) -> Statement:
     for e in postorder(expressions_of(statement), parts):
         extreme = as_extreme(e)
         if extreme.dtype.is_integer and not late.isdisjoint(extreme.free):
-            changed = _late_last(extreme, late)
+            changed = _early_choice(_late_last(extreme, late))
             if changed is not extreme:
                 new[e] = changed
     return with_expressions(statement, new) if new else statement
@@ -96,6 +100,20 @@ def _late_last(e: Expression, late: frozenset[Term]) -> Expression:
     for operand in (*others, waiting[0]):
         first = Apply(e.op, (first, operand), e.dtype)
     return first
+
+
+def _early_choice(e: Expression) -> Expression:
+    """`where(c, x ^ b, x)` as `x ^ where(c, b, 0)`, which need not wait for x to choose."""
+    match e:
+        case Apply("where", (condition, a, b), dtype):
+            for arm, other, is_first in ((a, b, True), (b, a, False)):
+                if isinstance(arm, Apply) and arm.op in NEUTRAL and other in arm.operands:
+                    x, y = arm.operands
+                    nothing = Literal(identity(arm.op, dtype), dtype)
+                    values = (y if x is other else x, nothing)
+                    chosen = select(condition, *(values if is_first else reversed(values)))
+                    return Apply(arm.op, (other, chosen), dtype)
+    return e
 
 
 def _operands(e: Expression, op: str) -> list[Expression]:

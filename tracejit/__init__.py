@@ -45,6 +45,8 @@ _DEFERRED = {
     "threads": "tracejit.runtime.threads",
     "wait": "tracejit.runtime.tiers",
 }
+# Modules, imported when they are first asked for.
+_MODULES = ("nn", "numpy")
 
 __all__ = [
     "CompileError",
@@ -56,7 +58,7 @@ __all__ = [
     "UnsupportedError",
     "config",
     "jit",
-    "numpy",
+    *_MODULES,
     *_DEFERRED,
 ]
 
@@ -64,8 +66,8 @@ __version__ = "0.1.0"
 
 
 def __getattr__(name: str) -> Any:
-    if name == "numpy":
-        return _module("tracejit.numpy")
+    if name in _MODULES:
+        return _module(f"tracejit.{name}")
     if name not in _DEFERRED:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     if _DEFERRED[name].startswith("tracejit.ir."):

@@ -405,7 +405,7 @@ def _accumulate(combine: Callable[..., Any], target: Any, value: Any) -> Any:
 
 _SCOPE: dict[str, Any] = {
     **DTYPES,
-    **dict.fromkeys(("range", "ordered", "vector", "parallel", "unroll"), _indices),
+    **dict.fromkeys(("range", "ordered", "vector", "parallel", "unroll", "apart"), _indices),
     "accumulate": _accumulate,
     "extern": _extern,
     "named": lambda name, value: value,

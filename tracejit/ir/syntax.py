@@ -76,6 +76,7 @@ LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
 # What stands in the place of a dtype where an Index is named.
 INDEX_WORD = "index"
 WORDS = {
+    "apart",
     "accumulate",
     "bounded",
     "extern",

@@ -21,7 +21,8 @@
 
 Marks say how a loop runs: `serial`, which passes may turn into another mark; `ordered`, which stays
 as it is, each iteration after the one before; `vector` (`lanes` iterations at once, all of its
-iterations independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`.
+iterations independent up to Accumulate); `parallel` (iterations independent, by threads); `unroll`;
+`apart` (the body is machine code of its own, whose registers are not those of what is around it).
 A Variable or a register buffer declared inside a vector loop has one value per lane. What is under
 an If there runs in all lanes if it holds in one, and a Break leaves its loop once it holds in all of
 them: the statements say themselves what lanes keep that have no part in it.

@@ -45,7 +45,7 @@ from .tensor import (
 from .term import Term, postorder
 from .types import ArrayType, bool_, i64
 
-MARKS = ("serial", "ordered", "vector", "parallel", "unroll")
+MARKS = ("serial", "ordered", "vector", "parallel", "unroll", "apart")
 ASSOCIATIVE = frozenset(
     """add multiply maximum minimum fmax fmin logical_and logical_or logical_xor
     bitwise_and bitwise_or bitwise_xor gcd lcm logaddexp logaddexp2 hypot""".split()

@@ -139,6 +139,8 @@ class Control(State):
             return
         if loop.mark == "parallel":
             self.parallel(loop, trips)
+        elif loop.mark == "apart":
+            self.apart(loop, trips)
         elif loop.mark == "unroll":
             if trips is None or not isinstance(start, Literal):
                 raise IRError(f"an unrolled loop over {loop.index.name} needs a known extent")

@@ -220,11 +220,37 @@ class Emitter(LaneLoops):
         if trips == 1 and isinstance(loop.start, Literal):
             self.iteration(loop, loop.start.value)
             return
+        name, context = self.outlined(loop)
+        b = self.b
+        count = b.binary("sub", self.one(loop.stop), self.one(loop.start))
+        runtime = self.program.parallel_for
+        self.program.module.externals.add(runtime)
+        self.program.module.declare("void", runtime, ["ptr", "ptr", "i64", "i64"])
+        b.emit(
+            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, "
+            f"i64 {self.program.max_threads})"
+        )
+        self.forget_stored(loop)
+
+    def apart(self, loop: For, trips: int | None) -> None:
+        """The body as a function that is never inlined: what is around it keeps its registers."""
+        name, context = self.outlined(loop)
+        first, last = self.one(loop.start), self.one(loop.stop)
+
+        def inside() -> None:
+            (at,) = self.values[loop.index]
+            count = self.b.binary("sub", at, first)
+            self.b.emit(f"call void @{name}(ptr {context.text}, i64 {count.text}) noinline")
+
+        self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
+        self.forget_stored(loop)
+
+    def outlined(self, loop: For) -> tuple[str, Value]:
+        """A function for the body, by the number of the iteration, and what it is told."""
         captured = self.captured_by(loop)
         name = self.program.outlined(self, loop, captured)
         b = self.b
         first = self.one(loop.start)
-        stop = self.one(loop.stop)
         self.here()
         slots: list[Value] = [self.workspace, self.symbols, first]
         slots += [value for term in captured for value in self.captured_values(term)]
@@ -232,12 +258,10 @@ class Emitter(LaneLoops):
         self.here()
         for position, value in enumerate(slots):
             b.store(value, b.offset(context, b.const(position, "i64"), "i64"), 8)
-        count = b.binary("sub", stop, first)
-        runtime = self.program.parallel_for
-        b.emit(
-            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, "
-            f"i64 {self.program.max_threads})"
-        )
+        return name, context
+
+    def forget_stored(self, loop: For) -> None:
+        """What a body elsewhere has written is no longer what was read before."""
         for statement in statements(loop.body):
             if isinstance(statement, Store):
                 self.invalidate(statement.buffer)

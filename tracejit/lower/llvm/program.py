@@ -34,6 +34,7 @@ class Program:
         self.symbols = tuple(symbols)
         self.max_threads = max_threads
         self.parallel_for = parallel_for
+        self.bodies = 0
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
         self.refusing: set[Kernel] = set()
@@ -117,10 +118,9 @@ class Program:
         emitter.b.finish()
 
     def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
-        """A function `void body(ptr context, i64 i)` for one index of a parallel loop."""
-        self.module.externals.add(self.parallel_for)
-        self.module.declare("void", self.parallel_for, ["ptr", "ptr", "i64", "i64"])
-        name = f"{parent.kernel.name}.body{len(self.module.definitions)}.{len(self.names)}"
+        """A function `void body(ptr context, i64 i)` for one index of a loop whose body is elsewhere."""
+        name = f"{parent.kernel.name}.body{self.bodies}.{len(self.names)}"
+        self.bodies += 1
         signature = f"internal void @{name}(ptr %context, i64 %chunk)"
         child = Emitter(self, parent.kernel, Builder(self.module, signature))
         b, context = child.b, Value("%context", "ptr")

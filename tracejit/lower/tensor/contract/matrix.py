@@ -349,7 +349,7 @@ class Matrix:
         store, end = self.store, ()
         if store == problem.store and not problem.finishes_in_registers:
             store = lambda r, c, value: (Store(problem.out, problem.position(r, c), value),)
-            end = self.finish_tile(shape, top, base)
+            end = problem.after_last(self.finish_tile(shape, top, base), tensor.ZERO, tensor.ONE)
         tile = multiply_tile(
             problem,
             shape,
@@ -406,11 +406,8 @@ class Matrix:
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
         if total > 1 and not problem.is_bare or not problem.finishes_in_registers:
             store = lambda position, value: (Store(problem.out, position, value),)
-            end = self.finish_tile(shape, top, base)
-            if total > 1:
-                # One iteration in the last block, none in those before.
-                last, stop = integer(total - 1), tensor.add(number, tensor.ONE)
-                end = (For(Index("last"), last, stop, end, "serial", 1),)
+            block = number if total > 1 else tensor.ZERO
+            end = problem.after_last(self.finish_tile(shape, top, base), block, integer(total))
         return (
             multiply_tile(
                 problem,

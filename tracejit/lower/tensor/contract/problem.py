@@ -217,6 +217,15 @@ class Problem:
         total = Variable("product", self.wide)
         return (Let(total, Load(self.out, position)), *self.finished(position, total))
 
+    def after_last(self, body: Body, block: Expression, blocks: Expression) -> Body:
+        """`body` once, after the last of so many blocks of the depth.
+
+        What it computes with takes registers; where it is dear, it must not take them from the tile.
+        """
+        mark = "serial" if self.epilogue <= IN_LINE else "apart"
+        last, stop = tensor.subtract(blocks, tensor.ONE), tensor.add(block, tensor.ONE)
+        return (For(Index("last"), last, stop, body, mark, 1),)
+
     def loops(self, labels: str, body: Body) -> Body:
         """Serial loops over labels, first outermost."""
         for label in reversed(labels):

@@ -381,11 +381,8 @@ class UnknownProduct:
         """What is computed from the product, once its sums are complete."""
         if self.problem.is_bare or self.is_one_block and self.problem.finishes_in_registers:
             return ()
-        if self.is_one_block:
-            return body
-        # One iteration in the last block, none in those before.
-        last, stop = tensor.subtract(self.count, tensor.ONE), tensor.add(BLOCK, tensor.ONE)
-        return (For(Index("last"), last, stop, body, "serial", 1),)
+        block = tensor.ZERO if self.is_one_block else BLOCK
+        return self.problem.after_last(body, block, self.count)
 
 
 def _ceiling(size: Size, unit: Size) -> Size:

@@ -33,7 +33,8 @@ LAYERS = {
     "operators": 6,
     "jit": 7,
     "numpy": 7,
-    "": 8,
+    "nn": 8,
+    "": 9,
 }
 # Modules of one layer that may see each other: the ground floors are single ideas in several files.
 SHARED = {0, 1, 2, 3}

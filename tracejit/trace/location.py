@@ -12,10 +12,7 @@ from weakref import WeakKeyDictionary
 import numpy
 
 _PACKAGE = dirname(dirname(__file__))
-_OURS = tuple(
-    path + sep
-    for path in (dirname(__file__), join(_PACKAGE, "operators"), dirname(numpy.__file__))
-)
+_OURS = (_PACKAGE + sep, dirname(numpy.__file__) + sep)
 # Code of ours that is written, and traced, as a user's would be.
 _TRACED = (join(_PACKAGE, "control.py"), join(dirname(__file__), "capture", "folds.py"))
 _STANDARD = tuple(

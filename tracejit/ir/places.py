@@ -24,11 +24,14 @@ from .tensor import (
     Extern,
     For,
     Index,
+    Kernel,
     Let,
     Literal,
+    Load,
     Statement,
     Store,
     Variable,
+    expressions_of,
     loads_of,
     statements,
 )
@@ -170,3 +173,19 @@ def keeps_order(loop: For, store: Store) -> bool:
     """Whether the lanes of a vector loop store as its iterations would, one after the other."""
     is_read = any(load.buffer is store.buffer for load in loads_of(loop.body))
     return store in loop.body and not is_read
+
+
+def stores_alone(kernel: Kernel) -> bool:
+    """Whether a Kernel does nothing but store the elements of its one result."""
+    if kernel.results != 1 or kernel.updated:
+        return False
+    (out,) = kernel.fresh
+    for statement in statements(kernel.body):
+        match statement:
+            case Accumulate(Load(buffer)) if buffer is out:
+                return False
+            case Call() | Extern():
+                return False
+        if any(out in e.free for e in expressions_of(statement)):
+            return False
+    return True

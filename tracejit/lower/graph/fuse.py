@@ -19,7 +19,7 @@ arithmetic are never stored: whoever needs them computes them. An elementwise no
 another index than its own (shifted, transposed) is computed again by its reader where that is
 cheaper than storing it (recompute.py). Scans and calls stand alone. A contraction begins a group
 of which it is an element node: what is computed from it, element by element, is computed where its
-sums are, before they are stored.
+sums are, before they are stored; so does the call of a group that a user's pass has made.
 """
 
 from __future__ import annotations
@@ -29,10 +29,11 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
-from ...ir.graph import Function, Module, Node, call_results, each_program, substitute
+from ...ir.graph import Function, Kernel, Module, Node, call, call_results, each_program, substitute
 from ...ir.graph import parameter as make_parameter
-from ...ir.op import CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, UPDATE
+from ...ir.op import CONTRACTION, CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
 from ...ir.ops import contract, reshape, slice_, transpose, windows
+from ...ir.places import stores_alone
 from ...ir.types import array_type
 from ..elements import Position, axis_indices, domain_of
 from .recompute import Reads, choose_stored, cut_nests, reach
@@ -142,6 +143,26 @@ def is_same_line(node: Node) -> bool:
     return before == after
 
 
+def is_open(node: Node) -> bool:
+    """Whether what follows a node that stands alone may be computed where its elements are stored."""
+    if node.op is call:
+        return is_open_group(node.attrs["callee"])
+    return node.op is contract and bool(node.type.shape)
+
+
+def is_open_group(callee: Function | Kernel) -> bool:
+    """Whether a callee is a group of the user's with one result, of known loops."""
+    if callee.updated or len(callee.results if isinstance(callee, Function) else callee.fresh) != 1:
+        return False
+    if isinstance(callee, Kernel):
+        return bool(callee.fresh[0].type.shape) and stores_alone(callee)
+    known = (*FUSIBLE, SCAN, CONTRACTION)
+    return bool(callee.results[0].type.shape) and all(
+        n.op.kind in known or n.op.name == "parameter" or n.op is call and is_open(n)
+        for n in callee.nodes
+    )
+
+
 class _Fuser:
     def __init__(self, function: Function):
         self.function = function
@@ -233,8 +254,9 @@ class _Fuser:
 
     def assign(self, node: Node) -> None:
         if node.op.kind not in FUSIBLE:
-            group = self.new_group(node.type.shape if node.op.kind != CONTROL else ())
-            if node.op is contract and node.type.shape:
+            has_loops = node.op.kind != CONTROL or is_open(node)
+            group = self.new_group(node.type.shape if has_loops else ())
+            if is_open(node):
                 group.product = node
             else:
                 group.opaque = True
@@ -368,7 +390,7 @@ class _Fuser:
         if len(group.nodes) >= GROUP_LIMIT:
             return f"the kernel has {GROUP_LIMIT} operations already"
         if group.product is not None and node.op.kind != ELEMENTWISE:
-            return "the loops of a contraction take up elementwise operations alone"
+            return "the loops of a contraction or of a user's group take up elementwise operations alone"
         level = self.level_in(node, group)
         if level is None:
             return self.other_loops(node, group)
@@ -584,7 +606,7 @@ class _Fuser:
 
     def emit_group(self, group: Group, outputs: list[Node], replacement: dict[Node, Node]) -> None:
         (first, *_) = outputs
-        if group.opaque and first.op.kind == CONTROL:
+        if first.op.kind == CONTROL and len(group.nodes) == 1:
             operands = tuple([replacement.get(o, o) for o in first.operands])
             replacement[first] = Node(first.op, operands, first.attributes)
             self.calls.append((group, outputs, replacement[first]))

@@ -30,11 +30,10 @@ from ...ir.tensor import (
 )
 from ...ir.types import bool_
 from .loops import contiguous
+from .rename import TRIP
 from .rotate import rotating, source_of, turns_of
 
 Plan = Callable[[Function], Kernel]
-# The index of loops that end by themselves.
-TRIP = "trip"
 
 
 class Lowered(NamedTuple):

@@ -43,10 +43,12 @@ from ...ir.tensor import (
 )
 from ...ir.types import ArrayType, array_type
 from ..elements import Composer, Position, axis_indices, domain_of
+from .composite import cut_nest, is_composite, lower_composite
 from .contract import lower_contraction
 from .contract.library import Library
 from .extern import lower_extern
 from .scan import lower_scan
+from .window import Window
 
 RECOMPUTE_COST = 6.0
 # Rows shorter than this may be computed a row in each lane, so they have no memory of their own.
@@ -97,19 +99,31 @@ def lower_function(
     library: Library | None = None,
     plain_contractions: bool = False,
     blas: Callable[[], Library | None] = lambda: None,
-) -> Kernel:
-    """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`."""
+    window: Window | None = None,
+) -> Kernel | None:
+    """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`.
+
+    With a `window` it is the Kernel of this part of the one result, stored from its beginning on;
+    None where that cannot be made.
+    """
+    if is_composite(function):
+
+        def lower(inner: Function, window: Window | None = None) -> Kernel:
+            return lower_function(inner, vector_bytes, library, plain_contractions, blas, window)
+
+        return lower_composite(function, lower, vector_bytes)
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
             vectors = 0 if plain_contractions else vector_bytes
-            return lower_contraction(function, node, vectors, library, blas)
+            return lower_contraction(function, node, vectors, library, blas, window)
         if isinstance(node.op.lowering, Loops):
             return _own_loops(function, node)
         if node.op.kind == SCAN:
             return lower_scan(function, node)
         if isinstance(node.op.lowering, Extern):
             return lower_extern(function, node)
-    return _Nest(function).kernel()
+    kernel = _Nest(function).kernel()
+    return kernel if window is None else cut_nest(kernel, window)
 
 
 def _own_loops(function: Function, node: Node) -> Kernel:

@@ -32,7 +32,9 @@ from ...ir.tensor import (
 )
 from ...ir.term import Term, postorder
 from ...ir.types import row_major
-from .control import TRIP
+
+# The index of loops that end by themselves.
+TRIP = "trip"
 
 
 class FreshNames:

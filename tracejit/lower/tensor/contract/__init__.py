@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from math import prod
 
 from ....errors import UnsupportedError
 from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from ....ir.term import location_of
+from ....ir.types import array_type
+from ..window import Side
 from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
@@ -26,6 +28,7 @@ def lower_contraction(
     vector_bytes: int = 64,
     library: Library | None = None,
     blas: Callable[[], Library | None] = lambda: None,
+    window: Sequence[Side] | None = None,
 ) -> Kernel:
     """The Kernel of a Function whose one contraction is `node`.
 
@@ -33,14 +36,18 @@ def lower_contraction(
     element. `vector_bytes` is the width of the registers to use; 0: the loops are plain. With a
     `library` the product is left to it where that is possible; what the node says counts for more
     (`by`), and where that is the library, of those there are it is `blas()`. Raises UnsupportedError
-    where that cannot be.
+    where that cannot be. With a `window` it is the Kernel of this part of the one result, stored from
+    its beginning on.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     outs = tuple([Buffer(f"out{k}", r.type, "argument") for k, r in enumerate(function.results)])
-    problem = read_problem(function, node, inputs, outs)
+    if window is not None:
+        shape = [side.extent for side in window]
+        outs = (outs[0].replace(type=array_type(shape, outs[0].type.dtype)),)
+    problem = read_problem(function, node, inputs, outs, window)
     by = node.attrs.get("by", "")
     library = blas() if by == "library" else None if by == "generated" else library
-    body = None if library is None else multiply_by_library(problem, library)
+    body = None if library is None or window else multiply_by_library(problem, library)
     if body is None and by == "library":
         raise _no_library(node, library)
     if body is None:

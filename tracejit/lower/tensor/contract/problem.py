@@ -34,6 +34,7 @@ from ....ir.term import postorder
 from ....ir.types import DType, bool_, f16, f32, u8
 from ...elements import Composer, Position
 from ..cost import stride
+from ..window import Side
 
 Body = tuple[Statement, ...]
 
@@ -239,22 +240,38 @@ class Problem:
 
 
 def read_problem(
-    function: Function, node: Node, inputs: dict[Node, Buffer], outs: tuple[Buffer, ...]
+    function: Function,
+    node: Node,
+    inputs: dict[Node, Buffer],
+    outs: tuple[Buffer, ...],
+    window: Sequence[Side] | None = None,
 ) -> Problem:
-    """The product that `node` is in `function`; operands and results may be computed around it."""
+    """The product that `node` is in `function`; operands and results may be computed around it.
+
+    With a `window` the problem is this part of it; the `outs` have its shape.
+    """
     composer = Composer(lambda n, at: Load(inputs[n], at) if n in inputs else None)
     spec = node.attrs["spec"]
     left, right, result = split_spec(spec)
     dtype = node.type.dtype
     wide = {f16: f32, bool_: u8}.get(dtype, dtype)
+    starts = {label: side.start for label, side in zip(result, window or ())}
+
+    def moved(labels: str, at: Position) -> Position:
+        """Where in the whole an element of the window is."""
+        return tuple([tensor.add(i, starts.get(x, tensor.ZERO)) for x, i in zip(labels, at)])
+
     operands = []
     for operand, labels in zip(node.operands, (left, right)):
-        value = lambda at, operand=operand: composer.value(operand, at)
+        value = lambda at, operand=operand, labels=labels: composer.value(
+            operand, moved(labels, at)
+        )
         operands.append(Operand(labels, value, wide))
     a, b = operands
     extents = {
         **dict(zip(left, node.operands[0].type.shape)),
         **dict(zip(right, node.operands[1].type.shape)),
+        **{label: side.extent for label, side in zip(result, window or ())},
     }
     single = "".join(label for label, extent in extents.items() if extent == 1)
     batch, rows, columns, depth = [
@@ -262,10 +279,10 @@ def read_problem(
     ]
 
     def finish(position: Position, value: Expression) -> tuple[Expression, ...]:
-        value = tensor.cast(value, dtype)
+        value, position = tensor.cast(value, dtype), moved(result, position)
         known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None
         composer = Composer(known)
-        return tuple([composer.value(result, position) for result in function.results])
+        return tuple([composer.value(each, position) for each in function.results])
 
     after = postorder(function.results, lambda n: () if n is node else n.operands)
     epilogue = sum([n.op.cost for n in after if n.op.kind == ELEMENTWISE])
@@ -317,7 +334,7 @@ def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, s
         for steps in strides:
             if slow not in steps:
                 continue
-            if steps[slow] is None or steps[slow] != steps[fast] * extents[fast]:
+            if None in (steps[slow], steps[fast]) or steps[slow] != steps[fast] * extents[fast]:
                 return labels[:first], labels[first:]
         first -= 1
     return "", labels

@@ -18,6 +18,7 @@ from ..ir.tensor import Accumulate, Assign, Extern, has_control, statements
 from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
+from .graph.carry_layouts import carry_layouts
 from .graph.collapse import collapse
 from .graph.expand import expand
 from .graph.fold import fold
@@ -115,6 +116,7 @@ PIPELINE = Pipeline(
         *_steps(
             Stage.FUSED,
             expand,
+            carry_layouts,
             _where(lambda options: options.numerics == "strict", keep_order),
             adopt_layouts,
             canonicalize,

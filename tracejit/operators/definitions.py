@@ -7,6 +7,7 @@ from typing import Any
 
 from ..trace.context import current_trace
 from .foreign_arrays import Argument
+from .layouts import Layouts
 from .makers import make, name_of, to_options
 from .operator import Operator
 from .products import Product, is_product
@@ -22,6 +23,7 @@ def op(
     symbol: str = "",
     arguments: Sequence[Argument] | None = None,
     thread_safe: bool = False,
+    layouts: Layouts | None = None,
     reference: Callable[..., Any] | None = None,
     samples: Callable[..., Any] | None = None,
 ) -> Any:
@@ -50,6 +52,9 @@ def op(
                  list of these
     arguments    what a C function of arrays takes: numbers of operands and results, names of extents
     thread_safe  several threads may call the C function at once; else loops that call it stay on one
+    layouts      for each operand and result None, or in which order of memory the definition wants
+                 it, such as "n m -> m/8 n m%8" for blocks of eight columns; `type` is then that of
+                 what the definition sees
     reference    what it is outside of programs, and what they are compared with, instead of the
                  definition
     samples      `samples(dtype)` gives pairs of operand types and attributes, for the law tests
@@ -64,6 +69,7 @@ def op(
     given = {
         "type": type, "element": element, "python": python, "symbol": symbol,
         "arguments": arguments, "thread_safe": thread_safe,
+        "layouts": layouts,
     }  # fmt: skip
     if definition is None:
         others = {"name": name, "reference": reference, "samples": samples}
@@ -75,4 +81,5 @@ def op(
         return Product(definition)
     name = name or name_of(definition, symbol)
     options = to_options(**given)
-    return Operator(name, make(name, definition, options), options.type, reference, samples)
+    rule = options.type if layouts is None else None
+    return Operator(name, make(name, definition, options), rule, reference, samples)

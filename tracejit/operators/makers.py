@@ -11,6 +11,7 @@ from .foreign_scalars import ForeignScalars, Loop
 from .host import HostCall
 from .implementation import Implementation
 from .kernels import KernelText
+from .layouts import LaidOut, Layouts
 from .signature import Signature
 from .symbols import Symbol, is_numba_function, symbol_of
 from .traced import TracedFunction
@@ -25,6 +26,7 @@ class Options(NamedTuple):
     symbol: str = ""
     arguments: Sequence[Argument] | None = None
     thread_safe: bool = False
+    layouts: Layouts | None = None
 
 
 def to_options(type: Any, **others: Any) -> Options:
@@ -34,6 +36,9 @@ def to_options(type: Any, **others: Any) -> Options:
 
 def make(name: str, definition: Any, options: Options) -> Implementation:
     """The implementation that a definition says. Raises TypeError for what is none."""
+    if options.layouts is not None:
+        inner = make(name, definition, options._replace(layouts=None))
+        return LaidOut(name, inner, options.layouts)
     if options.python:
         return HostCall(name, _callable(name, definition), options.type)
     if options.element is not None:

@@ -11,6 +11,7 @@ from .indexing import *
 from .movement import *
 from .ordered import *
 from .reduce import *
+from .relayout import *
 from .search import *
 from .selection import *
 from .sort import *

@@ -1,0 +1,68 @@
+"""The tutorials among the pages of docs: their code runs, and prints what they say it prints."""
+
+from __future__ import annotations
+
+import contextlib
+import io
+import linecache
+import re
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+DOCS = Path(__file__).parent.parent / "docs"
+TUTORIALS = ("operators.md",)
+
+
+class Block(NamedTuple):
+    """Code, and the text that it should print, in which `...` stands for anything."""
+
+    line: int
+    code: str
+    printed: str | None
+
+
+def blocks_of(text: str) -> list[Block]:
+    found: list[Block] = []
+    for match in re.finditer(r"^```(\w+)\n(.*?)^```$", text, re.MULTILINE | re.DOTALL):
+        line = text[: match.start()].count("\n") + 2
+        if match[1] == "python":
+            found.append(Block(line, match[2], None))
+        elif match[1] == "text" and found and found[-1].printed is None:
+            found[-1] = found[-1]._replace(printed=match[2])
+    return found
+
+
+def run(block: Block, page: Path, names: dict) -> str:
+    """What a block prints; its lines are the page's."""
+    name = f"{page}:{block.line}"
+    linecache.cache[name] = (len(block.code), None, block.code.splitlines(True), name)
+    printed = io.StringIO()
+    with contextlib.redirect_stdout(printed):
+        exec(compile(block.code, name, "exec"), names)
+    return printed.getvalue()
+
+
+def agrees(printed: str, wanted: str) -> bool:
+    parts = [re.escape(part) for part in wanted.rstrip().split("...")]
+    return re.fullmatch(".*?".join(parts), printed.rstrip(), re.DOTALL) is not None
+
+
+@pytest.mark.parametrize("name", TUTORIALS)
+def test_a_tutorial_runs_and_prints_what_it_says(name):
+    pytest.importorskip("numba")
+    page, names = DOCS / name, {"__name__": "tutorial"}
+    blocks = blocks_of(page.read_text())
+    assert len(blocks) > 5
+    with np.printoptions(precision=4, suppress=True):
+        for block in blocks:
+            printed = run(block, page, names)
+            if block.printed is not None:
+                assert agrees(printed, block.printed), f"{page.name}:{block.line}\n{printed}"
+
+
+def test_what_agrees():
+    assert agrees("a b c\n", "a ... c\n") and not agrees("a b d\n", "a ... c\n")
+    assert blocks_of("```python\nx\n```\nand\n```text\ny\n```\n") == [Block(2, "x\n", "y\n")]

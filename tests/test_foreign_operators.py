@@ -39,7 +39,7 @@ def j0():
 
 def test_a_c_function_is_called_inside_a_fused_loop(j0):
     lowered = check(lambda x: np.sqrt(j0(x * 2) ** 2) + 1, X)
-    assert kernels_of(lowered) == 1 and "bessel_foreign(x" not in str(lowered)
+    assert kernels_of(lowered) == 1 and "bessel_foreign(" in str(lowered)
     np.testing.assert_allclose(j0(X), scipy_special.j0(X), rtol=1e-13)
     check(lambda x: j0(x).sum() + j0(2.0), X)
 
@@ -171,14 +171,12 @@ def library(tmp_path_factory):
 def decay(library):
     pointer = POINTER(c_double)
     function = c_function("decay", None, c_int64, c_double, pointer, pointer, library=library)
-    return tracejit.op(function, type="f64(),f64(n)->f64(n)", name="decay")
+    return tracejit.op(function, type="f64(),f64(n)->f64(n)", name="decay_c")
 
 
 def test_a_function_of_arrays(decay):
     lowered = check(lambda x: decay(0.5, np.sin(x)) * 2, X)
-    assert "extern('decay_foreign', 37, 0.5" in str(lowered) or "extern('decay_foreign'" in str(
-        lowered
-    )
+    assert "extern('decay_c_foreign', 37, " in str(lowered)
     check(lambda r, x: decay(r, x), np.float64(0.25), X)
 
 
@@ -393,7 +391,7 @@ def test_a_numba_function_is_inlined_for_the_dtypes_it_meets():
 
     soft = tracejit.op(soft)
     lowered = check(lambda x: soft(x, 0.5 * x) + 1, X)
-    assert kernels_of(lowered) == 1 and "soft_foreign(" not in str(lowered)
+    assert kernels_of(lowered) == 1 and "soft_foreign" not in str(lowered)
     check(lambda x: soft(x, x), X.astype(np.float32), rtol=1e-6)
     assert len(soft.implementations["foreign"].loops) >= 2
     assert soft(2.0, 1.0) == 2.0

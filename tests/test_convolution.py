@@ -153,3 +153,14 @@ def test_windows_are_views(read_first):
     np.testing.assert_array_equal(found[0], expected[0])
     np.testing.assert_array_equal(found[1], expected[1])
     assert np.shares_memory(found[1], y) and not found[1].flags.writeable
+
+
+def test_parts_of_factors_that_begin_at_a_loops_index():
+    def blocks(x, w):
+        out = np.empty((x.shape[0], w.shape[1]))
+        for i in range(x.shape[0] // 64):
+            out[64 * i : 64 * i + 64] = np.exp(x[64 * i : 64 * i + 64] @ w)
+        return out
+
+    x, w = RNG.standard_normal((512, 64)), RNG.standard_normal((64, 300)) / 8
+    np.testing.assert_allclose(tracejit.jit(blocks)(x, w), np.exp(x @ w), rtol=1e-9)

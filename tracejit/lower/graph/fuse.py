@@ -34,6 +34,7 @@ from ...ir.graph import parameter as make_parameter
 from ...ir.op import CONTRACTION, CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
 from ...ir.ops import contract, reshape, slice_, transpose, windows
 from ...ir.places import stores_alone
+from ...ir.syntax import symbol_names
 from ...ir.types import array_type
 from ..elements import Position, axis_indices, domain_of
 from .recompute import Reads, choose_stored, cut_nests, reach
@@ -131,6 +132,8 @@ def source_of(reader: Node) -> Callable[[Node], Node]:
 def _seen_through(node: Node) -> Node:
     """The value whose elements `node` has at a sum of its indices."""
     while node.op in (windows, slice_, transpose) or (node.op is reshape and is_same_line(node)):
+        if symbol_names(tuple([value for _, value in node.attributes])):
+            break  # limit: where a part begins at a loop's index, it is copied
         (node,) = node.operands
     return node
 

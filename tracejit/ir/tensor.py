@@ -317,10 +317,14 @@ class Kernel(Term):
 
 def statements(body: Iterable[Statement]) -> Iterable[Statement]:
     """Every statement, outer before inner."""
-    for statement in body:
+    pending = [*body][::-1]
+    while pending:
+        statement = pending.pop()
         yield statement
-        for inner in bodies_of(statement):
-            yield from statements(inner)
+        if isinstance(statement, For):
+            pending += statement.body[::-1]
+        elif isinstance(statement, If):
+            pending += statement.orelse[::-1] + statement.then[::-1]
 
 
 def bodies_of(statement: Statement) -> tuple[tuple[Statement, ...], ...]:

@@ -14,7 +14,7 @@ from ..config import config
 from ..errors import IRError
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
-from ..ir.tensor import Accumulate, Assign, Extern, has_control, statements
+from ..ir.tensor import Accumulate, Assign, Extern, For, statements
 from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
@@ -285,8 +285,15 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         workspace = 0
     externals = frozenset(program.module.externals)
     text, carries = program.module.text(), any(map(_carries, module.functions))
-    passes = "O1" if any(has_control(k.body) for k in module.functions) else ""
+    passes = "O1" if any(_has_scalar_loop(k) for k in module.functions) else ""
     return Code(text, workspace, externals, symbols, program.hosts, carries, passes)
+
+
+def _has_scalar_loop(kernel: Kernel) -> bool:
+    """Whether some ordered loop does the work itself, and does not leave it to vector loops inside."""
+    loops = [s for s in statements(kernel.body) if isinstance(s, For) and s.mark == "ordered"]
+    marks = [{s.mark for s in statements(loop.body) if isinstance(s, For)} for loop in loops]
+    return any(found.isdisjoint(("vector", "parallel")) for found in marks)
 
 
 def _carries(kernel: Kernel) -> bool:

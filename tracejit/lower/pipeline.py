@@ -42,6 +42,7 @@ from .tensor.distribute import distribute_loops
 from .tensor.forward import forward_values
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
+from .tensor.interleave import interleave_rows
 from .tensor.latency import put_late_values_last
 from .tensor.loops import to_loops
 from .tensor.memory import plan_memory
@@ -151,6 +152,7 @@ PIPELINE = Pipeline(
             select_values,
             carry_values,
             put_late_values_last,
+            interleave_rows,
             split_domains,
             cut_strips,
             _wide(vectorize),

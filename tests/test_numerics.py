@@ -107,12 +107,18 @@ def test_by_default_sums_with_one_product_become_one_operation():
     x = np.ones(7)
     expect(
         kernel_text(
-            lambda a, b, c: (a * b + c, c + b * b, a + b * c * 0.5), x, x, x, numerics="default"
+            lambda a, b, c: (a * b + c, c + b * b, a + b * c * 0.5, a * c - 0.5, 1 - c * c),
+            x,
+            x,
+            x,
+            numerics="default",
         ),
         """
         out0[i0] = fma(a0[i0], a1[i0], a2[i0])
         out0[i0] = fma(a1[i0], a1[i0], a0[i0])
         out0[i0] = fma(a1[i0] * a2[i0], 0.5, a0[i0])
+        out0[i0] = fma(a0[i0], a1[i0], -0.5)
+        out0[i0] = fma(-a0[i0], a0[i0], 1.0)
         """,
     )
 

@@ -2,7 +2,7 @@
 
 By default `a * b + c` becomes `fma(a, b, c)` where nothing else reads the product, and that is all:
 `c` is not a product itself, and differences are left alone, so that what cancels exactly in NumPy
-still does. Nothing on which a choice depends is changed either (decisions.py): there the last bit
+still does. To subtract a constant is to add another, so polynomials have one rounding a step. Nothing on which a choice depends is changed either (decisions.py): there the last bit
 may decide about all others.
 
 With `fast` differences become one operation as well. `x / s` becomes `x * (1 / s)` where `s` is a
@@ -69,7 +69,10 @@ def _contracted(roots: list[Expression], changing: frozenset[Term]) -> Roots:
     exact = below_edges(roots)
 
     def rule(old: Apply, new: Apply) -> Expression:
-        if new.op != "add" or old in exact or all(map(_is_product, old.operands)):
+        has_constant = any(isinstance(operand, Literal) for operand in old.operands)
+        if new.op != "add" and not has_constant or old in exact:
+            return new
+        if all(map(_is_product, old.operands)):
             return new
         return _fused(old, new, uses, changing)
 

@@ -314,7 +314,8 @@ class Array(Operators):
         return complex(_concrete(self, "by complex()", "use astype or a NumPy function"))
 
     def __index__(self) -> int:
-        return operator.index(_concrete(self, "as an index or a count"))
+        remedy = "make what it indexes an array: np.asarray(items)[k]"
+        return operator.index(_concrete(self, "as an index or a count", remedy))
 
     def __round__(self, digits: int | None = None) -> Any:
         kind = self.dtype.kind

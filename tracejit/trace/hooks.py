@@ -34,6 +34,7 @@ from .outside import stand_in
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
+from .unruled import made_through_python
 from .value import Value
 
 _UNHOOKED = Value | int | float | complex | str | bytes | bool | None
@@ -424,8 +425,12 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
     @functools.wraps(original)
     def created(*args: Any, **kwargs: Any) -> Any:
-        chosen = original if current_trace() is None else implementation
-        return chosen(*args, **kwargs)
+        if current_trace() is None:
+            return original(*args, **kwargs)
+        try:
+            return implementation(*args, **kwargs)
+        except TraceError as error:
+            return made_through_python(original, error, args, kwargs)
 
     return created
 

@@ -22,7 +22,7 @@ _WRITING = (
 _WRITING_METHODS = ("put",)
 # They ask where memory is, or change what it is.
 _NOT_CALLED = (np.may_share_memory, np.shares_memory)
-_METHODS_NOT_CALLED = ("resize", "setfield", "setflags", "getfield", "view")
+_METHODS_NOT_CALLED = ("setfield", "setflags", "getfield")
 _OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
 
 
@@ -51,6 +51,20 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if function in _WRITING:
         return write_through_python(callee, args, kwargs)
     return call_through_python(callee, args, kwargs)
+
+
+def made_through_python(function: Any, error: TraceError, args: tuple, kwargs: dict) -> Any:
+    """What a function gives that makes an array, the size of which depends on values.
+
+    It is made for the size at hand; for another one the program is compiled anew, or left to NumPy.
+    """
+    trace, needed = current_trace(), getattr(error, "needed", None)
+    is_numpys = (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy"
+    if trace is None or needed is None or not is_numpys or not trace.calls_python:
+        raise error
+    if trace.is_tentative or trace.is_counted(needed):
+        raise error
+    return call_through_python(known(function), args, kwargs)
 
 
 def write_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> None:

@@ -13,6 +13,7 @@ import ast
 from typing import Any
 
 from .liveness import Liveness, declared, stored
+from .matching import chain_of
 from .source import Definition
 from .templates import build, expression
 
@@ -271,6 +272,15 @@ class _Rewriter(ast.NodeTransformer):
         node.body = self.block(node.body)
         node.body += build("if J.joins():\n    TAKE", node, J=name, TAKE=_take(name, names, node))
         return [*begin, node, *build("J.ends()", node, J=name)]
+
+    def visit_Match(self, node: ast.Match) -> Any:
+        live, name = self.live.after[node], self.name("m")
+        lines = chain_of(node, name)
+        if lines is None:
+            return self.generic_visit(node)
+        for made in [n for line in lines for n in ast.walk(line) if isinstance(n, ast.stmt)]:
+            self.live.after.setdefault(made, live)
+        return self.block(lines)
 
     def visit_Return(self, node: ast.Return) -> Any:
         value = ast.copy_location(ast.Constant(None), node)

@@ -14,6 +14,7 @@ from . import (
     interpolation,
     joining,
     linear,
+    memory,
     namespace,
     nan_reductions,
     norms,

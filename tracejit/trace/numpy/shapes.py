@@ -9,10 +9,9 @@ import numpy as np
 
 from ...errors import ShapeError
 from ...ir.dims import Dim
-from ..array import Array, viewing, wrap
+from ..array import Array, viewing
 from ..broadcasting import shape_text
 from ..context import failure
-from ..host import no_rule
 from ..registry import implements
 from ..views import is_contiguous, is_in_order, strides_after
 from .arguments import one_axis, ordered_axes, refuse_order, static_int, static_shape
@@ -92,16 +91,6 @@ def ravel(a, order="C"):
     if strides is None or is_contiguous(x.node.type.shape, strides, order):
         return flat
     return copied(flat)
-
-
-@implements(method="view")
-@viewing
-def view_method(a, dtype=None, type=None):
-    """`x.view()`, of the same dtype: the array itself by another name."""
-    is_plain = dtype in (None, np.ndarray) or np.dtype(dtype) == a.dtype
-    if not is_plain or type not in (None, np.ndarray):
-        raise no_rule("ndarray.view")
-    return wrap(a.node, a.is_scalar)
 
 
 @implements(method="flatten")

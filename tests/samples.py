@@ -155,6 +155,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         if op.name == "checked_choice":
             return [arrays[0] % extents, extents]
         return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
+    if op.name == "fitting":
+        return [arrays[0], np.minimum(arrays[0], arrays[1]), np.maximum(arrays[0], arrays[2])]
     if op.name == "same_extent":
         return [arrays[0], arrays[0], arrays[2]]
     if op.name == "whole":

@@ -7,6 +7,7 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
+import numpy as np
 from numpy.linalg import LinAlgError
 
 from .errors import UnsupportedError
@@ -24,6 +25,7 @@ from .lower.llvm.integers import (
     INDEX_OUT_OF_BOUNDS,
     INVALID_CHOICE,
     NEGATIVE_POWER,
+    NOT_FITTING,
     OF_NOTHING,
     UNEQUAL_EXTENTS,
     WITHOUT_INT,
@@ -83,6 +85,8 @@ def _sites(node: Node) -> list[Site]:
             return [Site(INVALID_CHOICE, {}, location)]
         case "same_extent":
             return [Site(UNEQUAL_EXTENTS, {}, location)]
+        case "fitting":
+            return [Site(NOT_FITTING, {}, location)]
         case "whole":
             return [Site(status, {}, location) for status in WITHOUT_INT.values()]
         case name if name.removeprefix("some_") in OF_NOTHING:
@@ -99,8 +103,9 @@ def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
     if status == HOST_FAILED:
         raise failure()
     details = list((ctypes.c_int64 * MOST_DETAILS).from_address(report + 8))
-    error = unequal(*details) if status == UNEQUAL_EXTENTS else None
-    if error is None:
+    if status in _MADE:
+        error = _MADE[status](*details)
+    else:
         kind, text = KINDS[status]
         error = kind(text.format(*details))
     lines = {site.location for site in sites if _may_be(site, status, details)}
@@ -123,6 +128,16 @@ def unequal(one: int, other: int, use: int) -> Exception:
             f"operands could not be broadcast together with shapes ({one},) ({other},) "
         )
     return ValueError(f"could not broadcast input array from shape ({one},) into shape ({other},)")
+
+
+def not_fitting(number: int, low: int, high: int) -> Exception:
+    """What NumPy says of a Python int that the dtype it meets, known by what it holds, does not hold."""
+    limits = [np.iinfo(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)]
+    names = {(int(n.min), min(int(n.max), (1 << 63) - 1)): n.dtype.name for n in limits}
+    return OverflowError(f"Python integer {number} out of bounds for {names[low, high]}")
+
+
+_MADE = {UNEQUAL_EXTENTS: unequal, NOT_FITTING: not_fitting}
 
 
 def _may_be(site: Site, status: int, details: list[int]) -> bool:

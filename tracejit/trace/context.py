@@ -72,6 +72,7 @@ class Trace:
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
     writes         how often an array has been written
+    leaves_none    where a function returns None that returns a value elsewhere, NumPy is to run it
     """
 
     def __init__(self) -> None:
@@ -102,6 +103,7 @@ class Trace:
         self.repeated = 1
         self.passes: list[Any] = []
         self.writes = 0
+        self.leaves_none = False
 
     @property
     def bindings(self) -> list[Any]:
@@ -154,8 +156,7 @@ class Trace:
 
     def will_write(self, storage: Storage) -> None:
         """A storage is about to be written, in the region of the moment."""
-        self.writes += 1
-        self.region.written.setdefault(storage, storage.node)
+        self.has_written(storage)
         for one, other in self._doubts:
             if storage in (one(), other()) and None not in (one(), other()):
                 raise failure(
@@ -164,6 +165,11 @@ class Trace:
                     "values decide",
                     "make it a copy: x = x.copy()",
                 )
+
+    def has_written(self, storage: Storage) -> None:
+        """A storage gets the value that was written in a region inside of the one of the moment."""
+        self.writes += 1
+        self.region.written.setdefault(storage, storage.node)
 
     def may_share(self, one: Storage, other: Storage) -> None:
         """Two storages may be one, so that neither may be written while the other one is in use."""

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError
 from ..ir import ops
+from ..ir.dims import highest, lowest
 from ..ir.graph import Node
+from ..ir.term import postorder
 from ..ir.types import DType, bool_, c128, f64, i64
 from .broadcasting import broadcast_to_shape
-from .context import failure, supported_dtype
+from .context import supported_dtype
 
 # The dtype of a Python scalar that meets no array.
 DEFAULT_DTYPES: dict[type, DType] = {bool: bool_, int: i64, float: f64, complex: c128}
@@ -75,14 +76,64 @@ def cast(node: Node, dtype: DType) -> Node:
 
 
 def cast_weak(node: Node, weak: type, dtype: DType) -> Node:
-    """A traced Python scalar converted as NumPy converts one; ints must fit for certain."""
+    """A traced Python scalar converted as NumPy converts one; the program refuses an int that does
+    not fit."""
     if weak is int and dtype.is_integer and dtype is not i64:
-        raise failure(
-            TraceError,
-            f"a Python int becomes {dtype.numpy} here, which NumPy allows only if it fits",
-            "name the argument in static_argnames, or pass a NumPy integer",
-        )
+        limits = np.iinfo(dtype.numpy)
+        ends = [int(limits.min), min(int(limits.max), MOST_INT)]
+        bounds = range_of(node)
+        if bounds is None or not ends[0] <= bounds[0] <= bounds[1] <= ends[1]:
+            low, high = [broadcast_to_shape(constant(end, i64), node.type.shape) for end in ends]
+            node = ops.fitting(cast(node, i64), low, high)
     return cast(node, dtype)
+
+
+MOST_INT = (1 << 63) - 1
+
+
+def range_of(node: Node) -> tuple[int, int] | None:
+    """Two ints that the values of a node of ints are certainly between, if that is seen at once."""
+    known: dict[Node, tuple[int, int] | None] = {}
+    for found in postorder((node,), lambda n: n.operands if n.op in _RANGES else ()):
+        if found.op in _RANGES:
+            known[found] = _RANGES[found.op](*[known[operand] for operand in found.operands])
+        elif found.op is ops.constant and type(found.attrs["value"]) is int:
+            known[found] = found.attrs["value"], found.attrs["value"]
+        elif found.op is ops.extent:
+            low, high = lowest(found.attrs["value"]), highest(found.attrs["value"])
+            known[found] = (low, high) if low is not None and type(high) is int else None
+        elif found.type.dtype is bool_:
+            known[found] = 0, 1
+        elif found.type.dtype.is_integer and found.type.dtype.itemsize < i64.itemsize:
+            limits = np.iinfo(found.type.dtype.numpy)
+            known[found] = int(limits.min), int(limits.max)
+        else:
+            known[found] = None
+    return known[node]
+
+
+def _of_both(a: Any, b: Any) -> Any:
+    return None if a is None or b is None else (min(a[0], b[0]), max(a[1], b[1]))
+
+
+def _of_remainder(x: Any, divisor: Any) -> Any:
+    return None if divisor is None or divisor[0] <= 0 else (0, divisor[1] - 1)
+
+
+def _of_common_bits(a: Any, b: Any) -> Any:
+    most = [x[1] for x in (a, b) if x is not None and x[0] >= 0]
+    return (0, min(most)) if most else None
+
+
+# What ranges of results follow from those of operands.
+_RANGES = {
+    ops.where: lambda condition, a, b: _of_both(a, b),
+    ops.maximum: _of_both,
+    ops.minimum: _of_both,
+    ops.cast: lambda x: x,
+    ops.remainder: _of_remainder,
+    ops.bitwise_and: _of_common_bits,
+}
 
 
 def result_dtype(*kinds: Kind) -> DType:

@@ -279,9 +279,11 @@ def trace(
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
     unrolled: set[Any] = set()
+    leaves_none = False
     while True:
         context = Trace()
         context.calls_python, context.unrolled = calls_python, unrolled
+        context.leaves_none = leaves_none
         context.run = context.run if run is None else run
         context.is_strict = is_strict
         try:
@@ -289,9 +291,12 @@ def trace(
         except Exception as error:
             # A loop's body that needs the index as a number is traced for each number in turn.
             loop = context.loop_at_fault(error)
-            if loop is None:
+            if loop is not None:
+                unrolled.add(loop)
+            elif calls_python and getattr(error, "is_about_none", False) and not leaves_none:
+                leaves_none = True
+            else:
                 raise
-            unrolled.add(loop)
             run = context.run.again()
 
 
@@ -585,7 +590,8 @@ class _Outputs:
         if type(leaf).__hash__ is None:  # it would be one object for all calls
             raise failure(
                 UnsupportedError,
-                f"the function returned a {type(leaf).__name__}, which cannot be made anew at each call",
+                f"the function returned a {getattr(leaf, 'described', type(leaf).__name__)}, which "
+                "cannot be made anew at each call",
                 "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",
             )
         return ObjectOutput(leaf)

@@ -54,6 +54,17 @@ def apply_to_nodes(
             f"the ufunc {ufunc.__name__} cannot be compiled",
             "compute it outside the jitted function",
         )
+    if ufunc in COMPARISONS:  # which takes any int, whether or not it fits
+        operands = (
+            [
+                (value, np.dtype(np.int64))
+                if kind is int and isinstance(value, Node)
+                else (value, kind)
+                for value, kind in operands
+            ]
+            if any(isinstance(kind, np.dtype) and kind.kind in "iu" for _, kind in operands)
+            else operands
+        )
     kinds = tuple([kind for _, kind in operands])
     loop = loop_of(ufunc, kinds, signature, casting)
     fixed = _fixed_comparison(ufunc, operands, loop)

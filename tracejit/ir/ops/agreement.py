@@ -1,4 +1,4 @@
-"""The check that two extents which only data tells are one, where NumPy's broadcasting asks for it."""
+"""Checks of integers that only data tells: extents that must be one, ints that a dtype must hold."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from .. import tensor
 from ..op import ELEMENTWISE, Element, Op, define
 from ..types import ArrayType, DType, array_type, i64
 
-__all__ = ["INTO", "PRODUCT", "TOGETHER", "same_extent"]
+__all__ = ["INTO", "PRODUCT", "TOGETHER", "fitting", "same_extent"]
 
 # What the extents are of: two operands, what is assigned and what it is assigned to, or the factors
 # of a sum of products.
@@ -49,6 +49,30 @@ same_extent = define(
         _type,
         _reference,
         Element(_element),
+        cost=3.0,
+        samples=_samples,
+    )
+)
+
+
+def _fitting_reference(x: Any, low: Any, high: Any) -> Any:
+    if np.any((x < low) | (x > high)):
+        raise OverflowError(f"Python integer {x} out of bounds for a dtype from {low} to {high}")
+    return x
+
+
+def _fitting_element(index: tuple, *operands: Any, type: ArrayType) -> tensor.Expression:
+    return tensor.Apply("fitting", tuple([operand(index) for operand in operands]), i64)
+
+
+# An int that must lie between two others; the program has no result where it does not.
+fitting = define(
+    Op(
+        "fitting",
+        ELEMENTWISE,
+        _type,
+        _fitting_reference,
+        Element(_fitting_element),
         cost=3.0,
         samples=_samples,
     )

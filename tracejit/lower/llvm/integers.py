@@ -15,7 +15,7 @@ from .casts import nonzero
 Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
-NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS = 1, 2, 3, 4
+NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS, NOT_FITTING = 1, 2, 3, 4, 5
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
@@ -154,6 +154,12 @@ def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value)
     """The lower one where they differ, so that nothing is read outside of either."""
     b.refuse(b.compare("ne", one, other), UNEQUAL_EXTENTS, one, other, use)
     return b.intrinsic("smin", one, other)
+
+
+def _fitting(b: Builder, dtype: DType, x: Value, low: Value, high: Value) -> Value:
+    outside = b.binary("or", b.compare("slt", x, low), b.compare("sgt", x, high))
+    b.refuse(outside, NOT_FITTING, x, low, high)
+    return x
 
 
 def whole(b: Builder, x: Value) -> Value:
@@ -323,6 +329,7 @@ INTEGER: dict[str, Rule] = {
     "checked_index":  _checked_index,
     "checked_choice": _checked_choice,
     "same_extent":    _same_extent,
+    "fitting":        _fitting,
     **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},
 }
 

@@ -24,7 +24,7 @@ from ..promotion import cast, constant
 from ..regions import Region, encloses
 from ..value import Value
 from .bodies import Bodies
-from .joins import Pairs
+from .joins import RETURNED, Pairs
 from .records import Alive
 from .state import (
     UNBOUND,
@@ -43,7 +43,7 @@ from .state import (
 CHEAP = 16.0
 # How often a function may be inside of itself where it branches by traced values.
 MOST_DEEP = 40
-_REFUSING = ("checked_index", "checked_choice", "whole", "same_extent")
+_REFUSING = ("checked_index", "checked_choice", "whole", "same_extent", "fitting")
 
 
 class _End(NamedTuple):
@@ -54,6 +54,14 @@ class _End(NamedTuple):
     written: dict[Any, Node]
     contents: dict[int, Node]
     is_dead: bool
+
+
+class Exchanged(NamedTuple):
+    """What a name has, or a slot of a container, after an arm that ends in the midst of an exchange."""
+
+    container: Any
+    key: Any
+    array: Any
 
 
 class Choice:
@@ -74,8 +82,9 @@ class Choice:
         self.is_guard = self.is_left_open = False
         # The loop that closes it, as it holds the iterations that follow.
         self.keeper: Any = None
-        # Where names exchange arrays: what those are in the second arm that are others in the first.
-        self.exchanged: dict[str, Any] | None = None
+        # Where arrays are exchanged: what names and slots have in the second arm, those that have
+        # other arrays in the first. A list of these, if it is wanted.
+        self.exchanged: list[Exchanged] | None = None
         trace.region = self.arms[0]
 
     def __bool__(self) -> bool:
@@ -175,7 +184,7 @@ class Choice:
         for container, key, part in slots:
             container[key] = part()
         for storage, position in storages:
-            trace.will_write(storage)
+            trace.has_written(storage)
             storage.exchange(pairs.chosen[position] if type(position) is int else position)
         trace.token = pairs.chosen[token] if type(token) is int else token
         return {name: part() for name, part in after.items()}
@@ -183,11 +192,16 @@ class Choice:
     def _name(self, name: str, pairs: Pairs, first: _End, second: _End) -> Callable[[], Any]:
         """What to call for the value of a name, when that was chosen."""
         a, b = [end.state.names.get(name, UNBOUND) for end in (first, second)]
-        if self.exchanged is not None and is_array(a) and is_array(b) and not is_same(a, b):
-            if max(a.storage.birth, b.storage.birth) <= self.keeper.birth:
-                self.exchanged[name] = b
-                return lambda: a
+        if self._is_exchanged(a, b):
+            self.exchanged.append(Exchanged(None, name, b))
+            return lambda: a
         return pairs.add(a, b, f"the variable {name}")
+
+    def _is_exchanged(self, a: Any, b: Any) -> bool:
+        """Whether these are arrays of before a loop, which it exchanges, and is to be told."""
+        if self.exchanged is None or not (is_array(a) and is_array(b)) or is_same(a, b):
+            return False
+        return max(a.storage.birth, b.storage.birth) <= self.keeper.birth
 
     def _is_untouched(self, name: str, first: _End, second: _End) -> bool:
         before = self.begin.names.get(name, UNBOUND)
@@ -210,7 +224,11 @@ class Choice:
                 if not (a[key] is before[key] is b[key]):
                     what = f"the item {key!r} of a {_word(container)}"
                     if any(container is record.value for record in self.trace.records):
-                        what = "what the function returns"
+                        what = RETURNED
+                    if self._is_exchanged(a[key], b[key]):
+                        self.exchanged.append(Exchanged(container, key, b[key]))
+                        found.append((container, key, lambda value=a[key]: value))
+                        continue
                     part = pairs.add(a[key], b[key], what)
                     found.append((container, key, part))
         return found

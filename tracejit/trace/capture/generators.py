@@ -77,11 +77,14 @@ class Selected(Items):
     def item(self, index: Any) -> Any:
         return self.array[index]
 
+    described = "list whose length traced values decide"
+
     def __len__(self) -> int:
         return len(self.array)
 
     def __getitem__(self, index: Any) -> Any:
-        return self.array[index]
+        found = self.array[index]
+        return Selected(found) if isinstance(index, slice) else found
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return function(*as_arrays(args), **kwargs)

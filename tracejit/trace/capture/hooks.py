@@ -8,7 +8,7 @@ from typing import Any
 from ...errors import TraceError
 from ...ir import ops
 from ..array import Array
-from ..context import current_trace, failure
+from ..context import Trace, current_trace, failure
 from ..host import refuse_through_python
 from ..location import user_line
 from ..value import Value, known_value, node_of
@@ -90,6 +90,12 @@ class _Known:
 _KNOWN = {truth: _Known(truth) for truth in (True, False)}
 
 
+def _leave_to_numpy(trace: Trace, what: str) -> None:
+    """Where the program comes here, NumPy is to run the function."""
+    refuse_through_python(f"{user_line()}: {what}")
+    trace.region.is_dead = True
+
+
 class _Function:
     """A function that may return from inside a construct."""
 
@@ -106,6 +112,9 @@ class _Function:
         if self.trace.region is self.region:
             del self.trace.records[self.depth :]
             return True
+        if value is None and self.trace.leaves_none:
+            _leave_to_numpy(self.trace, "None, which is returned elsewhere than a value")
+            return False
         self.record.flags["returned"] = True
         self.record.value["value"] = value
         return False
@@ -128,11 +137,16 @@ class _Function:
         if flags["returned"] is False:
             flags["returned"], value["value"] = True, None
         elif value["value"] is not None:
-            raise failure(
+            if self.trace.leaves_none:
+                _leave_to_numpy(self.trace, "the end of a function that returns a value elsewhere")
+                return
+            error = failure(
                 TraceError,
                 "the function returns a value or None, and traced values decide which",
                 "return a value on every path",
             )
+            error.is_about_none = True
+            raise error
 
 
 class _Block:
@@ -227,8 +241,7 @@ class CaptureHooks:
         trace = current_trace()
         if trace is None or trace.region.parent is None or not trace.calls_python:
             return True
-        refuse_through_python(f"{user_line()}: an exception")
-        trace.region.is_dead = True
+        _leave_to_numpy(trace, "an exception")
         return False
 
     @staticmethod

@@ -19,6 +19,8 @@ from ..value import Value, node_of, to_node
 from .state import UNBOUND, is_array, is_same
 
 _RANK = (bool, int, float, complex)
+# How messages call the value of a function.
+RETURNED = "what the function returns"
 # What is not said of a jump that was not made: any value will do.
 UNSET: Any = type("Unset", (), {"__repr__": lambda self: "unset"})()
 
@@ -184,12 +186,14 @@ class Pairs:
 
 
 def _unlike(what: str, a: Any, b: Any) -> TraceError:
-    return failure(
+    error = failure(
         TraceError,
         f"{what} is {describe(a)} on one path and {describe(b)} on the other, "
         "and which it is depends on traced values",
         "give it values of one type and shape, or decide by a static argument",
     )
+    error.is_about_none = what == RETURNED and (a is None or b is None)
+    return error
 
 
 def describe(value: Any) -> str:

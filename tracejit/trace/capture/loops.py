@@ -135,7 +135,11 @@ class Loop:
 
     def completed(self) -> Any:
         """Whether the loop was not left by a `break`, and the function goes on."""
-        return not self.was_left and unless(self.trace, (*self.trace.records, self.record))
+        if self.was_left:
+            return False
+        if self.record.flags["broken"] is False:  # as what follows, it depends on jumps out of it
+            return alive(self.trace, self.trace.records)
+        return unless(self.trace, (*self.trace.records, self.record))
 
     def _give(self, names: dict[str, Any]) -> None:
         """Let the frame have these names when it next asks."""

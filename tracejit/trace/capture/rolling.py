@@ -379,7 +379,7 @@ class Rolling:
             trace.locate(part)
         for storage in self.storages:
             if storage in items:
-                trace.will_write(storage)
+                trace.has_written(storage)
                 storage.exchange(items[storage])
         if "token" in items:
             trace.token = items["token"]

@@ -7,6 +7,7 @@ limit: `sorted` puts nan last, where Python leaves it somewhere.
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import Any
 
@@ -43,6 +44,11 @@ def _lazy(iterable: Any) -> Lazy | None:
     if isinstance(iterable, str | bytes | range | np.ndarray):
         return None
     return Lazy(iterable, _identity)
+
+
+def _any_lazy(iterable: Any) -> Lazy:
+    """What to go through, where what is made of each value may be traced."""
+    return iterable if isinstance(iterable, Lazy) else Lazy(iterable, _identity)
 
 
 def _folding(original: Callable[..., Any]) -> Callable[..., Any]:
@@ -95,13 +101,14 @@ def _sum(found: Lazy, start: Any = 0) -> Any:
     return _hooked(folds.total_of)(found, start)
 
 
-@_folding(sorted)
-def _sorted(found: Lazy, *, key: Any = None, reverse: Any = False) -> Any:
-    """Where the values have one dtype, the list of them in NumPy's stable order."""
-    items = list(found)
-    if not any(isinstance(item, Value) for item in items):
-        return sorted(items, key=key, reverse=reverse)
+@creates(sorted)
+def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
+    """Where what they are sorted by has one dtype, the list of them in NumPy's stable order."""
+    items = list(_any_lazy(iterable))
     ranks = items if key is None else [key(item) for item in items]
+    if not any(isinstance(rank, Value) for rank in ranks):
+        by = iter(ranks)
+        return sorted(items, key=lambda item: next(by), reverse=reverse)
     kinds = {kind_of(rank) for rank in ranks}
     if None in kinds or len(kinds) > 1 or any(kind.shape for kind in kinds):
         raise failure(
@@ -142,12 +149,12 @@ def _extreme(original: Callable[..., Any], is_better: np.ufunc) -> None:
             if key is None:
                 return _best(word, list(args), is_better)
             args = (list(args),)
-        found = _lazy(args[0])
+        found = _lazy(args[0]) if key is None else _any_lazy(args[0])
         if found is None:
             return original(*args, key=key, **options)
         if found.is_sure and not found.is_rolled and key is None:
             return _best(word, list(found), is_better)
-        better = lambda a, b: apply(is_better, a, b)
+        better = operator.gt if original is max else operator.lt
         if found.is_sure:
             return _hooked(folds.best_of)(found, better, key)
         return _hooked(folds.best_or)(found, better, key, tuple(options.values()), f"{word}()")

@@ -20,7 +20,7 @@ from ..context import Trace
 from ..promotion import constant
 from ..regions import Region
 from .bodies import Bodies
-from .branches import chosen, close_down, is_over
+from .branches import Exchanged, chosen, close_down, is_over
 from .joins import Pairs
 from .loops import MOST_PASSES, MOST_PEELED, MOST_ROTATED, Loop, Site
 from .records import Alive, alive, flag_node, is_flag_set
@@ -33,7 +33,7 @@ class While(Loop):
 
     period     how many iterations a pass has, `turn` the one of it that is being traced
     is_inside  the test is part of the body
-    exits      by turn, what names are where the loop ends there that are others at its head
+    exits      by turn, what has another array where the loop ends there than at its head
     """
 
     EXITS = tuple([f"exit{turn}" for turn in range(MOST_ROTATED)])
@@ -45,7 +45,7 @@ class While(Loop):
         self.test_region: Region | None = None
         self.is_trial = self.is_inside = self.is_guarded = self.has_acted = False
         self.period, self.turn, self.peeled, self.apart = 1, 0, 0, 0
-        self.exits: dict[int, dict[str, Any]] = {}
+        self.exits: dict[int, list[Exchanged]] = {}
         self.before: tuple[State, int] | None = None
 
     @property
@@ -157,8 +157,8 @@ class While(Loop):
         found = alive(self.trace, self.trace.records)
         assert isinstance(found, Alive)
         guard = self._guard(found)
-        if self.turn:
-            guard.exchanged = self.exits.setdefault(self.turn, {})
+        if self.rolling is not None:
+            guard.exchanged = self.exits.setdefault(self.turn, [])
 
     def _passes(self, rolling: Rolling) -> Iterator[None]:
         """The passes, the first of which began as an iteration; True if that made the loop, False if
@@ -167,7 +167,9 @@ class While(Loop):
             yield from self._further(rolling)
             stop_flag = self._stop_flag()
             is_left = self.record.flags["broken"] is not False
-            self.record.flags[self.EXITS[0]] = False
+            for turn, name in enumerate(self.EXITS):
+                if not self.exits.get(turn):
+                    self.record.flags[name] = False  # nobody asks
             if not self.site.has_else:
                 self.record.flags["broken"] = False  # nobody asks
             try:
@@ -179,6 +181,7 @@ class While(Loop):
             except (Unsettled, Rotated) as error:
                 self._begin_again(rolling, error)
                 return False
+            self.exits.clear()
             self._give(rolling.start())
             self.region = self.trace.region
             if not self.is_inside:
@@ -275,13 +278,15 @@ class While(Loop):
                 continue
             pairs = Pairs(trace, trace.births, ({}, {}))
             arms = [Region(trace.region, trace.births), Region(trace.region, trace.births)]
-            parts = {
-                name: pairs.add(other, names[name], f"the variable {name}")
-                for name, other in others.items()
-                if name in self.live and name in names
-            }
+            holders = [(names if e.container is None else e.container, e) for e in others]
+            parts = [
+                (holder, e.key, pairs.add(e.array, holder[e.key], f"{e.key}"))
+                for holder, e in holders
+                if e.container is not None or (e.key in self.live and e.key in names)
+            ]
             pairs.chosen = chosen(trace, flag.node, arms, pairs.first, pairs.second)
-            names |= {name: part() for name, part in parts.items()}
+            for holder, key, part in parts:
+                holder[key] = part()
         return names
 
     def _unless(self, stopped: Node, test: Node, region: Region) -> Node:

@@ -102,11 +102,11 @@ def test_matrices_are_refused():
 
 CONCRETE = """
 x if x.sum() > 0 else -x | [1 for _ in range(v[0])] | int(x[0, 0]) | float(x[0, 0]) | complex(x[0, 0])
-bool(x[0, 0]) | not x[0, 0] | x[0, 0] or 3 | 0 < x[0, 0] < 1 | x[0, 0] in [1, 2] | 3 in x | [1, 2, 3][v[0]]
+bool(x[0, 0]) | not x[0, 0] | x[0, 0] or 3 | 0 < x[0, 0] < 1 | {x[0, 0]} | [1, 2, 3][v[0]]
 f"{x[0, 0]:.3f}" | "%f" % x[0, 0] | "{:d}".format(v[0]) | {x[0, 0]: 1} | hash(x[0, 0])
-np.zeros(v[0]) | np.arange(v[0]) | np.ones((2, v[0])) | x.reshape(v[0], 2) | np.linspace(0, 1, v[0])
+x.reshape(v[0], 2)
 x.sum(axis=v[0]) | x[: v[0] : v[0]] | x.__array__()
-math.gcd(v[0], 2) | math.factorial(v[0]) | sorted(x[0]) | any(x[0] > 0) | all(x[0] > 0)
+math.gcd(v[0], 2) | math.factorial(v[0])
 np.testing.assert_allclose(x, x)
 """
 
@@ -134,7 +134,7 @@ NO_RULE = """
 np.frompyfunc(abs, 1, 1)(x) | x.astype(object) | x.astype(str) | x.astype("M8[s]")
 np.full(3, x[0, 0], dtype=object) | np.asarray(x, dtype="U3") | np.array(["a", x[0, 0]]) | x + [1, "a"]
 x + object() | x == None | x.flags | x.data | x.base | x.ctypes | x.setflags(write=False)
-np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | np.array_split(x, object()) if 0 else x.view(int)
+np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | x.setflags(write=0)
 """  # noqa: E711
 # What is called through Python where that is allowed.
 UNKNOWN = """

@@ -183,7 +183,6 @@ def test_symbolic_ints_and_extents():
     for concrete in (
         lambda x, k: range(k),
         lambda x, k: x[:k],
-        lambda x, k: x[0].astype("u1") + k,
         lambda x, k: x[:2] + x[:, :1],
         lambda x, k: x[8],
     ):

@@ -24,6 +24,7 @@ from .jit import Jitted, jit
 _DEFERRED = {
     "Module": "tracejit.ir.graph",
     "Schedule": "tracejit.lower.schedule.schedule",
+    "Stage": "tracejit.ir.verify",
     "cond": "tracejit.control",
     "fori_loop": "tracejit.control",
     "scan": "tracejit.control",

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 
 import tracejit
-from tracejit.ir.verify import Stage
+from tracejit.errors import IRError
+from tracejit.ir.verify import Stage, verify
 
 
 def program(x, w, b):
@@ -129,3 +130,117 @@ def test_long_calls_let_other_threads_run():
     for size, is_long in ((1000, False), (3_000_000, True)):
         compiled = tracejit.jit(lambda x: np.sin(x).sum()).lower(np.ones(size)).compile()
         assert compiled.releases_gil is is_long
+
+
+MIXED = """
+def normalise(x: f64[6, 8]):
+    t0 = sum(x, axes=(1,))
+    t1 = broadcast(t0, axes=(0,), shape=(6, 8))
+    t2 = divide(x, t1)
+    return t2
+
+
+@kernel
+def rows(x: f64[6, 8], *, out: f64[6, 8]):
+    near: f64[6, 8] = local()
+    normalise(x, out0=near)
+    for i in range(0, 6):
+        for j in range(0, 8):
+            out[i, j] = near[5 - i, j]
+
+
+def main(x: f64[6, 8]):
+    t0 = exp(x)
+    t1 = call(t0, callee=rows)
+    t2 = sin(t1)
+    return t2
+"""
+
+
+def test_functions_and_kernels_that_call_each_other():
+    module = tracejit.parse(MIXED)
+    assert tracejit.parse(tracejit.show(module)) is verify(module, Stage.TRACED)
+    x = np.random.default_rng(0).random((6, 8))
+    grown = np.exp(x)
+    wanted = np.sin((grown / grown.sum(axis=1, keepdims=True))[::-1])
+    np.testing.assert_allclose(tracejit.reference(module, x), wanted)
+    np.testing.assert_allclose(tracejit.build(module, check=(x,))(x), wanted)
+    rows = tracejit.Module(module.functions[1])
+    wanted = (x / x.sum(axis=1, keepdims=True))[::-1]
+    for run in (tracejit.build(rows), lambda a: tracejit.reference(rows, a)):
+        np.testing.assert_allclose(run(x), wanted)
+
+
+def test_kernels_call_functions_of_many_kernels_but_not_of_control_flow():
+    text = """
+def pieces(x: f64[4, 8]):
+    t0 = sum(x, axes=(1,))
+    t1 = sum(x, axes=(0,))
+    t2 = contract(x, t1, spec='ab,b->a')
+    t3 = add(t0, t2)
+    return t3, t1
+
+
+@kernel
+def k(x: f64[4, 8], *, out: f64[4], more: f64[8]):
+    for n in range(0, 1):
+        pieces(x, out0=out, out1=more)
+"""
+    x = np.random.default_rng(0).random((4, 8))
+    module = tracejit.parse(text)
+    for run in (tracejit.build(module), lambda a: tracejit.reference(module, a)):
+        one, two = run(x)
+        np.testing.assert_allclose(one, x.sum(1) + x @ x.sum(0))
+        np.testing.assert_allclose(two, x.sum(0))
+    with pytest.raises(IRError, match="pieces takes|pieces"):
+        verify(
+            tracejit.parse(text.replace("out0=out, out1=more", "out0=more, out1=out")), Stage.TRACED
+        )
+    text = """
+n = bounded(0, 2)
+
+def body(a: f64[4]):
+    t0 = sin(a)
+    return t0
+
+
+def loop(a: f64[4]):
+    t0 = for_loop(a, body=body, carried=1, index=n, start=0, stop=3)
+    return t0
+
+
+@kernel
+def k(a: f64[4], *, out: f64[4]):
+    loop(a, out0=out)
+"""
+    with pytest.raises(
+        IRError, match="(?s)loop, which a kernel calls, has a for_loop.*call it from"
+    ):
+        tracejit.build(tracejit.parse(text))
+
+
+def test_errors_name_the_line_and_the_rule():
+    lines = MIXED.strip().splitlines()
+
+    def refused(old, new, problem):
+        with pytest.raises(IRError, match=problem):
+            verify(tracejit.parse(MIXED.strip().replace(old, new)), Stage.TRACED)
+
+    number = 1 + next(k for k, line in enumerate(lines) if "sin(t1)" in line)
+    refused("sin(t1)", "sin(t7)", f"line {number}: not a value: t7")
+    refused("sin(t1)", "sinn(t1)", f"line {number}: not an op: sinn")
+    refused("sin(t1)", "add(t1)", f"line {number}: ")
+    refused(
+        "near[5 - i, j]",
+        "near[6 - i, j]",
+        r"(?s)leaves an axis of extent 6.*line 7 of rows: out\[i, j\] = ",
+    )
+    refused("near[5 - i, j]", "near[i, j] + f32(1)", "line 14: ")
+    refused("normalise(x,", "normalize(x,", "line 11: no kernel or function above is called so")
+    graph = tracejit.parse(
+        "def f(x: f64[3]):\n    t0 = negative(x)\n    t1 = exp(t0)\n    return t1"
+    )
+    with pytest.raises(
+        IRError, match=r"(?s)exp.*the stage LOOPS|negative.*line 2 of f: t0 = negative\(x\)"
+    ):
+        verify(graph, Stage.LOOPS)

@@ -108,7 +108,6 @@ FOREIGN = {
 }
 
 
-
 class ScalarFunction(NamedTuple):
     """A C function of numbers that gives a number and does nothing else: an op of kernels.
 

@@ -9,9 +9,9 @@ from typing import Any
 from ..errors import IRError, TracejitError
 from .dims import Extent, plain
 from .op import CONTROL, OPS, Op, _default_apply, define
-from .tensor import Kernel, change_kernels
+from .tensor import ARGUMENT, UPDATED, Buffer, Kernel, change_kernels
 from .term import Term, from_same_place, postorder, rebuild, substituted, terms_in
-from .types import ArrayType, TupleType
+from .types import ArrayType, TupleType, contiguous
 
 
 class Node(Term):
@@ -82,6 +82,15 @@ class Function(Term):
     def updated(self) -> tuple[Node, ...]:
         """The parameters whose memory is to hold a new value in the end."""
         return tuple([p for p in self.parameters if is_updated(p)])
+
+    @property
+    def signature(self) -> Kernel:
+        """The parameters of the Kernel that a Function is for kernels that call it; without a body."""
+        spaces = [UPDATED if is_updated(p) else ARGUMENT for p in self.parameters]
+        inputs = [Buffer(p.attrs["name"], p.type, s) for p, s in zip(self.parameters, spaces)]
+        fresh = self.types[len(self.updated) :]
+        outs = [Buffer(f"out{k}", contiguous(t), ARGUMENT) for k, t in enumerate(fresh)]
+        return Kernel(self.name, (*inputs, *outs), len(outs), ())
 
     @property
     def nodes(self) -> list[Node]:

@@ -254,8 +254,8 @@ class _KernelReader(_Reader):
                 return [tensor.Extern(self.value(symbol), arguments)]
             case ast.Expr(ast.Call(ast.Name(name), arguments, keywords)):
                 kernel = self.functions.get(name)
-                if not isinstance(kernel, Kernel):
-                    _refuse(line, "not a kernel above")
+                if kernel is None:
+                    _refuse(line, "no kernel or function above is called so")
                 given = [*arguments, *[keyword.value for keyword in keywords]]
                 return [tensor.Call(kernel, tuple([self.buffer(e) for e in given]))]
             case ast.Pass():

@@ -79,7 +79,7 @@ def _load(module: Module) -> _Routine:
         kind = _KernelRoutine if is_kernel else _Routine
         routine = kind(function, body, dims, (graph_scope, kernel_scope))
         graph_scope[definition.name] = routine
-        kernel_scope[definition.name] = routine.write if is_kernel else routine
+        kernel_scope[definition.name] = routine.write
     assert routine is not None
     return routine
 
@@ -256,6 +256,17 @@ class _Routine:
     def __call__(self, *arrays: Any) -> Any:
         types = tuple(p.type for p in self.function.parameters)
         return self.body(*self.arguments(types, arrays))
+
+    def write(self, *inputs: Any, **outputs: Any) -> None:
+        """Run on existing arrays, as a kernel runs it: on memory, whatever its shape is."""
+        signature = self.function.signature
+        given = [_view(a, b.type, self.dims) for a, b in zip(inputs, signature.inputs)]
+        results = self(*given)
+        results = results if isinstance(results, tuple) else (results,)
+        updated = [a for a, b in zip(given, signature.inputs) if b.space == UPDATED]
+        fresh = [_view(a, b.type, self.dims) for a, b in zip(outputs.values(), signature.fresh)]
+        for target, result in zip((*updated, *fresh), results):
+            target[...] = result
 
 
 class _KernelRoutine(_Routine):

@@ -52,6 +52,19 @@ def show(program: Module | Function | Kernel, notes: bool = False) -> str:
     return "\n\n".join(texts)
 
 
+def line_of(function: Function | Kernel, term: Term) -> str:
+    """Which line of a function's own text, counted from 1, a node or a statement is; "" if none."""
+    names = _function_names([function, *callees(function)])
+    places: dict[Term, int] = {}
+    if isinstance(function, Kernel):
+        lines = _KernelText(function, names, places).lines()
+    else:
+        lines = _function(function, names, False, places).split("\n")
+    if term not in places:
+        return ""
+    return f"line {places[term]} of {function.name}: {lines[places[term] - 1].strip()}"
+
+
 def _show_module(module: Module) -> str:
     return show(module)
 
@@ -127,7 +140,10 @@ def show_value(value: Any, names: dict[Term, str] | None = None) -> str:
 # Graph functions.
 
 
-def _function(f: Function, functions: dict[Term, str], notes: bool) -> str:
+def _function(
+    f: Function, functions: dict[Term, str], notes: bool, places: dict[Term, int] | None = None
+) -> str:
+    """The text of a graph function; `places`, if given, learns the line of each node."""
     nodes = f.nodes
     names = Names(functions.values())
     for node in nodes:
@@ -153,6 +169,8 @@ def _function(f: Function, functions: dict[Term, str], notes: bool) -> str:
         arguments = [shown[operand] for operand in node.operands]
         arguments += [f"{key}={show_value(value, shown)}" for key, value in node.attributes]
         line = f"    {target} = {node.op.name}({', '.join(arguments)})"
+        if places is not None:
+            places[node] = len(lines) + 1
         lines.append(line + _note(node) if notes else line)
     results = ", ".join(shown[result] for result in f.results)
     lines.append(f"    return {results}" if f.results else "    return ()")
@@ -202,8 +220,10 @@ class _KernelText:
     forgotten as soon as something it reads is written.
     """
 
-    def __init__(self, kernel: Kernel, functions: dict[Term, str]):
-        self.kernel, self.functions = kernel, functions
+    def __init__(
+        self, kernel: Kernel, functions: dict[Term, str], places: dict[Term, int] | None = None
+    ):
+        self.kernel, self.functions, self.places = kernel, functions, places
         self.names = Names(functions.values())
         self.shown: dict[Term, str] = {}
         self.aliases: dict[Expression, str] = {}
@@ -221,8 +241,12 @@ class _KernelText:
             name = self.declare(buffer, buffer.name)
             annotation = _annotation(buffer.type, buffer.space == tensor.UPDATED)
             parameters.append(f"{name}: {_named(annotation, name, buffer.name)}")
+        header = ["@kernel", *_header(kernel, self.functions, parameters)]
         self.body(kernel.body, "    ")
-        return ["@kernel", *_header(kernel, self.functions, parameters), *self.out]
+        if self.places is not None:
+            for statement, line in self.places.items():
+                self.places[statement] = line + len(header)
+        return [*header, *self.out]
 
     def declare(self, term: Term, name: str) -> str:
         if term not in self.shown:
@@ -253,6 +277,8 @@ class _KernelText:
 
     def statement(self, statement: Statement, texts: list[tuple[str, int]], indent: str) -> None:
         plain = [text for text, _ in texts]
+        if self.places is not None:
+            self.places.setdefault(statement, len(self.out) + 1)
         match statement:
             case For(index, _, _, body, mark, lanes):
                 known = index in self.shown
@@ -312,10 +338,10 @@ class _KernelText:
 
     def call(self, kernel: Kernel, buffers: tuple[Buffer, ...]) -> str:
         arguments = [self.name(buffer) for buffer in buffers]
-        names = Names(self.functions.values())
-        names.taken |= {index.name for index in _free_indices(kernel)}
-        formal = [names.pick(buffer.name) for buffer in kernel.parameters]
-        for position in range(len(kernel.inputs), min(len(arguments), len(formal))):
+        names, signature = Names(self.functions.values()), kernel.signature
+        names.taken |= {index.name for index in _free_indices(signature)}
+        formal = [names.pick(buffer.name) for buffer in signature.parameters]
+        for position in range(len(signature.inputs), min(len(arguments), len(formal))):
             arguments[position] = f"{formal[position]}={arguments[position]}"
         return f"{self.functions[kernel]}({', '.join(arguments)})"
 

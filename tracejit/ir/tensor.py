@@ -229,7 +229,7 @@ class Allocate(Term):
 
 
 class Call(Term):
-    """Run a kernel on buffers."""
+    """Run a kernel on buffers; or a graph Function, until it is lowered to one."""
 
     __slots__ = ("kernel", "buffers")
     kernel: Any
@@ -238,8 +238,9 @@ class Call(Term):
     @property
     def written(self) -> tuple[Buffer, ...]:
         """The buffers the kernel writes to."""
-        outputs = self.kernel.outputs
-        pairs = zip(self.kernel.parameters, self.buffers)
+        signature = self.kernel.signature
+        outputs = signature.outputs
+        pairs = zip(signature.parameters, self.buffers)
         return tuple([buffer for own, buffer in pairs if own in outputs])
 
 
@@ -305,6 +306,11 @@ class Kernel(Term):
     @property
     def outputs(self) -> tuple[Buffer, ...]:
         return (*self.updated, *self.fresh)
+
+    @property
+    def signature(self) -> Kernel:
+        """What callers see; of a graph Function, too."""
+        return self
 
     @property
     def callees(self) -> tuple[Kernel, ...]:
@@ -399,7 +405,10 @@ def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel
             new.append(map_bodies(statement, visit))
         return tuple(new)
 
-    for part in postorder((kernel,), lambda k: k.callees):
+    for part in postorder((kernel,), lambda k: k.callees if isinstance(k, Kernel) else ()):
+        if not isinstance(part, Kernel):
+            done[part] = part
+            continue
         callees = part.callees
         done[part] = change(part.replace(body=visit(part.body)) if callees else part)
     return done[kernel]

@@ -177,3 +177,8 @@ def row_major(shape: tuple[int | Dim, ...]) -> tuple[int | Dim, ...]:
 def array_type(shape: tuple[int | Dim, ...], dtype: DType) -> ArrayType:
     """The type of a contiguous array; `f64[()]` is spelled `array_type((), f64)` in code."""
     return ArrayType(tuple(shape), dtype, None)
+
+
+def contiguous(type: ArrayType) -> ArrayType:
+    """The row-major type, as results are, also where one is a parameter that is not."""
+    return array_type(type.shape, type.dtype)

@@ -15,6 +15,7 @@ from ..errors import IRError
 from . import op as kinds
 from .graph import Function, Module, Node, programs_of
 from .op import OPS
+from .show import line_of
 from .syntax import symbol_names
 from .tensor import For, Kernel, statements
 from .term import location_of, terms_in
@@ -139,4 +140,6 @@ def _fail(function: Function, node: Node | None, problem: str) -> NoReturn:
         operands = ", ".join(str(operand.type) for operand in node.operands)
         shown = f" {node.op.name}({operands}):"
     location = None if node is None else location_of(node)
-    raise IRError(f"function {function.name}:{shown} {problem}", location)
+    line = "" if node is None else line_of(function, node)
+    where = ", ".join(place for place in (line, location) if place)
+    raise IRError(f"function {function.name}:{shown} {problem}", where or None)

@@ -14,7 +14,7 @@ from .foreign import foreign
 from .host import HostFunction
 from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
-from .show import show_statement
+from .show import line_of, show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
     Accumulate,
@@ -100,8 +100,10 @@ class _Checker:
         self.current: Statement | None = None
 
     def fail(self, problem: str) -> NoReturn:
-        at = f" `{show_statement(self.current)}`" if self.current is not None else ""
-        raise IRError(f"kernel {self.kernel.name}:{at} {problem}")
+        if self.current is None:
+            raise IRError(f"kernel {self.kernel.name}: {problem}")
+        message = f"kernel {self.kernel.name}: `{show_statement(self.current)}` {problem}"
+        raise IRError(message, line_of(self.kernel, self.current) or None)
 
     def run(self) -> None:
         kernel = self.kernel
@@ -238,7 +240,7 @@ class _Checker:
         self.access(buffer, indices)
 
     def call(self, call: Call) -> None:
-        kernel, buffers = call.kernel, call.buffers
+        kernel, buffers = call.kernel.signature, call.buffers
         wanted = [b.type for b in kernel.parameters]
         fits = len(buffers) == len(wanted)
         if not fits or not all(_same_memory(b.type, type) for b, type in zip(buffers, wanted)):

@@ -44,7 +44,7 @@ from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.interleave import interleave_rows
 from .tensor.latency import put_late_values_last
-from .tensor.loops import to_loops
+from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
@@ -132,6 +132,7 @@ PIPELINE = Pipeline(
         ),
         *_steps(
             Stage.LOOPS,
+            _wide(lower_called),
             (to_loops, _bind_loops),
             _where(lambda options: options.numerics == "default", contract),
             _where(lambda options: options.numerics == "fast", relax),

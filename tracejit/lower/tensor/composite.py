@@ -21,8 +21,8 @@ from ...errors import IRError
 from ...ir import tensor
 from ...ir.affine import coefficient, linear
 from ...ir.bounds import Bounds
-from ...ir.graph import Function, Kernel, Module, Node, call, item, substitute
-from ...ir.op import CONTRACTION, OPAQUE, REDUCTION, SCAN, UPDATE, Loops
+from ...ir.graph import Function, Kernel, Module, Node, call, item, map_module, substitute
+from ...ir.op import CONTRACTION, CONTROL, OPAQUE, REDUCTION, SCAN, UPDATE, Loops
 from ...ir.ops import reshape
 from ...ir.tensor import (
     Address,
@@ -43,7 +43,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import Term, postorder
+from ...ir.term import Term, location_of, postorder
 from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
@@ -80,6 +80,39 @@ def lower_composite(function: Function, lower: Lower, vector_bytes: int) -> Kern
         if found is not None:
             return found
     return _Composite(function, lower, vector_bytes).kernel()
+
+
+def lower_called_functions(module: Module, lower: Lower, vector_bytes: int) -> Module:
+    """The graph Functions that Kernels call become Kernels, each a single one."""
+    kernels = [f for f in module.functions if isinstance(f, Kernel)]
+    if not any(isinstance(callee, Function) for kernel in kernels for callee in kernel.callees):
+        return module
+
+    def one(callee: Function) -> Kernel:
+        for node in callee.nodes:
+            if node.op.kind in (OPAQUE, UPDATE) or node.op.kind == CONTROL and node.op is not call:
+                if node.op.name != "parameter":
+                    raise IRError(
+                        f"{callee.name}, which a kernel calls, has a {node.op.name}",
+                        location_of(node),
+                        "call it from a graph function",
+                    )
+        return _Composite(callee, lower, vector_bytes).kernel()
+
+    def visit(body: Body) -> Body:
+        found: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, Call) and isinstance(statement.kernel, Function):
+                statement = Call(one(statement.kernel), statement.buffers)
+            found.append(tensor.map_bodies(statement, visit))
+        return tuple(found)
+
+    def change(function: Function | Kernel) -> Function | Kernel:
+        if isinstance(function, Function):
+            return function
+        return function.replace(body=visit(function.body))
+
+    return map_module(module, change)
 
 
 def _calls_kernel(node: Node) -> bool:

@@ -41,9 +41,9 @@ from ...ir.tensor import (
     Store,
     Variable,
 )
-from ...ir.types import ArrayType, array_type
+from ...ir.types import array_type, contiguous
 from ..elements import Composer, Position, axis_indices, domain_of
-from .composite import cut_nest, is_composite, lower_composite
+from .composite import cut_nest, is_composite, lower_called_functions, lower_composite
 from .contract import lower_contraction
 from .contract.library import Library
 from .extern import lower_extern
@@ -77,6 +77,15 @@ def to_loops(
         return node
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+
+
+def lower_called(module: Module, vector_bytes: int = 32) -> Module:
+    """Every graph Function that a Kernel calls becomes a Kernel."""
+
+    def lower(function: Function, window: Window | None = None) -> Kernel | None:
+        return lower_function(function, vector_bytes, window=window)
+
+    return lower_called_functions(module, lower, vector_bytes)
 
 
 # What Kernels were made of: beside them, as the places of Nodes are, and never in the text.
@@ -138,11 +147,6 @@ def parameter_buffer(node: Node) -> Buffer:
     """The memory of a Function's parameter."""
     space = UPDATED if is_updated(node) else ARGUMENT
     return Buffer(node.attrs["name"], node.type, space)
-
-
-def contiguous(type: ArrayType) -> ArrayType:
-    """Results are row-major, also where one is a parameter that is not."""
-    return array_type(type.shape, type.dtype)
 
 
 class _Nest:

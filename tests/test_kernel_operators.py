@@ -49,7 +49,9 @@ def blur():
 def test_an_element_function_fuses_with_what_follows(blur):
     np.testing.assert_allclose(blur(IMAGE), numpy_blur(IMAGE))
     lowered = check(lambda x: np.sqrt(np.abs(blur(x) * 2)) + 1, IMAGE)
-    assert kernels_of(lowered) == 1 and "blur_stencil(x)" in str(lowered.stages[next(iter(lowered.stages))])
+    assert kernels_of(lowered) == 1 and "blur_stencil(x)" in str(
+        lowered.stages[next(iter(lowered.stages))]
+    )
     check(lambda x: blur(np.sin(x)).sum(axis=0), IMAGE)
     check(lambda x: blur(blur(x)).T, IMAGE)
     check(lambda x: blur(x[::-1, ::2]), IMAGE)
@@ -111,7 +113,9 @@ def test_an_index_that_may_leave_is_refused_with_its_line():
 
 
 def test_wrong_element_functions():
-    total = tracejit.op(lambda i, x: x(i).sum() + np.dot(X[:3], X[:3]), element=1, name="total")
+    total = tracejit.op(
+        lambda i, x: x(i).sum() + np.dot(X[:3], X[:3]), element=1, name="dot_product_of_rows"
+    )
     with pytest.raises(UnsupportedError, match="reads operands alone|is not done for one element"):
         total(X)
     with pytest.raises(ShapeError, match="x has 1 axes, and is called with 2 indices"):

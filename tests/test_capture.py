@@ -201,12 +201,6 @@ def while_changes_shape(x):
     return x
 
 
-def value_or_none(x):
-    for i in range(8):
-        if x[i] > 2:
-            return x[i]
-
-
 @tracejit.host
 def told(x):
     return float(x[0])
@@ -245,7 +239,6 @@ REFUSED = [
     (lists_grow, (X,), "a list gets other items"),
     (memory_in_doubt, (X, Y), "may be the memory of another"),
     (while_changes_shape, (X,), "this loop cannot be compiled: x changes from"),
-    (value_or_none, (X,), "a value or None"),
     (effects, (X,), "may have effects"),
     (caught_inside, (X,), "an exception was caught"),
     (factorial, (np.int64(5),), "factorial calls itself"),

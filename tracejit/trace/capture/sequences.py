@@ -20,6 +20,7 @@ from ..array import Array, apply, wrap
 from ..context import current_trace, failure
 from ..promotion import cast, constant
 from ..registry import FUNCTIONS, creates
+from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds
 from .generators import Lazy, Selected
@@ -117,7 +118,7 @@ def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
             "sort arrays: np.argsort tells their order",
         )
     ranks = wrap(to_node(ranks[::-1] if reverse else ranks))
-    order = FUNCTIONS[np.argsort](ranks, kind="stable")
+    order = apply_function(np.argsort, (ranks,), {"kind": "stable"})
     if reverse:
         order = len(items) - 1 - order[::-1]
     return [_at(items, order[position]) for position in range(len(items))]

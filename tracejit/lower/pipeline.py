@@ -46,6 +46,7 @@ from .tensor.interleave import interleave_rows
 from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
+from .tensor.merge import merge_loops
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
@@ -150,6 +151,7 @@ PIPELINE = Pipeline(
             distribute_loops,
             _reductions,
             free_loops,
+            merge_loops,
             select_values,
             carry_values,
             put_late_values_last,

@@ -60,6 +60,13 @@ class Jitted(JitBase):
         """
         return module("tracejit.explaining").explain(self._compiler, args, kwargs)
 
+    def memory(self, *args: Any, **kwargs: Any) -> Any:
+        """What a call with these arguments needs, in bytes, known before it runs.
+
+        Has `arguments`, `results`, `workspace` (until it returns) and `peak`, the last two together.
+        """
+        return self.lower(*args, **kwargs).memory
+
     # Being a function.
 
     def __get__(self, instance: Any, owner: type | None = None) -> Any:

@@ -30,6 +30,7 @@ from .lower import pipeline
 from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
 from .lower.pipeline import Code, Options, estimated_seconds
+from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
 from .runtime import engine, host, libraries, native_code, numpy_code, threads, tiers
@@ -99,6 +100,11 @@ class Lowered:
     def module(self) -> Module:
         """The Module at the last stage."""
         return self.stages[Stage.SCHEDULED]
+
+    @property
+    def memory(self) -> Memory:
+        """What a call needs, in bytes: `arguments`, `results`, `workspace`, and `peak`, the last two."""
+        return memory(self.module.entry)
 
     def __str__(self) -> str:
         return show(self.module)

@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ...errors import IRError
-from ...ir.dims import highest
+from ...ir.dims import Dim, highest
 from ...ir.graph import Kernel
 from ...ir.tensor import (
     ZERO,
@@ -46,6 +46,34 @@ class Layout(NamedTuple):
     def offset_of(self, kernel: Kernel, buffer: Buffer) -> Any:
         """None: on the stack."""
         return self.places[kernel, buffer]
+
+
+class Memory(NamedTuple):
+    """What a call of a program needs, in bytes; formulas in the sizes of arguments where these are unknown.
+
+    arguments   the arrays it is given, as far as they are contiguous
+    results     the arrays it makes and returns
+    workspace   what it uses besides, until it returns; 0 when registers and stacks hold all of it
+    """
+
+    arguments: int | Dim
+    results: int | Dim
+    workspace: int | Dim
+
+    @property
+    def peak(self) -> int | Dim:
+        """The most that a call adds to the memory in use."""
+        return self.results + self.workspace
+
+
+def memory(entry: Kernel) -> Memory:
+    """The memory of a scheduled program, known before it runs."""
+    inputs = sum([_size(buffer) for buffer in entry.inputs])
+    return Memory(inputs, sum(map(_size, entry.fresh)), layout(entry).workspace_bytes)
+
+
+def _size(buffer: Buffer) -> int | Dim:
+    return prod(buffer.type.shape) * buffer.type.dtype.itemsize
 
 
 def layout(entry: Kernel) -> Layout:

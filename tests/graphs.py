@@ -213,6 +213,27 @@ class Maker:
         attrs = {"start": tuple(start), "stop": tuple(stop), "step": tuple(step)}
         return [type, array_type(tuple(shape), type.dtype)], attrs
 
+    def split_windows(self, type, op):
+        if len(type.shape) < 2:
+            raise Refused
+        *shape, width = type.shape
+        axis = int(self.rng.integers(len(shape)))
+        shape[axis] += width - 1
+        if shape[axis] < 0:
+            raise Refused
+        return [array_type(tuple(shape), type.dtype)], {"axis": axis, "width": width}
+
+    def split_relayout(self, type, op):
+        names = "abcde"[: len(type.shape)]
+        if not names:
+            raise Refused
+        order = self.rng.permutation(len(names))
+        layout = f"{' '.join(names)} -> {' '.join(names[k] for k in order)}"
+        source = array_type(
+            tuple(type.shape[list(order).index(k)] for k in range(len(names))), type.dtype
+        )
+        return [source], {"layout": layout}
+
     def split_concatenate(self, type, op):
         return [type], {"axis": 0}
 

@@ -247,6 +247,24 @@ class Maker:
             "high": high,
         }
 
+    def split_relayout(self, type, op):
+        if not type.shape:
+            raise Refused
+        names = "abc"[: len(type.shape)]
+        order = "".join(self.shuffled(list(names)))
+        shape = tuple(type.shape[order.index(name)] for name in names)
+        return [array_type(shape, type.dtype)], {
+            "layout": f"{' '.join(names)} -> {' '.join(order)}"
+        }
+
+    def split_windows(self, type, op):
+        if len(type.shape) < 2 or not all(type.shape):
+            raise Refused
+        *shape, width = type.shape
+        axis = int(self.rng.integers(len(shape)))
+        shape[axis] += width - 1
+        return [array_type(tuple(shape), type.dtype)], {"axis": axis, "width": width}
+
     def split_gather(self, type, op):
         if not type.shape:
             raise Refused

@@ -116,6 +116,8 @@ def test_only_what_is_said_to_be_safe_is_called_by_several_threads(j0):
     assert not is_parallel(lambda x: j0(x) + 1, large)
     assert is_parallel(lambda x: safe(x) + 1, large)
     assert is_parallel(lambda x: tracejit.op(LERP, name="lerp_parallel")(x, x, 0.5), large)
+    square = np.ones((300, 300))
+    assert is_parallel(lambda a: a @ a, square) and not is_parallel(lambda a: j0(a @ a), square)
     main, seen = threading.get_ident(), set()
 
     @ctypes.CFUNCTYPE(c_double, c_double)

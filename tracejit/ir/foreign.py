@@ -15,6 +15,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from . import tensor
 from .host import HostFunction, call
 from .numpy_code import LOOPS, Loop
 from .numpy_sorts import SORTINGS
@@ -123,16 +124,32 @@ class ScalarFunction(NamedTuple):
 
 # By the names of the ops that they carry out.
 SCALARS: dict[str, ScalarFunction] = {}
+# The functions of users', by these names and by symbol, that one thread alone may call.
+_ALONE: set[str] = set()
 
 
-def has_thread_unsafe(expressions: Iterable[Term]) -> bool:
-    """Whether a function is called that one thread alone may call."""
-    if all(known.is_thread_safe for known in SCALARS.values()):
+def define_foreign(symbol: str, function: Foreign | ScalarFunction) -> None:
+    """Let kernels call a function of a user's, under a name that is new."""
+    table: dict[str, Any] = SCALARS if isinstance(function, ScalarFunction) else FOREIGN
+    table[symbol] = function
+    if not function.is_thread_safe:
+        _ALONE.add(symbol)
+
+
+def needs_one_thread(body: Iterable[tensor.Statement]) -> bool:
+    """Whether a function is called in the statements, or in kernels that they call, that one thread
+    alone may call."""
+    if not _ALONE:
         return False
-    return any(
-        getattr(e, "op", None) in SCALARS and not SCALARS[e.op].is_thread_safe
-        for e in postorder(expressions)
-    )
+    roots: list[Term] = []
+    for statement in tensor.statements(body):
+        if isinstance(statement, tensor.Extern) and statement.symbol in _ALONE:
+            return True
+        if isinstance(statement, tensor.Call) and needs_one_thread(statement.kernel.body):
+            return True
+        roots += tensor.expressions_of(statement)
+    found = postorder(roots, tensor.parts)
+    return any(isinstance(e, tensor.Apply) and e.op in _ALONE for e in found)
 
 
 HOST_CYCLES = 20_000.0  # of a Python function, of which nothing is known

@@ -10,7 +10,7 @@ from ..errors import IRError
 from . import tensor
 from .affine import linear
 from .bounds import Bounds, unknowns_of
-from .foreign import foreign
+from .foreign import foreign, needs_one_thread
 from .host import HostFunction
 from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
@@ -359,6 +359,8 @@ class _Checker:
 
     def independent(self, loop: For) -> None:
         """Iterations must not read or overwrite what others write, but for Accumulate in vectors."""
+        if loop.mark == "parallel" and needs_one_thread((loop,)):
+            self.fail("calls a function in a parallel loop that is not said to be thread-safe")
         own = _own(loop)
         packing = packing_of(loop) if loop.mark == "vector" else None
         if packing is not None:

@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 
 from ..ir import tensor
-from ..ir.foreign import FOREIGN, UNKNOWN, Foreign
+from ..ir.foreign import UNKNOWN, Foreign, define_foreign
 from ..ir.graph import Node, item
 from ..ir.op import OPAQUE, Extern, Op, define
 from ..ir.ops.gufunc import copied, nested
@@ -65,7 +65,7 @@ class ForeignArrays(Implementation):
         self.symbol = unique_name(f"{name}_{KIND}", is_reserved)
         count = len(signature.operands)
         written = [k for k, a in enumerate(self.arguments) if isinstance(a, int) and a >= count]
-        FOREIGN[self.symbol] = Foreign(
+        known = Foreign(
             self._run_foreign,
             tuple(written),
             _cycles,
@@ -73,6 +73,7 @@ class ForeignArrays(Implementation):
             keep=(symbol, self._call),
             is_thread_safe=thread_safe or symbol.is_thread_safe,
         )
+        define_foreign(self.symbol, known)
         rule = Extern(self._statements)
         self._record = define(
             Op(self.symbol, OPAQUE, self._type, self._reference, rule, cost=1000.0)

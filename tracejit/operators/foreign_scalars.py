@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir.foreign import SCALARS, ScalarFunction
+from ..ir.foreign import ScalarFunction, define_foreign
 from ..ir.graph import Node
 from ..ir.op import ELEMENTWISE, OPS, Element, Op, define
 from ..ir.syntax import is_reserved
@@ -71,12 +71,10 @@ class Loop:
                 cost=CALL_COST if self.expression is None else _cost_of(self.expression),
             )
         )
-        SCALARS[self.name] = ScalarFunction(
-            self.dtypes,
-            self.result,
-            symbol.address,
-            symbol,
-            thread_safe or symbol.is_thread_safe or self.expression is not None,
+        is_safe = thread_safe or symbol.is_thread_safe or self.expression is not None
+        define_foreign(
+            self.name,
+            ScalarFunction(self.dtypes, self.result, symbol.address, symbol, is_safe),
         )
 
     def type(self, *types: ArrayType) -> ArrayType:

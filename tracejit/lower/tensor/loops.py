@@ -15,6 +15,7 @@ from weakref import WeakKeyDictionary
 
 from ...errors import IRError
 from ...ir import tensor
+from ...ir.foreign import needs_one_thread
 from ...ir.graph import (
     Function,
     Kernel,
@@ -72,6 +73,7 @@ def to_loops(
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
             kernel = lower_function(callee, vector_bytes, library, plain_contractions, blas)
+            kernel = _on_one_thread(kernel)
             _origins[kernel] = callee
             return call(*node.operands, callee=kernel)
         return node
@@ -133,6 +135,23 @@ def lower_function(
             return lower_extern(function, node)
     kernel = _Nest(function).kernel()
     return kernel if window is None else cut_nest(kernel, window)
+
+
+def _on_one_thread(kernel: Kernel) -> Kernel:
+    """The same kernel, without parallel loops if it calls what one thread alone may call."""
+    if not needs_one_thread(kernel.body):
+        return kernel
+
+    def serial(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        found = [tensor.map_bodies(statement, serial) for statement in body]
+        return tuple(
+            [
+                s.replace(mark="serial") if isinstance(s, For) and s.mark == "parallel" else s
+                for s in found
+            ]
+        )
+
+    return kernel.replace(body=serial(kernel.body))
 
 
 def _own_loops(function: Function, node: Node) -> Kernel:

@@ -9,6 +9,7 @@ on the number of threads. Waking a parked thread costs some 40 microseconds, so 
 from __future__ import annotations
 
 from ...ir import tensor
+from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -51,6 +52,8 @@ class _Splitter:
         self.count = 0
 
     def run(self) -> Kernel:
+        if needs_one_thread(self.kernel.body):
+            return self.kernel
         if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
             return self.kernel
         return self.kernel.replace(body=self.body(self.kernel.body, True))

@@ -12,7 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection
 
 from ...ir.bounds import Bounds, unknowns_of
-from ...ir.foreign import foreign, has_thread_unsafe
+from ...ir.foreign import foreign, needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
 from ...ir.packing import packing_of
@@ -39,7 +39,6 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
-    expressions_of,
     has_control,
     integer,
     is_scheduled,
@@ -148,7 +147,7 @@ def independent(loop: For, threads: bool = False) -> bool:
 
     `threads`: iterations come in any order, and memory allocated inside is each one's own.
     """
-    if threads and has_thread_unsafe(_roots(loop)):
+    if threads and needs_one_thread((loop,)):
         return False
     own = {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)} if threads else ()
     inside = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
@@ -178,10 +177,6 @@ def independent(loop: For, threads: bool = False) -> bool:
         for buffer, indices in stored
         if load.buffer is buffer
     )
-
-
-def _roots(loop: For) -> list[Expression]:
-    return [e for statement in statements((loop,)) for e in expressions_of(statement)]
 
 
 def _is_apart(loop: For, call: Extern, own: Collection[Buffer]) -> bool:

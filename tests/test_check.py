@@ -84,6 +84,18 @@ def test_right_programs_pass():
     tracejit.jit(lambda a: a.argmax(axis=1), check=True)(x32)
 
 
+@pytest.mark.parametrize("numerics", ["strict", "default", "fast"])
+def test_right_programs_pass_in_every_mode(numerics):
+    arrays = RNG.random((20, 9)), RNG.random((9, 7)), RNG.random(7)
+    f = tracejit.jit(program, check=True, numerics=numerics)
+    for got, wanted in zip(f(*arrays), program(*arrays)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-6, atol=1e-12)
+    g = tracejit.jit(
+        lambda x: (x / x.sum(axis=0) * 3.0 - 1.0) ** 2 / 7.0, check=True, numerics=numerics
+    )
+    g(arrays[0].astype(np.float32))
+
+
 def test_arguments_that_are_written_and_captured():
     table = np.arange(8.0)
 

@@ -164,6 +164,28 @@ def test_before_and_after():
     )
 
 
+def test_what_comes_before_is_in_the_kernel_as_well():
+    image, weights = RNG.random((2, 30, 20)), RNG.random((2, 2, 3, 3)) - 0.5
+    arrays = image, weights, weights, RNG.random(2)
+
+    def before(image, first, second, bias):
+        return network(np.sqrt(image) + 1.0, first, second, bias)
+
+    lowered = agrees(before, *arrays, passes=[TWO_CONVOLUTIONS], rtol=1e-9)
+    assert "near_1" in str(lowered)  # a strip of roots, and one of the first convolution
+
+    def alone(image, first, second):
+        return convolve(convolve(np.sqrt(image), first), second)
+
+    agrees(alone, *arrays[:3], passes=[TWO_CONVOLUTIONS], rtol=1e-9)
+
+    def shared(image, first, second, bias):
+        root = np.sqrt(image)
+        return network(root, first, second, bias).sum() + root
+
+    agrees(shared, *arrays, passes=[TWO_CONVOLUTIONS], count=4, rtol=1e-9)
+
+
 def test_convolutions_of_one_channel():
     """The axis of the channels has no distance in memory: it merges with no other one."""
     image, weights = RNG.random((1, 24, 24)), RNG.random((1, 1, 3, 3))

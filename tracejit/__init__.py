@@ -47,7 +47,7 @@ _DEFERRED = {
     "wait": "tracejit.runtime.tiers",
 }
 # Modules, imported when they are first asked for.
-_MODULES = ("nn", "numpy")
+_MODULES = ("nn", "numpy", "rewrite")
 
 __all__ = [
     "CompileError",

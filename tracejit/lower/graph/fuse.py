@@ -19,7 +19,8 @@ arithmetic are never stored: whoever needs them computes them. An elementwise no
 another index than its own (shifted, transposed) is computed again by its reader where that is
 cheaper than storing it (recompute.py). Scans and calls stand alone. A contraction begins a group
 of which it is an element node: what is computed from it, element by element, is computed where its
-sums are, before they are stored; so does the call of a group that a user's pass has made.
+sums are, before they are stored; so does the call of a group that a user's pass has made, which also
+takes what is computed for it alone.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import NamedTuple
 
 from ...ir.graph import Function, Kernel, Module, Node, call, call_results, each_program, substitute
@@ -268,6 +270,8 @@ class _Fuser:
             group.reads.update({(source, at, False): None for source, at in reads})
             self.group_of[node] = group
             self.depend(group, reads)
+            if node.op is call and group.product is node:
+                self.take_producers(node, group)
             return
         reads = self.reads_of(node)
         if node in self.alone:
@@ -282,6 +286,34 @@ class _Fuser:
             self.refused.append((node, candidate, refused))
         else:
             self.start(node, reads)
+
+    def take_producers(self, node: Node, group: Group) -> None:
+        """Let a user's group have what is computed, element by element, for it alone."""
+        if isinstance(node.attrs["callee"], Kernel):
+            return  # which reads its arguments in memory
+        for operand in dict.fromkeys(node.operands):
+            home = self.group_of.get(operand)
+            if (
+                home is None
+                or home is group
+                or home.opaque
+                or home.product
+                or home.axes
+                or home.old
+            ):
+                continue
+            own = {*home.nodes, node}
+            if all(own.issuperset(self.users.get(n, ())) for n in home.nodes):
+                self.merge(group, home)
+
+    @cached_property
+    def users(self) -> dict[Node, set[Node | None]]:
+        """What reads each node; None for the results."""
+        users: dict[Node, set[Node | None]] = {result: {None} for result in self.function.results}
+        for node in self.order:
+            for operand in node.operands:
+                users.setdefault(operand, set()).add(node)
+        return users
 
     def start(self, node: Node, reads: Reads) -> None:
         """A new group for `node`; cheap producers it reads out of place are computed again."""
@@ -660,4 +692,5 @@ def shaped(node: Node, shape: tuple) -> Node:
 
 def group_stem(outputs: list[Node]) -> str:
     """Named for what the group ends in."""
-    return "fused_" + "_".join(dict.fromkeys(n.op.name for n in outputs[-2:]))
+    names = [n.attrs["callee"].name if n.op is call else n.op.name for n in outputs[-2:]]
+    return "fused_" + "_".join(dict.fromkeys(names))

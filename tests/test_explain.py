@@ -220,6 +220,13 @@ def test_work_is_counted_in_loops():
     assert work(lambda x: x @ x.T, x)[0] == 2 * 10 * 100 * 10
 
 
+@pytest.mark.parametrize("shapes", [((512, 300), (300, 700)), ((8, 512, 64), (8, 64, 512))])
+def test_the_chunks_of_a_product_do_no_more_than_the_product(shapes):
+    a, b = map(np.ones, shapes)
+    flops = 2 * a.size * b.shape[-1]
+    assert flops <= work(np.matmul, a, b)[0] <= 1.1 * flops
+
+
 def test_complex_numbers_take_more():
     assert work(lambda x: x * x * 3, np.ones(10, complex)) == (120, 160, 160)
 

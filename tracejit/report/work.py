@@ -8,8 +8,10 @@ functions count as the multiply-adds of their records, two operations each.
 
 from __future__ import annotations
 
+import operator
 from collections import Counter
 from collections.abc import Iterable
+from itertools import product
 from math import prod
 from typing import Any, NamedTuple
 
@@ -30,6 +32,7 @@ from ..ir.tensor import (
     Index,
     Kernel,
     Let,
+    Literal,
     Load,
     Statement,
     Store,
@@ -39,6 +42,17 @@ from ..ir.tensor import (
 from ..ir.term import Term, postorder
 from ..lower.tensor.cost import expected_trips, expressions
 
+# Iterations of outer loops beyond which they are not gone through one by one.
+MANY_PLACES = 1024
+ARITHMETIC = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "floor_divide": operator.floordiv,
+    "remainder": operator.mod,
+    "minimum": min,
+    "maximum": max,
+}
 # Beyond this an op's cost is that of a polynomial of so many multiply-adds.
 SIMPLE_COST = 6.0
 # Real operations of one of complex numbers.
@@ -75,6 +89,19 @@ def size_of(buffer: Buffer) -> int:
     """Bytes of a buffer; 0 while its extents are unknown."""
     size = prod(buffer.type.shape)
     return size * buffer.type.dtype.itemsize if isinstance(size, int) else 0
+
+
+def value_at(bound: Expression, at: dict[Expression, int]) -> int | None:
+    """The value of a loop's bound where indices have these values; None where it needs others."""
+    match bound:
+        case Literal(value):
+            return value
+        case Index():
+            return at.get(bound)
+        case Apply(op, operands) if op in ARITHMETIC:
+            values = [value_at(operand, at) for operand in operands]
+            return None if None in values else ARITHMETIC[op](*values)
+    return None
 
 
 class _Counter:
@@ -114,7 +141,7 @@ class _Counter:
         for statement in body:
             match statement:
                 case For():
-                    count = expected_trips(statement)
+                    count = self.trips(statement)
                     self.loops.append((statement, times * count))
                     self.body(statement.body, times * count)
                     self.loops.pop()
@@ -136,6 +163,28 @@ class _Counter:
                         target = statement.target
                         price = _price(statement.op, target)
                         self.operations[target.dtype.numpy.name] += times * price
+
+    def trips(self, loop: For) -> float:
+        """How often the body runs for each time that the loop is come to: the average.
+
+        Chunks and blocks of a range end where it ends, or where the sizes of tiles change.
+        """
+        named = {*loop.start.free, *loop.stop.free}
+        outer = [other for other, _ in self.loops if other.index in named]
+        bounds = [(value_at(other.start, {}), value_at(other.stop, {})) for other in outer]
+        if not outer or any(None in pair for pair in bounds):
+            return expected_trips(loop)
+        ranges = [range(*pair) for pair in bounds]
+        if not 0 < prod(map(len, ranges)) <= MANY_PLACES:
+            return expected_trips(loop)
+        total = 0
+        for place in product(*ranges):
+            at = dict(zip([other.index for other in outer], place))
+            start, stop = value_at(loop.start, at), value_at(loop.stop, at)
+            if start is None or stop is None:
+                return expected_trips(loop)
+            total += max(stop - start, 0)
+        return total / prod(map(len, ranges))
 
     def values(self, roots: Iterable[Expression], seen: set[Expression]) -> None:
         for part in postorder(roots, parts):

@@ -52,12 +52,17 @@ def trips(loop: For) -> int | None:
 
 def expected_trips(loop: For) -> int:
     """What is reckoned with; of a loop cut in chunks the length of a whole one."""
-    stops = [loop.stop]
-    if isinstance(loop.stop, Apply) and loop.stop.op == "minimum":
-        stops += loop.stop.operands
-    counts = [trips(loop.replace(stop=stop)) for stop in stops]
-    count = next((count for count in counts if count is not None), UNKNOWN_TRIPS)
+    starts, stops = _operands("maximum", loop.start), _operands("minimum", loop.stop)
+    counts = [trips(loop.replace(start=a, stop=b)) for a in starts for b in stops]
+    count = min([count for count in counts if count is not None], default=UNKNOWN_TRIPS)
     return min(count, BROKEN_TRIPS) if is_broken(loop) else count
+
+
+def _operands(op: str, bound: Expression) -> list[Expression]:
+    """What a bound is the least, or greatest, of; it may itself be one of several."""
+    if isinstance(bound, Apply) and bound.op == op:
+        return [found for operand in bound.operands for found in _operands(op, operand)]
+    return [bound]
 
 
 def is_broken(loop: For) -> bool:

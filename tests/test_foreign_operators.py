@@ -22,6 +22,7 @@ from tracejit.ir.foreign import SCALARS
 from tracejit.ir.op import OPS
 from tracejit.ir.tensor import For, statements
 from tracejit.ir.types import bool_, f32, f64, i64
+from tracejit.ir.verify import Stage, verify
 from tracejit.lower import pipeline
 from tracejit.lower.pipeline import Options
 from tracejit.operators.llvm_ir import read_definition, translated, variables
@@ -34,7 +35,7 @@ scipy_special = pytest.importorskip("scipy.special")
 
 @pytest.fixture(scope="module")
 def j0():
-    return tracejit.op(c_function("j0", c_double, c_double), name="bessel")
+    return tracejit.op(c_function("j0", c_double, c_double), name="my_bessel")
 
 
 def test_a_c_function_is_called_inside_a_fused_loop(j0):
@@ -55,13 +56,13 @@ def test_operands_broadcast_and_are_cast_as_those_of_ufuncs():
             c_function("hypotf", c_float, c_float, c_float),
             c_function("hypot", c_double, c_double, c_double),
         ],
-        name="hypot_c",
+        name="my_hypot_c",
     )
     single = X.astype(np.float32)
     lowered = check(
         lambda x, y: (hypot(x, y), hypot(y, 3.0), hypot(x[:, None], y[:4])), X, single, rtol=1e-6
     )
-    assert "hypot_c_foreign_2(" in str(lowered) and "hypot_c_foreign(" in str(lowered)
+    assert "my_hypot_c_foreign_2(" in str(lowered) and "my_hypot_c_foreign(" in str(lowered)
     assert hypot(single, 2.0).dtype == np.float32 and hypot(X, single).dtype == np.float64
     check(lambda x: hypot(x, 1), np.arange(3, dtype=np.int16) + np.int16(1), rtol=1e-6)
     with pytest.raises(
@@ -73,29 +74,29 @@ def test_operands_broadcast_and_are_cast_as_those_of_ufuncs():
 
 
 def test_integers_and_bools():
-    absolute = tracejit.op(c_function("abs", c_int, c_int), name="abs_c")
-    digit = tracejit.op(c_function("isdigit", c_int, c_int), name="digit_c")
+    absolute = tracejit.op(c_function("abs", c_int, c_int), name="my_abs_c")
+    digit = tracejit.op(c_function("isdigit", c_int, c_int), name="my_digit_c")
     check(lambda x: absolute(x - 3), np.arange(9, dtype=np.int32))
     check(lambda x: digit(x) != 0, np.arange(40, 60, dtype=np.int32))
     callback = ctypes.CFUNCTYPE(c_bool, ctypes.c_int8, ctypes.c_uint16)(
         lambda a, b: a < 0 or b > 300
     )
-    mixed = tracejit.op(callback, name="mixed_c")
+    mixed = tracejit.op(callback, name="my_mixed_c")
     a = np.arange(-20, 20, dtype=np.int8)
     check(lambda a, b: np.where(mixed(a, b), 1.0, 2.0), a, np.arange(40, dtype=np.uint16) * 20)
 
 
 def test_symbols_of_libraries():
     path = libm()._name
-    cube_root = tracejit.op((path, "cbrt"), type="f64 -> f64")
-    assert cube_root.name.startswith("cbrt")
+    cube_root = tracejit.op((path, "cbrt"), type="f64 -> f64", name="my_cbrt")
+    assert cube_root.name.startswith("my_cbrt")
     check(lambda x: cube_root(x) + 1, X)
     with pytest.raises(ValueError, match="has no function nothing_here"):
         tracejit.op((path, "nothing_here"), type="f64 -> f64")
 
 
 def test_it_obeys_the_laws(j0):
-    record = OPS["bessel_foreign"]
+    record = OPS["my_bessel_foreign"]
     with np.errstate(all="ignore"):
         test_laws.test_type_rule_is_numpys(record)
         test_laws.test_every_stage_reads_back_and_means_the_same(record)
@@ -111,11 +112,11 @@ def is_parallel(function, *arrays):
 
 
 def test_only_what_is_said_to_be_safe_is_called_by_several_threads(j0):
-    safe = tracejit.op(c_function("j1", c_double, c_double), name="j1_safe", thread_safe=True)
+    safe = tracejit.op(c_function("j1", c_double, c_double), name="my_j1_safe", thread_safe=True)
     large = np.linspace(0, 9, 300_000)
     assert not is_parallel(lambda x: j0(x) + 1, large)
     assert is_parallel(lambda x: safe(x) + 1, large)
-    assert is_parallel(lambda x: tracejit.op(LERP, name="lerp_parallel")(x, x, 0.5), large)
+    assert is_parallel(lambda x: tracejit.op(LERP, name="my_lerp_parallel")(x, x, 0.5), large)
     square = np.ones((300, 300))
     assert is_parallel(lambda a: a @ a, square) and not is_parallel(lambda a: j0(a @ a), square)
     main, seen = threading.get_ident(), set()
@@ -125,15 +126,27 @@ def test_only_what_is_said_to_be_safe_is_called_by_several_threads(j0):
         seen.add(threading.get_ident())
         return value
 
-    same = tracejit.op(noted, name="noted_c")
+    same = tracejit.op(noted, name="my_noted_c")
     tracejit.jit(lambda x: same(x) * 2, threads=4)(large[:50_000])
     assert seen == {main}
+
+
+def test_a_kernel_that_would_call_it_in_threads_is_not_legal(j0):
+    text = """
+@kernel
+def f(x: f64[n], *, out: f64[n]):
+    for i in parallel(0, n):
+        out[i] = my_bessel_foreign(x[i])
+"""
+    with pytest.raises(tracejit.IRError, match="not said to be thread-safe"):
+        verify(tracejit.parse(text), Stage.LOOPS)
+    verify(tracejit.parse(text.replace("parallel", "range")), Stage.LOOPS)
 
 
 def test_what_the_code_refers_to_is_kept():
     def make(scale):
         callback = ctypes.CFUNCTYPE(c_double, c_double)(lambda v: v * scale)
-        return tracejit.op(callback, name="temporary")
+        return tracejit.op(callback, name="my_temporary")
 
     compiled = [tracejit.jit(lambda x, f=make(k): f(x)) for k in (2.0, 3.0)]
     for scale, function in zip((2.0, 3.0), compiled):
@@ -173,12 +186,12 @@ def library(tmp_path_factory):
 def decay(library):
     pointer = POINTER(c_double)
     function = c_function("decay", None, c_int64, c_double, pointer, pointer, library=library)
-    return tracejit.op(function, type="f64(),f64(n)->f64(n)", name="decay_c")
+    return tracejit.op(function, type="f64(),f64(n)->f64(n)", name="my_decay_c")
 
 
 def test_a_function_of_arrays(decay):
     lowered = check(lambda x: decay(0.5, np.sin(x)) * 2, X)
-    assert "extern('decay_c_foreign', 37, " in str(lowered)
+    assert "extern('my_decay_c_foreign', 37, " in str(lowered)
     check(lambda r, x: decay(r, x), np.float64(0.25), X)
 
 
@@ -243,7 +256,7 @@ def test_wrong_definitions(library, decay):
 
 
 def test_llvm_ir_becomes_part_of_the_loop():
-    lerp = tracejit.op(LERP, name="lerp_inlined")
+    lerp = tracejit.op(LERP, name="my_lerp_inlined")
     lowered = check(lambda x, y: np.sqrt(lerp(x, y, 0.25)) * 2, X, X[::-1].copy())
     assert kernels_of(lowered) == 1
     assert (
@@ -256,12 +269,12 @@ def test_bitcode():
     import llvmlite.binding as llvm
 
     code = llvm.parse_assembly(LERP).as_bitcode()
-    lerp = tracejit.op(code, name="lerp_bitcode")
+    lerp = tracejit.op(code, name="my_lerp_bitcode")
     check(lambda x: lerp(x, 2.0, x), X)
 
 
 def test_a_loop_in_llvm_ir_is_called():
-    steps = tracejit.op(COLLATZ, name="steps")
+    steps = tracejit.op(COLLATZ, name="my_steps")
     n = np.arange(60)
     lowered = check(lambda n: steps(n + 1) * 2, n)
     assert "steps_foreign(" in str(lowered)
@@ -272,8 +285,8 @@ def test_which_function_of_a_module_is_meant():
     two = LERP + LERP.replace("@lerp", "@other").replace("fadd", "fsub")
     with pytest.raises(CompileError, match=r"defines lerp, other(?s:.*)symbol="):
         tracejit.op(two)
-    other = tracejit.op(two, symbol="other")
-    assert other.name.startswith("other")
+    other = tracejit.op(two.replace("@other", "@my_other"), symbol="my_other")
+    assert other.name.startswith("my_other")
     np.testing.assert_allclose(other(1.0, 2.0, 0.5), 0.5)
     with pytest.raises(CompileError, match="expected"):
         tracejit.op("define double @f(double %x) { nonsense }")
@@ -391,7 +404,7 @@ def test_a_numba_function_is_inlined_for_the_dtypes_it_meets():
     def soft(x, y):
         return x * x / (1.0 + y) if x > 1 else math.exp(y)
 
-    soft = tracejit.op(soft)
+    soft = tracejit.op(soft, name="my_soft")
     lowered = check(lambda x: soft(x, 0.5 * x) + 1, X)
     assert kernels_of(lowered) == 1 and "soft_foreign" not in str(lowered)
     check(lambda x: soft(x, x), X.astype(np.float32), rtol=1e-6)
@@ -407,7 +420,7 @@ def test_a_numba_cfunc_and_a_loop():
             total += x**k / (k + 1.0)
         return total
 
-    series = tracejit.op(series, name="series")
+    series = tracejit.op(series, name="my_series")
     n = np.arange(37) % 7
     lowered = check(lambda x, n: series(x / 4, n) * 2, X, n)
     assert "series_foreign(" in str(lowered)
@@ -421,28 +434,28 @@ def test_a_numba_function_that_may_raise_is_refused():
         return x
 
     with pytest.raises(TypeError, match="may raise an exception"):
-        tracejit.jit(tracejit.op(careful))(X)
+        tracejit.jit(tracejit.op(careful, name="my_careful"))(X)
 
 
 def test_scipy_low_level_callables():
     from scipy import LowLevelCallable
 
     own = LowLevelCallable(c_function("cos", c_double, c_double))
-    check(lambda x: tracejit.op(own, name="cos_llc")(x) + 1, X)
+    check(lambda x: tracejit.op(own, name="my_cos_llc")(x) + 1, X)
     with_data = LowLevelCallable.from_cython(
         __import__("scipy.special.cython_special", fromlist=["x"]), "j1"
     )
-    operator = tracejit.op(with_data, name="j1_llc")
+    operator = tracejit.op(with_data, name="my_j1_llc")
     np.testing.assert_allclose(operator(X, 0), scipy_special.j1(X), rtol=1e-13)
 
 
 @settings(deadline=None, max_examples=10)
 @given(st.integers(0, 70), st.sampled_from(["j0", "j1", "y0", "erf", "lgamma"]))
 def test_any_length(n, name):
-    operator = tracejit.op(c_function(name, c_double, c_double), name=f"any_{name}")
+    operator = tracejit.op(c_function(name, c_double, c_double), name=f"my_any_{name}")
     x = np.linspace(0.5, 9, n)
     np.testing.assert_array_equal(tracejit.jit(lambda x: operator(x))(x), operator(x))
 
 
 def test_records_are_known(j0):
-    assert SCALARS["bessel_foreign"].operands == (f64,)
+    assert SCALARS["my_bessel_foreign"].operands == (f64,)

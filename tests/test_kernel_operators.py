@@ -39,7 +39,7 @@ def numpy_blur(x):
 
 @pytest.fixture(scope="module")
 def blur():
-    @tracejit.op(element=2, type="(n,m) -> (n-2,m-2)", name="blur_stencil")
+    @tracejit.op(element=2, type="(n,m) -> (n-2,m-2)", name="my_blur_stencil")
     def blur(i, j, x):
         return (x(i, j + 1) + x(i + 2, j + 1) + x(i + 1, j) + x(i + 1, j + 2)) * 0.25
 
@@ -58,7 +58,7 @@ def test_an_element_function_fuses_with_what_follows(blur):
 
 
 def test_a_pointwise_element_function_is_made_of_ops():
-    @tracejit.op(element=1)
+    @tracejit.op(element=1, name="my_mixed")
     def mixed(i, x, y, s, *, power=2):
         return np.where(x(i) > 0, x(i) ** power * s, np.exp(y(i)))
 
@@ -67,7 +67,7 @@ def test_a_pointwise_element_function_is_made_of_ops():
 
 
 def test_indices_are_numbers_too():
-    @tracejit.op(element=2, type=lambda x: (x.shape * 2, x.dtype))
+    @tracejit.op(element=2, type=lambda x: (x.shape * 2, x.dtype), name="my_toeplitz")
     def toeplitz(i, j, x):
         return np.where(i >= j, x(abs(i - j)), x(abs(i - j)) * 0.5) + i
 
@@ -75,7 +75,7 @@ def test_indices_are_numbers_too():
 
 
 def test_indices_that_data_says_are_checked():
-    @tracejit.op(element=1, type="(n),(m)->(m)")
+    @tracejit.op(element=1, type="(n),(m)->(m)", name="my_pick")
     def pick(k, x, at):
         return x(at(k)) * 2
 
@@ -86,12 +86,12 @@ def test_indices_that_data_says_are_checked():
 
 
 def test_clamped_and_wrapped_indices_are_proved():
-    @tracejit.op(element=1)
+    @tracejit.op(element=1, name="my_laplace")
     def laplace(i, x):
         n = x.shape[0]
         return x(np.maximum(i - 1, 0)) - 2 * x(i) + x(np.minimum(i + 1, n - 1))
 
-    @tracejit.op(element=1)
+    @tracejit.op(element=1, name="my_wrapped")
     def wrapped(i, x):
         return x((i + 3) % x.shape[0])
 
@@ -102,7 +102,7 @@ def test_clamped_and_wrapped_indices_are_proved():
 
 
 def test_an_index_that_may_leave_is_refused_with_its_line():
-    @tracejit.op(element=1)
+    @tracejit.op(element=1, name="my_difference")
     def difference(i, x):
         return x(i) - x(i - 1)
 
@@ -114,16 +114,16 @@ def test_an_index_that_may_leave_is_refused_with_its_line():
 
 def test_wrong_element_functions():
     total = tracejit.op(
-        lambda i, x: x(i).sum() + np.dot(X[:3], X[:3]), element=1, name="dot_product_of_rows"
+        lambda i, x: x(i).sum() + np.dot(X[:3], X[:3]), element=1, name="my_dot_product_of_rows"
     )
     with pytest.raises(UnsupportedError, match="reads operands alone|is not done for one element"):
         total(X)
     with pytest.raises(ShapeError, match="x has 1 axes, and is called with 2 indices"):
-        tracejit.op(lambda i, x: x(i, i), element=1, name="two")(X)
+        tracejit.op(lambda i, x: x(i, i), element=1, name="my_two")(X)
     with pytest.raises(TraceError, match="is no index"):
-        tracejit.op(lambda i, x: x(i * 0.5), element=1, name="halves")(X)
+        tracejit.op(lambda i, x: x(i * 0.5), element=1, name="my_halves")(X)
     with pytest.raises(ShapeError, match="has 1 indices, and its result is"):
-        tracejit.op(lambda i, x: x(i, i), element=1, name="rank")(IMAGE)
+        tracejit.op(lambda i, x: x(i, i), element=1, name="my_rank")(IMAGE)
     with pytest.raises(TypeError, match="takes 2 indices, then operands"):
         tracejit.op(lambda i: i, element=2)
 
@@ -140,7 +140,7 @@ def test_sizes_that_change(blur):
 
 
 def test_a_kernel_as_text():
-    row_sums = tracejit.op(ROW_SUMS, name="row_sums")
+    row_sums = tracejit.op(ROW_SUMS, name="my_row_sums")
 
     def program(x):
         sums, most = row_sums(np.exp(x))
@@ -158,13 +158,13 @@ def test_a_kernel_that_says_its_element_fuses():
         "@kernel\ndef scaled(x: f64[n, m], w: f64[m], *, out: f64[n, m]):\n"
         "    for i in range(0, n):\n        for j in range(0, m):\n"
         "            out[i, j] = x[i, j] * w[m - 1 - j] + f64(i)\n",
-        name="scaled_kernel",
+        name="my_scaled_kernel",
     )
     lowered = check(lambda x, w: scaled(np.sin(x), w) * 2 + 1, IMAGE, X[:17].copy())
     assert kernels_of(lowered) == 1
     square = tracejit.op(
         "@kernel\ndef f(x: f64[n], *, out: f64[n]):\n    for i in range(0, n):\n        out[i] = x[i] * x[i]\n",
-        name="square_kernel",
+        name="my_square_kernel",
     )
     lowered = check(lambda x: square(x + 1) - 1, X)
     assert kernels_of(lowered) == 1 and "square_kernel" not in str(
@@ -173,7 +173,7 @@ def test_a_kernel_that_says_its_element_fuses():
 
 
 def test_kernels_are_vectorised_and_threaded():
-    row_sums = tracejit.op(ROW_SUMS, name="row_sums_threads")
+    row_sums = tracejit.op(ROW_SUMS, name="my_row_sums_threads")
     module = tracejit.jit(lambda x: row_sums(x)).trace(np.ones((4000, 300))).module
     stages = pipeline.run(module, Options(32, 4))
     marks = {
@@ -197,17 +197,17 @@ def test_kernels_are_vectorised_and_threaded():
 )  # fmt: skip
 def test_wrong_kernels(text, problem):
     with pytest.raises(IRError, match=problem):
-        tracejit.op("\n@kernel\ndef f(" + text, name="wrong_kernel")(X)
+        tracejit.op("\n@kernel\ndef f(" + text, name="my_wrong_kernel")(X)
 
 
 def test_operands_that_do_not_fit_a_kernel():
-    row_sums = tracejit.op(ROW_SUMS, name="row_sums_fit")
+    row_sums = tracejit.op(ROW_SUMS, name="my_row_sums_fit")
     with pytest.raises(ShapeError, match="does not fit the operands"):
         row_sums(X)
     with pytest.raises(TypeError, match=r"takes f64\[n, m\], not c128"):
         row_sums(IMAGE.astype(complex))
     with pytest.raises(TypeError, match="one @kernel"):
-        tracejit.op("def f(x: f64[n]):\n    return x\n#@kernel\n", name="graph_text")
+        tracejit.op("def f(x: f64[n]):\n    return x\n#@kernel\n", name="my_graph_text")
     with pytest.raises(TypeError, match="does not change its operands"):
         tracejit.op(
             "@kernel\ndef f(x: updated(f64[n])):\n    for i in range(0, n):\n        x[i] = 0.0\n"
@@ -216,7 +216,7 @@ def test_operands_that_do_not_fit_a_kernel():
 
 def test_names_of_a_kernel_may_be_those_of_the_program():
     """An extent of the program that is called as a loop index of the kernel."""
-    row_sums = tracejit.op(ROW_SUMS.replace("range(0, n)", "range(0, n)"), name="row_sums_names")
+    row_sums = tracejit.op(ROW_SUMS.replace("range(0, n)", "range(0, n)"), name="my_row_sums_names")
     compiled = tracejit.jit(lambda j, i: row_sums(j)[0] + row_sums(i)[1])
     for n in range(3, 20):
         x = np.random.default_rng(n).normal(size=(n, n + 1))
@@ -235,7 +235,7 @@ def test_the_laws_hold_for_their_records(blur):
         lambda i, j, x: np.minimum(x(i, j), x(i + 1, j)),
         element=2,
         type="(n,m)->(n-1,m)",
-        name="least",
+        name="my_least",
         samples=samples,
     )
     with np.errstate(all="ignore"):
@@ -258,7 +258,7 @@ def test_stencils_of_any_offsets(offsets, n, how):
             total = total + x(at)
         return total
 
-    operator = tracejit.op(stencil, element=1, name="stencil")
+    operator = tracejit.op(stencil, element=1, name="my_stencil")
     x = np.random.default_rng(n).normal(size=n)
     places = [np.arange(n) + offset for offset in offsets]
     wanted = sum(x[np.clip(p, 0, n - 1) if how == "clamp" else p % n] for p in places)

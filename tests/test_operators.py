@@ -30,20 +30,20 @@ def text_of(function, *arrays):
 
 
 def test_a_function_is_one_node_and_fuses():
-    gelu = tracejit.op(gelu_of, name="gelu_fuses")
+    gelu = tracejit.op(gelu_of, name="my_gelu_fuses")
     lowered = check(lambda x: np.sqrt(np.abs(gelu(x * 2))) + 1, X)
     assert kernels_of(lowered) == 1
     assert "gelu_fuses(t" in text_of(lambda x: gelu(x * 2), X)
 
 
 def test_outside_it_is_the_function():
-    gelu = tracejit.op(gelu_of, name="gelu_outside")
+    gelu = tracejit.op(gelu_of, name="my_gelu_outside")
     np.testing.assert_array_equal(gelu(X), gelu_of(X))
-    assert type(gelu(1.0)) is np.float64 and gelu.__name__ == "gelu_outside"
+    assert type(gelu(1.0)) is np.float64 and gelu.__name__ == "my_gelu_outside"
 
 
 def test_python_numbers_promote_as_in_numpy():
-    affine = tracejit.op(lambda x, a, b=1.5: x * a + b, name="affine")
+    affine = tracejit.op(lambda x, a, b=1.5: x * a + b, name="my_affine")
     x = X.astype(np.float32)
     lowered = check(
         lambda x, a: (affine(x, 2.0), affine(x, a), affine(x, np.float64(2), 3.0)), x, 0.5
@@ -53,7 +53,9 @@ def test_python_numbers_promote_as_in_numpy():
 
 
 def test_attributes_are_in_the_text():
-    shifted = tracejit.op(lambda x, k, *, axis, mode="a": np.roll(x, k, axis=axis), name="shifted")
+    shifted = tracejit.op(
+        lambda x, k, *, axis, mode="a": np.roll(x, k, axis=axis), name="my_shifted"
+    )
     assert f"{shifted.name}(x, axis=1, k=2, mode='b')" in text_of(
         lambda x: shifted(x, 2, axis=1, mode="b"), MATRIX
     )
@@ -65,7 +67,7 @@ def test_several_results_in_containers():
         mean = x.mean(axis=0)
         return {"mean": mean, "all": (x - mean, x.sum()), "name": "m"}
 
-    moments = tracejit.op(moments, name="moments")
+    moments = tracejit.op(moments, name="my_moments")
 
     def program(x):
         found = moments(np.exp(x))
@@ -76,8 +78,8 @@ def test_several_results_in_containers():
 
 
 def test_operators_in_operators_and_in_control_flow():
-    inner = tracejit.op(lambda x: np.maximum(x, 0) * 2, name="inner_of")
-    outer = tracejit.op(lambda x: inner(x + 1) - inner(x), name="outer_of")
+    inner = tracejit.op(lambda x: np.maximum(x, 0) * 2, name="my_inner_of")
+    outer = tracejit.op(lambda x: inner(x + 1) - inner(x), name="my_outer_of")
 
     def program(x):
         total = np.zeros_like(x)
@@ -96,13 +98,13 @@ def test_loops_over_arrays_are_an_operator():
             out[k] = alpha * x[k] + (1 - alpha) * out[k - 1]
         return out
 
-    smoothed = tracejit.op(smoothed, name="smoothed")
+    smoothed = tracejit.op(smoothed, name="my_smoothed")
     check(lambda x: smoothed(np.sin(x), 0.25) * 2, X)
 
 
 def test_what_it_reads_outside_is_watched():
     global SCALE
-    scaled = tracejit.op(lambda x: x * SCALE, name="scaled_by_global")
+    scaled = tracejit.op(lambda x: x * SCALE, name="my_scaled_by_global")
     compiled = tracejit.jit(lambda x: scaled(x) + 1)
     try:
         np.testing.assert_allclose(compiled(X), X * 2 + 1)
@@ -113,7 +115,7 @@ def test_what_it_reads_outside_is_watched():
 
 
 def test_small_arrays_from_outside_are_constants_and_watched():
-    weigh = tracejit.op(lambda x: x[:, None] * TABLE, name="weigh")
+    weigh = tracejit.op(lambda x: x[:, None] * TABLE, name="my_weigh")
     compiled = tracejit.jit(lambda x: weigh(x).sum(axis=1))
     np.testing.assert_allclose(compiled(X), X * 7)
     TABLE[0] = 3.0
@@ -125,15 +127,15 @@ def test_small_arrays_from_outside_are_constants_and_watched():
 
 def test_large_arrays_from_outside_are_refused():
     large = np.arange(5000.0)
-    add_large = tracejit.op(lambda x: x + large, name="add_large")
+    add_large = tracejit.op(lambda x: x + large, name="my_add_large")
     with pytest.raises(UnsupportedError, match="uses large, an array from outside"):
         tracejit.jit(lambda x: add_large(x))(np.ones(5000))
 
 
 def test_a_name_never_changes_its_meaning():
-    first = tracejit.op(lambda x: x + 1, name="again")
+    first = tracejit.op(lambda x: x + 1, name="my_again")
     before = tracejit.jit(lambda x: first(x)).trace(X)
-    second = tracejit.op(lambda x: x * 10, name="again")
+    second = tracejit.op(lambda x: x * 10, name="my_again")
     after = tracejit.jit(lambda x: second(x)).trace(X)
     assert "again(x)" in str(before) and "again_2(x)" in str(after)
     for traced, wanted in ((before, X + 1), (after, X * 10)):
@@ -145,10 +147,10 @@ def test_a_name_never_changes_its_meaning():
 
 def test_a_definition_that_is_exchanged_is_compiled_anew():
     space = {"tracejit": tracejit}
-    exec("@tracejit.op\ndef cell(x): return x + 1\ndef f(x): return cell(x) * 2", space)
+    exec("@tracejit.op\ndef my_cell(x): return x + 1\ndef f(x): return my_cell(x) * 2", space)
     compiled = tracejit.jit(space["f"])
     np.testing.assert_array_equal(compiled(X), (X + 1) * 2)
-    exec("@tracejit.op\ndef cell(x): return x - 1", space)
+    exec("@tracejit.op\ndef my_cell(x): return x - 1", space)
     np.testing.assert_array_equal(compiled(X), (X - 1) * 2)
 
 
@@ -158,14 +160,14 @@ def test_names_that_the_text_uses_get_a_number():
 
 
 def test_a_type_is_checked():
-    same = tracejit.op(lambda x: x + 1, name="same", type=lambda x: x)
+    same = tracejit.op(lambda x: x + 1, name="my_same", type=lambda x: x)
     check(lambda x: same(x), X)
-    wrong = tracejit.op(lambda x: x.sum(), name="wrong_type", type=lambda x: x)
+    wrong = tracejit.op(lambda x: x.sum(), name="my_wrong_type", type=lambda x: x)
     with pytest.raises(ShapeError, match=r"gives f64\[\(\)\], and its type rule says f64\[37\]"):
         tracejit.jit(lambda x: wrong(x))(X)
-    product = tracejit.op(lambda a, b: a @ b, name="product", type="(n,k),(k,m)->(n,m)")
+    product = tracejit.op(lambda a, b: a @ b, name="my_product", type="(n,k),(k,m)->(n,m)")
     check(lambda a: product(a, a.T), MATRIX)
-    first = tracejit.op(lambda a, b: a[0] + b[0], name="first", type="(n,k),(k,m)->(n,m)")
+    first = tracejit.op(lambda a, b: a[0] + b[0], name="my_first", type="(n,k),(k,m)->(n,m)")
     with pytest.raises(ShapeError, match="k is 5, and 6 in"):
         tracejit.jit(lambda a: first(a, a))(MATRIX)
 
@@ -185,10 +187,10 @@ def test_signatures_that_are_none(text, problem):
 
 
 def test_misuse_names_the_line():
-    gelu = tracejit.op(gelu_of, name="gelu_misuse")
-    attribute = tracejit.op(lambda x, *, k: x * k, name="attribute")
-    view = tracejit.op(lambda x: x.T, name="view_of")
-    writes = tracejit.op(lambda x: x.fill(1), name="writes")
+    gelu = tracejit.op(gelu_of, name="my_gelu_misuse")
+    attribute = tracejit.op(lambda x, *, k: x * k, name="my_attribute")
+    view = tracejit.op(lambda x: x.T, name="my_view_of")
+    writes = tracejit.op(lambda x: x.fill(1), name="my_writes")
     with pytest.raises(TypeError, match="too many positional"):
         tracejit.jit(lambda x: gelu(x, x))(X)
     with pytest.raises(TraceError, match=r"k is an attribute(?s:.*)test_operators.py"):
@@ -207,7 +209,7 @@ def test_what_a_definition_raises_passes():
             raise KeyError("too large")
         return x[:k]
 
-    strict = tracejit.op(strict, name="strict")
+    strict = tracejit.op(strict, name="my_strict")
     with pytest.raises(KeyError, match="too large"):
         tracejit.jit(lambda x: strict(x, k=4))(X)
 
@@ -218,7 +220,7 @@ def test_what_a_definition_raises_passes():
 def test_a_python_function_with_a_type_is_a_node():
     calls = []
 
-    @tracejit.op(python=True, type=lambda x, *, reverse=False: x)
+    @tracejit.op(python=True, type=lambda x, *, reverse=False: x, name="my_arranged")
     def arranged(x, *, reverse=False):
         calls.append(len(x))
         return np.sort(x)[:: -1 if reverse else 1].copy()
@@ -231,7 +233,7 @@ def test_a_python_function_with_a_type_is_a_node():
 def test_a_python_function_without_a_type_may_have_effects():
     seen = []
 
-    @tracejit.op(python=True)
+    @tracejit.op(python=True, name="my_noted")
     def noted(x):
         seen.append(float(x[0]))
         return x.sum()
@@ -243,11 +245,29 @@ def test_a_python_function_without_a_type_may_have_effects():
         assert seen == [X[0], X[0] + 1]
 
 
+def test_a_reference_of_its_own():
+    calls = []
+
+    def exact(x):
+        calls.append(x.shape)
+        return np.cumsum(x)
+
+    def blocked(x):
+        return x.cumsum()
+
+    total = tracejit.op(blocked, name="my_total", reference=exact)
+    lowered = check(lambda x: total(x) * 2, X)
+    assert calls and len(lowered.stages) == 4
+    calls.clear()
+    np.testing.assert_allclose(tracejit.jit(lambda x: total(x))(X), np.cumsum(X))
+    assert not calls
+
+
 # Several implementations.
 
 
 def test_which_implementation_is_taken_is_in_the_text():
-    twice = tracejit.op(lambda x: x * 2, name="twice")
+    twice = tracejit.op(lambda x: x * 2, name="my_twice")
 
     @twice.implement(python=True)
     def _(x):
@@ -269,7 +289,7 @@ def test_which_implementation_is_taken_is_in_the_text():
 
 
 def test_implementations_must_agree():
-    half = tracejit.op(lambda x: x / 2, name="half")
+    half = tracejit.op(lambda x: x / 2, name="my_half")
     half.implement(lambda x: x.sum() / 2, name="wrong")
     with pytest.raises(
         ShapeError, match=r"'wrong' gives f64\[\(\)\], and 'generated' gives f64\[37\]"
@@ -303,7 +323,7 @@ def samples(dtype):
 
 def test_an_operator_obeys_the_laws():
     larger = tracejit.op(
-        lambda x: np.where(x > 0, np.maximum(x, 1), -np.abs(x)), name="larger", samples=samples
+        lambda x: np.where(x > 0, np.maximum(x, 1), -np.abs(x)), name="my_larger", samples=samples
     )
     record = OPS[larger.name]
     with np.errstate(all="ignore"):
@@ -338,11 +358,11 @@ CHAIN = {}
 @pytest.fixture(autouse=True, scope="module")
 def chain():
     CHAIN.update(
-        gelu=tracejit.op(gelu_of, name="chain_gelu"),
+        gelu=tracejit.op(gelu_of, name="my_chain_gelu"),
         norm=tracejit.op(
             lambda x: (x - x.mean(axis=-1, keepdims=True)) / (1 + x.std(axis=-1, keepdims=True)),
-            name="chain_norm",
+            name="my_chain_norm",
         ),
-        roll=tracejit.op(lambda x: np.roll(x, 1, axis=0), name="chain_roll"),
-        scale=tracejit.op(lambda x, a=0.5: x * a, name="chain_scale"),
+        roll=tracejit.op(lambda x: np.roll(x, 1, axis=0), name="my_chain_roll"),
+        scale=tracejit.op(lambda x, a=0.5: x * a, name="my_chain_scale"),
     )

@@ -35,7 +35,7 @@ def running(x: f64[b, n, 8], *, out: f64[b, n, 8]):
 
 @pytest.fixture(scope="module")
 def running():
-    return tracejit.op(RUNNING, name="running", layouts=[BLOCKS, BLOCKS])
+    return tracejit.op(RUNNING, name="my_running", layouts=[BLOCKS, BLOCKS])
 
 
 def test_an_operator_is_one_of_values(running):
@@ -74,7 +74,7 @@ def test_extents_that_are_no_blocks(running):
 
 
 def test_a_layout_for_each_operand_and_result():
-    short = tracejit.op(RUNNING, name="running_short", layouts=[BLOCKS])
+    short = tracejit.op(RUNNING, name="my_running_short", layouts=[BLOCKS])
     with pytest.raises(TypeError, match="1 operands and 1 results, and 1 layouts"):
         short(X)
 

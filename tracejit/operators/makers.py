@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
@@ -43,7 +44,7 @@ def make(name: str, definition: Any, options: Options) -> Implementation:
         return HostCall(name, _callable(name, definition), options.type)
     if options.element is not None:
         return ElementFunction(name, _callable(name, definition), options.element, options.type)
-    if isinstance(definition, str) and "@kernel" in definition:
+    if _is_kernel(definition):
         return KernelText(name, definition)
     if is_numba_function(definition):
         return ForeignScalars.by_numba(name, definition)
@@ -57,9 +58,12 @@ def make(name: str, definition: Any, options: Options) -> Implementation:
 def name_of(definition: Any, symbol: str = "") -> str:
     """What an operator is called that is given no name."""
     first = definition[0] if isinstance(definition, list) and definition else definition
+    if _is_kernel(first):
+        defined = re.findall(r"^def (\w+)\(", first, re.MULTILINE)
+        return defined[-1] if defined else "op"
     own = getattr(first, "__name__", None)
     if own is None and not callable(first):
-        found = symbol_of(first, symbol) if not _is_kernel(first) else None
+        found = symbol_of(first, symbol)
         own = found.name if found is not None else None
     return own or "op"
 

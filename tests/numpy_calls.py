@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 from traced import outputs_of
 
-from tracejit.trace.tracing import Program, trace
+from tracejit.trace.program import Program
+from tracejit.trace.tracing import trace
 
 DTYPES = ["bool", "int8", "uint8", "int32", "int64", "uint64", "float16", "float32", "float64"]
 DTYPES += ["complex64", "complex128"]

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import sample
 
-from tracejit.trace.tracing import ArgumentOutput, trace
+from tracejit.trace.program import ArgumentOutput
+from tracejit.trace.tracing import trace
 
 COPIES = [
     lambda x: np.copy(x),

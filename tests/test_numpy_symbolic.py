@@ -6,7 +6,8 @@ from numpy_calls import compare, flat, outputs_of, sample
 
 from tracejit.ir.dims import symbol
 from tracejit.ir.types import array_type, to_dtype
-from tracejit.trace.tracing import Traced, trace
+from tracejit.trace.program import Traced
+from tracejit.trace.tracing import trace
 
 FUNCTIONS = [
     lambda x: np.sum(x, axis=0),

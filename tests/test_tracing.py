@@ -25,14 +25,8 @@ from tracejit.ir.reference import reference
 from tracejit.ir.types import array_type, f32, f64, i64
 from tracejit.trace.array import Array
 from tracejit.trace.context import current_trace
-from tracejit.trace.tracing import (
-    ArgumentOutput,
-    ObjectOutput,
-    Static,
-    Traced,
-    abstract,
-    trace,
-)
+from tracejit.trace.program import ArgumentOutput, ObjectOutput, Static, Traced
+from tracejit.trace.tracing import abstract, trace
 
 # Arguments and results
 

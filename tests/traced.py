@@ -9,15 +9,8 @@ import numpy as np
 import tracejit.trace.numpy
 from tracejit.ir.graph import Function, Module, is_updated, parameter
 from tracejit.ir.reference import reference
-from tracejit.trace.tracing import (
-    ArgumentOutput,
-    FirstOutput,
-    NodeOutput,
-    Traced,
-    ViewOutput,
-    flatten_arguments,
-    trace,
-)
+from tracejit.trace.program import ArgumentOutput, FirstOutput, NodeOutput, Traced, ViewOutput
+from tracejit.trace.tracing import flatten_arguments, trace
 from tracejit.trace.tree import unflatten
 from tracejit.trace.views import applied
 from tracejit.viewing import viewed

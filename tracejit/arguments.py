@@ -23,7 +23,8 @@ from .trace import tree
 from .trace.context import failure
 from .trace.layout import is_plain, own_layout
 from .trace.outside import draws_numbers
-from .trace.tracing import Leaf, Program, Static, Traced, abstract
+from .trace.program import Leaf, Program, Static, Traced
+from .trace.tracing import abstract
 
 MOST_LAYOUTS = 8
 

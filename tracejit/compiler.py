@@ -31,15 +31,8 @@ from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
 from .trace.context import current_trace
-from .trace.tracing import (
-    Leaf,
-    Program,
-    Static,
-    Traced,
-    flatten_arguments,
-    inline,
-    trace,
-)
+from .trace.program import Leaf, Program, Static, Traced
+from .trace.tracing import flatten_arguments, inline, trace
 from .trace.tree import leaf_count
 
 # Of the arguments that are written, none is read-only, and none is another one.

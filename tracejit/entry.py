@@ -30,8 +30,8 @@ from .runtime.signature import (
     TupleTree,
 )
 from .stages import Compiled, coded
-from .trace.tracing import ArgumentOutput as TracedArgument
-from .trace.tracing import FirstOutput, NodeOutput, Program, Traced, ViewOutput
+from .trace.program import ArgumentOutput as TracedArgument
+from .trace.program import FirstOutput, NodeOutput, Program, Traced, ViewOutput
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
 from .viewing import viewed
 

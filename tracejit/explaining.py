@@ -23,7 +23,8 @@ from .runtime.machine import machine
 from .runtime.threads import get_num_threads
 from .stages import Compiled, Lowered, fit
 from .trace.outside import Rehearsal, passed
-from .trace.tracing import Program, Traced, flatten_arguments
+from .trace.program import Program, Traced
+from .trace.tracing import flatten_arguments
 
 
 def explain(compiler: Compiler, args: tuple, kwargs: dict[str, Any]) -> Explanation:

@@ -12,7 +12,7 @@ from typing import Any
 from .arguments import leaf_key
 from .ir.dims import LEAST, Dim, symbol
 from .ir.types import ArrayType
-from .trace.tracing import Leaf, Traced
+from .trace.program import Leaf, Traced
 
 CONCRETE_SHAPES = 3
 NAMES = "nmkpqrstuvw"

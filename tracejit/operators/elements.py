@@ -40,7 +40,8 @@ from ..registered import Applied
 from ..trace.array import Array
 from ..trace.context import current_trace, failure
 from ..trace.location import with_source
-from ..trace.tracing import Program, Static, Traced, flatten_arguments, trace
+from ..trace.program import Program, Static, Traced
+from ..trace.tracing import flatten_arguments, trace
 from ..trace.value import to_node
 from .calls import Parameters, weak_type
 from .implementation import Application, Implementation, applied_to, as_results, to_types

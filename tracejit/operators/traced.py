@@ -18,16 +18,8 @@ from ..ir.syntax import symbol_names
 from ..ir.types import ArrayType, to_dtype
 from ..trace.array import Array
 from ..trace.context import current_trace, failure, is_same
-from ..trace.tracing import (
-    ArgumentOutput,
-    NodeOutput,
-    ObjectOutput,
-    Program,
-    Static,
-    Traced,
-    flatten_arguments,
-    trace,
-)
+from ..trace.program import ArgumentOutput, NodeOutput, ObjectOutput, Program, Static, Traced
+from ..trace.tracing import flatten_arguments, trace
 from ..trace.tree import flatten, unflatten
 from .calls import Parameters, weak_type
 from .implementation import Application, Implementation

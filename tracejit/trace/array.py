@@ -15,21 +15,20 @@ from ..ir import ops
 from ..ir.dims import COMPARED, Dim, as_number
 from ..ir.graph import Node
 from ..ir.term import locate, location_of
-from ..ir.types import ArrayType, DType, bool_, f64, i64
+from ..ir.types import ArrayType, DType, f64, i64
 from .advanced import gather_of, indexed
 from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
-from .broadcasting import broadcast_shapes, broadcast_to_shape, narrowed, shape_text
+from .broadcasting import broadcast_to_shape, narrowed
 from .capture.functions import has_source
 from .context import current_trace, failure
 from .extents import is_computed
-from .host import WRAP, call_through_python, known, name_of, no_rule
+from .host import WRAP, call_through_python, known
 from .location import user_frame
 from .operators import Operators, needs_value
-from .promotion import DEFAULT_DTYPES, cast, constant, loop_of
-from .registry import ATTRIBUTES, FUNCTIONS, MASKS, METHODS
-from .ufunc import apply_to_nodes, is_compiled, signature_of
+from .promotion import DEFAULT_DTYPES, cast, constant
+from .registry import APPLICATIONS, ATTRIBUTES, FUNCTIONS, MASKS, METHODS
 from .unruled import apply_function, method_without_rule, write_through_python
-from .value import Value, extent_node, known_value, node_of, to_node, to_operand
+from .value import Value, extent_node, known_value, node_of, to_node
 from .views import (
     Steps,
     Storage,
@@ -281,8 +280,8 @@ class Array(Operators):
         if any(isinstance(value, Value) and value.mask is not None for value in inputs):
             return NotImplemented  # the selection knows how
         if method == "__call__":
-            return apply(ufunc, *inputs, **options)
-        return ufunc_method(ufunc, method, inputs, options)
+            return APPLICATIONS["call"](ufunc, *inputs, **options)
+        return APPLICATIONS["method"](ufunc, method, inputs, options)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return apply_function(function, args, kwargs)
@@ -446,12 +445,12 @@ def assign(target: Array, value: Any, casting: str = "unsafe") -> None:
     """`target[...] = value`: cast and stretched to the array's type, and written to its memory."""
     if isinstance(value, Array) and value.is_same_view(target):
         return  # `a[1:] += b` ends by assigning the view to itself
-    target = _agreeing(target, value)
+    target = agreeing(target, value)
     node = assigned_node(value, target.node.type, casting)
     target.write(node)
 
 
-def _agreeing(target: Array, value: Any) -> Array:
+def agreeing(target: Array, value: Any) -> Array:
     """The part of `target` that `value` is known to fit, which is all of it if the program goes on."""
     shape = target.node.type.shape
     if not is_computed(shape) and not (isinstance(value, Value) and is_computed(value.node.type)):
@@ -506,6 +505,8 @@ _RELATIONS = {
     "<": ops.less, "<=": ops.less_equal, ">": ops.greater, ">=": ops.greater_equal,
     "==": ops.equal, "!=": ops.not_equal,
 }  # fmt: skip
+
+
 COMPARED[:] = [_compared]
 
 
@@ -528,184 +529,6 @@ def to_weak(scalar: Array) -> Array:
     kind = scalar.dtype.kind
     weak: type = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[kind]
     return Array(cast(scalar.node, DEFAULT_DTYPES[weak]), True, weak)
-
-
-def apply(ufunc: np.ufunc, *inputs: Any, **options: Any) -> Any:
-    """`ufunc(*inputs, **options)` on anything array-like; a tuple for ufuncs with two results.
-
-    Raises what NumPy raises; UnsupportedError for `where` without `out`, which leaves elements
-    unset.
-    """
-    inputs, out = split_out(ufunc, inputs, options)
-    where = options.pop("where", True)
-    implementation = FUNCTIONS.get(ufunc)
-    casting = options.get("casting", "same_kind")
-    if implementation is not None:
-        found = implementation(*inputs, **options)
-    else:
-        found = _applied(ufunc, inputs, options)
-    results = found if type(found) is tuple else (found,)
-    if out is None and where is not True:
-        raise failure(
-            UnsupportedError,
-            f"{ufunc.__name__}(..., where=) without out= leaves elements unset",
-            "use np.where(condition, result, other), or give out=",
-        )
-    if out is None:
-        return found
-    given = tuple(
-        [
-            result if target is None else _stored(ufunc, result, target, where, casting)
-            for result, target in zip(results, out)
-        ]
-    )
-    return given[0] if len(given) == 1 else given
-
-
-def split_out(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> tuple[tuple, Any]:
-    """The inputs, and the arrays that are to take the results: one or None for each, or None."""
-    out = options.pop("out", None)
-    if len(inputs) > ufunc.nin:
-        if out is not None:
-            raise TypeError("cannot specify 'out' as both a positional and keyword argument")
-        inputs, out = inputs[: ufunc.nin], inputs[ufunc.nin :]
-    if out is None:
-        return inputs, None
-    out = out if type(out) is tuple else (out,)
-    out = (*out, *(None,) * (ufunc.nout - len(out)))
-    if len(out) > ufunc.nout:
-        raise ValueError("The 'out' tuple must have exactly one entry per ufunc output")
-    return inputs, None if all(item is None for item in out) else out
-
-
-def _stored(ufunc: np.ufunc, result: Array, target: Any, where: Any, casting: str) -> Array:
-    """`result` written to `target`, where `where` says so; returns `target`."""
-    if not isinstance(target, Array) or target.is_scalar:
-        if isinstance(target, np.ndarray):
-            raise failure(
-                UnsupportedError,
-                f"{ufunc.__name__}(..., out=) writes to an array that is not traced",
-                "make it inside the jitted function, or pass it as an argument",
-            )
-        raise TypeError("return arrays must be of ArrayType")
-    source, own = result.dtype, target.dtype
-    if not np.can_cast(source, own, casting):
-        samples = [np.ones((), source)] * ufunc.nin
-        ufunc(*samples, out=np.empty((), own), casting=casting)  # raises NumPy's own error
-        raise TypeError(f"Cannot cast the result of {ufunc.__name__} from {source!r} to {own!r}")
-    given, target = target, _agreeing(target, result)
-    if broadcast_shapes(result.shape, target.shape) != target.node.type.shape:
-        raise ValueError(
-            f"non-broadcastable output operand with shape {shape_text(target.shape)} doesn't "
-            f"match the broadcast shape {shape_text(result.shape)}"
-        )
-    node = assigned_node(result, target.node.type)
-    if where is not True:
-        condition = assigned_node(where, ArrayType(target.node.type.shape, bool_, None), "safe")
-        node = ops.where(condition, node, target.node)
-    target.write(node)
-    return given
-
-
-def _applied(ufunc: np.ufunc, inputs: tuple, options: dict[str, Any]) -> Any:
-    if not is_compiled(ufunc):
-        return call_through_python(known(ufunc), inputs, options)
-    signature, casting = _options(ufunc, options) if options else (None, "same_kind")
-    operands = []
-    for value in inputs:
-        operand = to_operand(value)
-        if operand is None:
-            raise TypeError(
-                f"ufunc '{ufunc.__name__}' did not contain a loop with signature matching types: "
-                f"an operand is a {type(value).__name__}"
-            )
-        operands.append(operand)
-    if len(operands) != ufunc.nin:
-        raise TypeError(
-            f"{ufunc.__name__}() takes from {ufunc.nin} to {ufunc.nargs} positional arguments "
-            f"but {len(operands)} were given"
-        )
-    nodes = apply_to_nodes(ufunc, operands, signature, casting)
-    results = [Array(node, not node.type.shape) for node in nodes]
-    return results[0] if len(results) == 1 else tuple(results)
-
-
-def _options(ufunc: np.ufunc, options: dict[str, Any]) -> tuple[Any, str]:
-    dtype, signature = (
-        options.pop("dtype", None),
-        options.pop("signature", options.pop("sig", None)),
-    )
-    casting = options.pop("casting", "same_kind")
-    options.pop("order", None)
-    options.pop("subok", None)
-    if options:
-        raise TypeError(
-            f"{ufunc.__name__}() got an unexpected keyword argument '{next(iter(options))}'"
-        )
-    return signature_of(ufunc, dtype, signature), casting
-
-
-_REDUCTIONS = {
-    np.add: np.sum,
-    np.multiply: np.prod,
-    np.maximum: np.max,
-    np.minimum: np.min,
-    np.logical_and: np.all,
-    np.logical_or: np.any,
-}
-_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
-
-
-def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str, Any]) -> Any:
-    if method == "outer":
-        first, second = (to_array(value) for value in inputs)
-        spread = first.shape + (1,) * second.ndim
-        return apply(ufunc, Array(ops.reshape(first.node, shape=spread)), second, **options)
-    if method == "at" and _combined_at(ufunc, *inputs):
-        return None
-    table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
-    implementation = FUNCTIONS.get(table.get(ufunc))
-    if implementation is None:
-        if options.get("out") not in (None, (None,)):
-            raise no_rule(f"{ufunc.__name__}.{method}")
-        called = known(getattr(ufunc, method), f"{name_of(ufunc)}.{method}")
-        if method == "at":
-            return write_through_python(called, inputs, options)
-        return call_through_python(called, inputs, options)
-    if options.get("out") in (None, (None,)):
-        options.pop("out", None)
-    options.setdefault("axis", 0)
-    return implementation(*inputs, **options)
-
-
-def _combined_at(ufunc: np.ufunc, target: Any, index: Any, value: Any = None) -> bool:
-    """`ufunc.at(target, index, value)`: elements named several times are changed several times.
-
-    False, and nothing is done, where the ufunc is no op of one dtype.
-    """
-    if type(value) in DEFAULT_DTYPES:
-        value = np.asarray(value)[()]  # numbers have dtypes of their own here
-    elif isinstance(value, Value) and value.weak is not None:
-        value = Array(node_of(value), True)
-    operand = to_operand(value)
-    if operand is None or ufunc.nin != 2 or not isinstance(target, Array) or target.is_scalar:
-        return False
-    own = target.dtype
-    *wanted, out = loop_of(ufunc, (own, operand[1]))
-    if not np.can_cast(out.numpy, own, "same_kind"):
-        ufunc.at(np.ones(1, own), [0], np.ones(1, wanted[1].numpy))  # raises NumPy's own error
-    if not is_compiled(ufunc) or {*wanted, out} != {out}:
-        return False
-    if selects(index) or is_mask(index):
-        assign_items(target, index, ufunc(target[index], value))
-        return True
-    node, _ = indexed(node_of(target), index)
-    part = view(target, node)
-    if part.storage is target.storage:  # slices name nothing twice
-        assign(part, apply(ufunc, part, value))
-    else:
-        scatter(target, node, value, (ufunc.__name__, out))
-    return True
 
 
 def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice by value") -> Any:

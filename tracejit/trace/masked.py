@@ -18,7 +18,8 @@ from ..ir import ops
 from ..ir.graph import Node
 from ..ir.types import bool_, i64
 from .advanced import indexed
-from .array import Array, apply, split_out, to_array, ufunc_method, view
+from .application import apply, split_out, ufunc_method
+from .array import Array, to_array, view
 from .assigned import assigned_node, is_mask
 from .broadcasting import broadcast_to_shape, reshaped_node
 from .context import failure

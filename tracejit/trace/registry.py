@@ -1,4 +1,4 @@
-"""How NumPy's names are carried out on traced arrays: five tables, filled by the modules above."""
+"""How NumPy's names are carried out on traced arrays: tables that are filled by the modules above."""
 
 from __future__ import annotations
 
@@ -13,6 +13,8 @@ CREATIONS: dict[Any, Callable[..., Any]] = {}
 METHODS: dict[str, Callable[..., Any]] = {}
 # The name of an attribute that is an object of its own -> what makes it of the Array.
 ATTRIBUTES: dict[str, Callable[..., Any]] = {}
+# `ufunc(...)` and `ufunc.reduce(...)` and their like, as "call" and "method".
+APPLICATIONS: dict[str, Callable[..., Any]] = {}
 # `x[mask]` and `x[mask] = value`, as "get" and "set", for masks whose count only data can tell.
 MASKS: dict[str, Callable[..., Any]] = {}
 

@@ -16,7 +16,8 @@ import numpy as np
 from ...errors import TraceError
 from ...ir import ops
 from ...ir.types import bool_
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..context import current_trace, failure
 from ..promotion import cast, constant
 from ..registry import FUNCTIONS, creates

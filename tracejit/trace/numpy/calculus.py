@@ -9,7 +9,8 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.dims import Dim
-from ..array import Array, apply, view_or_doubt, wrap
+from ..application import apply
+from ..array import Array, view_or_doubt, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import node_of

@@ -19,7 +19,8 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.dims import Dim, plain
 from ...ir.ops.agreement import PRODUCT
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..broadcasting import is_one, is_told_by_data, narrowed
 from ..context import failure
 from ..extents import agreed

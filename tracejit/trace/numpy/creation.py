@@ -13,7 +13,8 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir.dims import Dim
 from ...ir.types import row_major
-from ..array import Array, apply, view, wrap
+from ..application import apply
+from ..array import Array, view, wrap
 from ..context import failure
 from ..host import call_through_python, known
 from ..registry import creates, implements

@@ -18,7 +18,8 @@ from ...ir.graph import Node, item
 from ...ir.numpy_code import is_found
 from ...ir.op import Op
 from ...ir.types import TupleType
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..broadcasting import broadcast_shapes
 from ..host import no_rule
 from ..registry import implements

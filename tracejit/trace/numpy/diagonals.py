@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import TraceError
-from ..array import Array, apply, view_or_doubt
+from ..application import apply
+from ..array import Array, view_or_doubt
 from ..context import failure
 from ..registry import creates, implements
 from ..views import strides_after

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
-from ..array import Array, apply, assign, to_weak, wrap
+from ..application import apply
+from ..array import Array, assign, to_weak, wrap
 from ..masked import nonzero
 from ..registry import implements
 from ..value import Value, node_of

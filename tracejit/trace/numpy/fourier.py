@@ -14,7 +14,8 @@ from numpy.fft import _pocketfft_umath
 from ...errors import TraceError
 from ...ir import ops
 from ...ir.dims import Dim
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..host import no_rule
 from ..registry import implements
 from .arguments import one_axis, refuse_out, static, static_int

@@ -8,7 +8,8 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import node_of

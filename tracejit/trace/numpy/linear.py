@@ -7,7 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..broadcasting import is_one
 from ..registry import implements
 from .arguments import UNSET, available, numpy_dtype, one_axis, refuse, refuse_out, static_int
@@ -21,7 +22,7 @@ from .building import (
     reshaped,
     scalar_like,
 )
-from .contractions import agreeing, contraction, Factor
+from .contractions import Factor, agreeing, contraction
 
 _AXES_REMEDY = "move the axes with np.moveaxis first"
 

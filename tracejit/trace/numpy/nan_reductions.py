@@ -8,7 +8,8 @@ import numpy as np
 
 from ...ir.tensor import identity
 from ...ir.types import to_dtype
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..registry import implements
 from . import reductions, scans, statistics
 from .arguments import UNSET, option, refuse_out

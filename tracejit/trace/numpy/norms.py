@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..registry import implements
 from . import reductions
 from .arguments import all_axes, one_axis, ordered_axes

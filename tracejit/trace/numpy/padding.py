@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..context import failure
 from ..registry import implements
 from . import reductions, statistics

@@ -9,7 +9,8 @@ from typing import Any
 
 import numpy as np
 
-from ..array import Array, apply
+from ..application import apply
+from ..array import Array
 from ..registry import implements
 from .arguments import static_int
 from .building import (

@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import Array, apply, to_weak, wrap
+from ..application import apply
+from ..array import Array, to_weak, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import Value, literal

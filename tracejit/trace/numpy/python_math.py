@@ -14,7 +14,8 @@ import numpy as np
 from ...ir import ops
 from ...ir.graph import Node
 from ...ir.types import c128, f64, i64
-from ..array import Array, apply, to_weak
+from ..application import apply
+from ..array import Array, to_weak
 from ..promotion import cast
 from ..registry import creates
 from ..value import Value, to_node

@@ -13,7 +13,8 @@ from ...ir.graph import Node
 from ...ir.op import Op
 from ...ir.tensor import identity
 from ...ir.types import bool_, i64, to_dtype
-from ..array import Array, apply, to_array, wrap
+from ..application import apply
+from ..array import Array, to_array, wrap
 from ..broadcasting import broadcast_to_shape
 from ..context import current_trace
 from ..host import call_through_python, known

@@ -11,7 +11,8 @@ from ...ir import ops
 from ...ir.types import i64
 from .. import masked
 from ..advanced import constant_value, counted_from_start, mismatch_text
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..broadcasting import broadcast_shapes
 from ..context import failure
 from ..promotion import cast

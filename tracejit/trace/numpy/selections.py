@@ -13,7 +13,8 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.tensor import identity
 from ...ir.types import i64, to_dtype
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import wrap
 from ..broadcasting import broadcast_to_shape
 from ..masked import Selection, aligned, beside, filled_outside, gathered, selected, stretched
 from ..promotion import cast

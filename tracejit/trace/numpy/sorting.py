@@ -11,7 +11,8 @@ from ...ir import ops
 from ...ir.numpy_code import is_found
 from ...ir.numpy_sorts import Sorting
 from ...ir.types import to_dtype
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..host import no_rule
 from ..registry import implements
 from ..value import Value, known_value, node_of

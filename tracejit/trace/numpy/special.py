@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..registry import creates, implements
 from ..value import literal
 from .arguments import is_traced, static_int

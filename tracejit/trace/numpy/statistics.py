@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..registry import implements
 from . import reductions
 from .arguments import UNSET, all_axes, option, ordered_axes, refuse_out

@@ -13,7 +13,8 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ..advanced import constant_value
-from ..array import Array, apply, wrap
+from ..application import apply
+from ..array import Array, wrap
 from ..context import failure
 from ..registry import implements
 from ..value import known_value, node_of

@@ -9,7 +9,8 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.types import array_type, bool_
-from ..array import Array, apply, assign, assign_items, viewing
+from ..application import apply
+from ..array import Array, assign, assign_items, viewing
 from ..assigned import assigned_node
 from ..context import failure
 from ..registry import FUNCTIONS, implements

@@ -122,13 +122,18 @@ class Function(Term):
 class Module(Term):
     """A program: the entry and all that it reaches by calls, graph Functions and Kernels alike."""
 
-    __slots__ = ("entry",)
+    __slots__ = ("_functions", "entry")
     entry: Function | Kernel
 
     @property
     def functions(self) -> tuple[Function | Kernel, ...]:
         """Callees before callers; the entry is last."""
-        return tuple(postorder((self.entry,), callees))
+        try:
+            return self._functions
+        except AttributeError:  # not asked for yet
+            functions = tuple(postorder((self.entry,), callees))
+            object.__setattr__(self, "_functions", functions)
+            return functions
 
     def __str__(self) -> str:
         return MODULE_TEXT[0](self)

@@ -283,7 +283,7 @@ class Kernel(Term):
     What it computes are its `outputs`: the new values of the updated parameters, then the results.
     """
 
-    __slots__ = ("name", "parameters", "results", "body")
+    __slots__ = ("_callees", "name", "parameters", "results", "body")
     name: str
     parameters: tuple[Buffer, ...]
     results: int
@@ -314,8 +314,12 @@ class Kernel(Term):
 
     @property
     def callees(self) -> tuple[Kernel, ...]:
-        found = {s.kernel: None for s in statements(self.body) if isinstance(s, Call)}
-        return tuple(found)
+        try:
+            return self._callees
+        except AttributeError:  # not asked for yet
+            found = {s.kernel: None for s in statements(self.body) if isinstance(s, Call)}
+            object.__setattr__(self, "_callees", tuple(found))
+            return self._callees
 
     def __repr__(self) -> str:
         return f"<Kernel {self.name}({', '.join(str(b.type) for b in self.parameters)})>"

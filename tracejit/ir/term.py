@@ -157,12 +157,13 @@ def postorder(
         if term not in opened:
             opened.add(term)
             waiting = [child for child in below(term) if child not in done]
-            stack += waiting[::-1]
-        else:
-            stack.pop()
-            if term not in done:
-                done.add(term)
-                order.append(term)
+            if waiting:
+                stack += waiting[::-1]
+                continue
+        stack.pop()
+        if term not in done:
+            done.add(term)
+            order.append(term)
     return order
 
 

@@ -205,8 +205,7 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
         stages[stage] = module
         if stage is Stage.SCHEDULED and given:
             _verify_complete(module)
-        # What is given, and what is about to become machine code.
-        elif config.verify > 1 or (config.verify and stage in (Stage.TRACED, Stage.SCHEDULED)):
+        elif config.verify:
             verify(module, stage)
     return stages
 

@@ -34,7 +34,7 @@ def below_edges(roots: Iterable[Expression]) -> set[Expression]:
         if isinstance(e, Apply) and (e.op in _EDGES or e.dtype.kind not in "fc")
         for operand in e.operands
     ]
-    return set(postorder(decide, parts))
+    return set(postorder(decide, parts)) if decide else set()
 
 
 def decided_bodies(entry: Function) -> set[Function]:

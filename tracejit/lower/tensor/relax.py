@@ -65,18 +65,22 @@ Roots = dict[Expression, Expression]
 
 
 def _contracted(roots: list[Expression], changing: frozenset[Term]) -> Roots:
+    found = {e for e in postorder(roots, _operands) if _adds_product(e)}
+    chosen = found - below_edges(roots) if found else found
+    if not chosen:
+        return {}
     uses = _uses(roots)
-    exact = below_edges(roots)
+    return _rewritten(
+        roots, lambda old, new: _fused(old, new, uses, changing) if old in chosen else new
+    )
 
-    def rule(old: Apply, new: Apply) -> Expression:
-        has_constant = any(isinstance(operand, Literal) for operand in old.operands)
-        if new.op != "add" and not has_constant or old in exact:
-            return new
-        if all(map(_is_product, old.operands)):
-            return new
-        return _fused(old, new, uses, changing)
 
-    return _rewritten(roots, rule)
+def _adds_product(e: Expression) -> bool:
+    """Whether it is a sum with one product, where to subtract a constant is to add one."""
+    match e:
+        case Apply("add", (a, b)) | Apply("subtract", (Literal() as a, b) | (a, Literal() as b)):
+            return _is_product(a) != _is_product(b)
+    return False
 
 
 def _relaxed(roots: list[Expression], changing: frozenset[Term]) -> Roots:
@@ -107,7 +111,7 @@ def _body(body: tuple[Statement, ...], loop: For | None, change: Callable) -> tu
     flat = list(_outside_of_loops(body))
     roots = [e for s in flat if not isinstance(s, For) for e in expressions_of(s)]
     changed = change(roots, changing)
-    new = {root: changed[root] for root in roots if changed[root] is not root}
+    new = {root: changed[root] for root in roots if changed.get(root, root) is not root}
     return _replaced(body, new, change)
 
 
@@ -124,7 +128,7 @@ def _replaced(body: tuple[Statement, ...], new: Roots, change: Callable) -> tupl
         if isinstance(statement, For):
             result.append(statement.replace(body=_body(statement.body, statement, change)))
         else:
-            statement = with_expressions(statement, new)
+            statement = with_expressions(statement, new) if new else statement
             result.append(map_bodies(statement, lambda inner: _replaced(inner, new, change)))
     return tuple(result)
 
@@ -149,7 +153,8 @@ def _rewritten(
     for e in postorder(roots, lambda e: () if e in new else _operands(e)):
         new[e] = e
         if isinstance(e, Apply):
-            rebuilt = Apply(e.op, tuple([new[o] for o in e.operands]), e.dtype)
+            operands = tuple([new[o] for o in e.operands])
+            rebuilt = e if operands == e.operands else Apply(e.op, operands, e.dtype)
             new[e] = rule(e, rebuilt) if e.dtype in (f32, f64) else rebuilt
     return new
 

@@ -86,6 +86,11 @@ def test_tables_do_not_depend_on_threads():
     assert results[0] == results[1]
 
 
+def test_strict_sums_are_numpys():
+    i, x = entries("f8")
+    np.testing.assert_array_equal(jit(tabled, numerics="strict")(i, x, 0), tabled(i, x, 0))
+
+
 def test_entries_without_a_value_stay():
     i, x = np.zeros(COUNT, int), np.ones(COUNT)
     got = jit(tabled)(i, x, -0.0)

@@ -107,6 +107,9 @@ def _unchanged(module: Module) -> Module:
 _bind_loops: Bind = lambda options: partial(
     to_loops, vector_bytes=options.vector_bytes, library=options.library, blas=options.blas
 )
+_bind_threads: Bind = lambda options: partial(
+    parallelize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
+)
 _bind_prefetch: Bind = lambda options: partial(prefetch_rows, large=options.stream_bytes)
 _reductions = (
     find_reductions,
@@ -160,7 +163,7 @@ PIPELINE = Pipeline(
             cut_strips,
             _wide(vectorize),
             stream_columns,
-            _where(lambda options: options.max_threads != 1, _wide(parallelize)),
+            _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),
             unroll_short_loops,
             repeat_bodies,

@@ -54,6 +54,7 @@ class Trace:
     run            the calls with effects
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
+    attempts       functions of libraries that are being traced instead, innermost last (attempts.py)
 
     Of the contract for numbers:
     is_strict      whether sums are to be NumPy's to the last bit
@@ -65,6 +66,7 @@ class Trace:
     records        what is noted of the jumps out of loops and functions that are being traced
     adopt          takes over what another trace's program depends on
     held           gives containers that traced code may change, of its globals and closures
+    held_first     gives them with what they held when they were made
     outermost      the code that calls the traced function
     passes         the loops of whose bodies a pass is being traced; None where one cannot be unrolled
     indices        the first values of loops' indices, by name
@@ -80,6 +82,9 @@ class Trace:
         self.hook: Callable[..., Any] = lambda value: value
         self.unhook: Callable[[Any], Any] = lambda value: value
         self.adopt: Callable[[Any], None] = lambda program: None
+        self.hook_plain: Callable[[Any], Any] = lambda value: value
+        self.hook_class: Callable[[Any], Any] = lambda value: value
+        self.attempts: list[Any] = []
         self._names: set[str] = set()
         self.calls_python = True
         self.is_strict = False
@@ -95,6 +100,7 @@ class Trace:
         self.births = 0
         self.records: list[Any] = []
         self.held: Callable[[], list[Any]] = list
+        self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()
         self._doubts: list[tuple[ref, ref]] = []
@@ -170,6 +176,8 @@ class Trace:
         """A storage gets the value that was written in a region inside of the one of the moment."""
         self.writes += 1
         self.region.written.setdefault(storage, storage.node)
+        for tried in self.attempts:
+            tried.writes.append((storage, storage.node))
 
     def may_share(self, one: Storage, other: Storage) -> None:
         """Two storages may be one, so that neither may be written while the other one is in use."""

@@ -51,6 +51,7 @@ class Hooks:
         self.trace = trace
         trace.hook, trace.unhook, trace.held = self.hook, self.unhook, self.held
         trace.adopt = self.adopt
+        trace.hook_plain, trace.held_first = self.hook_plain, self.held_first
         self.package = _top_package(function)
         self.guards: dict[tuple[int, str], tuple[dict, str, Any]] = {}
         self.cells: dict[int, tuple[types.CellType, Any]] = {}
@@ -58,8 +59,10 @@ class Hooks:
         self._original: dict[int, Any] = {}
         self._namespaces: dict[int, _Namespace] = {}
         self._cell_copies: dict[int, tuple[types.CellType, types.CellType, Any]] = {}
+        self._plain: dict[int, tuple[Any, Any]] = {}
         self._names: set[str] = set()
         self.shadows = Shadows(self.hook, self._guard)
+        trace.hook_class = self.shadows.class_
 
     def hook(self, value: Any, name: str = "") -> Any:
         """What the traced code gets instead of `value`; the same object every time."""
@@ -185,6 +188,13 @@ class Hooks:
     def _is_users_class(self, cls: type) -> bool:
         return self._is_package(cls.__module__) or not is_library_class(cls)
 
+    def hook_plain(self, function: types.FunctionType) -> Any:
+        """The copy of a library's function that is traced as if it were the user's."""
+        found = self._plain.get(id(function))
+        if found is None:
+            found = self._plain[id(function)] = (function, self._function(function))
+        return found[1]
+
     def _function(self, function: types.FunctionType) -> types.FunctionType:
         namespace = self._namespace(function.__globals__)
         namespace.prepare(_names_in_class_bodies(function.__code__))
@@ -252,6 +262,11 @@ class Hooks:
     def held(self) -> list[Any]:
         """Containers that the traced code may change, whether or not it has them in variables."""
         return [*self._namespaces.values(), *self.shadows.stand_ins()]
+
+    def held_first(self) -> list[tuple[Any, Any]]:
+        """The same containers, each with what it held at first."""
+        namespaces = [(namespace, namespace.before) for namespace in self._namespaces.values()]
+        return [*namespaces, *self.shadows.first_contents()]
 
     def finish(self) -> None:
         """Guard classes, and carry what was assigned to globals and closures over to the real ones."""
@@ -437,7 +452,10 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
 def _is_known(module: str) -> bool:
     """Whether traced code gets something else for some of a module's functions."""
-    return module in ("math", "tracejit") or module.partition(".")[0] in ("numpy", "scipy")
+    return module in ("math", "tracejit", "warnings") or module.partition(".")[0] in (
+        "numpy",
+        "scipy",
+    )
 
 
 def _top_package(function: Any) -> str:

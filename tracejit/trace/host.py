@@ -130,7 +130,7 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     """
     trace = current_trace()
     assert trace is not None
-    if not trace.calls_python:
+    if not trace.calls_python or trace.attempts:
         raise no_rule(callee.name)
     if callee.has_effects and not _may_have_effects_here(trace, callee):
         raise failure(

@@ -21,6 +21,7 @@ import numpy as np
 from ..errors import UnsupportedError
 from ..ir.dims import Dim
 from ..registered import Applied, purity
+from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure
 from .host import Callee, call_through_python, name_of
 from .number_classes import is_number_class, number_class
@@ -59,8 +60,12 @@ def stand_in(value: Any) -> Any:
     if isinstance(value, types.ModuleType) and value.__name__ == _NAMESPACE:
         trace = current_trace()
         return None if trace is None else trace.hook(np)
+    if value is WARN:
+        return warn
     if _is_librarys(value):
         return _with_arrays(value)
+    if is_plain(value) and _is_numpys_own(value):
+        return _as_part(value)
     if is_number_class(value):
         return number_class(value)
     found = scipy_stand_in(value)
@@ -95,9 +100,24 @@ def _with_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
     @functools.wraps(function)
     def run(*args: Any, **kwargs: Any) -> Any:
         leaves, _ = flatten((args, kwargs))
-        if current_trace() is None or not any(isinstance(leaf, Value | Dim) for leaf in leaves):
-            return function(*args, **kwargs)
-        return apply_function(function, args, kwargs)
+        trace = current_trace()
+        if trace is not None and any(isinstance(leaf, Value | Dim) for leaf in leaves):
+            return apply_function(function, args, kwargs)
+        result = function(*args, **kwargs)
+        is_module = isinstance(result, types.ModuleType)
+        return trace.hook(result) if trace is not None and is_module else result
+
+    return run
+
+
+def _as_part(function: types.FunctionType) -> Callable[..., Any]:
+    """A function that NumPy's Python code calls: it is traced where that is."""
+
+    @functools.wraps(function)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        trace = current_trace()
+        is_tried = trace is not None and bool(trace.attempts)
+        return (trace.hook_plain(function) if is_tried else function)(*args, **kwargs)
 
     return run
 
@@ -121,6 +141,12 @@ def _is_librarys(value: Any) -> bool:
     # A function that a protocol shows us may have traced arrays in a list, where it does not.
     is_shown = hasattr(value, "_implementation")
     return value not in CREATIONS if is_shown else module.startswith(_PACKAGES)
+
+
+def _is_numpys_own(value: types.FunctionType) -> bool:
+    """Whether it is a function inside NumPy, which users have no need to call."""
+    module = value.__module__ or ""
+    return module.startswith("numpy.") and value.__name__.startswith("_")
 
 
 # Random numbers.

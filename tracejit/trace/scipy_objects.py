@@ -3,7 +3,7 @@
 Their methods are called through Python where traced values are among the arguments. An object that
 is itself made of traced values, as in `CubicSpline(x, y)(z)`, does not exist while tracing: its
 stand-in keeps what it is made of, and each call of a method makes it anew, which for objects that
-compute and keep nothing is the same.
+compute and keep nothing is the same. Those that a function makes that is traced itself are traced too.
 """
 
 from __future__ import annotations
@@ -92,6 +92,9 @@ class _Class:
         return getattr(self._class, name)
 
     def __call__(self, *args: Any, **kwargs: Any) -> Any:
+        trace = current_trace()
+        if trace is not None and trace.attempts:
+            return trace.hook_class(self._class)(*args, **kwargs)
         if is_traced((args, kwargs)):
             return _Object(self._class, args, kwargs, self._class)
         return _hooked(self._class(*args, **kwargs))

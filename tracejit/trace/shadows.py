@@ -211,6 +211,10 @@ class Shadows:
         """The stand-ins that are containers, and the attributes of those that are objects."""
         return [new for _, new, _ in self._made]
 
+    def first_contents(self) -> list[tuple[Any, Any]]:
+        """The same, each with what it held at first."""
+        return [(new, before) for _, new, before in self._made]
+
     def write_back(self, outlived: Callable[[Any, str], Any]) -> None:
         """Carry changes of the stand-ins over to the originals."""
         for original, new, before in self._slotted:

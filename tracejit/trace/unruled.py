@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
@@ -9,6 +10,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from ..errors import TraceError, UnsupportedError
+from .attempts import NotTraced, attempt, is_plain
 from .context import current_trace
 from .host import Callee, NoRule, call_through_python, known, name_of, no_rule
 from .registry import FUNCTIONS
@@ -23,6 +25,8 @@ _WRITING_METHODS = ("put",)
 # They ask where memory is, or change what it is.
 _NOT_CALLED = (np.may_share_memory, np.shares_memory)
 _METHODS_NOT_CALLED = ("setfield", "setflags", "getfield")
+# What they do is not to compute.
+_UNTRACED = (np.save, np.savetxt, np.savez, np.savez_compressed, *_NOT_CALLED)
 _OUTPUT = (np.save, np.savetxt, np.savez, np.savez_compressed)
 
 
@@ -43,6 +47,10 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
                 raise
             if trace.is_tentative and not isinstance(error, NoRule):
                 raise
+    plain = _plain_of(function)
+    if plain is not None:
+        with contextlib.suppress(NotTraced):
+            return attempt(plain, args, kwargs)
     if function in _NOT_CALLED:
         raise no_rule(name_of(function))
     if kwargs.get("overwrite_input"):  # that it may be overwritten, not that it must
@@ -65,6 +73,12 @@ def made_through_python(function: Any, error: TraceError, args: tuple, kwargs: d
     if trace.is_tentative or trace.is_counted(needed):
         raise error
     return call_through_python(known(function), args, kwargs)
+
+
+def _plain_of(function: Any) -> Any:
+    """The Python code of a function that may be traced; None where there is none."""
+    plain = getattr(function, "_implementation", function)  # behind NumPy's dispatch by protocols
+    return plain if is_plain(plain) and function not in _UNTRACED else None
 
 
 def write_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> None:

@@ -41,14 +41,17 @@ CHUNK = 8e-6
 MOST_CHUNKS = 64
 
 
-def parallelize(module: Module, vector_bytes: int = 32) -> Module:
-    """Mark and split loops of every Kernel that does not say itself how it is threaded."""
-    return map_kernels(module, lambda kernel: _Splitter(kernel, vector_bytes).run())
+def parallelize(module: Module, vector_bytes: int = 32, reorders: bool = True) -> Module:
+    """Mark and split loops of every Kernel that does not say itself how it is threaded.
+
+    `reorders`: sums in tables, which NumPy adds up one after the other, may be in another order.
+    """
+    return map_kernels(module, lambda kernel: _Splitter(kernel, vector_bytes, reorders).run())
 
 
 class _Splitter:
-    def __init__(self, kernel: Kernel, vector_bytes: int):
-        self.kernel, self.vector_bytes = kernel, vector_bytes
+    def __init__(self, kernel: Kernel, vector_bytes: int, reorders: bool = True):
+        self.kernel, self.vector_bytes, self.reorders = kernel, vector_bytes, reorders
         self.count = 0
 
     def run(self) -> Kernel:
@@ -90,7 +93,7 @@ class _Splitter:
             return self.partial(loop, cost, count, outer)
         if loop.mark == "vector":
             return [loop]
-        table = table_of(loop) if count is not None else None
+        table = table_of(loop, self.reorders) if count is not None else None
         if table is not None and (tables := count_of_tables(table, count)) > 1:
             return self.tables(loop, table, count, tables)
         return [loop.replace(body=self.body(loop.body))]

@@ -50,8 +50,9 @@ class Table(NamedTuple):
         return self.store.buffer
 
 
-def table_of(loop: For) -> Table | None:
-    """The table of a loop that does nothing but combine entries of one with values."""
+def table_of(loop: For, reorders: bool = True) -> Table | None:
+    """The table of a loop that does nothing but combine entries of one with values, which for floats
+    gives something else in another order: as far as that `reorders`."""
     *lets, store = loop.body
     if (
         loop.mark != "serial"
@@ -63,6 +64,8 @@ def table_of(loop: For) -> Table | None:
         case Apply(op, (Load(buffer, indices), value), dtype) if op in _JOINED:
             own = buffer is store.buffer and indices == store.indices
             if not own or dtype.kind not in "iuf" or not is_chosen_by_data(indices):
+                return None
+            if not reorders and dtype.kind == "f" and op in ("add", "multiply"):
                 return None
             return Table(store, op, value) if _is_read_once(loop, buffer, indices) else None
     return None

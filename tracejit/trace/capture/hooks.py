@@ -317,7 +317,7 @@ class _TracedOperand:
     """One that traced values decide."""
 
     def __init__(self, value: Any, truth: Array, wanted: bool, frame: Any):
-        self.value = value
+        self.value, self.wanted = value, wanted
         condition = truth if wanted else _not(truth)
         self.choice = _Pick(condition, frame)
 
@@ -326,7 +326,10 @@ class _TracedOperand:
 
     def finish(self, rest: Any, frame: Any) -> Any:
         self.choice.turn_in(frame)
-        return self.choice.pick(rest, self.value, frame)
+        picked = self.choice.pick(rest, self.value, frame)
+        if type(rest) is bool and self.value.is_scalar and self.value.dtype.kind == "b":
+            return self.value if rest is self.wanted else rest
+        return picked
 
 
 def _begin(value: Any, wanted: bool, frame: Any) -> Any:

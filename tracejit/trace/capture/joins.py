@@ -153,7 +153,7 @@ class Pairs:
     def _leaf(self, a: Any, b: Any, what: str) -> Callable[[], Any]:
         kinds = kind_of(a), kind_of(b)
         kind = None if None in kinds else joined(*kinds)
-        if kind is None:
+        if kind is None or self.trace.attempts and _are_promoted(*kinds):
             raise _unlike(what, a, b)
         nodes = [self._node(kind, a, 0), self._node(kind, b, 1)]
         return self._choose(kind, nodes, [a, b])
@@ -183,6 +183,12 @@ class Pairs:
         self.first.append(a)
         self.second.append(b)
         return len(self.first) - 1
+
+
+def _are_promoted(a: Kind, b: Kind) -> bool:
+    """Whether one of two values changes its dtype: no matter to who wrote the program and knows it,
+    but a library's function promises the dtypes of either path."""
+    return a.dtype is not b.dtype and not (a.weak or b.weak)
 
 
 def _unlike(what: str, a: Any, b: Any) -> TraceError:

@@ -26,7 +26,7 @@ from ..errors import TraceError
 from .array import Array
 from .capture.functions import captured
 from .capture.hooks import CaptureHooks
-from .capture.rewrite import HOOKS
+from .capture.templates import HOOKS
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
 from .location import is_library, is_library_class

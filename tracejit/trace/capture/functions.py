@@ -6,7 +6,8 @@ import dis
 from types import CodeType
 from weakref import WeakKeyDictionary, WeakSet
 
-from .rewrite import BUILTINS, ITERATORS, REDUCERS, rewritten
+from .expressions import BUILTINS, ITERATORS, REDUCERS
+from .rewrite import rewritten
 from .source import compiled, definition_of
 
 _made: WeakKeyDictionary[CodeType, CodeType] = WeakKeyDictionary()

@@ -12,29 +12,20 @@ from __future__ import annotations
 import ast
 from typing import Any
 
+from .expressions import FUNCTIONS, SUSPENDS, Names, holds, truth_of, value_of
 from .liveness import Liveness, declared, stored
 from .matching import chain_of
 from .source import Definition
-from .templates import build, expression
+from .templates import HOOKS, build, expression
 
-HOOKS = "@tj"
-_FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 # What an expression may do beside having a value.
 _ACTS = (ast.Call, ast.NamedExpr)
-_SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 _LOOPS = (ast.For, ast.While, ast.AsyncFor)
-_COMPREHENSIONS = (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)
 _JUMPS = (ast.Break, ast.Continue, ast.Return, ast.Raise, ast.Assert)
 # Jumps out of the function, from anywhere in it.
 _LEAVES = (ast.Return, ast.Raise, ast.Assert)
 # What code may use to look at its own frame, which has more names now.
 _SEES_FRAMES = {"locals", "vars", "dir", "exec", "eval"}
-# Builtins that are asked for, by name, whether they are to see traced numbers.
-BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next"}
-ITERATORS = {"ndindex", "ndenumerate"}
-# Builtins that go through what they are given.
-REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
-
 _IF = """
 C = TJ.choose(TEST, SITE)
 if C:
@@ -105,20 +96,19 @@ return F.finish()
 
 def rewritten(definition: Definition) -> bool:
     """Rewrite a function in place; whether there was anything to do."""
+    names = Names()
     if isinstance(definition, ast.Lambda):
-        rewriter = _Rewriter([], 0)
-        definition.body = rewriter.expression(definition.body)
-        return rewriter.count > 0
-    rewriter = _Rewriter(definition.body, 0)
-    definition.body = rewriter.function(definition)
-    return rewriter.count > 0
+        definition.body = value_of(definition.body, names)
+    else:
+        definition.body = _Rewriter(definition.body, names).function(definition)
+    return names.count > 0
 
 
 class _Rewriter(ast.NodeTransformer):
     """Rewrites one function; functions inside get rewriters of their own."""
 
-    def __init__(self, body: list[ast.stmt], count: int):
-        self.count = count
+    def __init__(self, body: list[ast.stmt], own: Names):
+        self.own = own
         self.live = Liveness(body)
         self.shared = declared(ast.Module(body, []))
         self.globals = declared(ast.Module(body, []), ast.Global)
@@ -132,7 +122,7 @@ class _Rewriter(ast.NodeTransformer):
         body = definition.body
         if _is_left_alone(definition):
             return body
-        if any(_holds(line, _LEAVES, _FUNCTIONS) and not _is_return(line) for line in body):
+        if any(holds(line, _LEAVES, FUNCTIONS) and not _is_return(line) for line in body):
             self.record = self.name("f")
         new = self.block(body)
         if self.record:
@@ -161,8 +151,8 @@ class _Rewriter(ast.NodeTransformer):
 
     def jumps(self, line: ast.stmt) -> bool:
         """Whether a statement may jump to a place behind those that follow it."""
-        leaves_loop = _holds(line, ast.Break | ast.Continue, (*_FUNCTIONS, *_LOOPS))
-        return leaves_loop or (bool(self.record) and _holds(line, _LEAVES, _FUNCTIONS))
+        leaves_loop = holds(line, ast.Break | ast.Continue, (*FUNCTIONS, *_LOOPS))
+        return leaves_loop or (bool(self.record) and holds(line, _LEAVES, FUNCTIONS))
 
     def branch(
         self, place: ast.stmt, test: ast.expr, body: list, orelse: list, live: frozenset[str]
@@ -192,7 +182,7 @@ class _Rewriter(ast.NodeTransformer):
         return self.loop(_FOR, node, names, tuple(sorted(stored(node.target))), parts)
 
     def visit_While(self, node: ast.While) -> list[ast.stmt]:
-        names, acts = self.names(node.test, *node.body), _holds(node.test, _ACTS, _FUNCTIONS)
+        names, acts = self.names(node.test, *node.body), holds(node.test, _ACTS, FUNCTIONS)
         return self.loop(_WHILE, node, names, (), {"TEST": self.test(node.test)}, acts)
 
     def names(self, *nodes: ast.AST) -> tuple[str, ...]:
@@ -207,7 +197,7 @@ class _Rewriter(ast.NodeTransformer):
         body = self.block(node.body)
         self.loops.pop()
         live = (self.live.inside[node], self.live.after[node])
-        jumps = any(_holds(line, _JUMPS, _FUNCTIONS) for line in node.body)
+        jumps = any(holds(line, _JUMPS, FUNCTIONS) for line in node.body)
         site = _site(name, node, names, *live, targets, jumps, bool(node.orelse), acts)
         take = _take(name, names, node)
         new = build(
@@ -306,9 +296,7 @@ class _Rewriter(ast.NodeTransformer):
     # Scopes inside.
 
     def visit_FunctionDef(self, node: ast.FunctionDef) -> ast.FunctionDef:
-        inner = _Rewriter(node.body, self.count)
-        node.body = inner.function(node)
-        self.count = inner.count
+        node.body = _Rewriter(node.body, self.own).function(node)
         return node
 
     def visit_AsyncFunctionDef(self, node: ast.AsyncFunctionDef) -> ast.AST:
@@ -323,165 +311,13 @@ class _Rewriter(ast.NodeTransformer):
     # Expressions.
 
     def expression(self, node: ast.expr) -> ast.expr:
-        """An expression rewritten, where that does not change when its parts are evaluated."""
-        if _holds(node, _SUSPENDS, ()) or _sets_by_chance(node):
-            return node
-        return _Expressions(self).visit(node)
+        return value_of(node, self.own)
 
     def test(self, node: ast.expr) -> ast.expr:
-        """An expression of which only the truth matters."""
-        if _holds(node, _SUSPENDS, ()):
-            return node
-        if _sets_by_chance(node):
-            return expression("TJ.truth(X)", node, TJ=HOOKS, X=node)
-        return _Expressions(self).truth(node)
+        return truth_of(node, self.own)
 
     def name(self, kind: str) -> str:
-        self.count += 1
-        return f"@{kind}{self.count}"
-
-
-class _Expressions(ast.NodeTransformer):
-    """Rewrites what chooses among expressions, and the calls of some builtins."""
-
-    def __init__(self, owner: _Rewriter):
-        self.owner = owner
-
-    def truth(self, node: ast.expr) -> ast.expr:
-        match node:
-            case ast.BoolOp():
-                node.values = [self.truth(value) for value in node.values]
-                return self.chain(node)
-            case ast.UnaryOp(op=ast.Not()):
-                node.operand = self.truth(node.operand)
-                return expression("TJ.negation(X)", node, TJ=HOOKS, X=node.operand)
-        return expression("TJ.truth(X)", node, TJ=HOOKS, X=self.visit(node))
-
-    def visit_BoolOp(self, node: ast.BoolOp) -> ast.expr:
-        node.values = [self.visit(value) for value in node.values]
-        return self.chain(node)
-
-    def chain(self, node: ast.BoolOp) -> ast.expr:
-        """`a and b and c`, from the right: `b and c` is evaluated only where `a` is true."""
-        result = node.values[-1]
-        word = "all" if isinstance(node.op, ast.And) else "any"
-        for value in reversed(node.values[:-1]):
-            text = f"TJ.{word}_of((C := TJ.{word}_begin(A)), B if TJ.goes_on(C) else TJ.SKIPPED)"
-            # The name that is set must be a name, not a copy of one.
-            result = expression(text, value, TJ=HOOKS, C=self.owner.name("b"), A=value, B=result)
-        return result
-
-    def visit_IfExp(self, node: ast.IfExp) -> ast.expr:
-        text = "TJ.pick((C := TJ.either(TEST)), A if C.then() else None, B if C.orelse() else None)"
-        parts = {"TEST": self.truth(node.test), "A": self.visit(node.body)}
-        parts |= {"B": self.visit(node.orelse), "C": self.owner.name("e")}
-        return expression(text, node, TJ=HOOKS, **parts)
-
-    def visit_UnaryOp(self, node: ast.UnaryOp) -> ast.expr:
-        return self.truth(node) if isinstance(node.op, ast.Not) else self.generic_visit(node)
-
-    def visit_Compare(self, node: ast.Compare) -> ast.expr:
-        self.generic_visit(node)
-        if len(node.ops) == 1:
-            return self.membership(node)
-        left, pairs = node.left, []
-        for position, (op, right) in enumerate(zip(node.ops, node.comparators)):
-            given, name = right, self.owner.name("t")
-            if position < len(node.ops) - 1:
-                given = expression("(N := X)", right, N=name, X=right)
-            pairs.append(self.membership(ast.copy_location(ast.Compare(left, [op], [given]), node)))
-            left = ast.copy_location(ast.Name(name, ast.Load()), right)
-        return self.chain(ast.copy_location(ast.BoolOp(ast.And(), pairs), node))
-
-    def membership(self, node: ast.Compare) -> ast.expr:
-        """A single comparison, where `in` asks for a truth that may be traced."""
-        if not isinstance(node.ops[0], ast.In | ast.NotIn):
-            return node
-        self.owner.count += 1
-        parts = {"TJ": HOOKS, "A": node.left, "B": node.comparators[0]}
-        text = "TJ.contains(A, B)" if isinstance(node.ops[0], ast.In) else "TJ.lacks(A, B)"
-        return expression(text, node, **parts)
-
-    def visit_Call(self, node: ast.Call) -> ast.expr:
-        is_reducer = isinstance(node.func, ast.Name) and node.func.id in REDUCERS
-        if is_reducer and node.args and isinstance(node.args[0], ast.GeneratorExp):
-            node.args[0] = self.lazy(node.args[0])
-        self.generic_visit(node)
-        match node.func:
-            case ast.Name(id=name) if name in BUILTINS:
-                pass
-            case ast.Attribute(attr=name) if name in ITERATORS:
-                pass
-            case _:
-                return node
-        self.owner.count += 1
-        node.func = expression("TJ.seen(X)", node.func, TJ=HOOKS, X=node.func)
-        return node
-
-    def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
-        inner = _Rewriter([], self.owner.count)
-        node.body = inner.expression(node.body)
-        self.owner.count = inner.count
-        return node
-
-    def lazy(self, node: ast.GeneratorExp | ast.ListComp) -> ast.expr:
-        """What goes through a comprehension as its reader wants, in loops that may be rolled."""
-        if any(generator.is_async for generator in node.generators) or _sets_by_chance(node):
-            return node
-        first, *rest = node.generators
-        self.owner.count += 1
-        item = f"@i{self.owner.count}"
-        value: ast.expr = node.elt
-        if rest:
-            value = self.lazy(ast.copy_location(ast.GeneratorExp(node.elt, rest), node))
-        conditions = first.ifs
-        test: ast.expr = ast.copy_location(ast.Constant(None), node)
-        if conditions:
-            both = conditions[0]
-            if len(conditions) > 1:
-                both = ast.copy_location(ast.BoolOp(ast.And(), conditions), node)
-            test = self._of_item(expression("TJ.truth(X)", node, TJ=HOOKS, X=both), first, item)
-        return expression(
-            "TJ.lazy(SOURCE, VALUE, TEST, NESTED)",
-            node,
-            TJ=HOOKS,
-            SOURCE=first.iter,
-            VALUE=self._of_item(value, first, item),
-            TEST=test,
-            NESTED=ast.Constant(bool(rest)),
-        )
-
-    @staticmethod
-    def _of_item(value: ast.expr, generator: ast.comprehension, item: str) -> ast.expr:
-        """`lambda item: value`, with the item taken apart as the comprehension does it."""
-        target = ast.copy_location(ast.Name(item, ast.Load()), value)
-        only = ast.copy_location(ast.Tuple([target], ast.Load()), value)
-        parts = [ast.comprehension(generator.target, only, [], 0)]
-        inside = ast.copy_location(ast.ListComp(value, parts), value)
-        taken = expression("X[0]", value, X=inside)
-        arguments = ast.arguments([], [ast.arg(item)], None, [], [], None, [])
-        made = ast.Lambda(arguments, taken)
-        return ast.fix_missing_locations(ast.copy_location(made, value))
-
-    def visit_ListComp(self, node: Any) -> ast.expr:
-        """A list whose items are chosen, by traced values maybe."""
-        if len(node.generators) == 1 and node.generators[0].ifs:
-            found = self.lazy(node)
-            if found is not node:
-                return self.visit(expression("TJ.listed(X)", node, TJ=HOOKS, X=found))
-        return self.visit_Comprehension(node)
-
-    def visit_Comprehension(self, node: Any) -> ast.expr:
-        """A comprehension: in what it iterates over, no names can be set."""
-        for part in ("elt", "key", "value"):
-            if hasattr(node, part):
-                setattr(node, part, self.visit(getattr(node, part)))
-        for generator in node.generators:
-            if not _holds(generator.iter, (ast.IfExp, ast.BoolOp, ast.Compare), ()):
-                generator.iter = self.visit(generator.iter)
-        return node
-
-    visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Comprehension
+        return self.own.name(kind)
 
 
 def _site(name: str, place: ast.AST, *facts: Any) -> ast.Constant:
@@ -504,32 +340,6 @@ def _take(owner: str, names: tuple[str, ...], place: ast.AST) -> list[ast.stmt]:
     return [ast.fix_missing_locations(ast.copy_location(line, place)) for line in lines]
 
 
-def _holds(node: ast.AST, kinds: Any, outside: tuple) -> bool:
-    """Whether there is a node of some kind in this one, not below one of the kinds `outside`."""
-    pending = [node]
-    while pending:
-        found = pending.pop()
-        if isinstance(found, kinds):
-            return True
-        if not isinstance(found, outside):
-            pending.extend(ast.iter_child_nodes(found))
-    return False
-
-
-def _sets_by_chance(node: ast.AST) -> bool:
-    """Whether there is a `:=` in a part of an expression that is not evaluated in any case."""
-    chances: list[ast.AST] = []
-    for found in ast.walk(node):
-        match found:
-            case ast.BoolOp(values=[_, *rest]) | ast.Compare(comparators=[_, *rest]):
-                chances += rest
-            case ast.IfExp(body=first, orelse=second):
-                chances += first, second
-            case ast.ListComp() | ast.SetComp() | ast.DictComp() | ast.GeneratorExp():
-                chances.append(found)
-    return any(_holds(part, ast.NamedExpr, _FUNCTIONS) for part in chances)
-
-
 def _is_return(line: ast.stmt) -> bool:
     return isinstance(line, ast.Return)
 
@@ -538,7 +348,7 @@ def _is_left_alone(definition: ast.FunctionDef) -> bool:
     """Whether a function runs piece by piece, or looks at its frame."""
     inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     names = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name)}
-    suspends = any(_holds(line, (*_SUSPENDS, *_ASYNC), inner) for line in definition.body)
+    suspends = any(holds(line, (*SUSPENDS, *_ASYNC), inner) for line in definition.body)
     return suspends or bool(names & _SEES_FRAMES)
 
 

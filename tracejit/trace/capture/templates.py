@@ -7,6 +7,9 @@ import copy
 import functools
 from typing import Any
 
+# What the hooks are called in rewritten code.
+HOOKS = "@tj"
+
 
 @functools.lru_cache(maxsize=64)
 def _parsed(text: str) -> ast.Module:

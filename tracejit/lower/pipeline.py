@@ -40,6 +40,7 @@ from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.distribute import distribute_loops
 from .tensor.forward import forward_values
+from .tensor.hold import hold_elements
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.interleave import interleave_rows
@@ -150,6 +151,7 @@ PIPELINE = Pipeline(
             unwrap_loops,
             forward_values,
             drop_checks,
+            hold_elements,
             _reductions,
             distribute_loops,
             _reductions,

@@ -1,0 +1,151 @@
+"""An element that a loop changes again and again is held in a variable while it runs.
+
+    for j: y[i] = y[i] + a[i, j]   ->   held = y[i]
+                                        for j: held = held + a[i, j]
+                                        y[i] = held
+
+Its place stays the same in the loop, where nothing else may lie. What such a variable is for is seen
+later: sums become Accumulates (reductions.py).
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.graph import Module, map_kernels
+from ...ir.places import are_always_apart, changed_in
+from ...ir.tensor import (
+    Accumulate,
+    Assign,
+    Buffer,
+    Call,
+    Expression,
+    Extern,
+    For,
+    If,
+    Index,
+    Kernel,
+    Let,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    expressions_of,
+    has_control,
+    loads_of,
+    map_bodies,
+    parts,
+    statements,
+)
+from ...ir.term import postorder
+from ...ir.types import f16
+from .checks import is_refusing
+from .cost import trips
+from .rename import FreshNames
+from .substitute import substitute
+
+Place = tuple[Expression, ...]
+
+
+def hold_elements(module: Module) -> Module:
+    """Hold in variables what the ordered loops of every Kernel change in one place."""
+    return map_kernels(module, lambda k: _Holder(k).run() if has_control(k.body) else k)
+
+
+class _Holder:
+    def __init__(self, kernel: Kernel):
+        self.kernel, self.names = kernel, FreshNames(kernel)
+
+    def run(self) -> Kernel:
+        return self.kernel.replace(body=self.body(self.kernel.body))
+
+    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            statement = map_bodies(statement, self.body)
+            if isinstance(statement, For) and statement.mark == "ordered":
+                new += self.loop(statement)
+            else:
+                new.append(statement)
+        return tuple(new)
+
+    def loop(self, loop: For) -> tuple[Statement, ...]:
+        """The loop, between what it reads first and what it leaves at last."""
+        before: list[Statement] = []
+        after: list[Statement] = []
+        changed = loop
+        for buffer, place in _held(loop):
+            held = Variable(self.names.pick(f"{buffer.name}_held"), buffer.type.dtype)
+            before.append(Let(held, Load(buffer, place)))
+            after.append(Store(buffer, place, held))
+            body = substitute(changed.body, {Load(buffer, place): held})
+            changed = changed.replace(body=_direct(_assigning(body, buffer, held)))
+        if not before:
+            return (loop,)
+        if (trips(loop) or 0) > 0:
+            return (*before, changed, *after)
+        # Where the loop is empty nothing may be read.
+        some = tensor.compare("less", loop.start, loop.stop)
+        return (If(some, (*before, changed, *after), ()),)
+
+
+def _assigning(
+    body: tuple[Statement, ...], buffer: Buffer, held: Variable
+) -> tuple[Statement, ...]:
+    new: list[Statement] = []
+    for statement in body:
+        if isinstance(statement, Store) and statement.buffer is buffer:
+            statement = Assign(held, statement.value)
+        new.append(map_bodies(statement, lambda inner: _assigning(inner, buffer, held)))
+    return tuple(new)
+
+
+def _direct(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements without a variable that only waits for another one to be assigned."""
+    new: list[Statement] = []
+    for statement in body:
+        match statement, new[-1:]:
+            case Assign(target, Variable() as own), [Assign(other, value)] if own is other:
+                reads = [e for s in statements(body) for e in expressions_of(s) if own in e.free]
+                if len(reads) == 1 and any(isinstance(s, Let) and s.variable is own for s in body):
+                    new[-1] = Assign(target, value)
+                    continue
+        new.append(map_bodies(statement, _direct))
+    return tuple(new)
+
+
+def _held(loop: For) -> list[tuple[Buffer, Place]]:
+    """The buffers of which a loop changes one element, and where."""
+    changed = changed_in((loop,))
+    places: dict[Buffer, Place] = {}
+    others: set[Buffer] = set()
+    for statement in statements(loop.body):
+        match statement:
+            case Store(buffer, indices):
+                if places.setdefault(buffer, indices) != indices:
+                    others.add(buffer)
+            case Accumulate(Load(buffer)):
+                others.add(buffer)
+            case Call(_, buffers):
+                others.update(buffers)
+            case Extern():
+                others.update(address.buffer for address in statement.addresses)
+    roots = [e for s in statements(loop.body) for e in expressions_of(s)]
+    if any(map(is_refusing, postorder(roots, parts))):
+        return []
+    # What is read or stored whatever holds is there.
+    certain = postorder([e for s in loop.body for e in expressions_of(s)], parts)
+    stored = [Load(s.buffer, s.indices) for s in loop.body if isinstance(s, Store)]
+    return [
+        (buffer, place)
+        for buffer, place in places.items()
+        if buffer not in others
+        and buffer.space != "register"
+        and buffer.type.dtype is not f16
+        and all(isinstance(t, Index) and t not in changed for e in place for t in e.free)
+        and Load(buffer, place) in (*certain, *stored)
+        and all(
+            load.indices == place or are_always_apart((loop,), place, load.indices)
+            for load in loads_of(loop.body)
+            if load.buffer is buffer
+        )
+    ]

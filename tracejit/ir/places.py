@@ -126,6 +126,8 @@ def _are_stretches(
 
 def _is_tile(loop: For, inner: For) -> bool:
     """Whether `inner` begins, in each iteration of `loop`, where it stopped before, or later."""
+    if loop.index not in inner.start.free:
+        return False
     names: dict[Expression, Dim] = {}
     following = {loop.index: tensor.add(loop.index, tensor.ONE)}
     later = tensor.replace_expressions((inner.start,), following)[inner.start]

@@ -77,10 +77,12 @@ def is_independent(loop: For) -> bool:
                 return False
             case Store(buffer, indices) if buffer not in own:
                 stores.append((buffer, indices))
-    accesses = [*stores, *[(load.buffer, load.indices) for load in loads_of(loop.body)]]
+    accesses = dict.fromkeys(
+        [*stores, *[(load.buffer, load.indices) for load in loads_of(loop.body)]]
+    )
     return all(
         never_meet(loop, place, other)
-        for buffer, place in stores
+        for buffer, place in dict.fromkeys(stores)
         for used, other in accesses
         if used is buffer
     )

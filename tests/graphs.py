@@ -223,17 +223,6 @@ class Maker:
             raise Refused
         return [array_type(tuple(shape), type.dtype)], {"axis": axis, "width": width}
 
-    def split_relayout(self, type, op):
-        names = "abcde"[: len(type.shape)]
-        if not names:
-            raise Refused
-        order = self.rng.permutation(len(names))
-        layout = f"{' '.join(names)} -> {' '.join(names[k] for k in order)}"
-        source = array_type(
-            tuple(type.shape[list(order).index(k)] for k in range(len(names))), type.dtype
-        )
-        return [source], {"layout": layout}
-
     def split_concatenate(self, type, op):
         return [type], {"axis": 0}
 
@@ -256,14 +245,6 @@ class Maker:
         return [array_type(shape, type.dtype)], {
             "layout": f"{' '.join(names)} -> {' '.join(order)}"
         }
-
-    def split_windows(self, type, op):
-        if len(type.shape) < 2 or not all(type.shape):
-            raise Refused
-        *shape, width = type.shape
-        axis = int(self.rng.integers(len(shape)))
-        shape[axis] += width - 1
-        return [array_type(tuple(shape), type.dtype)], {"axis": axis, "width": width}
 
     def split_gather(self, type, op):
         if not type.shape:

@@ -451,3 +451,10 @@ def test_results_do_not_depend_on_threads():
     together = build(module)(a, b)
     with config.use(threads=1):
         np.testing.assert_array_equal(build(module)(a, b), together)
+
+
+def test_panels_of_one_thread_inside_of_chunks_of_batches():
+    """Few rows and many columns in each of many products: loops of both kinds have names of their own."""
+    a = np.random.default_rng(2).standard_normal((8, 64, 256)).astype("f4")
+    b = np.random.default_rng(3).standard_normal((8, 256, 512)).astype("f4")
+    np.testing.assert_allclose(tracejit.jit(np.matmul)(a, b), a @ b, rtol=1e-3, atol=1e-3)

@@ -6,7 +6,7 @@ from ....ir import tensor
 from ....ir.tensor import Expression, For, Index, integer
 from .problem import Body
 
-CHUNK = Index("chunk")
+CHUNK, SHARE = Index("chunk"), Index("share")
 CHUNK_SECONDS = 15e-6
 WORTHWHILE = 30e-6  # shorter work is not worth waking a thread
 
@@ -18,12 +18,19 @@ def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
     return -(-count // size)
 
 
-def chunk_range(count: int, chunks: int) -> tuple[Expression, Expression]:
-    """The first and the last item, exclusively, of the chunk CHUNK."""
+def chunk_range(
+    count: int, chunks: int, chunk: Expression = CHUNK
+) -> tuple[Expression, Expression]:
+    """The first and the last item, exclusively, of a chunk."""
     size = -(-count // chunks)
-    first = tensor.multiply(CHUNK, integer(size))
+    first = tensor.multiply(chunk, integer(size))
     last = tensor.add(first, integer(size))
     return first, last if count % size == 0 else tensor.minimum(last, integer(count))
+
+
+def one_by_one(chunks: int, body: Body) -> Body:
+    """The chunks SHARE of one thread, which may be inside of a loop over CHUNK."""
+    return (For(SHARE, tensor.ZERO, integer(chunks), body, "serial", 1),)
 
 
 def parallel(chunks: int, body: Body) -> Body:

@@ -32,7 +32,7 @@ from ....ir.tensor import (
     integer,
 )
 from ....ir.types import array_type
-from .chunks import CHUNK, chunk_range, chunks_of, parallel
+from .chunks import CHUNK, SHARE, chunk_range, chunks_of, one_by_one, parallel
 from .machine import L2_BYTES, Machine, seconds
 from .panels import (
     PANEL,
@@ -203,12 +203,12 @@ class Matrix:
         if self.threads:
             chunks = max(chunks, chunks_of(count, seconds(problem) / problem.batches * lines, 64))
         chunks = min(count, chunks)
-        first, last = chunk_range(count, chunks)
+        first, last = chunk_range(count, chunks, CHUNK if self.threads else SHARE)
         self.range_of = {widest: (first, last)}
         work = self.packed_rows(tensor.ZERO, tiles, self.tiles, packed)
         if self.threads:
             return parallel(chunks, work)
-        return (For(CHUNK, tensor.ZERO, integer(chunks), work, "serial", 1),)
+        return one_by_one(chunks, work)
 
     def spread_over(self, body: Body) -> Body:
         """`body` for each of the loops that are spread over the rows."""
@@ -282,7 +282,7 @@ class Matrix:
         chunks = max(chunks, -(-panels // PANELS))
         chunks = -(-panels // -(-panels // chunks))
         size = -(-panels // chunks)
-        first, last = chunk_range(panels, chunks)
+        first, last = chunk_range(panels, chunks, CHUNK if self.threads else SHARE)
         work: Body = ()
         before = 0
         for position, segment in enumerate(self.segments):
@@ -301,7 +301,7 @@ class Matrix:
             before += segment.panels
         if self.threads:
             return parallel(chunks, work)
-        return (For(CHUNK, tensor.ZERO, integer(chunks), work, "serial", 1),)
+        return one_by_one(chunks, work)
 
     def panels_buffer(self, name: str, panels: tuple[int, ...], segment: Segment) -> Buffer:
         """Memory for packed panels of a segment, whole vectors wide."""

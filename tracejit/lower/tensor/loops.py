@@ -44,11 +44,12 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type, contiguous
 from ..elements import Composer, Position, axis_indices, domain_of
-from .composite import cut_nest, is_composite, lower_called_functions, lower_composite
+from .composite import is_composite, lower_called_functions, lower_composite
 from .contract import lower_contraction
 from .contract.library import Library
 from .extern import lower_extern
 from .scan import lower_scan
+from .strips_of_groups import cut_nest
 from .window import Window
 
 RECOMPUTE_COST = 6.0

@@ -124,6 +124,8 @@ class Matrix:
 
     def should_go_by_panel(self) -> bool:
         problem = self.problem
+        if problem.is_part:
+            return False  # the panels are the same for all parts, and packed before them
         if problem.rows.extent > FEW_ROWS or self.panels < 4 or self.spread or problem.sums:
             return False
         return problem.left.is_memory and problem.step(problem.left, problem.depth) == 1

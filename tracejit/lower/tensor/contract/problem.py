@@ -103,6 +103,7 @@ class Problem:
     `sums` are contracted labels beside the depth, `single` those of extent 1, whatever they do.
     Every one of `outs` is computed from the product, element by element, by `finish`, at a price of
     `epilogue` for all of them. Partial sums may be kept in `out`, the first that has their dtype.
+    `is_part`: the problem is one of many parts of a product, which differ in the rows or columns.
     """
 
     left: Operand
@@ -123,6 +124,7 @@ class Problem:
     finish: Callable[[Position, Expression], tuple[Expression, ...]]
     epilogue: float
     is_bare: bool
+    is_part: bool = False
 
     @property
     def work(self) -> int:
@@ -314,6 +316,7 @@ def read_problem(
         finish,
         epilogue,
         is_bare,
+        window is not None,
     )
     inner = "".join(label for label in result if label not in single)[-1:]
     if inner and inner in rows or not columns:

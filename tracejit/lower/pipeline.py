@@ -49,7 +49,7 @@ from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
 from .tensor.parallelize import parallelize
-from .tensor.prefetch import prefetch_rows
+from .tensor.prefetch import OUTSIDE, prefetch_rows
 from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
 from .tensor.relax import contract, relax
@@ -111,7 +111,9 @@ _bind_loops: Bind = lambda options: partial(
 _bind_threads: Bind = lambda options: partial(
     parallelize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
 )
-_bind_prefetch: Bind = lambda options: partial(prefetch_rows, large=options.stream_bytes)
+_bind_prefetch: Bind = lambda options: partial(
+    prefetch_rows, large=min(options.stream_bytes, OUTSIDE)
+)
 _reductions = (
     find_reductions,
     lambda options: partial(find_reductions, reorders=options.numerics != "strict"),

@@ -31,6 +31,8 @@ from .cost import stride, trips
 
 # A shorter row is there soon enough, a longer one gone again before it is used.
 LEAST_ROW, MOST_ROW = 4 << 10, 64 << 10
+# Arrays of so many bytes are not in a core's own cache, from where rows come soon enough.
+OUTSIDE = 1 << 20
 
 
 def prefetch_rows(module: Module, large: int = 0) -> Module:

@@ -5,6 +5,7 @@ import warnings
 
 import capture_idioms
 import hostile_programs
+import meeting_programs
 import numpy as np
 import pytest
 import textbook_numeric
@@ -13,15 +14,17 @@ from traced import run
 
 import tracejit
 
-assert capture_idioms and hostile_programs and textbook_numeric  # imported to enter their programs
+assert (
+    capture_idioms and hostile_programs and meeting_programs and textbook_numeric
+)  # imported to enter their programs
 # Those whose loops are of a kind that the native code has not seen elsewhere.
 NATIVE = {
     "quicksort_iter", "union_find", "pagerank", "jacobi_conv", "hull", "swap_while2", "tryfin",
-    "solver_swap", "sorted_rev", "walrus", "list_cond", "any_big", "merge", "windows", "dot",
+    "solver_swap", "while_swap_ret_mid", "for_swap_break", "sorted_rev", "walrus", "list_cond", "any_big", "merge", "windows", "dot",
 }  # fmt: skip
 # Their exceptions are raised by NumPy, which runs them then.
 RAISING = {
-    "early_ret_none", "saddle", "assert_in_loop", "guard_then_while", "sqrt_newton", "raise_write", "raise_loop", "assert_", "raise_draw",
+    "early_ret_none", "saddle", "min_empty", "raise_index_order", "zero_guard", "nan_guard", "assert_in_loop", "guard_then_while", "sqrt_newton", "raise_write", "raise_loop", "assert_", "raise_draw",
 }  # fmt: skip
 
 

@@ -74,6 +74,8 @@ class Trace:
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
     writes         how often an array has been written
+    returned       the storages that results of functions, which have not ended yet, may be
+    blocks         how many `finally` and context managers are to follow what is being traced
     leaves_none    where a function returns None that returns a value elsewhere, NumPy is to run it
     """
 
@@ -110,6 +112,8 @@ class Trace:
         self.passes: list[Any] = []
         self.writes = 0
         self.leaves_none = False
+        self.blocks = 0
+        self.returned: list[tuple[Storage, Storage]] = []
 
     @property
     def bindings(self) -> list[Any]:
@@ -182,6 +186,17 @@ class Trace:
     def may_share(self, one: Storage, other: Storage) -> None:
         """Two storages may be one, so that neither may be written while the other one is in use."""
         self._doubts.append((ref(one), ref(other)))
+
+    def will_share(self, one: Storage, other: Storage) -> None:
+        """The same once the function that is being traced has returned: what it does until then it
+        does on other paths than the one that returns this value."""
+        self.returned.append((one, other))
+
+    def has_returned(self, count: int) -> None:
+        """A function has returned, that began when there were so many of these."""
+        for one, other in self.returned[count:]:
+            self.may_share(one, other)
+        del self.returned[count:]
 
     def capture(
         self, array: np.ndarray, name: str = "captured", is_hidden: bool = False

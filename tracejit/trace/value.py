@@ -8,7 +8,7 @@ import numpy as np
 
 from ..errors import ShapeError, TraceError, UnsupportedError
 from ..ir import ops
-from ..ir.dims import Dim, bind
+from ..ir.dims import Dim, bind, symbols_of
 from ..ir.graph import Function, Module, Node, item, operands_of, parameter
 from ..ir.op import OPS
 from ..ir.ops.create import ARRAY_LIMIT
@@ -205,7 +205,16 @@ def value_at_hand(node: Node) -> np.ndarray:
     """
     trace = current_trace()
     assert trace is not None
-    values, extents, firsts = trace.values, trace.extents | trace.indices, trace.firsts
+    extents = trace.extents | trace.indices
+    for binding in trace.bindings:  # each may be made of those before it
+        found = _value_of(trace, binding.value, extents)
+        extents[symbols_of(binding.extent)[0].name] = int(found)
+    return np.asarray(_value_of(trace, node, extents))
+
+
+def _value_of(trace: Trace, node: Node, extents: dict[str, int]) -> Any:
+    """The value of a node where extents are these numbers."""
+    values, firsts = trace.values, trace.firsts
 
     def below(found: Node) -> tuple[Node, ...]:
         if found in values:
@@ -224,7 +233,7 @@ def value_at_hand(node: Node) -> np.ndarray:
         else:
             operands = [values[operand] for operand in found.operands]
             values[found] = _computed(found, operands, extents)
-    return np.asarray(values[node])
+    return values[node]
 
 
 def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:

@@ -48,12 +48,13 @@ _REFUSING = ("checked_index", "checked_choice", "whole", "same_extent", "fitting
 
 class _End(NamedTuple):
     """How an arm ended: the state, the value of every storage it wrote, and of the arrays there;
-    whether it jumped away."""
+    whether it jumped away, and whether out of the function, so that its names do not matter."""
 
     state: State
     written: dict[Any, Node]
     contents: dict[int, Node]
     is_dead: bool
+    has_returned: bool = False
 
 
 class Exchanged(NamedTuple):
@@ -136,7 +137,8 @@ class Choice:
         written = {storage: storage.node for storage in region.written}
         is_dead = is_over(self.trace) or (number == 1 and self.is_guard)
         state = state_of(self.trace, names, frame)
-        self.ends[number] = _End(state, written, contents(region, state), is_dead)
+        has_returned = is_dead and _has_returned(self.trace)
+        self.ends[number] = _End(state, written, contents(region, state), is_dead, has_returned)
         rewind(region)
         region.is_open = False
 
@@ -195,6 +197,8 @@ class Choice:
         if self._is_exchanged(a, b):
             self.exchanged.append(Exchanged(None, name, b))
             return lambda: a
+        if first.has_returned != second.has_returned and self._are_older(a, b):
+            return lambda: b if first.has_returned else a
         return pairs.add(a, b, f"the variable {name}")
 
     def _is_exchanged(self, a: Any, b: Any) -> bool:
@@ -202,6 +206,10 @@ class Choice:
         if self.exchanged is None or not (is_array(a) and is_array(b)) or is_same(a, b):
             return False
         return max(a.storage.birth, b.storage.birth) <= self.keeper.birth
+
+    def _are_older(self, *values: Any) -> bool:
+        """Whether these are arrays of before the choice, so that both arms could have either."""
+        return all(is_array(v) and v.storage.birth <= self.arms[0].start for v in values)
 
     def _is_untouched(self, name: str, first: _End, second: _End) -> bool:
         before = self.begin.names.get(name, UNBOUND)
@@ -277,6 +285,12 @@ def _check_depth(frame: FrameType) -> None:
             f"{code.co_name} calls itself, and traced values decide when that ends",
             "write it as a loop, or let a static argument end it",
         )
+
+
+def _has_returned(trace: Trace) -> bool:
+    """Whether the function has returned for certain, and does nothing more on its way out."""
+    own = next((r for r in reversed(trace.records) if "returned" in r.flags), None)
+    return own is not None and own.flags["returned"] is True and trace.blocks == 0
 
 
 def is_over(trace: Trace) -> bool:

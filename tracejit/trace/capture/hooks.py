@@ -105,6 +105,7 @@ class _Function:
         self.trace, self.region = trace, trace.region
         self.record = Record("returned")
         self.depth = len(trace.records)
+        self.returned = len(trace.returned)
         trace.records.append(self.record)
 
     def returns(self, value: Any) -> bool:
@@ -129,6 +130,7 @@ class _Function:
         close_down(trace, self.region, {}, frame)
         self.region.is_dead = False
         del trace.records[self.depth :]
+        trace.has_returned(self.returned)
         found = value["value"]
         return None if found is UNSET else found
 
@@ -159,6 +161,7 @@ class _Block:
         _, _, self.names, self.live = site
         self.values: tuple = ()
         self.was_dead = False
+        self.trace.blocks += 1
 
     def joins(self) -> bool:
         """The end of the block: whether paths met, so that names have other values now."""
@@ -173,6 +176,7 @@ class _Block:
     def ends(self) -> None:
         """What is done on every path is done; the jumps go on."""
         self.region.is_dead |= self.was_dead
+        self.trace.blocks -= 1
 
 
 class _Skipped:

@@ -111,9 +111,11 @@ class Pairs:
         self.first: list[Node] = []
         self.second: list[Node] = []
         self.chosen: list[Node] = []
+        self.what = ""
 
     def add(self, a: Any, b: Any, what: str) -> Callable[[], Any]:
         """Two values for `what`; gives what to call for the one value, when that was `chosen`."""
+        self.what = what
         if is_same(a, b):
             return lambda: a
         if a is UNBOUND or b is UNBOUND:
@@ -165,12 +167,13 @@ class Pairs:
     def _choose(self, kind: Kind, nodes: list[Node], values: list[Any]) -> Callable[[], Any]:
         a, b = nodes
         position = None if a is b else self.pair(a, b)
+        share = self.trace.will_share if self.what == RETURNED else self.trace.may_share
 
         def made() -> Array:
             array = kind.wrap(a if position is None else self.chosen[position])
             for value in values:
                 if is_array(value) and value.storage.birth <= self.birth:
-                    self.trace.may_share(array.storage, value.storage)
+                    share(array.storage, value.storage)
             return array
 
         return made

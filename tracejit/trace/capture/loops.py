@@ -25,8 +25,9 @@ from ..regions import Region
 from ..tree import flatten
 from ..value import Value, to_node
 from .bodies import Bodies
-from .branches import Choice, close_down
+from .branches import Choice, Exchanged, chosen, close_down
 from .iterables import Items, items_of
+from .joins import Pairs
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
 from .rolling import Rolling, Rotated, Unsettled
 from .state import UNBOUND, names_of
@@ -64,10 +65,14 @@ class Loop:
     """What a `for` and a `while` have in common: jumps, and where an iteration ends.
 
     `is_ahead`: `values` has what the names in the frame are to be, and are not yet.
+
+    Where names exchange arrays, a pass is of several iterations, after which they have theirs again:
+    period     how many, `turn` the one that is being traced
+    exits      by turn, what has another array where the loop ends there than at its head
     """
 
-    # Flags beside those of `break` and `continue`, which tell of an end that is no jump.
-    EXITS: tuple[str, ...] = ()
+    # Flags that tell in which iteration of a pass the loop has ended.
+    EXITS = tuple([f"exit{turn}" for turn in range(MOST_ROTATED)])
 
     def __init__(self, trace: Trace, site: Site, frame: FrameType):
         self.trace, self.site = trace, site
@@ -81,6 +86,9 @@ class Loop:
         self.live = frozenset({*site.head, *site.after})
         self.values: tuple = ()
         self.names_now: dict[str, Any] = {}
+        self.rolling: Rolling | None = None
+        self.period, self.turn = 1, 0
+        self.exits: dict[int, list[Exchanged]] = {}
 
     # Asked by the rewritten code.
 
@@ -162,6 +170,55 @@ class Loop:
         guard.is_left_open, guard.keeper = True, self
         self.region = self.trace.region
         return guard
+
+    @property
+    def birth(self) -> int:
+        """Arrays that are not older than this are those of one iteration."""
+        assert self.rolling is not None
+        return self.rolling.region.start
+
+    def _turns(self, turn: int) -> bool:
+        """Whether another iteration of a pass follows; where values decide, it is in a choice."""
+        found = alive(self.trace, self.trace.records)
+        self.turn = turn
+        if isinstance(found, Alive):
+            self._turn_on(Array(ops.logical_not(found.condition), True, bool))
+        return found is not False
+
+    def _turn_on(self, ends: Array) -> None:
+        self.record.flags[self.EXITS[self.turn]] = ends
+        found = alive(self.trace, self.trace.records)
+        assert isinstance(found, Alive)
+        guard = self._guard(found)
+        if self.rolling is not None:
+            guard.exchanged = self.exits.setdefault(self.turn, [])
+
+    def _forget_exits(self) -> None:
+        """Drop the flags of ends that nobody asks for, as everything has its own array there."""
+        for turn, name in enumerate(self.EXITS):
+            if not self.exits.get(turn):
+                self.record.flags[name] = False
+
+    def _at_exits(self, names: dict[str, Any]) -> dict[str, Any]:
+        """The names after the loop, which may have ended in the midst of a pass."""
+        trace, flags = self.trace, self.record.flags
+        for turn, others in self.exits.items():
+            flag = flags[self.EXITS[turn]]
+            flags[self.EXITS[turn]] = False
+            if not isinstance(flag, Array):
+                continue
+            pairs = Pairs(trace, trace.births, ({}, {}))
+            arms = [Region(trace.region, trace.births), Region(trace.region, trace.births)]
+            holders = [(names if e.container is None else e.container, e) for e in others]
+            parts = [
+                (holder, e.key, pairs.add(e.array, holder[e.key], f"{e.key}"))
+                for holder, e in holders
+                if e.container is not None or (e.key in self.live and e.key in names)
+            ]
+            pairs.chosen = chosen(trace, flag.node, arms, pairs.first, pairs.second)
+            for holder, key, part in parts:
+                holder[key] = part()
+        return names
 
     @staticmethod
     def _frame() -> FrameType:
@@ -282,23 +339,27 @@ class For(Loop):
     ) -> Iterator[Any]:
         """Passes of `period` iterations each; an error in `failed` where they do not settle."""
         span = _Span(self.trace, start, stop, period)
+        self.period = period
         is_known = type(span.start) is int and type(span.stop) is int
         frame = self._frame()
         rolling = self._rolling(frame, self.key if is_known else None, span.index)
-        self.is_pass = True
+        self.rolling, self.is_pass = rolling, True
         try:
             for _ in range(MOST_PASSES):
+                self.exits.clear()
                 self._give(rolling.start())
                 self.region = self.trace.region
-                for index in span.indices():
+                for turn, index in enumerate(span.indices()):
+                    if turn and not self._turns(turn):
+                        break
                     value = items.item(index)
                     yield value
-                    if period > 1 and not self._goes_on():
-                        break
+                self.turn = 0
                 names = close_down(
                     self.trace, rolling.region, self.names_now, frame, self.live, self
                 )
                 stop_flag = self._stop_flag()
+                self._forget_exits()
                 if not self.site.has_else:
                     self.record.flags["broken"] = False  # nobody asks
                 if rolling.finish(names):
@@ -312,6 +373,7 @@ class For(Loop):
                 raise Unsettled("its iterations fuse", can_peel=False)
         except (Unsettled, Rotated) as error:
             failed.append(error)
+            self.exits.clear()
             self._give(rolling.begin.names)
         else:
             self._give(self._op(rolling, items, span, value, stop_flag))
@@ -331,7 +393,8 @@ class For(Loop):
             bodies.add("body", rolling.region, [*after, *more])
             node = span.loop(rolling.region, bodies, before, breaks)
             self.trace.locate(node)
-        return {**rolling.install(keys, node, type(span.last) is int and not breaks), **finals}
+        names = rolling.install(keys, node, type(span.last) is int and not breaks)
+        return {**self._at_exits(names), **finals}
 
     def _targets(self, rolling: Rolling, items: Items, span: _Span, value: Any) -> dict[str, Any]:
         """What the loop's own variables are after the last iteration, where that can be told."""

@@ -413,7 +413,9 @@ class Rolling:
                 if kind is not None:
                     leaves[position] = kind.wrap(items[cell.id, position])
                     if self._is_elsewhere(leaf):
-                        self.trace.may_share(leaves[position].storage, leaf.storage)
+                        is_result = any(cell.holder is r.value for r in self.trace.records)
+                        share = self.trace.will_share if is_result else self.trace.may_share
+                        share(leaves[position].storage, leaf.storage)
             return unflatten(structure, leaves)
         if not self._is_wanted(cell) and not is_same(before, self.end[cell.id]):
             return UNBOUND

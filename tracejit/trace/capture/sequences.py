@@ -206,7 +206,8 @@ def contains(item: Any, container: Any) -> Any:
             return item in container
     if type(container) is range:
         inside = (item >= min(container, default=0)) & (item <= max(container, default=-1))
-        return inside & ((item - container.start) % container.step == 0)
+        inside = inside & ((item - container.start) % container.step == 0)
+        return Array(inside.node, True, bool)
     if type(container) not in _SEQUENCES:
         return item in container
     found: Any = constant(False, bool_)

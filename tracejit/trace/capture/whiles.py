@@ -20,10 +20,9 @@ from ..context import Trace
 from ..promotion import constant
 from ..regions import Region
 from .bodies import Bodies
-from .branches import Exchanged, chosen, close_down, is_over
-from .joins import Pairs
+from .branches import chosen, close_down, is_over
 from .loops import MOST_PASSES, MOST_PEELED, MOST_ROTATED, Loop, Site
-from .records import Alive, alive, flag_node, is_flag_set
+from .records import flag_node, is_flag_set
 from .rolling import Rolling, Rotated, Unsettled
 from .state import State, flat, names_of, state_of
 
@@ -31,28 +30,16 @@ from .state import State, flat, names_of, state_of
 class While(Loop):
     """A `while` loop: iterating over it gives nothing, once for each time the code is to run.
 
-    period     how many iterations a pass has, `turn` the one of it that is being traced
-    is_inside  the test is part of the body
-    exits      by turn, what has another array where the loop ends there than at its head
+    `is_inside`: the test is part of the body.
     """
-
-    EXITS = tuple([f"exit{turn}" for turn in range(MOST_ROTATED)])
 
     def __init__(self, trace: Trace, site: Site, frame: FrameType):
         super().__init__(trace, site, frame)
         self.test: Node | None = None
-        self.rolling: Rolling | None = None
         self.test_region: Region | None = None
         self.is_trial = self.is_inside = self.is_guarded = self.has_acted = False
-        self.period, self.turn, self.peeled, self.apart = 1, 0, 0, 0
-        self.exits: dict[int, list[Exchanged]] = {}
+        self.peeled = self.apart = 0
         self.before: tuple[State, int] | None = None
-
-    @property
-    def birth(self) -> int:
-        """Arrays that are not older than this are those of one iteration."""
-        assert self.rolling is not None
-        return self.rolling.region.start
 
     def __iter__(self) -> Iterator[None]:
         while True:
@@ -152,14 +139,6 @@ class While(Loop):
         node = test.node if isinstance(test, Array) else constant(test, bool_)
         self._turn_on(Array(ops.logical_not(node), True, bool))
 
-    def _turn_on(self, ends: Array) -> None:
-        self.record.flags[self.EXITS[self.turn]] = ends
-        found = alive(self.trace, self.trace.records)
-        assert isinstance(found, Alive)
-        guard = self._guard(found)
-        if self.rolling is not None:
-            guard.exchanged = self.exits.setdefault(self.turn, [])
-
     def _passes(self, rolling: Rolling) -> Iterator[None]:
         """The passes, the first of which began as an iteration; True if that made the loop, False if
         it is to begin again in another way."""
@@ -167,9 +146,7 @@ class While(Loop):
             yield from self._further(rolling)
             stop_flag = self._stop_flag()
             is_left = self.record.flags["broken"] is not False
-            for turn, name in enumerate(self.EXITS):
-                if not self.exits.get(turn):
-                    self.record.flags[name] = False  # nobody asks
+            self._forget_exits()
             if not self.site.has_else:
                 self.record.flags["broken"] = False  # nobody asks
             try:
@@ -198,12 +175,8 @@ class While(Loop):
     def _further(self, rolling: Rolling) -> Iterator[None]:
         """The iterations of a pass after its first one, and the end of the pass."""
         for turn in range(1, self.period):
-            found = alive(self.trace, self.trace.records)
-            if found is False:
+            if not self._turns(turn):
                 break
-            self.turn = turn
-            if isinstance(found, Alive):
-                self._turn_on(Array(ops.logical_not(found.condition), True, bool))
             yield None
         self.turn = 0
         frame = self._frame()
@@ -267,27 +240,6 @@ class While(Loop):
         if len(found) == 1:
             ((record, name),) = found
             record[name] = True
-
-    def _at_exits(self, names: dict[str, Any]) -> dict[str, Any]:
-        """The names after the loop, which may have ended in the midst of a pass."""
-        trace, flags = self.trace, self.record.flags
-        for turn, others in self.exits.items():
-            flag = flags[self.EXITS[turn]]
-            flags[self.EXITS[turn]] = False
-            if not isinstance(flag, Array):
-                continue
-            pairs = Pairs(trace, trace.births, ({}, {}))
-            arms = [Region(trace.region, trace.births), Region(trace.region, trace.births)]
-            holders = [(names if e.container is None else e.container, e) for e in others]
-            parts = [
-                (holder, e.key, pairs.add(e.array, holder[e.key], f"{e.key}"))
-                for holder, e in holders
-                if e.container is not None or (e.key in self.live and e.key in names)
-            ]
-            pairs.chosen = chosen(trace, flag.node, arms, pairs.first, pairs.second)
-            for holder, key, part in parts:
-                holder[key] = part()
-        return names
 
     def _unless(self, stopped: Node, test: Node, region: Region) -> Node:
         """The test, which is not evaluated after a `break`."""

@@ -86,6 +86,26 @@ def test_integers_and_bools():
     check(lambda a, b: np.where(mixed(a, b), 1.0, 2.0), a, np.arange(40, dtype=np.uint16) * 20)
 
 
+def test_no_lane_calls_it_but_those_of_elements():
+    """A function may stop at what is in no array, such as a divisor of zero."""
+    seen = []
+
+    @ctypes.CFUNCTYPE(c_double, c_double)
+    def noted(value):
+        seen.append(value)
+        return value * 2
+
+    operator = tracejit.op(noted, name="my_noted_lanes")
+    for n in (1, 5, 13, 16, 37):
+        x = np.arange(1.0, n + 1)
+        compiled = tracejit.jit(lambda x: np.sin(np.exp(operator(x) / 99)) + np.tanh(x))
+        for _ in range(2):
+            seen.clear()
+            np.testing.assert_allclose(compiled(x), np.sin(np.exp(x * 2 / 99)) + np.tanh(x))
+            assert {*seen} == {*x}
+    assert "in vector(" in str(compiled.lower(x))
+
+
 def test_symbols_of_libraries():
     path = libm()._name
     cube_root = tracejit.op((path, "cbrt"), type="f64 -> f64", name="my_cbrt")

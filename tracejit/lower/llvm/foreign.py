@@ -51,15 +51,22 @@ def call_loop(emitter: Any, symbol: str, known: Foreign, values: list[Value]) ->
 
 
 _EACH_LANE = """\
-define internal void @{each}(ptr %result, {parameters}, i64 %count) nounwind noinline {{
+define internal void @{each}(ptr %result, {parameters}, ptr %mask, i64 %count) nounwind noinline {{
 entry:
   br label %lane
 lane:
-  %i = phi i64 [ 0, %entry ], [ %next, %lane ]
+  %i = phi i64 [ 0, %entry ], [ %next, %after ]
+  %m = getelementptr i8, ptr %mask, i64 %i
+  %on = load i8, ptr %m
+  %counts = icmp ne i8 %on, 0
+  br i1 %counts, label %called, label %after
+called:
 {loads}
   %y = call {result} @{name}({arguments})
   %to = getelementptr {kind}, ptr %result, i64 %i
   store {kind} %y, ptr %to
+  br label %after
+after:
   %next = add i64 %i, 1
   %more = icmp slt i64 %next, %count
   br i1 %more, label %lane, label %done
@@ -68,8 +75,11 @@ done:
 }}"""
 
 
-def call_scalar(b: Builder, name: str, function: ScalarFunction, values: list[Value]) -> Value:
-    """The result of a function of numbers, in every lane."""
+def call_scalar(
+    b: Builder, name: str, function: ScalarFunction, values: list[Value], mask: Value | None
+) -> Value:
+    """The result of a function of numbers, in every lane that counts: it is called for no other,
+    as it may not be made for what stands there."""
     module = b.module
     module.externals.add(name)
     passed = [_passed(dtype) for dtype in function.operands]
@@ -96,8 +106,10 @@ def call_scalar(b: Builder, name: str, function: ScalarFunction, values: list[Va
             ),
             arguments=", ".join(f"{how} %x{k}" for k, how in enumerate(passed)),
         )
-    slots = [b.stack(own, lanes) for own in (kind, *kinds)]
-    for slot, value in zip(slots[1:], values):
+    slots = [b.stack(own, lanes) for own in (kind, *kinds, "i8")]
+    if mask is None or mask.lanes != lanes:
+        mask = b.const(True, "i1", lanes)
+    for slot, value in zip(slots, (b.const(0, kind, lanes), *values, b.cast("zext", mask, "i8"))):
         b.store(b.splat(value, lanes), slot)
     listed = ", ".join(f"ptr {slot.text}" for slot in slots)
     b.emit(f"call void @{each}({listed}, i64 {lanes})")

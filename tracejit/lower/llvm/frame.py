@@ -326,7 +326,8 @@ class Frame:
         """`op` on values already computed."""
         function = SCALARS.get(op)
         if function is not None:
-            return (call_scalar(self.b, op, function, [v for (v,) in values]),)
+            mask = self.lanes.mask if self.lanes is not None else None
+            return (call_scalar(self.b, op, function, [v for (v,) in values], mask),)
         if any(dtype.is_complex for dtype in dtypes) or result.is_complex:
             return apply_complex(self.b, op, dtypes, result, values)
         if len(dtypes) == 2 and {dtypes[0].kind, dtypes[1].kind} == {"i", "u"}:

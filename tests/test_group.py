@@ -328,3 +328,22 @@ def test_groups_pass_the_check():
     image, weights = RNG.random((2, 12, 12)), RNG.random((2, 2, 3, 3))
     f = grouped(network, TWO_CONVOLUTIONS, check=True)
     np.testing.assert_allclose(f(image, weights, weights, RNG.random(2)).shape, (2, 8, 8))
+
+
+@pytest.mark.parametrize("shape", [(3, 40, 30), (2, 17, 23), (2, 64, 9), (3, 9, 40)])
+def test_convolutions_with_padding_are_cut_as_well(shape):
+    """Strips at the border read less than others; what is between is moved inside there."""
+
+    def padded(image, first, second, bias):
+        around = ((0, 0), (1, 1), (1, 1))
+        inner = convolve(np.pad(image, around), first)
+        return np.maximum(convolve(np.pad(inner, around), second) + bias[:, None, None], 0)
+
+    def padded_convolution(image, weights):
+        return convolution(ops.pad(image, wild("zero")), weights)
+
+    both = grouping(padded_convolution(padded_convolution(x, w), v), "padded_convolutions")
+    arrays = RNG.random(shape), RNG.random((4, shape[0], 3, 3)) - 0.5
+    arrays += RNG.random((5, 4, 3, 3)) - 0.5, RNG.random(5)
+    lowered = agrees(padded, *arrays, passes=[both], rtol=1e-9)
+    assert "group_strip" in str(lowered)

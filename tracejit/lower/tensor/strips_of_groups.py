@@ -13,7 +13,7 @@ from math import prod
 from typing import NamedTuple
 
 from ...ir import tensor
-from ...ir.affine import coefficient, linear
+from ...ir.affine import linear
 from ...ir.bounds import Bounds
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, OPAQUE, SCAN, UPDATE, Loops
@@ -22,12 +22,14 @@ from ...ir.places import changed_in
 from ...ir.tensor import (
     Address,
     Allocate,
+    Apply,
     Buffer,
     Call,
     Expression,
     Extern,
     For,
     Index,
+    Literal,
     Load,
     Statement,
     Store,
@@ -127,10 +129,14 @@ class Strips:
                     continue
                 if base_of(operand) is not operand:
                     return None
-                found = _region(kernel.body, buffer, plan.windows.get(operand))
-                if found is None or not _fits(found, operand.type.shape, first, last):
+                sides = _region(kernel.body, buffer, (first, last))
+                before = plan.windows.get(operand, sides)
+                joined = [a.join(b) for a, b in zip(before, sides)] if sides else [None]
+                if None in joined:
                     return None
-                plan.windows[operand] = found
+                shape = operand.type.shape
+                found = [side.inside(n, first, last) for side, n in zip(joined, shape)]
+                plan.windows[operand] = tuple(found)
         return plan
 
     def is_worth(self, plan: Plan, count: int) -> bool:
@@ -269,11 +275,11 @@ def _multiply_adds(function: Function) -> int:
     return total
 
 
-def _region(body: Body, buffer: Buffer, window: Window | None) -> Window | None:
-    """The part of a buffer that statements read in a strip, and that of `window` besides."""
-    found: list[Side] | None = list(window) if window is not None else None
+def _region(body: Body, buffer: Buffer, strips: tuple[int, int]) -> Window | None:
+    """The part of a buffer that statements read in each of the strips, of which these are the ends."""
+    found: list[Side] | None = None
     for load, loops in _loads(body, buffer, ()):
-        sides = [_side(index, loops) for index in load.indices]
+        sides = [_side(index, Bounds(loops), strips) for index in load.indices]
         if None in sides:
             return None
         joined = sides if found is None else [a.join(b) for a, b in zip(found, sides)]
@@ -301,25 +307,43 @@ def _loads(body: Body, buffer: Buffer, loops: tuple[For, ...]) -> list[tuple[Loa
     return found
 
 
-def _side(index: Expression, loops: tuple[For, ...]) -> Side | None:
+def _side(index: Expression, known: Bounds, strips: tuple[int, int]) -> Side | None:
     """Where an index is, over all iterations of the loops in a strip."""
-    scale = coefficient(index, STRIP)
-    if scale is None:
-        return None
-    still = tensor.replace_expressions((index,), {STRIP: tensor.ZERO})[index]
-    low, high = Bounds(loops).interval(still)
-    if type(low) is not int or type(high) is not int:
-        return None
-    return Side(scale, low, high - low + 1)
+    scale, low, high = 0, 0, 0
+    atoms, constant = linear(index)
+    for atom, factor in atoms.items():
+        if atom is STRIP:
+            scale += factor
+            continue
+        if STRIP in atom.free:
+            side = _clamped(atom, known, strips)
+            if side is None:
+                return None
+            scale += factor * side.scale
+            ends = side.low, side.low + side.extent - 1
+        else:
+            ends = known.interval(atom)
+        if not all(type(end) is int for end in ends):
+            return None
+        low += min(factor * end for end in ends)
+        high += max(factor * end for end in ends)
+    return Side(scale, constant + low, high - low + 1)
 
 
-def _fits(window: Window, shape: tuple, first: int, last: int) -> bool:
-    """Whether the window is inside the array, in the first strip and in the last."""
-    return all(
-        0 <= side.scale * strip + side.low and side.scale * strip + side.low + side.extent <= extent
-        for side, extent in zip(window, shape)
-        for strip in (first, last)
-    )
+def _clamped(e: Expression, known: Bounds, strips: tuple[int, int]) -> Side | None:
+    """Where the smaller or larger of an index and a number is."""
+    match e:
+        case Apply("minimum" | "maximum" as op, (Literal(limit), index) | (index, Literal(limit))):
+            side = _side(index, known, strips)
+            if side is None:
+                return None
+            low, high = side.low, side.low + side.extent - 1
+            reached = [limit - side.scale * strip for strip in strips]
+            low, high = (
+                (min(low, *reached), high) if op == "minimum" else (low, max(high, *reached))
+            )
+            return Side(side.scale, low, high - low + 1)
+    return None
 
 
 def cut_nest(kernel: Kernel, window: Window) -> Kernel | None:

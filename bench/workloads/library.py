@@ -1,6 +1,6 @@
 """Programs around LAPACK, Fourier transforms and sorting, which every peer leaves to a library."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import numpy as np
 
@@ -84,6 +84,92 @@ def middle_loop(x):
     return np.median(np.abs(x - 0.5))
 
 
+def determinants(a):
+    return np.linalg.det(a) * 2.0
+
+
+def determinants_loop(a):
+    out = np.empty(a.shape[0], a.dtype)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.det(a[i]) * 2.0
+    return out
+
+
+def eigenvalues(a):
+    """Of many symmetric matrices."""
+    return np.linalg.eigvalsh(a + a.transpose(0, 2, 1))
+
+
+def eigenvalues_loop(a):
+    out = np.empty(a.shape[:2], a.dtype)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.eigvalsh(a[i] + a[i].T)
+    return out
+
+
+def singular(a):
+    """The singular values of many matrices."""
+    return np.linalg.svd(a, compute_uv=False)
+
+
+def singular_loop(a):
+    out = np.empty(a.shape[:2], a.dtype)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.svd(a[i])[1]
+    return out
+
+
+def triangular(a):
+    """The diagonals of the triangular factors of many matrices."""
+    return np.abs(np.diagonal(np.linalg.qr(a)[1], axis1=1, axis2=2))
+
+
+def triangular_loop(a):
+    out = np.empty(a.shape[:2], a.dtype)
+    for i in prange(a.shape[0]):
+        out[i] = np.abs(np.diag(np.linalg.qr(a[i])[1]))
+    return out
+
+
+def quartiles(x):
+    return np.quantile(x, np.array([0.25, 0.5, 0.75]))
+
+
+def quartiles_loop(x):
+    return np.quantile(x, np.array([0.25, 0.5, 0.75])).astype(x.dtype)
+
+
+def largest(x):
+    """The hundred largest."""
+    return np.partition(x, -100)[-100:].sum()
+
+
+def largest_loop(x):
+    return np.partition(x, x.size - 100)[-100:].sum()
+
+
+def distinct(x):
+    return np.unique(x)
+
+
+def distinct_loop(x):
+    return np.unique(x)
+
+
+def _matrices(side: int) -> Callable[..., tuple]:
+    """Matrices of this side that are far from singular."""
+
+    def inputs(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+        count = max(elements // (2 * side * side), 1)
+        return ((generator.normal(size=(count, side, side)) + side * np.eye(side)).astype(dtype),)
+
+    return inputs
+
+
+def _repeated(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return (generator.integers(0, max(elements // 8, 1), elements).astype(dtype),)
+
+
 def _systems(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     count = max(elements // 12, 1)
     a = generator.normal(size=(count, 3, 3)) + 4 * np.eye(3)
@@ -116,6 +202,14 @@ PROGRAMS = (
     Program("sort", ranked, _vector, ranked_loop),
     Program("argsort and gather", ordered, _rows, ordered_loop),
     Program("median", middle, _vector, middle_loop),
+    Program("det 8 x 8", determinants, _matrices(8), determinants_loop),
+    Program("det 64 x 64", determinants, _matrices(64), determinants_loop),
+    Program("eigvalsh 3 x 3", eigenvalues, _matrices(3), eigenvalues_loop),
+    Program("singular values 8 x 8", singular, _matrices(8), singular_loop),
+    Program("QR 8 x 8", triangular, _matrices(8), triangular_loop),
+    Program("quartiles", quartiles, _vector, quartiles_loop),
+    Program("the hundred largest", largest, _vector, largest_loop),
+    Program("unique", distinct, _repeated, distinct_loop),
 )
 
 

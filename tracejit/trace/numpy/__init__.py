@@ -27,6 +27,7 @@ from . import (
     scans,
     search,
     selection,
+    sets,
     shapes,
     sorting,
     special,

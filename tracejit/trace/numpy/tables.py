@@ -1,7 +1,6 @@
 """Lookups in tables: `searchsorted` and `digitize` search; `bincount` counts; others compare with all.
 
-Comparing with all entries at once has no branches and fuses with what makes the values; beyond a
-few hundred entries it would be slow, so such tables are refused.
+Comparing with all entries at once has no branches and fuses with what makes the values.
 """
 
 from __future__ import annotations
@@ -36,19 +35,6 @@ from .building import (
 )
 from .calculus import diff
 from .creation import linspace
-
-TABLE_LIMIT = 1024
-
-
-def _check_table(function: str, entries: Any) -> int:
-    n = static_int(entries, "an extent").__index__()
-    if n > TABLE_LIMIT:
-        raise failure(
-            UnsupportedError,
-            f"np.{function} with a table of {n} entries cannot be compiled yet; {TABLE_LIMIT} can",
-            "use a smaller table, or look up outside the jitted function",
-        )
-    return n
 
 
 def _beside_table(x: Array) -> Array:
@@ -115,17 +101,6 @@ def digitize(x, bins, right=False):
 
 def _rises(values: np.ndarray) -> bool:
     return bool((values[1:] >= values[:-1]).all())
-
-
-@implements(np.isin)
-def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
-    """`np.isin` for at most 1024 elements to look for."""
-    values, table = in_common_dtype(as_array(element), as_array(test_elements))
-    _check_table("isin", table.size)
-    equal = apply(np.equal, _beside_table(values), reshaped(table, (table.size,)))
-    found = reductions.any(equal, -1)
-    found = apply(np.logical_not, found) if invert else found
-    return wrap(found.node)
 
 
 @implements(np.unravel_index)

@@ -1,0 +1,109 @@
+"""Sets as sorted vectors: `unique` with its options, unions, differences, `isin`."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracejit import jit
+
+RANDOM = np.random.default_rng(11)
+NAN = np.array([1.5, np.nan, 0.0, np.nan, -2.0, 1.5, np.inf])
+VECTORS = [
+    RANDOM.integers(-5, 5, 40),
+    RANDOM.integers(0, 9, 33).astype(np.uint8),
+    RANDOM.integers(0, 9, (6, 5)).astype(np.float32),
+    np.round(RANDOM.normal(size=101), 1),
+    NAN,
+    NAN + 1j * np.array([0, 1, np.nan, 2, 3, 0, 0]),
+    RANDOM.normal(size=20) > 0,
+    np.array([3.0]),
+    np.zeros(0),
+    RANDOM.integers(-5, 5, 40)[::-3],
+]
+
+
+def check(function, *args, native: bool | None = True):
+    jitted = jit(function)
+    wanted = function(*args)
+    for _ in range(2):
+        got = jitted(*args)
+        pairs = zip(got, wanted, strict=True) if isinstance(wanted, tuple) else [(got, wanted)]
+        for a, b in pairs:
+            np.testing.assert_array_equal(a, b)
+            assert (a.dtype, a.shape) == (b.dtype, b.shape)
+    if native is None:
+        return
+    assert ("through Python, not compiled: " in str(jitted.explain(*args))) != native
+
+
+@pytest.mark.parametrize("x", VECTORS, ids=lambda x: f"{x.dtype}-{x.shape}")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"return_index": True},
+        {"return_inverse": True},
+        {"return_counts": True},
+        {"return_index": True, "return_inverse": True, "return_counts": True},
+        {"equal_nan": False},
+    ],
+    ids=lambda options: "-".join(options),
+)
+def test_unique(x, options):
+    check(lambda x: np.unique(x, **options), x, native=True if x.size else None)
+
+
+def test_results_of_unique_go_on():
+    x = RANDOM.integers(0, 7, 50)
+    check(lambda x: np.unique(x) * 2 + 1, x)
+    check(lambda x: np.unique(x).sum(), x)
+    check(lambda x: np.unique(x, sorted=False), x, native=False)
+    check(lambda x: tuple(np.unique_all(x)), x)
+    check(lambda x: tuple(np.unique_counts(x)), x)
+    check(lambda x: np.unique(x.reshape(10, 5), axis=0), x, native=False)
+
+
+def test_another_count_at_every_call():
+    jitted = jit(lambda x: np.unique(x, return_counts=True))
+    for most in (1, 3, 50, 2, 1000):
+        x = RANDOM.integers(0, most, 64)
+        for a, b in zip(jitted(x), np.unique(x, return_counts=True)):
+            np.testing.assert_array_equal(a, b)
+    assert jitted.cache_info().misses == 1
+
+
+PAIRS = [
+    (RANDOM.integers(0, 20, 30), RANDOM.integers(5, 40, 90)),
+    (RANDOM.integers(0, 20, 30).astype(np.float32), RANDOM.integers(5, 40, 90)),
+    (NAN, np.concatenate([NAN, np.arange(60.0)])),
+    (RANDOM.integers(0, 20, (3, 4)), np.arange(50)[::-1]),
+    (RANDOM.integers(0, 5, 7), RANDOM.integers(0, 5, 3)),
+]
+
+
+@pytest.mark.parametrize("pair", PAIRS, ids=lambda pair: f"{pair[0].dtype}-{pair[1].dtype}")
+@pytest.mark.parametrize(
+    "function",
+    [
+        np.isin,
+        lambda a, b: np.isin(a, b, invert=True),
+        np.setdiff1d,
+        np.intersect1d,
+        np.union1d,
+    ],
+)
+def test_two_sets(function, pair):
+    check(lambda a, b: function(a, b), *pair)
+
+
+def test_what_is_assumed_to_be_unique():
+    a, b = np.arange(40.0), np.arange(20.0, 70.0)
+    check(lambda a, b: np.setdiff1d(a, b, assume_unique=True), a, b, native=None)
+    check(lambda a, b: np.intersect1d(a, b, return_indices=True), a, b, native=None)
+    check(lambda a, b: np.isin(a, b, assume_unique=True), a, b)
+
+
+def test_ints_without_a_common_dtype():
+    large = np.array([2**63, 2**63 + 1, 5], np.uint64)
+    check(lambda a, b: np.isin(a, b), np.arange(50), np.tile(large, 20), native=False)

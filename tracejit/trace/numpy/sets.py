@@ -1,0 +1,160 @@
+"""Sets as sorted vectors: `unique`, what one has of another, and whether elements are in a table.
+
+How many elements there are depends on data: they are selected by a mask from the sorted ones. NumPy
+finds some by hashing, and sorts them then: the same ones.
+# limit: of 0.0 and -0.0, which are equal, another may stay than with NumPy.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+
+from ..application import apply
+from ..array import Array, wrap
+from ..host import no_rule
+from ..registry import implements
+from ..value import node_of
+from . import reductions, scans
+from .building import (
+    as_array,
+    concatenated,
+    converted,
+    filled,
+    gathered,
+    in_common_dtype,
+    promoted_dtype,
+    reshaped,
+    window,
+)
+from .sorting import order_of_rows, sorted_rows
+from .tables import searchsorted
+
+
+def _elements(name: str, x: Any) -> Array:
+    """The elements as a vector, of which there is one at least."""
+    x = as_array(x)
+    x = reshaped(x, (x.size,))
+    if type(x.size) is not int or x.size == 0:
+        raise no_rule(f"np.{name} of nothing, or of an unknown number of elements")
+    return x
+
+
+def _is_first(ordered: Array, equal_nan: bool = True) -> Array:
+    """Where a sorted vector has another element than before."""
+    n = ordered.shape[0]
+    here, before = window(ordered, 0, 1, n), window(ordered, 0, 0, n - 1)
+    differs = apply(np.not_equal, here, before)
+    if equal_nan and ordered.dtype.kind in "fc":
+        both = apply(np.logical_and, apply(np.isnan, here), apply(np.isnan, before))
+        differs = apply(np.logical_and, differs, apply(np.logical_not, both))
+    return concatenated([filled((1,), True, bool), differs], 0)
+
+
+@implements(np.unique)
+def unique(
+    ar,
+    return_index=False,
+    return_inverse=False,
+    return_counts=False,
+    axis=None,
+    *,
+    equal_nan=True,
+    sorted=True,
+):
+    """`np.unique` of all elements; of rows it is left to NumPy."""
+    if not sorted or axis is not None and as_array(ar).ndim != 1:
+        raise no_rule("np.unique along an axis, or in no order")
+    given = as_array(ar)
+    x = _elements("unique", given)
+    if not (return_index or return_inverse or return_counts):
+        ordered = sorted_rows(x)
+        return ordered[_is_first(ordered, equal_nan)]
+    # Of equal elements the first one is asked for; otherwise their order does not matter.
+    order = order_of_rows(x, kind="stable" if return_index else "quicksort")
+    ordered = gathered(x, order, 0)
+    is_first = _is_first(ordered, equal_nan)
+    rank = scans.cumsum(converted(is_first, np.int64)) - 1
+    results = [ordered[is_first]]
+    if return_index:
+        results.append(order[is_first])
+    if return_inverse:
+        inverse = filled((x.size,), 0, np.int64)
+        inverse[order] = rank
+        results.append(reshaped(inverse, given.shape if axis is None else (x.size,)))
+    if return_counts:
+        counts = filled((x.size,), 0, np.int64)
+        np.add.at(counts, rank, 1)
+        results.append(gathered(counts, rank, 0)[is_first])
+    return tuple(results)
+
+
+def _found(values: Array, table: Array) -> Array:
+    """Which values are in a table, by search in it sorted; a nan never is."""
+    ordered = sorted_rows(table)
+    place = searchsorted(ordered, values)
+    place = apply(np.minimum, place, ordered.shape[0] - 1)
+    return apply(np.equal, gathered(ordered, place, 0), values)
+
+
+def _pair(name: str, one: Any, two: Any) -> tuple[Array, Array]:
+    given = [_elements(name, x) for x in (one, two)]
+    kinds = {x.dtype.kind for x in given}
+    if promoted_dtype(*given).kind == "f" and "f" not in kinds:
+        raise no_rule(f"np.{name} of ints that have no common dtype")
+    one, two = in_common_dtype(*given)
+    if one.dtype.kind == "c":  # of which those with a nan are in no order that a search could use
+        raise no_rule(f"np.{name} of complex numbers")
+    return one, two
+
+
+@implements(np.setdiff1d)
+def setdiff1d(ar1, ar2, assume_unique=False):
+    """`np.setdiff1d`."""
+    if assume_unique:  # if elements are not unique after all, NumPy leaves some out
+        raise no_rule("np.setdiff1d of what is assumed to be unique")
+    first = _elements("setdiff1d", ar1)
+    one, two = _pair("setdiff1d", ar1, ar2)
+    ordered = sorted_rows(first)
+    missing = apply(np.logical_not, _found(converted(ordered, one.dtype), two))
+    return ordered[apply(np.logical_and, missing, _is_first(ordered))]
+
+
+@implements(np.intersect1d)
+def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
+    """`np.intersect1d`, without the indices."""
+    if (
+        return_indices or assume_unique
+    ):  # if elements are not unique after all, NumPy has them twice
+        raise no_rule("np.intersect1d with indices, or of what is assumed to be unique")
+    one, two = _pair("intersect1d", ar1, ar2)
+    ordered = sorted_rows(one)
+    is_common = _found(ordered, two)
+    return ordered[apply(np.logical_and, is_common, _is_first(ordered))]
+
+
+@implements(np.union1d)
+def union1d(ar1, ar2):
+    """`np.union1d`."""
+    one, two = _pair("union1d", ar1, ar2)
+    return unique(concatenated([one, two], 0))
+
+
+# With so many elements to look for, or fewer, each value is compared with all of them.
+FEW = 32
+
+
+@implements(np.isin)
+def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None):
+    """`np.isin`."""
+    values, table = as_array(element), as_array(test_elements)
+    n = table.size
+    if type(n) is int and n <= FEW:
+        values, table = in_common_dtype(values, table)
+        equal = apply(np.equal, reshaped(values, (*values.shape, 1)), reshaped(table, (n,)))
+        inside = reductions.any(equal, -1)
+    else:
+        one, two = _pair("isin", values, table)
+        inside = reshaped(_found(one, two), values.shape)
+    return wrap(node_of(apply(np.logical_not, inside) if invert else inside))

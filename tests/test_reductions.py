@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
+import tracejit
 from tests.golden import expect
 from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
 from tracejit.ir.reference import reference
@@ -212,3 +213,17 @@ def k(x: f64[300, 300], *, out: f64[300], all: f64[1]):
     rows, everything = built(x)
     np.testing.assert_allclose(rows, (x * x).sum(axis=1), rtol=1e-13)
     np.testing.assert_allclose(everything[0], x.sum(), rtol=1e-11)
+
+
+def total(x):
+    s = 0.0
+    for i in range(x.size):
+        s += x[i] * x[i]
+    return s
+
+
+def test_a_strict_loop_gives_the_bits_of_python():
+    x = np.random.default_rng(0).standard_normal(10_000)
+    assert tracejit.jit(total, numerics="strict")(x) == total(x)
+    assert tracejit.jit(total)(x) != total(x)
+    np.testing.assert_allclose(tracejit.jit(total)(x), total(x), rtol=1e-12)

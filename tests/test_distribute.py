@@ -80,6 +80,9 @@ CASES = [
     ("s = s * 0.5 + v\nv = v + 1.0\nw[i] = v", False),  # another v is handed on
     ("w[i] = v\ns = s * 0.5 + w[i]", False),
     ("s = s * 0.5 + v\nw[i] = s", False),
+    ("for j in range(0, 3):\n    most += c\ns = s * 0.5 + f64(most)", False),
+    ("for j in range(0, 3):\n    most += c\ns = s * 0.5 + v", True),
+    ("s = s * 0.5 + v\nfor j in range(0, 3):\n    v += 1.0\nw[i] = v", False),
     ("w[0] = v\ns = s * 0.5 + f64(c)", False),
     ("w[i] = v", False),
     ("if s > 3.0:\n    w[i] = v\ns = s * 0.5 + v", False),

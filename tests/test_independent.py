@@ -85,6 +85,10 @@ def test_loops_that_are_free(body, expected):
 
 def test_what_goes_on_to_the_next_iteration():
     assert freed("s: f64 = 0.0\nfor i in ordered(0, 12):\n    s = s + x[i, 0]\nw[0] = s") == []
+    assert freed("s: f64 = 0.0\nfor i in ordered(0, 12):\n    s += x[i, 0]\nw[0] = s") == ["i"]
+    mixed = "for i in ordered(0, 12):\n    s += x[i, 0]\n    s = accumulate(maximum, s, 0.5)"
+    assert freed(f"s: f64 = 0.0\n{mixed}\nw[0] = s") == []
+    assert freed("s: f64 = 0.0\nfor i in ordered(0, 12):\n    s += x[i, 0]\n    w[i] = s") == []
     assert freed("t: f64[2] = local()\nfor i in ordered(0, 12):\n    t[0] = x[i, 0]") == []
 
 

@@ -78,6 +78,7 @@ CASES = [
         "ok = accumulate(logical_and, ok, logical_not(x[i] > 2.0))",
     ),
     ("for j in ordered(0, 3):\n    s = s + x[i]\ns = s + y[i]", "s += y[i]"),
+    ("for j in ordered(0, 3):\n    s = maximum(s, x[i])\ns = s + y[i]", "s = s + y[i]"),
     ("s = s * 0.5 + x[i]", None),
     ("s = x[i] - s", None),
     ("s = s + s * x[i]", None),

@@ -148,7 +148,9 @@ def _ordered_part(loop: For) -> set[int] | None:
             changes = True
             found.add(number)
             ordered |= _named((statement,))
-    return found if ordered.isdisjoint(accumulated) else None
+    own = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+    running = {v for v in accumulated if v not in own}  # which nothing in the loop may read
+    return found if running.isdisjoint(ordered | _read(loop.body)) else None
 
 
 def _read(body: Iterable[Statement]) -> set[Term]:
@@ -156,7 +158,13 @@ def _read(body: Iterable[Statement]) -> set[Term]:
 
 
 def _named(body: Iterable[Statement]) -> set[Term]:
-    return {s.variable for s in statements(body) if isinstance(s, Let | Assign)}
+    """The variables that the statements declare or change."""
+    found: set[Term] = set()
+    for statement in statements(body):
+        match statement:
+            case Let(variable) | Assign(variable) | Accumulate(Variable() as variable):
+                found.add(variable)
+    return found
 
 
 def _written(body: Iterable[Statement]) -> set[Term]:

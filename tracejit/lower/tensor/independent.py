@@ -61,6 +61,7 @@ def is_independent(loop: For) -> bool:
         return False
     own = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     own |= {s.buffer for s in statements(loop.body) if isinstance(s, Allocate)}
+    ops: dict[Variable, str] = {}
     stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
     for statement in statements(loop.body):
         match statement:
@@ -70,7 +71,9 @@ def is_independent(loop: For) -> bool:
                 return False
             case Assign(target) if target not in own:
                 return False
-            case Accumulate(Variable() as target) if target not in own:
+            case Accumulate(Variable() as target, op) if target not in own:
+                if ops.setdefault(target, op) != op:
+                    return False
                 if any(target in e.free for s in statements(loop.body) for e in expressions_of(s)):
                     return False
             case Accumulate(Load(buffer)) if buffer not in own:

@@ -94,6 +94,7 @@ class _Finder:
                 if isinstance(s, Assign) and s.variable is variable
             }
             ops = {term.op if term else None for term in terms.values()}
+            ops |= _accumulated(loop, variable)
             op = ops.pop()
             if ops or op is None or not self.is_allowed(op, variable):
                 continue
@@ -148,6 +149,12 @@ def carried_by(loop: For) -> list[Variable]:
     own = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
     assigned = [s.variable for s in statements(loop.body) if isinstance(s, Assign)]
     return [v for v in dict.fromkeys(assigned) if v not in own]
+
+
+def _accumulated(loop: For, variable: Variable) -> set[str]:
+    """The ops by which a loop accumulates into a variable already."""
+    found = [s for s in statements(loop.body) if isinstance(s, Accumulate)]
+    return {s.op for s in found if s.target is variable}
 
 
 def is_read(loop: For, variable: Variable, besides: object = ()) -> bool:
@@ -270,15 +277,17 @@ def _final_values(loop: For) -> dict[Variable, Expression] | None:
     """What an iteration leaves in what is carried, in terms of what was before it; None if it does
     more than to compute values."""
     values: dict[Term, Expression] = {}
+    carried = carried_by(loop)
     for statement in loop.body:
         match statement:
             case Let(Variable() as target, value) | Assign(target, value):
                 values[target] = replace_expressions((value,), values)[value]
-            case Accumulate(Variable(), _, value) if value.free.isdisjoint(values):
-                continue
+            case Accumulate(Variable() as target, _, value) if target not in carried:
+                if not value.free.isdisjoint((*carried, *values)):
+                    return None
             case _:
                 return None
-    return {variable: values[variable] for variable in carried_by(loop)}
+    return {variable: values[variable] for variable in carried}
 
 
 def _compared(condition: Expression, value: Expression, variable: Variable) -> str | None:

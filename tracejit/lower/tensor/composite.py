@@ -31,6 +31,7 @@ from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
 from .rename import FreshNames, Renaming
+from .split import split_domains
 from .strips_of_groups import Strips, base_of
 from .vectorize import vectorize
 from .window import Window
@@ -229,7 +230,8 @@ class _Composite:
         """A nest of loops in lanes, as it would be if it were a kernel by itself."""
         if is_scheduled(kernel.body):
             return kernel
-        return vectorize(Module(kernel), vector_bytes=self.vector_bytes).entry
+        module = split_domains(Module(kernel))
+        return vectorize(module, vector_bytes=self.vector_bytes).entry
 
     def part(self, node: Node, window: Window) -> Kernel | None:
         """The Kernel of a part of a call's result."""

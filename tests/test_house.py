@@ -35,6 +35,10 @@ LAYERS = {
     "numpy": 7,
     "nn": 8,
     "": 9,
+    "command": 10,
+    "testing": 10,
+    "pytest_plugin": 11,
+    "__main__": 11,
 }
 # Modules of one layer that may see each other: the ground floors are single ideas in several files.
 SHARED = {0, 1, 2, 3}

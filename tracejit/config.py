@@ -42,7 +42,9 @@ VARIABLES = {
     "verify": Variable(int, 1, "0: never, 1: at stage boundaries, 2: after every pass"),
     "dump": Variable(str, "", "a directory; every stage is written there as text"),
     "reference": Variable(_flag, False, "run every Module with NumPy instead of native code"),
-    "cache": Variable(str, "", "directory of the object-code cache, or 'off'"),
+    "cache": Variable(
+        str, "", "directory of what is kept on disk, or 'off'; empty: the user's cache"
+    ),
     "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),

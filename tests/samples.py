@@ -13,14 +13,8 @@ import numpy as np
 from tracejit.ir import ops as _vocabulary  # noqa: F401, fills OPS
 from tracejit.ir.op import CONTRACTION, CONTROL, ELEMENTWISE, OPS, REDUCTION, SCAN, Op
 from tracejit.ir.types import DTYPES, ArrayType, DType, array_type
+from tracejit.testing.programs import ELEMENTARY
 
-# Loops of NumPy that are rounded once, or not at all; others may differ by some ULP.
-ELEMENTARY = {
-    "power", "float_power", "cbrt", "exp", "exp2", "expm1", "log", "log2", "log10", "log1p",
-    "logaddexp", "logaddexp2", "sin", "cos", "tan", "arcsin", "arccos", "arctan", "arctan2",
-    "hypot", "sinh", "cosh", "tanh", "arcsinh", "arccosh", "arctanh", "erf", "erfc",
-    "deg2rad", "rad2deg", "degrees", "radians",
-}  # fmt: skip
 # Equal operands may be zeros of different signs.
 EITHER_ZERO = {"maximum", "minimum", "fmax", "fmin", "max", "min", "prod"}
 # Two for ours, two for the reference's own.

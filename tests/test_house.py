@@ -16,6 +16,7 @@ LAYERS = {
     "config": 0,
     "deferred": 0,
     "errors": 0,
+    "events": 0,
     "registered": 0,
     "ir.host": 1,
     "ir.term": 1,

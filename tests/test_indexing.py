@@ -11,13 +11,13 @@ import hypothesis.strategies as st
 import numpy as np
 import pytest
 from hypothesis import given, settings
-from layouts import byte_swapped, fortran, misaligned, reversed_, strided, window
 from traced import check as check_traced
 
 import tracejit
 from tracejit.errors import UnsupportedError
 from tracejit.ir.verify import Stage, unproved
 from tracejit.lower.pipeline import Options, run
+from tracejit.testing.layouts import byte_swapped, fortran, misaligned, reversed_, strided, window
 
 INTEGERS = ["i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8"]
 LAYOUTS = [np.copy, fortran, strided, reversed_, byte_swapped, misaligned, window]

@@ -6,11 +6,11 @@ import warnings
 
 import numpy as np
 import pytest
-from layouts import LAYOUTS
 from programs import DTYPES, small_numbers
 from samples import compare
 
 from tracejit import jit
+from tracejit.testing.layouts import LAYOUTS
 
 SHAPES = [
     (),
@@ -146,7 +146,12 @@ def test_results_are_new_and_writable():
 
 def test_views_that_are_returned_are_views_of_the_argument():
     x = np.arange(6.0).reshape(2, 3)
-    for function in (lambda x: x.T, lambda x: x[::-1, 1], lambda x: x.reshape(3, 2), lambda x: x[:]):
+    for function in (
+        lambda x: x.T,
+        lambda x: x[::-1, 1],
+        lambda x: x.reshape(3, 2),
+        lambda x: x[:],
+    ):
         compiled = jit(function)
         for _ in range(2):
             result, wanted = compiled(x), function(x)

@@ -7,7 +7,6 @@ import warnings
 import numpy as np
 import pytest
 from hypothesis import given
-from layouts import Tagged
 from programs import DTYPES, examples, programs, small_numbers
 from samples import ELEMENTARY_ULPS, compare
 
@@ -15,6 +14,7 @@ from tracejit import compiler, jit
 from tracejit.config import config
 from tracejit.lower.pipeline import Options
 from tracejit.lower.tensor import parallelize
+from tracejit.testing.layouts import Tagged
 
 
 @pytest.fixture(autouse=True, scope="module")

@@ -21,6 +21,7 @@ from .config import config
 from .deferred import module
 from .dump import say
 from .entry import Entry
+from .events import Compile, listeners
 from .ir.graph import Module
 from .ir.host import Run
 from .ir.text import show
@@ -248,7 +249,7 @@ class Compiler:
                     return entry
                 self._drop(key)
             started = time.perf_counter()
-            why = self._why(key) if config.debug else ""
+            why = self._why(key) if config.debug or listeners else ""
             program, lowered, sized = self._lowered(key, args, kwargs, leaves, how, run or Run())
             done = time.perf_counter()
             first = len(program.function.parameters) - len(program.captures)
@@ -263,6 +264,7 @@ class Compiler:
             entry.publish(self.jitted, key[0])
             self._evict()
             ended = time.perf_counter()
+            self._tell(program, why, ended - started)
             say(1, lambda: (
                 f"tracejit: compiled {self.name} for {_show_leaves(program)}: {why}; "
                 f"trace and lower {1e3 * (done - started):.1f} ms, "
@@ -270,6 +272,14 @@ class Compiler:
                 + "".join(f"\n  {line}" for line in module("tracejit.report.explain").python_calls(program.function))
             ))  # fmt: skip
             return entry
+
+    def _tell(self, program: Program, why: str, seconds: float) -> None:
+        """Tell who listens of a compile."""
+        if listeners:
+            calls = module("tracejit.report.explain").python_calls(program.function)
+            told = Compile(self.name, _show_leaves(program), why, seconds, tuple(calls))
+            for listen in [*listeners]:
+                listen(told)
 
     def _lowered(
         self, key: Any, args: tuple, kwargs: dict, leaves: list, how: list, run: Run

@@ -26,26 +26,32 @@ from .trace.outside import Rehearsal, passed
 from .trace.program import Program, Traced
 from .trace.tracing import flatten_arguments
 
+NOT_RUN = "it was not run"
 
-def explain(compiler: Compiler, args: tuple, kwargs: dict[str, Any]) -> Explanation:
-    """What the function compiles to for these arguments; runs that, on copies of what it writes."""
+
+def explain(
+    compiler: Compiler, args: tuple, kwargs: dict[str, Any], runs: bool = True
+) -> Explanation:
+    """What the function compiles to for these arguments.
+
+    If it `runs`, on copies of what it writes, times are known; else neither these nor the machine's.
+    """
     leaves, _ = flatten_arguments(args, kwargs)
     history = History()
     with own_locations(), config.use(tiers=False):
         traced: TracedProgram = compiler.trace(args, kwargs)
         lowered = Lowered(traced.module, traced.options, (history,))
         arrays = _arrays(traced.program, leaves)
-        compiled = Compiled(lowered, {})
         limit = traced.options.max_threads or get_num_threads()
         data = describe(
             lowered.stages,
             traced.options.vector_bytes,
             history=history,
-            machine=machine(),
+            machine=machine() if runs else None,
             threads=min(limit, get_num_threads()),
-            measured=_measured(traced.program, lowered, arrays, leaves),
+            measured=_measured(traced.program, lowered, arrays, leaves) if runs else NOT_RUN,
             copies=_copies(traced.program, leaves),
-            assembly=compiled.asm,
+            assembly=Compiled(lowered, {}).asm if runs else "",
         )
     return Explanation(data)
 

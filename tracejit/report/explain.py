@@ -95,14 +95,17 @@ def describe(
 
 
 def python_calls(function: Function | Kernel) -> list[str]:
-    """A line for each call of a function through Python, with the user's line that makes it."""
+    """A line for each call of a function through Python, in loops and branches too, with the user's
+    line that makes it."""
     if isinstance(function, Kernel):
         return []
-    calls = [node for node in function.nodes if node.op is OPS["host_call"]]
-    return [
+    functions = [f for f in Module(function).functions if isinstance(f, Function)]
+    calls = [node for f in reversed(functions) for node in f.nodes if node.op is OPS["host_call"]]
+    found = [
         f"through Python, not compiled: {node.attrs['function'].name} at {location_of(node)}"
         for node in calls
     ]
+    return list(dict.fromkeys(found))
 
 
 def _record(
@@ -152,13 +155,13 @@ def nodes_of(nodes: Iterable[Node]) -> list[Node]:
 
 def _kind(kernel: Kernel, function: Function | None, work: Work) -> str:
     foreign = work.foreign
+    if work.python:
+        return PYTHON
     if function is None:
         if kernel.name in ("loop", "branch", "scope"):
             return CONTROL
         return COPY if kernel.outputs else CHECK
     real = [n for n in function.nodes if n.op.kind not in HIDDEN and n.op.name != "parameter"]
-    if any(node.op is OPS["host_call"] for node in function.nodes):
-        return PYTHON
     if any(symbol.startswith("cblas_") for symbol in foreign):
         return LIBRARY
     if any(symbol in FOREIGN and symbol.startswith("numpy_") for symbol in foreign):

@@ -60,12 +60,14 @@ OF_COMPLEX = {"add": 2, "subtract": 2, "multiply": 6, "square": 6, "divide": 8, 
 
 
 class Work(NamedTuple):
-    """`operations` by NumPy's names of dtypes; of what runs in foreign functions nothing is known."""
+    """`operations` by NumPy's names of dtypes; of what runs in `foreign` functions nothing is known,
+    those of `python` among them."""
 
     operations: dict[str, float]
     read: int
     written: int
     foreign: tuple[str, ...]
+    python: tuple[str, ...]
 
     @property
     def total(self) -> float:
@@ -82,6 +84,7 @@ def work_of(kernel: Kernel) -> Work:
         sum(counter.touched(buffer, counter.read) for buffer in inputs),
         sum(counter.touched(buffer, counter.written) for buffer in outputs),
         tuple(counter.foreign),
+        tuple([name for name, is_python in counter.foreign.items() if is_python]),
     )
 
 
@@ -112,7 +115,7 @@ class _Counter:
         self.operations: Counter[str] = Counter()
         self.read: Counter[Buffer] = Counter()
         self.written: Counter[Buffer] = Counter()
-        self.foreign: dict[str, None] = {}
+        self.foreign: dict[str, bool] = {}
         self.find_changes(kernel.body, ())
 
     def touched(self, buffer: Buffer, times: Counter[Buffer]) -> int:
@@ -152,8 +155,8 @@ class _Counter:
                     self.call(kernel, buffers, times)
                 case Extern(symbol):
                     self.call_foreign(statement)
-                    name = symbol.name if isinstance(symbol, HostFunction) else symbol
-                    self.foreign[name] = None
+                    is_python = isinstance(symbol, HostFunction)
+                    self.foreign[symbol.name if is_python else symbol] = is_python
                 case Store(buffer, indices, value):
                     self.values([value, *indices], seen)
                     self.written[buffer] += times
@@ -210,7 +213,7 @@ class _Counter:
                 self.read[buffer] += size_of(own) // own.type.dtype.itemsize * times
             if own in kernel.outputs:
                 self.written[buffer] += size_of(own) // own.type.dtype.itemsize * times
-        self.foreign.update(dict.fromkeys(inner.foreign))
+        self.foreign.update({name: name in inner.python for name in inner.foreign})
 
     def call_foreign(self, statement: Extern) -> None:
         known = foreign(statement.symbol)

@@ -293,9 +293,10 @@ def evaluate(text, values):
 
 
 @pytest.mark.parametrize("dtype", FLOATS, ids=str)
-@examples(40)
+@pytest.mark.parametrize("numerics", ["default", "fast"])
+@examples(30)
 @given(text=expressions())
-def test_the_error_is_that_of_one_rounding_an_operation(dtype, text):
+def test_the_error_is_that_of_one_rounding_an_operation(numerics, dtype, text):
     numpy, wide = dtype.numpy.type, np.longdouble
     shapes = {"x": (6, 37), "y": (6, 37), "s": (6, 1), "c": (1, 37), "t": ()}
     drawn = {
@@ -310,7 +311,7 @@ def test_the_error_is_that_of_one_rounding_an_operation(dtype, text):
     names = ", ".join(drawn)
     scope: dict = {}
     exec(f"def f({names}):\n    return {text} + 0 * x", scope)
-    function = fast(scope["f"])
+    function = tracejit.jit(scope["f"], numerics=numerics)
     lowered = function.lower(*drawn.values()).module
     result = function(*drawn.values())
     wanted = evaluate(text, bounded)
@@ -388,6 +389,18 @@ def test_comparisons_keep_their_meaning():
         expected = function(x, 0.5)
     for result, wanted in zip(fast(function)(x, 0.5), expected):
         np.testing.assert_array_equal(result, wanted)
+
+
+def test_by_default_expressions_that_cancel_exactly_cancel():
+    x, y = RNG.random((2, 40, 9))
+    functions = [
+        lambda x, y: x * x - y * y,
+        lambda x, y: x * y - y * x,
+        lambda x, y: np.mean(x * y, axis=1) - np.mean(y * x, axis=1),
+        lambda x, y: x[0] * y[0] + x[0] * -y[0],
+    ]
+    for function in functions:
+        assert not np.any(tracejit.jit(function)(x, x if function is functions[0] else y))
 
 
 # How it is asked for.

@@ -269,7 +269,7 @@ def _changed(container: Any) -> TraceError:
     return failure(
         TraceError,
         f"a {_word(container)} gets other items where a traced condition holds than where it does not",
-        "give it the same items on both paths, or decide by a static argument",
+        "write [... for ... if ...], or fill an array that is large enough, and count",
     )
 
 

@@ -25,6 +25,12 @@ def cache_of_ones_own(tmp_path_factory):
         yield
 
 
+@tracejit.host(pure=True)
+def lookup(x):
+    """A function that programs call through Python."""
+    return np.asarray(x) + 1
+
+
 def model(x, w, b):
     h = x @ w
     h = np.tanh(h + b)
@@ -141,14 +147,14 @@ def test_arguments_are_left_alone():
 
 def test_what_goes_through_python_and_what_is_copied_is_marked():
     def function(a):
-        return np.unique(a), np.linalg.inv(a[:2, :2].T)
+        return lookup(a), np.linalg.inv(a[:2, :2].T)
 
     a = np.arange(12.0).reshape(3, 4) ** 2
     swapped = a.astype(">f8")
     explanation = jit(function).explain(swapped)
     kinds = [kernel.kind for kernel in explanation.kernels]
     assert PYTHON in kinds and COPY in kinds and NUMPY in kinds
-    assert any("numpy.unique" in note for note in explanation.data.python)
+    assert any("lookup" in note for note in explanation.data.python)
     assert explanation.data.copies == ("copied at every call: argument a is byte-swapped",)
     assert "byte-swapped" in str(explanation) and "Python!" in str(explanation)
     assert "\033[31m" in explanation.text(color=True)

@@ -20,11 +20,17 @@ from tracejit import jit
 VOID = {"meta", "link", "br", "hr", "img", "input"}
 
 
+@tracejit.host(pure=True)
+def lookup(x):
+    """A function that programs call through Python."""
+    return np.asarray(x) + 1
+
+
 def small(x, w, b):
     h = np.tanh(x @ w + b)
     m = h.mean(axis=1, keepdims=True)
     s = np.sort(h - m, axis=1)
-    return s, np.unique(x), np.linalg.inv(x[:4, :4].T)
+    return s, lookup(x), np.linalg.inv(x[:4, :4].T)
 
 
 def large(x):
@@ -76,7 +82,7 @@ def test_a_page_is_whole_by_itself(explanations, name, tmp_path):
 def test_the_page_says_what_the_text_says(explanations):
     text = explanations["small"].html()
     assert "copied at every call: argument x is byte-swapped" in text
-    assert "numpy.unique" in text and "nothing fuses" in text
+    assert "lookup" in text and "nothing fuses" in text
     assert 'class="made alarm"' in text and "vectorize" in text and "GB/s" in text
 
 

@@ -15,6 +15,10 @@ TESTS = """
 import numpy as np, pytest, tracejit
 from tracejit import config, jit
 
+@tracejit.host(pure=True)
+def lookup(x):
+    return x * 2
+
 @pytest.mark.tracejit(verify=2, numerics="strict")
 class TestMarked:
     def test_class(self):
@@ -29,7 +33,7 @@ def test_unmarked():
 
 def test_compiles(tracejit_compiles):
     assert tracejit_compiles == []
-    f = jit(lambda x: np.unique(x) + 1)
+    f = jit(lambda x: lookup(x) + 1)
     f(np.ones(3)), f(np.ones(3))
     assert [c.why for c in tracejit_compiles] == ["first call"]
 
@@ -60,7 +64,7 @@ def test_a_report_of_compiles_and_calls_of_python(run):
         "*tracejit: compiles and calls of Python*",
         "*test_compiles: 1",
         "*compiled *lambda*f64*3*: first call*",
-        "*through Python, not compiled: numpy.unique at *",
+        "*through Python, not compiled: *lookup at *",
         "1 compiles",
     ])  # fmt: skip
     assert "tracejit: compiles" not in run(TESTS).stdout.str()

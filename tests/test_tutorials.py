@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-TUTORIALS = ("operators.md", "passes.md", "schedules.md", "stages.md")
+TUTORIALS = ("explain.md", "operators.md", "passes.md", "schedules.md", "stages.md", "testing.md")
 # What a page needs besides the package.
 NEEDS = {"operators.md": ("numba",)}
 

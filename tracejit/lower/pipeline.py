@@ -214,7 +214,9 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
             _verify_complete(module)
         # A pipeline of the user's may get there in its own time.
         elif config.verify > 1 or config.verify and (not given or stage is Stage.TRACED):
-            verify(module, stage)
+            # The graph Functions that a Kernel calls are as they were until they become loops.
+            waits = of_kernels and stage is Stage.FUSED
+            verify(module, Stage.TRACED if waits else stage)
     return stages
 
 

@@ -13,7 +13,8 @@ from typing import Any, NamedTuple
 from ..ir.graph import Function, Node, call, item
 from ..ir.tensor import Call, Kernel
 from ..ir.term import location_of, terms_in
-from ..lower.graph.fuse import Group, Grouping, grouping
+from ..lower.graph.fuse import Grouping, grouping
+from ..lower.graph.groups import Group
 
 # What kernels of control flow are called, by their ops.
 CONTROL = {"for_loop": "loop", "while_loop": "loop", "branch": "branch", "scope": "scope"}

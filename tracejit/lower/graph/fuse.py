@@ -25,57 +25,20 @@ takes what is computed for it alone.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Callable
-from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
 
-from ...ir.graph import Function, Kernel, Module, Node, call, call_results, each_program, substitute
-from ...ir.graph import parameter as make_parameter
-from ...ir.op import CONTRACTION, CONTROL, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
-from ...ir.ops import contract, reshape, slice_, transpose, windows
-from ...ir.places import stores_alone
-from ...ir.syntax import symbol_names
-from ...ir.types import array_type
-from ..elements import Position, axis_indices, domain_of
+from ...ir.graph import Function, Kernel, Module, Node, call, each_program
+from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION, UPDATE
+from ..elements import axis_indices, domain_of
+from .calls import Calls
+from .groups import FUSIBLE, Group, in_one_piece, is_argument, is_inline, is_open, source_of
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .updates import Updates, in_memory, memory_of, old_of, separated
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
 COLUMN_SWEEPS = 2
-# What costs this much is not done again by every reader at another place.
-DEAR_MOVEMENT = 8.0
-
-FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION, UPDATE)
-
-
-@dataclass(eq=False)
-class Group:
-    """Nodes computed by one loop nest; a read is a node, where, and whether a row node reads it."""
-
-    number: int
-    shape: tuple
-    axes: tuple[int, ...] | None = None
-    opaque: bool = False
-    product: Node | None = None
-    nodes: list[Node] = field(default_factory=list)
-    rows: set[Node] = field(default_factory=set)
-    clones: set[Node] = field(default_factory=set)
-    reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
-    depends: int = 0
-    # The old values that updates in it exchange, each with the index that is written.
-    old: dict[Node, Position | None] = field(default_factory=dict)
-
-    @property
-    def bit(self) -> int:
-        return 1 << self.number
-
-    @property
-    def kept(self) -> tuple[int, ...]:
-        """The axes that are not reduced."""
-        return tuple([a for a in range(len(self.shape)) if a not in (self.axes or ())])
 
 
 @each_program
@@ -100,74 +63,6 @@ def grouping(function: Function) -> Grouping:
     return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of)
 
 
-def is_inline(node: Node) -> bool:
-    """Never stored for its own sake."""
-    kind = node.op.kind
-    if kind in (MOVEMENT, CREATION):
-        return node.op.cost < DEAR_MOVEMENT
-    return kind == ELEMENTWISE and node.type.shape == ()
-
-
-def is_argument(node: Node) -> bool:
-    """A parameter, or the same memory in another shape."""
-    while node.op is reshape and node.operands[0].type.layout is None:
-        (node,) = node.operands
-    return node.op.name == "parameter"
-
-
-def in_one_piece(result: Node) -> Node:
-    """What is stored for a result: it may be computed in another shape, as the memory is the same."""
-    node = result
-    while node.op is reshape:
-        (node,) = node.operands
-    return result if node.op.kind in (MOVEMENT, CREATION) or node.op.name == "parameter" else node
-
-
-def source_of(reader: Node) -> Callable[[Node], Node]:
-    """What must be in memory for `reader`, which stands alone, to have an operand.
-
-    Contractions read windows and parts of an array where they are.
-    """
-    return _seen_through if reader.op is contract else lambda operand: operand
-
-
-def _seen_through(node: Node) -> Node:
-    """The value whose elements `node` has at a sum of its indices."""
-    while node.op in (windows, slice_, transpose) or (node.op is reshape and is_same_line(node)):
-        if symbol_names(tuple([value for _, value in node.attributes])):
-            break  # limit: where a part begins at a loop's index, it is copied
-        (node,) = node.operands
-    return node
-
-
-def is_same_line(node: Node) -> bool:
-    """Whether a reshape only drops or adds axes of extent 1."""
-    before, after = [
-        [n for n in shape if n != 1] for shape in (node.operands[0].type.shape, node.type.shape)
-    ]
-    return before == after
-
-
-def is_open(node: Node) -> bool:
-    """Whether what follows a node that stands alone may be computed where its elements are stored."""
-    if node.op is call:
-        return is_open_group(node.attrs["callee"])
-    return node.op is contract and bool(node.type.shape)
-
-
-def is_open_group(callee: Function | Kernel) -> bool:
-    """Whether a callee is a group of the user's with one result, of known loops."""
-    if callee.updated or len(callee.results if isinstance(callee, Function) else callee.fresh) != 1:
-        return False
-    if isinstance(callee, Kernel):
-        return bool(callee.fresh[0].type.shape) and stores_alone(callee)
-    known = (*FUSIBLE, SCAN, CONTRACTION)
-    return bool(callee.results[0].type.shape) and all(
-        n.op.kind in known or n.op.name == "parameter" or n.op is call and is_open(n)
-        for n in callee.nodes
-    )
-
-
 class _Fuser:
     def __init__(self, function: Function):
         self.function = function
@@ -187,11 +82,9 @@ class _Fuser:
         self.position = {n: k for k, n in enumerate(self.order)}
         self.stored = self.choose_stored()
         self.count = 0
-        self.names: Counter[str] = Counter()
         # For reading alone: what could not join which group and why; what became of the groups.
         self.refused: list[tuple[Node, Group, str]] = []
         self.calls: list[tuple[Group, list[Node], Node]] = []
-        self.functions: dict[Function, Function] = {}
 
     def find_roots(self) -> set[Node]:
         """Inline nodes that must be stored after all.
@@ -221,7 +114,9 @@ class _Fuser:
         for node in self.order:
             if node in self.candidates:
                 self.assign(node)
-        return self.rewrite()
+        calls = Calls(self.function, self.groups.values(), self.group_of)
+        self.calls = calls.made
+        return calls.run()
 
     # What a node reads.
 
@@ -574,123 +469,3 @@ class _Fuser:
                 third.depends = third.depends & ~other.bit | group.bit | group.depends
             elif third.depends & group.bit:
                 third.depends |= group.depends
-
-    # Making Functions of groups.
-
-    def rewrite(self) -> Function:
-        """Replace the nodes of each group by calls, groups in order of dependence."""
-        wanted = self.wanted_outputs()
-        replacement: dict[Node, Node] = {}
-
-        def final(result: Node) -> Node:
-            own = in_one_piece(result)
-            return shaped(replacement.get(own, own), result.type.shape)
-
-        remaining = dict(self.groups)
-        done = 0
-        while remaining:
-            ready = [g for g in remaining.values() if not g.depends & ~done]
-            assert ready, "groups depend on each other in a circle"
-            for group in ready:
-                del remaining[group.number]
-                done |= group.bit
-                outputs = [n for n in group.nodes if n in wanted]
-                if outputs:
-                    self.emit_group(group, outputs, replacement)
-        results = tuple([final(r) for r in self.function.results])
-        return self.function.replace(results=results)
-
-    def wanted_outputs(self) -> set[Node]:
-        """Stored nodes somebody outside their group reads, found backwards from the results."""
-        wanted: set[Node] = set()
-        pending = [r for r in map(in_one_piece, self.function.results) if r in self.group_of]
-        while pending:
-            node = pending.pop()
-            if node in wanted:
-                continue
-            wanted.add(node)
-            pending.extend(self.boundary(self.group_of[node], [node]))
-        return wanted
-
-    def boundary(self, group: Group, outputs: list[Node]) -> list[Node]:
-        """The stored nodes of other groups (and calls' items) that `outputs` are computed from."""
-        found: dict[Node, None] = {}
-        pending, seen = list(outputs), set()
-        while pending:
-            node = pending.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            home = self.group_of.get(node)
-            if home is not None and home is not group and node not in group.clones:
-                found[node] = None
-                continue
-            pending.extend(node.operands)
-        return list(found)
-
-    def named(self, function: Function) -> Function:
-        """Under a name of its own; groups that compute the same are one Function."""
-        known = self.functions.get(function)
-        if known is None:
-            stem = function.name
-            self.names[stem] += 1
-            number = self.names[stem]
-            known = function if number == 1 else function.replace(name=f"{stem}_{number}")
-            self.functions[function] = known
-        return known
-
-    def emit_group(self, group: Group, outputs: list[Node], replacement: dict[Node, Node]) -> None:
-        (first, *_) = outputs
-        if first.op.kind == CONTROL and len(group.nodes) == 1:
-            operands = tuple([replacement.get(o, o) for o in first.operands])
-            replacement[first] = Node(first.op, operands, first.attributes)
-            self.calls.append((group, outputs, replacement[first]))
-            return
-        inside = set(group.nodes) | group.clones
-        outputs = sorted(outputs, key=lambda node: node.op.kind != UPDATE)
-        # By the value in memory: in the shape in which it is exchanged.
-        exchanged = {old_of(n): n.operands[0] for n in outputs if n.op.kind == UPDATE}
-        inputs: dict[Node, Node] = {}
-        parameters: list[Node] = []
-        operands: list[Node] = []
-        order: dict[Node, None] = {}
-        pending, seen = list(reversed(outputs)), set()
-        while pending:
-            node = pending.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            home = self.group_of.get(node)
-            outside = home is not None and node not in inside
-            if memory_of(node) in exchanged:
-                continue
-            if outside or (home is None and is_argument(node)):
-                order[node] = None
-            else:
-                pending.extend(reversed(node.operands))
-        # Updated parameters come in the order of their updates, which are the first results.
-        ordered = [*exchanged, *order]
-        for position, node in enumerate(ordered):
-            type = exchanged.get(node, node).type
-            if node.op.name != "parameter" or node in exchanged:
-                type = array_type(type.shape, type.dtype)
-            formal = make_parameter(f"a{position}", type, updated=node in exchanged)
-            inputs[node] = shaped(formal, node.type.shape)
-            inputs[exchanged.get(node, node)] = formal
-            parameters.append(formal)
-            operands.append(shaped(replacement.get(node, node), type.shape))
-        results = substitute(outputs, inputs)
-        function = self.named(Function(group_stem(outputs), tuple(parameters), results))
-        made = call_results(function, *operands)
-        self.calls.append((group, outputs, made[0] if len(made) == 1 else made[0].operands[0]))
-        replacement.update(zip(outputs, made))
-
-
-def shaped(node: Node, shape: tuple) -> Node:
-    return node if node.type.shape == shape else reshape(node, shape=shape)
-
-
-def group_stem(outputs: list[Node]) -> str:
-    """Named for what the group ends in."""
-    names = [n.attrs["callee"].name if n.op is call else n.op.name for n in outputs[-2:]]
-    return "fused_" + "_".join(dict.fromkeys(names))

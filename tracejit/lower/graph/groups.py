@@ -1,0 +1,117 @@
+"""What the fuser makes of a program: groups of nodes; and what nodes are to it."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+
+from ...ir.graph import Function, Kernel, Node, call
+from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
+from ...ir.ops import contract, reshape, slice_, transpose, windows
+from ...ir.places import stores_alone
+from ...ir.syntax import symbol_names
+from ..elements import Position
+
+# What costs this much is not done again by every reader at another place.
+DEAR_MOVEMENT = 8.0
+
+FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION, UPDATE)
+
+
+@dataclass(eq=False)
+class Group:
+    """Nodes computed by one loop nest; a read is a node, where, and whether a row node reads it."""
+
+    number: int
+    shape: tuple
+    axes: tuple[int, ...] | None = None
+    opaque: bool = False
+    product: Node | None = None
+    nodes: list[Node] = field(default_factory=list)
+    rows: set[Node] = field(default_factory=set)
+    clones: set[Node] = field(default_factory=set)
+    reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
+    depends: int = 0
+    # The old values that updates in it exchange, each with the index that is written.
+    old: dict[Node, Position | None] = field(default_factory=dict)
+
+    @property
+    def bit(self) -> int:
+        return 1 << self.number
+
+    @property
+    def kept(self) -> tuple[int, ...]:
+        """The axes that are not reduced."""
+        return tuple([a for a in range(len(self.shape)) if a not in (self.axes or ())])
+
+
+def is_inline(node: Node) -> bool:
+    """Never stored for its own sake."""
+    kind = node.op.kind
+    if kind in (MOVEMENT, CREATION):
+        return node.op.cost < DEAR_MOVEMENT
+    return kind == ELEMENTWISE and node.type.shape == ()
+
+
+def is_argument(node: Node) -> bool:
+    """A parameter, or the same memory in another shape."""
+    while node.op is reshape and node.operands[0].type.layout is None:
+        (node,) = node.operands
+    return node.op.name == "parameter"
+
+
+def in_one_piece(result: Node) -> Node:
+    """What is stored for a result: it may be computed in another shape, as the memory is the same."""
+    node = result
+    while node.op is reshape:
+        (node,) = node.operands
+    return result if node.op.kind in (MOVEMENT, CREATION) or node.op.name == "parameter" else node
+
+
+def source_of(reader: Node) -> Callable[[Node], Node]:
+    """What must be in memory for `reader`, which stands alone, to have an operand.
+
+    Contractions read windows and parts of an array where they are.
+    """
+    return _seen_through if reader.op is contract else lambda operand: operand
+
+
+def _seen_through(node: Node) -> Node:
+    """The value whose elements `node` has at a sum of its indices."""
+    while node.op in (windows, slice_, transpose) or (node.op is reshape and is_same_line(node)):
+        if symbol_names(tuple([value for _, value in node.attributes])):
+            break  # limit: where a part begins at a loop's index, it is copied
+        (node,) = node.operands
+    return node
+
+
+def is_same_line(node: Node) -> bool:
+    """Whether a reshape only drops or adds axes of extent 1."""
+    before, after = [
+        [n for n in shape if n != 1] for shape in (node.operands[0].type.shape, node.type.shape)
+    ]
+    return before == after
+
+
+def is_open(node: Node) -> bool:
+    """Whether what follows a node that stands alone may be computed where its elements are stored."""
+    if node.op is call:
+        return is_open_group(node.attrs["callee"])
+    return node.op is contract and bool(node.type.shape)
+
+
+def is_open_group(callee: Function | Kernel) -> bool:
+    """Whether a callee is a group of the user's with one result, of known loops."""
+    if callee.updated or len(callee.results if isinstance(callee, Function) else callee.fresh) != 1:
+        return False
+    if isinstance(callee, Kernel):
+        return bool(callee.fresh[0].type.shape) and stores_alone(callee)
+    known = (*FUSIBLE, SCAN, CONTRACTION)
+    return bool(callee.results[0].type.shape) and all(
+        n.op.kind in known or n.op.name == "parameter" or n.op is call and is_open(n)
+        for n in callee.nodes
+    )
+
+
+def shaped(node: Node, shape: tuple) -> Node:
+    return node if node.type.shape == shape else reshape(node, shape=shape)

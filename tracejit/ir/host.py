@@ -38,7 +38,8 @@ class HostFunction:
     have made for later ones; `unpack` gives the arrays and numbers in its result. A call has
     `arity` operands and `count` results, and an ordered one a token after each of these. Calls are
     ordered if they `has_effects`, which `lasts` if it cannot be undone, and if it must be made sure
-    of what they give. Two functions are equal only if they are one.
+    of what they give. One that `leaves` is no call: where the program comes to it, NumPy takes over.
+    Two functions are equal only if they are one.
     """
 
     name: str
@@ -49,6 +50,7 @@ class HostFunction:
     is_ordered: bool
     has_effects: bool
     lasts: bool = False
+    leaves: bool = False
 
     def __post_init__(self) -> None:
         # What the text calls it by (ir/syntax.py).

@@ -101,10 +101,11 @@ def python_calls(function: Function | Kernel) -> list[str]:
         return []
     functions = [f for f in Module(function).functions if isinstance(f, Function)]
     calls = [node for f in reversed(functions) for node in f.nodes if node.op is OPS["host_call"]]
-    found = [
-        f"through Python, not compiled: {node.attrs['function'].name} at {location_of(node)}"
-        for node in calls
-    ]
+    found = []
+    for node in calls:
+        called = node.attrs["function"]
+        how = "left to NumPy where it happens" if called.leaves else "through Python, not compiled"
+        found.append(f"{how}: {called.name} at {location_of(node)}")
     return list(dict.fromkeys(found))
 
 

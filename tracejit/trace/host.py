@@ -194,7 +194,7 @@ def refuse_through_python(name: str) -> None:
         raise UnsupportedError(f"{name} that was raised in a compiled program")
 
     token = constant(0, i64) if trace.token is None else trace.token
-    function = HostFunction(name, fail, lambda result: [], 0, 0, True, False)
+    function = HostFunction(name, fail, lambda result: [], 0, 0, True, False, leaves=True)
     trace.token = ops.host_call(token, function=function, results=(array_type((), i64),))
     trace.locate(trace.token)
 

@@ -282,6 +282,60 @@ def test_shapes_that_depend_on_values():
     assert "left to NumPy from now on" in errors.getvalue()
 
 
+def _size_in_a_loop(x):
+    for _ in range(3):
+        x = x + np.unique(x, axis=0).shape[0]
+    return x
+
+
+def _size_in_a_while_loop(x):
+    while x.sum() < 300:
+        x = x + np.unique(x, axis=0).shape[0]
+    return x
+
+
+def _size_in_a_branch(x):
+    if x[0, 0] < 100:
+        return x + len(np.unique(x, axis=0))
+    return x
+
+
+def _size_beside_a_write(x):
+    y = x.copy()
+    y[0] = np.unique(x, axis=0).size
+    return y
+
+
+@pytest.mark.parametrize(
+    "program",
+    [
+        lambda x: x + np.unique(x, axis=0).shape[0],
+        lambda x: x + np.zeros_like(np.unique(x, axis=0)).size,
+        lambda x: x + np.unique(np.unique(x, axis=0) * 2, axis=1).shape[1],
+        lambda x: x + np.unique(x, axis=0).shape[0] + np.linalg.matrix_power(x[:, :3].T, 2).size,
+        lambda x: np.ones(np.unique(x, axis=0).shape),
+        _size_in_a_loop,
+        _size_in_a_while_loop,
+        _size_in_a_branch,
+        _size_beside_a_write,
+    ],
+)
+def test_shapes_alone_are_asked_for(program):
+    jitted = tracejit.jit(program)
+    distinct = np.arange(12.0).reshape(3, 4) - 5
+    for x in (np.ones((3, 4)), distinct, np.ones((3, 4)), distinct[[0, 1, 0]]):
+        same(program(x), jitted(x))
+
+
+def test_a_call_for_its_shape_is_made_once():
+    """And one whose result is read as well is no other, and adds no result."""
+    alone = tracejit.jit(lambda x: x + np.unique(x, axis=0).shape[0]).trace(A).module
+    assert tracejit.show(alone).count("host_call") == 1
+    read = tracejit.jit(lambda x: np.unique(x, axis=0).sum() + np.unique(x, axis=0).shape[0])
+    module = read.trace(A).module
+    assert tracejit.show(module).count("host_call") == 1 == len(module.entry.results)
+
+
 def test_dtypes_that_depend_on_values():
     jitted = tracejit.jit(lambda a: np.linalg.eigvals(a) * 2)
     for a in (SYMMETRIC, A, SYMMETRIC, A):

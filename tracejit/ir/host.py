@@ -12,7 +12,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -38,8 +38,8 @@ class HostFunction:
     have made for later ones; `unpack` gives the arrays and numbers in its result. A call has
     `arity` operands and `count` results, and an ordered one a token after each of these. Calls are
     ordered if they `has_effects`, which `lasts` if it cannot be undone, and if it must be made sure
-    of what they give. One that `leaves` is no call: where the program comes to it, NumPy takes over.
-    Two functions are equal only if they are one.
+    of what they give, or of its shape. One that `leaves` is no call: where the program comes to it,
+    NumPy takes over. Two functions are equal only if they are one.
     """
 
     name: str
@@ -55,6 +55,10 @@ class HostFunction:
     def __post_init__(self) -> None:
         # What the text calls it by (ir/syntax.py).
         self.__module__, _, self.__qualname__ = self.name.rpartition(".")
+
+    def ordered(self) -> HostFunction:
+        """The same call as one that is ordered, so that it is made though nothing reads what it gives."""
+        return replace(self, is_ordered=True)
 
     @property
     def written(self) -> tuple[int, ...]:

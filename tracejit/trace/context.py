@@ -51,6 +51,7 @@ class Trace:
     extents        the values of unknown extents for these
     is_tentative   whether some extents or ints are unknown, and it can be tried without that
     token          the last of the ordered calls
+    shaped         the other calls, outside of bodies, that gave arrays
     run            the calls with effects
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
@@ -94,6 +95,7 @@ class Trace:
         self.extents: dict[str, int] = {}
         self.is_tentative = False
         self.token: Node | None = None
+        self.shaped: list[Node] = []
         self.run = Run()
         self.generators = 0
         self.has_failed = False

@@ -17,8 +17,9 @@ import numpy as np
 from ..errors import TracejitError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim, symbol
-from ..ir.graph import Node, item
+from ..ir.graph import Node, item, operands_of
 from ..ir.host import NOT_CALLED, HostFunction, ResultChanged
+from ..ir.term import locate, location_of, postorder
 from ..ir.types import ArrayType, TupleType, array_type, i64
 from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .layout import is_unlike_arrays
@@ -209,6 +210,10 @@ def _call(
 ) -> tuple[Node, ...]:
     """The node of the call, taken apart into its results."""
     function = _host_function(callee, arguments, outcome)
+    # Whatever the program makes of the shapes has become part of it, and the call must tell of others.
+    is_shaped = not function.is_ordered and any(type.shape for type in types)
+    if is_shaped and trace.region.parent is not None:
+        function = function.ordered()
     if function.is_ordered:
         nodes = [*nodes, constant(0, i64) if trace.token is None else trace.token]
         types = [*types, array_type((), i64)]
@@ -219,7 +224,28 @@ def _call(
         results = tuple([item(node, index=k) for k in range(len(types))])
     if function.is_ordered:
         trace.token = results[-1]
+    elif is_shaped:
+        trace.shaped.append(node)
     return results
+
+
+def keep_shaped(trace: Trace, results: Sequence[Node]) -> None:
+    """Order the calls of pure functions that these results do not need: of what they gave, the shape
+    at most was asked for, which every run must check.
+
+    In bodies it is not known before the end what is needed, so there all of them are ordered at once.
+    """
+    needed = set(postorder(results, operands_of))
+    for node in reversed(trace.shaped):
+        if node in needed:
+            continue
+        function, types = node.attrs["function"].ordered(), node.attrs["results"]
+        token = constant(0, i64) if trace.token is None else trace.token
+        types = (*types, array_type((), i64))
+        kept = ops.host_call(*node.operands, token, function=function, results=types)
+        locate(kept, location_of(node) or "")
+        trace.token = item(kept, index=len(types) - 1)
+        needed.update([node, *postorder(node.operands, operands_of)])
 
 
 def _result_at_hand(trace: Trace, callee: Callee, arguments: Arguments, nodes: list[Node]) -> Any:

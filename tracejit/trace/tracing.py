@@ -22,6 +22,7 @@ from .capture.bodies import escaped
 from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .extents import filled_up, is_computed, scoped
 from .hooks import Hooks
+from .host import keep_shaped
 from .layout import is_unlike_arrays
 from .location import is_library_class
 from .masked import Selection
@@ -158,12 +159,12 @@ def _traced(
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.finish()
         context.check_captures()
-    if context.token is not None:
-        results.append(context.token)
     written = tuple([k for k, value in enumerate(inputs) if _is_written(value, how[k])])
     storages = [inputs[k].storage for k in written]
     storages += [found.storage for found in context.captures.values() if found.storage.is_written]
     _check_overlaps(context)
+    keep_shaped(context, [*[storage.node for storage in storages], *results, *_ordered(context)])
+    results += _ordered(context)
     count = len(storages)
     found = scoped([*[storage.node for storage in storages], *results], context.bindings)
     finals, results = found[:count], found[count:]
@@ -194,6 +195,11 @@ def _traced(
         context.run.done,
         context.has_failed,
     )
+
+
+def _ordered(context: Trace) -> list[Node]:
+    """The result that is there for the sake of ordered calls, if there are any."""
+    return [] if context.token is None else [context.token]
 
 
 def _check_escapes(context: Trace, used: set[Node], parameters: list[Node]) -> None:

@@ -164,3 +164,13 @@ def test_parts_of_factors_that_begin_at_a_loops_index():
 
     x, w = RNG.standard_normal((512, 64)), RNG.standard_normal((64, 300)) / 8
     np.testing.assert_allclose(tracejit.jit(blocks)(x, w), np.exp(x @ w), rtol=1e-9)
+
+
+def test_halves_of_a_product_chosen_by_a_known_mask():
+    """Once an abort of the process, in LLVM."""
+
+    def causal(a):
+        return np.where(np.arange(6)[:, None] >= np.arange(6), a @ a.T, -np.inf)
+
+    a = RNG.standard_normal((6, 8)).astype("f2")
+    np.testing.assert_allclose(tracejit.jit(causal)(a), causal(a), rtol=1e-2, atol=1e-2)

@@ -12,6 +12,7 @@ from . import (
     math,
     matmul,
     packages,
+    programs,
     rows,
     writes,
 )
@@ -23,6 +24,7 @@ SECTIONS = {
     "rows": rows.cases,
     "indexing": indexing.cases,
     "writes": writes.cases,
+    "programs": programs.cases,
     "matmul": matmul.cases,
     "layers": layers.cases,
     "library": library.cases,

@@ -20,6 +20,7 @@ from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.carry_layouts import carry_layouts
 from .graph.collapse import collapse
+from .graph.components import split_components
 from .graph.expand import expand
 from .graph.fold import fold
 from .graph.fuse import fuse
@@ -129,6 +130,7 @@ PIPELINE = Pipeline(
             adopt_layouts,
             canonicalize,
             fold,
+            _where(lambda options: options.numerics != "strict", split_components),
             hoist,
             take_turns,
             squeeze,

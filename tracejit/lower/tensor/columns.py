@@ -46,6 +46,8 @@ from .cost import stride, trips
 from .substitute import substitute
 
 CACHE_BYTES = 256 * 1024
+# Rows that are short, but of several vectors, are read in order anyway; chunks of them are for the threads.
+NARROW_BYTES, SHARED_BYTES = 128, 1024 * 1024
 # Rows added up before a partial result is stored again, and the least an array's chunk holds: of
 # rows so many that joining the partial results, which one thread does, is little beside them.
 ROWS = 4
@@ -125,13 +127,17 @@ class _Columns:
         return any(self.walks_far(loop) for loop in inner)
 
     def walks_far(self, loop: For) -> bool:
-        """Whether the loop strides through an array that is larger than the cache."""
+        """Whether the loop strides through an array that is larger than the cache, or is work for all cores."""
         rows = trips(loop)
         for load in loads_of((loop,)):
             step = stride(load.buffer.type, load.indices, loop.index)
-            if step is not None and abs(step) > 64:
-                if rows * self.width * load.buffer.type.dtype.itemsize > CACHE_BYTES:
-                    return True
+            if step is None:
+                continue
+            row_bytes = self.width * load.buffer.type.dtype.itemsize
+            if abs(step) > 64 and rows * row_bytes > CACHE_BYTES:
+                return True
+            if abs(step) > 1 and row_bytes >= NARROW_BYTES and rows * row_bytes > SHARED_BYTES:
+                return True
         return False
 
     @staticmethod

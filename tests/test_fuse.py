@@ -172,3 +172,36 @@ def test_long_sums_of_what_is_computed_need_no_memory_for_it():
     assert "f64[50, 3] = local()" not in lowered
     found = tracejit.jit(pull)(position, mass)
     np.testing.assert_allclose(found, pull(position, mass), rtol=1e-13)
+
+
+def test_a_stored_value_in_another_shape_is_no_copy():
+    """What splits heads after a product, and joins them before one, renames indices."""
+
+    def heads(x, w, out):
+        q, k = (x @ w).reshape(6, 2, 4, 8).transpose(1, 2, 0, 3)
+        both = q @ k.transpose(0, 2, 1) @ k
+        return both.transpose(1, 0, 2).reshape(6, 32) @ out
+
+    rng = np.random.default_rng(0)
+    x, w, out = rng.random((6, 5)), rng.random((5, 64)), rng.random((32, 3))
+    f = tracejit.jit(heads)
+    np.testing.assert_allclose(f(x, w, out), heads(x, w, out), rtol=1e-12)
+    fused = f.lower(x, w, out).stages[Stage.FUSED]
+    copies = [g.name for g in fused.functions if "reshape" in g.name or "transpose" in g.name]
+    assert not copies, tracejit.show(fused)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, w, v: np.cumsum((x @ w).reshape(4, 3, 2), axis=1),
+        lambda x, w, v: (x @ w).reshape(2, 12).sum(1) + (x @ w).reshape(12, 2).max(0)[0],
+        lambda x, w, v: (x @ w).sum(0).reshape(2, 2) @ (x @ w).sum(1).reshape(2, 3),
+        lambda x, w, v: (x @ w).sum(1, keepdims=True) * (x @ w) + np.sort((x @ w).ravel())[3],
+        lambda x, w, v: (np.exp(x @ w).reshape(4, 6) @ v).reshape(8)[::3],
+        lambda x, w, v: (y := np.cumsum(x, 0).reshape(2, 15)) - y.mean(1, keepdims=True),
+    ],
+)
+def test_reshapes_of_stored_values(function):
+    arrays = [np.random.default_rng(0).random(shape) for shape in ((6, 5), (5, 4), (6, 2))]
+    np.testing.assert_allclose(tracejit.jit(function)(*arrays), function(*arrays), rtol=1e-12)

@@ -9,7 +9,7 @@ from ...ir.graph import Function, Node, call, call_results, substitute
 from ...ir.graph import parameter as make_parameter
 from ...ir.op import CONTROL, UPDATE
 from ...ir.types import array_type
-from .groups import Group, in_one_piece, is_argument, shaped
+from .groups import Group, in_memory_as, in_one_piece, is_argument, shaped
 from .updates import memory_of, old_of
 
 
@@ -69,7 +69,7 @@ class Calls:
             seen.add(node)
             home = self.group_of.get(node)
             if home is not None and home is not group and node not in group.clones:
-                found[node] = None
+                found[in_memory_as(node)] = None
                 continue
             pending.extend(node.operands)
         return list(found)
@@ -88,11 +88,11 @@ class Calls:
     def emit_group(self, group: Group, outputs: list[Node], replacement: dict[Node, Node]) -> None:
         (first, *_) = outputs
         if first.op.kind == CONTROL and len(group.nodes) == 1:
-            operands = tuple([replacement.get(o, o) for o in first.operands])
+            operands = tuple([_stored(o, replacement) for o in first.operands])
             replacement[first] = Node(first.op, operands, first.attributes)
             self.made.append((group, outputs, replacement[first]))
             return
-        inside = set(group.nodes) | group.clones
+        inside = {*group.nodes, *group.renamed, *group.clones}
         outputs = sorted(outputs, key=lambda node: node.op.kind != UPDATE)
         # By the value in memory: in the shape in which it is exchanged.
         exchanged = {old_of(n): n.operands[0] for n in outputs if n.op.kind == UPDATE}
@@ -124,12 +124,19 @@ class Calls:
             inputs[node] = shaped(formal, node.type.shape)
             inputs[exchanged.get(node, node)] = formal
             parameters.append(formal)
-            operands.append(shaped(replacement.get(node, node), type.shape))
+            operands.append(shaped(_stored(node, replacement), type.shape))
         results = substitute(outputs, inputs)
         function = self.named(Function(group_stem(outputs), tuple(parameters), results))
         made = call_results(function, *operands)
         self.made.append((group, outputs, made[0] if len(made) == 1 else made[0].operands[0]))
         replacement.update(zip(outputs, made))
+
+
+def _stored(node: Node, replacement: Mapping[Node, Node]) -> Node:
+    """What `node` is in the entry: what a call gives, perhaps in another shape."""
+    memory = in_memory_as(node)
+    made = replacement.get(memory, memory)
+    return made if memory is node else shaped(made, node.type.shape)
 
 
 def group_stem(outputs: list[Node]) -> str:

@@ -32,7 +32,18 @@ from ...ir.graph import Function, Kernel, Module, Node, call, each_program
 from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION, UPDATE
 from ..elements import axis_indices, domain_of
 from .calls import Calls
-from .groups import FUSIBLE, Group, in_one_piece, is_argument, is_inline, is_open, source_of
+from .groups import (
+    FUSIBLE,
+    Group,
+    in_memory_as,
+    in_one_piece,
+    is_argument,
+    is_inline,
+    is_open,
+    is_renaming,
+    is_same_line,
+    source_of,
+)
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .updates import Updates, in_memory, memory_of, old_of, separated
 
@@ -72,7 +83,10 @@ class _Fuser:
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
         self.updates = Updates(self.order)
         self.alone = self.updates.refused_apart()
+        # Values in another shape than that in which they are stored.
+        self.renamed: set[Node] = set()
         self.roots = self.find_roots()
+        self.renamed |= self.find_renamed()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
         if self.updates:
@@ -95,10 +109,23 @@ class _Fuser:
         roots = {n for n in results if n.op.name != "parameter"} | self.alone
         for node in self.order:
             if node.op.kind not in FUSIBLE:
-                roots.update(o for o in map(source_of(node), node.operands) if not is_argument(o))
+                read = [o for o in map(source_of(node), node.operands) if not is_argument(o)]
+                roots.update(map(in_memory_as, read))
+                self.renamed.update(filter(is_renaming, read))
             elif node.op.kind == UPDATE and not is_argument(node.operands[0]):
                 roots.add(old_of(node))
         return roots | cut_nests(self.order, lambda n: n in roots or not is_inline(n))
+
+    def find_renamed(self) -> set[Node]:
+        """Reshapes of what is stored anyway, but for unit axes: these never hide what is fusable."""
+        return {
+            node
+            for node in self.order
+            if is_renaming(node)
+            and not is_same_line(node)
+            and node not in self.roots
+            and (memory_of(node).op.kind != ELEMENTWISE or memory_of(node) in self.roots)
+        }
 
     def choose_stored(self) -> set[Node]:
         """Nodes that are not worth computing again."""
@@ -114,6 +141,9 @@ class _Fuser:
         for node in self.order:
             if node in self.candidates:
                 self.assign(node)
+            elif node in self.renamed:
+                group = self.group_of[node] = self.group_of[memory_of(node)]
+                group.renamed.append(node)
         calls = Calls(self.function, self.groups.values(), self.group_of)
         self.calls = calls.made
         return calls.run()
@@ -121,7 +151,8 @@ class _Fuser:
     # What a node reads.
 
     def is_stored(self, node: Node) -> bool:
-        return node in self.candidates or node.op.kind == CONTROL or is_argument(node)
+        is_memory = node in self.candidates or node in self.renamed
+        return is_memory or node.op.kind == CONTROL or is_argument(node)
 
     def reads_of(self, node: Node) -> Reads:
         """The stored nodes `node` reads, and where, as a function of its own canonical index.
@@ -397,6 +428,9 @@ class _Fuser:
         while pending:
             source, at = pending.pop()
             home = self.group_of.get(source)
+            if home is group and source in self.renamed:
+                pending += reach(source, at, self.is_stored)
+                continue
             if home is group:
                 wanted = row_index if source in group.rows else own
                 legible = not (row and source not in group.rows)
@@ -441,7 +475,7 @@ class _Fuser:
             if self.group_of.get(source) is not other:
                 continue
             is_row = source in other.rows
-            if by_row and not is_row:
+            if by_row and not is_row or source in self.renamed:
                 return False
             if at != (axis_indices(len(kept)) if by_row else kept if is_row else domain):
                 return False
@@ -457,11 +491,12 @@ class _Fuser:
         group.nodes = sorted([*other.nodes, *group.nodes], key=self.position.__getitem__)
         group.rows |= other.rows
         group.clones |= other.clones
+        group.renamed += other.renamed
         group.reads.update(other.reads)
         group.axes = other.axes if group.axes is None else group.axes
         group.product = group.product or other.product
         group.depends = (group.depends | other.depends) & ~other.bit & ~group.bit
-        for node in other.nodes:
+        for node in (*other.nodes, *other.renamed):
             self.group_of[node] = group
         del self.groups[other.number]
         for third in self.groups.values():

@@ -12,6 +12,7 @@ from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
 from ...ir.types import f16
 from ..elements import Position
+from .updates import memory_of
 
 # What costs this much is not done again by every reader at another place.
 DEAR_MOVEMENT = 8.0
@@ -31,6 +32,8 @@ class Group:
     nodes: list[Node] = field(default_factory=list)
     rows: set[Node] = field(default_factory=set)
     clones: set[Node] = field(default_factory=set)
+    # The same memory as a node of the group, in another shape.
+    renamed: list[Node] = field(default_factory=list)
     reads: dict[tuple[Node, Position, bool], None] = field(default_factory=dict)
     depends: int = 0
     # The old values that updates in it exchange, each with the index that is written.
@@ -69,6 +72,19 @@ def in_one_piece(result: Node) -> Node:
     return result if node.op.kind in (MOVEMENT, CREATION) or node.op.name == "parameter" else node
 
 
+def is_renaming(node: Node) -> bool:
+    """Whether a node is a stored value in another shape: the same memory, which nobody has to copy."""
+    if node.op is not reshape:
+        return False
+    base = memory_of(node)
+    return not is_inline(base) and base.op.name != "parameter" and base.type.layout is None
+
+
+def in_memory_as(node: Node) -> Node:
+    """What must be stored so that `node` is in memory."""
+    return memory_of(node) if is_renaming(node) else node
+
+
 def source_of(reader: Node) -> Callable[[Node], Node]:
     """What must be in memory for `reader`, which stands alone, to have an operand.
 
@@ -78,8 +94,10 @@ def source_of(reader: Node) -> Callable[[Node], Node]:
 
 
 def _seen_through(node: Node) -> Node:
-    """The value whose elements `node` has at a sum of its indices."""
-    while node.op in (windows, slice_, transpose) or (node.op is reshape and is_same_line(node)):
+    """The value whose elements `node` has at a sum of its indices, in any shape."""
+    while node.op in (windows, slice_, transpose) or (
+        node.op is reshape and is_same_line(node) and not is_renaming(node)
+    ):
         if symbol_names(tuple([value for _, value in node.attributes])):
             break  # limit: where a part begins at a loop's index, it is copied
         (node,) = node.operands

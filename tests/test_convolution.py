@@ -7,7 +7,9 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 import tracejit
+from tracejit import nn
 from tracejit.ir.tensor import Allocate, Call, statements
+from tracejit.ir.verify_kernel import unproved
 
 RNG = np.random.default_rng(7)
 EPILOGUES = {
@@ -83,6 +85,42 @@ def test_weights_that_outgrow_the_cache_are_packed_once_for_all_lines():
     (call,) = calls_of(lowered.module)
     right = [s.buffer for s in call.kernel.body if isinstance(s, Allocate)]
     assert sum(np.prod(b.type.shape) for b in right) == w.size
+
+
+# Spatial extents (channels first), channels, outputs, kernel: whole pictures, chunks of lines with some
+# left over, several blocks of the depth, long lines, few products for threads to share.
+UNFOLDED = [
+    (4, (14, 14), 40, 24, (3, 3)),
+    (1, (23, 19), 6, 20, (3, 3)),
+    (1, (9, 9), 130, 33, (3, 3)),
+    (2, (5, 300), 4, 16, (2, 3)),
+    (3, (70,), 50, 18, (5,)),
+    (1, (6, 7, 8), 8, 17, (2, 3, 2)),
+]
+
+
+@pytest.mark.parametrize("size", UNFOLDED, ids=str)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_channels_first_are_unfolded_a_block_at_a_time(size, dtype):
+    n, spatial, c, d, kernel = size
+    x = RNG.standard_normal((n, c, *spatial)).astype(dtype)
+    w = RNG.standard_normal((d, c, *kernel)).astype(dtype)
+    b = RNG.standard_normal(d).astype(dtype)
+    for stride, padding in ((1, 1), (2, 0)):
+
+        def layer(x, w, b, how=(stride, padding)):
+            return nn.relu(nn.conv(x, w, b, stride=how[0], padding=how[1]))
+
+        expected = layer(x, w, b)
+        f = tracejit.jit(layer, threads=2)
+        np.testing.assert_allclose(
+            f(x, w, b), expected, rtol=0, atol=TOLERANCE[dtype] * np.abs(expected).max()
+        )
+        kernel = calls_of(f.lower(x, w, b).module)[-1].kernel
+        assert unproved(kernel) == []
+        assert any(
+            isinstance(s, Allocate) and s.buffer.name == "windows" for s in statements(kernel.body)
+        )
 
 
 def products(x, w, b):

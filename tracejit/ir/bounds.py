@@ -99,7 +99,8 @@ class Bounds:
             rest = {atom: scale for atom, scale in rest.items() if scale}
             if self._is_nonnegative(rest, constant - offset):
                 return True
-        return False
+        whole = _without_quotient(atoms, constant)
+        return whole is not None and self._follows(*whole)
 
     def _is_nonnegative(
         self, atoms: dict[Expression, int], constant: int | Dim, splits: int = SPLITS
@@ -268,6 +269,24 @@ def _replaced(
     for atom, c in more.items():
         total[atom] = total.get(atom, 0) + c * scale
     return {atom: c for atom, c in total.items() if c}, constant + extra * scale
+
+
+def _without_quotient(
+    atoms: dict[Expression, int], constant: int | Dim
+) -> tuple[dict[Expression, int], int | Dim] | None:
+    """A sum of indices that is at least 0 exactly where the given one is, with a quotient less.
+
+    `r - x // n >= 0` says the same as `n * r + n - 1 - x >= 0`, and `r + x // n >= 0` as `n * r + x >= 0`.
+    """
+    for atom, scale in atoms.items():
+        match atom:
+            case Apply("floor_divide", (x, Literal(n))) if n > 0 and abs(scale) == 1:
+                if not _are_indices(*atoms):
+                    return None
+                scaled = {a: c if a is atom else c * n for a, c in atoms.items()}
+                slack = n - 1 if scale < 0 else 0
+                return _replaced(scaled, constant * n + slack, atom, x)
+    return None
 
 
 def _held(e: Expression, bounds: Interval) -> Interval:

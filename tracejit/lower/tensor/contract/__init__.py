@@ -15,6 +15,7 @@ from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
 from .products import multiply_matrices
+from .unfold import multiply_unfolded, unfold
 from .unknown import UnknownProduct
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
 
@@ -77,6 +78,9 @@ def schedule(problem: Problem, machine: Machine) -> Body:
         return problem.loops(problem.outer, inner_products(problem, machine))
     if is_row_sum(problem, machine):
         return row_sum(problem, machine)
+    unfolded = unfold(problem)
+    if unfolded is not None:
+        return multiply_unfolded(unfolded, machine)
     return multiply_matrices(problem, machine)
 
 

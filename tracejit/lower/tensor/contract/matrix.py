@@ -253,7 +253,7 @@ class Matrix:
     ) -> Body:
         """All packed panels for the row tiles from `first` to `last`, at most `most` of them."""
         problem, blocks = self.problem, self.blocks
-        found: Body = ()
+        found = self.before_block()
         left: Buffer | None = None
         spacing = self.height + bool(self.taller)
         # Where a tile's rows are in the copy of the left factor.
@@ -263,14 +263,14 @@ class Matrix:
             copy = partial(pack_tile_rows, problem, blocks, left, place=place, lanes=self.lanes)
             found += (Allocate(left), *self.row_tiles(first, last, copy))
         for segment, buffer in packed.items():
-            bytes_each = blocks.size * buffer.type.shape[-1] * problem.wide.itemsize
+            bytes_each = blocks.size * segment.width * problem.wide.itemsize
             group = min(segment.panels, max(1, L2_BYTES // bytes_each))
             groups = -(-segment.panels // group)
             start = tensor.multiply(GROUP, integer(group))
             stop = tensor.add(start, integer(group))
             if segment.panels % group:
                 stop = tensor.minimum(stop, integer(segment.panels))
-            factor = self.packed_factor(buffer, blocks.number(), PANEL)
+            factor = self.packed_factor(segment, buffer)
             tile = partial(self.packed_tile, segment, factor, left, place)
             inner = self.spread_over(self.row_tiles(first, last, tile, start, stop))
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
@@ -294,7 +294,8 @@ class Matrix:
             if before + segment.panels < panels:
                 stop = tensor.minimum(stop, integer(segment.panels))
             buffer = self.panels_buffer(f"right{position}", (min(size, segment.panels),), segment)
-            factor = self.packed_factor(buffer, tensor.subtract(PANEL, start))
+            place = tensor.subtract(PANEL, start)
+            factor = lambda column, k, b=buffer, panel=place: Load(b, (panel, k, column))
             copy = pack_some(self.problem, self.blocks, segment, (start, stop), self.lanes, buffer)
             tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
             tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile)
@@ -312,9 +313,13 @@ class Matrix:
             name, array_type((*panels, self.blocks.size, width), self.problem.wide), "local"
         )
 
-    @staticmethod
-    def packed_factor(packed: Buffer, *panel: Expression) -> Callable[..., Load]:
-        return lambda column, k: Load(packed, (*panel, k, column))
+    def packed_factor(self, segment: Segment, packed: Buffer) -> Callable[..., Load]:
+        """The elements of the current panel in the current block."""
+        return lambda column, k: Load(packed, (self.blocks.number(), PANEL, k, column))
+
+    def before_block(self) -> Body:
+        """What is copied at the beginning of each block of the depth, but for the left factor."""
+        return ()
 
     def row_tiles(
         self,

@@ -78,10 +78,14 @@ def _distance(load: Load, index: Index) -> int | Dim | None:
 
 
 class Group(NamedTuple):
-    """Labels that act as one index, slowest first; `extent` is the product of their extents."""
+    """Labels that act as one index, slowest first; `extent` is the product of their extents.
+
+    A part of them may begin at some `start`, whole lines of all labels but the slowest.
+    """
 
     labels: str
     extents: tuple[int, ...]
+    start: Expression = tensor.ZERO
 
     @property
     def extent(self) -> int:
@@ -90,6 +94,7 @@ class Group(NamedTuple):
     def places(self, position: Expression) -> dict[str, Expression]:
         """Where each label is when the one index is at `position`."""
         found = {}
+        position = tensor.add(self.start, position)
         for label, extent in zip(self.labels[:0:-1], self.extents[:0:-1]):
             found[label] = tensor.remainder(position, tensor.integer(extent))
             position = tensor.floor_divide(position, tensor.integer(extent))
@@ -291,9 +296,9 @@ def read_problem(
     is_bare = function.results == (node,) and wide is dtype
     out = next((buffer for buffer in outs if buffer.type.dtype is wide), outs[0])
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
-    more_rows, rows = _merged(rows, extents, strides)
-    more_columns, columns = _merged(columns, extents, strides)
-    more_depth, depth = _merged(_slowest_first(depth, a.strides), extents, strides)
+    more_rows, rows = merged(rows, extents, strides)
+    more_columns, columns = merged(columns, extents, strides)
+    more_depth, depth = merged(_slowest_first(depth, a.strides), extents, strides)
     outer = "".join(label for label in result if label in batch + more_rows + more_columns)
     groups = [
         Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)
@@ -329,7 +334,7 @@ def _slowest_first(labels: str, strides: dict[str, int | None]) -> str:
     return "".join(sorted(labels, key=lambda label: -abs(strides[label] or 0)))
 
 
-def _merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, str]:
+def merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, str]:
     """The labels that stay apart, and those, the innermost among them, that act as one."""
     first = len(labels) - 1
     while first > 0:

@@ -1,0 +1,198 @@
+"""Products whose right factor is read at sums of indices, as windows of pictures are: unfolded.
+
+The axes of windows do not lie in memory one after the other, so that neither the columns nor the
+depth act as one index while the factor stays where it is, and lines shorter than a tile leave lanes
+unused. A copy can have any order: for some columns and a block of the depth at a time the windows
+are copied side by side, which makes it the product of two matrices. Every copy is used for all rows.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+from math import prod
+from typing import NamedTuple
+
+from ....ir import tensor
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir.types import array_type
+from .chunks import WORTHWHILE, chunk_range, chunks_of, parallel
+from .machine import Machine, seconds
+from .matrix import Matrix, depth_block
+from .panels import BLOCK, PANEL, Blocks, Segment
+from .problem import Body, Group, Problem, merged
+from .tile import power_of_two
+
+LINES = Index("lines")
+MOST_COLUMNS = 256  # of a block: as deep as blocks are, it is half of the second-level cache
+FEWEST_ROWS = 16  # that make up for the copy
+FEWEST_CHUNKS = 4  # for two threads that take one after the other
+
+
+def unfold(problem: Problem) -> Problem | None:
+    """The same product with longer columns or a longer depth, if a copy of the right factor has them."""
+    left, right = problem.left, problem.right
+    if not (left.is_memory and right.is_memory and problem.in_place):
+        return None
+    if not all(isinstance(extent, int) for extent in problem.extents.values()):
+        return None
+    if problem.rows.extent < FEWEST_ROWS or problem.is_part:
+        return None
+    across = dict(zip(problem.result, problem.out.type.strides))
+    others = "".join(x for x in problem.outer if x not in left.labels)
+    _, columns = merged(others + problem.columns.labels, problem.extents, [left.strides, across])
+    depth = problem.sums + problem.depth.labels
+    depth = "".join(sorted(depth, key=lambda label: -abs(left.strides[label] or 0)))
+    apart, depth = merged(depth, problem.extents, [left.strides])
+    if apart or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
+        return None
+    if (columns, depth) == (problem.columns.labels, problem.depth.labels):
+        return None
+    groups = [
+        Group(labels, tuple([problem.extents[x] for x in labels])) for labels in (columns, depth)
+    ]
+    outer = "".join(x for x in problem.outer if x not in columns)
+    return replace(problem, columns=groups[0], depth=groups[1], outer=outer, sums="")
+
+
+class Chunks(NamedTuple):
+    """The columns, so many of the slowest label's indices at a time."""
+
+    group: Group
+    each: int
+
+    @property
+    def full(self) -> int:
+        return self.group.extents[0] // self.each
+
+    @property
+    def rest(self) -> int:
+        return self.group.extents[0] % self.each
+
+    def part(self, number: Expression, count: int) -> Group:
+        """The columns of `count` indices in chunk `number`."""
+        line = self.each * prod(self.group.extents[1:])
+        start = tensor.multiply(number, integer(line))
+        return Group(self.group.labels, (count, *self.group.extents[1:]), start)
+
+
+def _chunks(columns: Group, lanes: int) -> tuple[str, Chunks]:
+    """Labels that stay loops, and chunks of the columns that leave few lanes unused."""
+    first = len(columns.labels) - 1
+    while first > 0 and prod(columns.extents[first:]) * 2 <= MOST_COLUMNS:
+        first -= 1
+    group = Group(columns.labels[first:], columns.extents[first:])
+    line, count = prod(group.extents[1:]), group.extents[0]
+    most = min(count, max(1, MOST_COLUMNS // line))
+
+    def vectors(each: int) -> float:
+        full, rest = divmod(count, each)
+        found = full * -(-each * line // lanes) + -(-rest * line // lanes)
+        return found * (1.1 if rest else 1.0), -each
+
+    each = min(range(-(-most // 3), most + 1), key=vectors)
+    return columns.labels[:first], Chunks(group, each)
+
+
+def multiply_unfolded(problem: Problem, machine: Machine) -> Body:
+    """All products: threads take products, chunks of the columns, or of the rows, as there are enough."""
+    more, chunks = _chunks(problem.columns, machine.lanes(problem))
+    outer = problem.outer + more
+    widest = max(outer, key=lambda label: problem.extents[label], default="")
+    total = seconds(problem)
+    level = "none"
+    if total >= WORTHWHILE:
+        level = "rows"
+        if chunks.full >= FEWEST_CHUNKS:
+            level = "columns"
+        if widest and problem.extents[widest] >= FEWEST_CHUNKS:
+            level = "outer"
+
+    def piece(number: Expression, count: int) -> Body:
+        part = replace(problem, outer=outer, columns=chunks.part(number, count))
+        return Unfolded(part, machine, level == "rows").body()
+
+    body: Body = ()
+    if chunks.full == 1:
+        body = piece(tensor.ZERO, chunks.each)
+    elif chunks.full:
+        mark = "parallel" if level == "columns" else "serial"
+        body = (For(LINES, tensor.ZERO, integer(chunks.full), piece(LINES, chunks.each), mark, 1),)
+    if chunks.rest:
+        body += piece(integer(chunks.full), chunks.rest)
+    if level != "outer":
+        return problem.loops(outer, body)
+    count = problem.extents[widest]
+    number = chunks_of(count, total / count, 64)
+    first, last = chunk_range(count, number)
+    inner = problem.loops(outer.replace(widest, ""), body)
+    return parallel(number, (For(problem.index(widest), first, last, inner, "serial", 1),))
+
+
+class Unfolded(Matrix):
+    """The schedule of some of the columns."""
+
+    def __init__(self, problem: Problem, machine: Machine, threads: bool):
+        super().__init__(problem, machine, threads)
+        # Blocks of whole windows: all but the slowest of the depth's labels.
+        inner = prod(problem.depth.extents[1:])
+        most = max(1, depth_block(problem) // inner)
+        count = problem.depth.extents[0]
+        self.blocks = Blocks(self.depth, -(-count // -(-count // most)) * inner)
+        self.is_blocked = True
+        vectors = -(-problem.columns.extent // self.lanes)
+        # An odd number of vectors, so that rows do not share sets of the cache.
+        shape = (self.blocks.size, (vectors | 1) * self.lanes)
+        self.windows = Buffer("windows", array_type(shape, problem.wide), "local")
+
+    def should_pack_right(self) -> bool:
+        return True
+
+    def should_go_by_panel(self) -> bool:
+        return False
+
+    def body(self) -> Body:
+        packed = dict.fromkeys(self.segments, self.windows)
+        if not self.threads:
+            work = self.packed_rows(tensor.ZERO, integer(self.tiles), self.tiles, packed)
+            return (Allocate(self.windows), *work)
+        chunks = min(self.tiles, FEWEST_CHUNKS)
+        first, last = chunk_range(self.tiles, chunks)
+        work = self.packed_rows(first, last, -(-self.tiles // chunks), packed)
+        return parallel(-(-self.tiles // -(-self.tiles // chunks)), (Allocate(self.windows), *work))
+
+    def packed_factor(self, segment: Segment, packed: Buffer) -> Callable[..., Load]:
+        return lambda column, k: Load(packed, (k, tensor.add(segment.column(PANEL), column)))
+
+    def before_block(self) -> Body:
+        """Copy the windows of the current block, a line at a time."""
+        problem, (depth, columns) = self.problem, (self.problem.depth, self.problem.columns)
+        line, inner = prod(columns.extents[1:]), prod(depth.extents[1:])
+        places = problem.others(problem.outer)
+        places |= {label: problem.index(label) for label in depth.labels + columns.labels}
+        row, column = (_joined(group, places) for group in (depth, columns))
+        slowest, first = depth.labels[0], columns.labels[0]
+        each = integer(self.blocks.size // inner)
+        behind = tensor.subtract(integer(depth.extents[0]), tensor.multiply(BLOCK, each))
+        count = each if depth.extents[0] % each.value == 0 else tensor.minimum(each, behind)
+        places[slowest] = tensor.add(tensor.multiply(BLOCK, each), places[slowest])
+        start = tensor.floor_divide(columns.start, integer(line))
+        places[first] = tensor.add(start, places[first])
+        body: Body = (Store(self.windows, (row, column), problem.right.at(places)),)
+        fastest = columns.labels[-1]
+        lanes = min(self.lanes, power_of_two(columns.extents[-1]))
+        stop = integer(columns.extents[-1])
+        body = (For(problem.index(fastest), tensor.ZERO, stop, body, "vector", lanes),)
+        for label, extent in zip(columns.labels[-2::-1], columns.extents[-2::-1]):
+            body = (For(problem.index(label), tensor.ZERO, integer(extent), body, "serial", 1),)
+        for label, extent in zip(depth.labels[:0:-1], depth.extents[:0:-1]):
+            body = (For(problem.index(label), tensor.ZERO, integer(extent), body, "serial", 1),)
+        return (For(problem.index(slowest), tensor.ZERO, count, body, "serial", 1),)
+
+
+def _joined(group: Group, places: dict[str, Expression]) -> Expression:
+    """The one index of a group, from its beginning on."""
+    found: Expression = tensor.ZERO
+    for label, extent in zip(group.labels, group.extents):
+        found = tensor.add(tensor.multiply(found, integer(extent)), places[label])
+    return found

@@ -115,3 +115,17 @@ TURNS = [
 @pytest.mark.parametrize("function", TURNS)
 def test_turns(function):
     check(function, sample((2, 3, 4), "int32"))
+
+
+@pytest.mark.parametrize(
+    "old, new, runs",
+    [
+        ((56, 56, 64), (1, 56, 56, 64), [([], [0]), ([0], [1]), ([1], [2]), ([2], [3])]),
+        ((6, 4), (2, 3, 4), [([0], [0, 1]), ([1], [2])]),
+        ((2, 3, 4), (6, 4), [([0, 1], [0]), ([2], [1])]),
+        ((4, 6), (3, 8), [([0, 1], [0, 1])]),
+        ((1, 2, 1, 3), (2, 3, 1), [([0], []), ([1, 2], [0]), ([3], [1, 2])]),
+    ],
+)
+def test_reshape_mixes_no_more_axes_than_it_must(old, new, runs):
+    assert matched_axes(old, new) == runs

@@ -98,6 +98,7 @@ def _reshape_type(x: ArrayType, *, shape: Shape) -> ArrayType:
 def matched_axes(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
     """Split both shapes into the smallest runs of axes with equal products, first to last.
 
+    Where products of unknown extents cannot be compared, axes are taken from both sides in turn.
     Extents of 1 join the run they stand next to; a run that cannot be closed takes all the rest.
     """
     groups: list[tuple[list[int], list[int]]] = []
@@ -106,24 +107,23 @@ def matched_axes(old: Shape, new: Shape) -> list[tuple[list[int], list[int]]]:
         left: list[int] = []
         right: list[int] = []
         a = b = 1
+        ahead = 0  # how many axes, other than of extent 1, `left` has more than `right`
         while True:
-            if (
-                a == b
-                and (left or right)
-                and not ((i < len(old) and old[i] == 1) or (j < len(new) and new[j] == 1))
-            ):
+            is_single = i < len(old) and old[i] == 1, j < len(new) and new[j] == 1
+            if a == b and (left or right) and not any(is_single):
                 break
-            if i < len(old) and (old[i] == 1 or j >= len(new) or len(left) <= len(right)):
-                a, i = a * old[i], i + 1
-                left.append(i - 1)
-            elif j < len(new):
-                b, j = b * new[j], j + 1
-                right.append(j - 1)
-            elif i < len(old):
-                a, i = a * old[i], i + 1
-                left.append(i - 1)
+            if i == len(old) and j == len(new):
+                break
+            are_known = isinstance(a, int) and isinstance(b, int)
+            is_behind = j == len(new) or (a <= b if are_known else ahead <= 0)
+            if is_single[0] or not is_single[1] and i < len(old) and is_behind:
+                a, ahead = a * old[i], ahead + (not is_single[0])
+                left.append(i)
+                i += 1
             else:
-                break
+                b, ahead = b * new[j], ahead - (not is_single[1])
+                right.append(j)
+                j += 1
         groups.append((left, right))
     return groups
 

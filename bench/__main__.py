@@ -67,6 +67,8 @@ def main(argv: list[str] | None = None) -> int:
             say(report.row_text(row))
         for line in report.compiling_text(section, rows[before:]):
             say(line)
+    for line in report.summary_text(rows):
+        say(line)
     say(
         "\ntimes are medians of one run; '-' where a library is not installed, cannot, or was wrong:"
     )

@@ -22,6 +22,8 @@ COLOURS = {
     "torch": "#ff7f0e",
     "numexpr": "#8c564b",
 }
+# As fast within the noise of one run; behind by more than 10 %.
+AHEAD, BEHIND = 0.98, 0.9
 PEER_GROUPS = {"Numba's best": ["numba", "numba-exact"], "JAX": ["jax"]}
 
 
@@ -142,6 +144,37 @@ def compiling_text(section: str, rows: list[Row]) -> Iterator[str]:
                 )
 
 
+def summary_text(rows: list[Row]) -> Iterator[str]:
+    """Where tracejit stands against the best of all others: by section and over all, and the rows it is behind in.
+
+    Rows that are held against bandwidth or multiply-adds are counted by the share of the limit they reach.
+    """
+    compared = [row for row in rows if ratio_to_peers(row)]
+    if not compared:
+        return
+    sections = dict.fromkeys(row.section for row in compared)
+    yield f"\n{'against the best of the others':<34}{'rows':>6}{'ahead':>8}{'mean':>8}{'least':>8}"
+    for section in (*sections, ""):
+        chosen = [row for row in compared if section in ("", row.section)]
+        ratios = [ratio_to_peers(row) for row in chosen]
+        ahead = sum(ratio >= AHEAD for ratio in ratios) / len(ratios)
+        yield (
+            f"{section or 'all':<34}{len(ratios):>6}{ahead:>8.0%}"
+            f"{statistics.geometric_mean(ratios):>8.2f}{min(ratios):>8.2f}"
+        )
+    behind = [row for row in compared if ratio_to_peers(row) < BEHIND]
+    for row in sorted(behind, key=ratio_to_peers):
+        best = min((n for n in row.times if n not in OURS), key=lambda n: row.times[n].median)
+        yield f"behind {best} by more than 10 %: {_label(row)}: {ratio_to_peers(row):.2f}"
+    shares = [row.limit / row.times["tracejit"].median for row in compared if row.limit]
+    if shares:
+        yield f"{sum(share >= 0.85 for share in shares)} of {len(shares)} rows at 85 % of the limit or more"
+
+
+def _label(row: Row) -> str:
+    return " ".join((row.name, row.size, row.dtype))
+
+
 def _duration(seconds: float) -> str:
     """Three digits and a unit."""
     for unit, scale in (("ns", 1e9), ("µs", 1e6), ("ms", 1e3)):
@@ -159,7 +192,7 @@ def notes_text(rows: list[Row]) -> Iterator[str]:
     where: dict[tuple[str, str], list[str]] = {}
     for row in rows:
         for subject, reason in row.notes.items():
-            where.setdefault((subject, reason), []).append(f"{row.name} {row.size} {row.dtype}")
+            where.setdefault((subject, reason), []).append(_label(row))
     for (subject, reason), names in where.items():
         more = f" and {len(names) - 1} more" if len(names) > 1 else ""
         yield f"- {subject}: {reason} ({' '.join(names[0].split())}{more})"

@@ -15,6 +15,7 @@ from tracejit.ir.tensor import Allocate, Extern, For, statements
 from tracejit.ir.text import parse, show
 from tracejit.ir.types import DTYPES, ArrayType, Layout, array_type, i32, i64
 from tracejit.ir.verify_kernel import unproved
+from tracejit.lower.machine import Machine
 from tracejit.lower.tensor.contract import lower_contraction
 from tracejit.lower.tensor.contract.library import Library
 from tracejit.runtime.libraries import blas_integer_bits
@@ -138,7 +139,7 @@ def module_of(spec: str, extents: dict, dtype, layouts=(None, None)) -> Module:
 
 
 def kernel_of(module: Module, vector_bytes: int = 64):
-    return lower_contraction(module.entry, module.entry.results[0], vector_bytes)
+    return lower_contraction(module.entry, module.entry.results[0], Machine(vector_bytes))
 
 
 def callable_of(kernel):

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from functools import partial
 
 import numpy as np
 import pytest
@@ -16,6 +17,7 @@ from tracejit import jit
 from tracejit.ir.tensor import Call, statements
 from tracejit.report.records import COPY, LOOPS, NUMPY, PYTHON
 from tracejit.report.work import work_of
+from tracejit.runtime import machine, native_code
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -261,25 +263,53 @@ def test_machine_parameters_are_kept_for_other_processes(tmp_path):
 
 
 def test_a_spoiled_file_of_machine_parameters_is_measured_anew(tmp_path):
-    from tracejit.runtime import machine
-
     with tracejit.config.use(cache=str(tmp_path)):
         machine.measure_again()
         (path,) = tmp_path.glob("machine-*.json")
         path.write_bytes(b"{" + path.read_bytes()[1:-5])
         assert machine._read(path) is None
+        for content in (b"", b"[1, 2", b"{'cpu': 1}", b"None"):
+            native_code.write_cached(path, content)
+            assert machine._read(path) is None
+
+
+def test_a_file_of_another_machine_counts_as_none(tmp_path):
+    with tracejit.config.use(cache=str(tmp_path)):
+        found = machine.assumed()._replace(measured=1.0)
+        for other in (found._replace(cpu="8086"), found._replace(cores=found.cores + 1)):
+            machine._keep(machine._file(), other)
+            assert machine._read(machine._file()) is None
+        machine._keep(machine._file(), found)
+        assert machine._read(machine._file()) == found
+
+
+def test_a_compile_measures_nothing_and_reads_what_is_known(tmp_path):
+    code = (
+        "import sys, numpy, tracejit; tracejit.jit(lambda x: x + 1)(numpy.ones(9));"
+        "from tracejit.runtime import machine; print('tracejit.runtime.probes' in sys.modules,"
+        "machine.known().measured)"
+    )
+    environment = {**os.environ, "TRACEJIT_CACHE": str(tmp_path)}
+    run = partial(subprocess.run, [sys.executable, "-c", code], env=environment, check=True)
+    assert run(capture_output=True, text=True).stdout.split() == ["False", "0.0"]
+    assert not [*tmp_path.glob("machine-*")]
+    with tracejit.config.use(cache=str(tmp_path)):
+        machine._keep(machine._file(), machine.assumed()._replace(measured=7.0))
+    assert run(capture_output=True, text=True).stdout.split() == ["False", "7.0"]
+
+
+def test_without_a_cache_nothing_is_kept():
     with tracejit.config.use(cache="off"):
         assert machine._file() is None
 
 
 def test_levels_and_rates_of_a_machine():
-    from tracejit.runtime.machine import Machine
-
     caches = {"L1": 1000, "L2": 10_000, "L3": 100_000}
     bandwidth = {"L1": (8.0, 16.0), "L2": (4.0, 8.0), "L3": (2.0, 3.0), "DRAM": (1.0, 1.5)}
-    found = Machine(
-        "m", 2, 32, caches, bandwidth, {"float32": (100.0, 200.0), "float64": (50.0, 100.0)}, 0.0
-    )
+    found = machine.Machine(
+        "m", 2, 32, caches, bandwidth, {"float32": (100.0, 200.0), "float64": (50.0, 100.0)},
+        1.0, 1.0, 1.0, 1.0, 0.0,
+    )  # fmt: skip
     assert [found.level_of(n) for n in (1000, 1001, 100_000, 100_001)] == ["L1", "L2", "L3", "DRAM"]
     assert found.level_of(2000, threads=2) == "L1" and found.level_of(200_000, threads=2) == "DRAM"
     assert found.bytes_per_second("L3", 1) == 2.0 and found.bytes_per_second("L3", 2) == 3.0

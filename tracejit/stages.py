@@ -29,20 +29,20 @@ from .ir.verify import Stage
 from .lower import pipeline
 from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
+from .lower.machine import USUAL, Machine
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
 from .runtime import engine, host, libraries, native_code, numpy_code, threads, tiers
 from .runtime.dispatch import Executable
+from .runtime.machine import known
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
 # Above this many seconds of estimated work a call lets other Python threads run meanwhile.
 RELEASE_GIL = 20e-6
 # Above this many, making the best code first costs less than a call in quick code would.
 LONG = 5e-3
-# Outputs larger than any last-level cache are stored without reading their lines first.
-STREAM_BYTES = 24 << 20
 
 
 def default_options(
@@ -53,7 +53,8 @@ def default_options(
 ) -> Options:
     """Options for the machine this runs on."""
     target = engine.target()
-    stream = STREAM_BYTES if target.triple.startswith("x86_64") else 0
+    parameters = schedule_parameters()
+    stream = parameters.stream_bytes if target.triple.startswith("x86_64") else 0
     return Options(
         target.vector_bytes,
         max_threads,
@@ -64,6 +65,23 @@ def default_options(
         target.permutes,
         tuple(instruments),
         _numpys_blas,
+        parameters,
+    )
+
+
+@native_code.once
+def schedule_parameters() -> Machine:
+    """What schedules are told of this machine."""
+    found = known()
+    l1, l2, l3 = (found.caches.get(level, 0) for level in ("L1", "L2", "L3"))
+    last = max(found.caches.values())
+    return USUAL._replace(
+        vector_bytes=found.vector_bytes,
+        cores=found.cores,
+        l1_bytes=l1 or USUAL.l1_bytes,
+        l2_bytes=l2 or last,
+        l3_bytes=l3 or last,
+        fork_seconds=found.fork,
     )
 
 

@@ -32,6 +32,7 @@ from .graph.products import expand_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .llvm.program import Program
+from .machine import USUAL, Machine
 from .steps import Bind, Pass, Pipeline, Step
 from .tensor.arena import STATUS_BYTES, layout
 from .tensor.carry import carry_values
@@ -50,7 +51,7 @@ from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
 from .tensor.parallelize import parallelize
-from .tensor.prefetch import OUTSIDE, prefetch_rows
+from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
 from .tensor.relax import contract, relax
@@ -68,8 +69,8 @@ class Options(NamedTuple):
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
     of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one; `blas()` is
-    that of the machine, for those that ask for it. `numerics` is as
-    in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
+    that of the machine, for those that ask for it; `machine` is what schedules know of it.
+    `numerics` is as in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
     after every pass.
     """
 
@@ -82,6 +83,12 @@ class Options(NamedTuple):
     permutes: str = ""
     instruments: tuple[Callable, ...] = ()
     blas: Callable[[], Library | None] = lambda: None
+    machine: Machine = USUAL
+
+    @property
+    def core(self) -> Machine:
+        """The machine, with vectors as wide as these options say."""
+        return self.machine._replace(vector_bytes=self.vector_bytes)
 
 
 def _steps(stage: Stage, *passes: Any) -> list[Step]:
@@ -96,6 +103,11 @@ def _wide(function: Callable[..., Module]) -> tuple[Callable, Bind]:
     return function, lambda options: partial(function, vector_bytes=options.vector_bytes)
 
 
+def _told(function: Callable[..., Module]) -> tuple[Callable, Bind]:
+    """A pass that is told about the machine."""
+    return function, lambda options: partial(function, machine=options.core)
+
+
 def _where(holds: Callable[[Options], bool], function: Any) -> tuple[Callable, Bind]:
     """A pass that leaves the Module as it is unless the Options say otherwise."""
     function, bind = function if isinstance(function, tuple) else (function, lambda _: function)
@@ -107,13 +119,13 @@ def _unchanged(module: Module) -> Module:
 
 
 _bind_loops: Bind = lambda options: partial(
-    to_loops, vector_bytes=options.vector_bytes, library=options.library, blas=options.blas
+    to_loops, machine=options.core, library=options.library, blas=options.blas
 )
 _bind_threads: Bind = lambda options: partial(
-    parallelize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
+    parallelize, machine=options.core, reorders=options.numerics != "strict"
 )
 _bind_prefetch: Bind = lambda options: partial(
-    prefetch_rows, large=min(options.stream_bytes, OUTSIDE)
+    prefetch_rows, large=min(options.stream_bytes, options.machine.l2_bytes)
 )
 _reductions = (
     find_reductions,
@@ -141,7 +153,7 @@ PIPELINE = Pipeline(
         ),
         *_steps(
             Stage.LOOPS,
-            _wide(lower_called),
+            _told(lower_called),
             (to_loops, _bind_loops),
             _where(lambda options: options.numerics == "default", contract),
             _where(lambda options: options.numerics == "fast", relax),
@@ -168,7 +180,7 @@ PIPELINE = Pipeline(
             split_domains,
             cut_strips,
             _wide(vectorize),
-            stream_columns,
+            _told(stream_columns),
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),
             unroll_short_loops,

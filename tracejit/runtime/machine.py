@@ -1,36 +1,47 @@
 """The machine this process runs on: cores, caches, and what memory and arithmetic reach at most.
 
-What the system tells is read; bandwidths and multiply-adds per second are measured, in about half a
-second, by the first process that asks, and kept in the cache directory. Processes that measure at
-the same time do so each for itself, and the last one's file stays: files are written whole.
+What the system tells is read; rates and the prices of threads and of fresh pages are measured, in
+about half a second, by the first process that asks (`machine`), and kept in the cache directory. A
+compile asks for nothing to be measured: `known` is what is in the file, or else `assumed`. A file of another
+machine, or one that cannot be understood, counts as none. Processes that measure at the same time do so each
+for itself, and the last one's file stays: files are written whole.
 """
 
 from __future__ import annotations
 
-import json
+import ast
 import os
 import pathlib
 import time
 from typing import Any, NamedTuple
 
+from tracejit.deferred import module
 from tracejit.runtime import engine, native_code
-from tracejit.runtime.probes import Effort, Kernels
 
 # Of what is measured, and how; another number makes old measurements void.
-VERSION = 1
-EFFORT = Effort(tries=6, block_seconds=0.001)
+VERSION = 2
+TRIES, BLOCK_SECONDS = 6, 0.001
 # No array of a probe is larger: fresh pages take their time.
 MOST_BYTES = 64 << 20
 # Where the system says nothing.
 USUAL_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}
 MEMORY = "DRAM"
+PRIVATE = ("L1", "L2")
+# Of a core of today, until its own are measured: cycles a second, vectors of bytes that come from each
+# level in a cycle, vectors of multiply-adds in a cycle.
+USUAL_CLOCK = 3.5e9
+USUAL_VECTORS = {"L1": 2.0, "L2": 1.0, "L3": 0.5}
+USUAL_MEMORY, USUAL_UNITS = 12e9, 2
+USUAL_FORK, USUAL_WAKE, USUAL_PAGE = 2e-6, 40e-6, 0.25e-6
 
 
 class Machine(NamedTuple):
     """Rates are per second, for one thread and for all; a multiply-add counts as two operations.
 
     `caches`: bytes of each level, `L1` and `L2` of a core, `L3` shared; `bandwidth`: bytes, by level
-    of memory; `flops`: by dtype; `measured`: when, in seconds since 1970.
+    of memory; `flops`: by dtype; `clock`: cycles; `fork`: seconds of an empty parallel region whose
+    threads wait for it, `wake`: where they sleep; `page`: seconds of the first write to a page;
+    `measured`: when, in seconds since 1970; 0 for what is assumed.
     """
 
     cpu: str
@@ -39,12 +50,16 @@ class Machine(NamedTuple):
     caches: dict[str, int]
     bandwidth: dict[str, tuple[float, float]]
     flops: dict[str, tuple[float, float]]
+    clock: float
+    fork: float
+    wake: float
+    page: float
     measured: float
 
     def level_of(self, size: int, threads: int = 1) -> str:
         """The nearest memory that holds so many bytes of a program on so many threads."""
         for level, capacity in self.caches.items():
-            private = level in ("L1", "L2")
+            private = level in PRIVATE
             if size <= capacity * (threads if private else 1):
                 return level
         return MEMORY
@@ -78,12 +93,29 @@ def _size_ratio(dtype: str) -> float:
 @native_code.once
 def machine() -> Machine:
     """The machine's parameters, from the cache or measured now."""
-    path = _file()
-    found = _read(path)
-    if found is None:
-        found = measure()
-        _keep(path, found)
-    return found
+    return _read(_file()) or measure_again()
+
+
+@native_code.once
+def known() -> Machine:
+    """What is known without measuring: from the cache, or assumed."""
+    return _read(_file()) or assumed()
+
+
+def assumed() -> Machine:
+    """The machine as far as the system tells, with the rates of a usual core."""
+    cores, sizes, vector_bytes = cores_of_process(), cache_sizes(), engine.target().vector_bytes
+    each = {level: USUAL_VECTORS.get(level, 1.0) * vector_bytes * USUAL_CLOCK for level in sizes}
+    bandwidth = {
+        level: (rate, rate * cores if level in PRIVATE else 2 * rate)
+        for level, rate in (each | {MEMORY: USUAL_MEMORY}).items()
+    }
+    flops = {}
+    for dtype, item in (("float32", 4), ("float64", 8)):
+        one = 2 * USUAL_UNITS * (vector_bytes // item) * USUAL_CLOCK
+        flops[dtype] = (one, one * cores)
+    rates = (USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
+    return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, 0.0)
 
 
 def measure_again() -> Machine:
@@ -95,27 +127,31 @@ def measure_again() -> Machine:
 
 def measure() -> Machine:
     """Read and measure everything."""
-    kernels, cores, sizes = Kernels(), _cores(), cache_sizes()
+    probes = module("tracejit.runtime.probes")
+    kernels, effort = probes.Kernels(), probes.Effort(TRIES, BLOCK_SECONDS)
+    cores, sizes = cores_of_process(), cache_sizes()
     bandwidth = {}
     for level in (*sizes, MEMORY):
-        private = level in ("L1", "L2")
+        private = level in PRIVATE
         arrays = _array_bytes(level, sizes)
         bandwidth[level] = tuple([
-            EFFORT.bandwidth(kernels.triad, [arrays if private else arrays // count] * count)
+            effort.bandwidth(kernels.triad, [arrays if private else arrays // count] * count)
             for count in (1, cores)
         ])  # fmt: skip
     # Stores that bypass the cache are what large outputs are written with.
     large = [_array_bytes(MEMORY, sizes)]
-    alone = EFFORT.bandwidth(kernels.streaming, large)
-    shared = EFFORT.bandwidth(kernels.streaming, [large[0] // cores] * cores)
+    alone = effort.bandwidth(kernels.streaming, large)
+    shared = effort.bandwidth(kernels.streaming, [large[0] // cores] * cores)
     one, every = bandwidth[MEMORY]
     bandwidth[MEMORY] = (max(one, alone), max(every, shared))
     flops = {
-        dtype: tuple([EFFORT.flops(kernel, lanes, count) for count in (1, cores)])
+        dtype: tuple([effort.flops(kernel, lanes, count) for count in (1, cores)])
         for dtype, (kernel, lanes) in kernels.multiply_add.items()
     }
+    fork, wake = probes.region_seconds(kernels)
+    rates = (effort.clock(kernels), fork, wake, probes.page_seconds())
     vector_bytes = engine.target().vector_bytes
-    return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, time.time())
+    return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, time.time())
 
 
 def cache_sizes() -> dict[str, int]:
@@ -146,7 +182,8 @@ def _array_bytes(level: str, sizes: dict[str, int]) -> int:
     return min(sizes[level] // 4, MOST_BYTES // 8)
 
 
-def _cores() -> int:
+def cores_of_process() -> int:
+    """The cores that this process may use."""
     if hasattr(os, "sched_getaffinity"):
         return len(os.sched_getaffinity(0))
     return os.cpu_count() or 1
@@ -155,7 +192,8 @@ def _cores() -> int:
 def _cpu() -> str:
     """The processor's name as the system tells it, or as LLVM does."""
     try:
-        lines = pathlib.Path("/proc/cpuinfo").read_text().splitlines()
+        with open("/proc/cpuinfo") as file:  # of many cores the first says enough
+            lines = file.read(4096).splitlines()
         name = next(
             line.partition(":")[2].strip() for line in lines if line.startswith("model name")
         )
@@ -165,20 +203,29 @@ def _cpu() -> str:
 
 
 def _file() -> pathlib.Path | None:
-    key = (VERSION, _cpu(), _cores(), cache_sizes())
+    key = (VERSION, _cpu(), cores_of_process(), cache_sizes())
     return native_code.cached_file("machine-", key, ".json")
 
 
 def _keep(path: pathlib.Path | None, found: Machine) -> None:
     if path is not None and native_code.is_writable(path.parent):
-        native_code.write_cached(path, json.dumps(found._asdict()).encode())
+        native_code.write_cached(path, repr(found._asdict()).encode())
 
 
 def _read(path: pathlib.Path | None) -> Machine | None:
+    """What is in a file, if it is about this machine as it is now."""
     content = native_code.read_cached(path)
     if not content:
         return None
-    fields: dict[str, Any] = json.loads(content)
-    for table in ("bandwidth", "flops"):
-        fields[table] = {name: tuple(rates) for name, rates in fields[table].items()}
-    return Machine(**fields)
+    try:
+        fields: dict[str, Any] = ast.literal_eval(content.decode())
+        found = Machine(**fields)
+        is_whole = {*found.bandwidth} == {*found.caches, MEMORY} and len(found.flops) == 2
+        rates = [
+            rate for pair in (*found.bandwidth.values(), *found.flops.values()) for rate in pair
+        ]
+        is_whole &= min(*rates, found.clock, found.fork, found.wake, found.page) > 0
+    except (ValueError, SyntaxError, TypeError, AttributeError):
+        return None
+    here = (_cpu(), cores_of_process(), engine.target().vector_bytes, cache_sizes())
+    return found if is_whole and found[:4] == here else None

@@ -7,7 +7,9 @@ what the hardware moves besides, such as reading a line before it is written, is
 
 from __future__ import annotations
 
+import contextlib
 import ctypes
+import mmap
 import os
 import threading
 import time
@@ -16,10 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.runtime import engine
+from tracejit.runtime import engine, threads
 
 ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
 UNROLL = 4
+CHAIN = 16  # additions that wait for one another, in an iteration
 
 
 class Effort:
@@ -60,6 +63,51 @@ class Effort:
         best = min(together(calls, repeats) for _ in range(self.tries))
         return best / repeats
 
+    def clock(self, kernels: Kernels) -> float:
+        """Cycles per second: of additions that wait for one another a core does one in each."""
+        inner = 1000
+        return CHAIN * inner / self.seconds([lambda n: kernels.chain(1, n * inner)])
+
+
+def region_seconds(kernels: Kernels) -> tuple[float, float]:
+    """Seconds of a parallel region in which each thread has a turn and waits for the others to begin
+    theirs, while the threads wait for regions, and after they went to sleep."""
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    region = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)(
+        threads.parallel_for_address()
+    )
+    meet, count = kernels.library.address("meet"), threads.get_num_threads()
+
+    def once() -> float:
+        missing = ctypes.c_int64(count)
+        start = time.perf_counter()
+        region(meet, ctypes.addressof(missing), count, 0)
+        return time.perf_counter() - start
+
+    waiting = min(once() for _ in range(200))
+    asleep = []
+    for _ in range(10):
+        time.sleep(5e-9 * threads.SPIN_NANOSECONDS)
+        asleep.append(once())
+    return waiting, max(min(asleep), waiting)
+
+
+def page_seconds() -> float:
+    """Seconds of the first write to a page."""
+    count = 1024
+    best = float("inf")
+    for _ in range(5):
+        with mmap.mmap(-1, count * mmap.PAGESIZE) as pages:
+            if hasattr(mmap, "MADV_NOHUGEPAGE"):
+                with contextlib.suppress(OSError):
+                    pages.madvise(mmap.MADV_NOHUGEPAGE)
+            view = np.frombuffer(pages, np.uint8)[:: mmap.PAGESIZE]
+            start = time.perf_counter()
+            view[:] = 1
+            best = min(best, time.perf_counter() - start)
+            del view
+    return best / count
+
 
 def together(calls: list[Callable[[int], Any]], repeats: int) -> float:
     """Seconds from when the first of the calls, each in a thread of its own, began to when the last ended."""
@@ -77,11 +125,11 @@ def together(calls: list[Callable[[int], Any]], repeats: int) -> float:
         call(repeats)
         spans.append((start, time.perf_counter()))
 
-    threads = [threading.Thread(target=run, args=(c, place)) for place, c in enumerate(calls)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    workers = [threading.Thread(target=run, args=(c, place)) for place, c in enumerate(calls)]
+    for worker in workers:
+        worker.start()
+    for worker in workers:
+        worker.join()
     return max(stop for _, stop in spans) - min(start for start, _ in spans)
 
 
@@ -113,10 +161,13 @@ class Kernels:
                 _triad("copy", width // 8, streaming=True, inputs="x"),
                 _multiply_add("multiply_add_float32", lanes["float32"], "float"),
                 _multiply_add("multiply_add_float64", lanes["float64"], "double"),
+                _chain("chain"),
+                _MEET,
                 "!0 = !{i32 1}",
             ]
         )
-        names = ("triad", "streaming", "copy", "multiply_add_float32", "multiply_add_float64")
+        names = ["triad", "streaming", "copy", "chain", "meet"]
+        names += [f"multiply_add_{dtype}" for dtype in lanes]
         self.library = engine.load(engine.compile_ir(text), names)
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
         stream = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, integer, integer)
@@ -124,10 +175,30 @@ class Kernels:
         self.triad = stream(self.library.address("triad"))
         self.streaming = stream(self.library.address("streaming"))
         self.copy = stream(self.library.address("copy"))
+        chain = ctypes.CFUNCTYPE(integer, integer, integer)
+        self.chain = chain(self.library.address("chain"))
         self.multiply_add = {
             dtype: (compute(self.library.address(f"multiply_add_{dtype}")), count)
             for dtype, count in lanes.items()
         }
+
+
+# A turn ends when every thread has begun one, or never will: another thread's region may run.
+_MEET = """define void @meet(ptr %missing, i64 %i) {
+entry:
+  %before = atomicrmw sub ptr %missing, i64 1 seq_cst, align 8
+  br label %look
+look:
+  %turn = phi i64 [0, %entry], [%next, %look]
+  %left = load atomic i64, ptr %missing seq_cst, align 8
+  %next = add i64 %turn, 1
+  %is_early = icmp sgt i64 %left, 0
+  %is_patient = icmp slt i64 %turn, 1000000
+  %waits = and i1 %is_early, %is_patient
+  br i1 %waits, label %look, label %done
+done:
+  ret void
+}"""
 
 
 def _triad(name: str, lanes: int, streaming: bool, inputs: str = "xy") -> str:
@@ -202,6 +273,31 @@ def _multiply_add(name: str, lanes: int, scalar: str) -> str:
             *(f"  %p{k} = getelementptr {vector}, ptr %out, i64 {k}" for k in chains),
             *(f"  store {vector} %b{k}, ptr %p{k}, align 64" for k in chains),
             "  ret void",
+            "}",
+        ]
+    )
+
+
+def _chain(name: str) -> str:
+    """`count` times sixteen additions and exclusive ors of `start`, each with the one before."""
+    body, last = [], "x"
+    for k in range(CHAIN // 2):
+        body += [f"  %a{k} = add i64 %{last}, %start", f"  %o{k} = xor i64 %a{k}, %count"]
+        last = f"o{k}"
+    return "\n".join(
+        [
+            f"define i64 @{name}(i64 %start, i64 %count) {{",
+            "entry:",
+            "  br label %loop",
+            "loop:",
+            "  %i = phi i64 [0, %entry], [%step, %loop]",
+            f"  %x = phi i64 [%start, %entry], [%{last}, %loop]",
+            *body,
+            "  %step = add i64 %i, 1",
+            "  %more = icmp slt i64 %step, %count",
+            "  br i1 %more, label %loop, label %done",
+            "done:",
+            f"  ret i64 %{last}",
             "}",
         ]
     )

@@ -42,10 +42,12 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.types import array_type
+from ..machine import USUAL, Machine
 from .cost import stride, trips
 from .substitute import substitute
 
-CACHE_BYTES = 256 * 1024
+# The part of a core's own cache beyond which an array does not stay there while others are read.
+PART_OF_CACHE = 4
 # Rows that are short, but of several vectors, are read in order anyway; chunks of them are for the threads.
 NARROW_BYTES, SHARED_BYTES = 128, 1024 * 1024
 # Rows added up before a partial result is stored again, and the least an array's chunk holds: of
@@ -55,31 +57,32 @@ CHUNK_BYTES, CHUNK_ROWS = 256 * 1024, 64
 MOST_CHUNKS, ENOUGH_CHUNKS = 32, 8
 
 
-def stream_columns(module: Module) -> Module:
+def stream_columns(module: Module, machine: Machine = USUAL) -> Module:
     """Split the loops over columns of every Kernel where that pays."""
-    return map_kernels(module, _change)
+    cache = machine.l2_bytes // PART_OF_CACHE
+
+    def change(kernel: Kernel) -> Kernel:
+        return kernel.replace(body=_body(kernel.body, "", cache))
+
+    return map_kernels(module, change)
 
 
-def _change(kernel: Kernel) -> Kernel:
-    return kernel.replace(body=_body(kernel.body, ""))
-
-
-def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
+def _body(body: tuple[Statement, ...], prefix: str, cache: int) -> tuple[Statement, ...]:
     """Names of what a loop is given start with `prefix` and the place it has in its body."""
     new: list[Statement] = []
     for statement in body:
         number, parts = f"{prefix}{len(new)}", None
         if isinstance(statement, For) and statement.mark == "vector":
-            parts = _Columns(statement, number).split()
+            parts = _Columns(statement, number, cache).split()
         elif has_control((statement,)):
-            statement = map_bodies(statement, lambda inner: _body(inner, f"{number}_"))
+            statement = map_bodies(statement, lambda inner: _body(inner, f"{number}_", cache))
         new += parts if parts is not None else [statement]
     return tuple(new)
 
 
 class _Columns:
-    def __init__(self, loop: For, number: str):
-        self.loop, self.number = loop, number
+    def __init__(self, loop: For, number: str, cache: int):
+        self.loop, self.number, self.cache = loop, number, cache
         self.width = trips(loop)
         self.kept: dict[Variable, Buffer] = {}
         self.values: dict[Expression, Buffer] = {}
@@ -134,7 +137,7 @@ class _Columns:
             if step is None:
                 continue
             row_bytes = self.width * load.buffer.type.dtype.itemsize
-            if abs(step) > 64 and rows * row_bytes > CACHE_BYTES:
+            if abs(step) > 64 and rows * row_bytes > self.cache:
                 return True
             if abs(step) > 1 and row_bytes >= NARROW_BYTES and rows * row_bytes > SHARED_BYTES:
                 return True

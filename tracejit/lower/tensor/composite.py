@@ -30,6 +30,7 @@ from ...ir.term import Term, location_of
 from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
+from ..machine import Machine
 from .rename import FreshNames, Renaming
 from .split import split_domains
 from .strips_of_groups import Strips, base_of
@@ -52,17 +53,17 @@ def _has_sweeps(function: Function) -> bool:
     return any(node.op.kind in (REDUCTION, SCAN) for node in function.nodes)
 
 
-def lower_composite(function: Function, lower: Lower, vector_bytes: int) -> Kernel:
+def lower_composite(function: Function, lower: Lower, machine: Machine) -> Kernel:
     """The one Kernel of a group."""
     kernels = [node for node in function.nodes if _calls_kernel(node)]
     if len(kernels) == 1 and all(_is_around(node, kernels[0]) for node in function.nodes):
         found = _with_epilogue(function, kernels[0])
         if found is not None:
             return found
-    return _Composite(function, lower, vector_bytes).kernel()
+    return _Composite(function, lower, machine).kernel()
 
 
-def lower_called_functions(module: Module, lower: Lower, vector_bytes: int) -> Module:
+def lower_called_functions(module: Module, lower: Lower, machine: Machine) -> Module:
     """The graph Functions that Kernels call become Kernels, each a single one."""
     kernels = [f for f in module.functions if isinstance(f, Kernel)]
     if not any(isinstance(callee, Function) for kernel in kernels for callee in kernel.callees):
@@ -77,7 +78,7 @@ def lower_called_functions(module: Module, lower: Lower, vector_bytes: int) -> M
                         location_of(node),
                         "call it from a graph function",
                     )
-        return _Composite(callee, lower, vector_bytes).kernel()
+        return _Composite(callee, lower, machine).kernel()
 
     def visit(body: Body) -> Body:
         found: list[Statement] = []
@@ -179,8 +180,8 @@ def inlined(function: Function) -> Function:
 
 
 class _Composite:
-    def __init__(self, function: Function, lower: Lower, vector_bytes: int):
-        self.function, self.lower, self.vector_bytes = function, lower, vector_bytes
+    def __init__(self, function: Function, lower: Lower, machine: Machine):
+        self.function, self.lower, self.machine = function, lower, machine
         self.program = fuse(Module(inlined(function))).entry
         self.calls = [node for node in self.program.nodes if node.op is call]
         self.inputs = {
@@ -195,7 +196,7 @@ class _Composite:
     def kernel(self) -> Kernel:
         if len(self.outs) < len(self.program.results):
             raise IRError(f"{self.function.name}: one value is two of its results")
-        body = Strips(self.calls, self.inputs, self.outs, self.part).body()
+        body = Strips(self.calls, self.inputs, self.outs, self.part, self.machine.l2_bytes).body()
         if body is None:
             body = self.sequence()
         return Kernel(self.function.name, self.parameters, len(self.outs), body)
@@ -231,7 +232,7 @@ class _Composite:
         if is_scheduled(kernel.body):
             return kernel
         module = split_domains(Module(kernel))
-        return vectorize(module, vector_bytes=self.vector_bytes).entry
+        return vectorize(module, vector_bytes=self.machine.vector_bytes).entry
 
     def part(self, node: Node, window: Window) -> Kernel | None:
         """The Kernel of a part of a call's result."""

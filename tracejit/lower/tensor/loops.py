@@ -44,6 +44,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type, contiguous
 from ..elements import Composer, Position, axis_indices, domain_of
+from ..machine import USUAL, Machine
 from .composite import is_composite, lower_called_functions, lower_composite
 from .contract import lower_contraction
 from .contract.library import Library
@@ -60,7 +61,7 @@ SHORT_ROW = 16
 @each_program
 def to_loops(
     module: Module,
-    vector_bytes: int = 32,
+    machine: Machine = USUAL,
     library: Library | None = None,
     plain_contractions: bool = False,
     blas: Callable[[], Library | None] = lambda: None,
@@ -73,7 +74,7 @@ def to_loops(
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
         if isinstance(callee, Function):
-            kernel = lower_function(callee, vector_bytes, library, plain_contractions, blas)
+            kernel = lower_function(callee, machine, library, plain_contractions, blas)
             kernel = _on_one_thread(kernel)
             _origins[kernel] = callee
             return call(*node.operands, callee=kernel)
@@ -82,13 +83,13 @@ def to_loops(
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 
 
-def lower_called(module: Module, vector_bytes: int = 32) -> Module:
+def lower_called(module: Module, machine: Machine = USUAL) -> Module:
     """Every graph Function that a Kernel calls becomes a Kernel."""
 
     def lower(function: Function, window: Window | None = None) -> Kernel | None:
-        return lower_function(function, vector_bytes, window=window)
+        return lower_function(function, machine, window=window)
 
-    return lower_called_functions(module, lower, vector_bytes)
+    return lower_called_functions(module, lower, machine)
 
 
 # What Kernels were made of: beside them, as the places of Nodes are, and never in the text.
@@ -107,13 +108,13 @@ def plain_loops(module: Module) -> Module:
 
 def lower_function(
     function: Function,
-    vector_bytes: int = 32,
+    machine: Machine = USUAL,
     library: Library | None = None,
     plain_contractions: bool = False,
     blas: Callable[[], Library | None] = lambda: None,
     window: Window | None = None,
 ) -> Kernel | None:
-    """The Kernel of one group; contractions are scheduled here, for registers of `vector_bytes`.
+    """The Kernel of one group; contractions are scheduled here, for `machine`.
 
     With a `window` it is the Kernel of this part of the one result, stored from its beginning on;
     None where that cannot be made.
@@ -121,13 +122,13 @@ def lower_function(
     if is_composite(function):
 
         def lower(inner: Function, window: Window | None = None) -> Kernel:
-            return lower_function(inner, vector_bytes, library, plain_contractions, blas, window)
+            return lower_function(inner, machine, library, plain_contractions, blas, window)
 
-        return lower_composite(function, lower, vector_bytes)
+        return lower_composite(function, lower, machine)
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
-            vectors = 0 if plain_contractions else vector_bytes
-            return lower_contraction(function, node, vectors, library, blas, window)
+            scheduled = None if plain_contractions else machine
+            return lower_contraction(function, node, scheduled, library, blas, window)
         if isinstance(node.op.lowering, Loops):
             return _own_loops(function, node)
         if node.op.kind == SCAN:

@@ -31,27 +31,28 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.types import array_type
+from ..machine import USUAL, Machine
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .stacks import split_stack
 from .tables import Table, count_of_tables, table_of, with_tables
 from .vectorize import independent
 
-WORTHWHILE = 15e-6
 CHUNK = 8e-6
 MOST_CHUNKS = 64
 
 
-def parallelize(module: Module, vector_bytes: int = 32, reorders: bool = True) -> Module:
+def parallelize(module: Module, machine: Machine = USUAL, reorders: bool = True) -> Module:
     """Mark and split loops of every Kernel that does not say itself how it is threaded.
 
     `reorders`: sums in tables, which NumPy adds up one after the other, may be in another order.
     """
-    return map_kernels(module, lambda kernel: _Splitter(kernel, vector_bytes, reorders).run())
+    return map_kernels(module, lambda kernel: _Splitter(kernel, machine, reorders).run())
 
 
 class _Splitter:
-    def __init__(self, kernel: Kernel, vector_bytes: int, reorders: bool = True):
-        self.kernel, self.vector_bytes, self.reorders = kernel, vector_bytes, reorders
+    def __init__(self, kernel: Kernel, machine: Machine, reorders: bool = True):
+        self.kernel, self.vector_bytes, self.reorders = kernel, machine.vector_bytes, reorders
+        self.worthwhile = machine.worthwhile_seconds
         self.count = 0
 
     def run(self) -> Kernel:
@@ -76,7 +77,7 @@ class _Splitter:
         cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
         count = trips(loop)
         # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
-        short = cost < WORTHWHILE and not (outermost and count is None)
+        short = cost < self.worthwhile and not (outermost and count is None)
         if loop.mark == "unroll" or short:
             return [loop]
         if count == 0:
@@ -106,7 +107,7 @@ class _Splitter:
     def long_inside(self, loop: For) -> bool:
         inner = [s for s in loop.body if isinstance(s, For)]
         costs = [body_cost((s,), frozenset(), None, 1, self.vector_bytes) for s in inner]
-        return bool(costs) and max(seconds(c) for c in costs) >= WORTHWHILE
+        return bool(costs) and max(seconds(c) for c in costs) >= self.worthwhile
 
     @staticmethod
     def accumulated(loop: For) -> dict[Variable, str]:

@@ -31,12 +31,13 @@ from .cost import stride, trips
 
 # A shorter row is there soon enough, a longer one gone again before it is used.
 LEAST_ROW, MOST_ROW = 4 << 10, 64 << 10
-# Arrays of so many bytes are not in a core's own cache, from where rows come soon enough.
-OUTSIDE = 1 << 20
 
 
 def prefetch_rows(module: Module, large: int = 0) -> Module:
-    """Add prefetches of inputs of `large` bytes and more; 0: of none."""
+    """Add prefetches of inputs of `large` bytes and more; 0: of none.
+
+    Rows of smaller ones come soon enough from a core's own cache.
+    """
     if not large:
         return module
 

@@ -47,7 +47,6 @@ from .window import STRIP, Side, Window
 
 Body = tuple[Statement, ...]
 LENGTHS = (256, 128, 64, 32, 16, 8, 4)  # iterations of the axis that is cut
-NEAR_BYTES = 1 << 20  # that values between may take for a strip: in the second-level cache
 MOST_REPEATED = 1.5  # of what is between, computed over all strips, for each time it is needed
 FEWEST_MULTIPLY_ADDS = 500_000  # that threads are worth
 
@@ -63,7 +62,8 @@ class Strips:
     """Calls in order, as a loop over strips of the one result.
 
     `inputs` and `outs` are the memory of what is read from outside and of the result; `part` gives the
-    Kernel of a window of a call's result, or None.
+    Kernel of a window of a call's result, or None; `near_bytes` are what values between may take for a
+    strip: those of the second-level cache.
     """
 
     def __init__(
@@ -72,8 +72,10 @@ class Strips:
         inputs: dict[Node, Buffer],
         outs: dict[Node, Buffer],
         part: Callable[[Node, Window], Kernel | None],
+        near_bytes: int,
     ):
         self.calls, self.inputs, self.outs, self.part = calls, inputs, outs, part
+        self.near_bytes = near_bytes
         self.between = [node for node in calls if node not in outs]
         loop = For(STRIP, tensor.ZERO, tensor.ZERO, (), "serial", 1)
         self.names = FreshNames(Kernel("", (*inputs.values(), *outs.values()), 0, (loop,)))
@@ -144,7 +146,7 @@ class Strips:
         sizes = {n: prod([side.extent for side in plan.windows[n]]) for n in self.between}
         near = sum(size * node.type.dtype.itemsize for node, size in sizes.items())
         repeated = count * sum(sizes.values()) / sum(node.type.size for node in self.between)
-        return near <= NEAR_BYTES and repeated <= MOST_REPEATED
+        return near <= self.near_bytes and repeated <= MOST_REPEATED
 
     def assembled(self, plan: Plan) -> Body:
         """The bodies of a strip, one after the other, on the memory that is theirs."""

@@ -10,6 +10,8 @@ from ....ir.graph import Function, Kernel, Node
 from ....ir.tensor import Accumulate, Buffer, Let, Variable
 from ....ir.term import location_of
 from ....ir.types import array_type
+from ...machine import WIDE
+from ...machine import Machine as Parameters
 from ..window import Side
 from .library import Library, multiply_by_library
 from .machine import Machine
@@ -26,7 +28,7 @@ FEWEST_PRODUCTS = 64
 def lower_contraction(
     function: Function,
     node: Node,
-    vector_bytes: int = 64,
+    machine: Parameters | None = WIDE,
     library: Library | None = None,
     blas: Callable[[], Library | None] = lambda: None,
     window: Sequence[Side] | None = None,
@@ -34,7 +36,7 @@ def lower_contraction(
     """The Kernel of a Function whose one contraction is `node`.
 
     Operands may be computed from the parameters, and the results from the contraction, element by
-    element. `vector_bytes` is the width of the registers to use; 0: the loops are plain. With a
+    element. `machine` is that for which loops are scheduled; None: they are plain. With a
     `library` the product is left to it where that is possible; what the node says counts for more
     (`by`), and where that is the library, of those there are it is `blas()`. Raises UnsupportedError
     where that cannot be. With a `window` it is the Kernel of this part of the one result, stored from
@@ -52,7 +54,7 @@ def lower_contraction(
     if body is None and by == "library":
         raise _no_library(node, library)
     if body is None:
-        body = schedule(problem, Machine(vector_bytes)) if vector_bytes else plain(problem)
+        body = schedule(problem, Machine(*machine)) if machine else plain(problem)
     return Kernel(function.name, (*inputs.values(), *outs), len(outs), body)
 
 

@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
+from ... import machine
 from .problem import Problem
 
-L2_BYTES = 512 * 1024
 WAYS = 8  # of the first-level cache: rows a power of two apart share one set
-MULTIPLY_ADDS_PER_SECOND = 25e9  # of 8 bytes, on one core
-BYTES_PER_SECOND = 12e9  # from memory, by one core
+# The same on all machines, as they decide in how many parts sums are cut.
+MULTIPLY_ADDS_PER_SECOND = machine.USUAL.multiply_adds
+BYTES_PER_SECOND = machine.USUAL.memory_bytes
 
 
-class Machine(NamedTuple):
-    """The vector registers: their width in bytes; 64-byte ones come in 32, others in 16."""
+class Machine(machine.Machine):
+    """The machine, and the tiles that its registers hold."""
 
-    vector_bytes: int
-
-    @property
-    def registers(self) -> int:
-        return 32 if self.vector_bytes == 64 else 16
+    __slots__ = ()
 
     def lanes(self, problem: Problem) -> int:
         """Lanes of one register in the accumulator's dtype."""

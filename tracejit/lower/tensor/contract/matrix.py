@@ -33,7 +33,7 @@ from ....ir.tensor import (
 )
 from ....ir.types import array_type
 from .chunks import CHUNK, SHARE, chunk_range, chunks_of, one_by_one, parallel
-from .machine import L2_BYTES, Machine, seconds
+from .machine import Machine, seconds
 from .panels import (
     PANEL,
     Segment,
@@ -107,7 +107,8 @@ class Matrix:
         # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
         conflicts = stride is not None and stride * size % 1024 == 0
         crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
-        limit = L2_BYTES // 4 if conflicts or crosses else L2_BYTES
+        near = self.machine.near_bytes
+        limit = near // 4 if conflicts or crosses else near
         return uses >= 4 and elements * size > limit
 
     def should_pack_left(self) -> bool:
@@ -201,7 +202,7 @@ class Matrix:
         count = problem.extents[widest]
         lines = prod(problem.extents[label] for label in self.spread) // count
         near = lines * problem.rows.extent * (self.blocks.size + problem.columns.extent)
-        chunks = -(-count * near * problem.wide.itemsize // L2_BYTES)
+        chunks = -(-count * near * problem.wide.itemsize // self.machine.near_bytes)
         if self.threads:
             chunks = max(chunks, chunks_of(count, seconds(problem) / problem.batches * lines, 64))
         chunks = min(count, chunks)
@@ -264,7 +265,7 @@ class Matrix:
             found += (Allocate(left), *self.row_tiles(first, last, copy))
         for segment, buffer in packed.items():
             bytes_each = blocks.size * segment.width * problem.wide.itemsize
-            group = min(segment.panels, max(1, L2_BYTES // bytes_each))
+            group = min(segment.panels, max(1, self.machine.near_bytes // bytes_each))
             groups = -(-segment.panels // group)
             start = tensor.multiply(GROUP, integer(group))
             stop = tensor.add(start, integer(group))

@@ -18,7 +18,7 @@ from ....ir.dims import Dim
 from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
 from ....ir.types import array_type
 from .chunks import CHUNK
-from .machine import L2_BYTES, Machine
+from .machine import Machine
 from .matrix import TILE, depth_block
 from .panels import BLOCK, PANEL, columns_along, is_by_row
 from .problem import Body, Group, Problem
@@ -52,7 +52,8 @@ class UnknownProduct:
     """The schedule of one problem."""
 
     def __init__(self, problem: Problem, machine: Machine):
-        self.problem, self.lanes = problem, machine.lanes(problem)
+        self.problem, self.machine = problem, machine
+        self.lanes = machine.lanes(problem)
         groups = (problem.rows, problem.columns, problem.depth)
         self.m, self.n, self.k = [group.extent for group in groups]
         # Partial sums need the result's memory; without it the depth is one block.
@@ -121,7 +122,7 @@ class UnknownProduct:
         if isinstance(self.m, int) and self.m <= FEW_ROWS:
             return True
         known = all(isinstance(size, int) for size in sizes)
-        return known and self.n * self.k * right.itemsize <= L2_BYTES // 4
+        return known and self.n * self.k * right.itemsize <= self.machine.near_bytes // 4
 
     # Loops.
 

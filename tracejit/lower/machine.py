@@ -1,0 +1,54 @@
+"""What schedules know of the machine: a record that is handed down with the options.
+
+The defaults are a server's core of today. What the system tells (caches, cores) replaces them always,
+what was measured only where it is known: then the same program compiles to the same loops before and
+after. Decisions about the order of sums depend on neither, so results do not.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+
+class Machine(NamedTuple):
+    """Bytes of vector registers and caches (`l2_bytes` and nearer of a core, `l3_bytes` shared), rates
+    of one core, and what a parallel region costs.
+
+    `multiply_adds` are per second, of 8 bytes; `memory_bytes` are read or written per second;
+    `fork_seconds` is from the beginning of an empty region to its end.
+    """
+
+    vector_bytes: int = 32
+    cores: int = 2
+    l1_bytes: int = 32 << 10
+    l2_bytes: int = 1 << 20
+    l3_bytes: int = 32 << 20
+    multiply_adds: float = 25e9
+    memory_bytes: float = 12e9
+    fork_seconds: float = 2e-6
+
+    @property
+    def registers(self) -> int:
+        """Vector registers: 64-byte ones come in 32, others in 16."""
+        return 32 if self.vector_bytes == 64 else 16
+
+    @property
+    def near_bytes(self) -> int:
+        """What is meant to stay in a core's own cache while other data streams through it."""
+        return self.l2_bytes // 2
+
+    @property
+    def stream_bytes(self) -> int:
+        """Outputs of so many bytes and more do not stay in any cache until they are read."""
+        return self.l3_bytes * 3 // 4
+
+    @property
+    def worthwhile_seconds(self) -> float:
+        """The least work that is worth waking a thread for."""
+        return WORTHWHILE * max(self.fork_seconds, LEAST_FORK)
+
+
+WORTHWHILE = 7.5  # times what a parallel region costs
+LEAST_FORK = 2e-6  # while it is short, sleeping threads are what counts
+USUAL = Machine()
+WIDE = Machine(vector_bytes=64)

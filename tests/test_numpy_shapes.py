@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import DTYPES, check, sample
 
+from tracejit.ir.ops.movement import matched_axes
+
 
 @pytest.mark.parametrize(
     "shape", [12, (2, 6), (-1,), (3, -1, 2), (1, 12, 1), (5,), (-1, -1), (0, -1)]

@@ -123,6 +123,16 @@ def test_by_default_sums_with_one_product_become_one_operation():
     )
 
 
+def test_what_a_short_loop_leaves_alone_is_fused_with_its_product_there():
+    def step(s, dt):
+        a = s + dt * np.array([s[1], -s[0], s[2] - s[1]])
+        return np.array([a[0] * a[1], a[2], a[1]])
+
+    program = tracejit.jit(step).lower(np.ones(3), np.float64(0.5))
+    assert "+ dt" not in str(program) and "+ a1[()] *" not in str(program)
+    assert str(program).count("fma(") >= 3
+
+
 def test_by_default_what_may_cancel_exactly_is_left_alone():
     functions = [
         lambda a, b: (a * b - a, a - a * b),

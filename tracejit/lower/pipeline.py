@@ -50,6 +50,7 @@ from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
+from .tensor.overwrite import drop_overwritten
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
@@ -172,6 +173,7 @@ PIPELINE = Pipeline(
             distribute_loops,
             _reductions,
             free_loops,
+            drop_overwritten,
             merge_loops,
             select_values,
             carry_values,

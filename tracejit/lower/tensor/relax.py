@@ -187,13 +187,15 @@ def _reciprocal(x: Expression, s: Expression, changing: frozenset[Term]) -> Expr
 def _fused(old: Apply, new: Apply, uses: Counter, changing: frozenset[Term]) -> Expression:
     """A sum with a product that is read here alone as one operation.
 
-    A product that a loop leaves alone is computed before it; fusing would save nothing.
+    A product that a loop leaves alone is computed before it; fusing would save nothing, unless the
+    sum is computed there as well.
     """
     if new.op not in ("add", "subtract"):
         return new
     for position, before in enumerate(old.operands):
         factors = _factors(new.operands[position])
-        if not factors or uses[before] > 1 or changing and not before.free & changing:
+        is_early = not before.free & changing and old.free & changing
+        if not factors or uses[before] > 1 or is_early:
             continue
         (x, y), rest = factors, new.operands[1 - position]
         if new.op == "subtract":

@@ -46,6 +46,7 @@ from .tensor.hold import hold_elements
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.interleave import interleave_rows
+from .tensor.jam import jam_rows
 from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
@@ -182,6 +183,7 @@ PIPELINE = Pipeline(
             split_domains,
             cut_strips,
             _wide(vectorize),
+            _wide(jam_rows),
             _told(stream_columns),
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),

@@ -35,6 +35,7 @@ from .llvm.program import Program
 from .machine import USUAL, Machine
 from .steps import Bind, Pass, Pipeline, Step
 from .tensor.arena import STATUS_BYTES, layout
+from .tensor.bits import tabulate_bits
 from .tensor.carry import carry_values
 from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
@@ -187,6 +188,7 @@ PIPELINE = Pipeline(
             _told(stream_columns),
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),
+            tabulate_bits,
             unroll_short_loops,
             repeat_bodies,
         ),

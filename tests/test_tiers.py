@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import gc
 import os
+import re
 import threading
 import time
 import weakref
@@ -91,7 +92,7 @@ def test_both_tiers_of_whole_programs_give_the_same_bits(threads, tiered):
 def test_every_handle_runs_the_better_code(tiered):
     """Native calls, calls by way of Python, and executables read one cell."""
     text, better = program(1), program(2)
-    library = tiers.load(text, ["entry"], {})
+    library = tiers.load(tiers.Source(text, {}), ["entry"])
     handles = [Jitted(), Executable(plan_of_status(library), ())]
     handles[0].publish(Signature(()), plan_of_status(library))
     assert [status_of(handle) for handle in handles] == [1, 1]
@@ -129,7 +130,7 @@ def newest_library() -> engine.Library:
 
 
 def test_code_that_nobody_uses_any_more_is_not_improved(tiered, monkeypatch):
-    library = tiers.load(program(3), ["entry"], {})
+    library = tiers.load(tiers.Source(program(3), {}), ["entry"])
     del library
     gc.collect()
     monkeypatch.setattr(engine, "compile_ir", None)  # calling it would be an error
@@ -223,3 +224,18 @@ def test_the_interpreter_may_end_at_any_moment(delay):
         TRACEJIT_TIERS="1",
     )
     assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_quick_code_of_elementary_functions_is_made_once(tiered, monkeypatch):
+    """Programs share it; their own code has the functions in its loops."""
+    texts, compile_ir = [], engine.compile_ir
+    monkeypatch.setattr(
+        engine, "compile_ir", lambda text, *how: texts.append(text) or compile_ir(text, *how)
+    )
+    for k in (3.5, 4.5):
+        compiled = tracejit.jit(lambda x, k=k: np.arctan(x) * k).lower(X).compile()
+        np.testing.assert_allclose(compiled(X), np.arctan(X) * k, rtol=1e-15)
+        assert "alwaysinline" in compiled.llvm_ir and "arctan" not in compiled.asm
+    calling = [text for text in texts if re.search(r"^declare .*@arctan\.", text, re.M)]
+    defining = [text for text in texts if re.search(r"^define [^@]*@arctan\.", text, re.M)]
+    assert len(calling) == 2 and len(defining) <= 1  # none, if a test before made it

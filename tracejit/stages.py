@@ -27,6 +27,7 @@ from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
+from .lower.llvm.builder import Definition, text_of
 from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
 from .lower.machine import USUAL, Machine
@@ -34,7 +35,7 @@ from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
 from .refusals import refusals
-from .runtime import engine, host, libraries, native_code, numpy_code, threads, tiers
+from .runtime import engine, host, layout, libraries, native_code, numpy_code, threads, tiers
 from .runtime.dispatch import Executable
 from .runtime.machine import known
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
@@ -288,20 +289,37 @@ def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -
     `keep` are objects that the code refers to by their addresses, which are among the imports. What
     is made `quickly` is replaced before long.
     """
-    key = (code.text, tuple(sorted(imports.items())), quickly)
+    key = (code.short, tuple(sorted(imports.items())), quickly)
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
         exports = ["entry", "shapes"] if code.symbols else ["entry"]
+        source = tiers.Source(code.text, imports, code.passes)
         if quickly:
-            library = tiers.load(code.text, exports, imports, code.carries)
+            called = elementary_functions(code.functions, code.attributes)
+            short = tiers.Source(code.short, imports | called)
+            library = tiers.load(source, exports, short, code.carries)
         else:
-            library = engine.load(
-                engine.compile_ir(code.text, passes=code.passes), exports, imports
-            )
+            library = source.load(exports)
         library.keep = keep
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library
+
+
+_elementary: dict[tuple[Definition, str], int] = {}
+
+
+def elementary_functions(functions: Iterable[Definition], attributes: str) -> dict[str, int]:
+    """Where machine code of elementary functions is, by their symbols; made when first asked for."""
+    with engine.lock:
+        missing = [f for f in functions if (f, attributes) not in _elementary]
+        if missing:
+            externals = {name for f in missing for name in f.module.externals}
+            source = tiers.Source(text_of(missing, attributes), addresses(externals))
+            library = source.load([f.symbol for f in missing], level=0)
+            layout.make_immortal(library)
+            _elementary.update({(f, attributes): library.address(f.symbol) for f in missing})
+        return {f.symbol: _elementary[f, attributes] for f in functions}
 
 
 def array_leaf(type: ArrayType, symbols: tuple[str, ...] = ()) -> ArrayLeaf:

@@ -31,6 +31,7 @@ from .graph.outline import outline
 from .graph.products import expand_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
+from .llvm.builder import Definition
 from .llvm.program import Program
 from .machine import USUAL, Machine
 from .steps import Bind, Pass, Pipeline, Step
@@ -278,7 +279,9 @@ class Code(NamedTuple):
     are any, the code has a function `shapes` besides `entry`. `hosts` are the calls of Python
     functions, by the symbol whose address tells the runtime which one it is. `carries` tells that
     some loop hands values on from one iteration to the next. `passes` names LLVM's own pipeline, where
-    its work on scalar loops is worth its time: what is emitted for arrays is in its last form.
+    its work on scalar loops is worth its time: what is emitted for arrays is in its last form, but for
+    the elementary functions it calls. `short` is the text without the definitions of these, which are
+    `functions`; `attributes` are those of every function.
     """
 
     text: str
@@ -287,7 +290,10 @@ class Code(NamedTuple):
     symbols: tuple[str, ...]
     hosts: dict[str, Extern]
     carries: bool
-    passes: str = ""
+    passes: str
+    short: str
+    functions: tuple[Definition, ...]
+    attributes: str
 
 
 @collector.paused()
@@ -317,10 +323,24 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         arrays = [buffer for buffer in kernel.fresh if buffer.type.shape]
         program.shapes(kernel, arrays, workspace)
         workspace = 0
-    externals = frozenset(program.module.externals)
-    text, carries = program.module.text(), any(map(_carries, module.functions))
-    passes = "O1" if any(_has_scalar_loop(k) for k in module.functions) else ""
-    return Code(text, workspace, externals, symbols, program.hosts, carries, passes)
+    written, carries = program.module, any(map(_carries, module.functions))
+    functions = tuple(written.functions.values())
+    externals = written.externals.union(*[f.module.externals for f in functions])
+    passes = "O0" if functions else ""
+    if any(_has_scalar_loop(k) for k in module.functions):
+        passes = "O1"
+    return Code(
+        written.text(),
+        workspace,
+        frozenset(externals),
+        symbols,
+        program.hosts,
+        carries,
+        passes,
+        written.calling_text(),
+        functions,
+        attributes,
+    )
 
 
 def _has_scalar_loop(kernel: Kernel) -> bool:

@@ -104,8 +104,8 @@ def compile_ir(text: str, level: int = 2, passes: str = "", target: Target | Non
     """LLVM IR text, without triple and data layout, to relocatable object code.
 
     ``level`` (0 to 3) is the effort of LLVM's code generator. ``passes`` names an LLVM pipeline to
-    run before it (``"O1"``, ``"O2"`` or ``"O3"``); the default runs none: the text is expected to
-    be clean and vectorised already. ``target`` is the host unless given. Raises CompileError with
+    run before it (``"O0"``, which inlines what must be, ``"O1"``, ``"O2"`` or ``"O3"``); the default runs
+    none: the text is expected to be clean and vectorised already. ``target`` is the host unless given. Raises CompileError with
     LLVM's message when the text is not legal.
     """
     return _compile(text, level, passes, target, "emit_object")
@@ -214,8 +214,8 @@ def _stop() -> None:
 def _compile(text: str, level: int, passes: str, target: Target | None, emit: str) -> Any:
     if level not in (0, 1, 2, 3):
         raise ValueError(f"level is {level!r}; it must be 0, 1, 2 or 3")
-    if passes not in ("", "O1", "O2", "O3"):
-        raise ValueError(f"passes is {passes!r}; it must be '', 'O1', 'O2' or 'O3'")
+    if passes not in ("", "O0", "O1", "O2", "O3"):
+        raise ValueError(f"passes is {passes!r}; it must be '', 'O0', 'O1', 'O2' or 'O3'")
     with lock:
         llvm = _load_llvm()
         target = target or llvm.host

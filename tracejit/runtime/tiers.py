@@ -30,21 +30,32 @@ from tracejit.runtime import engine
 _QUIET = 0.01
 
 
+class Source(NamedTuple):
+    """LLVM IR text, LLVM's pipeline for it, and the addresses of what it declares."""
+
+    text: str
+    imports: Mapping[str, int]
+    passes: str = ""
+
+    def load(self, exports: Sequence[str], level: int = 2) -> engine.Library:
+        """Machine code."""
+        code = engine.compile_ir(self.text, level, self.passes)
+        return engine.load(code, exports, self.imports)
+
+
 class _Job(NamedTuple):
     """A library of quick code, and what makes the better one."""
 
     library: weakref.ref[engine.Library]
-    text: str
+    source: Source
     exports: tuple[str, ...]
-    imports: dict[str, int]
 
     def do(self) -> None:
         """Replace the code, unless that is done or nobody uses it any more."""
         with engine.lock, contextlib.suppress(CompileError):
             library = self.library()
             if library is not None and not library.is_replaced:
-                code = engine.compile_ir(self.text)
-                library.replace(engine.load(code, self.exports, self.imports))
+                library.replace(self.source.load(self.exports))
 
 
 _jobs: deque[_Job] = deque()
@@ -70,15 +81,18 @@ def foreground() -> Iterator[None]:
 
 
 def load(
-    text: str, exports: Sequence[str], imports: Mapping[str, int], carries: bool = False
+    source: Source, exports: Sequence[str], quick: Source | None = None, carries: bool = False
 ) -> engine.Library:
-    """Quick code for LLVM IR text, loaded; better code will come into its cells.
+    """Code made quickly, loaded; better code will come into its cells.
 
-    `carries` tells that loops carry values; the functions' attributes are then the group `#0`.
+    `quick` is what the quick code is made from, if not from the same. `carries` tells that loops carry
+    values; the functions' attributes are then the group `#0`.
     """
-    quick = text + "attributes #0 = { noinline optnone }\n" if carries else text
-    library = engine.load(engine.compile_ir(quick, int(carries)), exports, imports)
-    _jobs.append(_Job(weakref.ref(library), text, tuple(exports), dict(imports)))
+    first = quick or source
+    if carries:
+        first = first._replace(text=first.text + "attributes #0 = { noinline optnone }\n")
+    library = first._replace(passes="").load(exports, int(carries))
+    _jobs.append(_Job(weakref.ref(library), source, tuple(exports)))
     _start()
     return library
 

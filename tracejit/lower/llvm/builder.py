@@ -94,16 +94,18 @@ class Module:
 
     `externals` names declared functions that are neither intrinsics nor in the C library.
     `permutes` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
-    `attributes` are those of all functions, which are the group `#0`.
+    `attributes` are those of all functions, which are the group `#0`. Names of tables begin with
+    `prefix`.
     """
 
-    def __init__(self, permutes: str = "", attributes: str = "nounwind") -> None:
-        self.permutes, self.attributes = permutes, attributes
+    def __init__(self, permutes: str = "", attributes: str = "nounwind", prefix: str = "") -> None:
+        self.permutes, self.attributes, self.prefix = permutes, attributes, prefix
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}
         self.externals: set[str] = set()
         self.metadata: dict[int, str] = {}
+        self.functions: dict[str, Definition] = {}
 
     def declare(self, result: str, name: str, parameters: Iterable[str]) -> None:
         if name not in self.declarations:
@@ -113,14 +115,48 @@ class Module:
         """The name of a constant table holding these literals; equal tables are one."""
         key = f"[{len(values)} x {element}] [" + ", ".join(f"{element} {v}" for v in values) + "]"
         if key not in self.tables:
-            name = self.tables[key] = f"table{len(self.tables)}"
+            name = self.tables[key] = f"{self.prefix}table{len(self.tables)}"
             self.definitions.append(f"@{name} = internal unnamed_addr constant {key}, align 64")
         return self.tables[key]
 
     def text(self) -> str:
-        lines = [*self.declarations.values(), *self.definitions, *self.metadata.values()]
-        lines.append(f"attributes #0 = {{ {self.attributes} }}")
-        return "\n".join(lines) + "\n"
+        """Everything, with the definitions of the functions that are called, to be inlined."""
+        inlined = [
+            f"define internal {f.head} alwaysinline {f.body}" for f in self.functions.values()
+        ]
+        return self._text(list(self.functions.values()), inlined)
+
+    def calling_text(self) -> str:
+        """The same with these functions declared only: their code is elsewhere."""
+        return self._text([], [f.declaration for f in self.functions.values()])
+
+    def _text(self, functions: Sequence[Definition], lines: Iterable[str]) -> str:
+        declared = dict(self.declarations)
+        for function in functions:
+            declared |= function.module.declarations
+        tables = [line for function in functions for line in function.module.definitions]
+        own = [*self.definitions, *self.metadata.values()]
+        attributes = f"attributes #0 = {{ {self.attributes} }}\n"
+        return "\n".join([*declared.values(), *tables, *lines, *own, attributes])
+
+
+class Definition(NamedTuple):
+    """A function that depends on nothing but its arguments, for any Module to call.
+
+    `head` is what follows `define`, up to the attributes, and `module` has what the body needs.
+    """
+
+    symbol: str
+    declaration: str
+    head: str
+    body: str
+    module: Module
+
+
+def text_of(functions: Sequence[Definition], attributes: str) -> str:
+    """Functions alone, for callers elsewhere."""
+    lines = [f"define {f.head} {f.body}" for f in functions]
+    return Module(attributes=attributes)._text(functions, lines)
 
 
 class Builder:
@@ -167,11 +203,19 @@ class Builder:
     def branch_if(self, condition: Value, then: str, otherwise: str) -> None:
         self.emit(f"br i1 {condition.text}, label %{then}, label %{otherwise}")
 
-    def finish(self) -> None:
+    @property
+    def length(self) -> int:
+        """How many lines there are so far."""
+        return sum([len(region.lines) for region in self._regions])
+
+    def body(self) -> str:
+        """The attributes of the function, and its lines in braces."""
         lines = [line for region in self._regions for line in region.lines]
-        body = "\n".join(lines)
+        return "\n".join(["#0 {", *lines, "}"])
+
+    def finish(self) -> None:
         own = "" if self.is_inlined else " noinline"
-        self.module.definitions.append(f"define {self.signature}{own} #0 {{\n{body}\n}}")
+        self.module.definitions.append(f"define {self.signature}{own} {self.body()}")
 
     # Constants and shapes of values.
 
@@ -255,6 +299,14 @@ class Builder:
             self.module.declare(result, name, [a.type for a in arguments])
         listed = ", ".join([f"{a.type} {a.text}" for a in arguments])
         return self.value(f"call {result} @{name}({listed})", kind, lanes)
+
+    def call_defined(self, function: Definition, kind: str, arguments: Sequence[Value]) -> Value:
+        """Call a function whose definition comes with the module; of the operands' lanes."""
+        self.module.functions[function.symbol] = function
+        lanes = arguments[0].lanes
+        listed = ", ".join([f"{a.type} {a.text}" for a in arguments])
+        text = f"call {type_text(kind, lanes)} @{function.symbol}({listed})"
+        return self.value(text, kind, lanes)
 
     def intrinsic(self, name: str, *arguments: Value) -> Value:
         """An intrinsic overloaded on its operands' common type: `fma`, `sqrt`, `ctpop`, ..."""

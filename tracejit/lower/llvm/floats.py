@@ -6,11 +6,12 @@ Elementary functions are in `math`; those here are an instruction or a few.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import numpy as np
 
 from .builder import BITS, Builder, Value
-from .math import MATH
+from .math import MATH, functions
 
 Rule = Callable[..., Value]
 
@@ -137,7 +138,7 @@ FLOAT: dict[str, Rule] = {
     "where":         lambda b, c, x, y: b.select(c, x, y),
     "maximum":       _extreme("ogt"),
     "minimum":       _extreme("olt"),
-    "float_power":   lambda b, x, y: MATH["power"](b, x, y),
+    "float_power":   partial(functions.apply, "power"),
     "ldexp":         _ldexp,
 }
 # fmt: on

@@ -6,12 +6,14 @@ does. Rules work for any number of lanes.
 
 from __future__ import annotations
 
+from functools import partial
+
 from ...errors import UnsupportedError
 from ...ir.types import DType
 from .builder import Builder, Value
 from .floats import FLOAT, HALF, HALF_EXACT, Rule
 from .integers import BOOL, INTEGER, whole
-from .math import MATH
+from .math import MATH, functions
 
 
 def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -> Value:
@@ -58,7 +60,7 @@ _MIXED_COMPARISONS = {
 
 
 def _float_rule(op: str) -> Rule:
-    rule = FLOAT.get(op) or MATH.get(op)
-    if rule is None:
+    rule = FLOAT.get(op)
+    if rule is None and op not in MATH:
         raise UnsupportedError(f"{op} of floats is not compiled yet")
-    return rule
+    return rule or partial(functions.apply, op)

@@ -123,6 +123,30 @@ def test_channels_first_are_unfolded_a_block_at_a_time(size, dtype):
         )
 
 
+@pytest.mark.parametrize("format", nn.FORMATS)
+@pytest.mark.parametrize("dtype", ["f4", "c16", "i2", "f2"])
+@pytest.mark.parametrize("spatial, kernel", [((9, 13), (3, 3)), ((6, 5), (5, 6)), ((40,), (11,))])
+def test_depthwise_keeps_neighbours_in_registers(spatial, kernel, dtype, format):
+    channels = 21
+    last = format == "channels_last"
+    x = RNG.standard_normal((2, *spatial, channels) if last else (2, channels, *spatial)) * 4
+    w = RNG.standard_normal((*kernel, 1, channels) if last else (channels, 1, *kernel)) * 4
+    x, w = x.astype(dtype), w.astype(dtype)
+
+    def layer(x, w):
+        return nn.conv(x, w, stride=1, padding=1, groups=channels, data_format=format)
+
+    wide = {"f2": "f4"}.get(dtype, dtype)
+    expected = layer(x.astype(wide), w.astype(wide)).astype(dtype)
+    f = tracejit.jit(layer, threads=2)
+    tolerance = {"f4": 1e-5, "c16": 1e-13, "i2": 0, "f2": 2e-3}[dtype]
+    np.testing.assert_allclose(f(x, w), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    kernel = calls_of(f.lower(x, w).module)[-1].kernel
+    assert unproved(kernel) == []
+    sums = [s.buffer for s in statements(kernel.body) if isinstance(s, Allocate)]
+    assert {buffer.space for buffer in sums} == {"register"}
+
+
 def products(x, w, b):
     y = x @ w
     return y, y + b, (y + b) > 0

@@ -17,6 +17,7 @@ from .library import Library, multiply_by_library
 from .machine import Machine
 from .problem import Body, Problem, read_problem
 from .products import multiply_matrices
+from .thin import shared_label, thin_product
 from .unfold import multiply_unfolded, unfold
 from .unknown import UnknownProduct
 from .vectors import inner_products, is_inner, is_row_sum, row_sum
@@ -72,6 +73,9 @@ def _no_library(node: Node, library: Library | None) -> UnsupportedError:
 
 def schedule(problem: Problem, machine: Machine) -> Body:
     """The loops of a problem, of the kind that suits it."""
+    shared = shared_label(problem)
+    if shared:
+        return thin_product(problem, machine, shared)
     if is_plain(problem):
         return plain(problem)
     if not unknown_labels(problem) <= set(problem.outer):

@@ -63,6 +63,7 @@ from .tensor.repeat import repeat_bodies
 from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
+from .tensor.tile_time import tile_time
 from .tensor.unroll import unroll_short_loops
 from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
@@ -186,6 +187,7 @@ PIPELINE = Pipeline(
             cut_strips,
             _wide(vectorize),
             _wide(jam_rows),
+            _told(tile_time),
             _told(stream_columns),
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),

@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+import tracejit
 from tracejit import parse, reference, show
 from tracejit.ir.verify import Stage
 from tracejit.stages import Lowered, default_options
@@ -273,3 +274,19 @@ def test_an_array_computed_anew_takes_turns_with_spare_memory(trips):
     np.testing.assert_array_equal(reference(lowered(text).module, U, 1.5), wanted)
     if trips == 8:
         assert loop_text(text).count("vector(") == 2  # two turns, and no copy
+
+
+def test_an_array_that_an_update_reads_is_not_copied_over_first():
+    def program(x, y, z, steps):
+        for _ in range(steps):
+            z[3:] = x[:-3] * 0.39 - y[3:]
+            x = y * 0.01 - z
+            z, x = x, z
+        return x, z
+
+    generator = np.random.default_rng(0)
+    arrays = [generator.random(40) for _ in "xyz"]
+    ours, numpys = [[a.copy() for a in arrays] for _ in "ab"]
+    actual, wanted = tracejit.jit(program)(*ours, 6), program(*numpys, 6)
+    for one, other in zip((*actual, *ours), (*wanted, *numpys)):
+        np.testing.assert_allclose(one, other, rtol=1e-13)

@@ -197,7 +197,9 @@ class _Planner:
     def copied(self, source: Buffer, type: ArrayType, result: Node, position: int) -> Buffer:
         """A copy of a value, to be updated to `result`."""
         target = self.place_for(result, position)
-        if target is None or target is source:
+        # The call, which comes after, may read what would be copied over.
+        is_read = target is not None and self.last.get(self.occupant.get(target)) == position
+        if target is None or target is source or is_read:
             target = self.local(type)
         self.copy(source, target)
         return target

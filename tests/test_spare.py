@@ -69,3 +69,32 @@ def test_a_few_steps_are_not_worth_the_copy():
     )
     module = parse(text)
     assert take_turns(module) is module or "u_next" not in show(take_turns(module))
+
+
+def test_what_one_update_stores_the_other_reads_from_memory():
+    text = """
+k = bounded(0, 8)
+
+
+def body(u: f64[100], v: f64[100]):
+    t0 = slice(u, start=(0,), step=(1,), stop=(98,))
+    t1 = slice(u, start=(2,), step=(1,), stop=(100,))
+    t2 = subtract(t0, t1)
+    t3 = update(v, t2, start=(1,), step=(1,), stop=(99,))
+    t4 = slice(t3, start=(0,), step=(1,), stop=(98,))
+    t5 = multiply(t4, t2)
+    t6 = update(u, t5, start=(1,), step=(1,), stop=(99,))
+    return t6, t3
+
+
+def main(u: f64[100], v: f64[100]):
+    t0, t1 = for_loop(u, v, body=body, carried=2, index=k, start=0, stop=9)
+    return t0, t1
+"""
+    module = verify(parse(text), Stage.TRACED)
+    done = verify(take_turns(module), Stage.TRACED)
+    assert "_next" not in show(done) and show(done).count("slice") == 4
+    arguments = np.random.default_rng(0).normal(size=(2, 100))
+    wanted = reference(module, *arguments)
+    np.testing.assert_array_equal(reference(done, *arguments), wanted)
+    np.testing.assert_allclose(build(module)(*arguments), wanted, rtol=1e-12)

@@ -290,6 +290,37 @@ PROGRAMS = (
     LoopProgram(
         "heat 2-D, 100 steps", heat, _grid(2, 100, 0.1), 500, 9, heat_jax, heat_numba, 1e-13
     ),
+    # What no cache holds.
+    LoopProgram(
+        "Jacobi 1-D in memory",
+        jacobi_1d,
+        _grid(1, 64),
+        4_000_000,
+        20,
+        jacobi_1d_jax,
+        jacobi_1d_numba,
+        1e-13,
+    ),
+    LoopProgram(
+        "Jacobi 2-D in memory",
+        jacobi_2d,
+        _grid(2, 32),
+        2500,
+        9,
+        jacobi_2d_jax,
+        jacobi_2d_numba,
+        1e-13,
+    ),
+    LoopProgram(
+        "Jacobi 3-D in memory",
+        jacobi_3d,
+        _grid(3, 8),
+        200,
+        7,
+        jacobi_3d_jax,
+        jacobi_3d_numba,
+        1e-13,
+    ),
     LoopProgram(
         "Gauss-Seidel",
         gauss_seidel,

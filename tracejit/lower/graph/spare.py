@@ -5,6 +5,11 @@
 
 New values would have to wait elsewhere until the last old one is read, and be copied then. Outside of
 the window that is written, nothing changes from one step to the next: both arrays are the same there.
+
+What a step stores in one array and needs again to write another is read back, where it would have to be
+computed from values of the other one that are written over by then:
+
+    new[1:-1] = f(u);  u[1:-1] = f(new)
 """
 
 from __future__ import annotations
@@ -21,6 +26,7 @@ from ...ir.graph import (
     rebuild_nodes,
     substitute,
 )
+from ...ir.op import ELEMENTWISE
 from ...ir.syntax import symbol_names
 from ...ir.term import postorder
 from ...ir.types import array_type
@@ -44,7 +50,11 @@ def take_turns(module: Module) -> Module:
 
 def _in_turns(loop: Node) -> Node:
     attrs = dict(loop.attributes)
-    body, count = attrs["body"], attrs["carried"]
+    count = attrs["carried"]
+    body = attrs["body"] = _reading_back(attrs["body"], count)
+    loop = (
+        loop if body is loop.attrs["body"] else Node(loop.op, loop.operands, tuple(attrs.items()))
+    )
     waiting = [k for k in range(count) if _waits(loop, k)]
     if not waiting:
         return loop
@@ -75,6 +85,28 @@ def _in_turns(loop: Node) -> Node:
     return item(made, index=0) if count == 1 else made
 
 
+def _reading_back(body: Function, count: int) -> Function:
+    """The body, in which what a carried array is updated to is read there by the updates of others."""
+    updates = [result for result in body.results[:count] if result.op is ops.update]
+    for update in updates:
+        value = update.operands[1]
+        olds = {other.operands[0] for other in updates if other is not update}
+        if value.op.kind != ELEMENTWISE or olds.isdisjoint(postorder((value,), _operands)):
+            continue
+        if not any(value in node.operands for node in body.nodes if node is not update):
+            continue
+        memory, stored = (parameter(n, v.type) for n, v in (("memory", update), ("stored", value)))
+        found = substitute(body.results, {update: memory, value: stored})
+        again = {memory: update, stored: ops.slice_(update, **update.attrs)}
+        body = body.replace(results=substitute(found, again))
+        return _reading_back(body, count)
+    return body
+
+
+def _operands(node: Node) -> tuple[Node, ...]:
+    return node.operands
+
+
 def _waits(loop: Node, number: int) -> bool:
     """Whether most of a carried array is updated in one window, from values around it."""
     body = loop.attrs["body"]
@@ -86,7 +118,9 @@ def _waits(loop: Node, number: int) -> bool:
     value, window = new.operands[1], new.attributes
     users = [node for node in body.nodes if old in node.operands and node is not new]
     others = {node for node in users if node.op is not ops.slice_ or node.attributes != window}
-    if others.isdisjoint(postorder((value,), lambda node: node.operands)):
+    stored = set(body.results) - {new}
+    reached = postorder((value,), lambda node: () if node in stored else node.operands)
+    if others.isdisjoint(reached):
         return False
     size, steps = old.type.size, loop.attrs["stop"] - loop.attrs["start"]
     if isinstance(size, int) and size < FEWEST_ELEMENTS:

@@ -294,8 +294,8 @@ PROGRAMS = (
     LoopProgram(
         "Jacobi 1-D in memory",
         jacobi_1d,
-        _grid(1, 64),
-        4_000_000,
+        _grid(1, 40),
+        3_000_000,
         20,
         jacobi_1d_jax,
         jacobi_1d_numba,
@@ -304,8 +304,8 @@ PROGRAMS = (
     LoopProgram(
         "Jacobi 2-D in memory",
         jacobi_2d,
-        _grid(2, 32),
-        2500,
+        _grid(2, 16),
+        1800,
         9,
         jacobi_2d_jax,
         jacobi_2d_numba,
@@ -314,8 +314,8 @@ PROGRAMS = (
     LoopProgram(
         "Jacobi 3-D in memory",
         jacobi_3d,
-        _grid(3, 8),
-        200,
+        _grid(3, 6),
+        160,
         7,
         jacobi_3d_jax,
         jacobi_3d_numba,

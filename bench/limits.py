@@ -80,8 +80,11 @@ def measure_limits() -> Limits:
             EFFORT.bandwidth(kernel, [SHARED["DRAM"] // count] * count, arrays)
             for count in (1, THREADS)
         )
-    for dtype, (kernel, lanes) in kernels.multiply_add.items():
-        limits.flops[dtype] = tuple(EFFORT.flops(kernel, lanes, count) for count in (1, THREADS))
+    for dtype, lanes in kernels.lanes.items():
+        fused = kernels.operations["multiply_add", dtype]
+        limits.flops[dtype] = tuple(
+            2 * lanes * EFFORT.vectors(fused, count) for count in (1, THREADS)
+        )
     limits.fresh_pages = _fresh_pages()
     return limits
 

@@ -35,14 +35,14 @@ def _show_change(step: Any, before: Module, after: Module) -> None:
     print(diff(before, after, names), file=sys.stderr)
 
 
-def show_kernels(stages: dict[Stage, Module], vector_bytes: int) -> None:
+def show_kernels(stages: dict[Stage, Module], options: Any) -> None:
     """At TRACEJIT_DEBUG=2 what each kernel does, at 3 its loops."""
-    say(2, lambda: _explained(stages, vector_bytes))
+    say(2, lambda: _explained(stages, options))
     say(3, lambda: show(stages[Stage.SCHEDULED]))
 
 
-def _explained(stages: dict[Stage, Module], vector_bytes: int) -> str:
-    data = module("tracejit.report.explain").describe(stages, vector_bytes)
+def _explained(stages: dict[Stage, Module], options: Any) -> str:
+    data = module("tracejit.report.explain").describe(stages, options)
     return module("tracejit.report.text").as_text(data)
 
 

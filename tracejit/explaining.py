@@ -45,7 +45,7 @@ def explain(
         limit = traced.options.max_threads or get_num_threads()
         data = describe(
             lowered.stages,
-            traced.options.vector_bytes,
+            traced.options,
             history=history,
             machine=machine() if runs else None,
             threads=min(limit, get_num_threads()),

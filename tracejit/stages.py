@@ -113,7 +113,7 @@ class Lowered:
         self.stages = pipeline.run(module, options, (*watch_passes(), *watch))
         for stage, at_stage in self.stages.items():
             dump_module(stage.name.lower(), at_stage)
-        show_kernels(self.stages, options.vector_bytes)
+        show_kernels(self.stages, options)
 
     @property
     def module(self) -> Module:

@@ -18,6 +18,8 @@ from ..ir.tensor import Call
 from ..ir.term import location_of
 from ..ir.text import show
 from ..ir.verify import Stage
+from ..lower.pipeline import Options
+from ..runtime.machine import known
 from .graphs import graphs, line_at, numbered
 from .history import History
 from .provenance import NOWHERE, Origin, origins
@@ -37,7 +39,7 @@ from .records import (
 )
 from .roofline import estimate, lanes_of, threads_of
 from .timeline import timeline
-from .work import Work, work_of
+from .work import Work, size_of, work_of
 
 HIDDEN = ("control", "creation")
 ALONE = (CONTRACTION, SCAN, OPAQUE)
@@ -47,7 +49,7 @@ AROUND = 2
 
 def describe(
     stages: dict[Stage, Module],
-    vector_bytes: int,
+    options: Options,
     *,
     history: History | None = None,
     machine: Any = None,
@@ -66,9 +68,11 @@ def describe(
     times = [None] * len(calls) if isinstance(measured, str) else measured
     names = _machine_names(calls)
     numbers = numbered(program) if program is not None else {}
+    memory = timeline(entry)
+    total = sum(size_of(buffer) for buffer in entry.parameters) + memory.workspace
     kernels = tuple([
         _record(k, call, functions.get(call.kernel.name), origin, machine, threads,
-                vector_bytes, times[k - 1], names[k - 1], numbers)
+                options, times[k - 1], names[k - 1], numbers, total)
         for k, call in enumerate(calls, 1)
     ])  # fmt: skip
     kernels = _with_reasons(kernels, origin, calls)
@@ -80,7 +84,7 @@ def describe(
         sum(n.op.kind not in ("control", "opaque") for n in getattr(traced, "nodes", ())),
         kernels,
         lines,
-        timeline(entry),
+        memory,
         history.records() if history is not None else (),
         graphs(traced, program, kernels, calls, entry) if program is not None else (),
         tuple(python_calls(traced)),
@@ -111,14 +115,14 @@ def python_calls(function: Function | Kernel) -> list[str]:
 
 def _record(
     number: int, call: Call, function: Function | None, origin: list[Origin], machine: Any,
-    threads: int, vector_bytes: int, seconds: float | None, name: str, numbers: dict[Node, int],
+    threads: int, options: Options, seconds: float | None, name: str, numbers: dict[Node, int],
+    program_bytes: int,
 ) -> KernelRecord:  # fmt: skip
     kernel, inputs = call.kernel, len(call.kernel.inputs)
     work, used = work_of(kernel), threads_of(kernel, threads)
     own = origin[number - 1]
     nodes = own.nodes or (function.nodes if function is not None else ())
-    contracts = any(node.op.kind == CONTRACTION for node in nodes)
-    found = estimate(kernel, work, used, vector_bytes, machine, contracts)
+    found = estimate(kernel, work, used, options, machine or known(), program_bytes)
     written = {b for o, b in zip(kernel.parameters, call.buffers) if o in kernel.updated}
     updated = tuple([f"{b.name} (in place)" for b in call.buffers[:inputs] if b in written])
     return KernelRecord(
@@ -135,6 +139,9 @@ def _record(
         work.written,
         None if work.foreign else work.operations,
         found.predicted,
+        found.cycles,
+        found.moved,
+        found.limit,
         found.roof,
         found.bound,
         work.foreign,

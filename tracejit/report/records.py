@@ -49,7 +49,8 @@ class KernelRecord:
     """One kernel call. Seconds and bytes are of one run.
 
     `operations` counts graph operations by name, `flops` arithmetic by dtype (None: inside foreign
-    code, of which nothing is known); `roof` is the least time that the machine's limits allow, set by
+    code, of which nothing is known); `predicted` are seconds, which are set by `limit` ("arithmetic",
+    "memory: L2" or "threads"): `cycles` of a core, or the bytes `moved` from each level beyond the first; `roof` is the least time that the machine's limits allow, set by
     `bound` ("arithmetic", or "memory: L2"); None where something was not measured or is not known.
     `function` is its name in the machine code.
     """
@@ -67,6 +68,9 @@ class KernelRecord:
     bytes_written: int
     flops: dict[str, float] | None
     predicted: float
+    cycles: float
+    moved: dict[str, float]
+    limit: str
     roof: float | None
     bound: str
     symbols: tuple[str, ...]

@@ -163,12 +163,15 @@ def _how(kernel: KernelRecord) -> str:
     if kernel.flops is not None:
         ratio = f" ({kernel.intensity:.2g}/byte)" if kernel.intensity else ""
         parts.append(f"{number(kernel.flop_count)} operations{ratio}")
-    times = f"{duration(kernel.predicted)} predicted"
+    times = f"{duration(kernel.predicted)} predicted ({kernel.limit})"
     if kernel.measured is not None:
-        times += f", {duration(kernel.measured)} measured"
+        ratio = f" (predicted is {kernel.predicted / kernel.measured:.2g} of it)"
+        times += f", {duration(kernel.measured)} measured{ratio}"
     if kernel.roof:
         of = f", {percent(kernel.of_roof)} of it" if kernel.of_roof else ""
         times += f"; roof {duration(kernel.roof)} ({kernel.bound}{of})"
+    far = [f"{size(count)} from {level}" for level, count in kernel.moved.items() if count >= 1]
+    parts.append(f"{number(kernel.cycles)} cycles" + "".join(f", {text}" for text in far))
     return "; ".join([*parts, times])
 
 

@@ -10,8 +10,7 @@ from __future__ import annotations
 
 import operator
 from collections import Counter
-from collections.abc import Iterable
-from itertools import product
+from collections.abc import Iterable, Sequence
 from math import prod
 from typing import Any, NamedTuple
 
@@ -23,6 +22,7 @@ from ..ir.tensor import (
     Accumulate,
     Apply,
     Assign,
+    Break,
     Buffer,
     Call,
     Expression,
@@ -42,7 +42,7 @@ from ..ir.tensor import (
 from ..ir.term import Term, postorder
 from ..lower.tensor.cost import expected_trips, expressions
 
-# Iterations of outer loops beyond which they are not gone through one by one.
+# Iterations of outer loops beyond which not each of them is looked at.
 MANY_PLACES = 1024
 ARITHMETIC = {
     "add": operator.add,
@@ -107,44 +107,99 @@ def value_at(bound: Expression, at: dict[Expression, int]) -> int | None:
     return None
 
 
+def changing_loops(kernel: Kernel) -> dict[Term, set[For]]:
+    """The loops in which an index, a variable, or an array of the kernel's own, changes."""
+    changed: dict[Term, set[For]] = {}
+
+    def find(body: Iterable[Statement], inside: tuple[For, ...]) -> None:
+        for statement in body:
+            match statement:
+                case For(index, _, _, inner):
+                    changed.setdefault(index, set()).add(statement)
+                    find(inner, (*inside, statement))
+                case If(_, then, orelse):
+                    find((*then, *orelse), inside)
+                case Let(target) | Assign(target):
+                    changed.setdefault(target, set()).update(inside)
+                case Accumulate(target):
+                    term = target.buffer if isinstance(target, Load) else target
+                    changed.setdefault(term, set()).update(inside)
+                case Store(buffer):
+                    changed.setdefault(buffer, set()).update(inside)
+
+    find(kernel.body, ())
+    return changed
+
+
+def average_trips(loop: For, outer: Sequence[For]) -> float:
+    """How often the body runs for each time that the loop is come to, in the loops around it.
+
+    Chunks and blocks of a range end where it ends, or where the sizes of tiles change, and a loop in a
+    triangle ends where the one around it is.
+    """
+    needed: list[For] = []
+    named = {*loop.start.free, *loop.stop.free}
+    for other in reversed(outer):
+        if other.index in named:
+            needed.insert(0, other)
+            named |= {*other.start.free, *other.stop.free}
+    places: list[tuple[dict[Expression, int], float]] = [({}, 1.0)]
+    for other in needed:
+        each = max(2, MANY_PLACES // len(places)) if places else 1
+        found = []
+        for at, weight in places:
+            start, stop = value_at(other.start, at), value_at(other.stop, at)
+            if start is None or stop is None:
+                return expected_trips(loop)
+            values = _sample(range(start, stop), each)
+            share = weight * (stop - start) / len(values) if values else 0.0
+            found += [({**at, other.index: value}, share) for value in values]
+        places = found
+    counts = [(value_at(loop.start, at), value_at(loop.stop, at), w) for at, w in places]
+    if not needed or not counts or any(None in count for count in counts):
+        return expected_trips(loop)
+    weights = sum(weight for _, _, weight in counts)
+    return sum(weight * max(stop - start, 0) for start, stop, weight in counts) / weights
+
+
+def _sample(values: range, most: int) -> list[int]:
+    """All of a range, or as many from its whole length, in the middle of equal parts."""
+    count = len(values)
+    if count <= most:
+        return [*values]
+    return [values[(2 * k + 1) * count // (2 * most)] for k in range(most)]
+
+
+def values_of(statement: Statement) -> list[Expression]:
+    """The expressions that a simple statement evaluates, but for the place that it stores to."""
+    match statement:
+        case Store(_, indices, value):
+            return [value, *indices]
+        case Let() | Assign() | Accumulate() | Break():
+            return expressions(statement)
+    return []
+
+
 class _Counter:
     def __init__(self, kernel: Kernel):
         self.loops: list[tuple[For, float]] = []
-        # The loops in which a variable, or an array of the kernel's own, changes.
-        self.changed: dict[Term, set[For]] = {}
         self.operations: Counter[str] = Counter()
         self.read: Counter[Buffer] = Counter()
         self.written: Counter[Buffer] = Counter()
         self.foreign: dict[str, bool] = {}
-        self.find_changes(kernel.body, ())
+        self.changed = changing_loops(kernel)
 
     def touched(self, buffer: Buffer, times: Counter[Buffer]) -> int:
         most = size_of(buffer)
         counted = int(times[buffer] * buffer.type.dtype.itemsize)
         return min(most, counted) if most else counted
 
-    def find_changes(self, body: Iterable[Statement], inside: tuple[For, ...]) -> None:
-        for statement in body:
-            match statement:
-                case For(index, _, _, inner):
-                    self.changed.setdefault(index, set()).add(statement)
-                    self.find_changes(inner, (*inside, statement))
-                case If(_, then, orelse):
-                    self.find_changes((*then, *orelse), inside)
-                case Let(target) | Assign(target):
-                    self.changed.setdefault(target, set()).update(inside)
-                case Accumulate(target):
-                    term = target.buffer if isinstance(target, Load) else target
-                    self.changed.setdefault(term, set()).update(inside)
-                case Store(buffer):
-                    self.changed.setdefault(buffer, set()).update(inside)
-
     def body(self, body: Iterable[Statement], times: float) -> None:
         seen: set[Expression] = set()
         for statement in body:
             match statement:
                 case For():
-                    count = self.trips(statement)
+                    count = average_trips(statement, [loop for loop, _ in self.loops])
                     self.loops.append((statement, times * count))
                     self.body(statement.body, times * count)
                     self.loops.pop()
@@ -161,33 +216,11 @@ class _Counter:
                     self.values([value, *indices], seen)
                     self.written[buffer] += times
                 case _:
-                    self.values(expressions(statement), seen)
+                    self.values(values_of(statement), seen)
                     if isinstance(statement, Accumulate):
                         target = statement.target
                         price = _price(statement.op, target)
                         self.operations[target.dtype.numpy.name] += times * price
-
-    def trips(self, loop: For) -> float:
-        """How often the body runs for each time that the loop is come to: the average.
-
-        Chunks and blocks of a range end where it ends, or where the sizes of tiles change.
-        """
-        named = {*loop.start.free, *loop.stop.free}
-        outer = [other for other, _ in self.loops if other.index in named]
-        bounds = [(value_at(other.start, {}), value_at(other.stop, {})) for other in outer]
-        if not outer or any(None in pair for pair in bounds):
-            return expected_trips(loop)
-        ranges = [range(*pair) for pair in bounds]
-        if not 0 < prod(map(len, ranges)) <= MANY_PLACES:
-            return expected_trips(loop)
-        total = 0
-        for place in product(*ranges):
-            at = dict(zip([other.index for other in outer], place))
-            start, stop = value_at(loop.start, at), value_at(loop.stop, at)
-            if start is None or stop is None:
-                return expected_trips(loop)
-            total += max(stop - start, 0)
-        return total / prod(map(len, ranges))
 
     def values(self, roots: Iterable[Expression], seen: set[Expression]) -> None:
         for part in postorder(roots, parts):

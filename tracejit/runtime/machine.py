@@ -19,8 +19,8 @@ from tracejit.deferred import module
 from tracejit.runtime import engine, native_code
 
 # Of what is measured, and how; another number makes old measurements void.
-VERSION = 2
-TRIES, BLOCK_SECONDS = 6, 0.001
+VERSION = 3
+TRIES, BLOCK_SECONDS = 8, 0.001
 # No array of a probe is larger: fresh pages take their time.
 MOST_BYTES = 64 << 20
 # Where the system says nothing.
@@ -32,6 +32,8 @@ PRIVATE = ("L1", "L2")
 USUAL_CLOCK = 3.5e9
 USUAL_VECTORS = {"L1": 2.0, "L2": 1.0, "L3": 0.5}
 USUAL_MEMORY, USUAL_UNITS = 12e9, 2
+# Cycles of a vector that is divided, or whose roots are taken.
+RARE = {"divide": {"float32": 5.0, "float64": 8.0}, "sqrt": {"float32": 6.0, "float64": 12.0}}
 USUAL_FORK, USUAL_WAKE, USUAL_PAGE = 2e-6, 40e-6, 0.25e-6
 
 
@@ -39,7 +41,8 @@ class Machine(NamedTuple):
     """Rates are per second, for one thread and for all; a multiply-add counts as two operations.
 
     `caches`: bytes of each level, `L1` and `L2` of a core, `L3` shared; `bandwidth`: bytes, by level
-    of memory; `flops`: by dtype; `clock`: cycles; `fork`: seconds of an empty parallel region whose
+    of memory; `flops`: by dtype; `rare`: vectors that one core divides, or whose roots it takes
+    ("divide float64"); `clock`: cycles; `fork`: seconds of an empty parallel region whose
     threads wait for it, `wake`: where they sleep; `page`: seconds of the first write to a page;
     `measured`: when, in seconds since 1970; 0 for what is assumed.
     """
@@ -50,6 +53,7 @@ class Machine(NamedTuple):
     caches: dict[str, int]
     bandwidth: dict[str, tuple[float, float]]
     flops: dict[str, tuple[float, float]]
+    rare: dict[str, float]
     clock: float
     fork: float
     wake: float
@@ -59,10 +63,14 @@ class Machine(NamedTuple):
     def level_of(self, size: int, threads: int = 1) -> str:
         """The nearest memory that holds so many bytes of a program on so many threads."""
         for level, capacity in self.caches.items():
-            private = level in PRIVATE
-            if size <= capacity * (threads if private else 1):
+            if size <= capacity * (threads if self.is_private(level) else 1):
                 return level
         return MEMORY
+
+    @staticmethod
+    def is_private(level: str) -> bool:
+        """Whether each core has a cache of its own at this level."""
+        return level in PRIVATE
 
     def bytes_per_second(self, level: str, threads: int) -> float:
         return _rate(self.bandwidth[level], threads)
@@ -114,7 +122,8 @@ def assumed() -> Machine:
     for dtype, item in (("float32", 4), ("float64", 8)):
         one = 2 * USUAL_UNITS * (vector_bytes // item) * USUAL_CLOCK
         flops[dtype] = (one, one * cores)
-    rates = (USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
+    rare = {f"{name} {dtype}": USUAL_CLOCK / RARE[name][dtype] for name in RARE for dtype in flops}
+    rates = (rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, 0.0)
 
 
@@ -144,12 +153,17 @@ def measure() -> Machine:
     shared = effort.bandwidth(kernels.streaming, [large[0] // cores] * cores)
     one, every = bandwidth[MEMORY]
     bandwidth[MEMORY] = (max(one, alone), max(every, shared))
-    flops = {
-        dtype: tuple([effort.flops(kernel, lanes, count) for count in (1, cores)])
-        for dtype, (kernel, lanes) in kernels.multiply_add.items()
+    flops = {}
+    for dtype, lanes in kernels.lanes.items():
+        fused = kernels.operations["multiply_add", dtype]
+        flops[dtype] = tuple([2 * lanes * effort.vectors(fused, count) for count in (1, cores)])
+    rare = {
+        f"{name} {dtype}": effort.vectors(kernels.operations[name, dtype])
+        for name in RARE
+        for dtype in kernels.lanes
     }
     fork, wake = probes.region_seconds(kernels)
-    rates = (effort.clock(kernels), fork, wake, probes.page_seconds())
+    rates = (rare, effort.clock(kernels), fork, wake, probes.page_seconds())
     vector_bytes = engine.target().vector_bytes
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, time.time())
 
@@ -176,10 +190,10 @@ def last_cache() -> int:
 
 
 def _array_bytes(level: str, sizes: dict[str, int]) -> int:
-    """Bytes of each of three arrays that lie in this level together, and in none nearer."""
+    """Bytes of each of three arrays that lie in this level together, well inside, and in none nearer."""
     if level == MEMORY:
         return max(min(MOST_BYTES, 2 * max(sizes.values())), 16 << 20)
-    return min(sizes[level] // 4, MOST_BYTES // 8)
+    return min(sizes[level] // 8, MOST_BYTES // 8)
 
 
 def cores_of_process() -> int:
@@ -224,7 +238,10 @@ def _read(path: pathlib.Path | None) -> Machine | None:
         rates = [
             rate for pair in (*found.bandwidth.values(), *found.flops.values()) for rate in pair
         ]
-        is_whole &= min(*rates, found.clock, found.fork, found.wake, found.page) > 0
+        is_whole &= len(found.rare) == len(RARE) * len(found.flops)
+        is_whole &= (
+            min(*rates, *found.rare.values(), found.clock, found.fork, found.wake, found.page) > 0
+        )
     except (ValueError, SyntaxError, TypeError, AttributeError):
         return None
     here = (_cpu(), cores_of_process(), engine.target().vector_bytes, cache_sizes())

@@ -22,6 +22,12 @@ from tracejit.runtime import engine, threads
 
 ACCUMULATORS = 12  # hides the latency of two multiply-add units, and fits 16 registers
 UNROLL = 4
+# What is done with registers, again and again, as LLVM IR.
+OPERATIONS = {
+    "multiply_add": "{new} = call {vector} @llvm.fma.{suffix}({vector} {old}, {vector} %factor, {vector} %factor)",
+    "divide": "{new} = fdiv {vector} %factor, {old}",
+    "sqrt": "{new} = call {vector} @llvm.sqrt.{suffix}({vector} {old})",
+}
 CHAIN = 16  # additions that wait for one another, in an iteration
 
 
@@ -45,12 +51,14 @@ class Effort:
             moved += moves * count * 8
         return moved / self.seconds([call for _, call in work])
 
-    def flops(self, kernel: Callable, lanes: int, threads: int) -> float:
-        """Floating-point operations per second; a multiply-add counts as two."""
+    def vectors(self, kernel: Callable, threads: int = 1) -> float:
+        """Operations on registers per second, of a kernel of `Kernels.operations`."""
         out = [aligned(4096) for _ in range(threads)]
+        for array in out:
+            array.view(np.float32)[:] = 1.0
         inner = 1000
         calls = [lambda n, a=array.ctypes.data: kernel(a, n * inner) for array in out]
-        return 2 * ACCUMULATORS * lanes * inner * threads / self.seconds(calls)
+        return ACCUMULATORS * inner * threads / self.seconds(calls)
 
     def seconds(self, calls: list[Callable[[int], Any]]) -> float:
         """The least time of one repetition when each call runs in a thread of its own; they take
@@ -159,15 +167,18 @@ class Kernels:
                 _triad("triad", width // 8, streaming=False),
                 _triad("streaming", width // 8, streaming=True),
                 _triad("copy", width // 8, streaming=True, inputs="x"),
-                _multiply_add("multiply_add_float32", lanes["float32"], "float"),
-                _multiply_add("multiply_add_float64", lanes["float64"], "double"),
+                *[
+                    _chains(f"{name}_{dtype}", name, lanes[dtype], scalar)
+                    for name in OPERATIONS
+                    for dtype, scalar in (("float32", "float"), ("float64", "double"))
+                ],
                 _chain("chain"),
                 _MEET,
                 "!0 = !{i32 1}",
             ]
         )
         names = ["triad", "streaming", "copy", "chain", "meet"]
-        names += [f"multiply_add_{dtype}" for dtype in lanes]
+        names += [f"{name}_{dtype}" for name in OPERATIONS for dtype in lanes]
         self.library = engine.load(engine.compile_ir(text), names)
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
         stream = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, integer, integer)
@@ -177,9 +188,11 @@ class Kernels:
         self.copy = stream(self.library.address("copy"))
         chain = ctypes.CFUNCTYPE(integer, integer, integer)
         self.chain = chain(self.library.address("chain"))
-        self.multiply_add = {
-            dtype: (compute(self.library.address(f"multiply_add_{dtype}")), count)
-            for dtype, count in lanes.items()
+        self.lanes = lanes
+        self.operations = {
+            (name, dtype): compute(self.library.address(f"{name}_{dtype}"))
+            for name in OPERATIONS
+            for dtype in lanes
         }
 
 
@@ -244,8 +257,8 @@ def _triad(name: str, lanes: int, streaming: bool, inputs: str = "xy") -> str:
     )
 
 
-def _multiply_add(name: str, lanes: int, scalar: str) -> str:
-    """Independent chains of multiply-adds on registers, `repeats` steps long; the sums end in `out`."""
+def _chains(name: str, operation: str, lanes: int, scalar: str) -> str:
+    """Independent chains of an operation on registers, `repeats` steps long; the results end in `out`."""
     vector, suffix = f"<{lanes} x {scalar}>", "f32" if scalar == "float" else "f64"
     chains = range(ACCUMULATORS)
     return "\n".join(
@@ -262,8 +275,10 @@ def _multiply_add(name: str, lanes: int, scalar: str) -> str:
             "  %i = phi i64 [0, %entry], [%step, %loop]",
             *(f"  %a{k} = phi {vector} [%start{k}, %entry], [%b{k}, %loop]" for k in chains),
             *(
-                f"  %b{k} = call {vector} @llvm.fma.v{lanes}{suffix}"
-                f"({vector} %a{k}, {vector} %factor, {vector} %factor)"
+                "  "
+                + OPERATIONS[operation].format(
+                    new=f"%b{k}", old=f"%a{k}", vector=vector, suffix=f"v{lanes}{suffix}"
+                )
                 for k in chains
             ),
             "  %step = add i64 %i, 1",

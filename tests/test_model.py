@@ -1,0 +1,155 @@
+"""The cost model: prices of operations, cycles of loops, and bytes that caches of some size let through."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.types import f32, f64
+from tracejit.lower.pipeline import Options
+from tracejit.report.cycles import cycles_of
+from tracejit.report.prices import price
+from tracejit.report.roofline import estimate, regions_of
+from tracejit.report.traffic import Touched
+from tracejit.report.work import average_trips, work_of
+from tracejit.runtime.machine import assumed
+
+OPTIONS = Options(vector_bytes=32)
+MACHINE = assumed()
+SMALL, LARGE = 4 << 10, 1 << 30
+
+
+def kernel(text: str):
+    return tracejit.parse(text).entry
+
+
+def moved(text: str, capacity: float) -> float:
+    return sum(Touched(kernel(text)).moved_beyond(capacity).values())
+
+
+TRIAD = """
+@kernel
+def triad(x: f64[4096], y: f64[4096], *, out: f64[4096]):
+    for i in vector(0, 4096, 4):
+        out[i] = fma(x[i], 2.0, y[i])
+"""
+PRODUCT = """
+@kernel
+def matmul(a: f64[64, 64], b: f64[64, 64], *, out: f64[64, 64]):
+    for i in range(0, 64):
+        for j in vector(0, 64, 4):
+            total: f64 = 0.0
+            for k in range(0, 64):
+                total += a[i, k] * b[k, j]
+            out[i, j] = total
+"""
+STENCIL = """
+@kernel
+def heat(x: f64[256, 256], *, out: f64[254, 256]):
+    for i in range(0, 254):
+        for j in vector(0, 256, 4):
+            out[i, j] = x[i, j] + x[i + 1, j] + x[i + 2, j]
+"""
+CHUNKS = """
+@kernel
+def chunks(x: f64[4096], *, out: f64[4096]):
+    for c in parallel(0, 4):
+        for i in vector(c * 1024, minimum(c * 1024 + 1024, 4096), 4):
+            out[i] = x[i] + 1.0
+"""
+TRIANGLE = """
+@kernel
+def triangle(x: f64[64, 64], *, out: f64[64]):
+    for c in parallel(0, 4):
+        for i in range(c * 16, c * 16 + 16):
+            total: f64 = 0.0
+            for j in range(0, i):
+                total += x[i, j]
+            out[i] = total
+"""
+
+
+def test_prices_are_counted_in_the_code_that_is_written():
+    one = price("add", (f64, f64), f64, 4, OPTIONS)
+    assert one.instructions == 1 and one.rare == () and one.cycles == 0
+    assert price("add", (f64, f64), f64, 16, OPTIONS).instructions == 4
+    assert price("divide", (f32, f32), f32, 8, OPTIONS).rare == (("divide float32", 1.0),)
+    assert price("exp", (f32,), f32, 8, OPTIONS).instructions < price("exp", (f64,), f64, 4, OPTIONS).instructions  # fmt: skip
+    assert 10 < price("exp", (f64,), f64, 4, OPTIONS).instructions < 40
+
+
+def test_a_pass_over_arrays_moves_each_once_whatever_the_cache():
+    assert moved(TRIAD, SMALL) == moved(TRIAD, LARGE) == 3 * 4096 * 8
+    assert moved(CHUNKS, SMALL) == 2 * 4096 * 8
+
+
+def test_a_product_moves_its_right_factor_for_every_row_unless_that_stays():
+    matrix = 64 * 64 * 8
+    assert moved(PRODUCT, LARGE) == 3 * matrix
+    assert moved(PRODUCT, 40 << 10) == 3 * matrix
+    assert moved(PRODUCT, 16 << 10) > 60 * matrix
+
+
+def test_rows_that_a_stencil_reads_again_stay_in_a_cache_that_holds_three():
+    row = 256 * 8
+    assert moved(STENCIL, 6 * row) == pytest.approx((256 + 254) * row)
+    assert moved(STENCIL, 2 * row) == pytest.approx(4 * 254 * row, rel=0.05)
+
+
+def test_gathered_elements_are_lines_of_their_own_but_no_more_than_there_are():
+    text = """
+@kernel
+def gather(x: f64[100000], at: i64[100], *, out: f64[100]):
+    for i in range(0, 100):
+        out[i] = x[at[i]]
+"""
+    assert moved(text, SMALL) == pytest.approx(100 * 64 + 2 * 100 * 8, abs=128)
+
+
+def test_loops_of_a_triangle_run_half_as_often():
+    outer = kernel(TRIANGLE).body[0]
+    rows = outer.body[0]
+    inner = next(s for s in rows.body if hasattr(s, "start"))
+    assert average_trips(inner, [outer, rows]) == pytest.approx(31.5)
+    assert work_of(kernel(TRIANGLE)).operations["float64"] == pytest.approx(64 * 31.5)
+
+
+def test_cycles_follow_the_busiest_resource():
+    loads = cycles_of(kernel(TRIAD), OPTIONS, MACHINE)
+    assert loads == pytest.approx(1024, rel=0.1)  # two loads and a store: a vector a cycle
+    many = TRIAD.replace("fma(x[i], 2.0, y[i])", "exp(x[i])")
+    assert cycles_of(kernel(many), OPTIONS, MACHINE) > 5 * loads
+
+
+def test_a_sum_waits_for_itself():
+    text = """
+@kernel
+def total(x: f64[4096], *, out: f64[1]):
+    total: f64 = 0.0
+    for i in range(0, 4096):
+        total += x[i]
+    out[0] = total
+"""
+    wide = text.replace("range(0, 4096)", "vector(0, 4096, 32)")
+    alone, together = (cycles_of(kernel(t), OPTIONS, MACHINE) for t in (text, wide))
+    assert alone > 8 * together
+
+
+def test_the_estimate_says_what_limits():
+    def found(text: str, threads: int = 1):
+        one = kernel(text)
+        return estimate(one, work_of(one), threads, OPTIONS, MACHINE)
+
+    assert found(TRIAD).limit == "memory: L2"
+    assert found(TRIAD.replace("fma(x[i], 2.0, y[i])", "sin(exp(x[i]))")).limit == "arithmetic"
+    assert found(CHUNKS, 2).predicted > regions_of(kernel(CHUNKS)) * MACHINE.fork
+
+
+def test_explain_tells_predicted_and_measured(tmp_path):
+    with tracejit.config.use(cache=str(tmp_path)):
+        explanation = tracejit.jit(lambda x: np.exp(x) + 1).explain(np.ones(1 << 16))
+    (one,) = explanation.kernels
+    assert one.predicted > 0 and one.measured > 0 and one.cycles > 0
+    assert one.limit in ("arithmetic", "memory: L2", "memory: L3", "threads")
+    assert f"predicted ({one.limit})" in str(explanation)

@@ -1,0 +1,291 @@
+"""Cycles that one core takes for a kernel's loops when every load comes from its first cache.
+
+An iteration takes as long as its busiest resource: arithmetic units (two vectors a cycle), loads (two),
+stores (one), or instructions in all; and no less than what its values wait for the iteration before.
+A value is computed in the innermost loop that it changes in, and once for all iterations of an unrolled
+or one-vector loop that it does not depend on: registers keep it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from math import ceil, prod
+from typing import Any
+
+from ..ir.affine import linear
+from ..ir.foreign import foreign
+from ..ir.tensor import (
+    Accumulate,
+    Apply,
+    Assign,
+    Call,
+    Expression,
+    Extern,
+    For,
+    If,
+    Index,
+    Kernel,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Table,
+    Variable,
+    parts,
+)
+from ..ir.term import Term, postorder
+from ..ir.types import DType
+from ..lower.pipeline import Options
+from ..lower.tensor.cost import stride
+from .prices import Price, price
+from .work import average_trips, changing_loops, values_of
+
+# In a cycle: vector operations, loads and stores of a register, instructions of any kind.
+UNITS, LOADS, STORES, ISSUED = 2.0, 2.0, 1.0, 6.0
+LATENCY = 3.0  # of an addition or a multiply-add, until the next can use it
+OVERHEAD = 1.0  # of an iteration of a loop: its counter and branch
+ENTRY = 6.0  # of a loop: what comes before, and the branch that nobody foresaw at its end
+GATHER, SCATTER = 1.5, 1.1  # cycles for each lane that is loaded, or stored, by itself
+REACH = 12.0  # cycles until what is loaded from the first cache is there, moved into its lane
+MOVED = 1.0  # cycles for a register whose lanes are moved into their places
+LINE = 64
+SPLIT = 1.5  # what a register in two lines costs more than one in one
+CALL = 20.0  # of a kernel, in cycles
+BRANCH = 2.0
+
+
+@dataclass
+class _Frame:
+    """What one iteration of a loop takes, by resource; `inner` are cycles of loops in it."""
+
+    loop: For | None
+    lanes: int = 1
+    units: float = 0.0
+    loads: float = 0.0
+    stores: float = 0.0
+    busy: float = 0.0
+    divider: float = 0.0
+    issued: float = 0.0
+    inner: float = 0.0
+    chains: dict[Term, float] = field(default_factory=dict)
+
+    @property
+    def cycles(self) -> float:
+        issued = (self.units + self.loads + self.stores + self.issued) / ISSUED
+        own = max(
+            self.units / UNITS, self.loads / LOADS, self.stores / STORES, self.divider, issued
+        )
+        waits = max(self.chains.values(), default=0.0)
+        # Where loops are inside, each iteration waits for them anyway.
+        return max(own + self.busy, 0.0 if self.inner else waits) + self.inner
+
+
+def cycles_of(kernel: Kernel, options: Options, machine: Any) -> float:
+    """Cycles of one run of a kernel, on one thread of a `runtime.machine.Machine`."""
+    return _Counter(kernel, options, machine).run()
+
+
+class _Counter:
+    def __init__(self, kernel: Kernel, options: Options, machine: Any):
+        self.kernel, self.options, self.machine = kernel, options, machine
+        self.changed = changing_loops(kernel)
+        self.frames = [_Frame(None)]
+        # Loops that are in line: unrolled ones, and vectors that are one iteration.
+        self.inline: list[tuple[For, float]] = []
+        self.lets: dict[Term, Expression] = {}
+
+    def run(self) -> float:
+        self.body(self.kernel.body)
+        return self.frames[0].cycles + CALL
+
+    def body(self, body: Iterable[Statement]) -> None:
+        seen: set[Expression] = set()
+        for statement in body:
+            match statement:
+                case For():
+                    self.loop(statement)
+                case If(condition, then, orelse):
+                    self.values([condition], seen)
+                    self.frames[-1].busy += BRANCH
+                    self.branches(then, orelse)
+                case Call(kernel):
+                    self.frames[-1].inner += cycles_of(kernel, self.options, self.machine)
+                case Extern(symbol, arguments):
+                    known = foreign(symbol)
+                    numbers = [a.value if isinstance(a, Literal) else None for a in arguments]
+                    self.frames[-1].inner += known.cycles(*numbers) if known is not None else 0.0
+                case _:
+                    self.simple(statement, seen)
+
+    def branches(self, then: tuple[Statement, ...], orelse: tuple[Statement, ...]) -> None:
+        """The dearer of the two; both where lanes may part."""
+        frame = self.frames[-1]
+        costs = []
+        for inside in (then, orelse):
+            self.frames.append(_Frame(frame.loop, frame.lanes))
+            self.body(inside)
+            costs.append(self.frames.pop().cycles)
+        frame.inner += sum(costs) if frame.lanes > 1 else max(costs)
+
+    def loop(self, loop: For) -> None:
+        outer = [frame.loop for frame in self.frames if frame.loop is not None]
+        trips = average_trips(loop, [*outer, *[other for other, _ in self.inline]])
+        lanes = loop.lanes if loop.mark == "vector" else 1
+        if loop.mark == "unroll" or lanes > 1 and trips <= lanes:
+            before = self.frames[-1].lanes
+            self.inline.append((loop, 1.0 if lanes > 1 else trips))
+            self.frames[-1].lanes = max(lanes, before)
+            self.body(loop.body)
+            self.frames[-1].lanes = before
+            self.inline.pop()
+            return
+        frame = _Frame(loop, max(lanes, self.frames[-1].lanes))
+        kept, self.inline = self.inline, []
+        self.frames.append(frame)
+        self.body(loop.body)
+        self.frames.pop()
+        self.inline = kept
+        count = ceil(trips / lanes) if lanes > 1 else trips
+        each = max(frame.cycles, OVERHEAD if not frame.inner else 0.0)
+        self.frames[-1].inner += ENTRY + count * each * prod(n for _, n in self.inline)
+
+    def simple(self, statement: Statement, seen: set[Expression]) -> None:
+        self.values(values_of(statement), seen)
+        match statement:
+            case Let(target, value):
+                self.lets[target] = value
+            case Assign(target, value):
+                self.chain(target, self.depth(value, {target}))
+            case Accumulate(target, op, value):
+                fused = op == "add" and isinstance(value, Apply) and value.op == "multiply"
+                if not fused:
+                    self.spend(target, op, (target.dtype, target.dtype), target.dtype, 1.0)
+                self.accumulate(target, statement)
+            case Store(buffer, indices, value) if buffer.space != "register":
+                place = Load(buffer, indices)
+                frame, times = self.place_of(place)
+                registers = self.registers(value.dtype)
+                step = self.lane_step(place)
+                if step in (0, 1, -1):
+                    frame.stores += times * registers * self.lines(place)
+                else:
+                    frame.busy += SCATTER * frame.lanes * times
+
+    def accumulate(self, target: Expression, statement: Statement) -> None:
+        """What waits for the sum of the iteration before: as often as the same sum is added to."""
+        frame = self.frames[-1]
+        if isinstance(target, Load) and target.buffer.space != "register":
+            frame.loads += self.registers(target.dtype)
+            frame.stores += self.registers(target.dtype)
+            return
+        free = target.free if isinstance(target, Load) else {target}
+        again = prod(n for loop, n in self.inline if loop.index not in free)
+        self.chain(target, LATENCY * again)
+
+    def chain(self, target: Term, cycles: float) -> None:
+        frame = self.frames[-1]
+        frame.chains[target] = max(frame.chains.get(target, 0.0), cycles)
+
+    def depth(self, value: Expression, targets: set[Term]) -> float:
+        """Cycles from what was assigned in the iteration before to this value."""
+        found: dict[Expression, float] = {}
+        for part in postorder((value,), parts):
+            before = max([found.get(p, 0.0) for p in parts(part)], default=0.0)
+            if isinstance(part, Variable) and part in self.lets and part not in targets:
+                before = self.depth(self.lets[part], targets | {part})
+            waits = part in targets or before > 0
+            own = 0.0
+            if isinstance(part, Apply) and waits:
+                spent = self.price(part.op, tuple(p.dtype for p in parts(part)), part.dtype)
+                own = LATENCY * spent.depth if part.dtype.is_float else 1.0
+            if isinstance(part, Load) and before > 0:
+                own = REACH
+            found[part] = before + own if waits or before else 0.0
+            if part in targets:
+                found[part] = 1e-9
+        return found[value]
+
+    def values(self, roots: Iterable[Expression], seen: set[Expression]) -> None:
+        for part in postorder(roots, parts):
+            if part in seen:
+                continue
+            seen.add(part)
+            match part:
+                case Load(buffer) if buffer.space != "register":
+                    self.load(part)
+                case Table():
+                    frame, times = self.place_of(part)
+                    frame.busy += GATHER * frame.lanes * times
+                case Apply(op, operands, dtype) if not _is_index(part):
+                    self.spend(part, op, tuple(o.dtype for o in operands), dtype, 1.0)
+
+    def load(self, part: Load) -> None:
+        frame, times = self.place_of(part)
+        step = self.lane_step(part)
+        if step in (0, 1, -1):
+            frame.loads += times * (self.registers(part.dtype) * self.lines(part) if step else 1.0)
+        else:
+            frame.busy += self.apart(step, frame.lanes, part.dtype) * times
+
+    def spend(
+        self, part: Expression, op: str, operands: tuple[DType, ...], dtype: DType, times: float
+    ) -> None:
+        frame, again = self.place_of(part)
+        spent = self.price(op, operands, dtype)
+        frame.units += spent.instructions * times * again
+        frame.busy += spent.cycles * times * again
+        frame.divider += self.divider(spent) * times * again
+
+    def divider(self, spent: Price) -> float:
+        """Cycles that the unit for divisions and roots is busy."""
+        rates = self.machine.rare
+        return sum(count * self.machine.clock / rates[name] for name, count in spent.rare)
+
+    def price(self, op: str, operands: tuple[DType, ...], dtype: DType) -> Price:
+        return price(op, operands, dtype, self.frames[-1].lanes, self.options)
+
+    def place_of(self, part: Expression) -> tuple[_Frame, float]:
+        """The frame in which a value is computed, and how often in an iteration of it."""
+        changing: set[For] = set().union(*[self.changed.get(term, ()) for term in part.free])
+        times = prod(n for loop, n in self.inline if loop in changing)
+        if any(loop in changing for loop, _ in self.inline):
+            return self.frames[-1], times
+        for frame in reversed(self.frames):
+            if frame.loop is None or frame.loop in changing:
+                return frame, times
+        return self.frames[0], times
+
+    def registers(self, dtype: DType) -> float:
+        return max(1.0, self.frames[-1].lanes * dtype.itemsize / self.options.vector_bytes)
+
+    def lane_loop(self) -> For | None:
+        loops = [loop for loop, _ in self.inline if loop.mark == "vector"]
+        frames = [f.loop for f in self.frames if f.loop is not None and f.loop.mark == "vector"]
+        return (frames + loops)[-1] if frames or loops else None
+
+    def lane_step(self, place: Load) -> int | None:
+        """Elements from lane to lane; 0 where all read the same."""
+        loop = self.lane_loop()
+        return 0 if loop is None else stride(place.buffer.type, place.indices, loop.index)
+
+    def apart(self, step: int | None, lanes: int, dtype: DType) -> float:
+        """Cycles of lanes that are not neighbours: the vectors they lie in, and moving them, or one by one."""
+        if step is None:
+            return GATHER * lanes
+        between = abs(step) * lanes * dtype.itemsize / self.options.vector_bytes
+        return min(GATHER * lanes, between / LOADS / 2 + MOVED * self.registers(dtype))
+
+    def lines(self, place: Load) -> float:
+        """How many lines of a cache a register of a contiguous access lies in, on average."""
+        loop = self.lane_loop()
+        if loop is None:
+            return 1.0
+        apart = linear(place.indices[-1])[1] + linear(loop.start)[1]
+        width = min(self.options.vector_bytes, self.frames[-1].lanes * place.dtype.itemsize)
+        return 1.0 + (SPLIT * width / LINE if apart * place.dtype.itemsize % width else 0.0)
+
+
+def _is_index(part: Apply) -> bool:
+    return part.dtype.numpy.name == "int64" and all(isinstance(t, Index) for t in part.free)

@@ -1,0 +1,102 @@
+"""What one operation takes of a core: counted in the LLVM IR that the emitter writes for it.
+
+Exceptional arguments branch to code of their own (blocks named `rare`), which is not counted.
+"""
+
+from __future__ import annotations
+
+import re
+from collections import Counter
+from functools import cache
+from typing import NamedTuple
+
+from ..ir.graph import Kernel, Module
+from ..ir.op import OPS
+from ..ir.tensor import ARGUMENT, ZERO, Apply, Buffer, For, Index, Load, Store, integer
+from ..ir.types import DType, array_type
+from ..lower.pipeline import Options, emit
+
+# What has a unit of its own, which is busy for several cycles, by its instruction.
+RARE = {"fdiv": "divide", "sqrt": "sqrt"}
+SCALAR_DIVISION = 10.0  # of integers, of each lane
+# Instructions that are no work: names for the same bits, addresses, the loop itself.
+FREE = frozenset("bitcast getelementptr phi br ret load store icmp_loop".split())
+# Truth values in memory, which the probe has and most programs have not.
+_FLAGS = re.compile(r"= (zext <?\d* ?x? ?i1|trunc .* i1|icmp ne .*i8)")
+_LINE = re.compile(r"\s+(?:%[\w.]+ = )?(?:tail )?(\w+)(.*)")
+
+
+class Price(NamedTuple):
+    """Of one operation on a vector: instructions, by the registers they work on; registers that are
+    divided or whose roots are taken, by `Machine.rare`'s names; cycles of what goes lane by lane.
+    `depth` is the number of instructions that wait for one another, or so."""
+
+    instructions: float
+    rare: tuple[tuple[str, float], ...] = ()
+    cycles: float = 0.0
+
+    @property
+    def depth(self) -> float:
+        waiting = self.instructions if self.instructions <= 2 else 0.6 * self.instructions
+        return waiting + 3.0 * sum(count for _, count in self.rare)
+
+
+@cache
+def price(
+    op: str, operands: tuple[DType, ...], dtype: DType, lanes: int, options: Options
+) -> Price:
+    """The price of `op` on vectors of so many lanes; on scalars that of one lane."""
+    try:
+        text = emit(Module(_probe(op, operands, dtype, lanes)), options).text
+    except Exception:  # noqa: BLE001 - what cannot be emitted by itself has the price of its record
+        cost = OPS[op].cost if op in OPS else 1.0
+        return Price(cost * max(1.0, lanes * dtype.itemsize / options.vector_bytes))
+    return _counted(text, options.vector_bytes)
+
+
+def _probe(op: str, operands: tuple[DType, ...], dtype: DType, lanes: int) -> Kernel:
+    """`out[i] = op(x0[i], ...)` over a few vectors."""
+    count, i = 8 * lanes, Index("i")
+    inputs = [Buffer(f"x{k}", array_type((count,), t), ARGUMENT) for k, t in enumerate(operands)]
+    out = Buffer("out", array_type((count,), dtype), ARGUMENT)
+    value = Apply(op, tuple([Load(buffer, (i,)) for buffer in inputs]), dtype)
+    mark = "vector" if lanes > 1 else "serial"
+    body = (For(i, ZERO, integer(count), (Store(out, (i,), value),), mark, lanes),)
+    return Kernel("probe", (*inputs, out), 1, body)
+
+
+def _counted(text: str, vector_bytes: int) -> Price:
+    body = text[text.index("define internal") :].partition("\n}")[0]
+    body = body[body.index("loop") :].partition("\nafter")[0]
+    instructions = cycles = 0.0
+    rare: Counter[str] = Counter()
+    is_rare = False
+    for line in body.splitlines():
+        if line.endswith(":"):
+            is_rare = line.startswith("rare")
+            continue
+        match = _LINE.match(line)
+        if is_rare or match is None or match[1] in FREE or _FLAGS.search(line):
+            continue
+        registers = _registers(match[2], vector_bytes)
+        unit = "sqrt" if "llvm.sqrt" in match[2] else match[1]
+        if unit in RARE:
+            dtype = "float64" if "double" in match[2] else "float32"
+            rare[f"{RARE[unit]} {dtype}"] += max(registers, 1.0)
+        elif unit in ("sdiv", "udiv", "srem", "urem"):
+            lanes = re.search(r"<(\d+) x", match[2])
+            cycles += SCALAR_DIVISION * (int(lanes[1]) if lanes else 1)
+        elif registers or "i64" not in match[2]:
+            instructions += max(registers, 1.0)
+    return Price(instructions, tuple(rare.items()), cycles)
+
+
+def _registers(text: str, vector_bytes: int) -> float:
+    """How many vector registers an instruction works on; 0: scalars."""
+    widest = 0.0
+    for count, kind in re.findall(r"<(\d+) x (\w+)>", text):
+        bits = {"float": 32, "double": 64, "half": 16}.get(kind) or (
+            int(kind[1:]) if kind[1:].isdigit() else 64
+        )
+        widest = max(widest, int(count) * max(bits, 8) / 8 / vector_bytes)
+    return widest if widest == 0 else max(1.0, widest)

@@ -23,6 +23,8 @@ SCALAR_DIVISION = 10.0  # of integers, of each lane
 FREE = frozenset("bitcast getelementptr phi br ret load store icmp_loop".split())
 # Truth values in memory, which the probe has and most programs have not.
 _FLAGS = re.compile(r"= (zext <?\d* ?x? ?i1|trunc .* i1|icmp ne .*i8)")
+_FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?\n(.*?)^}", re.MULTILINE | re.DOTALL)
+_CALL = re.compile(r"call [^@]*@([\w.]+)\(")
 _LINE = re.compile(r"\s+(?:%[\w.]+ = )?(?:tail )?(\w+)(.*)")
 
 
@@ -66,28 +68,39 @@ def _probe(op: str, operands: tuple[DType, ...], dtype: DType, lanes: int) -> Ke
 
 
 def _counted(text: str, vector_bytes: int) -> Price:
-    body = text[text.index("define internal") :].partition("\n}")[0]
-    body = body[body.index("loop") :].partition("\nafter")[0]
-    instructions = cycles = 0.0
+    """Of the loop of the probe, with the functions that are put in place of their calls."""
+    functions = {name: body for name, body in _FUNCTION.findall(text)}
+    probe = next(body for name, body in functions.items() if name.startswith("probe"))
     rare: Counter[str] = Counter()
-    is_rare = False
-    for line in body.splitlines():
-        if line.endswith(":"):
-            is_rare = line.startswith("rare")
-            continue
-        match = _LINE.match(line)
-        if is_rare or match is None or match[1] in FREE or _FLAGS.search(line):
-            continue
-        registers = _registers(match[2], vector_bytes)
-        unit = "sqrt" if "llvm.sqrt" in match[2] else match[1]
-        if unit in RARE:
-            dtype = "float64" if "double" in match[2] else "float32"
-            rare[f"{RARE[unit]} {dtype}"] += max(registers, 1.0)
-        elif unit in ("sdiv", "udiv", "srem", "urem"):
-            lanes = re.search(r"<(\d+) x", match[2])
-            cycles += SCALAR_DIVISION * (int(lanes[1]) if lanes else 1)
-        elif registers or "i64" not in match[2]:
-            instructions += max(registers, 1.0)
+
+    def count(body: str) -> tuple[float, float]:
+        instructions = cycles = 0.0
+        is_rare = False
+        for line in body.splitlines():
+            if line.endswith(":"):
+                is_rare = line.startswith("rare")
+                continue
+            match = _LINE.match(line)
+            if is_rare or match is None or match[1] in FREE or _FLAGS.search(line):
+                continue
+            called = _CALL.search(line)
+            if called is not None and called[1] in functions:
+                more = count(functions[called[1]])
+                instructions, cycles = instructions + more[0], cycles + more[1]
+                continue
+            registers = _registers(match[2], vector_bytes)
+            unit = "sqrt" if "llvm.sqrt" in match[2] else match[1]
+            if unit in RARE:
+                dtype = "float64" if "double" in match[2] else "float32"
+                rare[f"{RARE[unit]} {dtype}"] += max(registers, 1.0)
+            elif unit in ("sdiv", "udiv", "srem", "urem"):
+                lanes = re.search(r"<(\d+) x", match[2])
+                cycles += SCALAR_DIVISION * (int(lanes[1]) if lanes else 1)
+            elif registers or "i64" not in match[2]:
+                instructions += max(registers, 1.0)
+        return instructions, cycles
+
+    instructions, cycles = count(probe[probe.index("loop") :].partition("\nafter")[0])
     return Price(instructions, tuple(rare.items()), cycles)
 
 

@@ -8,6 +8,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 
 import tracejit
 from tracejit import nn
+from tracejit.config import config
 from tracejit.ir.tensor import Allocate, Call, statements
 from tracejit.ir.verify_kernel import unproved
 
@@ -228,11 +229,22 @@ def test_parts_of_factors_that_begin_at_a_loops_index():
     np.testing.assert_allclose(tracejit.jit(blocks)(x, w), np.exp(x @ w), rtol=1e-9)
 
 
-def test_halves_of_a_product_chosen_by_a_known_mask():
-    """Once an abort of the process, in LLVM."""
-
-    def causal(a):
-        return np.where(np.arange(6)[:, None] >= np.arange(6), a @ a.T, -np.inf)
-
-    a = RNG.standard_normal((6, 8)).astype("f2")
-    np.testing.assert_allclose(tracejit.jit(causal)(a), causal(a), rtol=1e-2, atol=1e-2)
+@pytest.mark.parametrize("dtype", ["f2", "i2"])
+@pytest.mark.parametrize(
+    "choose",
+    [
+        lambda y: np.where(np.arange(6)[:, None] >= np.arange(6), y, -np.inf),
+        np.tril,
+        lambda y: np.triu(y, 1) * 2,
+        lambda y: np.where(np.eye(6, dtype=bool), y + np.arange(6, dtype=y.dtype), 1),
+    ],
+)
+def test_short_numbers_of_a_product_chosen_by_a_known_mask(choose, dtype):
+    """Once an abort of the process, in LLVM's quick code: see `tiers.load`."""
+    function = lambda a: choose(a @ a.T)
+    a = (RNG.standard_normal((6, 8)) * 4).astype(dtype)
+    with config.use(tiers=True):
+        f = tracejit.jit(function)
+        found = f(a)
+    np.testing.assert_allclose(found, function(a), rtol=1e-2, atol=1e-2)
+    assert len(calls_of(f.lower(a).module)) == 1

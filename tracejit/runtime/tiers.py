@@ -9,12 +9,15 @@ calls that run in the quick code finish there, so it stays loaded as long as its
 Quick code is what level 0 makes, except where loops carry values: level 0 would keep these in
 memory, which makes sums and products of matrices up to eight times slower. Level 1 on functions
 marked `optnone` does without most optimisations too, but not without registers.
+limit: LLVM 22 aborts on some vectors of 16 bits that a known mask blends, in `optnone` code past
+level 0, so such code is slow until it is replaced.
 """
 
 from __future__ import annotations
 
 import contextlib
 import os
+import re
 import threading
 import time
 import weakref
@@ -28,6 +31,7 @@ from tracejit.runtime import engine
 # Seconds after the last compile before the thread begins: they come in bursts, and it would take
 # from each of them the core and the lock.
 _QUIET = 0.01
+_SHORT_LANES = re.compile(r"x (half|i16)>")
 
 
 class Source(NamedTuple):
@@ -89,6 +93,7 @@ def load(
     values; the functions' attributes are then the group `#0`.
     """
     first = quick or source
+    carries = carries and _SHORT_LANES.search(first.text) is None
     if carries:
         first = first._replace(text=first.text + "attributes #0 = { noinline optnone }\n")
     library = first._replace(passes="").load(exports, int(carries))

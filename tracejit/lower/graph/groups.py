@@ -10,7 +10,6 @@ from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SC
 from ...ir.ops import contract, reshape, slice_, transpose, windows
 from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
-from ...ir.types import f16
 from ..elements import Position
 from .updates import memory_of
 
@@ -116,8 +115,7 @@ def is_open(node: Node) -> bool:
     """Whether what follows a node that stands alone may be computed where its elements are stored."""
     if node.op is call:
         return is_open_group(node.attrs["callee"])
-    # limit: halves chosen by a mask that is known, in the lanes of a tile, abort LLVM 22.
-    return node.op is contract and bool(node.type.shape) and node.type.dtype is not f16
+    return node.op is contract and bool(node.type.shape)
 
 
 def is_open_group(callee: Function | Kernel) -> bool:

@@ -49,6 +49,7 @@ def explain(
             history=history,
             machine=machine() if runs else None,
             threads=min(limit, get_num_threads()),
+            slots=traced.options.slots,
             measured=_measured(traced.program, lowered, arrays, leaves) if runs else NOT_RUN,
             copies=_copies(traced.program, leaves),
             assembly=Compiled(lowered, {}).asm if runs else "",

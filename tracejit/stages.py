@@ -123,7 +123,7 @@ class Lowered:
     @property
     def memory(self) -> Memory:
         """What a call needs, in bytes: `arguments`, `results`, `workspace`, and `peak`, the last two."""
-        return memory(self.module.entry)
+        return memory(self.module.entry, self.options.slots)
 
     def __str__(self) -> str:
         return show(self.module)

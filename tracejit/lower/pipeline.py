@@ -95,6 +95,11 @@ class Options(NamedTuple):
         """The machine, with vectors as wide as these options say."""
         return self.machine._replace(vector_bytes=self.vector_bytes)
 
+    @property
+    def slots(self) -> int:
+        """For how many threads there is memory of their own in parallel loops that need some."""
+        return self.max_threads or self.machine.cores
+
 
 def _steps(stage: Stage, *passes: Any) -> list[Step]:
     """Steps of functions, or of pairs of one and how it is bound to the Options."""
@@ -305,7 +310,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
     `captures` gives addresses for entry parameters (by position) that no caller passes.
     """
     kernel = module.entry
-    plan = layout(kernel)
+    plan = layout(kernel, options.slots)
     attributes = f'nounwind "prefer-vector-width"="{8 * options.vector_bytes}"'
     extents = [n for buffer in kernel.inputs for n in buffer.type.shape]
     symbols = tuple(dict.fromkeys(name for n in extents for name in symbol_names(n)))
@@ -313,6 +318,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         plan.offset_of,
         symbols,
         max_threads=options.max_threads,
+        slots=options.slots,
         attributes=attributes,
         stream_bytes=options.stream_bytes,
         permutes=options.permutes,

@@ -54,11 +54,12 @@ def describe(
     history: History | None = None,
     machine: Any = None,
     threads: int = 1,
+    slots: int = 0,
     measured: Sequence[float | None] | str = "",
     copies: Iterable[str] = (),
     assembly: str = "",
 ) -> Data:
-    """The records of a program. `measured` are seconds for each kernel call, or why there are none."""
+    """The records of a program. There is memory for `slots` threads. `measured` are seconds for each kernel call, or why there are none."""
     entry = stages[Stage.SCHEDULED].entry
     calls = [s for s in entry.body if isinstance(s, Call)]
     program = history.before("fuse") if history is not None else None
@@ -68,7 +69,7 @@ def describe(
     times = [None] * len(calls) if isinstance(measured, str) else measured
     names = _machine_names(calls)
     numbers = numbered(program) if program is not None else {}
-    memory = timeline(entry)
+    memory = timeline(entry, slots)
     total = sum(size_of(buffer) for buffer in entry.parameters) + memory.workspace
     kernels = tuple([
         _record(k, call, functions.get(call.kernel.name), origin, machine, threads,

@@ -33,10 +33,10 @@ class Memory(NamedTuple):
     workspace: int
 
 
-def timeline(entry: Kernel) -> Memory:
+def timeline(entry: Kernel, threads: int = 0) -> Memory:
     """The life of each intermediate array of the entry."""
     calls = [statement for statement in entry.body if isinstance(statement, Call)]
-    places = layout(entry)
+    places = layout(entry, threads)
     lives = []
     for statement in entry.body:
         if isinstance(statement, Allocate):

@@ -70,12 +70,12 @@ def threads(count: int) -> Iterator[None]:
 
 
 def parallel_for_address() -> int:
-    """The address of ``void tj_parallel_for(void (*f)(void *, i64), void *, i64 n, i64 threads)``.
+    """The address of ``void tj_parallel_for(void (*f)(void *, i64, i64), void *, i64 n, i64 threads)``.
 
-    It calls ``f(context, i)`` for every i in [0, n) and returns when all calls have returned, on at
+    It calls ``f(context, i, thread)`` for every i in [0, n) and returns when all calls have returned, on at
     most ``threads`` threads (0: no limit but ``get_num_threads``, which always holds). Iterations
     are claimed one by one; each thread begins with a range of its own. A region that begins inside another, or while another thread's
-    runs, is executed by its caller alone. The pool is compiled at the first call.
+    runs, is executed by its caller alone. ``thread`` is below ``threads``, and no other thread's. The pool is compiled at the first call.
     """
     global _library
     with engine.lock:

@@ -30,6 +30,7 @@ from ...ir.tensor import (
     has_control,
     statements,
 )
+from ..tensor.arena import slots_of
 from .access import CACHE_LINE
 from .builder import Builder, Value
 from .foreign import call_loop
@@ -50,6 +51,7 @@ class Emitter(LaneLoops):
         super().__init__(builder)
         self.program, self.kernel = program, kernel
         self.workspace = Value("%workspace", "ptr")
+        self.thread: Value | None = None  # which of a parallel loop's it is
         self.symbols = Value("%symbols", "ptr")
         builder.on_refusal = self.note_refusal
         # Whether it does things in NumPy's order, so that nothing may come after a refusal, and
@@ -223,12 +225,15 @@ class Emitter(LaneLoops):
         name, context = self.outlined(loop)
         b = self.b
         count = b.binary("sub", self.one(loop.stop), self.one(loop.start))
-        runtime = self.program.parallel_for
+        runtime, most = self.program.parallel_for, self.program.max_threads
+        inside = [s.buffer for s in statements((loop,)) if isinstance(s, Allocate)]
+        if any(self.home_of(buffer)[1] is not None for buffer in inside):
+            most = slots_of(loop, self.program.slots)
         self.program.module.externals.add(runtime)
         self.program.module.declare("void", runtime, ["ptr", "ptr", "i64", "i64"])
         b.emit(
             f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, "
-            f"i64 {self.program.max_threads})"
+            f"i64 {most})"
         )
         self.forget_stored(loop)
 
@@ -240,7 +245,9 @@ class Emitter(LaneLoops):
         def inside() -> None:
             (at,) = self.values[loop.index]
             count = self.b.binary("sub", at, first)
-            self.b.emit(f"call void @{name}(ptr {context.text}, i64 {count.text}) noinline")
+            thread = self.thread.text if self.thread else "0"
+            told = f"ptr {context.text}, i64 {count.text}, i64 {thread}"
+            self.b.emit(f"call void @{name}({told}) noinline")
 
         self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
         self.forget_stored(loop)
@@ -252,7 +259,7 @@ class Emitter(LaneLoops):
         b = self.b
         first = self.one(loop.start)
         self.here()
-        slots: list[Value] = [self.workspace, self.symbols, first]
+        slots = [self.workspace, self.symbols, first, self.thread or b.const(0, "i64")]
         slots += [value for term in captured for value in self.captured_values(term)]
         context = self.stack_slot(f"[{len(slots)} x i64]", 8)
         self.here()
@@ -311,21 +318,26 @@ class Emitter(LaneLoops):
 
     # Memory.
 
+    def home_of(self, buffer: Buffer) -> tuple[object, object]:
+        """Where in the workspace, and how far apart for each thread; None: on the stack."""
+        if buffer.space == "register":
+            return None, None
+        return self.program.offset_of(self.kernel, buffer) or (None, None)
+
     def allocate(self, buffer: Buffer) -> None:
         if buffer.space == "register":
             self.level[buffer] = self.depth
             return
         size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
-        offset = self.program.offset_of(self.kernel, buffer)
-        if offset is None:
+        position, step = self.home_of(buffer)
+        if position is None:
             self.pointers[buffer] = self.stack_slot(f"[{max(size, 1)} x i8]", 64)
             return
         self.here()
-        position, stride = offset
-        place = tensor.extent(position)
-        if stride is not None:
-            index, step = stride
-            place = tensor.add(place, tensor.multiply(index, tensor.extent(step)))
-        self.pointers[buffer] = self.b.offset(self.workspace, self.one(place), "i8")
+        place = self.one(tensor.extent(position))
+        if step is not None and self.thread:
+            own = self.b.binary("mul", self.thread, self.one(tensor.extent(step)))
+            place = self.b.binary("add", place, own)
+        self.pointers[buffer] = self.b.offset(self.workspace, place, "i8")
         self.level["pointer", buffer] = self.depth
         self.level.setdefault(buffer, self.depth)

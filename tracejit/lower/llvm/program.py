@@ -24,6 +24,7 @@ class Program:
         symbols: Sequence[str] = (),
         *,
         max_threads: int = 0,
+        slots: int = 0,
         attributes: str = "nounwind",
         stream_bytes: int = 0,
         parallel_for: str = "tj_parallel_for",
@@ -32,7 +33,7 @@ class Program:
         self.module = Module(permutes, attributes)
         self.offset_of = plan
         self.symbols = tuple(symbols)
-        self.max_threads = max_threads
+        self.max_threads, self.slots = max_threads, slots
         self.parallel_for = parallel_for
         self.bodies = 0
         self.stream_bytes = stream_bytes
@@ -118,10 +119,11 @@ class Program:
         emitter.b.finish()
 
     def outlined(self, parent: Emitter, loop: For, captured: list[object]) -> str:
-        """A function `void body(ptr context, i64 i)` for one index of a loop whose body is elsewhere."""
+        """A function `void body(ptr context, i64 i, i64 thread)` for one index of a loop whose body is
+        elsewhere."""
         name = f"{parent.kernel.name}.body{self.bodies}.{len(self.names)}"
         self.bodies += 1
-        signature = f"internal void @{name}(ptr %context, i64 %chunk)"
+        signature = f"internal void @{name}(ptr %context, i64 %chunk, i64 %thread)"
         child = Emitter(self, parent.kernel, Builder(self.module, signature))
         b, context = child.b, Value("%context", "ptr")
 
@@ -130,8 +132,10 @@ class Program:
 
         child.workspace, child.symbols = slot(0, "ptr"), slot(1, "ptr")
         first = slot(2, "i64")
+        # The outermost loop's: one within runs on the thread that it is begun on.
+        child.thread = slot(3, "i64") if parent.thread else Value("%thread", "i64")
         self.bind_symbols(child)  # the strides of buffers need them
-        position = 3
+        position = 4
         for term in captured:
             parts = [slot(position + k, v.kind) for k, v in enumerate(parent.captured_values(term))]
             position += len(parts)

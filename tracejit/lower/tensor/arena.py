@@ -3,7 +3,7 @@
 Buffers of the entry share one arena; a buffer's place is free again after the last call that
 touches it. A kernel's own local buffers follow those of its callers, and since calls come one after
 the other, all kernels that one calls use the same stretch; a buffer allocated inside a parallel loop
-has a slot for each iteration, or is on the thread's stack when it is small.
+has a slot for each thread, or is on the thread's stack when it is small.
 """
 
 from __future__ import annotations
@@ -21,7 +21,6 @@ from ...ir.tensor import (
     Buffer,
     Call,
     For,
-    Index,
     Literal,
     bodies_of,
 )
@@ -35,7 +34,7 @@ STACK_LIMIT = 32 * 1024
 
 
 class Layout(NamedTuple):
-    """Places in the workspace: `(offset, None)`, or `(offset, (index, step))` for one per index.
+    """Places in the workspace: `(offset, None)`, or `(offset, step)` for one per thread.
 
     `workspace_bytes` is 0 when nothing has a place.
     """
@@ -66,29 +65,32 @@ class Memory(NamedTuple):
         return self.results + self.workspace
 
 
-def memory(entry: Kernel) -> Memory:
-    """The memory of a scheduled program, known before it runs."""
+def memory(entry: Kernel, threads: int = 0) -> Memory:
+    """The memory of a scheduled program on so many threads, known before it runs."""
     inputs = sum([_size(buffer) for buffer in entry.inputs])
-    return Memory(inputs, sum(map(_size, entry.fresh)), layout(entry).workspace_bytes)
+    return Memory(inputs, sum(map(_size, entry.fresh)), layout(entry, threads).workspace_bytes)
 
 
 def _size(buffer: Buffer) -> int | Dim:
     return prod(buffer.type.shape) * buffer.type.dtype.itemsize
 
 
-def layout(entry: Kernel) -> Layout:
-    """Give every local buffer of the entry and of the kernels it calls a place."""
+def layout(entry: Kernel, threads: int = 0) -> Layout:
+    """Give every local buffer of the entry and of the kernels it calls a place.
+
+    What is in parallel loops has one for each of the `threads`; 0: for each iteration.
+    """
     places: dict[tuple[Kernel, Buffer], Any] = {}
     starts: dict[Kernel, Any] = {entry: STATUS_BYTES}
     most: Any = STATUS_BYTES
     for kernel in reversed(postorder((entry,), lambda kernel: kernel.callees)):
         start = starts[kernel]
-        end = _placed(kernel, start, places)
+        end = _placed(kernel, start, threads, places)
         if isinstance(end, int) and isinstance(most, int):
             most = max(most, end)
         elif end != start:
             # Unknown sizes cannot be compared: each such kernel has a stretch of its own.
-            most = end = _placed(kernel, most, places)
+            most = end = _placed(kernel, most, threads, places)
         for callee in kernel.callees:
             before = starts.setdefault(callee, end)
             is_known = isinstance(before, int) and isinstance(end, int)
@@ -105,11 +107,11 @@ def _bytes(buffer: Buffer) -> Any:
     return (size + (ALIGNMENT - 1)) // ALIGNMENT * ALIGNMENT
 
 
-def _placed(kernel: Kernel, start: Any, places: dict) -> Any:
+def _placed(kernel: Kernel, start: Any, threads: int, places: dict) -> Any:
     """Place the local buffers of a kernel from `start` on; returns the end."""
     if all(isinstance(statement, Allocate | Call) for statement in kernel.body):
         return _first_fit(kernel, start, places)
-    return _place_locals(kernel, kernel.body, start, None, places)
+    return _place_locals(kernel, kernel.body, start, 0, threads, places)
 
 
 def _first_fit(kernel: Kernel, start: Any, places: dict) -> Any:
@@ -141,36 +143,39 @@ def _first_fit(kernel: Kernel, start: Any, places: dict) -> Any:
     return end
 
 
-def _place_locals(kernel: Kernel, body, offset: Any, parallel: For | None, places: dict) -> Any:
-    """Place the local buffers below `body` from `offset` on; returns the end."""
+def _place_locals(kernel, body, offset: Any, slots: int | None, threads: int, places: dict) -> Any:
+    """Place the local buffers below `body` from `offset` on; returns the end.
+
+    `slots` is for how many threads there must be room in a parallel loop, 0 outside of one.
+    """
     for statement in body:
-        inside = parallel
-        if isinstance(statement, For) and statement.mark == "parallel":
-            inside = parallel or statement
+        inside = slots
+        if isinstance(statement, For) and statement.mark == "parallel" and slots == 0:
+            inside = slots_of(statement, threads)
         for inner in bodies_of(statement):
-            offset = _place_locals(kernel, inner, offset, inside, places)
+            offset = _place_locals(kernel, inner, offset, inside, threads, places)
         if isinstance(statement, Allocate) and statement.buffer.space == "local":
             size = _bytes(statement.buffer)
-            if parallel is None:
+            if slots == 0:
                 places[kernel, statement.buffer] = (offset, None)
                 offset = offset + size
             elif isinstance(size, int) and size <= STACK_LIMIT:
                 places[kernel, statement.buffer] = None
+            elif slots is None:
+                raise IRError(f"{statement.buffer} in a parallel loop of unknown extent")
             else:
-                count = _most_trips(parallel)
-                if count is None:
-                    raise IRError(f"{statement.buffer} in a parallel loop of unknown extent")
-                index: Index = parallel.index
-                places[kernel, statement.buffer] = (offset, (index, size))
-                offset = offset + size * count
+                places[kernel, statement.buffer] = (offset, size)
+                offset = offset + size * slots
     return offset
 
 
-def _most_trips(loop: For) -> int | None:
-    """An upper bound of how often the body runs, when there is one."""
+def slots_of(loop: For, threads: int) -> int | None:
+    """How many threads may be in a parallel loop at a time, where there is an upper bound."""
     count = trips(loop)
     if count is None and loop.start is ZERO:
         match loop.stop:
             case Apply("minimum", (_, Literal(bound)), _):
-                return bound
-    return count
+                count = bound
+    if not threads or count is None:
+        return threads or count
+    return min(threads, max(count, 1))

@@ -16,6 +16,9 @@
 ; still be in its cache; then it helps with the others. Iterations of a segment are claimed one by
 ; one, so a late thread costs at most one of them.
 ;
+; Each call of the function is told a number that no other thread in the region has, below the number
+; of threads that may take part: that of the seat, and 0 for the caller. Memory for each thread is by it.
+;
 ; Only one region is open at a time: whoever finds @busy set (nested regions, other threads) runs
 ; its iterations alone.
 ;
@@ -46,7 +49,7 @@ entry:
 }
 
 ; Run iterations of the open region until none is left, those of segment %own first.
-define internal void @share(i64 %own) {
+define internal void @share(i64 %own, i64 %seat) {
 entry:
   %function = load ptr, ptr @job, align 8
   %context = load ptr, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
@@ -70,7 +73,7 @@ claim:
   %is_left = icmp ult i64 %index, %end
   br i1 %is_left, label %run, label %leave
 run:
-  call void %function(ptr %context, i64 %index)
+  call void %function(ptr %context, i64 %index, i64 %seat)
   br label %look
 leave:
   %next_turn = add i64 %turn, 1
@@ -147,7 +150,8 @@ join:
   br i1 %is_in, label %take_part, label %look
 take_part:
   store i32 %generation, ptr %seen, align 4
-  call void @share(i64 %segment)
+  %seat = lshr i64 %seats, 16
+  call void @share(i64 %segment, i64 %seat)
   %before = atomicrmw sub ptr @region, i64 1 release, align 8
   %low = and i64 %before, 65535
   %is_awaited = icmp eq i64 %low, 32769 ; parked, and this was the last one active
@@ -302,7 +306,7 @@ wake:
   call void @unpark(ptr getelementptr (i8, ptr @region, i64 4), i32 %missing_32)
   br label %take_part
 take_part:
-  call void @share(i64 0)
+  call void @share(i64 0, i64 0)
   %at_close = atomicrmw and ptr @region, i64 -4294901761 acq_rel, align 8 ; no seat is left
   %active = and i64 %at_close, 32767
   %is_alone = icmp eq i64 %active, 0
@@ -318,7 +322,7 @@ alone:
   br i1 %is_empty, label %done, label %each
 each:
   %index = phi i64 [ 0, %alone ], [ %next_index, %each ]
-  call void %function(ptr %context, i64 %index)
+  call void %function(ptr %context, i64 %index, i64 0)
   %next_index = add i64 %index, 1
   %is_last = icmp eq i64 %next_index, %count
   br i1 %is_last, label %done, label %each

@@ -74,7 +74,7 @@ def _grouped(
                 continue
             if inside & taken or not _is_closed(root, inside, users):
                 continue
-            made = _call(root, inside, name, kernel, when)
+            made = group_call(root, inside, name, kernel, when)
             if made is not None:
                 new[root] = made
                 taken |= inside
@@ -91,7 +91,10 @@ def _is_closed(root: Node, inside: set[Node], users: dict[Node, list[Node | None
     return all(user in inside for node in inner for user in users[node])
 
 
-def _call(root: Node, inside: set[Node], name: str, kernel: Any, when: Any) -> Node | None:
+def group_call(
+    root: Node, inside: set[Node], name: str, kernel: Any = None, when: Any = None
+) -> Node | None:
+    """The call of a group of the nodes `inside`, of which `root` is the result; None where `when` fails."""
     inputs = _inputs(root, inside)
     formals = {
         node: parameter(f"a{k}", node.type if node.op.name == "parameter" else _plain(node))

@@ -19,6 +19,7 @@ from ..ir.verify import Stage, verify
 from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.carry_layouts import carry_layouts
+from .graph.chains import chain_products
 from .graph.collapse import collapse
 from .graph.components import split_components
 from .graph.expand import expand
@@ -158,6 +159,7 @@ PIPELINE = Pipeline(
             squeeze,
             expand_products,
             outline,
+            chain_products,
             fuse,
             collapse,
         ),

@@ -232,8 +232,7 @@ class Emitter(LaneLoops):
         self.program.module.externals.add(runtime)
         self.program.module.declare("void", runtime, ["ptr", "ptr", "i64", "i64"])
         b.emit(
-            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, "
-            f"i64 {most})"
+            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, i64 {most})"
         )
         self.forget_stored(loop)
 

@@ -30,6 +30,7 @@ from ...ir.term import Term, location_of
 from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
+from ..graph.rows import free_axes
 from ..machine import Machine
 from .rename import FreshNames, Renaming
 from .split import split_domains
@@ -182,7 +183,9 @@ def inlined(function: Function) -> Function:
 class _Composite:
     def __init__(self, function: Function, lower: Lower, machine: Machine):
         self.function, self.lower, self.machine = function, lower, machine
-        self.program = fuse(Module(inlined(function))).entry
+        whole = inlined(function)
+        self.free = free_axes(whole) if len(whole.results) == 1 else ()
+        self.program = fuse(Module(whole)).entry
         self.calls = [node for node in self.program.nodes if node.op is call]
         self.inputs = {
             p: Buffer(p.attrs["name"], p.type, tensor.ARGUMENT) for p in self.program.parameters
@@ -196,7 +199,9 @@ class _Composite:
     def kernel(self) -> Kernel:
         if len(self.outs) < len(self.program.results):
             raise IRError(f"{self.function.name}: one value is two of its results")
-        body = Strips(self.calls, self.inputs, self.outs, self.part, self.machine.l2_bytes).body()
+        near_bytes = self.machine.l2_bytes
+        strips = Strips(self.calls, self.inputs, self.outs, self.part, near_bytes, self.free)
+        body = strips.body()
         if body is None:
             body = self.sequence()
         return Kernel(self.function.name, self.parameters, len(self.outs), body)

@@ -50,7 +50,7 @@ from .contract import lower_contraction
 from .contract.library import Library
 from .extern import lower_extern
 from .scan import lower_scan
-from .strips_of_groups import cut_nest
+from .regions import cut_nest
 from .window import Window
 
 RECOMPUTE_COST = 6.0

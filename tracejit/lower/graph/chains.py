@@ -1,0 +1,188 @@
+"""A product, what is computed from it row by row, and a product of that again become one group.
+
+In `softmax(q @ k.T + mask) @ v` the values between the products are the largest of all, and every row
+of the result needs one row of them. As a group (lower/tensor/composite.py) they are made a strip of
+rows at a time, and a strip stays in the cache of the thread that makes it. So it is with layers of few
+features for many rows.
+
+What is saved is the way of the values between to memory and back; what it costs is that the operands
+all rows share, the keys and values or the weights, are read once for every strip, not for every block
+of rows of one product. The group is made where the first is more (`_is_worth`), in cycles by where
+each of them fits.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+
+from ...ir.graph import Function, Module, Node, each_program, substitute
+from ...ir.group import group_call
+from ...ir.op import CREATION, ELEMENTWISE, REDUCTION
+from ...ir.ops import broadcast, contract, transpose
+from ...ir.types import f32, f64
+from .recompute import BYTE_CYCLES
+from .rows import Labels, free_axes, labels_of
+
+# Rows of one product that pass over its right factor together, and of a strip, for tiles of a few.
+BLOCK_ROWS, STRIP_ROWS = 96, 64
+# Bytes of what is between that a strip may take, and for how many rows there must be room at least.
+NEAR_BYTES, FEWEST_ROWS = 512 << 10, 4
+# Less between two products is in the nearest caches anyway.
+LEAST_BYTES = 128 << 10
+OVERLAPPED = 0.25  # of the time to read shared operands is not hidden behind arithmetic
+
+
+@each_program
+def chain_products(module: Module) -> Module:
+    """Make groups of the entry's chains of two products."""
+    function = module.entry
+    products = [node for node in function.nodes if _is_product(node)]
+    if len(products) < 2:
+        return module
+    users: dict[Node, list[Node | None]] = {result: [None] for result in function.results}
+    for node in function.nodes:
+        for operand in node.operands:
+            users.setdefault(operand, []).append(node)
+    new: dict[Node, Node] = {}
+    taken: set[Node] = set()
+    for last in products:
+        made = _chained(last, users, taken)
+        if made is not None:
+            (new[last],) = substitute((made,), new)
+    if not new:
+        return module
+    return Module(function.replace(results=substitute(function.results, new)))
+
+
+def _is_product(node: Node) -> bool:
+    return (
+        node.op is contract
+        and node.type.dtype in (f32, f64)
+        and node.attrs.get("by", "") != "library"
+        and all(type(n) is int for operand in (node, *node.operands) for n in operand.type.shape)
+    )
+
+
+def _chained(last: Node, users: dict, taken: set[Node]) -> Node | None:
+    """The call of a group that ends in the product `last`; None where there is no chain worth it."""
+    for operand in last.operands:
+        between = _between(operand)
+        found = [node for node in between if node.op is contract]
+        if len(found) != 1 or found[0] is operand or last in taken or found[0] in taken:
+            continue
+        (first,) = found
+        inside = _inside(last, first, between, users)
+        if inside is None:
+            continue
+        made = group_call(last, inside, "products", when=lambda f: _is_worth(f, inside))
+        if made is not None:
+            taken |= {first, last}
+            return made
+    return None
+
+
+def _between(operand: Node) -> list[Node]:
+    """The first products on the way back from an operand, and all that is on the way; operands first."""
+    found: list[Node] = []
+    seen: set[Node] = set()
+    stack = [operand]
+    while stack:
+        node = stack[-1]
+        if node in seen or not _is_row_by_row(node):
+            stack.pop()
+            if node.op is contract and node not in seen:
+                seen.add(node)
+                found.append(node)
+            continue
+        missing = [
+            o for o in node.operands if o not in seen and (_is_row_by_row(o) or o.op is contract)
+        ]
+        if missing:
+            stack += missing
+            continue
+        stack.pop()
+        seen.add(node)
+        found.append(node)
+    return found
+
+
+def _is_row_by_row(node: Node) -> bool:
+    return node.op.kind in (ELEMENTWISE, REDUCTION) or node.op in (broadcast, transpose)
+
+
+def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[Node] | None:
+    """The nodes of the group; None where a value between the products is used elsewhere too.
+
+    Values that do not come from the first product, as masks, are computed where they are used if
+    nobody else does, or if they are made of nothing.
+    """
+    depends = {first}
+    for node in between:
+        if depends & {*node.operands}:
+            depends.add(node)
+    inside = {last, *depends}
+    if not all(user in inside for node in depends for user in users[node]):
+        return None
+    made_of_nothing: set[Node] = set()
+    for node in between:
+        if node not in depends and node.op.kind == ELEMENTWISE:
+            if all(o in made_of_nothing or o.op.kind == CREATION for o in _seen_through(node)):
+                made_of_nothing.add(node)
+    inside |= made_of_nothing
+    for node in reversed(between):
+        if node.op.kind == ELEMENTWISE and all(user in inside for user in users[node]):
+            inside.add(node)
+    # What is computed of the rows of the first product's operands, such as scaled queries.
+    labels = labels_of(last, [*between, last])
+    for operand in first.operands:
+        if operand.op.kind == ELEMENTWISE and all(user is first for user in users[operand]):
+            if _has_rows(operand, labels, last):
+                inside.add(operand)
+    return inside
+
+
+def _has_rows(operand: Node, labels: dict[Node, Labels], last: Node) -> bool:
+    """Whether an operand of the first product differs from row to row of the result."""
+    others = [labels.get(o, ()) for o in last.operands]
+    return any(a is not None and sum(a in own for own in others) == 1 for a in labels[operand])
+
+
+def _seen_through(node: Node) -> Iterable[Node]:
+    for operand in node.operands:
+        while operand.op in (broadcast, transpose):
+            (operand,) = operand.operands
+        yield operand
+
+
+def _is_worth(function: Function, inside: set[Node]) -> bool:
+    """Whether strips of rows save more than they cost."""
+    axes = free_axes(function)
+    if not axes:
+        return False
+    (last,) = function.results
+    labels = labels_of(last, function.nodes)
+    rows = prod(last.type.shape[axis] for axis in axes)
+    products = [node for node in function.nodes if node.op is contract]
+    between = next(node for node in products if node is not last)
+    size = _bytes(between)
+    sweeps = any(node.op.kind == REDUCTION for node in function.nodes)
+    near = (2 if sweeps else 1) * size / rows
+    strip = min(STRIP_ROWS, NEAR_BYTES // near, last.type.shape[axes[-1]])
+    if size < LEAST_BYTES or strip < min(FEWEST_ROWS, last.type.shape[axes[-1]]):
+        return False
+    outer = prod(last.type.shape[axis] for axis in axes[:-1])
+    shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
+    weights = sum(_bytes(o) for o in shared) / outer
+    times = rows / outer * (1 / strip - 1 / BLOCK_ROWS) * outer
+    cost = max(times, 0) * weights * _rate(weights) * OVERLAPPED
+    return (4 if sweeps else 2) * size * _rate(size) > cost
+
+
+def _bytes(node: Node) -> int:
+    return node.type.size * node.type.dtype.itemsize
+
+
+def _rate(size: float) -> float:
+    """Cycles of a byte of an array of this size."""
+    return next(rate for limit, rate in BYTE_CYCLES if size <= limit)

@@ -75,7 +75,7 @@ def _chained(last: Node, users: dict, taken: set[Node]) -> Node | None:
         inside = _inside(last, first, between, users)
         if inside is None:
             continue
-        made = group_call(last, inside, "products", when=lambda f: _is_worth(f, inside))
+        made = group_call(last, inside, "products", when=_is_worth)
         if made is not None:
             taken |= {first, last}
             return made
@@ -126,9 +126,9 @@ def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[No
         return None
     made_of_nothing: set[Node] = set()
     for node in between:
-        if node not in depends and node.op.kind == ELEMENTWISE:
-            if all(o in made_of_nothing or o.op.kind == CREATION for o in _seen_through(node)):
-                made_of_nothing.add(node)
+        is_made = all(o in made_of_nothing or o.op.kind == CREATION for o in _seen_through(node))
+        if is_made and node not in depends and node.op.kind == ELEMENTWISE:
+            made_of_nothing.add(node)
     inside |= made_of_nothing
     for node in reversed(between):
         if node.op.kind == ELEMENTWISE and all(user in inside for user in users[node]):
@@ -136,9 +136,9 @@ def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[No
     # What is computed of the rows of the first product's operands, such as scaled queries.
     labels = labels_of(last, [*between, last])
     for operand in first.operands:
-        if operand.op.kind == ELEMENTWISE and all(user is first for user in users[operand]):
-            if _has_rows(operand, labels, last):
-                inside.add(operand)
+        is_own = all(user is first for user in users[operand])
+        if operand.op.kind == ELEMENTWISE and is_own and _has_rows(operand, labels, last):
+            inside.add(operand)
     return inside
 
 
@@ -155,7 +155,7 @@ def _seen_through(node: Node) -> Iterable[Node]:
         yield operand
 
 
-def _is_worth(function: Function, inside: set[Node]) -> bool:
+def _is_worth(function: Function) -> bool:
     """Whether strips of rows save more than they cost."""
     axes = free_axes(function)
     if not axes:

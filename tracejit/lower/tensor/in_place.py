@@ -5,8 +5,12 @@ from __future__ import annotations
 from ...ir.graph import Kernel
 from ...ir.tensor import (
     UPDATED,
+    Allocate,
     Buffer,
     Call,
+    Extern,
+    For,
+    Index,
     Load,
     Statement,
     Store,
@@ -46,6 +50,40 @@ def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bo
                 if statement is not stores[0] or e.indices != stores[0].indices:
                     return False
     return True
+
+
+def may_take_place(body: tuple[Statement, ...], source: Buffer, target: Buffer) -> bool:
+    """Whether a nest may store `target` in the memory of `source`, which nobody reads afterwards.
+
+    Outer loops must be over the same axes of both; of what one iteration of these reads, nothing is
+    read after it begins to store, but by the statement that stores this very element.
+    """
+    if source.type is not target.type or has_control(body):
+        return False
+    rows: list[Index] = []
+    while True:
+        work = [s for s in body if not isinstance(s, Allocate)]
+        if len(work) != 1 or not isinstance(work[0], For):
+            break
+        rows.append(work[0].index)
+        body = work[0].body
+    is_stored, places = False, []
+    for statement in work:
+        inside = list(statements((statement,)))
+        stores = [s for s in inside if isinstance(s, Store) and s.buffer is target]
+        is_stored = is_stored or bool(stores)
+        places += [s.indices for s in stores]
+        for s in inside:
+            if isinstance(s, Call | Extern):
+                return False
+            for e in postorder(expressions_of(s), parts):
+                if isinstance(e, Load) and e.buffer is source:
+                    is_own = isinstance(s, Store) and s.buffer is target and s.indices == e.indices
+                    if is_stored and not is_own:
+                        return False
+                    places.append(e.indices)
+    axes = {index: [at.index(index) if index in at else None for at in places] for index in rows}
+    return all(len(set(found)) == 1 and None not in found for found in axes.values())
 
 
 def with_buffer(body: tuple[Statement, ...], old: Buffer, new: Buffer) -> tuple[Statement, ...]:

@@ -32,6 +32,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import Term
 from ...ir.types import array_type
+from .in_place import may_take_place, with_buffer
 from .regions import Moving, region
 from .rename import FreshNames
 from .window import OUTER_STRIPS, STRIP, Side, Window
@@ -103,7 +104,8 @@ class Strips:
         *outer, axis = self.free[-1 - len(OUTER_STRIPS) :]
         outer.sort(key=lambda a: -shape[a])
         rows = prod(shape[a] for a in self.free)
-        near = sum(n.type.size * n.type.dtype.itemsize for n in self.between) / rows
+        # Values of one size take the place of each other.
+        near = sum({n.type.size * n.type.dtype.itemsize for n in self.between}) / rows
         most = min(MOST_ROWS, int(self.near_bytes / 2 / near))
         if most < 1:
             return None
@@ -196,7 +198,10 @@ class Strips:
         return near <= self.near_bytes and repeated <= MOST_REPEATED
 
     def assembled(self, plan: Plan) -> Body:
-        """The bodies of a strip, one after the other, on the memory that is theirs."""
+        """The bodies of a strip, one after the other, on the memory that is theirs.
+
+        What is read for the last time gives way to what is made of it, where that can be.
+        """
         near: dict[Node, Buffer] = {}
         body: list[Statement] = []
         for node in self.between:
@@ -214,14 +219,23 @@ class Strips:
                 else:
                     new[buffer] = self.inputs[base_of(operand)]
             (own,) = kernel.fresh
-            if node in near:
-                body.append(Allocate(near[node]))
-                new[own] = near[node]
-            else:
-                new[own] = self.outs[node]
+            new[own] = near.get(node) or self.outs[node]
+            if node not in near:
                 offsets[own] = tuple([side.start for side in window])
             names = self.names.of_body(kernel.body)
-            body += Moving(new | names, offsets).body(kernel.body)
+            found = Moving(new | names, offsets).body(kernel.body)
+            if node in near:
+                later = {
+                    o for call in self.calls[self.calls.index(node) + 1 :] for o in call.operands
+                }
+                free = [near[o] for o in {*node.operands} & near.keys() - later]
+                place = next((b for b in free if may_take_place(found, b, near[node])), None)
+                if place is None:
+                    body.append(Allocate(near[node]))
+                else:
+                    found = with_buffer(found, near[node], place)
+                    near[node] = place
+            body += found
         return tuple(body)
 
     def hoisted(self, body: Body, strip: Index) -> tuple[Body, Body]:

@@ -52,6 +52,8 @@ DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
 FEW_ROWS = 192
+MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
+SHARED_USES = 4  # at least, of a right factor that is the same for all strips
 PANELS = 4  # packed at a time where there are few rows: longer stretches of memory, still in cache
 
 
@@ -96,6 +98,8 @@ class Matrix:
         problem = self.problem
         right, size = problem.right, problem.right.itemsize
         uses = self.tiles * prod(problem.extents[label] for label in self.spread)
+        if problem.shares_right:
+            uses = max(uses, SHARED_USES)
         if uses < 2:
             return False
         elements = self.depth * problem.repeats * problem.columns.extent
@@ -110,6 +114,11 @@ class Matrix:
         near = self.machine.near_bytes
         limit = near // 4 if conflicts or crosses else near
         return uses >= 4 and elements * size > limit
+
+    @property
+    def packs_for_all(self) -> bool:
+        """Whether the panels are those of all strips, and so many that threads pack them."""
+        return self.problem.shares_right and self.depth * self.problem.columns.extent >= MANY_PACKED
 
     def should_pack_left(self) -> bool:
         problem = self.problem
@@ -167,7 +176,8 @@ class Matrix:
             place = (self.blocks.total, segment.panels)
             buffer = self.panels_buffer(f"right{number}_{position}", place, segment)
             packed[segment] = buffer
-            copy = pack_panels(self.problem, self.blocks, segment, self.lanes, buffer, self.threads)
+            threads = self.threads or self.packs_for_all
+            copy = pack_panels(self.problem, self.blocks, segment, self.lanes, buffer, threads)
             found += (Allocate(buffer), *copy)
         return found + self.row_blocks(segments, packed)
 
@@ -176,7 +186,7 @@ class Matrix:
         tiles = self.tiles
         if self.spread:
             return self.spread_rows(packed)
-        if not self.threads or tiles == 1 and packed:
+        if not self.threads or self.problem.is_part or tiles == 1 and packed:
             return self.some_rows(tensor.ZERO, integer(tiles), tiles, segments, packed)
         each = seconds(self.problem) / self.problem.batches
         panels = segments[0].panels

@@ -34,7 +34,7 @@ from ....ir.term import postorder
 from ....ir.types import DType, bool_, f16, f32, u8
 from ...elements import Composer, Position
 from ..cost import stride
-from ..window import Side
+from ..window import STRIP, Side
 
 Body = tuple[Statement, ...]
 
@@ -108,7 +108,7 @@ class Problem:
     `sums` are contracted labels beside the depth, `single` those of extent 1, whatever they do.
     Every one of `outs` is computed from the product, element by element, by `finish`, at a price of
     `epilogue` for all of them. Partial sums may be kept in `out`, the first that has their dtype.
-    `is_part`: the problem is one of many parts of a product, which differ in the rows or columns.
+    Where the problem is one of many parts of a product, `moving` are the labels in which these differ.
     """
 
     left: Operand
@@ -129,7 +129,16 @@ class Problem:
     finish: Callable[[Position, Expression], tuple[Expression, ...]]
     epilogue: float
     is_bare: bool
-    is_part: bool = False
+    moving: str | None = None
+
+    @property
+    def is_part(self) -> bool:
+        return self.moving is not None
+
+    @property
+    def shares_right(self) -> bool:
+        """Whether all parts have the same right factor: what is made of it is made once."""
+        return bool(self.moving) and not {*self.moving} & {*self.right.labels}
 
     @property
     def work(self) -> int:
@@ -304,6 +313,9 @@ def read_problem(
         Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)
     ]
     combine, times = ("bitwise_or", "bitwise_and") if dtype is bool_ else ("add", "multiply")
+    moving = None
+    if window is not None:
+        moving = "".join(x for x, s in zip(result, window) if s.scale and s.strip is STRIP)
     problem = Problem(
         a,
         b,
@@ -321,7 +333,7 @@ def read_problem(
         finish,
         epilogue,
         is_bare,
-        window is not None,
+        moving,
     )
     inner = "".join(label for label in result if label not in single)[-1:]
     if inner and inner in rows or not columns:

@@ -42,6 +42,8 @@ def is_inner(problem: Problem, machine: Machine) -> bool:
         return False
     lanes, depth = machine.lanes(problem), problem.depth.extent
     rows, columns = problem.rows.extent, problem.columns.extent
+    if problem.shares_right and rows > 1:
+        return False
     if rows == 1 or columns == 1:
         return depth >= lanes // 2
     # Packing costs about a cycle an element; joining lanes about ten a result.

@@ -236,6 +236,33 @@ def test_quick_code_of_elementary_functions_is_made_once(tiered, monkeypatch):
         compiled = tracejit.jit(lambda x, k=k: np.arctan(x) * k).lower(X).compile()
         np.testing.assert_allclose(compiled(X), np.arctan(X) * k, rtol=1e-15)
         assert "alwaysinline" in compiled.llvm_ir and "arctan" not in compiled.asm
-    calling = [text for text in texts if re.search(r"^declare .*@arctan\.", text, re.M)]
-    defining = [text for text in texts if re.search(r"^define [^@]*@arctan\.", text, re.M)]
+    calling = [text for text in texts if re.search(r"^declare .*@arctan\.", text, re.MULTILINE)]
+    defining = [text for text in texts if re.search(r"^define [^@]*@arctan\.", text, re.MULTILINE)]
     assert len(calling) == 2 and len(defining) <= 1  # none, if a test before made it
+
+
+UNCACHED = """
+import ctypes, gc, numpy as np, tracejit
+from tracejit.config import config
+from tracejit.runtime import dispatch, tiers
+from tracejit.runtime.callable import VECTORCALL
+tiers._start = lambda: None
+with config.use(tiers=True):
+    double, dropped = tracejit.jit(lambda x: x * 2), tracejit.jit(lambda x: x * 3)
+    x = np.arange(5.0)
+    def address(f):
+        assert f(x).tolist() == (x * 2).tolist()
+        return ctypes.c_void_p.from_address(id(f) + VECTORCALL).value
+    dropped(x)
+    quick = address(double)
+    del dropped
+    gc.collect()
+    tracejit.wait()
+    after = tracejit.jit(lambda x: x + x)
+    assert quick != address(double) == address(after) and dispatch._Call.quick is None
+"""
+
+
+def test_the_native_call_is_exchanged_where_nothing_is_kept():
+    finished = run_python(UNCACHED, TRACEJIT_CACHE="off")
+    assert finished.returncode == 0, finished.stderr

@@ -268,7 +268,9 @@ IS_FOUND.append(_is_found)
 @native_code.once
 def _shared_library() -> engine.Library:
     """Out-of-line code that all programs share."""
-    return native_code.load_text("shared", large_angles.shared_text(), large_angles.EXPORTS, {})
+    text = large_angles.shared_text()
+    # What is as rare as large angles is not worth waiting for good code.
+    return native_code.load_text("shared", text, large_angles.EXPORTS, {}, effort=0)
 
 
 _libraries: dict[tuple, Any] = {}

@@ -11,6 +11,7 @@ from __future__ import annotations
 import ctypes
 import os
 import threading
+import weakref
 from collections import deque
 from collections.abc import Callable, Sequence
 from types import FunctionType
@@ -18,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from tracejit.runtime import buffers, fallback, layout, native_code
+from tracejit.runtime import buffers, engine, fallback, layout, native_code
 from tracejit.runtime.callable import TABLE, VECTORCALL, JitBase
 from tracejit.runtime.records import NUMBERS, Entry, Unsupported
 from tracejit.runtime.signature import Leaf, Plan, Signature
@@ -37,9 +38,45 @@ _PYTHON_FUNCTIONS = (
 )
 
 
+class _Call:
+    """The native call: where its code is, and the objects that run it as long as it is quick code."""
+
+    address = 0
+    quick: list[weakref.ref[JitBase]] | None = None
+
+    @classmethod
+    def exchange(cls) -> Callable[[engine.Library], None]:
+        """The code was made quickly: objects are noted until there is better one."""
+        cls.quick = []
+        return cls.use
+
+    @classmethod
+    def use(cls, better: engine.Library) -> None:
+        """Let every object call better code of the same."""
+        with _lock:
+            cls.address, noted, cls.quick = better.address("tj_call"), cls.quick, None
+            for reference in noted or ():
+                native = reference()
+                if native is not None:
+                    _set_call(native)
+
+
+def _call_natively(native: JitBase) -> None:
+    """Let calls of the object begin in native code, compiled on first use."""
+    library = _library()
+    with _lock:
+        _Call.address = _Call.address or library.address("tj_call")
+        if _Call.quick is not None:
+            _Call.quick.append(weakref.ref(native))
+        _set_call(native)
+
+
+def _set_call(native: JitBase) -> None:
+    ctypes.c_void_p.from_address(id(native) + VECTORCALL).value = _Call.address
+
+
 @native_code.once
-def _call_address() -> int:
-    """The address of the native call, compiled on first use."""
+def _library() -> engine.Library:
     objects = {
         "ndarray_type": np.ndarray,
         "list_type": list,
@@ -61,8 +98,7 @@ def _call_address() -> int:
         **buffers.addresses(),
         **{name: id(thing) for name, thing in objects.items()},
     }
-    library = native_code.load("dispatch", NUMBERS, ["tj_call"], imports)
-    return library.address("tj_call")
+    return native_code.load("dispatch", NUMBERS, ["tj_call"], imports, _Call.exchange)
 
 
 _lock = threading.RLock()
@@ -169,13 +205,12 @@ def publish(
         entry = Entry(signature, plan, buffers.pooled_outputs(), check_static)
     except Unsupported:
         return None
-    call = _call_address()
     pointer = ctypes.c_void_p.from_address(id(native) + TABLE)
     if not pointer.value:
         native._table = _Table(type(native).__call__)
         pointer.value = native._table.address
     native._table.add(entry)
-    ctypes.c_void_p.from_address(id(native) + VECTORCALL).value = call
+    _call_natively(native)
     return entry
 
 

@@ -2,8 +2,8 @@
 
 LLVM takes some fifty milliseconds over the dispatcher, a good part of a first call, so the object
 code is kept in the cache directory. The process that finds nothing there does with code made in a
-fifth of the time, and meanwhile a thread makes the better one for those that come later. A cached
-file is used only if it belongs to this user and its checksum holds; everything that decides what
+fifth of the time, and meanwhile a thread makes the better one for those that come later, or for this
+one, if nothing is to be kept and the code can be exchanged. A cached file is used only if it belongs to this user and its checksum holds; everything that decides what
 the code is (text, target, LLVM) is in its name.
 """
 
@@ -22,9 +22,10 @@ from typing import TypeVar
 
 from tracejit.config import config
 from tracejit.errors import CompileError
-from tracejit.runtime import engine, layout
+from tracejit.runtime import engine, layout, tiers
 
 Result = TypeVar("Result")
+Exchange = Callable[[], Callable[[engine.Library], None]]
 
 
 def once(function: Callable[[], Result]) -> Callable[[], Result]:
@@ -43,19 +44,27 @@ def once(function: Callable[[], Result]) -> Callable[[], Result]:
 
 
 def load(
-    name: str, numbers: Mapping[str, int], exports: Sequence[str], imports: Mapping[str, int]
+    name: str,
+    numbers: Mapping[str, int],
+    exports: Sequence[str],
+    imports: Mapping[str, int],
+    exchange: Exchange | None = None,
 ) -> engine.Library:
-    """Compile and load ``native/<name>.ll`` for ever: its code outlives even the interpreter."""
+    """Compile and load ``native/<name>.ll`` for ever: its code outlives even the interpreter.
+
+    With `exchange` it may be made quickly: that is called then, and what it returns is called with the
+    better code once this is made.
+    """
     template = (Path(__file__).parent / "native" / f"{name}.ll").read_text()
     key = (template, sorted(numbers.items()))
-    return _load(name, key, lambda: expand(template, numbers), exports, imports)
+    return _load(name, key, lambda: expand(template, numbers), exports, imports, 2, exchange)
 
 
 def load_text(
-    name: str, text: str, exports: Sequence[str], imports: Mapping[str, int]
+    name: str, text: str, exports: Sequence[str], imports: Mapping[str, int], effort: int = 2
 ) -> engine.Library:
-    """Compile and load LLVM IR for ever, by way of the cache on disk."""
-    return _load(name, text, lambda: text, exports, imports)
+    """Compile and load LLVM IR for ever, by way of the cache on disk; with `effort` without one."""
+    return _load(name, text, lambda: text, exports, imports, effort, None)
 
 
 def _load(
@@ -64,6 +73,8 @@ def _load(
     text: Callable[[], str],
     exports: Sequence[str],
     imports: Mapping[str, int],
+    effort: int,
+    exchange: Exchange | None,
 ) -> engine.Library:
     """Load what `text()` compiles to; `key` decides what that is."""
     path = cached_file(f"{name}-", key, ".o")
@@ -73,9 +84,18 @@ def _load(
             library = engine.load(code, exports, imports)
     if library is None:
         later = path is not None and is_writable(path.parent)
-        library = engine.load(engine.compile_ir(text(), 0 if later else 2), exports, imports)
+        source = tiers.Source(text(), imports)
+        if not later and exchange is not None and config.tiers:
+            library, use = source.load(exports, level=0), exchange()
+            tiers.add(lambda: use(_immortal(source.load(exports))))
+        else:
+            library = source.load(exports, level=0 if later else effort)
         if later:
-            _make_later(path, text())
+            _make_later(path, source.text)
+    return _immortal(library)
+
+
+def _immortal(library: engine.Library) -> engine.Library:
     layout.make_immortal(library)
     return library
 

@@ -22,7 +22,7 @@ import threading
 import time
 import weakref
 from collections import deque
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import NamedTuple
 
 from tracejit.errors import CompileError
@@ -62,7 +62,17 @@ class _Job(NamedTuple):
                 library.replace(self.source.load(self.exports))
 
 
-_jobs: deque[_Job] = deque()
+class _Task(NamedTuple):
+    """Anything else that is done better later."""
+
+    make: Callable[[], object]
+
+    def do(self) -> None:
+        with engine.lock, contextlib.suppress(CompileError):
+            self.make()
+
+
+_jobs: deque[_Job | _Task] = deque()
 _compiling = 0
 _compiled_at = 0.0
 _thread: threading.Thread | None = None
@@ -100,6 +110,12 @@ def load(
     _jobs.append(_Job(weakref.ref(library), source, tuple(exports)))
     _start()
     return library
+
+
+def add(make: Callable[[], object]) -> None:
+    """Let the thread make something, once nobody compiles."""
+    _jobs.append(_Task(make))
+    _start()
 
 
 def wait() -> None:

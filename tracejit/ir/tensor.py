@@ -35,6 +35,7 @@ So the first iteration of a loop that is not empty always runs whole, and `while
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from typing import Any
 
 from .dims import Dim, Quotient, Symbol
@@ -159,10 +160,25 @@ class Apply(Expression):
         return EMPTY.union(*[operand.free for operand in self.operands])
 
 
-class For(Term):
+class Nest(Term):
+    """Base of the statements with bodies.
+
+    `has_control`: whether it, or what is inside, says in which order, how often or whether others run;
+    `is_scheduled`: whether it is decided how some loop of it runs.
+    """
+
+    __slots__ = ("has_control", "is_scheduled")
+
+    def derive(self, control: bool, scheduled: bool, inside: tuple[Statement, ...]) -> None:
+        control, scheduled = control or has_control(inside), scheduled or is_scheduled(inside)
+        object.__setattr__(self, "has_control", control)
+        object.__setattr__(self, "is_scheduled", scheduled)
+
+
+class For(Nest):
     """`for index in range(start, stop)`, run as `mark` says."""
 
-    __slots__ = ("index", "start", "stop", "body", "mark", "lanes")
+    __slots__ = ("body", "index", "lanes", "mark", "start", "stop")
     index: Index
     start: Expression
     stop: Expression
@@ -170,14 +186,20 @@ class For(Term):
     mark: str
     lanes: int
 
+    def check(self) -> None:
+        self.derive(self.mark == "ordered", self.mark not in ("serial", "ordered"), self.body)
 
-class If(Term):
+
+class If(Nest):
     """Run `then` where the condition holds, else `orelse`; either may be empty."""
 
-    __slots__ = ("condition", "then", "orelse")
+    __slots__ = ("condition", "orelse", "then")
     condition: Expression
     then: tuple[Statement, ...]
     orelse: tuple[Statement, ...]
+
+    def check(self) -> None:
+        self.derive(True, False, self.then + self.orelse)
 
 
 class Break(Term):
@@ -361,15 +383,12 @@ def map_bodies(
 
 def has_control(body: Iterable[Statement]) -> bool:
     """Whether some statement says in which order, how often or whether others run."""
-    return any(
-        isinstance(s, If) or isinstance(s, For) and s.mark == "ordered" for s in statements(body)
-    )
+    return any([s.has_control for s in body if isinstance(s, Nest)])
 
 
 def is_scheduled(body: Iterable[Statement]) -> bool:
     """Whether it is decided how some loop runs."""
-    undecided = ("serial", "ordered")
-    return any(isinstance(s, For) and s.mark not in undecided for s in statements(body))
+    return any([s.is_scheduled for s in body if isinstance(s, Nest)])
 
 
 def expressions_of(statement: Statement) -> tuple[Expression, ...]:
@@ -425,6 +444,7 @@ ZERO, ONE = Literal(0, i64), Literal(1, i64)
 ENDLESS = Literal((1 << 63) - 1, i64)
 
 
+@lru_cache(maxsize=4096)
 def integer(value: int) -> Literal:
     return Literal(int(value), i64)
 
@@ -561,14 +581,12 @@ def replace_expressions(
 
 
 def parts(expression: Expression) -> tuple[Expression, ...]:
-    match expression:
-        case Apply(_, operands, _):
-            return operands
-        case Load(_, indices):
-            return indices
-        case Table(_, index, _):
-            return (index,)
-    return ()
+    kind = type(expression)  # asked for very often
+    if kind is Apply:
+        return expression.operands
+    if kind is Load:
+        return expression.indices
+    return (expression.index,) if kind is Table else ()
 
 
 _FOLDING: dict[str, Callable[[Expression, Expression], Expression]] = {

@@ -15,12 +15,15 @@ from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
 
 _interned: WeakValueDictionary[tuple, Term] = WeakValueDictionary()
+# Looked up in at once: the dictionary's own way takes as long as all the rest of finding a term.
+_references = _interned.data
 _lock = Lock()
 _locations: WeakKeyDictionary[Term, str] = WeakKeyDictionary()
 
 
-# Types whose values equal nothing of another type: text, and every class of terms.
-_distinct: set[type] = {str}
+# Types whose values equal nothing of another type that is not wrapped: text, every class of terms, and
+# what is equal to itself only. Ints are among them, as True, 1.0 and the like are wrapped.
+_distinct: set[type] = {str, int, type(None)}
 
 
 def _key(value: Any) -> Any:
@@ -34,6 +37,9 @@ def _key(value: Any) -> Any:
         return value.hex()
     if kind is complex:
         return (value.real.hex(), value.imag.hex())
+    if kind.__eq__ is object.__eq__:
+        _distinct.add(kind)
+        return value
     return (kind, value)
 
 
@@ -55,7 +61,8 @@ class Term:
 
     def __new__(cls, *values: Any) -> Any:
         key = (cls, *[v if type(v) in _distinct else _key(v) for v in values])
-        found = _interned.get(key)
+        reference = _references.get(key)
+        found = reference() if reference is not None else None
         if found is not None:
             return found
         if len(values) != len(cls.__match_args__):
@@ -148,23 +155,22 @@ def postorder(
     roots: Iterable[Term], below: Callable[[Term], Iterable[Term]] = children
 ) -> list[Term]:
     """Every term reachable from `roots` through `below`, once, children before parents."""
-    order: list[Term] = []
-    done: set[Term] = set()
+    done: dict[Term, None] = {}
     opened: set[Term] = set()
     stack = [*roots][::-1]
     while stack:
-        term = stack[-1]
+        term = stack.pop()
+        if term in done:
+            continue
         if term not in opened:
-            opened.add(term)
             waiting = [child for child in below(term) if child not in done]
             if waiting:
+                opened.add(term)
+                stack.append(term)
                 stack += waiting[::-1]
                 continue
-        stack.pop()
-        if term not in done:
-            done.add(term)
-            order.append(term)
-    return order
+        done[term] = None
+    return list(done)
 
 
 def substituted(value: Any, new: dict[Term, Any]) -> Any:

@@ -51,6 +51,7 @@ def elementwise(
         def result(*dtypes: DType) -> DType:
             return loop_dtype(reference, dtypes)
 
+    @lru_cache(maxsize=256)  # graphs are rebuilt often, of few types
     def type_rule(*types: ArrayType) -> ArrayType:
         return array_type(_same_shape(types), result(*[type.dtype for type in types]))
 

@@ -8,6 +8,7 @@ hoists the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable
+from functools import lru_cache
 
 from ...ir.affine import coefficient, linear
 from ...ir.foreign import SCALARS, foreign
@@ -46,6 +47,8 @@ CYCLES_PER_SECOND = 3.5e9
 
 def trips(loop: For) -> int | None:
     """How often the body runs, when that is a constant."""
+    if isinstance(loop.start, Literal) and isinstance(loop.stop, Literal):
+        return max(loop.stop.value - loop.start.value, 0)
     atoms, constant = linear(minus(loop.stop, loop.start))
     return None if atoms else max(constant, 0)
 
@@ -90,10 +93,10 @@ def subexpressions(roots: Iterable[Expression]) -> list[Expression]:
         if top in seen:
             continue
         seen[top] = None
-        if isinstance(top, Load):
-            pending.extend(i for i in top.indices if not all(isinstance(t, Index) for t in i.free))
+        if type(top) is Load:
+            pending += [i for i in top.indices if not all([type(t) is Index for t in i.free])]
         else:
-            pending.extend(parts(top))
+            pending += parts(top)
     return list(seen)
 
 
@@ -169,19 +172,7 @@ def body_cost(
     for statement in body:
         match statement:
             case For():
-                inside = frozenset((statement.index,))
-                count = expected_trips(statement)
-                wide, own = index, lanes
-                if statement.mark == "vector" or statement.index is index:
-                    wide = statement.index
-                    own = statement.lanes if statement.mark == "vector" else lanes
-                    total += _vector_overhead(statement, own, count)
-                    count = -(-count // own)
-                if own > 1 and is_broken(statement):
-                    count *= SLOWEST_LANE
-                each = body_cost(statement.body, inside, wide, own, vector_bytes)
-                total += count * (each + 0.5)
-                total += _hoisted_cost(statement, index, lanes, vector_bytes)
+                total += _loop_cost(statement, index, lanes, vector_bytes)
             case If(condition, then, orelse):
                 values.append(condition)
                 total += 1.0 + max(
@@ -215,6 +206,22 @@ def body_cost(
             case Table():
                 total += 1.5 * lanes
     return total
+
+
+# Passes ask for the same loops again and again.
+@lru_cache(maxsize=1024)
+def _loop_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) -> float:
+    """Cycles of a whole loop, in a body of lanes along `index`."""
+    wide, own, count, total = index, lanes, expected_trips(loop), 0.0
+    if loop.mark == "vector" or loop.index is index:
+        wide = loop.index
+        own = loop.lanes if loop.mark == "vector" else lanes
+        total += _vector_overhead(loop, own, count)
+        count = -(-count // own)
+    if own > 1 and is_broken(loop):
+        count *= SLOWEST_LANE
+    each = body_cost(loop.body, frozenset((loop.index,)), wide, own, vector_bytes)
+    return total + count * (each + 0.5) + _hoisted_cost(loop, index, lanes, vector_bytes)
 
 
 def seconds(cycles: float) -> float:

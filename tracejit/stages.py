@@ -42,8 +42,9 @@ from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
 
 # Above this many seconds of estimated work a call lets other Python threads run meanwhile.
 RELEASE_GIL = 20e-6
-# Above this many, making the best code first costs less than a call in quick code would.
-LONG = 5e-3
+# Above this many, making the best code first costs less than a call in quick code would; so many more
+# for each character of a program, of which the best code takes that much longer to make.
+LONG, LONG_PER_CHARACTER = 5e-3, 0.5e-6
 
 
 def default_options(
@@ -163,7 +164,8 @@ class Compiled:
     @property
     def may_be_long(self) -> bool:
         """Whether a call should begin with the best code, because it stays in what it began with."""
-        return self.seconds > LONG or any(has_control(k.body) for k in self.module.functions)
+        long = LONG + LONG_PER_CHARACTER * len(self.code.short)
+        return self.seconds > long or any(has_control(k.body) for k in self.module.functions)
 
     @property
     def releases_gil(self) -> bool:

@@ -125,8 +125,22 @@ def _fits(new: Any, old: Node | Expression) -> bool:
     return isinstance(old, Expression) and isinstance(new, Expression) and new.dtype is old.dtype
 
 
-# Rules by the name of the op that they begin with.
-RuleTable = dict[str, list[Rule]]
+class RuleTable(dict):
+    """Rules by the name of the op that they begin with."""
+
+    def __init__(self, rules: Iterable[Rule]):
+        for rule in rules:
+            self.setdefault(rule.pattern.op.name, []).append(rule)
+        self._known: dict[tuple[str, tuple[str, ...]], list[Rule]] = {}
+
+    def rules(self, op: str, operands: tuple[str, ...]) -> list[Rule]:
+        """The rules for an op that may match where its operands are of these ops: a few of them."""
+        found = self._known.get((op, operands))
+        if found is None:
+            found = [rule for rule in self.get(op, ()) if rule.needed.issubset(operands)]
+            if len(operands) < 4:
+                self._known[op, operands] = found
+        return found
 
 
 def rewriter(*rules: Rule, counts: Counter[Rule] | None = None) -> Callable[[Function], Function]:
@@ -135,9 +149,7 @@ def rewriter(*rules: Rule, counts: Counter[Rule] | None = None) -> Callable[[Fun
     At each node the first rule that matches wins. `counts`, if given, learns how often each rule
     was applied. Raises IRError when the rules do not come to an end.
     """
-    table: RuleTable = {}
-    for rule in rules:
-        table.setdefault(rule.pattern.op.name, []).append(rule)
+    table = RuleTable(rules)
     normalize = _in_rounds if any(rule.counts_uses for rule in rules) else _normalize
 
     def rewrite(function: Function) -> Function:
@@ -258,13 +270,8 @@ def _step(term: Any, normal: dict, level: Level, table: RuleTable, counts: Count
     operands = tuple([normal[operand] for operand in old])
     if operands != old:
         return level.rebuilt(term, operands)
-    rules = table.get(level.name(term))
-    if rules is None:
-        return term
-    present = {*map(level.name, operands)}
-    for rule in rules:
-        # Looking at the operands' ops first rejects most rules at once.
-        new = rule(term) if rule.needed <= present else None
+    for rule in table.rules(level.name(term), tuple(map(level.name, operands))):
+        new = rule(term)
         if new is not None:
             counts[rule] += 1
             return new

@@ -71,14 +71,17 @@ def to_loops(
     if isinstance(entry, Kernel):
         return module
 
+    kernels: dict[Function, Kernel] = {}  # layers of one kind are called again and again
+
     def visit(node: Node) -> Node:
         callee = node.attrs.get("callee") if node.op is call else None
-        if isinstance(callee, Function):
+        if not isinstance(callee, Function):
+            return node
+        if callee not in kernels:
             kernel = lower_function(callee, machine, library, plain_contractions, blas)
-            kernel = _on_one_thread(kernel)
+            kernels[callee] = kernel = _on_one_thread(kernel)
             _origins[kernel] = callee
-            return call(*node.operands, callee=kernel)
-        return node
+        return call(*node.operands, callee=kernels[callee])
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 

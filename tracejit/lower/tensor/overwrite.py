@@ -9,7 +9,7 @@ A loop that stores every element, and reads none, need not find anything there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import partial
+from functools import lru_cache, partial
 
 from ...ir import tensor
 from ...ir.affine import linear
@@ -61,11 +61,16 @@ def _filled(statement: Statement) -> Buffer | None:
     """The buffer that a call of a kernel stores to, if it does nothing else."""
     if not isinstance(statement, Call) or not isinstance(statement.kernel, Kernel):
         return None
-    kernel = statement.kernel
+    return statement.buffers[-1] if _only_fills(statement.kernel) else None
+
+
+@lru_cache(maxsize=64)
+def _only_fills(kernel: Kernel) -> bool:
+    """Whether a kernel stores, and that is all there is to it."""
     if not stores_alone(kernel):
-        return None
+        return False
     roots = [e for s in statements(kernel.body) for e in expressions_of(s)]
-    return None if any(map(is_refusing, postorder(roots, parts))) else statement.buffers[-1]
+    return not any(map(is_refusing, postorder(roots, parts)))
 
 
 def _is_overwritten(later: Iterable[Statement], buffer: Buffer) -> bool:

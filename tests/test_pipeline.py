@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit.lower.tensor import loops
 from tracejit.errors import IRError
 from tracejit.ir.verify import Stage
 from tracejit.lower.pipeline import PIPELINE, Options
@@ -143,3 +144,22 @@ def test_instruments_see_every_pass():
     assert len(seen) == 3 * count
     tracejit.build(f.trace(X).module, instruments=[watch])
     assert len(seen) == 4 * count
+
+
+def layered(x, *weights):
+    for w in weights:
+        x = np.tanh(x @ w - x.max(axis=1, keepdims=True))
+    return x
+
+
+def test_layers_of_one_kind_become_kernels_once(monkeypatch):
+    """However many there are: they have weights of their own, and the code in common."""
+    lowered, lower = [], loops.lower_function
+    monkeypatch.setattr(
+        loops, "lower_function", lambda group, *how: lowered.append(group) or lower(group, *how)
+    )
+    x, *weights = np.random.default_rng(2).normal(0, 0.3, (9, 16, 16))
+    compiled = tracejit.jit(layered).lower(x, *weights).compile()
+    assert len(lowered) == len(set(lowered)) < len(weights)
+    assert len(compiled.module.functions) == len(lowered) + 1
+    np.testing.assert_allclose(compiled(x, *weights), layered(x, *weights), rtol=1e-12)

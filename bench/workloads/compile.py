@@ -18,6 +18,10 @@ from .arrays import Settings
 SHIFT = 0.0
 SCALES = (1.0,)
 STAGES = 60
+# Of the transformer: rows, width, heads, and the width inside of the dense layers.
+LAYERS, ROWS, WIDTH, HEADS, INNER = 12, 64, 128, 4, 512
+SHAPES = ((WIDTH,), (WIDTH,), (WIDTH, 3 * WIDTH), (WIDTH, WIDTH), (WIDTH,), (WIDTH,))
+SHAPES += ((WIDTH, INNER), (INNER,), (INNER, WIDTH), (WIDTH,))
 
 
 def twenty_operations(x, y):
@@ -37,12 +41,43 @@ def sixty_stages(x):
     return x
 
 
+def transformer(x, *weights):
+    """The layers of a decoder, with causal attention, each with weights of its own."""
+
+    def normalized(x, gain, bias):
+        centred = x - x.mean(axis=-1, keepdims=True)
+        variance = (centred * centred).mean(axis=-1, keepdims=True)
+        return centred / np.sqrt(variance + 1e-5) * gain + bias
+
+    def attention(x, inner, outer):
+        split = (x @ inner).reshape(ROWS, 3 * HEADS, WIDTH // HEADS).transpose(1, 0, 2)
+        q, k, v = split[:HEADS], split[HEADS : 2 * HEADS], split[2 * HEADS :]
+        scores = q @ k.transpose(0, 2, 1) * (WIDTH // HEADS) ** -0.5
+        scores = np.where(np.tri(ROWS, dtype=bool), scores, -1e30)
+        powers = np.exp(scores - scores.max(axis=-1, keepdims=True))
+        mixed = powers / powers.sum(axis=-1, keepdims=True) @ v
+        return mixed.transpose(1, 0, 2).reshape(ROWS, WIDTH) @ outer
+
+    for first in range(0, len(weights), len(SHAPES)):
+        gain, bias, inner, outer, gain2, bias2, up, up_bias, down, down_bias = weights[first:][:10]
+        x = x + attention(normalized(x, gain, bias), inner, outer)
+        h = normalized(x, gain2, bias2) @ up + up_bias
+        h = 0.5 * h * (1 + np.tanh(0.79788456 * (h + 0.044715 * h * h * h)))
+        x = x + h @ down + down_bias
+    return x + SHIFT
+
+
 def cases(settings: Settings) -> Iterator[Case]:
-    """A function of twenty elementwise operations, and one of 540 operations in about sixty kernels."""
+    """A function of twenty elementwise operations, one of 540 in about sixty kernels, and a transformer."""
     vector, matrix = np.linspace(0.1, 1.0, 1000), np.linspace(0.1, 1.0, 4096).reshape(64, 64)
+    random_state = np.random.default_rng(0)
+    arrays = [
+        random_state.normal(0, 0.05, s).astype("f4") for s in ((ROWS, WIDTH), *SHAPES * LAYERS)
+    ]
     programs: tuple[tuple[str, Callable, tuple], ...] = (
         ("compile 20 elementwise ops", twenty_operations, (vector, vector)),
         ("compile 540 ops, 60 kernels", sixty_stages, (matrix,)),
+        (f"compile {LAYERS}-layer transformer", transformer, tuple(arrays)),
     )
     for name, function, arguments in programs:
         if not settings.wants(name):
@@ -53,11 +88,14 @@ def cases(settings: Settings) -> Iterator[Case]:
                 continue
             if subject == "torch" and settings.quick:
                 missing[subject] = "left out by --quick"
-            elif subject == "numba" and function is sixty_stages:
+            elif subject == "numba" and function is not twenty_operations:
                 missing[subject] = "no unrolled form"
+            elif subject == "torch" and function is transformer:
+                missing[subject] = "no form in both libraries' names"
             else:
                 variants.append(Variant(subject, sample=_sampler(sample, function, arguments)))
-        yield Case("compile", name, "", "float64", variants, missing=missing)
+        dtype = str(arguments[0].dtype)
+        yield Case("compile", name, "", dtype, variants, missing=missing)
 
 
 def _sampler(sample: Callable, function: Callable, arguments: tuple) -> Callable[[], float]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import pickle
+from fractions import Fraction
 from typing import NamedTuple
 
 import numpy as np
@@ -16,9 +17,11 @@ from samples import assert_same_bits, specials
 
 import tracejit
 from tracejit.config import Config, config
+from tracejit.ir.fused import fused_multiply_add
 from tracejit.ir.types import f32, f64
 from tracejit.ir.verify import Stage
-from tracejit.lower.tensor.relax import contract, relax
+from tracejit.lower.graph.rounding import contract
+from tracejit.lower.tensor.relax import relax
 
 RNG = np.random.default_rng(5)
 FLOATS = [f32, f64]
@@ -115,8 +118,8 @@ def test_by_default_sums_with_one_product_become_one_operation():
         ),
         """
         out0[i0] = fma(a0[i0], a1[i0], a2[i0])
-        out0[i0] = fma(a1[i0], a1[i0], a0[i0])
-        out0[i0] = fma(a1[i0] * a2[i0], 0.5, a0[i0])
+        out0[i0] = fma(a0[i0], a0[i0], a1[i0])
+        out0[i0] = fma(a0[i0] * a1[i0], 0.5, a2[i0])
         out0[i0] = fma(a0[i0], a1[i0], -0.5)
         out0[i0] = fma(-a0[i0], a0[i0], 1.0)
         """,
@@ -474,3 +477,50 @@ def test_sizes_that_change():
     for n in (3, 4, 5, 6, 9):
         x, s = RNG.random((n, n + 40)), RNG.random((n, n + 40)) + 1
         np.testing.assert_allclose(relaxed(x, s), (x * x + s) / s[:, :1], rtol=1e-15)
+
+
+# One value is one number, wherever it is computed.
+
+SEARCHES = [
+    lambda x, y, z: np.argmin(x * y + z, axis=1),
+    lambda x, y, z: np.argmax(x * y + z, axis=1)[:, None] == np.arange(x.shape[1]),
+    lambda x, y, z: np.count_nonzero(x * y + z == np.max(x * y + z, axis=1, keepdims=True), axis=1),
+    lambda x, y, z: np.argmax(x * y - z, axis=0),
+    lambda x, y, z: np.argmin(x / z[:, :1] + y, axis=1),
+    lambda x, y, z: np.argmin(x**3.0 / 3 - y, axis=1),
+    lambda x, y, z: np.argmax((x * y + z) ** 2 + x),
+]
+
+
+@pytest.mark.parametrize("numerics", ["default", "fast"])
+@pytest.mark.parametrize("width", [2, 9, 40, 300])
+@pytest.mark.parametrize("number", range(len(SEARCHES)))
+def test_an_extreme_is_found_where_it_is(number, width, numerics):
+    function = SEARCHES[number]
+    x, y, z = RNG.uniform(0.5, 2.0, (3, 200, width))
+    found = tracejit.jit(function, numerics=numerics)(x, y, z)
+    np.testing.assert_array_equal(found, function(x, y, z))
+
+
+@pytest.mark.parametrize("shape", [(400, 7), (20, 3000), (5, 70000)])
+def test_by_default_nothing_is_beyond_the_extreme(shape):
+    def below(x, y, z):
+        value = x * y + z
+        top = np.max(value, axis=1, keepdims=True)
+        return np.sqrt(top - value), np.max(value) - value[::-1]
+
+    found = tracejit.jit(below)(*RNG.normal(size=(3, *shape)))
+    assert all(np.all(each >= 0) for each in found)
+
+
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_the_reference_rounds_once(dtype):
+    sizes = np.concatenate([np.zeros(3), 2.0 ** RNG.integers(-30, 30, 300), [1e-30, 1e30, 1e-44]])
+    a, b, c = [(RNG.choice(sizes, 3000) * RNG.uniform(-2, 2, 3000)).astype(dtype) for _ in "abc"]
+    c[::3] = -(a * b)[::3]  # what is left is the error of the product
+    found = fused_multiply_add(a, b, c)
+    for number, x, y, z in zip(found, a, b, c):
+        exact = Fraction(float(x)) * Fraction(float(y)) + Fraction(float(z))
+        near = [np.nextafter(number, dtype(end)) for end in (-np.inf, np.inf)]
+        error = abs(Fraction(float(number)) - exact)
+        assert all(error <= abs(Fraction(float(n)) - exact) for n in near if np.isfinite(n))

@@ -39,7 +39,7 @@ def test_every_built_in_pass_has_the_name_of_its_function():
         while hasattr(bound, "func"):
             bound = bound.func
         assert bound.__name__ == step.name
-    assert PIPELINE.stages[Stage.LOOPS] == ("lower_called", "to_loops", "contract", "relax")
+    assert PIPELINE.stages[Stage.LOOPS] == ("lower_called", "to_loops", "relax")
     assert "fuse" in str(PIPELINE) and "SCHEDULED" in str(PIPELINE)
 
 

@@ -11,7 +11,8 @@ from typing import Any
 from .ir import ops as _vocabulary  # noqa: F401 - importing defines them
 from .ir.group import grouping
 from .ir.op import OPS, Op
-from .ir.pattern import Pattern, any_use, fma, wild
+from .ir.ops.elementwise import fma
+from .ir.pattern import Pattern, any_use, wild
 from .ir.rewrite import Rule, rewriting
 
 __all__ = ["Pattern", "Rule", "any_use", "fma", "grouping", "ops", "rewriting", "wild"]

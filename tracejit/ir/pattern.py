@@ -18,8 +18,7 @@ from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
 from .graph import Node
-from .op import ELEMENTWISE, OPS, Op
-from .syntax import FUSED_MULTIPLY_ADD
+from .op import OPS, Op
 from .tensor import Apply, Expression, Literal
 from .term import Term
 from .types import DType, to_dtype
@@ -190,16 +189,6 @@ def wild(
 def any_use(op: Op) -> Pattern:
     """Any node of `op`, whatever its operands and attributes."""
     return Pattern(op, None)
-
-
-def _fma_type(*types: Any) -> Any:
-    a, b, c = types
-    assert a is b is c, "the operands are of one type"
-    return a
-
-
-# The scalar operation of kernels that graphs do not have: a * b + c, rounded once.
-fma = Op(FUSED_MULTIPLY_ADD, ELEMENTWISE, _fma_type, lambda a, b, c: a * b + c)
 
 
 def _same(a: Any, b: Any) -> bool:

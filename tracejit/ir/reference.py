@@ -13,7 +13,6 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
@@ -25,7 +24,7 @@ from .graph import Function, Module
 from .op import OPS, Op
 from .parse import read_type
 from .show import show
-from .syntax import AST_LOCK, FUSED_MULTIPLY_ADD, hosted, symbol_names
+from .syntax import AST_LOCK, hosted, symbol_names
 from .tensor import UPDATED, Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
@@ -67,7 +66,6 @@ def _load(module: Module) -> _Routine:
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
     graph_scope |= _control(lambda name, value: _bind(name, value, dims, graph_scope, kernel_scope))
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
-    kernel_scope[FUSED_MULTIPLY_ADD] = _fused_multiply_add
     kernel_scope |= dict.fromkeys(("local", "register"), _unwritten)
     routine = None
     definitions = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
@@ -378,25 +376,6 @@ def _scalar(op: Op) -> Callable[..., Any]:
         return result if dtype is None else dtype(result)
 
     return run
-
-
-def _fused_multiply_add(a: Any, b: Any, c: Any) -> Any:
-    """`a * b + c` rounded once, by exact arithmetic."""
-    if not (np.isfinite(a) and np.isfinite(b)):
-        return a * b + c
-    if not np.isfinite(c):
-        return c
-    exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
-    if exact == 0:
-        return a * b + c  # which knows the sign
-    try:
-        near = float(exact)
-    except OverflowError:
-        near = math.inf if exact > 0 else -math.inf
-    if type(a) is np.float32 and near != exact and math.frexp(near)[0] * 2**53 % 2 == 0:
-        # Of the two doubles around it the odd one, so that rounding again meets no false tie.
-        near = math.nextafter(near, math.inf if exact > near else -math.inf)
-    return type(a)(near)
 
 
 def _indices(start: Any, stop: Any, *_: Any, **__: Any) -> Iterator[np.int64]:

@@ -67,9 +67,6 @@ OPERATORS: dict[type, str] = {
     ast.Invert: "invert",
 }
 
-# The one scalar operation of kernels that is no op of graphs: `a * b + c`, rounded once.
-FUSED_MULTIPLY_ADD = "fma"
-
 # A loop's mark and the iterator that shows it; marks without an entry show as themselves.
 LOOP_WORDS = {"serial": "range"}
 LOOP_MARKS = {word: mark for mark, word in LOOP_WORDS.items()}
@@ -101,8 +98,6 @@ WORDS = {
 
 def scalar_dtype(op: str, dtypes: tuple[DType, ...]) -> DType | None:
     """The dtype the op's own type rule gives for scalars, or None where it gives none."""
-    if op == FUSED_MULTIPLY_ADD:
-        return dtypes[0] if len(set(dtypes)) == 1 and len(dtypes) == 3 else None
     key = (op, dtypes)
     found = _scalar_dtypes.get(key)
     if found is None and op in OPS:
@@ -173,7 +168,6 @@ class Names:
 def is_reserved(name: str) -> bool:
     return (
         name in WORDS
-        or name == FUSED_MULTIPLY_ADD
         or name in OPS
         or name in DTYPES
         or keyword.iskeyword(name)

@@ -30,6 +30,7 @@ from .graph.layouts import adopt_layouts
 from .graph.numpy_order import keep_order
 from .graph.outline import outline
 from .graph.products import expand_products
+from .graph.rounding import contract
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .llvm.builder import Definition
@@ -44,6 +45,7 @@ from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, seconds
 from .tensor.distribute import distribute_loops
+from .tensor.extrema import track_extrema
 from .tensor.forward import forward_values
 from .tensor.hold import hold_elements
 from .tensor.independent import free_loops
@@ -59,7 +61,7 @@ from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
-from .tensor.relax import contract, relax
+from .tensor.relax import relax
 from .tensor.repeat import repeat_bodies
 from .tensor.select import select_values
 from .tensor.split import split_domains
@@ -158,6 +160,7 @@ PIPELINE = Pipeline(
             take_turns,
             squeeze,
             expand_products,
+            _where(lambda options: options.numerics == "default", contract),
             outline,
             chain_products,
             fuse,
@@ -167,7 +170,6 @@ PIPELINE = Pipeline(
             Stage.LOOPS,
             _told(lower_called),
             (to_loops, _bind_loops),
-            _where(lambda options: options.numerics == "default", contract),
             _where(lambda options: options.numerics == "fast", relax),
         ),
         *_steps(
@@ -190,6 +192,7 @@ PIPELINE = Pipeline(
             carry_values,
             put_late_values_last,
             interleave_rows,
+            track_extrema,
             split_domains,
             cut_strips,
             _wide(vectorize),

@@ -13,7 +13,6 @@ import re
 import struct
 from typing import Any, NamedTuple
 
-from ..ir.syntax import FUSED_MULTIPLY_ADD
 from ..ir.tensor import Apply, Expression, Literal, Variable, cast
 from ..ir.types import DTYPES, DType, bool_, f32, f64
 
@@ -278,7 +277,7 @@ class _Reader:
     def multiply_add(stem: str, operands: list[Expression]) -> Expression:
         a, b, c = operands
         if stem == "fma":
-            return Apply(FUSED_MULTIPLY_ADD, (a, b, c), a.dtype)
+            return Apply("fma", (a, b, c), a.dtype)
         return Apply("add", (Apply("multiply", (a, b), a.dtype), c), a.dtype)
 
 

@@ -17,7 +17,6 @@ from typing import Any, NamedTuple
 from ..ir.foreign import foreign
 from ..ir.host import HostFunction
 from ..ir.op import OPS
-from ..ir.syntax import FUSED_MULTIPLY_ADD
 from ..ir.tensor import (
     Accumulate,
     Apply,
@@ -270,7 +269,7 @@ def _price(op: str, value: Any) -> float:
         return 0.0
     if value.dtype.is_complex:
         return OF_COMPLEX.get(op, 2.0)
-    if op == FUSED_MULTIPLY_ADD:
+    if op == "fma":
         return 2.0
     cost = OPS[op].cost if op in OPS else 1.0
     return 2 * cost if cost > SIMPLE_COST else 1.0

@@ -15,6 +15,7 @@ from typing import Any
 import numpy as np
 
 from .. import tensor
+from ..fused import fused_multiply_add
 from ..op import ELEMENTWISE, Element, Op, define
 from ..types import ArrayType, DType, array_type, bool_, c64, c128, f32, f64, i32, to_dtype
 
@@ -200,7 +201,14 @@ def _complex_reference(real: Any, imag: Any) -> Any:
     return out[()]
 
 
+def _fma_dtype(a: DType, b: DType, c: DType) -> DType:
+    if not (a is b is c) or a not in (f32, f64):
+        raise TypeError("fma takes three f32 or three f64")
+    return a
+
+
 # fmt: off
+fma               = elementwise("fma", fused_multiply_add, result=_fma_dtype)
 erf               = elementwise("erf", _scalar_reference(_erf), 20, result=_float_result("erf"))
 erfc              = elementwise("erfc", _scalar_reference(_erfc), 25, result=_float_result("erfc"))
 frexp_mantissa    = elementwise("frexp_mantissa", lambda x: np.frexp(x)[0], 3, result=_float_result("frexp"))

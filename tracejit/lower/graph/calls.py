@@ -140,6 +140,11 @@ def _stored(node: Node, replacement: Mapping[Node, Node]) -> Node:
 
 
 def group_stem(outputs: list[Node]) -> str:
-    """Named for what the group ends in."""
-    names = [n.attrs["callee"].name if n.op is call else n.op.name for n in outputs[-2:]]
-    return "fused_" + "_".join(dict.fromkeys(names))
+    """Named for what the group ends in, as the program wrote it."""
+    return "fused_" + "_".join(dict.fromkeys(map(_name, outputs[-2:])))
+
+
+def _name(node: Node) -> str:
+    if node.op is call:
+        return node.attrs["callee"].name
+    return "add" if node.op is ops.fma else node.op.name

@@ -54,7 +54,7 @@ class _Merger:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return _without_unread(self.kernel.replace(body=self.body(self.kernel.body)))
+        return without_unread(self.kernel.replace(body=self.body(self.kernel.body)))
 
     def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
         new: list[Statement] = []
@@ -201,7 +201,7 @@ def _is_in_turn(loop: For, a: Load, b: Load) -> bool:
     return are_always_apart((loop,), a.indices, b.indices)
 
 
-def _without_unread(kernel: Kernel) -> Kernel:
+def without_unread(kernel: Kernel) -> Kernel:
     """The kernel without local memory that nobody reads, and what is stored there."""
     local = [s.buffer for s in statements(kernel.body) if isinstance(s, Allocate)]
     named: set[Term] = _read(kernel.body)

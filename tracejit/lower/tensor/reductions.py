@@ -18,7 +18,6 @@ from typing import NamedTuple
 
 from ...ir import tensor
 from ...ir.graph import Module, map_kernels
-from ...ir.syntax import FUSED_MULTIPLY_ADD
 from ...ir.tensor import (
     Accumulate,
     Apply,
@@ -184,7 +183,7 @@ def _term(variable: Variable, e: Expression) -> _Term | None:
             return _chosen_term(variable, condition, a, b)
         case Apply("subtract", (a, b), dtype) if variable not in b.free:
             return _joined(variable, "add", a, Apply("negative", (b,), dtype))
-        case Apply(op, (x, y, rest), dtype) if op == FUSED_MULTIPLY_ADD:
+        case Apply("fma", (x, y, rest), dtype):
             if variable not in x.free | y.free:
                 return _joined(variable, "add", rest, Apply("multiply", (x, y), dtype))
         case Apply(op, (a, b)) if op in EXACT + LOGICAL:

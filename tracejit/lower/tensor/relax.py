@@ -1,13 +1,9 @@
-"""Round less often than NumPy, as far as `numerics` allows it.
+"""Round less often than NumPy, wherever it pays: `numerics="fast"`.
 
-By default `a * b + c` becomes `fma(a, b, c)` where nothing else reads the product, and that is all:
-`c` is not a product itself, and differences are left alone, so that what cancels exactly in NumPy
-still does. To subtract a constant is to add another, so polynomials have one rounding a step. Nothing on which a choice depends is changed either (decisions.py): there the last bit
-may decide about all others.
-
-With `fast` differences become one operation as well. `x / s` becomes `x * (1 / s)` where `s` is a
+Sums and differences with a product that nothing else reads become one operation. `x / s` becomes `x * (1 / s)` where `s` is a
 constant or stays the same in the innermost loop while `x` changes, so that a loop has one division
-and not one for each element. `x ** 3` and `x ** 4` become products.
+and not one for each element. `x ** 3` and `x ** 4` become products. An extreme, and what is compared for equality, stay as
+they are: a row is searched for its extreme by computing it again.
 
 No rule supposes that numbers are finite, or that zeros have no sign; integers, comparisons, float16
 and complex numbers, whose products are sums themselves, stay as they are.
@@ -16,14 +12,14 @@ and complex numbers, whose products are sums themselves, stay as they are.
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
-from ...ir.graph import Kernel, Module, map_kernels
+from ...ir.graph import Module, map_kernels
 from ...ir.places import changed_in
-from ...ir.syntax import FUSED_MULTIPLY_ADD
 from ...ir.tensor import (
+    Accumulate,
     Apply,
     Expression,
     For,
@@ -32,87 +28,55 @@ from ...ir.tensor import (
     Statement,
     expressions_of,
     map_bodies,
+    parts,
 )
 from ...ir.term import Term, postorder
 from ...ir.types import f32, f64
 from .cost import trips
-from .decisions import below_edges, decided_bodies
 from .substitute import with_expressions
-
-
-def contract(module: Module) -> Module:
-    """The same module with sums of a product rounded once: `default`.
-
-    An entry that is given as a Kernel says itself how it rounds.
-    """
-    if isinstance(module.entry, Kernel):
-        return module
-
-    def change(kernel: Kernel) -> Kernel:
-        return kernel.replace(body=_body(kernel.body, None, _contracted))
-
-    return map_kernels(module, change, decided_bodies(module.entry))
 
 
 def relax(module: Module) -> Module:
     """The same module with fewer roundings and divisions in its Kernels: `fast`."""
-    return map_kernels(
-        module, lambda kernel: kernel.replace(body=_body(kernel.body, None, _relaxed))
-    )
+    return map_kernels(module, lambda kernel: kernel.replace(body=_body(kernel.body, None)))
 
 
 Roots = dict[Expression, Expression]
 
 
-def _contracted(roots: list[Expression], changing: frozenset[Term]) -> Roots:
-    found = {e for e in postorder(roots, _operands) if _adds_product(e)}
-    chosen = found - below_edges(roots) if found else found
-    if not chosen:
-        return {}
-    uses = _uses(roots)
-    return _rewritten(
-        roots, lambda old, new: _fused(old, new, uses, changing) if old in chosen else new
-    )
-
-
-def _adds_product(e: Expression) -> bool:
-    """Whether it is a sum with one product, where to subtract a constant is to add one."""
-    match e:
-        case Apply("add", (a, b)) | Apply("subtract", (Literal() as a, b) | (a, Literal() as b)):
-            return _is_product(a) != _is_product(b)
-    return False
-
-
-def _relaxed(roots: list[Expression], changing: frozenset[Term]) -> Roots:
-    divided = _rewritten(roots, lambda old, new: _divided(new, changing))
+def _relaxed(
+    roots: list[Expression], settled: Collection[Expression], changing: frozenset[Term]
+) -> Roots:
+    divided = _rewritten(roots, settled, lambda old, new: _divided(new, changing))
     wanted = [divided[root] for root in roots]
     uses = _uses(wanted)
-    fused = _rewritten(wanted, lambda old, new: _fused(old, new, uses, changing))
+    fused = _rewritten(wanted, settled, lambda old, new: _fused(old, new, uses, changing))
     return {root: fused[divided[root]] for root in roots}
+
+
+def _settled(roots: Iterable[Expression], body: Iterable[Statement]) -> set[Expression]:
+    """What is looked for again: an extreme, and what is compared for equality. It must be the same number
+    wherever it is computed."""
+    wanted = [s.value for s in body if isinstance(s, Accumulate) and s.op in ("minimum", "maximum")]
+    for e in postorder(roots, parts):
+        if isinstance(e, Apply) and e.op in ("equal", "not_equal"):
+            wanted += e.operands
+    return set(postorder(wanted, _operands)) if wanted else set()
 
 
 def _uses(roots: list[Expression]) -> Counter:
     return Counter([*roots, *[o for e in postorder(roots, _operands) for o in _operands(e)]])
 
 
-def _is_product(e: Expression) -> bool:
-    """Whether it is one but for its sign."""
-    return bool(_factors(e.operands[0] if _is_negative(e) else e))
-
-
-def _is_negative(e: Expression) -> bool:
-    return isinstance(e, Apply) and e.op == "negative"
-
-
-def _body(body: tuple[Statement, ...], loop: For | None, change: Callable) -> tuple[Statement, ...]:
+def _body(body: tuple[Statement, ...], loop: For | None) -> tuple[Statement, ...]:
     """The statements inside `loop`, or outside of all loops."""
     changing = _changed_by(loop) if loop is not None else frozenset()
     # Choices are part of the body around them: they run as often as it does, or less.
     flat = list(_outside_of_loops(body))
     roots = [e for s in flat if not isinstance(s, For) for e in expressions_of(s)]
-    changed = change(roots, changing)
+    changed = _relaxed(roots, _settled(roots, flat), changing)
     new = {root: changed[root] for root in roots if changed.get(root, root) is not root}
-    return _replaced(body, new, change)
+    return _replaced(body, new)
 
 
 def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
@@ -122,14 +86,14 @@ def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
             yield from _outside_of_loops((*statement.then, *statement.orelse))
 
 
-def _replaced(body: tuple[Statement, ...], new: Roots, change: Callable) -> tuple[Statement, ...]:
+def _replaced(body: tuple[Statement, ...], new: Roots) -> tuple[Statement, ...]:
     result: list[Statement] = []
     for statement in body:
         if isinstance(statement, For):
-            result.append(statement.replace(body=_body(statement.body, statement, change)))
+            result.append(statement.replace(body=_body(statement.body, statement)))
         else:
             statement = with_expressions(statement, new) if new else statement
-            result.append(map_bodies(statement, lambda inner: _replaced(inner, new, change)))
+            result.append(map_bodies(statement, lambda inner: _replaced(inner, new)))
     return tuple(result)
 
 
@@ -146,16 +110,19 @@ def _operands(e: Expression) -> tuple[Expression, ...]:
 
 
 def _rewritten(
-    roots: Iterable[Expression], rule: Callable[[Apply, Apply], Expression]
+    roots: Iterable[Expression],
+    settled: Collection[Expression],
+    rule: Callable[[Apply, Apply], Expression],
 ) -> dict[Expression, Expression]:
-    """Each root and what it is made of, changed by `rule(before, with new operands)`."""
+    """Each root and what it is made of, changed by `rule(before, with new operands)`, but for the `settled`."""
     new: dict[Expression, Expression] = {}
     for e in postorder(roots, lambda e: () if e in new else _operands(e)):
         new[e] = e
         if isinstance(e, Apply):
             operands = tuple([new[o] for o in e.operands])
             rebuilt = e if operands == e.operands else Apply(e.op, operands, e.dtype)
-            new[e] = rule(e, rebuilt) if e.dtype in (f32, f64) else rebuilt
+            is_open = e.dtype in (f32, f64) and e not in settled
+            new[e] = rule(e, rebuilt) if is_open else rebuilt
     return new
 
 
@@ -200,7 +167,7 @@ def _fused(old: Apply, new: Apply, uses: Counter, changing: frozenset[Term]) -> 
         (x, y), rest = factors, new.operands[1 - position]
         if new.op == "subtract":
             x, rest = (x, _negative(rest)) if position == 0 else (_negative(x), rest)
-        return Apply(FUSED_MULTIPLY_ADD, (x, y, rest), new.dtype)
+        return Apply("fma", (x, y, rest), new.dtype)
     return new
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable, Mapping
 
+from ...ir import ops
 from ...ir.graph import Function, Node, call, call_results, substitute
 from ...ir.graph import parameter as make_parameter
 from ...ir.op import CONTROL, UPDATE

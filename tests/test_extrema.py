@@ -16,7 +16,8 @@ def rows(dtype: str, length: int) -> np.ndarray:
     if np.dtype(dtype).kind == "f":
         return generator.choice(SPECIAL, size=(400, length)).astype(dtype)
     limits = np.iinfo(dtype)
-    return generator.choice([limits.min, limits.max, 0, 1], size=(400, length)).astype(dtype)
+    chosen = np.array([limits.min, limits.max, 0, 1], dtype)
+    return generator.choice(chosen, size=(400, length))
 
 
 @pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "i4", "i8", "u8", "u1", "?"])

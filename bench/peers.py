@@ -21,7 +21,8 @@ OURS = ("tracejit", "tracejit-strict", "tracejit-fast")
 SUBJECTS = ("numpy", *OURS, "jax", "numba", "numba-exact", "torch", "numexpr")
 SPECIAL = ("erf", "erfc")
 SAME_IN_TORCH = """
-abs arange argmin arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip copysign cos cosh exp exp2 expm1
+abs arange argmax argmin arccos arccosh arcsin arcsinh arctan arctan2 arctanh clip copysign cos cosh cumprod cumsum
+exp exp2 expm1
 floor_divide fmax fmin fmod heaviside hypot log log10 log1p log2 logaddexp logaddexp2 matmul maximum
 mean minimum nextafter remainder sin sinc sinh sqrt square sum tan tanh where
 """

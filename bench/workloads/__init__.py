@@ -1,6 +1,7 @@
 """The work that is timed: each module yields the cases of one section of the report."""
 
 from . import (
+    axes,
     cold,
     compile,
     elementwise,
@@ -22,6 +23,7 @@ SECTIONS = {
     "elementwise": elementwise.cases,
     "math": math.cases,
     "rows": rows.cases,
+    "axes": axes.cases,
     "indexing": indexing.cases,
     "writes": writes.cases,
     "programs": programs.cases,

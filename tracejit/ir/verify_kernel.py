@@ -14,6 +14,7 @@ from .foreign import foreign, needs_one_thread
 from .host import HostFunction
 from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
+from .running import running_of
 from .show import line_of, show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
@@ -365,6 +366,9 @@ class _Checker:
         packing = packing_of(loop) if loop.mark == "vector" else None
         if packing is not None:
             own.add(packing.place)
+        running = running_of(loop) if loop.mark == "vector" else None
+        if running is not None:
+            own.add(running.total)
         inner = {s.index for s in statements(loop.body) if isinstance(s, For)}
         stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
         for statement in statements(loop.body):

@@ -137,6 +137,9 @@ _bind_loops: Bind = lambda options: partial(
 _bind_threads: Bind = lambda options: partial(
     parallelize, machine=options.core, reorders=options.numerics != "strict"
 )
+_bind_lanes: Bind = lambda options: partial(
+    vectorize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
+)
 _bind_prefetch: Bind = lambda options: partial(
     prefetch_rows, large=min(options.stream_bytes, options.machine.l2_bytes)
 )
@@ -195,10 +198,15 @@ PIPELINE = Pipeline(
             track_extrema,
             split_domains,
             cut_strips,
+<<<<<<< HEAD
             _wide(vectorize),
             _wide(jam_rows),
             _told(tile_time),
             _told(stream_columns),
+=======
+            (vectorize, _bind_lanes),
+            stream_columns,
+>>>>>>> c06ce7b (ir/running, lower/tensor/{scan,prefixes}: cumulative ops in lanes, by threads, by blocks of columns; arena: a buffer of several places)
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,

@@ -7,7 +7,9 @@ from collections.abc import Callable
 from ...errors import IRError
 from ...ir import tensor
 from ...ir.packing import Packing, packing_of
+from ...ir.running import Running, neutral, running_of
 from ...ir.tensor import For, Literal
+from ...ir.types import DType
 from .access import CACHE_LINE
 from .alignment import LEAST_VECTORS, aligning_store
 from .builder import Value, is_number
@@ -51,11 +53,39 @@ class LaneLoops(Control):
             self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask))
 
     def lane_body(self, loop: For) -> None:
-        packing = packing_of(loop)
-        if packing is None:
-            self.body(loop.body)
-        else:
+        if packing := packing_of(loop):
             self.pack(packing)
+        elif running := running_of(loop):
+            self.run_on(running)
+        else:
+            self.body(loop.body)
+
+    def run_on(self, running: Running) -> None:
+        """Store the running totals of one vector; the total itself is kept in all lanes."""
+        b, lanes, op, dtype = self.b, self.lanes, running.op, running.total.dtype
+        self.body(running.lets)
+        value = self.per_lane(self.emit(running.value))
+        nothing = self.per_lane(self.literal(neutral(op, dtype), dtype))
+        if lanes.mask is not None:
+            value = (b.select(lanes.mask, value[0], nothing[0]),)
+        before = self.get(running.total)
+        own = self.running(op, dtype, value, nothing)
+        self.put(running.total, self.joined(op, dtype, before, own))
+        self.body((running.store,))
+        end = b.extract_at(own[0], b.const(lanes.count - 1, "i64"))
+        last = (b.splat(end, lanes.count),)
+        self.put(running.total, self.joined(op, dtype, before, last))
+
+    def running(self, op: str, dtype: DType, parts: Parts, nothing: Parts) -> Parts:
+        """Each lane combined with all before it: with its neighbour, then pairs with pairs."""
+        (value,), (empty,) = parts, nothing
+        count, distance = value.lanes, 1
+        while distance < count:
+            order = [count - distance + lane for lane in range(count)]
+            moved = self.b.shuffle(empty, value, order)
+            (value,) = self.joined(op, dtype, (moved,), (value,))
+            distance *= 2
+        return (value,)
 
     def pack(self, packing: Packing) -> None:
         """Store what the lanes select side by side, and count it."""
@@ -82,12 +112,17 @@ class LaneLoops(Control):
     def in_lanes(self, loop: For, count: int, emit: Callable[[], None]) -> None:
         """Emit vector code; variables from outside are accumulated per lane and joined at the end."""
         _, ops, _ = self.changed_in(loop.body)
+        running = running_of(loop)
+        if running is not None:
+            self.here()
+            (total,) = self.get(running.total)
+            self.put(running.total, (self.b.splat(total, count),))
         outer = {target: self.get(target) for target in ops}
         for target, op in ops.items():
             self.here()
             dtype = dtype_of(target)
-            neutral = self.literal(tensor.identity(op, dtype), dtype)
-            self.put(target, tuple([self.b.splat(part, count) for part in neutral]))
+            nothing = self.literal(neutral(op, dtype), dtype)
+            self.put(target, tuple([self.b.splat(part, count) for part in nothing]))
         saved = self.raise_levels(ops, self.depth)
         self.joined_later = set(ops)
         emit()
@@ -97,6 +132,10 @@ class LaneLoops(Control):
             dtype = dtype_of(target)
             total = self.across(op, dtype, self.get(target))
             self.put(target, self.joined(op, dtype, outer[target], total))
+        if running is not None:
+            self.here()
+            (total,) = self.get(running.total)
+            self.put(running.total, (self.b.extract_at(total, self.b.const(0, "i64")),))
         self.level.update(saved)
 
     def vector_full(self, loop: For, count: int, full: int) -> None:

@@ -157,7 +157,8 @@ def _place_locals(kernel, body, offset: Any, slots: int | None, threads: int, pl
         if isinstance(statement, Allocate) and statement.buffer.space == "local":
             size = _bytes(statement.buffer)
             if slots == 0:
-                places[kernel, statement.buffer] = (offset, None)
+                # Where a loop was split, the same buffer may be inside a parallel one as well.
+                places.setdefault((kernel, statement.buffer), (offset, None))
                 offset = offset + size
             elif isinstance(size, int) and size <= STACK_LIMIT:
                 places[kernel, statement.buffer] = None

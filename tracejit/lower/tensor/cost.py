@@ -42,6 +42,8 @@ BROKEN_TRIPS = 32
 SLOWEST_LANE = 2
 # Each halving of a vector when its lanes are combined.
 JOIN_CYCLES = 3.0
+# Neighbours so far apart share no page, and most often too few places in the cache.
+PAGE_BYTES = 4096
 CYCLES_PER_SECOND = 3.5e9
 
 
@@ -111,7 +113,7 @@ def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) 
         return max(1.0, lanes * size / vector_bytes)
     if step == -1:
         return 2.0 * max(1.0, lanes * size / vector_bytes)
-    return 1.5 * lanes
+    return (1.5 if abs(step or 0) * size < PAGE_BYTES else 3.0) * lanes
 
 
 def _scatter_cost(store: Store, index: Index, lanes: int) -> float:

@@ -11,6 +11,7 @@ from __future__ import annotations
 from ...ir import tensor
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
+from ...ir.running import running_of
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -33,6 +34,7 @@ from ...ir.tensor import (
 from ...ir.types import array_type
 from ..machine import USUAL, Machine
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
+from .prefixes import split_running
 from .stacks import split_stack
 from .tables import Table, count_of_tables, table_of, with_tables
 from .vectorize import independent
@@ -93,7 +95,8 @@ class _Splitter:
                 return self.chunked(loop, cost, count)
             return self.partial(loop, cost, count, outer)
         if loop.mark == "vector":
-            return [loop]
+            running = running_of(loop)
+            return running and split_running(loop, running, self.chunk_name()) or [loop]
         table = table_of(loop, self.reorders) if count is not None else None
         if table is not None and (tables := count_of_tables(table, count)) > 1:
             return self.tables(loop, table, count, tables)

@@ -1,11 +1,40 @@
-"""Cumulative ops as loops: a running value along one axis, stored at every step."""
+"""Cumulative ops as loops: a running value along one axis, stored at every step.
+
+Along the last axis that value is a variable, which lanes may share (ir/running.py). Along another
+axis of a large array there is one for each of a block of columns, in a row of their own that stays
+in the nearest cache, so that memory is read and written row by row:
+
+    for b: total[:] = neutral; for i: for j: total[j] += x[i, b + j]; out[i, b + j] = total[j]
+"""
 
 from __future__ import annotations
 
 from ...ir import tensor
 from ...ir.graph import Function, Kernel, Node
-from ...ir.tensor import Apply, Assign, Buffer, For, Let, Load, Store, Variable
+from ...ir.running import OPS, neutral
+from ...ir.tensor import (
+    Allocate,
+    Apply,
+    Assign,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+)
+from ...ir.types import array_type
 from ..elements import axis_indices
+
+# A smaller array is in the nearest cache, where it does not matter how its columns are walked down.
+LARGE_BYTES = 32 << 10
+# Of a block's row: long enough to be read in one go, several to an array, for threads.
+LEAST_BLOCK, MOST_BLOCK = 512, 4096
+ENOUGH_BLOCKS = 4
 
 
 def lower_scan(function: Function, node: Node) -> Kernel:
@@ -13,27 +42,92 @@ def lower_scan(function: Function, node: Node) -> Kernel:
     (source,) = node.operands
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     out = Buffer("out0", node.type, "argument")
-    axis, dtype = node.attrs["axis"], node.type.dtype
-    index = axis_indices(node.type.ndim)
-    extent = node.type.shape[axis]
-    if extent == 0:
-        return Kernel(function.name, (*inputs.values(), out), 1, ())
-    combine = node.op.lowering.combine
-    total = Variable("total", dtype)
-    first = (*index[:axis], tensor.ZERO, *index[axis + 1 :])
-    step = Apply(combine, (total, Load(inputs[source], index)), dtype)
-    loop = For(
-        index[axis],
-        tensor.ONE,
-        tensor.extent(extent),
-        (Assign(total, step), Store(out, index, total)),
-        "serial",
-        1,
-    )
-    # Starting from the first element and not from a neutral one keeps -0.0, and infinities whole.
-    body: tuple = (Let(total, Load(inputs[source], first)), Store(out, first, total), loop)
-    for position in reversed(range(node.type.ndim)):
-        if position != axis:
-            stop = tensor.extent(node.type.shape[position])
-            body = (For(index[position], tensor.ZERO, stop, body, "serial", 1),)
+    body: tuple[Statement, ...] = ()
+    if node.type.shape[node.attrs["axis"]] != 0:
+        body = _Scan(node, inputs[source], out).body()
     return Kernel(function.name, (*inputs.values(), out), 1, body)
+
+
+class _Scan:
+    """The loops of one scan."""
+
+    def __init__(self, node: Node, source: Buffer, out: Buffer):
+        self.source, self.out, self.type = source, out, node.type
+        self.axis, self.op = node.attrs["axis"], node.op.lowering.combine
+        self.index = axis_indices(node.type.ndim)
+
+    def body(self) -> tuple[Statement, ...]:
+        width = self.block_width()
+        if width:
+            return self.around(self.of_columns(width), self.axis, self.type.ndim - 1)
+        return self.around(self.of_one(), self.axis)
+
+    def around(self, body: tuple[Statement, ...], *inside: int) -> tuple[Statement, ...]:
+        """`body` in loops over all axes that it does not go along itself."""
+        for position in reversed(range(self.type.ndim)):
+            if position not in inside:
+                body = (self.loop(position, body),)
+        return body
+
+    def loop(self, axis: int, body: tuple[Statement, ...], start: int = 0) -> For:
+        stop = tensor.extent(self.type.shape[axis])
+        return For(self.index[axis], tensor.integer(start), stop, body, "serial", 1)
+
+    def next(self, total: Expression, place: tuple[Expression, ...]) -> Expression:
+        return Apply(self.op, (total, Load(self.source, place)), self.type.dtype)
+
+    def of_one(self) -> tuple[Statement, ...]:
+        """One running value."""
+        dtype, place = self.type.dtype, self.index
+        total = Variable("total", dtype)
+        step = (Assign(total, self.next(total, place)), Store(self.out, place, total))
+        if self.has_neutral():
+            nothing = Literal(neutral(self.op, dtype), dtype)
+            return (Let(total, nothing), self.loop(self.axis, step))
+        # From the first element on: complex infinities times one are not whole.
+        first = (*place[: self.axis], tensor.ZERO, *place[self.axis + 1 :])
+        begin = Let(total, Load(self.source, first)), Store(self.out, first, total)
+        return (*begin, self.loop(self.axis, step, start=1))
+
+    def has_neutral(self) -> bool:
+        return self.op in OPS and self.type.dtype.kind in "iuf"
+
+    def block_width(self) -> int:
+        """Columns of a block; 0 where the values of an array, or of a column, are near each other."""
+        type, last = self.type, self.type.shape[-1]
+        if self.axis == type.ndim - 1 or not self.has_neutral() or not isinstance(last, int):
+            return 0
+        itemsize = type.dtype.itemsize
+        if not isinstance(type.size, int) or type.size * itemsize < LARGE_BYTES:
+            return 0
+        row = last * itemsize // ENOUGH_BLOCKS
+        width = min(max(row, LEAST_BLOCK), MOST_BLOCK) // LEAST_BLOCK * LEAST_BLOCK // itemsize
+        return width if last * itemsize >= LEAST_BLOCK else 0
+
+    def of_columns(self, width: int) -> tuple[Statement, ...]:
+        """Blocks of columns, with a row of running values each."""
+        last, dtype = self.type.shape[-1], self.type.dtype
+        block, column = Index("block"), self.index[-1]
+        total = Buffer("total", array_type((width,), dtype), "local")
+        first = tensor.multiply(block, tensor.integer(width))
+        stop: Expression = tensor.integer(width)
+        if last % width:
+            stop = tensor.minimum(stop, tensor.subtract(tensor.integer(last), first))
+
+        def columns(*body: Statement) -> For:
+            return For(column, tensor.ZERO, stop, body, "serial", 1)
+
+        place = (*self.index[:-1], tensor.add(first, column))
+        new = Variable("new", dtype)
+        step = (
+            Let(new, self.next(Load(total, (column,)), place)),
+            Store(total, (column,), new),
+            Store(self.out, place, new),
+        )
+        body = (
+            Allocate(total),
+            columns(Store(total, (column,), Literal(neutral(self.op, dtype), dtype))),
+            self.loop(self.axis, (columns(*step),)),
+        )
+        blocks = tensor.integer(-(-last // width))
+        return (For(block, tensor.ZERO, blocks, body, "serial", 1),)

@@ -24,6 +24,7 @@ from ...ir.places import (
     keeps_order,
     never_meet,
 )
+from ...ir.running import running_of
 from ...ir.tensor import (
     ZERO,
     Accumulate,
@@ -61,22 +62,25 @@ PACKS = 64
 NAMED_TRIPS = 12
 
 
-def vectorize(module: Module, vector_bytes: int = 32) -> Module:
-    """Mark loops `vector` in every Kernel."""
-    return map_kernels(module, lambda kernel: _vectorize_kernel(kernel, vector_bytes))
+def vectorize(module: Module, vector_bytes: int = 32, reorders: bool = True) -> Module:
+    """Mark loops `vector` in every Kernel.
+
+    `reorders`: running sums of floats, which NumPy adds up one by one, may be in another order.
+    """
+    return map_kernels(module, lambda kernel: _vectorize_kernel(kernel, vector_bytes, reorders))
 
 
-def _vectorize_kernel(kernel: Kernel, vector_bytes: int) -> Kernel:
+def _vectorize_kernel(kernel: Kernel, vector_bytes: int, reorders: bool) -> Kernel:
     if is_scheduled(kernel.body) and not has_control(kernel.body):
         return kernel  # by its own lowering
-    return kernel.replace(body=_Chooser(kernel, vector_bytes).run())
+    return kernel.replace(body=_Chooser(kernel, vector_bytes, reorders).run())
 
 
 class _Chooser:
     """One kernel, and which of its loops run in lanes."""
 
-    def __init__(self, kernel: Kernel, vector_bytes: int):
-        self.kernel, self.vector_bytes = kernel, vector_bytes
+    def __init__(self, kernel: Kernel, vector_bytes: int, reorders: bool):
+        self.kernel, self.vector_bytes, self.reorders = kernel, vector_bytes, reorders
         self.names: FreshNames | None = None
 
     def run(self) -> tuple[Statement, ...]:
@@ -100,6 +104,8 @@ class _Chooser:
         if not isinstance(statement, For) or statement.mark == "ordered":
             return deeper
         if lanes := _packing_lanes(statement, self.vector_bytes):
+            return statement.replace(mark="vector", lanes=lanes)
+        if lanes := _running_lanes(statement, self.vector_bytes, self.reorders):
             return statement.replace(mark="vector", lanes=lanes)
         here = self.in_lanes(statement, inside)
         if here is None or self.cost(here, bounds) >= self.cost(deeper, bounds):
@@ -132,6 +138,18 @@ def _packing_lanes(loop: For, vector_bytes: int) -> int:
     lanes = vector_bytes // dtype.itemsize
     count = trips(loop)
     return lanes if is_fit and (count is None or count >= lanes) else 0
+
+
+def _running_lanes(loop: For, vector_bytes: int, reorders: bool) -> int:
+    """Lanes for a loop along memory that stores running totals, where their order is free; or 0."""
+    running = running_of(loop) if loop.mark == "serial" else None
+    if running is None:
+        return 0
+    dtype, store = running.total.dtype, running.store
+    is_free = dtype.is_integer or reorders and dtype.name in ("f32", "f64")
+    along = stride(store.buffer.type, store.indices, loop.index) == 1
+    lanes, count = vector_bytes // dtype.itemsize, trips(loop)
+    return lanes if is_free and along and (count is None or count >= lanes) else 0
 
 
 def _fits_lanes(loop: For) -> bool:

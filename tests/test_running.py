@@ -1,0 +1,90 @@
+"""Cumulative sums and products: in lanes, by threads, by blocks of columns; the same whoever computes them."""
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.tensor import For, statements
+
+SHAPES = [
+    ((1,), 0), ((16,), 0), ((17,), 0), ((1000,), 0), ((70_001,), 0), ((300_000,), 0),
+    ((7, 9), 1), ((40, 500), 1), ((40, 500), 0), ((300, 2000), 0), ((9, 20, 300), 1), ((9, 20, 300), 0),
+]  # fmt: skip
+DTYPES = ["float32", "float64", "float16", "complex64", "int64", "int32", "uint8", "bool"]
+
+
+def _values(shape, dtype, choices):
+    drawn = np.random.default_rng(1).choice(np.array(choices), size=shape)
+    return drawn.astype(dtype)
+
+
+@pytest.mark.parametrize("dtype", DTYPES)
+@pytest.mark.parametrize("shape, axis", SHAPES)
+def test_sums_of_whole_numbers_are_numpys(shape, axis, dtype):
+    x = _values(shape, dtype, [-1, 0, 1, 1])
+    if dtype == "float16":
+        x = x * (np.abs(x.astype(np.float32)).cumsum(axis) < 2000).astype(x.dtype)
+    compiled = tracejit.jit(lambda x: np.cumsum(x, axis=axis))
+    expected = np.cumsum(x, axis=axis)
+    for _ in range(2):
+        actual = compiled(x)
+        assert actual.dtype == expected.dtype
+        np.testing.assert_array_equal(actual, expected)
+        tracejit.wait()
+
+
+@pytest.mark.parametrize("dtype", ["float32", "int64"])
+def test_products(dtype):
+    x = _values((200_001,), dtype, [-1, 1])
+    np.testing.assert_array_equal(tracejit.jit(lambda x: np.cumprod(x))(x), np.cumprod(x))
+
+
+@pytest.mark.parametrize("shape, axis", [((300_000,), 0), ((20, 3000), 1), ((300, 2000), 0)])
+def test_strict_adds_one_by_one(shape, axis):
+    x = np.random.default_rng(2).normal(size=shape).astype(np.float32)
+    compiled = tracejit.jit(lambda x: np.cumsum(x, axis=axis), numerics="strict")
+    np.testing.assert_array_equal(compiled(x), np.cumsum(x, axis=axis))
+
+
+@pytest.mark.parametrize("numerics", ["default", "fast"])
+def test_other_orders_are_as_near_to_the_truth(numerics):
+    x = np.random.default_rng(3).normal(size=300_000).astype(np.float32)
+    exact = np.cumsum(x.astype(np.float64))
+    actual = tracejit.jit(lambda x: np.cumsum(x), numerics=numerics)(x)
+    assert np.abs(actual - exact).max() <= np.abs(np.cumsum(x) - exact).max()
+
+
+def test_threads_do_not_matter():
+    x = np.random.default_rng(4).normal(size=400_000)
+    compiled = tracejit.jit(lambda x: np.cumsum(x))
+    with tracejit.threads(1):
+        one = compiled(x)
+    with tracejit.threads(2):
+        np.testing.assert_array_equal(compiled(x), one)
+
+
+def test_zeros_keep_their_signs_and_infinities_stay():
+    compiled = tracejit.jit(lambda x: np.cumsum(x))
+    assert np.signbit(compiled(np.full(200_000, -0.0))).all()
+    x = np.ones(200_000)
+    x[100_000], x[150_000] = np.inf, -np.inf
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_array_equal(compiled(x), np.cumsum(x))
+
+
+def _marks(compiled, x):
+    kernels = compiled.trace(x).lower().module.functions
+    return [s.mark for k in kernels for s in statements(k.body) if isinstance(s, For)]
+
+
+def test_lanes_and_threads_share_the_work_where_the_order_is_free():
+    x = np.ones(300_000)
+    assert _marks(tracejit.jit(lambda x: np.cumsum(x)), x).count("parallel") == 2
+    assert _marks(tracejit.jit(lambda x: np.cumsum(x), numerics="strict"), x) == ["serial"]
+
+
+def test_sizes_that_are_not_known():
+    compiled = tracejit.jit(lambda x: np.cumsum(x, axis=0))
+    for n in (3, 1000, 17, 33, 5000, 16):
+        x = np.arange(n, dtype=np.float32)
+        np.testing.assert_array_equal(compiled(x), np.cumsum(x))

@@ -1,0 +1,51 @@
+"""Loops that store running totals:
+
+    for i: total = total + x[i]; out[i] = total
+
+Where the order of additions is free, lanes can share the work: each vector is summed up in itself,
+in as many steps as it has halves, and the total of all before it is added to all its lanes.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+from . import tensor
+from .tensor import Apply, Assign, Expression, For, Let, Store, Variable, loads_of
+from .types import DType
+
+OPS = ("add", "multiply", "minimum", "maximum")
+
+
+class Running(NamedTuple):
+    """The parts of such a loop: what it computes first, the total, how it grows by what, the store."""
+
+    lets: tuple[Let, ...]
+    total: Variable
+    op: str
+    value: Expression
+    store: Store
+
+
+def running_of(loop: For) -> Running | None:
+    """The parts of a loop that stores running totals; None if it does anything else."""
+    if len(loop.body) < 2:
+        return None
+    *lets, step, store = loop.body
+    match step, store:
+        case (
+            Assign(total, Apply(op, (again, value), _)),
+            Store(buffer, indices, stored),
+        ) if total is again is stored and op in OPS and total.dtype.kind in "iuf":
+            is_read = any(load.buffer is buffer for load in loads_of(loop.body))
+            used = [value, *indices, *[let.value for let in lets if isinstance(let, Let)]]
+            is_plain = all(isinstance(let, Let) for let in lets)
+            if is_read or not is_plain or any(total in e.free for e in used):
+                return None
+            return Running(tuple(lets), total, op, value, store)
+    return None
+
+
+def neutral(op: str, dtype: DType) -> Any:
+    """What leaves any value as it is, zeros with their signs too."""
+    return -0.0 if op == "add" and dtype.is_float else tensor.identity(op, dtype)

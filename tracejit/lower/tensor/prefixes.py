@@ -1,0 +1,82 @@
+"""Running totals by threads: what each chunk adds up to, the totals before each, then all of them.
+
+    for s in stretches:
+        for c in parallel: part = neutral; for i in chunk c of s: part += x[i]; parts[c] = part
+        for c: parts[c], total = total, total + parts[c]
+        for c in parallel: own = parts[c]; for i in chunk c of s: own = own + x[i]; out[i] = own
+
+A stretch is short enough for what the chunks read at first to be near when they are read again.
+Chunks depend on sizes alone, and so do results.
+"""
+
+from __future__ import annotations
+
+from ...ir import tensor
+from ...ir.running import Running, neutral
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Apply,
+    Assign,
+    Buffer,
+    For,
+    Index,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+)
+from ...ir.types import array_type
+from .cost import trips
+from .substitute import with_expressions
+from .vectorize import SUMS
+
+CHUNK_BYTES, CHUNKS = 64 << 10, 16
+
+
+def split_running(loop: For, running: Running, name: str) -> list[Statement] | None:
+    """The statements instead of a vector loop that stores running totals; None for a short one."""
+    total, dtype = running.total, running.total.dtype
+    count, size = trips(loop), CHUNK_BYTES // dtype.itemsize
+    if count is None or count < 2 * size:
+        return None
+    chunk, stretch = Index(name), Index(f"{name}_stretch")
+    parts = Buffer(f"{name}_parts", array_type((CHUNKS,), dtype), "local")
+    place = Load(parts, (chunk,))
+    start = tensor.add(
+        tensor.multiply(stretch, tensor.integer(CHUNKS * size)),
+        tensor.add(tensor.multiply(chunk, tensor.integer(size)), loop.start),
+    )
+    stop = tensor.minimum(tensor.add(start, tensor.integer(size)), loop.stop)
+    lanes = loop.replace(start=start, stop=stop)
+    part, own, before = [Variable(f"{name}_{word}", dtype) for word in ("part", "own", "before")]
+    sums = lanes.replace(
+        lanes=SUMS * loop.lanes,
+        body=(*running.lets, Accumulate(part, running.op, running.value)),
+    )
+    totals = lanes.replace(
+        body=(
+            *running.lets,
+            Assign(own, Apply(running.op, (own, running.value), dtype)),
+            with_expressions(running.store, {total: own}),
+        )
+    )
+
+    def chunks(mark: str, *body: Statement) -> For:
+        return For(chunk, tensor.ZERO, tensor.integer(CHUNKS), body, mark, 1)
+
+    nothing = Let(part, Literal(neutral(running.op, dtype), dtype))
+    steps = (
+        chunks("parallel", nothing, sums, Store(parts, (chunk,), part)),
+        chunks(
+            "serial",
+            Let(before, place),
+            Store(parts, (chunk,), total),
+            Assign(total, Apply(running.op, (total, before), dtype)),
+        ),
+        chunks("parallel", Let(own, place), totals),
+    )
+    stretches = tensor.integer(-(-count // (CHUNKS * size)))
+    return [Allocate(parts), For(stretch, tensor.ZERO, stretches, steps, "serial", 1)]

@@ -198,15 +198,10 @@ PIPELINE = Pipeline(
             track_extrema,
             split_domains,
             cut_strips,
-<<<<<<< HEAD
-            _wide(vectorize),
+            (vectorize, _bind_lanes),
             _wide(jam_rows),
             _told(tile_time),
             _told(stream_columns),
-=======
-            (vectorize, _bind_lanes),
-            stream_columns,
->>>>>>> c06ce7b (ir/running, lower/tensor/{scan,prefixes}: cumulative ops in lanes, by threads, by blocks of columns; arena: a buffer of several places)
             _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,

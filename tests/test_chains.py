@@ -178,3 +178,19 @@ def test_random_chains(seed):
     for options in ({}, {"threads": 1}, {"numerics": "strict"}):
         got = tracejit.jit(program, **options)(*arrays)
         np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-11)
+
+
+def test_heads_are_read_where_they_are():
+    arrays = [np.ones(s, "f4") for s in ((256, 64), (64, 192), (64, 64))]
+    lowered = tracejit.jit(heads).lower(*arrays)
+    text = tracejit.show(lowered.module)
+    assert "//" not in text and "%" not in text
+    fused = lowered.stages[Stage.FUSED]
+    assert not any("reshape" in g.name for g in fused.functions), tracejit.show(fused)
+
+
+def test_layers_of_many_features_are_two_products():
+    """Their weights would pass through the cache for every strip, for little that is saved."""
+    x, w, v = (np.ones(s, "f4") for s in ((256, 512), (512, 2048), (2048, 512)))
+    found = tracejit.jit(layers).lower(x, w, v).stages[Stage.FUSED].functions
+    assert not any("products" in g.name for g in found)

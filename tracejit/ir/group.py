@@ -118,7 +118,10 @@ def _plain(node: Node) -> Any:
 
 
 def _inputs(root: Node, inside: set[Node]) -> list[Node]:
-    """What the group reads, in the order of the operands; views and constants are its own."""
+    """What the group reads, in the order of the operands; views and constants are its own.
+
+    What lies in memory in another shape is read in that: it is the caller's, where it costs nothing.
+    """
     found: dict[Node, None] = {}
     stack, seen = [root], set()
     while stack:
@@ -126,12 +129,20 @@ def _inputs(root: Node, inside: set[Node]) -> list[Node]:
         if node in seen:
             continue
         seen.add(node)
-        is_view = node.op.kind in (MOVEMENT, CREATION) and node.op.cost < DEAR_MOVEMENT
-        if node in inside or is_view:
+        if node in inside or _is_view(node):
             stack.extend(reversed(node.operands))
         else:
             found[node] = None
     return list(found)
+
+
+def _is_view(node: Node) -> bool:
+    if node.op.kind not in (MOVEMENT, CREATION) or node.op.cost >= DEAR_MOVEMENT:
+        return False
+    if node.op.name != "reshape":
+        return True
+    (source,) = node.operands
+    return source.op.kind in (MOVEMENT, CREATION) or source.type.layout is not None
 
 
 def _check_kernel(function: Function, kernel: Kernel) -> None:

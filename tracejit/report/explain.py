@@ -59,7 +59,10 @@ def describe(
     copies: Iterable[str] = (),
     assembly: str = "",
 ) -> Data:
-    """The records of a program. There is memory for `slots` threads. `measured` are seconds for each kernel call, or why there are none."""
+    """The records of a program, with memory for `slots` threads.
+
+    `measured` are seconds for each kernel call, or why there are none.
+    """
     entry = stages[Stage.SCHEDULED].entry
     calls = [s for s in entry.body if isinstance(s, Call)]
     program = history.before("fuse") if history is not None else None

@@ -20,6 +20,7 @@ from ...ir.graph import Function, Module, Node, each_program, substitute
 from ...ir.group import group_call
 from ...ir.op import CREATION, ELEMENTWISE, REDUCTION
 from ...ir.ops import broadcast, contract, transpose
+from ...ir.ops.contract import split_spec
 from ...ir.types import f32, f64
 from .recompute import BYTE_CYCLES
 from .rows import Labels, free_axes, labels_of
@@ -30,7 +31,8 @@ BLOCK_ROWS, STRIP_ROWS = 96, 64
 NEAR_BYTES, FEWEST_ROWS = 512 << 10, 4
 # Less between two products is in the nearest caches anyway.
 LEAST_BYTES = 128 << 10
-OVERLAPPED = 0.25  # of the time to read shared operands is not hidden behind arithmetic
+LEAST_GAIN = 0.05  # of the arithmetic, as strips have tiles of their own
+PRODUCT_BYTES = 128  # of results of multiply-adds in a cycle
 
 
 @each_program
@@ -175,8 +177,16 @@ def _is_worth(function: Function) -> bool:
     shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
     weights = sum(_bytes(o) for o in shared) / outer
     times = rows / outer * (1 / strip - 1 / BLOCK_ROWS) * outer
-    cost = max(times, 0) * weights * _rate(weights) * OVERLAPPED
-    return (4 if sweeps else 2) * size * _rate(size) > cost
+    gain = (4 if sweeps else 2) * size * _rate(size) - max(times, 0) * weights * _rate(weights)
+    return gain > LEAST_GAIN * sum(map(_arithmetic, products))
+
+
+def _arithmetic(product: Node) -> float:
+    """Cycles of a product at the peak."""
+    left, right, _ = split_spec(product.attrs["spec"])
+    a, b = product.operands
+    extents = dict(zip(left + right, (*a.type.shape, *b.type.shape)))
+    return prod(extents.values()) * product.type.dtype.itemsize / PRODUCT_BYTES
 
 
 def _bytes(node: Node) -> int:

@@ -180,6 +180,8 @@ class Compiler:
             entry = self._sizes.entry_for(structure, leaves, how)
         if entry is None or not entry.program.is_current():
             entry = self._compile(key, args, kwargs, leaves, how)
+            if self._options["tune"] is True:
+                module("tracejit.tuning").wait()
         return entry
 
     def _take(
@@ -263,6 +265,10 @@ class Compiler:
             self._compiles += 1
             entry.publish(self.jitted, key[0])
             self._evict()
+            if self._options["tune"]:
+                module("tracejit.tuning").start(
+                    self, entry, lowered, leaves, self._tuning_seconds()
+                )
             ended = time.perf_counter()
             self._tell(program, why, ended - started)
             say(1, lambda: (
@@ -303,9 +309,25 @@ class Compiler:
 
     def _lowering(self) -> Options:
         options = self._options
-        return default_options(
+        found = default_options(
             options["threads"], options["passes"], options["numerics"], options["instruments"]
         )
+        return found._replace(tune=True) if options["tune"] else found
+
+    def _tuning_seconds(self) -> float:
+        seconds = self._options["tune"]
+        return module("tracejit.tuning").SECONDS if isinstance(seconds, bool | str) else seconds
+
+    def exchange(self, entry: Entry, lowered: Lowered) -> None:
+        """Let a program that was lowered in another way take the calls of an entry."""
+        program = entry.program
+        first = len(program.function.parameters) - len(program.captures)
+        captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
+        compiled = Compiled(lowered, captures, program.captures)
+        with self._lock:
+            if any(found is entry for found in self._entries.values()):
+                self._known.clear()
+                entry.exchange(self.jitted, compiled)
 
     def _trace(
         self,

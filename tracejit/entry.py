@@ -144,6 +144,17 @@ class Entry:
             plan = plan._replace(on_error=leaving_to_numpy(plan.on_error))
             self.handle = native.publish(signature, plan)
 
+    def exchange(self, native: Any, compiled: Compiled) -> None:
+        """Let other code of the same program take the calls; those that run finish where they are."""
+        before = self.handle
+        self.compiled = compiled
+        for made in ("run_directly", "_run_for_tuple"):
+            vars(self).pop(made, None)
+        if before is not None:
+            self.python_hits += before.get("hits")
+            self.publish(native, self.kind[0])
+            native.retire(before)
+
     def fits(self, leaves: list[Any]) -> bool:
         """Whether these leaves can be handed over as they are."""
         pairs = zip(leaves, self.program.leaves)

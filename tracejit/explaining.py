@@ -52,6 +52,7 @@ def explain(
             slots=traced.options.slots,
             measured=_measured(traced.program, lowered, arrays, leaves) if runs else NOT_RUN,
             copies=_copies(traced.program, leaves),
+            tuned=lowered.notes,
             assembly=Compiled(lowered, {}).asm if runs else "",
         )
     return Explanation(data)

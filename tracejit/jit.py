@@ -116,6 +116,7 @@ def jit(
     instruments: Iterable[Callable[[Any, Any, Any], Any]] = (),
     check: bool = False,
     fallback: str = "python",
+    tune: bool | str | float = False,
 ) -> Any:
     """Compile a NumPy function when it is called, once for each signature.
 
@@ -139,6 +140,9 @@ def jit(
                   element by element then, so the arguments should be small
     fallback      what becomes of NumPy functions without a rule: "python": the program calls them,
                   with real arrays; "error": UnsupportedError
+    tune          whether variants of the kernels are measured, on copies of the arguments, and the
+                  fastest remembered on disk (docs/tuning.md): True: before the call that compiles a
+                  signature returns; "background": meanwhile; a number: meanwhile, for so many seconds
 
     Raises what the function raises while it is traced; TraceError where a traced value is needed
     as a number; UnsupportedError for what cannot be compiled.
@@ -157,7 +161,10 @@ def jit(
         "instruments": tuple(instruments),
         "check": bool(check),
         "fallback": fallback,
+        "tune": tune if isinstance(tune, bool | str) else float(tune),
     }
+    if isinstance(tune, str) and tune != "background" or not isinstance(tune, str) and tune < 0:
+        raise ValueError(f"tune must be True, False, 'background' or seconds, not {tune!r}")
     if fallback not in ("python", "error"):
         raise ValueError(f"fallback must be 'python' or 'error', not {fallback!r}")
     if options["cache_size"] < 1:

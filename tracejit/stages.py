@@ -106,12 +106,20 @@ def _numpys_blas() -> Library | None:
 
 
 class Lowered:
-    """A program lowered to scheduled kernels."""
+    """A program lowered to scheduled kernels.
+
+    `notes` are what tuning changed; it `is_open` while that does not know all kernels.
+    """
 
     @tiers.foreground()
     def __init__(self, module: Module, options: Options, watch: Iterable[Callable] = ()):
         self.options = options
         self.stages = pipeline.run(module, options, (*watch_passes(), *watch))
+        self.notes: tuple[str, ...] = ()
+        self.is_open = False
+        if options.tune:
+            found = deferred("tracejit.tuning").tuned(module, options, self.stages)
+            self.stages, self.notes, self.is_open = found
         for stage, at_stage in self.stages.items():
             dump_module(stage.name.lower(), at_stage)
         show_kernels(self.stages, options)

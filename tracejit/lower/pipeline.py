@@ -77,7 +77,8 @@ class Options(NamedTuple):
 
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
     of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one; `blas()` is
-    that of the machine, for those that ask for it; `machine` is what schedules know of it.
+    that of the machine, for those that ask for it; `machine` is what schedules know of it. To `tune` is to
+    take what was measured to be faster than what the model of the machine chose (tuning.py).
     `numerics` is as in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
     after every pass.
     """
@@ -92,6 +93,7 @@ class Options(NamedTuple):
     instruments: tuple[Callable, ...] = ()
     blas: Callable[[], Library | None] = lambda: None
     machine: Machine = USUAL
+    tune: bool = False
 
     @property
     def core(self) -> Machine:

@@ -57,6 +57,7 @@ def describe(
     slots: int = 0,
     measured: Sequence[float | None] | str = "",
     copies: Iterable[str] = (),
+    tuned: Iterable[str] = (),
     assembly: str = "",
 ) -> Data:
     """The records of a program, with memory for `slots` threads.
@@ -93,6 +94,7 @@ def describe(
         graphs(traced, program, kernels, calls, entry) if program is not None else (),
         tuple(python_calls(traced)),
         tuple(copies),
+        tuple(tuned),
         measured if isinstance(measured, str) else "",
         sum(known) if calls and len(known) == len(calls) else None,
         machine,

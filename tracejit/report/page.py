@@ -82,7 +82,7 @@ def _header(data: Data) -> str:
     shown = "".join(f"<li><b>{escape(value)}</b> {name}</li>" for name, value in tiles)
     if alarms:
         shown += f'<li class="alarm"><b>{alarms}</b> copies or calls of Python</li>'
-    notes = [*data.python, *data.copies]
+    notes = [*data.python, *data.copies, *[f"tuned: {note}" for note in data.tuned]]
     if data.unmeasured:
         notes.append(f"not measured: {data.unmeasured}")
     listed = "".join(f"<li>{escape(note)}</li>" for note in notes)

@@ -146,7 +146,8 @@ class Graph:
 
 @dataclass(frozen=True)
 class Data:
-    """Everything that an Explanation shows. `copies` are what each call copies before it begins."""
+    """Everything that an Explanation shows. `copies` are what each call copies before it begins;
+    `tuned` the kernels that `jit(tune=...)` found faster variants of."""
 
     name: str
     signature: str
@@ -158,6 +159,7 @@ class Data:
     graphs: tuple[Graph, ...]
     python: tuple[str, ...]
     copies: tuple[str, ...]
+    tuned: tuple[str, ...]
     unmeasured: str
     seconds: float | None
     machine: Any

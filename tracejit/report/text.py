@@ -49,6 +49,7 @@ def as_text(data: Data, color: bool = False) -> str:
 
     lines = [paint(f"{data.name}({data.signature})", BOLD), _summary(data)]
     lines += [paint(f"  {note}", RED) for note in (*data.python, *data.copies)]
+    lines += [f"  tuned: {note}" for note in data.tuned]
     if data.lines:
         lines += ["", *_table(data)]
     for kernel in data.kernels:

@@ -99,7 +99,7 @@ def a_winner(monkeypatch, name: str = "one_thread"):
     original = tuning.variants
     monkeypatch.setattr(tuning, "variants", lambda o: [v for v in original(o) if v.name == name])
     monkeypatch.setattr(tuning, "WORTH", 1e9)
-    monkeypatch.setattr(tuning._Search, "is_faster", lambda *_: True)
+    monkeypatch.setattr(tuning._Search, "gain", lambda *_: 1.5)
 
 
 def test_the_winner_takes_over_and_is_told(monkeypatch):
@@ -113,7 +113,7 @@ def test_the_winner_takes_over_and_is_told(monkeypatch):
     assert f.cache_info()[:2] == (1, 1)
     assert "_one_thread(" in str(f.lower(X, B))
     text = str(f.explain(X, B))
-    assert "tuned: " in text and "times as fast as what the model chose" in text
+    assert "tuned: " in text and "1.50 times as fast as the model made it" in text
 
 
 def test_another_process_takes_what_was_remembered(monkeypatch, tmp_path):
@@ -179,6 +179,17 @@ def test_arguments_that_are_written_are_copies(monkeypatch):
     np.testing.assert_array_equal(mine, 2.0)
     f(mine)
     np.testing.assert_array_equal(mine, 6.0)
+
+
+def test_copies_lie_as_the_originals_do():
+    memory = np.arange(4096.0)
+    for array in (memory[3:1000], memory[8:9], memory[:0], memory[:64].reshape(8, 8).T):
+        traced = tracejit.jit(lambda x: x + 1).trace(array)
+        (copied,) = tuning._copies(traced.program, [array])
+        np.testing.assert_array_equal(copied, array)
+        assert copied.strides == array.strides and not np.shares_memory(copied, array)
+        if array.flags.c_contiguous and array.size:
+            assert (copied.ctypes.data - array.ctypes.data) % 4096 == 0
 
 
 def test_programs_that_call_python_are_left_alone():

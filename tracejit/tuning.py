@@ -14,6 +14,7 @@ from __future__ import annotations
 
 import ast
 import atexit
+import mmap
 import os
 import threading
 import time
@@ -28,6 +29,7 @@ from .config import config
 from .dump import say
 from .ir.graph import Kernel, Module
 from .ir.text import show
+from .ir.types import ArrayType
 from .ir.verify import Stage
 from .lower import pipeline
 from .lower.pipeline import Options
@@ -40,7 +42,7 @@ SECONDS = 2.0  # to spend on a signature, unless told otherwise
 WORTH = 0.95  # of the time that the model's choice takes: what is slower than that is not worth a change
 ROUNDS = 5
 # What won is run once more, as it will be: in blocks of calls, for so many seconds.
-CONFIRMED, CONFIRMING, BLOCK_NANOSECONDS = 0.95, 0.15, 1e5
+CONFIRMING, BLOCK_NANOSECONDS = 0.15, 1e5
 NOTHING = ""  # the name of the variant that is none
 # How far results may be apart, by the size of the largest: sums in another order.
 TOLERANCE = {np.dtype(np.float32): 1e-4, np.dtype(np.complex64): 1e-4, np.dtype(np.float16): 1e-2}
@@ -48,7 +50,7 @@ VERSION = 1
 
 
 class Choice(NamedTuple):
-    """A variant's name, and how many times as fast it was."""
+    """A variant's name, and how many times as fast the program was with it, and what else won there."""
 
     variant: str
     gain: float
@@ -125,7 +127,7 @@ def tuned(module: Module, options: Options, stages: dict[Stage, Module]) -> Tune
 
 
 def _times(choice: Choice) -> str:
-    return f"{choice.gain:.2f} times as fast as what the model chose"
+    return f"the program was {choice.gain:.2f} times as fast as the model made it"
 
 
 def _text(kernel: Kernel) -> str:
@@ -209,16 +211,16 @@ class _Search:
         """Look for what is faster, and remember; whether anything is."""
         best = {k: (NOTHING, None) for k in range(len(calls_of(self.base)))}
         least = np.full(len(best), np.inf)
-        program, quickest = NOTHING, np.inf
+        program = (NOTHING, 0.0)
         for variant in variants(self.options):
             if self.is_over:
                 break
             if self.options.numerics == "strict" and not variant.is_exact:
                 continue
             if variant.of_program:
-                total = self.time_of_program(variant)
-                if total < quickest:
-                    program, quickest = variant.name, total
+                program = max(
+                    program, (variant.name, self.gain_of_program(variant)), key=lambda p: p[1]
+                )
                 continue
             kernels = _kernels(self.module, variant, self.options, self.base)
             if not kernels:
@@ -233,49 +235,54 @@ class _Search:
         if not self.is_wanted():
             return False
         faster = least < WORTH * self.trial.least
-        gains = self.confirmed({k: best[k][1] for k in best if faster[k]})
-        if program and quickest < WORTH * self.trial.total / max([1.0, *gains.values()]):
-            self.keep({}, Choice(program, self.trial.total / quickest))
+        chosen = {k: best[k] for k in best if faster[k]}
+        gain = self.confirmed({k: kernel for k, (_, kernel) in chosen.items()})
+        if program[1] > max(gain, 1.0):
+            self.keep({}, 1.0, Choice(*program))
             return True
-        self.keep({k: Choice(best[k][0], gain) for k, gain in gains.items()}, Choice(NOTHING, 1.0))
-        return bool(gains)
+        self.keep(
+            {k: name for k, (name, _) in chosen.items()} if gain else {}, gain, Choice(NOTHING, 1.0)
+        )
+        return gain > 0
 
-    def time_of_program(self, variant: Variant) -> float:
-        """Nanoseconds of all kernels; infinite where results differ, or nothing does."""
+    def gain_of_program(self, variant: Variant) -> float:
+        """How many times as fast the program is in a variant of all of it; 0 where it is not faster, or
+        results differ."""
         changed = variant.options(self.options)
         if changed is None:
-            return np.inf
+            return 0.0
         lowered = Lowered(self.module, changed._replace(tune=False))
-        module = lowered.module
-        is_same = show(module) == show(self.base) and (
+        is_same = show(lowered.module) == show(self.base) and (
             changed.stream_bytes == self.options.stream_bytes or not self.has_large_outputs()
         )
         if is_same:
-            return np.inf
-        trial = _Trial(lowered, module)
+            return 0.0
+        trial = _Trial(lowered, lowered.module)
         if not self.race(trial) or trial.total > WORTH * self.trial.total:
-            return np.inf
-        return trial.total if self.is_faster(lowered, module, trial) else np.inf
+            return 0.0
+        return self.gain(lowered, lowered.module, trial)
 
     def has_large_outputs(self) -> bool:
         """Whether stores past the caches are a question: of what is smaller than these they are not."""
         return sum(r.nbytes for r in self.results) > self.options.machine.l2_bytes
 
-    def confirmed(self, chosen: dict[int, Kernel]) -> dict[int, float]:
-        """By the number of a call how many times as fast its winner is in the program of all winners, if
-        that is faster and right."""
+    def confirmed(self, chosen: dict[int, Kernel]) -> float:
+        """How many times as fast the program is with all winners together; 0 if it is not, or wrong."""
         if not chosen:
-            return {}
+            return 0.0
         module = grafted(self.base, chosen)
         trial = _Trial(self.lowered, module)
-        if not self.race(trial, 2 * ROUNDS) or not self.is_faster(self.lowered, module, trial):
-            return {}
-        return {k: float(self.trial.least[k] / trial.least[k]) for k in chosen}
+        return self.gain(self.lowered, module, trial) if self.race(trial) else 0.0
 
-    def is_faster(self, lowered: Lowered, module: Module, trial: _Trial) -> bool:
-        """Whether calls of the program as it will be, without clocks, take less time."""
+    def gain(self, lowered: Lowered, module: Module, trial: _Trial) -> float:
+        """How many times as fast calls of the program are as it will be, without clocks; 0 if that is
+        not worth a change."""
+        found = self.speedup(lowered, module, trial)
+        return found if found * WORTH > 1 else 0.0
+
+    def speedup(self, lowered: Lowered, module: Module, trial: _Trial) -> float:
         if self.written:  # each run needs new copies, which would be timed as well
-            return trial.total < WORTH * self.trial.total
+            return self.trial.total / trial.total
         pair = [Compiled(l.with_module(m), {}) for l, m in ((self.lowered, self.base), (lowered, module))]  # fmt: skip
         tiers.wait()
         count = max(1, int(BLOCK_NANOSECONDS / self.trial.total))
@@ -289,14 +296,16 @@ class _Search:
                 for _ in range(count):
                     program(*self.arrays)
                 least[k] = min(least[k], time.perf_counter() - start)
-        return least[1] < CONFIRMED * least[0]
+        return least[0] / least[1]
 
-    def keep(self, chosen: dict[int, Choice], program: Choice) -> None:
+    def keep(self, chosen: dict[int, str], gain: float, program: Choice) -> None:
         """Write down a choice for each kernel, and one for the program."""
         for number, call in enumerate(calls_of(self.base)):
-            choice = chosen.get(number, Choice(NOTHING, 1.0))
+            name = chosen.get(number, NOTHING)
             if not program.variant:
-                _remember(_key(_text(call.kernel), self.options), choice)
+                _remember(
+                    _key(_text(call.kernel), self.options), Choice(name, gain if name else 1.0)
+                )
         _remember(_key(show(self.module), self.options), program)
 
 
@@ -385,7 +394,19 @@ def _copies(program: Any, leaves: Sequence[Any]) -> list[np.ndarray] | None:
     if sum(array.nbytes for array in given) > memory // 8:
         return None
     parameters = program.function.parameters
-    return [fit(a.copy(), p.type, p.attrs["name"]) for a, p in zip(given, parameters)]
+    return [_copy(a, p.type, p.attrs["name"]) for a, p in zip(given, parameters)]
+
+
+def _copy(array: np.ndarray, type: ArrayType, name: str) -> np.ndarray:
+    """A copy that lies as the original does, in pages and in lines of the cache: that counts as well."""
+    if type.layout is not None:
+        return fit(np.array(array, order="C"), type, name)
+    array = fit(array, type, name)
+    memory = np.empty(array.nbytes + mmap.PAGESIZE, np.uint8)
+    offset = (array.ctypes.data - memory.ctypes.data) % mmap.PAGESIZE
+    found = memory[offset : offset + array.nbytes].view(array.dtype).reshape(array.shape)
+    found[...] = array
+    return found
 
 
 def wait() -> None:

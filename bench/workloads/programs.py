@@ -90,7 +90,10 @@ def k_means_step_loop(points, centres):
         counts[nearest[i]] += 1.0
         for k in range(points.shape[1]):
             sums[nearest[i], k] += points[i, k]
-    return sums / (counts.reshape(-1, 1) + 1e-6)
+    for j in range(centres.shape[0]):
+        for k in range(points.shape[1]):
+            sums[j, k] /= counts[j] + 1e-6
+    return sums
 
 
 def gravity(positions, masses):
@@ -129,7 +132,10 @@ def regression_step_loop(x, labels, weights):
     error = np.dot(x, weights)
     for i in prange(error.size):
         error[i] = 1.0 / (1.0 + np.exp(-error[i])) - labels[i]
-    return weights - 0.1 * np.dot(error, x) / x.shape[0]
+    slope = np.dot(error, x)
+    for j in range(slope.size):
+        slope[j] = weights[j] - 0.1 * slope[j] / x.shape[0]
+    return slope
 
 
 def standardise(x):

@@ -7,14 +7,26 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ..array import doubt, view, wrap
+from ..application import apply
+from ..array import Array, doubt, view, view_or_doubt, wrap
 from ..context import failure
 from ..host import call_through_python, known
-from ..registry import implements
-from ..value import node_of
+from ..registry import creates, implements
+from ..value import Value, node_of
 from ..views import Storage
-from .arguments import static_shape
-from .building import concatenated, filled, reshaped
+from .arguments import static, static_int, static_shape
+from .building import (
+    as_array,
+    concatenated,
+    filled,
+    gathered,
+    iota,
+    permuted,
+    reshaped,
+    spread,
+    window,
+)
+from .calculus import windows_of
 
 
 class _Reinterpreted:
@@ -51,6 +63,96 @@ def reinterpreted(a, dtype=None, type=None):
 
 
 builtin_type = type
+
+
+@creates(np.lib.stride_tricks.as_strided)
+def as_strided(x, shape=None, strides=None, subok=False, writeable=True):
+    """`np.lib.stride_tricks.as_strided` of an array that fills its memory, as a value that may only be read.
+
+    Raises ValueError where the view would leave the memory of `x`, which NumPy does not check.
+    """
+    if not isinstance(x, Value):
+        return np.lib.stride_tricks.as_strided(x, shape, strides, subok, writeable)
+    source = as_array(x)
+    own = tuple([static_int(step, "a stride") for step in source.strides])
+    shape = source.shape if shape is None else static_shape(shape)
+    given = own if strides is None else static(strides, "strides")
+    bytes_apart = tuple([static_int(step, "a stride") for step in given])
+    if len(bytes_apart) != len(shape):
+        raise ValueError("mismatch in length of strides and shape")
+    if any(step % source.itemsize for step in bytes_apart):
+        raise failure(
+            UnsupportedError,
+            f"strides of {bytes_apart} bytes are not of whole elements, of {source.itemsize} bytes",
+            "use np.lib.stride_tricks.as_strided outside the jitted function",
+        )
+    steps = [step // source.itemsize for step in bytes_apart]
+    flat = _in_memory_order(source, own)
+    if 0 in shape:
+        return filled(shape, 0, source.dtype)
+    reach = [(extent - 1) * step for extent, step in zip(shape, steps)]
+    if min(reach, default=0) < 0 or sum(reach) >= flat.size:
+        raise ValueError(
+            f"a view of shape {shape} and strides {bytes_apart} leaves the memory of an array of "
+            f"shape {source.shape} and strides {own}"
+        )
+    seen = _as_windows(source, shape, steps, [step // source.itemsize for step in own])
+    if seen is None:
+        positions = filled(shape, 0, np.int64)
+        for axis, (extent, step) in enumerate(zip(shape, steps)):
+            along = apply(np.multiply, iota(extent), step)
+            positions = apply(np.add, positions, spread(along, shape, (axis,)))
+        seen = gathered(flat, positions, 0)
+    return view_or_doubt(source, seen, "strides", can_write=False)
+
+
+def _as_windows(x: Array, shape: tuple, steps: list[int], own: list[int]) -> Array | None:
+    """The view as windows along the axes of `x`, each of which has one or two axes of the view to it; None if
+    it is not of that kind."""
+    places: dict[int, list[tuple[int, int]]] = {}  # by axis of x: axes of the view, and their steps
+    for axis, (extent, step) in enumerate(zip(shape, steps)):
+        if extent > 1 and step:
+            fitting = [k for k in range(x.ndim) if own[k] <= step and step % own[k] == 0]
+            along = max(fitting, key=lambda k: own[k], default=None)
+            if along is None:
+                return None
+            places.setdefault(along, []).append((axis, step // own[along]))
+    order: list[int] = []  # the view's axis of each axis that `seen` has
+    seen, inner = x, []
+    for along in range(x.ndim):
+        found = places.get(along, [])
+        reach = [(shape[axis] - 1) * by + 1 for axis, by in found]
+        if len(found) > 2 or sum(reach) - len(reach) >= x.shape[along]:
+            return None
+        if len(found) == 2:
+            seen = windows_of(seen, along, reach[1])
+            inner.append((found[1], reach[1]))
+        stop, by = (reach[0], found[0][1]) if found else (1, 1)
+        seen = window(seen, along, 0, stop, by)
+        order.append(found[0][0] if found else -1)
+    for place, ((axis, by), reach) in enumerate(inner, x.ndim):
+        seen = window(seen, place, 0, reach, by)
+        order.append(axis)
+    kept = [k for k, axis in enumerate(order) if axis >= 0]
+    seen = reshaped(seen, tuple([seen.shape[k] for k in kept]))
+    axes = [order[k] for k in kept]
+    by_axis = sorted(range(len(axes)), key=axes.__getitem__)
+    return spread(permuted(seen, by_axis), shape, tuple(sorted(axes)))
+
+
+def _in_memory_order(x: Array, strides: tuple[int, ...]) -> Array:
+    """The elements of `x` as a vector, in the order they have in NumPy's memory, which they must fill."""
+    order = sorted(range(x.ndim), key=lambda axis: -strides[axis])
+    dense = x.itemsize
+    for axis in reversed(order):
+        if x.shape[axis] != 1 and strides[axis] != dense:
+            raise failure(
+                UnsupportedError,
+                f"strides over the memory around an array of shape {x.shape} and strides {strides}",
+                "take them of the whole array, or of a copy",
+            )
+        dense *= x.shape[axis]
+    return reshaped(permuted(x, order), (x.size,))
 
 
 @implements(method="resize")

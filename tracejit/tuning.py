@@ -102,7 +102,7 @@ def tuned(module: Module, options: Options, stages: dict[Stage, Module]) -> Tune
     """A lowered program with the variants that were measured to be faster, as far as that is known."""
     by_name = {variant.name: variant for variant in variants(options)}
     notes: list[str] = []
-    choice = _recalled(_key(show(module), options))
+    choice = _recalled(_key(_anonymous(module), options))
     is_open = choice is None
     if choice is not None and choice.variant in by_name:
         stages = _lowered(module, by_name[choice.variant], options) or stages
@@ -128,6 +128,11 @@ def tuned(module: Module, options: Options, stages: dict[Stage, Module]) -> Tune
 
 def _times(choice: Choice) -> str:
     return f"the program was {choice.gain:.2f} times as fast as the model made it"
+
+
+def _anonymous(module: Module) -> str:
+    """The text of a program, whatever its function is called."""
+    return show(Module(module.entry.replace(name="program")))
 
 
 def _text(kernel: Kernel) -> str:
@@ -306,7 +311,7 @@ class _Search:
                 _remember(
                     _key(_text(call.kernel), self.options), Choice(name, gain if name else 1.0)
                 )
-        _remember(_key(show(self.module), self.options), program)
+        _remember(_key(_anonymous(self.module), self.options), program)
 
 
 def _agree(found: list[np.ndarray], wanted: list[np.ndarray], exactly: bool) -> bool:

@@ -44,6 +44,7 @@ from ...ir.types import bool_, f16
 from .cost import trips
 from .rename import FreshNames
 from .substitute import substitute
+from .walk import exchange_inner_loops
 
 # The most iterations that a value is kept for.
 MOST_STEPS = 4
@@ -61,20 +62,12 @@ class _Carrier:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_inner_loops(self.kernel.body, self.loop))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            statement = map_bodies(statement, self.body)
-            if isinstance(statement, For) and statement.mark == "ordered":
-                new += self.loop(statement)
-            else:
-                new.append(statement)
-        return tuple(new)
-
-    def loop(self, loop: For) -> tuple[Statement, ...]:
+    def loop(self, loop: For) -> tuple[Statement, ...] | None:
         """The loop, after what it reads before its first iteration."""
+        if loop.mark != "ordered":
+            return None
         before: list[Statement] = []
         changed = loop
         for buffer, place in _places(loop).items():
@@ -82,7 +75,7 @@ class _Carrier:
                 lets, changed = self.carried(changed, buffer, steps)
                 before += lets
         if not before:
-            return (loop,)
+            return None
         if (trips(loop) or 0) > 0:
             return (*before, changed)
         # Where the loop is empty nothing may be read.

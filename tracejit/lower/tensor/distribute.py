@@ -35,7 +35,6 @@ from ...ir.tensor import (
     expressions_of,
     has_control,
     integer,
-    map_bodies,
     statements,
 )
 from ...ir.term import Term
@@ -45,6 +44,7 @@ from .independent import is_independent
 from .reductions import carried_by
 from .rename import FreshNames
 from .substitute import substitute
+from .walk import exchange_outer_loops
 
 # Iterations of a block, and the cycles in each from which they are worth a loop of their own.
 BLOCK, WORTHWHILE = 8192, 40.0
@@ -68,20 +68,13 @@ class _Distributor:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_outer_loops(self.kernel.body, self.distributed))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            found = _parts_of(statement) if isinstance(statement, For) else None
-            if found is not None:
-                new += self.distributed(statement, found)
-            else:
-                new.append(map_bodies(statement, self.body))
-        return tuple(new)
-
-    def distributed(self, loop: For, found: _Parts) -> list[Statement]:
+    def distributed(self, loop: For) -> list[Statement] | None:
         """Memory for what is handed on, and the two loops, for a block of iterations at a time."""
+        found = _parts_of(loop)
+        if found is None:
+            return None
         count = trips(loop)
         if is_whole := count is not None and count <= BLOCK:
             first, last = loop.start, loop.stop

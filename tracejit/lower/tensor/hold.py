@@ -42,6 +42,7 @@ from .checks import is_refusing
 from .cost import trips
 from .rename import FreshNames
 from .substitute import substitute
+from .walk import exchange_inner_loops
 
 Place = tuple[Expression, ...]
 
@@ -56,20 +57,12 @@ class _Holder:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_inner_loops(self.kernel.body, self.loop))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            statement = map_bodies(statement, self.body)
-            if isinstance(statement, For) and statement.mark == "ordered":
-                new += self.loop(statement)
-            else:
-                new.append(statement)
-        return tuple(new)
-
-    def loop(self, loop: For) -> tuple[Statement, ...]:
+    def loop(self, loop: For) -> tuple[Statement, ...] | None:
         """The loop, between what it reads first and what it leaves at last."""
+        if loop.mark != "ordered":
+            return None
         before: list[Statement] = []
         after: list[Statement] = []
         changed = loop
@@ -80,7 +73,7 @@ class _Holder:
             body = substitute(changed.body, {Load(buffer, place): held})
             changed = changed.replace(body=_direct(_assigning(body, buffer, held)))
         if not before:
-            return (loop,)
+            return None
         if (trips(loop) or 0) > 0:
             return (*before, changed, *after)
         # Where the loop is empty nothing may be read.

@@ -28,9 +28,9 @@ from ...ir.tensor import (
     expressions_of,
     has_control,
     loads_of,
-    map_bodies,
     statements,
 )
+from .walk import exchange_inner_loops
 
 
 def free_loops(module: Module) -> Module:
@@ -41,18 +41,12 @@ def free_loops(module: Module) -> Module:
 def _change(kernel: Kernel) -> Kernel:
     if not has_control(kernel.body):
         return kernel
-    return kernel.replace(body=_body(kernel.body))
+    return kernel.replace(body=exchange_inner_loops(kernel.body, _freed))
 
 
-def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    new: list[Statement] = []
-    for statement in body:
-        statement = map_bodies(statement, _body)
-        if isinstance(statement, For) and statement.mark == "ordered":
-            if is_independent(statement):
-                statement = statement.replace(mark="serial")
-        new.append(statement)
-    return tuple(new)
+def _freed(loop: For) -> tuple[Statement, ...] | None:
+    is_free = loop.mark == "ordered" and is_independent(loop)
+    return (loop.replace(mark="serial"),) if is_free else None
 
 
 def is_independent(loop: For) -> bool:

@@ -39,7 +39,6 @@ from ...ir.tensor import (
     has_control,
     integer,
     loads_of,
-    map_bodies,
     maximum,
     multiply,
     parts,
@@ -52,6 +51,7 @@ from .cost import trips
 from .reductions import carried_by
 from .rename import FreshNames, Renaming
 from .substitute import substitute
+from .walk import exchange_outer_loops
 
 # Rows side by side, the terms of expressions in them all, how far one may be behind the one above it,
 # and the columns from which on it pays.
@@ -81,17 +81,11 @@ class _Interleaver:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_outer_loops(self.kernel.body, self.loop))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            row = _row_of(statement) if isinstance(statement, For) else None
-            if row is not None:
-                new += self.interleaved(row, _row_count(row))
-            else:
-                new.append(map_bodies(statement, self.body))
-        return tuple(new)
+    def loop(self, loop: For) -> list[Statement] | None:
+        row = _row_of(loop)
+        return None if row is None else self.interleaved(row, _row_count(row))
 
     def interleaved(self, row: _Row, count: int) -> list[Statement]:
         """Blocks of so many rows, and then the rows that are left."""

@@ -27,7 +27,6 @@ from ...ir.tensor import (
     has_control,
     integer,
     loads_of,
-    map_bodies,
     parts,
     statements,
 )
@@ -37,6 +36,7 @@ from .cost import trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
 from .vectorize import independent
+from .walk import exchange_outer_loops
 
 # Rows side by side, the sums that registers hold in them, and the terms in the expressions of a row.
 ROWS, MOST_SUMS, MOST_TERMS = 4, 8, 48
@@ -54,19 +54,12 @@ class _Jammer:
         self.kernel, self.names, self.vector_bytes = kernel, FreshNames(kernel), vector_bytes
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_outer_loops(self.kernel.body, self.jammed))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            if isinstance(statement, For) and _is_shared(statement):
-                new += self.jammed(statement)
-            else:
-                new.append(map_bodies(statement, self.body))
-        return tuple(new)
-
-    def jammed(self, loop: For) -> list[Statement]:
+    def jammed(self, loop: For) -> list[Statement] | None:
         """Blocks of rows, and then the rows that are left."""
+        if not _is_shared(loop):
+            return None
         block = Index(self.names.pick(f"{loop.index.name}_block"))
         blocks = tensor.floor_divide(tensor.subtract(loop.stop, loop.start), integer(ROWS))
         first = tensor.add(loop.start, tensor.multiply(block, integer(ROWS)))

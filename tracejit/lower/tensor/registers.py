@@ -40,6 +40,7 @@ from ...ir.term import Term, postorder
 from .cost import trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
+from .walk import exchange_inner_loops
 
 # The most elements of an array in registers, and iterations of a loop that is unrolled for that.
 MOST_ELEMENTS, MOST_TRIPS = 32, 8
@@ -86,7 +87,7 @@ class _Registers:
     def run(self) -> Kernel:
         if not self.small:
             return self.kernel
-        body = self.body(self.unrolled(self.kernel.body))
+        body = self.body(exchange_inner_loops(self.kernel.body, self.unrolled))
         before: list[Statement] = []
         after: list[Statement] = []
         for buffer in self.kernel.outputs:
@@ -105,19 +106,15 @@ class _Registers:
             found = self.variables[buffer, place] = Variable(name, buffer.type.dtype)
         return found
 
-    def unrolled(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        """The statements with the short loops over small arrays written out."""
+    def unrolled(self, loop: For) -> list[Statement] | None:
+        """A short loop over small arrays, written out."""
+        if not self.is_over_small(loop):
+            return None
         new: list[Statement] = []
-        for statement in body:
-            statement = map_bodies(statement, self.unrolled)
-            if isinstance(statement, For) and self.is_over_small(statement):
-                start = statement.start.value
-                for value in range(start, start + self.short[statement.index]):
-                    copy = substitute(statement.body, {statement.index: integer(value)})
-                    new += Renaming(self.names.of_body(copy)).body(copy)
-            else:
-                new.append(statement)
-        return tuple(new)
+        for value in range(loop.start.value, loop.start.value + self.short[loop.index]):
+            copy = substitute(loop.body, {loop.index: integer(value)})
+            new += Renaming(self.names.of_body(copy)).body(copy)
+        return new
 
     def is_over_small(self, loop: For) -> bool:
         if loop.index not in self.short:

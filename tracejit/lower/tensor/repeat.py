@@ -12,6 +12,8 @@ the work, and of what comes next in memory nothing would be known to come togeth
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...ir import tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.places import is_chosen_by_data
@@ -26,12 +28,12 @@ from ...ir.tensor import (
     Store,
     expressions_of,
     has_control,
-    map_bodies,
     parts,
 )
 from ...ir.term import postorder
 from .cost import trips
 from .substitute import substitute
+from .walk import exchange_outer_loops
 
 REPEATS = 4
 # The most terms of the expressions of a body, and the least iterations that are worth it.
@@ -44,17 +46,13 @@ def repeat_bodies(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    return kernel if has_control(kernel.body) else kernel.replace(body=_body(kernel.body))
+    if has_control(kernel.body):
+        return kernel
+    return kernel.replace(body=exchange_outer_loops(kernel.body, _exchanged))
 
 
-def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    new: list[Statement] = []
-    for statement in body:
-        if isinstance(statement, For) and _is_to_repeat(statement):
-            new += _repeated(statement)
-        else:
-            new.append(map_bodies(statement, _body))
-    return tuple(new)
+def _exchanged(loop: For) -> Iterable[Statement] | None:
+    return _repeated(loop) if _is_to_repeat(loop) else None
 
 
 def _is_to_repeat(loop: For) -> bool:

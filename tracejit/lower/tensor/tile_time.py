@@ -17,6 +17,7 @@ the results are the same to the bit. Memory is read once for K steps.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...ir import tensor
@@ -46,6 +47,7 @@ from .cost import trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
 from .sweeps import Steps, Sweep, steps_of
+from .walk import exchange_outer_loops
 
 # The fewest rows and the most steps that a block moves on for one read of memory, the most chunks, and
 # how many times the rows of a seam a chunk has at least.
@@ -70,19 +72,12 @@ class _Tiler:
         self.kernel, self.machine, self.names = kernel, machine, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        return self.kernel.replace(body=exchange_outer_loops(self.kernel.body, self.loop))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            is_loop = isinstance(statement, For) and statement.mark == "ordered"
-            steps = steps_of(statement) if is_loop else None
-            sizes = _sizes(statement, steps, self.machine) if steps is not None else None
-            if sizes is not None:
-                new += self.tiled(statement, steps, sizes)
-            else:
-                new.append(map_bodies(statement, self.body))
-        return tuple(new)
+    def loop(self, loop: For) -> Iterable[Statement] | None:
+        steps = steps_of(loop) if loop.mark == "ordered" else None
+        sizes = _sizes(loop, steps, self.machine) if steps is not None else None
+        return self.tiled(loop, steps, sizes) if sizes is not None else None
 
     def tiled(self, time: For, steps: Steps, sizes: _Sizes) -> list[Statement]:
         first, stop = _range(steps)

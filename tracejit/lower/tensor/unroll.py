@@ -11,18 +11,19 @@ from ...ir.tensor import (
     Accumulate,
     Assign,
     For,
+    Kernel,
     Let,
     Literal,
     Statement,
     Store,
     expressions_of,
     has_control,
-    map_bodies,
     parts,
 )
 from ...ir.term import postorder
 from .checks import is_refusing
 from .cost import trips
+from .walk import exchange_inner_loops
 
 # The most iterations, and the most terms of expressions in them all.
 MOST_TRIPS, MOST_TERMS = 8, 128
@@ -30,17 +31,18 @@ MOST_TRIPS, MOST_TERMS = 8, 128
 
 def unroll_short_loops(module: Module) -> Module:
     """Mark the innermost short loops of kernels with ordered ones."""
-    return map_kernels(module, lambda k: k.replace(body=_body(k.body)) if has_control(k.body) else k)
+    return map_kernels(module, _change)
 
 
-def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    new: list[Statement] = []
-    for statement in body:
-        statement = map_bodies(statement, _body)
-        if isinstance(statement, For) and statement.mark == "ordered" and _is_short(statement):
-            statement = statement.replace(mark="unroll")
-        new.append(statement)
-    return tuple(new)
+def _change(kernel: Kernel) -> Kernel:
+    if not has_control(kernel.body):
+        return kernel
+    return kernel.replace(body=exchange_inner_loops(kernel.body, _unrolled))
+
+
+def _unrolled(loop: For) -> tuple[Statement, ...] | None:
+    is_chosen = loop.mark == "ordered" and _is_short(loop)
+    return (loop.replace(mark="unroll"),) if is_chosen else None
 
 
 def _is_short(loop: For) -> bool:

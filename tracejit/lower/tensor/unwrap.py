@@ -13,10 +13,10 @@ from ...ir.tensor import (
     Statement,
     has_control,
     is_scheduled,
-    map_bodies,
 )
 from .cost import trips
 from .substitute import substitute
+from .walk import exchange_inner_loops
 
 
 def unwrap_loops(module: Module) -> Module:
@@ -25,19 +25,16 @@ def unwrap_loops(module: Module) -> Module:
 
 
 def _change(kernel: Kernel) -> Kernel:
-    return kernel.replace(body=_body(kernel.body)) if has_control(kernel.body) else kernel
+    if not has_control(kernel.body):
+        return kernel
+    return kernel.replace(body=exchange_inner_loops(kernel.body, _unwrapped))
 
 
-def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    new: list[Statement] = []
-    for statement in body:
-        statement = map_bodies(statement, _body)
-        if isinstance(statement, For) and _is_wrapping(statement):
-            inside = [s for s in statement.body if not isinstance(s, Break)]
-            new += substitute(inside, {statement.index: statement.start})
-        else:
-            new.append(statement)
-    return tuple(new)
+def _unwrapped(loop: For) -> tuple[Statement, ...] | None:
+    if not _is_wrapping(loop):
+        return None
+    inside = [s for s in loop.body if not isinstance(s, Break)]
+    return substitute(inside, {loop.index: loop.start})
 
 
 def _is_wrapping(loop: For) -> bool:

@@ -205,3 +205,41 @@ def test_a_stored_value_in_another_shape_is_no_copy():
 def test_reshapes_of_stored_values(function):
     arrays = [np.random.default_rng(0).random(shape) for shape in ((6, 5), (5, 4), (6, 2))]
     np.testing.assert_allclose(tracejit.jit(function)(*arrays), function(*arrays), rtol=1e-12)
+
+
+SIDE_BY_SIDE = [
+    (lambda x: (x.min(), x.max(), x.mean()), 1),
+    (lambda x: (x.sum(0), x.std(0), x.max(0)), 1),
+    (lambda x: (x.sum(1), (x * x).sum(1), x.argmax(1)), 1),
+    (lambda x: (np.sin(x), x + 1, x[:, ::-1] * 2), 2),
+    (lambda x: (x[1:, 1:] - x[:-1, 1:], x[1:, 1:] - x[1:, :-1]), 1),
+    (lambda x: (x.sum(0), x.sum(1)), 2),
+    (lambda x: (x > 0.5, (x - x.mean()).max(), x.sum()), 2),
+    (lambda x: (x.argmax(), x.min(), x.astype("float32").max()), 2),
+]
+
+
+@pytest.mark.parametrize("function, count", SIDE_BY_SIDE)
+def test_what_reads_the_same_stands_side_by_side(function, count):
+    x = np.random.default_rng(0).random((220, 300))
+    fused = tracejit.jit(function).lower(x).stages[Stage.FUSED]
+    assert len(fused.functions) - 1 == count, tracejit.show(fused)
+    for threads in (1, 2):
+        for got, wanted in zip(tracejit.jit(function, threads=threads)(x), function(x)):
+            np.testing.assert_allclose(got, wanted, rtol=1e-6)
+    small = tracejit.jit(function).lower(x[:5, :7].copy()).stages[Stage.FUSED]
+    assert len(small.functions) - 1 >= count  # where memory is near, loops are simple
+
+
+def test_writes_stand_apart():
+    def shifted(x, out):
+        out[:] = x * 2
+        low = out.min()
+        out += 1
+        return low, x.max(), out.max()
+
+    x = np.random.default_rng(0).random((220, 300))
+    mine, other = np.zeros_like(x), np.zeros_like(x)
+    for got, wanted in zip(tracejit.jit(shifted)(x, mine), shifted(x, other)):
+        assert got == wanted
+    np.testing.assert_array_equal(mine, other)

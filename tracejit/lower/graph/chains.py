@@ -27,10 +27,10 @@ from .rows import Labels, free_axes, labels_of
 
 # Rows of one product that pass over its right factor together, and of a strip, for tiles of a few.
 BLOCK_ROWS, STRIP_ROWS = 96, 64
-# Bytes of what is between that a strip may take, and for how many rows there must be room at least.
+# Bytes of what is between that a strip takes, if it need not be shorter than a few rows.
 NEAR_BYTES, FEWEST_ROWS = 512 << 10, 4
-# Less between two products is in the nearest caches anyway.
-LEAST_BYTES = 128 << 10
+# Less between two products is in the nearest caches anyway; more is too much memory to ask for.
+LEAST_BYTES, MOST_BYTES = 128 << 10, 64 << 20
 LEAST_GAIN = 0.05  # of the arithmetic, as strips have tiles of their own
 PRODUCT_BYTES = 128  # of results of multiply-adds in a cycle
 
@@ -169,10 +169,9 @@ def _is_worth(function: Function) -> bool:
     between = next(node for node in products if node is not last)
     size = _bytes(between)
     sweeps = any(node.op.kind == REDUCTION for node in function.nodes)
-    near = (2 if sweeps else 1) * size / rows
-    strip = min(STRIP_ROWS, NEAR_BYTES // near, last.type.shape[axes[-1]])
-    if size < LEAST_BYTES or strip < min(FEWEST_ROWS, last.type.shape[axes[-1]]):
-        return False
+    strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
+    if size < LEAST_BYTES or size >= MOST_BYTES:
+        return size >= MOST_BYTES
     outer = prod(last.type.shape[axis] for axis in axes[:-1])
     shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
     weights = sum(_bytes(o) for o in shared) / outer

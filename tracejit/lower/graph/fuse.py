@@ -31,6 +31,7 @@ from typing import NamedTuple
 from ...ir.graph import Function, Kernel, Module, Node, call, each_program
 from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION, UPDATE
 from ..elements import axis_indices, domain_of
+from .beside import put_side_by_side
 from .calls import Calls
 from .groups import (
     FUSIBLE,
@@ -144,6 +145,7 @@ class _Fuser:
             elif node in self.renamed:
                 group = self.group_of[node] = self.group_of[memory_of(node)]
                 group.renamed.append(node)
+        put_side_by_side(self)
         calls = Calls(self.function, self.groups.values(), self.group_of)
         self.calls = calls.made
         return calls.run()

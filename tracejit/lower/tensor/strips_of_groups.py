@@ -41,7 +41,8 @@ Body = tuple[Statement, ...]
 LENGTHS = (256, 128, 64, 32, 16, 8, 4)  # iterations of the axis that is cut
 MOST_REPEATED = 1.5  # of what is between, computed over all strips, for each time it is needed
 FEWEST_MULTIPLY_ADDS = 500_000  # that threads are worth
-MOST_ROWS, FEWEST_ROWS = 96, 12  # of a strip along a free axis, for tiles of a few rows each
+TILE_ROWS, MOST_ROWS = 4, 96  # of a strip along a free axis
+FEWEST_ROWS = 12  # where threads share the strips
 FEWEST_SHARES = 8  # strips, or indices of another axis, for threads to share evenly
 
 
@@ -106,9 +107,7 @@ class Strips:
         rows = prod(shape[a] for a in self.free)
         # Values of one size take the place of each other.
         near = sum({n.type.size * n.type.dtype.itemsize for n in self.between}) / rows
-        most = min(MOST_ROWS, int(self.near_bytes / 2 / near))
-        if most < 1:
-            return None
+        most = min(MOST_ROWS, max(int(self.near_bytes / 2 / near), TILE_ROWS))
         each = self.work // prod(shape[a] for a in outer)
         is_wide = bool(outer) and (
             shape[outer[0]] >= FEWEST_SHARES or each < FEWEST_SHARES * FEWEST_MULTIPLY_ADDS

@@ -1,45 +1,62 @@
-"""Loops that pack what a mask selects:
+"""Loops that pack what masks select:
 
     for i: out[place] = x[i]; place = place + i64(mask[i])
 
 As each place is stored to until something selected is, a vector of lanes may store what it selects
-side by side, and whatever after that: as many elements as it has read are free from `place` on.
+side by side, and whatever after that: as many elements as it has read are free from `place` on. One
+loop may pack several parts, each into memory of its own.
 """
 
 from __future__ import annotations
 
 from typing import NamedTuple
 
-from .tensor import Apply, Assign, Expression, For, Let, Store, Variable, loads_of
+from .tensor import Apply, Assign, Expression, For, Let, Statement, Store, Variable, loads_of
 from .types import bool_
 
 
 class Packing(NamedTuple):
-    """The parts of such a loop: what it computes first, the store, the counter, and what selects."""
+    """A store of such a loop, its counter, and what selects."""
 
-    lets: tuple[Let, ...]
     store: Store
     place: Variable
     selected: Expression
 
 
-def packing_of(loop: For) -> Packing | None:
+class PackingLoop(NamedTuple):
+    """The parts of such a loop: what it computes first, and what it packs."""
+
+    lets: tuple[Let, ...]
+    packings: tuple[Packing, ...]
+
+
+def packing_of(loop: For) -> PackingLoop | None:
     """The parts of a loop that packs elements in memory; None if it does anything else."""
-    if len(loop.body) < 2:
+    lets: list[Let] = []
+    body = list(loop.body)
+    while body and isinstance(body[0], Let):
+        lets.append(body.pop(0))
+    packings = [_packing(store, step) for store, step in zip(body[::2], body[1::2])]
+    if not packings or len(body) % 2 or None in packings:
         return None
-    *lets, store, step = loop.body
+    places = {packing.place for packing in packings}
+    buffers = {packing.store.buffer for packing in packings}
+    values = [let.value for let in lets]
+    values += [part for packing in packings for part in (packing.store.value, packing.selected)]
+    counts = any(not places.isdisjoint(value.free) for value in values)
+    is_read = any(load.buffer in buffers for load in loads_of(loop.body))
+    if counts or is_read or not len(places) == len(buffers) == len(packings):
+        return None
+    return PackingLoop(tuple(lets), tuple(packings))
+
+
+def _packing(store: Statement, step: Statement) -> Packing | None:
     match store, step:
         case (
-            Store(buffer, (Variable() as place,), value),
+            Store(_, (*_, Variable() as place), _),
             Assign(variable, Apply("add", (again, Apply("cast", (selected,), _)), _)),
         ) if place is variable is again and selected.dtype is bool_:
-            is_read = any(load.buffer is buffer for load in loads_of(loop.body))
-            counts = place in value.free or place in selected.free
-            if is_read or counts or not all(_is_own(let, place) for let in lets):
-                return None
-            return Packing(tuple(lets), store, place, selected)
+            fixed = all(place not in index.free for index in store.indices[:-1])
+            is_dense = store.buffer.type.strides[-1] == 1
+            return Packing(store, place, selected) if fixed and is_dense else None
     return None
-
-
-def _is_own(let: object, place: Variable) -> bool:
-    return isinstance(let, Let) and place not in let.value.free

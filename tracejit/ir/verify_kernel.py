@@ -365,7 +365,7 @@ class _Checker:
         own = _own(loop)
         packing = packing_of(loop) if loop.mark == "vector" else None
         if packing is not None:
-            own.add(packing.place)
+            own.update(part.place for part in packing.packings)
         running = running_of(loop) if loop.mark == "vector" else None
         if running is not None:
             own.add(running.total)
@@ -380,7 +380,7 @@ class _Checker:
                     if loop.mark == "parallel":
                         self.fail(f"accumulates into {term.name} across a parallel loop")
                 case Store(buffer, indices, _) if buffer not in own:
-                    if packing is not None and statement is packing.store:
+                    if packing and any(statement is part.store for part in packing.packings):
                         continue
                     if is_chosen_by_data(indices) and not are_apart(loop, indices):
                         if loop.mark == "parallel" or not keeps_order(loop, statement):

@@ -10,6 +10,7 @@ from .gufunc import *
 from .indexing import *
 from .movement import *
 from .ordered import *
+from .ranks import *
 from .reduce import *
 from .relayout import *
 from .search import *

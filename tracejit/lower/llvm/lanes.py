@@ -53,8 +53,10 @@ class LaneLoops(Control):
             self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask))
 
     def lane_body(self, loop: For) -> None:
-        if packing := packing_of(loop):
-            self.pack(packing)
+        if found := packing_of(loop):
+            self.body(found.lets)
+            for packing in found.packings:
+                self.pack(packing)
         elif running := running_of(loop):
             self.run_on(running)
         else:
@@ -90,7 +92,6 @@ class LaneLoops(Control):
     def pack(self, packing: Packing) -> None:
         """Store what the lanes select side by side, and count it."""
         b, lanes, store = self.b, self.lanes, packing.store
-        self.body(packing.lets)
         (value,), selected = self.emit(store.value), self.one(packing.selected)
         _, atoms, constant = self.address_of(store.buffer, store.indices)
         pointer = self.pointer(store.buffer, atoms, constant)

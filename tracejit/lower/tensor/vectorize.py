@@ -133,9 +133,9 @@ def _packing_lanes(loop: For, vector_bytes: int) -> int:
     packing = packing_of(loop) if loop.mark == "serial" else None
     if packing is None or vector_bytes < PACKS:
         return 0
-    dtype = packing.store.buffer.type.dtype
-    is_fit = dtype.kind in "iuf" and dtype.itemsize in (4, 8)
-    lanes = vector_bytes // dtype.itemsize
+    dtypes = [part.store.buffer.type.dtype for part in packing.packings]
+    is_fit = all(dtype.kind in "iuf" and dtype.itemsize in (4, 8) for dtype in dtypes)
+    lanes = vector_bytes // max([dtype.itemsize for dtype in dtypes])
     count = trips(loop)
     return lanes if is_fit and (count is None or count >= lanes) else 0
 

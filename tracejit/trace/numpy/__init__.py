@@ -22,6 +22,7 @@ from . import (
     polynomials,
     predicates,
     python_math,
+    ranks,
     reductions,
     repetition,
     scans,

@@ -86,7 +86,7 @@ apply_over_axes: (np.sum, t, [0, 2])
 arange: (5); (1, 9, 2, dtype='f4'); (q, 3.0); (10.0, 0, -2.5)
 argmax: (x); (m, axis=0); (m, axis=1, keepdims=True)
 argmin: (x); (m, axis=0); (m, axis=1, keepdims=True)
-argpartition: (x, 2)[2]; (m, 1, axis=0)[1]
+argpartition: x[np.argpartition(x, 2)][2]; np.take_along_axis(m, np.argpartition(m, 1, axis=0), 0)[1]
 argsort: (r); (m, axis=0, kind='stable'); (m, axis=None, stable=True)
 argwhere: (x); (m); (m > 1)
 around: (x); (m, 1); (m, decimals=-1)
@@ -438,7 +438,7 @@ all: (); (axis=0); (axis=1, keepdims=True)
 any: (); (axis=0); (axis=1, keepdims=True)
 argmax: (); (axis=0); (axis=1, keepdims=True)
 argmin: (); (axis=0); (axis=1, keepdims=True)
-argpartition: (1)[:, 1]; (1, axis=0)[1]
+argpartition: np.take_along_axis(m, m.argpartition(1), 1)[:, 1]; np.take_along_axis(m, m.argpartition(1, axis=0), 0)[1]
 argsort: (axis=0, kind='stable'); r.argsort()
 astype: ('f4'); ('c16', copy=False); (np.int32)
 byteswap: (); x.byteswap()

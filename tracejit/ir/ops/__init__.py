@@ -10,6 +10,7 @@ from .gufunc import *
 from .indexing import *
 from .movement import *
 from .ordered import *
+from .partition import *
 from .ranks import *
 from .reduce import *
 from .relayout import *

@@ -92,21 +92,26 @@ class LaneLoops(Control):
     def pack(self, packing: Packing) -> None:
         """Store what the lanes select side by side, and count it."""
         b, lanes, store = self.b, self.lanes, packing.store
-        (value,), selected = self.emit(store.value), self.one(packing.selected)
-        _, atoms, constant = self.address_of(store.buffer, store.indices)
-        pointer = self.pointer(store.buffer, atoms, constant)
+        selected = self.one(packing.selected)
+        (value,) = self.emit(store.value) if store else (selected,)
+        pointer = None
+        if store:
+            _, atoms, constant = self.address_of(store.buffer, store.indices)
+            pointer = self.pointer(store.buffer, atoms, constant)
         self.here()
         value, selected = [b.splat(each, lanes.count) for each in (value, selected)]
         if lanes.mask is not None:
             selected = b.binary("and", selected, lanes.mask)
         number = b.count(selected)
-        packed = b.packed(value, selected)
-        if lanes.mask is None:
-            b.store(packed, pointer)
-        else:
-            steps = b.vector(range(lanes.count), "i64")
-            b.store_masked(packed, pointer, b.compare("slt", steps, b.splat(number, lanes.count)))
-        self.invalidate(store.buffer)
+        if store:
+            packed = b.packed(value, selected)
+            if lanes.mask is None:
+                b.store(packed, pointer)
+            else:
+                steps = b.vector(range(lanes.count), "i64")
+                kept = b.compare("slt", steps, b.splat(number, lanes.count))
+                b.store_masked(packed, pointer, kept)
+            self.invalidate(store.buffer)
         (place,) = self.values[packing.place]
         self.put(packing.place, (b.binary("add", place, number),))
 

@@ -133,7 +133,7 @@ def _packing_lanes(loop: For, vector_bytes: int) -> int:
     packing = packing_of(loop) if loop.mark == "serial" else None
     if packing is None or vector_bytes < PACKS:
         return 0
-    dtypes = [part.store.buffer.type.dtype for part in packing.packings]
+    dtypes = [part.store.buffer.type.dtype for part in packing.packings if part.store]
     is_fit = all(dtype.kind in "iuf" and dtype.itemsize in (4, 8) for dtype in dtypes)
     lanes = vector_bytes // max([dtype.itemsize for dtype in dtypes])
     count = trips(loop)

@@ -57,8 +57,16 @@ def _with_axes(result: Array, axes: tuple[int, ...], first: int = 0) -> Array:
 
 def ranked(rows: Array, ranks: tuple[int, ...]) -> Array:
     """The elements that each row has at `ranks` when it is sorted, NaN where it has one anywhere."""
-    require_sorting("sort", "quicksort", rows)
-    return wrap(ops.ranked(node_of(rows), ranks=ranks))
+    wide = _widened(rows)
+    require_sorting("sort", "quicksort", wide)
+    return converted(wrap(ops.ranked(node_of(wide), ranks=ranks)), rows.dtype)
+
+
+def _widened(x: Array) -> Array:
+    """The same numbers in 32 bits or more, which machines pack and sort much faster than shorter ones."""
+    if x.dtype.itemsize >= 4:
+        return x
+    return converted(x, np.float32 if x.dtype.kind == "f" else np.int32)
 
 
 @implements(np.median)
@@ -403,7 +411,8 @@ def _partition(name: str, a: Any, kth: Any, axis: Any, kind: str, order: Any) ->
     x, axis = rows_along(x, axis)
     if type(x.shape[-1]) is not int:
         raise no_rule(f"np.{name} of an unknown number of elements")
-    ranks = _ranks(name, kth, x.shape[-1])
+    ranks, dtype = _ranks(name, kth, x.shape[-1]), x.dtype
+    x = _widened(x)
     is_order = name == "argpartition"
     require_sorting("argsort" if is_order else "sort", "stable" if is_order else "quicksort", x)
     if is_order and len(ranks) > 1:
@@ -417,7 +426,7 @@ def _partition(name: str, a: Any, kth: Any, axis: Any, kind: str, order: Any) ->
         done.append(window(x, x.ndim - 1, 0, until))
         x = window(x, x.ndim - 1, until, x.shape[-1])
         first = rank + 1
-    return back(concatenated([*done, x], x.ndim - 1), axis)
+    return back(converted(concatenated([*done, x], x.ndim - 1), dtype), axis)
 
 
 @implements(np.partition)

@@ -7,10 +7,9 @@ along the innermost axis piece by piece and keep all others apart, so rounding d
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from itertools import pairwise
 from typing import Any, NamedTuple
-
-import numpy as np
 
 from .dims import Dim, is_never_negative
 from .types import row_major
@@ -67,7 +66,7 @@ def dense_strides(shape: Sequence[Any], order: Sequence[int]) -> tuple[int | Dim
 
 
 def reshaped_strides(old: tuple, strides: tuple, new: tuple) -> tuple | None:
-    """The strides of a reshape without a copy, where there is one; NumPy itself is asked."""
+    """The strides of a reshape without a copy, where there is one."""
     if strides == row_major(old):
         return row_major(new)
     if any(isinstance(n, Dim) for n in (*old, *new, *strides)):
@@ -76,13 +75,52 @@ def reshaped_strides(old: tuple, strides: tuple, new: tuple) -> tuple | None:
             return None
         places = {k: axis for axis, k in enumerate(kept) if k is not None}
         return tuple([strides[places[k]] if k in places else 1 for k in range(len(new))])
-    # The elements are never looked at.
-    probe = np.lib.stride_tricks.as_strided(np.zeros((), np.int8), old, strides)
-    try:
-        probe.shape = new
-    except AttributeError:
-        return None
-    return probe.strides
+    if 0 in old:
+        return row_major(new)
+    # Runs of old axes, outermost first, and of new ones that hold as many elements; an axis is left
+    # alone or split, several are joined where each steps over the next one.
+    axes = [(n, step) for n, step in zip(old, strides) if n != 1]
+    found: list[int] = []
+    for run in _runs([n for n, _ in axes], new):
+        joined, axes = axes[: run.old], axes[run.old :]
+        if any(step != n * inner for (_, step), (n, inner) in pairwise(joined)):
+            return None
+        step = joined[-1][1] if joined else 1
+        own: list[int] = []
+        for extent in reversed(run.new):
+            own.append(step)
+            step *= extent
+        found += reversed(own)
+    return tuple(found)
+
+
+class _Run(NamedTuple):
+    """So many old axes, and the extents of the new ones, that hold as many elements."""
+
+    old: int
+    new: tuple[int, ...]
+
+
+def _runs(old: Sequence[int], new: Sequence[int]) -> Iterator[_Run]:
+    """The shortest runs that a reshape makes of each other; new axes of one element are runs of none."""
+    position = 0
+    pending = list(new)
+    while pending:
+        extents = [pending.pop(0)]
+        if extents == [1]:
+            yield _Run(0, (1,))
+            continue
+        count, taken = extents[0], 1
+        size = old[position]
+        while size != count:
+            if count < size:
+                extents.append(pending.pop(0))
+                count *= extents[-1]
+            else:
+                size *= old[position + taken]
+                taken += 1
+        yield _Run(taken, tuple(extents))
+        position += taken
 
 
 def kept_axes(old: tuple, new: tuple) -> list[int | None] | None:

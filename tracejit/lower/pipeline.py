@@ -67,6 +67,7 @@ from .tensor.select import select_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
 from .tensor.tile_time import tile_time
+from .tensor.tiles import tile_transposed
 from .tensor.unroll import unroll_short_loops
 from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
@@ -199,6 +200,7 @@ PIPELINE = Pipeline(
             interleave_rows,
             track_extrema,
             split_domains,
+            _wide(tile_transposed),
             cut_strips,
             (vectorize, _bind_lanes),
             _wide(jam_rows),

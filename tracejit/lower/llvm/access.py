@@ -12,6 +12,7 @@ from ...ir.tensor import Buffer, Expression, Index, Literal, Load, Variable
 from ...ir.types import DType
 from .builder import Value, is_number, literal
 from .frame import Frame, Lanes, Parts, memory_kind
+from .squares import transposed
 from .strided import load_strided, store_strided
 
 CACHE_LINE = 64
@@ -150,6 +151,10 @@ class Access(Frame):
             return self.from_memory(self.gather(pointers, dtype), dtype)
         lanes = self.lanes
         stride = atoms.get(lanes.index, 0) if lanes and lanes.count > 1 else 0
+        if abs(stride) > 1 and lanes.mask is None and not self.arms:
+            across = self.square_index(buffer, indices)
+            if across is not None:
+                return self.of_square(buffer, across, atoms, constant)
         pointer = self.pointer(buffer, atoms, constant)
         self.b.region = region
         if stride in (0, 1):
@@ -167,6 +172,40 @@ class Access(Frame):
         kind, width = memory_kind(dtype), len(self.complex_parts(dtype))
         starts = [self.b.offset(pointer, self.b.const(k, "i64"), kind) for k in range(width)]
         return tuple([load_strided(self.b, p, kind, stride * width, count) for p in starts])
+
+    def square_index(self, buffer: Buffer, indices: tuple[Expression, ...]) -> Index | None:
+        """The index of an unrolled loop whose iterations read, all together, one square: as many
+        neighbours for each lane as there are lanes."""
+        if buffer.type.dtype.kind not in "iuf" or buffer.type.dtype.itemsize not in (4, 8):
+            return None
+        atoms, _ = self.linear_form(self.flat_index(buffer, indices))
+        full = (0, self.lanes.count)
+        for atom, scale in atoms.items():
+            if scale == 1 and self.unrolled.get(atom) == full:
+                return atom
+        return None
+
+    def of_square(self, buffer: Buffer, across: Index, atoms: dict, constant: int) -> Parts:
+        """One column of a square, all of which are made when the first is asked for."""
+        lanes, column = self.lanes, self.constants[across]
+        free = frozenset((buffer, lanes.index)).union(*[atom.free for atom in atoms])
+        terms = tuple((self.key_of(atom), scale) for atom, scale in atoms.items())
+        key = ("square", buffer, terms, constant - column)
+        level = max(self.level.get(term, 0) for term in free)
+        depth = self.holder(level, key)
+        if depth is None:
+            region, kind = self.b.region, memory_kind(buffer.type.dtype)
+            first = self.pointer(buffer, atoms, constant - column)
+            self.at(level)
+            rows = []
+            for lane in range(lanes.count):
+                distance = self.b.const(lane * atoms[lanes.index], "i64")
+                rows.append(self.b.load(self.b.offset(first, distance, kind), kind, lanes.count))
+            columns = self.remember(key, level, free, tuple(transposed(self.b, rows)))
+            self.b.region = region
+        else:
+            columns = self.scopes[depth].memo[key]
+        return (columns[column],)
 
     def from_memory(self, parts: Parts, dtype: DType) -> Parts:
         if dtype.kind != "b":

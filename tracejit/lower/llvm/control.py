@@ -144,8 +144,10 @@ class Control(State):
         elif loop.mark == "unroll":
             if trips is None or not isinstance(start, Literal):
                 raise IRError(f"an unrolled loop over {loop.index.name} needs a known extent")
+            self.unrolled[loop.index] = (start.value, stop.value)
             for value in range(start.value, stop.value):
                 self.iteration(loop, value)
+            del self.unrolled[loop.index]
         elif loop.mark == "vector" and loop.lanes > 1:
             self.vector(loop, trips)
         elif trips == 1 and isinstance(start, Literal):

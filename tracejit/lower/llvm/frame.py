@@ -105,6 +105,7 @@ class Frame:
         self.level: dict[object, int] = {}
         self.values: dict[object, Parts] = {}
         self.constants: dict[Index, int] = {}
+        self.unrolled: dict[Index, tuple[int, int]] = {}  # the ranges of the constants
         self.fixed: dict[Index, object] = {}  # the constants, and vector indices in one place
         self.pointers: dict[Buffer, Value] = {}
         self.registers: dict[tuple, Parts] = {}

@@ -56,7 +56,7 @@ def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     return tuple(new)
 
 
-def _keeps_order(statement: Statement) -> bool:
+def keeps_order(statement: Statement) -> bool:
     """Whether it reads what it stores, or stores where data says."""
     stores = [s for s in statements_of((statement,)) if isinstance(s, Store)]
     written = {store.buffer for store in stores}
@@ -69,19 +69,19 @@ def _cut(statement: Statement) -> list[Statement] | None:
 
     A loop around several nests of stores is first given to each of them.
     """
-    if _keeps_order(statement):
+    if keeps_order(statement):
         return None
-    nests = list(_distributed(statement))
+    nests = list(distributed(statement))
     cut = [_cut_nest(nest) for nest in nests]
     if not any(cut):
         return None
-    return [s for nest, new in zip(nests, cut) for s in (new or [_loops(*nest)])]
+    return [s for nest, new in zip(nests, cut) for s in (new or [in_loops(*nest)])]
 
 
 Nest = tuple[tuple[For, ...], tuple[Statement, ...]]
 
 
-def _distributed(statement: Statement, outer: tuple[For, ...] = ()) -> Iterable[Nest]:
+def distributed(statement: Statement, outer: tuple[For, ...] = ()) -> Iterable[Nest]:
     """Perfect nests: loops, outermost first, and the stores inside."""
     if not isinstance(statement, For) or statement.mark != "serial":
         yield outer, (statement,)
@@ -91,12 +91,12 @@ def _distributed(statement: Statement, outer: tuple[For, ...] = ()) -> Iterable[
         isinstance(s, For | Store) for s in statement.body
     ):
         for inner in statement.body:
-            yield from _distributed(inner, loops)
+            yield from distributed(inner, loops)
     else:
         yield loops, statement.body
 
 
-def _loops(loops: Iterable[For], body: tuple[Statement, ...]) -> Statement:
+def in_loops(loops: Iterable[For], body: tuple[Statement, ...]) -> Statement:
     for loop in reversed(tuple(loops)):
         body = (loop.replace(body=body),)
     (statement,) = body
@@ -111,23 +111,23 @@ def _cut_nest(nest: Nest) -> list[Statement] | None:
         return None
     last = loops[-1]
     accesses = [*loads_of(body), *[Load(s.buffer, s.indices) for s in body]]
-    if not any(_step(a, last) == 1 for a in accesses):
+    if not any(step(a, last) == 1 for a in accesses):
         return None
     for row in loops[:-1]:
-        across = [a for a in accesses if _step(a, row) == 1 and (_step(a, last) or 0) > 1]
+        across = [a for a in accesses if step(a, row) == 1 and (step(a, last) or 0) > 1]
         if trips(row) >= 8 and any(_lines(a, last) > NEAR_LINES for a in across):
             others = [loop for loop in loops[:-1] if loop is not row]
             return _strips((*others, row), last, body)
     return None
 
 
-def _step(access: Load, loop: For) -> int | None:
+def step(access: Load, loop: For) -> int | None:
     return stride(access.buffer.type, access.indices, loop.index)
 
 
 def _lines(access: Load, loop: For) -> int:
     """How many cache lines the access meets along the loop."""
-    bytes_apart = _step(access, loop) * access.dtype.itemsize
+    bytes_apart = step(access, loop) * access.dtype.itemsize
     return trips(loop) * min(bytes_apart, LINE_BYTES) // LINE_BYTES
 
 
@@ -138,7 +138,7 @@ def _strips(loops: tuple[For, ...], column: For, body: tuple[Statement, ...]) ->
     place = tensor.add(tensor.multiply(strip, tensor.integer(COLUMNS)), column.index)
     places = {column.index: tensor.add(place, column.start)}
     result = [
-        _loops(
+        in_loops(
             (
                 For(strip, tensor.ZERO, tensor.integer(full), (), "serial", 1),
                 *loops,
@@ -149,5 +149,5 @@ def _strips(loops: tuple[For, ...], column: For, body: tuple[Statement, ...]) ->
     ]
     if rest:
         start = tensor.add(column.start, tensor.integer(full * COLUMNS))
-        result.append(_loops((*loops, column.replace(start=start)), body))
+        result.append(in_loops((*loops, column.replace(start=start)), body))
     return result

@@ -16,17 +16,14 @@ PROGRAMS = {
 }
 
 
-@pytest.mark.parametrize(
-    "dtype", ["float32", "float64", "int64", "uint32", "int16", "complex64", "bool"]
-)
+@pytest.mark.parametrize("dtype", ["float32", "float64", "uint32", "int16"])
 @pytest.mark.parametrize("shape", [(16, 16), (100, 33), (64, 320), (513, 70), (5, 700)])
 @pytest.mark.parametrize("name", PROGRAMS)
 def test_transposed(name, shape, dtype):
     generator = np.random.default_rng(0)
     x = generator.integers(0, 100, shape).astype(dtype)
     y = generator.integers(0, 100, shape[::-1]).astype(dtype)
-    if dtype == "bool" and name in ("beside", "joined"):
-        pytest.skip("NumPy adds integers to bools")
+
     compiled, expected = tracejit.jit(PROGRAMS[name]), PROGRAMS[name](x, y)
     for _ in range(2):
         actual = compiled(x, y)

@@ -113,7 +113,7 @@ def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) 
         return max(1.0, lanes * size / vector_bytes)
     if step == -1:
         return 2.0 * max(1.0, lanes * size / vector_bytes)
-    return (1.5 if abs(step or 0) * size < PAGE_BYTES else 3.0) * lanes
+    return 1.5 * lanes
 
 
 def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
@@ -122,7 +122,10 @@ def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
     apart = stride(store.buffer.type, store.indices, index)
     if apart is None:
         return 4.0 * lanes
-    return 0.0 if apart in (0, 1, -1) else 0.5 * lanes
+    if apart in (0, 1, -1):
+        return 0.0
+    size = store.buffer.type.dtype.itemsize
+    return (0.5 if abs(apart) * size < PAGE_BYTES else 3.0) * lanes
 
 
 def _vector_overhead(loop: For, lanes: int, count: int) -> float:

@@ -19,7 +19,6 @@ from ...ir.tensor import (
     Expression,
     For,
     Index,
-    Kernel,
     Load,
     Statement,
     Store,

@@ -202,6 +202,38 @@ def test_unknown_sizes():
             )
 
 
+@pytest.mark.parametrize("format", nn.FORMATS)
+@pytest.mark.parametrize("channels, out", [(3, 5), (24, 40), (130, 19)])
+@pytest.mark.parametrize("dtype", ["f4", "i4"])
+def test_unknown_sizes_of_pictures(channels, out, dtype, format):
+    """One compile for all sizes, in tiles: rows, columns and windows that are cut included."""
+    last = format == "channels_last"
+    scale = 1 if dtype == "f4" else 9
+    w = RNG.standard_normal((3, 2, channels, out) if last else (out, channels, 3, 2)) * scale
+    w, b = w.astype(dtype), (RNG.standard_normal(out) * scale).astype(dtype)
+
+    def layer(x, w, b):
+        return nn.relu(nn.conv(x, w, b, stride=(1, 2), padding=1, data_format=format))
+
+    f = tracejit.jit(layer, threads=2)
+    sizes = [(8, 8), (9, 10), (11, 9), (8, 31), (9, 131), (20, 8), (10, 33), (17, 12)]
+    n = 2
+    for height, width in sizes:
+        x = RNG.standard_normal(
+            (n, height, width, channels) if last else (n, channels, height, width)
+        )
+        x = (x * scale).astype(dtype)
+        expected = layer(x, w, b)
+        tolerance = TOLERANCE[dtype] * np.abs(expected).max()
+        np.testing.assert_allclose(f(x, w, b), expected, rtol=0, atol=tolerance)
+    assert f.cache_info().misses == 4
+    (*_, call) = calls_of(f.lower(x, w, b).module)
+    assert any(
+        isinstance(s, Allocate) and s.buffer.space == "register"
+        for s in statements(call.kernel.body)
+    )
+
+
 @pytest.mark.parametrize("read_first", [True, False])
 def test_windows_are_views(read_first):
     def function(x):

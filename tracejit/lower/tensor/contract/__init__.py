@@ -76,15 +76,15 @@ def schedule(problem: Problem, machine: Machine) -> Body:
     shared = shared_label(problem)
     if shared:
         return thin_product(problem, machine, shared)
-    if is_plain(problem):
+    unfolded = unfold(problem)
+    if is_plain(unfolded or problem):
         return plain(problem)
     if not unknown_labels(problem) <= set(problem.outer):
-        return UnknownProduct(problem, machine).body()
+        return UnknownProduct(unfolded or problem, machine, unfolded is not None).body()
     if is_inner(problem, machine):
         return problem.loops(problem.outer, inner_products(problem, machine))
     if is_row_sum(problem, machine):
         return row_sum(problem, machine)
-    unfolded = unfold(problem)
     if unfolded is not None:
         return multiply_unfolded(unfolded, machine)
     return multiply_matrices(problem, machine)
@@ -98,7 +98,9 @@ def is_plain(problem: Problem) -> bool:
     if not unknown_labels(problem) and prod(extents) <= FEWEST_PRODUCTS:
         return True
     if not unknown_labels(problem) <= set(problem.outer):
-        return bool(problem.sums) or not problem.rows.labels or not across_lanes(problem)
+        if not isinstance(problem.repeats, int):
+            return True
+        return not problem.rows.labels or not across_lanes(problem)
     if problem.rows.extent * problem.columns.extent == 1:
         return problem.repeats > 1 or problem.depth.extent < 16
     return not across_lanes(problem)

@@ -307,7 +307,7 @@ def read_problem(
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
     more_rows, rows = merged(rows, extents, strides)
     more_columns, columns = merged(columns, extents, strides)
-    more_depth, depth = merged(_slowest_first(depth, a.strides), extents, strides)
+    more_depth, depth = merged(slowest_first(depth, a.strides), extents, strides)
     outer = "".join(label for label in result if label in batch + more_rows + more_columns)
     groups = [
         Group(labels, tuple([extents[x] for x in labels])) for labels in (rows, columns, depth)
@@ -341,9 +341,11 @@ def read_problem(
     return problem
 
 
-def _slowest_first(labels: str, strides: dict[str, int | None]) -> str:
-    """The labels in the order in which memory is walked, as far as it is known."""
-    return "".join(sorted(labels, key=lambda label: -abs(strides[label] or 0)))
+def slowest_first(labels: str, strides: dict[str, int | None]) -> str:
+    """The labels in the order in which memory is walked; unknown strides are taken to be long."""
+    far = float("inf")
+    steps = {label: far if strides[label] is None else abs(strides[label]) for label in labels}
+    return "".join(sorted(labels, key=lambda label: -steps[label]))
 
 
 def merged(labels: str, extents: dict, strides: Sequence[dict]) -> tuple[str, str]:

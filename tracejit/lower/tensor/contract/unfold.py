@@ -20,7 +20,7 @@ from .chunks import WORTHWHILE, chunk_range, chunks_of, parallel
 from .machine import Machine, seconds
 from .matrix import Matrix, depth_block
 from .panels import BLOCK, PANEL, Blocks, Segment
-from .problem import Body, Group, Problem, merged
+from .problem import Body, Group, Problem, merged, slowest_first
 from .tile import power_of_two
 
 LINES = Index("lines")
@@ -32,26 +32,25 @@ FEWEST_CHUNKS = 4  # for two threads that take one after the other
 def unfold(problem: Problem) -> Problem | None:
     """The same product with longer columns or a longer depth, if a copy of the right factor has them."""
     left, right = problem.left, problem.right
-    if not (left.is_memory and right.is_memory and problem.in_place):
+    if not (left.is_memory and right.is_memory and problem.in_place) or problem.is_part:
         return None
-    if not all(isinstance(extent, int) for extent in problem.extents.values()):
-        return None
-    if problem.rows.extent < FEWEST_ROWS or problem.is_part:
+    if not isinstance(problem.rows.extent, int) or problem.rows.extent < FEWEST_ROWS:
         return None
     across = dict(zip(problem.result, problem.out.type.strides))
-    others = "".join(x for x in problem.outer if x not in left.labels)
+    others = "".join([x for x in problem.outer if x not in left.labels])
+    contracted = slowest_first(problem.sums + problem.depth.labels, left.strides)
     _, columns = merged(others + problem.columns.labels, problem.extents, [left.strides, across])
-    depth = problem.sums + problem.depth.labels
-    depth = "".join(sorted(depth, key=lambda label: -abs(left.strides[label] or 0)))
-    apart, depth = merged(depth, problem.extents, [left.strides])
+    while not all(isinstance(problem.extents[label], int) for label in columns[1:]):
+        columns = columns[1:]  # an index is not split by unknown extents
+    apart, depth = merged(contracted, problem.extents, [left.strides])
     if apart or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
+        return None
+    if not all(isinstance(problem.extents[label], int) for label in depth):
         return None
     if (columns, depth) == (problem.columns.labels, problem.depth.labels):
         return None
-    groups = [
-        Group(labels, tuple([problem.extents[x] for x in labels])) for labels in (columns, depth)
-    ]
-    outer = "".join(x for x in problem.outer if x not in columns)
+    outer = "".join([x for x in problem.outer if x not in columns])
+    groups = [Group(x, tuple([problem.extents[label] for label in x])) for x in (columns, depth)]
     return replace(problem, columns=groups[0], depth=groups[1], outer=outer, sums="")
 
 
@@ -98,11 +97,12 @@ def multiply_unfolded(problem: Problem, machine: Machine) -> Body:
     """All products: threads take products, chunks of the columns, or of the rows, as there are enough."""
     more, chunks = _chunks(problem.columns, machine.lanes(problem))
     outer = problem.outer + more
-    widest = max(outer, key=lambda label: problem.extents[label], default="")
     total = seconds(problem)
     level = "none"
-    if total >= WORTHWHILE:
+    # Threads for any number of products are a later pass's.
+    if total >= WORTHWHILE and all(isinstance(problem.extents[label], int) for label in outer):
         level = "rows"
+        widest = max(outer, key=lambda label: problem.extents[label], default="")
         if chunks.full >= FEWEST_CHUNKS:
             level = "columns"
         if widest and problem.extents[widest] >= FEWEST_CHUNKS:
@@ -134,11 +134,7 @@ class Unfolded(Matrix):
 
     def __init__(self, problem: Problem, machine: Machine, threads: bool):
         super().__init__(problem, machine, threads)
-        # Blocks of whole windows: all but the slowest of the depth's labels.
-        inner = prod(problem.depth.extents[1:])
-        most = max(1, depth_block(problem) // inner)
-        count = problem.depth.extents[0]
-        self.blocks = Blocks(self.depth, -(-count // -(-count // most)) * inner)
+        self.blocks = whole_windows(problem)
         self.is_blocked = True
         vectors = -(-problem.columns.extent // self.lanes)
         # An odd number of vectors, so that rows do not share sets of the cache.
@@ -165,34 +161,45 @@ class Unfolded(Matrix):
         return lambda column, k: Load(packed, (k, tensor.add(segment.column(PANEL), column)))
 
     def before_block(self) -> Body:
-        """Copy the windows of the current block, a line at a time."""
-        problem, (depth, columns) = self.problem, (self.problem.depth, self.problem.columns)
-        line, inner = prod(columns.extents[1:]), prod(depth.extents[1:])
-        places = problem.others(problem.outer)
-        places |= {label: problem.index(label) for label in depth.labels + columns.labels}
-        row, column = (_joined(group, places) for group in (depth, columns))
-        slowest, first = depth.labels[0], columns.labels[0]
-        each = integer(self.blocks.size // inner)
-        behind = tensor.subtract(integer(depth.extents[0]), tensor.multiply(BLOCK, each))
-        count = each if depth.extents[0] % each.value == 0 else tensor.minimum(each, behind)
-        places[slowest] = tensor.add(tensor.multiply(BLOCK, each), places[slowest])
-        start = tensor.floor_divide(columns.start, integer(line))
-        places[first] = tensor.add(start, places[first])
-        body: Body = (Store(self.windows, (row, column), problem.right.at(places)),)
-        fastest = columns.labels[-1]
-        lanes = min(self.lanes, power_of_two(columns.extents[-1]))
-        stop = integer(columns.extents[-1])
-        body = (For(problem.index(fastest), tensor.ZERO, stop, body, "vector", lanes),)
-        for label, extent in zip(columns.labels[-2::-1], columns.extents[-2::-1]):
-            body = (For(problem.index(label), tensor.ZERO, integer(extent), body, "serial", 1),)
-        for label, extent in zip(depth.labels[:0:-1], depth.extents[:0:-1]):
-            body = (For(problem.index(label), tensor.ZERO, integer(extent), body, "serial", 1),)
-        return (For(problem.index(slowest), tensor.ZERO, count, body, "serial", 1),)
+        return copy_windows(self.problem, self.blocks, self.windows, self.lanes)
+
+
+def whole_windows(problem: Problem) -> Blocks:
+    """Blocks of the depth that cut no window: all of its labels but the slowest."""
+    count, inner = problem.depth.extents[0], prod(problem.depth.extents[1:])
+    most = max(1, depth_block(problem) // inner)
+    return Blocks(count * inner, -(-count // -(-count // most)) * inner)
+
+
+def copy_windows(problem: Problem, blocks: Blocks, windows: Buffer, lanes: int) -> Body:
+    """Copy the current block of the right factor to `windows[k, column]`, a line at a time."""
+    depth, columns = problem.depth, problem.columns
+    line, inner = prod(columns.extents[1:]), prod(depth.extents[1:])
+    places = problem.others(problem.outer)
+    places |= {label: problem.index(label) for label in depth.labels + columns.labels}
+    row, column = (_joined(group, places) for group in (depth, columns))
+    slowest, first = depth.labels[0], columns.labels[0]
+    each = integer(blocks.size // inner)
+    behind = tensor.subtract(integer(depth.extents[0]), tensor.multiply(BLOCK, each))
+    count = each if depth.extents[0] % each.value == 0 else tensor.minimum(each, behind)
+    places[slowest] = tensor.add(tensor.multiply(BLOCK, each), places[slowest])
+    start = tensor.floor_divide(columns.start, integer(line))
+    places[first] = tensor.add(start, places[first])
+    body: Body = (Store(windows, (row, column), problem.right.at(places)),)
+    *outer, fastest = columns.extents
+    if isinstance(fastest, int):
+        lanes = min(lanes, power_of_two(fastest))
+    stop = tensor.extent(fastest)
+    body = (For(problem.index(columns.labels[-1]), tensor.ZERO, stop, body, "vector", lanes),)
+    loops = [*zip(depth.labels[1:], depth.extents[1:]), *zip(columns.labels, outer)]
+    for label, extent in reversed(loops):
+        body = (For(problem.index(label), tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+    return (For(problem.index(slowest), tensor.ZERO, count, body, "serial", 1),)
 
 
 def _joined(group: Group, places: dict[str, Expression]) -> Expression:
     """The one index of a group, from its beginning on."""
-    found: Expression = tensor.ZERO
-    for label, extent in zip(group.labels, group.extents):
+    found = places[group.labels[0]]
+    for label, extent in zip(group.labels[1:], group.extents[1:]):
         found = tensor.add(tensor.multiply(found, integer(extent)), places[label])
     return found

@@ -2,9 +2,9 @@
 
 The columns are panels as wide as a tile and, for what is left over, narrow ones of one vector, the
 last of which is cut. A block of the depth at a time, panels of the right factor are packed; threads
-take chunks of the rows: whole tiles, then single rows. Registers cannot be stored in part, so tiles
-that are cut go through a small buffer. Lanes beyond the last column compute with whatever is there,
-and are not stored.
+take chunks of the rows. Registers cannot be stored in part, so tiles that are cut go through a small
+buffer. Lanes beyond the last column compute with whatever is there, rows behind the last one with
+that once more, and neither is stored.
 """
 
 from __future__ import annotations
@@ -15,18 +15,18 @@ from typing import NamedTuple
 
 from ....ir import tensor
 from ....ir.dims import Dim
-from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir.tensor import Allocate, Buffer, Expression, For, If, Index, Load, Store, integer
 from ....ir.types import array_type
 from .chunks import CHUNK
 from .machine import Machine
 from .matrix import TILE, depth_block
 from .panels import BLOCK, PANEL, columns_along, is_by_row
 from .problem import Body, Group, Problem
-from .tile import LANE, ROW, Shape, Steps, multiply_tile, power_of_two
+from .tile import LANE, ROW, Factor, Shape, Steps, multiply_tile, power_of_two
+from .unfold import copy_windows, whole_windows
 
 Size = int | Dim
 
-SINGLE = Index("single")
 TYPICAL_ROWS, TYPICAL_VECTORS = 60, 12  # divisible by all tiles of a few rows and vectors
 FEW_ROWS = 16  # for which it does not pay to pack the other factor
 MULTIPLY_ADDS, COPIES = 400_000, 50_000  # of 8 bytes: what is worth a chunk
@@ -51,7 +51,7 @@ class Panels(NamedTuple):
 class UnknownProduct:
     """The schedule of one problem."""
 
-    def __init__(self, problem: Problem, machine: Machine):
+    def __init__(self, problem: Problem, machine: Machine, unfolds: bool = False):
         self.problem, self.machine = problem, machine
         self.lanes = machine.lanes(problem)
         groups = (problem.rows, problem.columns, problem.depth)
@@ -60,17 +60,29 @@ class UnknownProduct:
         most = depth_block(problem)
         is_short = isinstance(self.k, int) and self.k <= most
         self.block: Size = self.k if is_short or not problem.in_place else most
+        self.windows: Buffer | None = None
+        if unfolds:
+            self.block = whole_windows(problem).size
+            # Whole vectors, the last of which computes with whatever is there.
+            shape = (self.block, _ceiling(self.n, self.lanes) * self.lanes)
+            self.windows = Buffer("windows", array_type(shape, problem.wide), "local")
         self.count, self.first, self.length = tensor.ONE, tensor.ZERO, tensor.extent(self.k)
-        if self.block is not self.k:
+        if self.block != self.k:
             self.count = tensor.maximum(tensor.extent(_ceiling(self.k, self.block)), tensor.ONE)
             self.first = tensor.multiply(BLOCK, integer(self.block))
             behind = tensor.subtract(self.length, self.first)
             self.length = tensor.minimum(integer(self.block), behind)
+        # What is the same for all products is packed before them, if it is known how much that is.
+        sizes, inside = (self.n, self.k), set(problem.outer) & set(problem.right.labels)
+        is_known = all(isinstance(size, int) for size in sizes)
+        self.packs_once = is_known and bool(problem.outer) and not inside
         self.height, vectors = self.tile(machine)
         self.tiles = self.m // self.height
         self.segments = self.panels(vectors)
         self.left = self.left_buffer()
         self.threads = True
+        # Loops around the rows, inside those over panels, so that a panel is used for all of them.
+        self.spread: Callable[[Body], Body] = lambda body: body
 
     def tile(self, machine: Machine) -> tuple[int, int]:
         """Rows and vectors of a tile: as for a large product where extents are unknown."""
@@ -84,9 +96,8 @@ class UnknownProduct:
         ]
         tall, wide = machine.tile(replace(problem, rows=rows, columns=columns, depth=depth))
         if isinstance(self.m, int):
-            # Single rows take about as long as two of a tile.
             m = self.m
-            tall = min(range(1, tall + 1), key=lambda h: m // h * (h + 1) + m % h * 2)
+            tall = min(range(1, tall + 1), key=lambda h: -(-m // h) * (h + 1))
         return tall, wide
 
     def panels(self, vectors: int) -> list[Panels]:
@@ -100,7 +111,7 @@ class UnknownProduct:
             found.append(Panels(0, count, width, False, packed))
         if not isinstance(rest, int):
             packed = self.packed("right_rest", vectors, self.lanes)
-            narrow = _ceiling(rest, self.lanes)
+            narrow = _ceiling(self.n, self.lanes) - count * vectors
             found.append(Panels(start, narrow, self.lanes, True, packed))
         elif rest:
             in_place = self.reads_right_in_place()
@@ -110,8 +121,22 @@ class UnknownProduct:
         return found
 
     def packed(self, name: str, count: Size, width: int) -> Buffer:
-        type = array_type((count, self.block, width), self.problem.wide)
-        return Buffer(name, type, "local")
+        if self.windows is not None:
+            return self.windows
+        shape: tuple = (count, self.block, width)
+        if self.problem.sums:
+            shape = (self.problem.repeats, *shape)
+        if self.packs_once:
+            shape = (_ceiling(self.k, self.block), *shape)
+        return Buffer(name, array_type(shape, self.problem.wide), "local")
+
+    def place(self, segment: Panels, k: Expression, inside: Expression) -> tuple[Expression, ...]:
+        """Where an element of the current block and panel is in the copy."""
+        if self.windows is not None:
+            return (k, segment.column(inside))
+        block = (BLOCK,) if self.packs_once else ()
+        turn = (self.problem.turn,) if self.problem.sums else ()
+        return (*block, *turn, PANEL, k, inside)
 
     def reads_right_in_place(self) -> bool:
         """Whether rows of the right factor are contiguous, and used few times or always near."""
@@ -130,29 +155,45 @@ class UnknownProduct:
         """The whole product, batches outside: by threads, unless there are few of them."""
         problem = self.problem
         extents = {label: problem.extents[label] for label in problem.outer}
+        before: Body = ()
+        if self.packs_once:
+            copies = For(BLOCK, tensor.ZERO, self.count, self.pack_right(), "serial", 1)
+            before = (*self.right_buffers(), copies)
         if all(isinstance(n, int) and n < 4 for n in extents.values()):
-            return (*self.buffers(), *problem.loops(problem.outer, self.blocks()))
+            return (*before, *self.buffers(), *problem.loops(problem.outer, self.blocks()))
         widest = next((x for x, n in extents.items() if isinstance(n, Dim)), "")
         widest = widest or max(extents, key=lambda label: extents[label])
         others = problem.outer.replace(widest, "")
 
         def some(first: Expression, last: Expression) -> Body:
+            loop = lambda inner: (
+                For(problem.index(widest), first, last, problem.loops(others, inner), "serial", 1),
+            )
             self.threads = False
-            inner = problem.loops(others, self.blocks())
-            loop = For(problem.index(widest), first, last, inner, "serial", 1)
+            if self.packs_once and self.left is None:
+                self.spread = loop
+                found = self.blocks()
+            else:
+                found = loop(self.blocks())
             self.threads = True
-            return (*self.buffers(), loop)
+            return self.buffers() + found
 
         each = [self.m, self.n, self.k, *[extents[label] for label in others]]
-        return self.share(extents[widest], each, MULTIPLY_ADDS, some, MOST_BATCHES)
+        work = self.share(extents[widest], each, MULTIPLY_ADDS, some, MOST_BATCHES)
+        return before + work
 
     def buffers(self) -> Body:
-        buffers = [self.left, *[segment.packed for segment in self.segments]]
+        """Memory for one product."""
+        left = () if self.left is None else (Allocate(self.left),)
+        return left if self.packs_once else left + self.right_buffers()
+
+    def right_buffers(self) -> Body:
+        buffers = dict.fromkeys([segment.packed for segment in self.segments])
         return tuple([Allocate(buffer) for buffer in buffers if buffer is not None])
 
     def blocks(self) -> Body:
         """One product."""
-        steps = (*self.pack_right(), *self.multiply())
+        steps = self.multiply() if self.packs_once else self.pack_right() + self.multiply()
         return (For(BLOCK, tensor.ZERO, self.count, steps, "serial", 1),)
 
     def share(
@@ -192,20 +233,21 @@ class UnknownProduct:
     def pack_right(self) -> Body:
         """Copy a block of it, row by row if these are contiguous, else along the depth."""
         problem, k = self.problem, Index("k_right")
+        if self.windows is not None:
+            return copy_windows(problem, whole_windows(problem), self.windows, self.lanes)
         segments = [segment for segment in self.segments if segment.packed]
         if problem.step(problem.right, problem.columns) == 1:
             rows = tuple([self.pack_row(segment, k) for segment in segments])
             steps = lambda first, last: (For(k, first, last, rows, "serial", 1),)
-            return self.share(self.length, [self.n], COPIES, steps) if segments else ()
-        found: Body = ()
-        for segment in segments:
-            found += self.pack_along(segment, k)
-        return found
+            found = self.share(self.length, [self.n], COPIES, steps) if segments else ()
+        else:
+            found = tuple([s for segment in segments for s in self.pack_along(segment, k)])
+        return problem.loops(problem.sums, found)
 
     def copy(self, segment: Panels, k: Expression, inside: Expression) -> Store:
         problem, at = self.problem, tensor.add(self.first, k)
         value = problem.factor(problem.right, None, segment.column(inside), at)
-        return Store(segment.packed, (PANEL, k, inside), value)
+        return Store(segment.packed, self.place(segment, k, inside), value)
 
     def pack_row(self, segment: Panels, k: Expression) -> For:
         """One row of all panels."""
@@ -256,7 +298,6 @@ class UnknownProduct:
             return (For(ROW, tensor.multiply(first, height), stop, (along,), "serial", 1),)
         top = tensor.multiply(TILE, height)
         value = problem.factor(problem.left, tensor.add(top, ROW), None, at)
-        behind = tensor.subtract(tensor.extent(self.m), top)
         lanes = power_of_two(self.height)
 
         def copy(rows: Expression, start: Expression, stop: Expression) -> For:
@@ -269,27 +310,32 @@ class UnknownProduct:
         full = copy(height, first, tensor.minimum(last, tiles))
         return (
             full,
-            *([copy(behind, tensor.maximum(first, tiles), last)] if self.has_rest else []),
+            *([copy(self.behind, tensor.maximum(first, tiles), last)] if self.has_rest else []),
         )
 
-    def left_factor(self, top: Expression) -> Callable[[Expression, Expression], Expression]:
-        problem, height = self.problem, integer(self.height)
+    def left_factor(self, top: Expression, is_rest: bool) -> Factor:
+        """Elements of the rows from `top` on; behind the last row, where there are none, of that."""
+        problem = self.problem
 
         def element(row: Expression, k: Expression) -> Expression:
-            if self.left is None:
-                at = tensor.add(self.first, k)
-                return problem.factor(problem.left, tensor.add(top, row), None, at)
-            if is_by_row(problem):
-                return Load(self.left, (tensor.add(top, row), k))
-            if top is SINGLE:
-                tiles = tensor.extent(self.tiles)
-                behind = tensor.subtract(SINGLE, tensor.multiply(tiles, height))
-                return Load(self.left, (tiles, k, behind))
-            return Load(self.left, (TILE, k, row))
+            if self.left is not None and not is_by_row(problem):
+                return Load(self.left, (TILE, k, row))
+            if is_rest and not isinstance(self.m, int):
+                row = tensor.minimum(row, tensor.subtract(self.behind, tensor.ONE))
+            row = tensor.add(top, row)
+            if self.left is not None:
+                return Load(self.left, (row, k))
+            return problem.factor(problem.left, row, None, tensor.add(self.first, k))
 
         return element
 
     # Tiles.
+
+    @property
+    def behind(self) -> Expression:
+        """How many rows there are from the beginning of the current tile on."""
+        top = tensor.multiply(TILE, integer(self.height))
+        return tensor.subtract(tensor.extent(self.m), top)
 
     @property
     def has_rest(self) -> bool:
@@ -304,36 +350,45 @@ class UnknownProduct:
 
     def some_rows(self, first: Expression, last: Expression) -> Body:
         """All panels for the rows of the tiles from `first` to `last`, the last of which may be cut."""
-        tiles, height = tensor.extent(self.tiles), integer(self.height)
-        begin = tensor.multiply(tensor.maximum(first, tiles), height)
-        end = tensor.minimum(tensor.multiply(last, height), tensor.extent(self.m))
-        top = tensor.multiply(TILE, height)
+        tiles = tensor.extent(self.tiles)
+        top = tensor.multiply(TILE, integer(self.height))
         found = self.pack_left(first, last)
         for segment in self.segments:
             tile = self.cut_tile if segment.is_cut else self.tile_of
             full = tile(segment, top, self.height)
             rows: Body = (For(TILE, first, tensor.minimum(last, tiles), full, "serial", 1),)
-            if self.has_rest:
-                rows += (For(SINGLE, begin, end, tile(segment, SINGLE, 1), "serial", 1),)
-            found += (For(PANEL, tensor.ZERO, tensor.extent(segment.number), rows, "serial", 1),)
+            if isinstance(self.m, int) and self.has_rest:
+                rest = tile(segment, top, self.m % self.height)
+                rows += (For(TILE, tensor.maximum(first, tiles), last, rest, "serial", 1),)
+            elif self.has_rest:
+                # That some rows are left is what the loop says too, in a form that proofs cannot use.
+                rest = self.cut_tile(segment, top, self.height, self.behind)
+                rest = (If(tensor.compare("greater", self.behind, tensor.ZERO), rest, ()),)
+                rows += (For(TILE, tensor.maximum(first, tiles), last, rest, "serial", 1),)
+            stop = tensor.extent(segment.number)
+            found += (For(PANEL, tensor.ZERO, stop, self.spread(rows), "serial", 1),)
         return found
 
     def sums(
-        self, segment: Panels, top: Expression, shape: Shape, store: Callable[..., Body]
+        self,
+        segment: Panels,
+        top: Expression,
+        shape: Shape,
+        store: Callable[..., Body],
+        is_rest: bool = False,
     ) -> Body:
         """Multiply a tile over the block of the depth, and `store` its sums."""
         problem = self.problem
 
         def right(column: Expression, k: Expression) -> Expression:
             if segment.packed:
-                return Load(segment.packed, (PANEL, k, column))
+                return Load(segment.packed, self.place(segment, k, column))
             at = tensor.add(self.first, k)
             return problem.factor(problem.right, None, segment.column(column), at)
 
         steps = Steps(self.length)
-        return multiply_tile(
-            problem, shape, self.left_factor(top), right, steps, store, problem.sums
-        )
+        left = self.left_factor(top, is_rest)
+        return multiply_tile(problem, shape, left, right, steps, store, problem.sums)
 
     def tile_of(self, segment: Panels, top: Expression, rows: int) -> Body:
         """A tile of panels that are not cut."""
@@ -345,17 +400,21 @@ class UnknownProduct:
         rows_of = (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
         return tile + self.in_last_block(rows_of)
 
-    def cut_tile(self, segment: Panels, top: Expression, rows: int) -> Body:
-        """A tile of a panel of which some columns may be none of the product's."""
+    def cut_tile(
+        self, segment: Panels, top: Expression, rows: int, stored: Expression | None = None
+    ) -> Body:
+        """A tile of which some columns, and all but `stored` rows, may be none of the product's."""
         problem, shape = self.problem, Shape(rows, segment.width, self.lanes)
         edge = Buffer("edge", array_type((rows, segment.width), problem.wide), "local")
-        tile = self.sums(segment, top, shape, lambda r, c, x: (Store(edge, (r, c), x),))
+        into_edge = lambda r, c, x: (Store(edge, (r, c), x),)
+        tile = self.sums(segment, top, shape, into_edge, stored is not None)
+        height = integer(rows) if stored is None else stored
         position = problem.position(tensor.add(top, ROW), segment.column(LANE))
 
         def each(body: Body) -> Body:
-            stop = self.columns_left(segment)
+            stop = self.columns_left(segment) if segment.is_cut else integer(segment.width)
             lane = For(LANE, tensor.ZERO, stop, body, "vector", self.lanes)
-            return (For(ROW, tensor.ZERO, integer(rows), (lane,), "serial", 1),)
+            return (For(ROW, tensor.ZERO, height, (lane,), "serial", 1),)
 
         copy = each(self.store(position, Load(edge, (ROW, LANE))))
         return (Allocate(edge), *tile, *copy, *self.in_last_block(each(self.finish(position))))

@@ -89,6 +89,13 @@ def test_the_call_of_a_jitted_function(run):
     assert "the script speaks" not in text and "\033" not in text
 
 
+def test_a_function_on_more_cores(run):
+    text = run("scaling", "model.py:Model.step", "--args", "Model(200), np.ones((200, 200))")
+    assert "a simulation of the schedule" in text and re.search(r"^64 ", text, re.MULTILINE)
+    found = json.loads(run("scaling", "model.py:plain", "--json"))
+    assert [point["threads"] for point in found["points"]] == [1, 2, 4, 8, 16, 32, 64]
+
+
 def test_the_call_of_any_function(run):
     text = run("explain", "model.py:plain")
     assert text.startswith("plain(x: f64[7], ") and "tanh" in text

@@ -16,6 +16,7 @@ import numpy as np
 from . import __version__
 from .config import VARIABLES, config
 from .report.explanation import Explanation
+from .report.scaling import Scaling
 from .report.text import columns, machine_lines, size
 from .runtime import engine, native_code
 from .runtime.machine import machine, measure_again
@@ -43,10 +44,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, script = given[:place], given[place + 1 :]
     parser = _parser()
     chosen = parser.parse_args(given)
-    if chosen.command == "explain":
-        return _explain(chosen, script)
+    if chosen.command in ("explain", "scaling"):
+        return _told(chosen, script)
     if script:
-        parser.error("only explain takes arguments of a script, after --")
+        parser.error("only explain and scaling take arguments of a script, after --")
     if chosen.clear_cache:
         _clear_cache()
     print("\n".join(status(measure_again() if chosen.measure else machine())))
@@ -72,27 +73,35 @@ def _parser() -> argparse.ArgumentParser:
         description=EXPLAIN,
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    explain.add_argument("target", metavar="SCRIPT:FUNCTION", help="such as model.py:step")
-    explain.add_argument("--args", metavar="EXPRESSION", help="arguments as in a call, evaluated in the script, which then runs as a module (np is NumPy)")  # fmt: skip
-    explain.add_argument("--html", metavar="FILE", help="write a page with pictures to this file")
-    explain.add_argument("--json", action="store_true", help="print records instead of text")
+    scaling = commands.add_parser(
+        "scaling",
+        help="simulate a function of a script on 1 to 64 cores",
+        description="The time of a call on 1 to 64 cores, simulated from its schedule and its kernels' times on one.",
+    )
+    for command in (explain, scaling):
+        command.add_argument("target", metavar="SCRIPT:FUNCTION", help="such as model.py:step")
+        command.add_argument("--args", metavar="EXPRESSION", help="arguments as in a call, evaluated in the script, which then runs as a module (np is NumPy)")  # fmt: skip
+        command.add_argument(
+            "--html", metavar="FILE", help="write a page with pictures to this file"
+        )
+        command.add_argument("--json", action="store_true", help="print records instead of text")
     return parser
 
 
-def _explain(chosen: argparse.Namespace, script: Sequence[str]) -> int:
+def _told(chosen: argparse.Namespace, script: Sequence[str]) -> int:
     try:
         function, args, kwargs = find_call(chosen.target, chosen.args, script)
-        explanation: Explanation = function.explain(*args, **kwargs)
+        found: Explanation | Scaling = getattr(function, chosen.command)(*args, **kwargs)
     except NotFound as error:
         print(f"tracejit: {error}", file=sys.stderr)
         return 2
     if chosen.html:
-        explanation.html(chosen.html)
+        found.html(chosen.html)
         print(f"tracejit: wrote {chosen.html}", file=sys.stderr)
     if chosen.json:
-        print(json.dumps(explanation.to_json()))
+        print(json.dumps(found.to_json()))
     elif not chosen.html:
-        explanation.show()
+        found.show()
     return 0
 
 

@@ -41,7 +41,7 @@ def explain(
     with own_locations(), config.use(tiers=False):
         traced: TracedProgram = compiler.trace(args, kwargs)
         lowered = Lowered(traced.module, traced.options, (history,))
-        arrays = _arrays(traced.program, leaves)
+        arrays = arrays_of(traced.program, leaves)
         limit = traced.options.max_threads or get_num_threads()
         data = describe(
             lowered.stages,
@@ -50,7 +50,7 @@ def explain(
             machine=machine() if runs else None,
             threads=min(limit, get_num_threads()),
             slots=traced.options.slots,
-            measured=_measured(traced.program, lowered, arrays, leaves) if runs else NOT_RUN,
+            measured=measured_seconds(traced.program, lowered, arrays, leaves) if runs else NOT_RUN,
             copies=_copies(traced.program, leaves),
             tuned=lowered.notes,
             assembly=Compiled(lowered, {}).asm if runs else "",
@@ -58,7 +58,7 @@ def explain(
     return Explanation(data)
 
 
-def _arrays(program: Program, leaves: Sequence[Any]) -> list[np.ndarray]:
+def arrays_of(program: Program, leaves: Sequence[Any]) -> list[np.ndarray]:
     """What is passed for the parameters of a program: leaves, and what it captured."""
     pairs = zip(leaves, program.leaves)
     taken = [np.asarray(value) for value, leaf in pairs if isinstance(leaf, Traced)]
@@ -84,7 +84,7 @@ def _copies(program: Program, leaves: Sequence[Any]) -> list[str]:
     return notes
 
 
-def _measured(
+def measured_seconds(
     program: Program, lowered: Lowered, arrays: list[np.ndarray], leaves: Sequence[Any]
 ) -> list[float | None] | str:
     """Seconds of each kernel call, or why they are not known.

@@ -60,6 +60,13 @@ class Jitted(JitBase):
         """
         return module("tracejit.explaining").explain(self._compiler, args, kwargs)
 
+    def scaling(self, *args: Any, **kwargs: Any) -> Any:
+        """The time of a call with these arguments on 1 to 64 cores, simulated from the kernels' times on one.
+
+        Print it, or write it as a page with `.html(path)`. Runs the program, on copies of what it writes.
+        """
+        return module("tracejit.scaling").scale(self._compiler, args, kwargs)
+
     def memory(self, *args: Any, **kwargs: Any) -> Any:
         """What a call with these arguments needs, in bytes, known before it runs.
 

@@ -45,6 +45,7 @@ from .groups import (
     is_same_line,
     source_of,
 )
+from .prologues import is_prologue
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .updates import Updates, in_memory, memory_of, old_of, separated
 
@@ -198,7 +199,7 @@ class _Fuser:
             group.reads.update({(source, at, False): None for source, at in reads})
             self.group_of[node] = group
             self.depend(group, reads)
-            if node.op is call and group.product is node:
+            if group.product is node:
                 self.take_producers(node, group)
             return
         reads = self.reads_of(node)
@@ -216,8 +217,8 @@ class _Fuser:
             self.start(node, reads)
 
     def take_producers(self, node: Node, group: Group) -> None:
-        """Let a user's group have what is computed, element by element, for it alone."""
-        if isinstance(node.attrs["callee"], Kernel):
+        """Let a product or a user's group have what is computed, element by element, for it alone."""
+        if isinstance(node.attrs.get("callee"), Kernel):
             return  # which reads its arguments in memory
         for operand in dict.fromkeys(node.operands):
             home = self.group_of.get(operand)
@@ -231,7 +232,10 @@ class _Fuser:
             ):
                 continue
             own = {*home.nodes, node}
-            if all(own.issuperset(self.users.get(n, ())) for n in home.nodes):
+            is_own = all(own.issuperset(self.users.get(n, ())) for n in home.nodes)
+            if is_own and (node.op is call or is_prologue(node, operand, home)):
+                # It is read as the group likes, and before what follows the product.
+                home.reads = {(source, (), False): None for source, _, _ in home.reads}
                 self.merge(group, home)
 
     @cached_property

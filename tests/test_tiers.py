@@ -266,3 +266,26 @@ with config.use(tiers=True):
 def test_the_native_call_is_exchanged_where_nothing_is_kept():
     finished = run_python(UNCACHED, TRACEJIT_CACHE="off")
     assert finished.returncode == 0, finished.stderr
+
+
+def test_the_thread_stays_for_the_next_compile_and_leaves_when_none_comes():
+    def improved(number):
+        f = tracejit.jit(lambda x: wave(x) + number)
+        f(X)
+        library = newest_library()
+        deadline = time.monotonic() + 20
+        while not library.is_replaced and time.monotonic() < deadline:
+            time.sleep(0.005)
+        assert library.is_replaced
+        return tiers._thread
+
+    with config.use(tiers=True), pytest.MonkeyPatch.context() as patch:
+        patch.setattr(tiers, "_QUIET", 0.05)
+        tracejit.wait()
+        assert improved(31.5) is improved(32.5)
+        patch.setattr(tiers, "_IDLE", 0.01)
+        thread = improved(33.5)
+        thread.join(20)
+        assert not thread.is_alive() and tiers._thread is None
+        patch.setattr(tiers, "_IDLE", 10.0)
+        assert improved(34.5) is not thread

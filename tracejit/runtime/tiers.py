@@ -31,6 +31,9 @@ from tracejit.runtime import engine
 # Seconds after the last compile before the thread begins: they come in bursts, and it would take
 # from each of them the core and the lock.
 _QUIET = 0.01
+# Seconds that the thread stays when there is nothing left to do: who starts a thread waits until it runs,
+# which on a machine that has much to do takes longer than the compile.
+_IDLE = 10.0
 _SHORT_LANES = re.compile(r"x (half|i16)>")
 
 
@@ -76,6 +79,7 @@ _jobs: deque[_Job | _Task] = deque()
 _compiling = 0
 _compiled_at = 0.0
 _thread: threading.Thread | None = None
+_wanted = threading.Event()
 # Never taken while LLVM works, so that who has made a program need not wait for the thread.
 _lock = threading.RLock()
 
@@ -139,6 +143,7 @@ def _start() -> None:
     """See to it that a thread does what is to be done."""
     global _thread
     with _lock:
+        _wanted.set()
         if _jobs and (_thread is None or not _thread.is_alive()):
             _thread = threading.Thread(target=_work, name="tracejit-tiers", daemon=True)
             try:
@@ -150,8 +155,10 @@ def _start() -> None:
 def _work() -> None:
     global _thread
     while True:
+        is_idle = not _jobs and not _wanted.wait(_IDLE)
         with _lock:
-            if not _jobs:
+            _wanted.clear()
+            if is_idle and not _jobs:
                 _thread = None
                 return
         quiet = 0.0 if _compiling > 0 else time.monotonic() - _compiled_at
@@ -162,9 +169,9 @@ def _work() -> None:
 
 
 def _after_fork_in_child() -> None:
-    global _thread, _compiling
+    global _thread, _compiling, _wanted
     _lock.release()
-    _thread, _compiling = None, 0
+    _thread, _compiling, _wanted = None, 0, threading.Event()
     _start()
 
 

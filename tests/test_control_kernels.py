@@ -12,6 +12,7 @@ from tracejit.ir.graph import Module
 from tracejit.ir.reference import reference
 from tracejit.ir.text import parse, show
 from tracejit.ir.verify import Stage, unproved, verify
+from tracejit.lower import machine
 from tracejit.lower.tensor import parallelize
 from tracejit.stages import build
 
@@ -389,7 +390,7 @@ def test_names_of_expressions_end_with_the_arm_that_writes_them():
 @pytest.mark.parametrize("seed", [*range(2000, 2020), 2047, 2134, 3119])
 def test_random_kernels_by_threads(seed, monkeypatch):
     """Every loop that may is run by threads, however short it is."""
-    monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(machine, "WORTHWHILE", 0.0)
     monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
     test_random_kernels(seed)
 

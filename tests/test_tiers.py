@@ -58,7 +58,7 @@ def test_both_tiers_give_the_same_bits(op, tiered):
         compiled = build(module_of(op, instance))
         quick = compiled(*arrays)
         tracejit.wait()
-        assert compiled.library.is_replaced
+        assert compiled.library.is_replaced or compiled.may_be_long
         final = compiled(*arrays)
         pairs = zip(quick, final, strict=True) if isinstance(quick, tuple) else [(quick, final)]
         for before, after in pairs:

@@ -8,6 +8,7 @@ import hostile_programs
 import meeting_programs
 import numpy as np
 import pytest
+import textbook_loops
 import textbook_numeric
 from textbook_programs import PROGRAMS
 from traced import run
@@ -15,7 +16,7 @@ from traced import run
 import tracejit
 
 assert (
-    capture_idioms and hostile_programs and meeting_programs and textbook_numeric
+    capture_idioms and hostile_programs and meeting_programs and textbook_loops and textbook_numeric
 )  # imported to enter their programs
 # Those whose loops are of a kind that the native code has not seen elsewhere.
 NATIVE = {

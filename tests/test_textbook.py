@@ -20,7 +20,7 @@ assert (
 )  # imported to enter their programs
 # Those whose loops are of a kind that the native code has not seen elsewhere.
 NATIVE = {
-    "quicksort_iter", "union_find", "pagerank", "jacobi_conv", "hull", "swap_while2", "tryfin",
+    "seam", "romberg", "count_queens", "shrinking", "halves", "quicksort_iter", "union_find", "pagerank", "jacobi_conv", "hull", "swap_while2", "tryfin",
     "solver_swap", "while_swap_ret_mid", "for_swap_break", "sorted_rev", "walrus", "list_cond", "any_big", "merge", "windows", "dot",
 }  # fmt: skip
 # Their exceptions are raised by NumPy, which runs them then.

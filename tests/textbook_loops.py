@@ -1243,3 +1243,23 @@ def round_robin(work, slice_, cores):
                 if remaining[i] == 0:
                     done[i] = time
     return done
+
+
+@program((RNG.normal(size=70),))
+def shrinking(x):
+    total = 0.0
+    while len(x) > 1:
+        total += x[0] * x[-1]
+        x = x[1:] + 0.5 * x[:-1]
+        x = x / np.abs(x).max()
+    return total
+
+
+@program((np.arange(60.0),))
+def halves(x):
+    n, k = len(x), 0
+    out = np.zeros(n)
+    while k < n - 1:
+        out[k] = x[k:].sum()
+        k += 1
+    return out, k

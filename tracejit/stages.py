@@ -155,7 +155,7 @@ class Compiled:
     def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
         self.lowered, self.keep = lowered, keep
         self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
-        sites = {name: host_site(call, self.code.symbols) for name, call in self.code.hosts.items()}
+        sites = {name: host_site(call) for name, call in self.code.hosts.items()}
         imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
         quickly = config.tiers and not self.may_be_long
         self.library = load_code(self.code, imports, tuple(sites.values()), quickly)
@@ -286,13 +286,13 @@ def _shared_library() -> engine.Library:
 _libraries: dict[tuple, Any] = {}
 
 
-def host_site(call: Extern, symbols: tuple[str, ...]) -> host.Site:
+def host_site(call: Extern) -> host.Site:
     """What the runtime must know of a call of a Python function: the arrays that it is given."""
     arrays = [
         host.Memory(type.dtype.numpy, type.shape, byte_strides(type))
         for type in [address.buffer.type for address in call.addresses]
     ]
-    return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, symbols)
+    return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, call.extents)
 
 
 def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -> engine.Library:

@@ -38,7 +38,7 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 from typing import Any
 
-from .dims import Dim, Quotient, Symbol
+from .dims import Dim, Quotient, Symbol, symbol_names
 from .host import HostFunction
 from .term import Term, postorder
 from .types import ArrayType, DType, bool_, i64
@@ -294,6 +294,12 @@ class Extern(Term):
     @property
     def addresses(self) -> tuple[Address, ...]:
         return tuple([a for a in self.arguments if isinstance(a, Address)])
+
+    @property
+    def extents(self) -> tuple[str, ...]:
+        """The unknown extents of the arrays it is given, by name."""
+        shapes = [extent for address in self.addresses for extent in address.buffer.type.shape]
+        return tuple(dict.fromkeys([name for extent in shapes for name in symbol_names(extent)]))
 
 
 Statement = For | If | Break | Let | Assign | Accumulate | Store | Allocate | Call | Extern

@@ -8,6 +8,7 @@ rule since it was made. What differs from stage to stage is the table `STAGES`.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from enum import Enum, auto
 from typing import NamedTuple, NoReturn
 
@@ -17,7 +18,7 @@ from .graph import Function, Module, Node, programs_of
 from .op import OPS
 from .show import line_of
 from .syntax import symbol_names
-from .tensor import For, Kernel, statements
+from .tensor import Call, For, Kernel, Statement, bodies_of
 from .term import location_of, terms_in
 from .types import ArrayType
 from .verify_kernel import unproved, verify_kernel
@@ -89,9 +90,8 @@ def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
     known = {f: symbol_names(tuple(p.type for p in entry.parameters)) for f in module.functions}
     for function in reversed(module.functions):
         if isinstance(function, Kernel):
-            loops = [s.index.name for s in statements(function.body) if isinstance(s, For)]
-            for callee in function.callees:
-                known[callee] |= known[function] | {*loops}
+            for callee, names in _around_calls(function.body):
+                known[callee] |= known[function] | names
             continue
         for node in function.nodes if function.callees else ():
             attached = [t for _, value in node.attributes for t in terms_in(value)]
@@ -99,6 +99,20 @@ def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
             for callee in [t for t in attached if isinstance(t, Function | Kernel)]:
                 known[callee] |= known[function] | bound
     return known
+
+
+def _around_calls(
+    body: Iterable[Statement], names: frozenset[str] = frozenset()
+) -> list[tuple[Function | Kernel, frozenset[str]]]:
+    """What is called, and the indices that the loops around each call bind."""
+    found = []
+    for statement in body:
+        if isinstance(statement, Call):
+            found.append((statement.kernel, names))
+        inside = names | {statement.index.name} if isinstance(statement, For) else names
+        for inner in bodies_of(statement):
+            found += _around_calls(inner, inside)
+    return found
 
 
 def _verify_function(

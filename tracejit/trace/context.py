@@ -74,6 +74,7 @@ class Trace:
     firsts         what the parameters of loops' bodies are in the first iteration
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
+    rolled_early   `while` loops that were rolled though Python could tell how often they run
     writes         how often an array has been written
     returned       the storages that results of functions, which have not ended yet, may be
     blocks         how many `finally` and context managers are to follow what is being traced
@@ -102,11 +103,15 @@ class Trace:
         self.region = Region(None, 0)
         self.homes: dict[Node, Region] = {}
         self.births = 0
+        # Of nodes that were asked for: whether they depend on no argument, and their values then.
+        self.can_be_known: dict[Node, bool] = {}
+        self.known: dict[Node, Any] = {}
         self.records: list[Any] = []
         self.held: Callable[[], list[Any]] = list
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()
+        self.rolled_early: set[Any] = set()
         self._doubts: list[tuple[ref, ref]] = []
         self.indices: dict[str, int] = {}
         self.firsts: dict[Node, Node] = {}

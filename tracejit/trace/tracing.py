@@ -127,6 +127,8 @@ def trace(
             loop = context.loop_at_fault(error)
             if loop is not None:
                 unrolled.add(loop)
+            elif not context.rolled_early <= unrolled:
+                unrolled |= context.rolled_early
             elif calls_python and getattr(error, "is_about_none", False) and not leaves_none:
                 leaves_none = True
             else:

@@ -22,6 +22,8 @@ from .promotion import DEFAULT_DTYPES, Kind, cast, constant, result_dtype
 
 # Larger values are not computed while tracing.
 KNOWN_LIMIT = 1 << 16
+# Up to so many elements they are kept.
+KEPT_LIMIT = 1 << 10
 # Ops whose results are not asked for then.
 _NEVER_KNOWN = {"host_call", "for_loop", "while_loop", "branch", "scope"}
 
@@ -169,27 +171,42 @@ def _stack(nodes: list[Node]) -> Node:
 def known_value(node: Node) -> Any:
     """The NumPy value of a node that depends on no argument; None when it does, or is large.
 
-    Captured arrays are known too; the trace remembers that their values were used.
+    Captured arrays are known too; the trace remembers that their values were used. What was found
+    out about a node is kept: a program that Python runs asks again and again.
     """
     trace = current_trace()
-    inputs: dict[Node, Any] = {}
-    for found in postorder((node,), operands_of):
-        size = getattr(found.type, "size", 0)
-        if type(size) is not int or size > KNOWN_LIMIT or found.op.name in _NEVER_KNOWN:
-            return None
-        if any(_has_dims(value) for _, value in found.attributes):
-            return None
-        if found.op is OPS["parameter"]:
-            inputs[found] = None if trace is None else trace.contents_of(found)
-            if inputs[found] is None:
-                return None
-    values: dict[Node, Any] = dict(inputs)
-    for found in postorder((node,), operands_of):
-        if found not in values:
+    can_be: dict[Node, bool] = {} if trace is None else trace.can_be_known
+    for found in postorder((node,), lambda n: () if n in can_be else operands_of(n)):
+        if found not in can_be:
+            can_be[found] = _can_be_known(found, can_be)
+    if not can_be[node]:
+        return None
+    kept: dict[Node, Any] = {} if trace is None else trace.known
+    values: dict[Node, Any] = {}
+    for found in postorder((node,), lambda n: () if n in kept else operands_of(n)):
+        if found in kept:
+            values[found] = kept[found]
+        elif found.op is OPS["parameter"]:
+            values[found] = trace.contents_of(found)
+        else:
             operands = [values[operand] for operand in found.operands]
             with np.errstate(all="ignore"):
                 values[found] = found.op.reference(*operands, **found.attrs)
+            if np.size(values[found]) <= KEPT_LIMIT:
+                kept[found] = values[found]
     return values[node]
+
+
+def _can_be_known(node: Node, can_be: dict[Node, bool]) -> bool:
+    size = getattr(node.type, "size", 0)
+    if type(size) is not int or size > KNOWN_LIMIT or node.op.name in _NEVER_KNOWN:
+        return False
+    if any(_has_dims(value) for _, value in node.attributes):
+        return False
+    if node.op is OPS["parameter"]:
+        trace = current_trace()
+        return trace is not None and trace.captured_by(node) is not None
+    return all(can_be[operand] for operand in node.operands)
 
 
 def _has_dims(attribute: Any) -> bool:

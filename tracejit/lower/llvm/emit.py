@@ -154,7 +154,11 @@ class Emitter(LaneLoops):
         slots = self.stack_slot(f"[{1 + len(pointers)} x i64]", 8)
         for position, value in enumerate([b.const(0, "i64"), *pointers]):
             b.store(value, b.offset(slots, b.const(position, "i64"), "i64"), 8)
-        b.emit(f"call void @{HOST_CALL}(ptr @{name}, ptr {slots.text}, ptr {self.symbols.text})")
+        extents = statement.extents
+        symbols = self.stack_slot(f"[{max(len(extents), 1)} x i64]", 8)
+        for position, extent in enumerate(extents):
+            b.store(self.one(Index(extent)), b.offset(symbols, b.const(position, "i64"), "i64"), 8)
+        b.emit(f"call void @{HOST_CALL}(ptr @{name}, ptr {slots.text}, ptr {symbols.text})")
         outcome = b.load(slots, "i64", align=8)
         self.note_refusal(b.compare("eq", outcome, b.const(0, "i64")), HOST_FAILED)
 

@@ -19,12 +19,19 @@ from ..array import Array
 from ..context import Trace
 from ..promotion import constant
 from ..regions import Region
+from ..value import known_value, literal
 from .bodies import Bodies
 from .branches import chosen, close_down, is_over
 from .loops import MOST_PASSES, MOST_PEELED, MOST_ROTATED, Loop, Site
 from .records import flag_node, is_flag_set
 from .rolling import Rolling, Rotated, Unsettled
-from .state import State, flat, names_of, state_of
+from .state import State, flat, is_array, names_of, state_of
+
+# So many iterations that Python makes may become parts of the program before the rest is rolled, if
+# that can be done; what is computed from constants alone would take for ever otherwise.
+MOST_BUSY = 32
+# The elements of arrays below which these are folded.
+FOLDED = 1 << 10
 
 
 class While(Loop):
@@ -39,6 +46,8 @@ class While(Loop):
         self.test_region: Region | None = None
         self.is_trial = self.is_inside = self.is_guarded = self.has_acted = False
         self.peeled = self.apart = 0
+        # Iterations that were made by Python and computed something.
+        self.busy, self.births = 0, trace.births
         self.before: tuple[State, int] | None = None
 
     def __iter__(self) -> Iterator[None]:
@@ -69,14 +78,14 @@ class While(Loop):
         """
         has_acted = self._acts(sys._getframe(1))
         if self.rolling is None:
-            if type(test) is bool and (not (test and self.site.jumps) or has_acted):
+            if type(test) is bool and (not (test and self._is_to_roll()) or has_acted):
                 return not test
             if type(test) is not bool and (has_acted or self.apart):
                 self.apart, self.is_inside = 0, has_acted
                 self.is_guarded = True
                 self._exit(test)
                 return False
-            self.is_trial = type(test) is bool
+            self.is_trial = type(test) is bool and not self._is_too_much()
             self.is_pass = not self.is_trial
             self._start()
         elif self.turn or self.is_inside:
@@ -90,6 +99,31 @@ class While(Loop):
             self.trace.region = self.region
         self.test = test.node if isinstance(test, Array) else constant(test, bool_)
         return False
+
+    def _is_to_roll(self) -> bool:
+        """Whether an iteration whose test Python can tell is not simply made: it may end in a traced
+        jump, or too many before have become parts of the program."""
+        births, self.births = self.births, self.trace.births
+        if self.trace.births > births:
+            self.busy += 1
+            self._fold()
+        return self.site.jumps or self._is_too_much()
+
+    def _fold(self) -> None:
+        """Let arrays that depend on no argument be what they are, not how they were computed."""
+        for value in names_of(self._frame()).values():
+            if not is_array(value) or value.storage.node.op in (ops.array, ops.broadcast):
+                continue
+            size = value.storage.node.type.size
+            known = known_value(value.storage.node) if size in range(FOLDED) else None
+            if known is not None:
+                value.storage.exchange(literal(known))
+
+    def _is_too_much(self) -> bool:
+        is_too_much = self.busy > MOST_BUSY and self.key not in self.trace.unrolled
+        if is_too_much:
+            self.trace.rolled_early.add(self.key)
+        return is_too_much
 
     def goes_plainly(self) -> None:
         """An iteration on trial is over, and Python makes it."""

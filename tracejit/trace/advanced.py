@@ -30,7 +30,7 @@ from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
 from .promotion import cast, constant
-from .value import Value, captured, known_value, literal, node_of, to_node
+from .value import Value, captured, extent_node, known_value, literal, node_of, to_node
 
 _NOT_INTEGER = "arrays used as indices must be of integer (or boolean) type"
 
@@ -144,6 +144,30 @@ def gather_of(read: Node) -> Node:
     while read.op in (ops.reshape, ops.transpose):
         (read,) = read.operands
     return read
+
+
+def with_known_places(gather: Node) -> Node:
+    """A gather at single positions, with those that were taken before it among its indices.
+
+    `x[i, k]` of a computed `k` reads from row `i`; written, it is one element of `x`, and no row.
+    """
+    (window, *indices), axes = gather.operands, gather.attrs["axes"]
+    if window.op is not ops.slice_ or any(index.type.shape for index in indices):
+        return gather
+    (whole,), starts = window.operands, window.attrs["start"]
+    pairs = [*zip(window.type.shape, whole.type.shape)]
+    taken = [axis for axis, (own, extent) in enumerate(pairs) if not _is_extent(own, extent)]
+    if not taken or any(axis in axes or not _is_extent(pairs[axis][0], 1) for axis in taken):
+        return gather
+    if set(window.attrs["step"]) != {1}:
+        return gather
+    places = dict(zip(axes, indices)) | {axis: extent_node(starts[axis]) for axis in taken}
+    order = tuple(sorted(places))
+    return ops.gather(whole, *[places[axis] for axis in order], axes=order)
+
+
+def _is_extent(one: int | Dim, other: int | Dim) -> bool:
+    return one is other or type(one) is int and type(other) is int and one == other
 
 
 def constant_value(node: Node) -> Any:

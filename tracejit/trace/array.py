@@ -16,7 +16,7 @@ from ..ir.dims import COMPARED, Dim, as_number
 from ..ir.graph import Node
 from ..ir.term import locate, location_of
 from ..ir.types import ArrayType, DType, f64, i64
-from .advanced import gather_of, indexed
+from .advanced import gather_of, indexed, with_known_places
 from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
 from .broadcasting import broadcast_to_shape, narrowed
 from .capture.functions import has_source
@@ -487,6 +487,10 @@ def scatter(
     own = ArrayType(part.type.shape, dtype, None)
     stored = assigned_node(value, own, problem=NO_FIT if combine is None else NO_OPERAND)
     stored = written(gather, steps_between(part, gather) or (), stored)
+    one = with_known_places(gather)
+    if one is not gather:
+        gather, window = one, view(target, one.operands[0])
+        stored = ops.reshape(stored, shape=one.type.shape)
     indices, axes = gather.operands[1:], gather.attrs["axes"]
     new = ops.scatter(window.node, stored, *indices, axes=axes, combine=name)
     locate(new, location_of(gather) or "")

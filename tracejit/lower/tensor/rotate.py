@@ -115,15 +115,32 @@ def source_of(function: Function, number: int) -> int | None:
 
 
 def _updated_operand(value: Node) -> Node | None:
-    """What the call that gives `value` updates to it, if it does."""
+    """What gives `value` by updating it, a call, a loop or a choice, if it does."""
     source, number = (value, 0)
     if value.op.name == "item":
         source, number = value.operands[0], value.attrs["index"]
+    match source.op:
+        case ops.for_loop | ops.while_loop:
+            return source.operands[number]
+        case ops.branch:
+            return _exchanged_operand(source, 1, source.attrs["branches"], number)
+        case ops.scope:
+            extents = len(source.attrs["extents"])
+            return _exchanged_operand(source, extents, (source.attrs["body"],), number)
     if source.op.name != "call":
         return None
     inputs = source.attrs["callee"].inputs
     updated = [o for o, buffer in zip(source.operands, inputs) if buffer.space == UPDATED]
     return updated[number] if number < len(updated) else None
+
+
+def _exchanged_operand(
+    node: Node, first: int, bodies: tuple[Function, ...], number: int
+) -> Node | None:
+    """The operand, from the `first` on, that becomes a result whichever body runs, if there is one."""
+    sources = {source_of(body, number) for body in bodies}
+    position = sources.pop() if len(sources) == 1 else None
+    return None if position is None else node.operands[first + position]
 
 
 def rotating(

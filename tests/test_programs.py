@@ -13,6 +13,7 @@ from samples import ELEMENTARY_ULPS, compare
 from tracejit import compiler, jit
 from tracejit.config import config
 from tracejit.lower.pipeline import Options
+from tracejit.lower import machine
 from tracejit.lower.tensor import parallelize
 from tracejit.testing.layouts import Tagged
 
@@ -66,7 +67,7 @@ def test_programs_that_compute_nothing(argument):
 @pytest.fixture
 def eager_threads(monkeypatch):
     """Every loop that may be is split for threads, however short."""
-    monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(machine, "WORTHWHILE", 0.0)
     monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
 
 

@@ -12,6 +12,7 @@ import tracejit
 from tracejit.config import config
 from tracejit.ir import numpy_code
 from tracejit.ir.iteration import dense_strides, iteration_order, sweep_of
+from tracejit.lower import machine
 from tracejit.lower.tensor import parallelize
 
 EXTENTS = st.sampled_from([1, 2, 3, 7, 8, 9, 40, 130, 300])
@@ -145,7 +146,7 @@ def test_in_loops_and_branches():
 
 
 def test_in_threads(monkeypatch):
-    monkeypatch.setattr(parallelize, "WORTHWHILE", 0.0)
+    monkeypatch.setattr(machine, "WORTHWHILE", 0.0)
     monkeypatch.setattr(parallelize, "CHUNK", 1e-9)
     for shape in [(3000,), (40, 300), (6, 20, 30)]:
         x = numbers(shape, "f4")

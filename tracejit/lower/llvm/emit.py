@@ -56,7 +56,9 @@ class Emitter(LaneLoops):
         builder.on_refusal = self.note_refusal
         # Whether it does things in NumPy's order, so that nothing may come after a refusal, and
         # whether lanes have gone on after one.
-        self.is_in_order = has_control(kernel.body)
+        names = [s for s in statements(kernel.body) if isinstance(s, Let)]
+        is_scope = any(isinstance(s.variable, Index) for s in names)
+        self.is_in_order = is_scope or has_control(kernel.body)
         self.may_have_refused = False
 
     def body(self, body: Iterable[Statement]) -> None:

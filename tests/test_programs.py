@@ -12,8 +12,8 @@ from samples import ELEMENTARY_ULPS, compare
 
 from tracejit import compiler, jit
 from tracejit.config import config
-from tracejit.lower.pipeline import Options
 from tracejit.lower import machine
+from tracejit.lower.pipeline import Options
 from tracejit.lower.tensor import parallelize
 from tracejit.testing.layouts import Tagged
 

@@ -22,10 +22,12 @@ from .deferred import module
 from .dump import say
 from .entry import Entry
 from .events import Compile, listeners
+from .ir.dims import symbol_names
 from .ir.graph import Module
 from .ir.host import Run
 from .ir.text import show
 from .lower.pipeline import Options
+from .lower.tensor.arena import Memory
 from .recovery import Recovery
 from .runtime import tiers
 from .sizes import Sizes
@@ -424,6 +426,17 @@ class Compiler:
         chosen = {k: kwargs.pop(k) for k in LOWERING_KEYWORDS if k in kwargs and k not in own}
         return self.trace(args, kwargs).lower(**chosen)
 
+    def memory(self, args: tuple, kwargs: dict[str, Any]) -> Memory:
+        """What a call needs: of the program that serves it, if there is one, or else would be made."""
+        leaves, structure = flatten_arguments(args, kwargs)
+        how, key = self._take(structure, leaves, len(args))
+        entry = self._entries.get(key)
+        entry = self._sizes.entry_for(structure, leaves, how) if entry is None else entry
+        if entry is None or not entry.program.is_current():
+            return self.lower(args, kwargs).memory
+        found = entry.compiled.lowered.memory
+        return found.at(_sizes_of(entry, leaves)) if entry.compiled.code.symbols else found
+
     def trace(self, args: tuple, kwargs: dict[str, Any]) -> TracedProgram:
         """Trace for these arguments; nothing is lowered or compiled."""
         leaves, structure = flatten_arguments(args, kwargs)
@@ -431,6 +444,18 @@ class Compiler:
         with tiers.foreground():
             program = self._trace(key, args, kwargs, leaves, how, Run())
         return self._traced(program, leaves)
+
+
+def _sizes_of(entry: Entry, leaves: list[Any]) -> dict[str, int]:
+    """What the symbols of a program are for these arguments."""
+    found: dict[str, int] = {}
+    for value, leaf in zip(leaves, entry.program.leaves):
+        if isinstance(leaf, Traced):
+            for extent, number in zip(leaf.type.shape, getattr(value, "shape", ())):
+                names = symbol_names(extent)
+                if len(names) == 1 and names[0] not in found:
+                    found[names[0]] = number
+    return found
 
 
 def _key(structure: Any, leaves: Iterable[Any], how: Iterable[Leaf]) -> Any:

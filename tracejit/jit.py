@@ -70,9 +70,10 @@ class Jitted(JitBase):
     def memory(self, *args: Any, **kwargs: Any) -> Any:
         """What a call with these arguments needs, in bytes, known before it runs.
 
-        Has `arguments`, `results`, `workspace` (until it returns) and `peak`, the last two together.
+        Has `arguments`, `results`, `workspace` (until it returns) and `peak`, the last two together; and
+        `formula`, the same in symbols, where the program that will run serves arguments of many sizes.
         """
-        return self.lower(*args, **kwargs).memory
+        return self._compiler.memory(args, kwargs)
 
     # Being a function.
 

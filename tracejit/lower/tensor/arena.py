@@ -12,7 +12,7 @@ from math import prod
 from typing import Any, NamedTuple
 
 from ...errors import IRError
-from ...ir.dims import Dim, highest
+from ...ir.dims import Dim, bind, highest
 from ...ir.graph import Kernel
 from ...ir.tensor import (
     ZERO,
@@ -50,14 +50,22 @@ class Layout(NamedTuple):
 class Memory(NamedTuple):
     """What a call of a program needs, in bytes; formulas in the sizes of arguments where these are unknown.
 
+    Blocks of the pool that it is taken from are up to an eighth larger.
+
     arguments   the arrays it is given, as far as they are contiguous
     results     the arrays it makes and returns
     workspace   what it uses besides, until it returns; 0 when registers and stacks hold all of it
+    formula     of a program for arguments of many sizes: the same as formulas
     """
 
     arguments: int | Dim
     results: int | Dim
     workspace: int | Dim
+    formula: Memory | None = None
+
+    def at(self, sizes: dict[str, int]) -> Memory:
+        """The numbers for sizes of these names."""
+        return Memory(*[bind(bytes, sizes) for bytes in self[:3]], self)
 
     @property
     def peak(self) -> int | Dim:

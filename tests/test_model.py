@@ -6,7 +6,10 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit.ir.tensor import For, statements
 from tracejit.ir.types import f32, f64
+from tracejit.ir.verify import Stage
+from tracejit.lower import pipeline
 from tracejit.lower.pipeline import Options
 from tracejit.report.cycles import cycles_of
 from tracejit.report.prices import price
@@ -144,6 +147,34 @@ def test_the_estimate_says_what_limits():
     assert found(TRIAD).limit == "memory: L2"
     assert found(TRIAD.replace("fma(x[i], 2.0, y[i])", "sin(exp(x[i]))")).limit == "arithmetic"
     assert found(CHUNKS, 2).predicted > regions_of(kernel(CHUNKS)) * MACHINE.fork
+
+
+def parallel_loops(function, x, **parameters) -> list[int]:
+    """The turns of the parallel loops of a program, lowered for a machine with these parameters."""
+    traced = tracejit.jit(function).trace(x)
+    options = traced.options._replace(machine=traced.options.machine._replace(**parameters))
+    kernels = pipeline.run(traced.module, options)[Stage.SCHEDULED].functions[:-1]
+    loops = [s for k in kernels for s in statements(k.body) if isinstance(s, For)]
+    return [loop.stop.value for loop in loops if loop.mark == "parallel"]
+
+
+def test_schedules_are_for_the_cores_and_the_price_of_threads():
+    large, small = np.ones((4096, 4096)), np.ones(200_000)
+    assert parallel_loops(lambda x: np.exp(x), large, cores=2) == [64]
+    assert parallel_loops(lambda x: np.exp(x), large, cores=64) == [256]
+    (few,) = parallel_loops(lambda x: x @ x, np.ones((1024, 1024)), cores=2)[-1:]
+    (many,) = parallel_loops(lambda x: x @ x, np.ones((1024, 1024)), cores=64)[-1:]
+    assert few < 32 <= many
+    assert parallel_loops(lambda x: np.exp(x), small, fork_seconds=1e-6)
+    assert not parallel_loops(lambda x: np.exp(x), small, fork_seconds=1e-3)
+
+
+def test_the_machine_does_not_decide_about_the_order_of_sums():
+    x = np.ones(100_000)
+    wanted = parallel_loops(lambda x: np.exp(x).sum(), x)
+    assert wanted
+    for parameters in ({"fork_seconds": 1e-3}, {"fork_seconds": 1e-9}, {"cores": 64}):
+        assert parallel_loops(lambda x: np.exp(x).sum(), x, **parameters) == wanted
 
 
 def test_explain_tells_predicted_and_measured(tmp_path):

@@ -40,7 +40,7 @@ from .tables import Table, count_of_tables, table_of, with_tables
 from .vectorize import independent
 
 CHUNK = 8e-6
-MOST_CHUNKS = 64
+MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
 
 
 def parallelize(module: Module, machine: Machine = USUAL, reorders: bool = True) -> Module:
@@ -54,7 +54,7 @@ def parallelize(module: Module, machine: Machine = USUAL, reorders: bool = True)
 class _Splitter:
     def __init__(self, kernel: Kernel, machine: Machine, reorders: bool = True):
         self.kernel, self.vector_bytes, self.reorders = kernel, machine.vector_bytes, reorders
-        self.worthwhile = machine.worthwhile_seconds
+        self.worthwhile, self.cores = machine.worthwhile_seconds, machine.cores
         self.count = 0
 
     def run(self) -> Kernel:
@@ -79,7 +79,7 @@ class _Splitter:
         cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
         count = trips(loop)
         # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
-        short = cost < self.worthwhile and not (outermost and count is None)
+        short = self.is_short(loop, cost) and not (outermost and count is None)
         if loop.mark == "unroll" or short:
             return [loop]
         if count == 0:
@@ -101,6 +101,11 @@ class _Splitter:
         if table is not None and (tables := count_of_tables(table, count)) > 1:
             return self.tables(loop, table, count, tables)
         return [loop.replace(body=self.body(loop.body))]
+
+    def is_short(self, loop: For, cost: float) -> bool:
+        """Whether threads are not worth it; of sums the machine does not decide, as it is in their bits."""
+        sums = cost < self.worthwhile and bool(self.accumulated(loop))
+        return cost < (USUAL.worthwhile_seconds if sums else self.worthwhile)
 
     def tables(self, loop: For, table: Table, count: int, wanted: int) -> list[Statement]:
         size = -(-count // wanted)
@@ -127,13 +132,19 @@ class _Splitter:
         self.count += 1
         return f"c{self.count - 1}"
 
-    def split(self, loop: For, cost: float, count: int | None) -> tuple[For, Index, Expression]:
-        """The loop over one chunk, the chunk's index and the number of chunks."""
+    def split(
+        self, loop: For, cost: float, count: int | None, partial: bool = False
+    ) -> tuple[For, Index, Expression]:
+        """The loop over one chunk, the chunk's index and the number of chunks.
+
+        Of `partial` results there are as many whatever the machine.
+        """
         unit = loop.lanes if loop.mark == "vector" else 1
         if count is None:
             chunks, step = _chunks_of_unknown(loop, cost, unit)
             return *self.cut(loop, step), chunks
-        wanted = max(4, min(MOST_CHUNKS, int(cost / CHUNK)))
+        most = MOST_CHUNKS if partial else max(MOST_CHUNKS, CHUNKS_OF_CORE * self.cores)
+        wanted = max(4, min(most, int(cost / CHUNK)))
         size = -(-count // wanted)
         size = -(-size // unit) * unit
         return *self.cut(loop, tensor.integer(size)), tensor.integer(-(-count // size))
@@ -156,7 +167,7 @@ class _Splitter:
     def partial(
         self, loop: For, cost: float, count: int | None, outer: dict[Variable, str]
     ) -> list[Statement]:
-        inner, chunk, chunks = self.split(loop, cost, count)
+        inner, chunk, chunks = self.split(loop, cost, count, partial=True)
         most = chunks.value if isinstance(chunks, Literal) else MOST_CHUNKS
         if most < 2:
             return [loop]

@@ -196,8 +196,9 @@ class Matrix:
             work = self.rows(tensor.ZERO, integer(tiles), main, chunk_range(panels, chunks))
             return parallel(chunks, work) + self.rows(tensor.ZERO, integer(tiles), rest)
         if packed:
-            # Each block of rows streams the panels through its cache: few, but even for two threads.
-            wanted = max(6, -(-self.problem.rows.extent // ROWS // 2) * 2)
+            # Each block of rows streams the panels through its cache: few, but even for two threads,
+            # and no fewer than cores.
+            wanted = max(6, self.machine.cores, -(-self.problem.rows.extent // ROWS // 2) * 2)
             chunks = -(-tiles // -(-tiles // wanted))
         else:
             chunks = chunks_of(tiles, each / tiles)

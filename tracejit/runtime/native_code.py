@@ -13,7 +13,6 @@ import contextlib
 import functools
 import os
 import re
-import tempfile
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import source_hash
@@ -21,6 +20,7 @@ from pathlib import Path
 from typing import TypeVar
 
 from tracejit.config import config
+from tracejit.deferred import module
 from tracejit.errors import CompileError
 from tracejit.runtime import engine, layout, tiers
 
@@ -185,6 +185,6 @@ def _make_later(path: Path, text: str) -> None:
 def write_cached(path: Path, code: bytes) -> None:
     """Put something into the cache, whole or not at all; a cache that cannot be written is none."""
     with contextlib.suppress(OSError):
-        with tempfile.NamedTemporaryFile(dir=path.parent, delete=False) as file:
+        with module("tempfile").NamedTemporaryFile(dir=path.parent, delete=False) as file:
             file.write(source_hash(code) + code)
         os.replace(file.name, path)

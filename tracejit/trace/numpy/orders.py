@@ -9,7 +9,7 @@ from typing import Any
 
 from ...ir.types import row_major
 from ..array import Array, view
-from ..registry import CREATIONS, FUNCTIONS, METHODS
+from ..registry import CREATIONS, FUNCTIONS, METHODS, may_take
 from ..value import Value
 from ..views import is_in_order, strides_after
 from .building import copied, permuted
@@ -23,6 +23,8 @@ def keep_orders() -> None:
     for table in (FUNCTIONS, CREATIONS, METHODS):
         for key, implementation in table.items():
             name = getattr(key, "__name__", key)
+            if not may_take(implementation, "order"):
+                continue
             if name not in _COUNTING and inspect.isfunction(implementation):
                 parameters = inspect.signature(implementation).parameters
                 if "order" in parameters:

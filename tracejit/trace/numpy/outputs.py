@@ -12,13 +12,15 @@ import numpy as np
 from ..array import Array, to_array
 from ..assigned import assigned_node
 from ..broadcasting import shape_text
-from ..registry import CREATIONS, FUNCTIONS, METHODS
+from ..registry import CREATIONS, FUNCTIONS, METHODS, may_take
 
 
 def store_outputs() -> None:
     """Give all implementations with a parameter `out` what it means."""
     for table in (FUNCTIONS, CREATIONS, METHODS):
         for key, implementation in table.items():
+            if not may_take(implementation, "out"):
+                continue
             if inspect.isroutine(implementation) and not isinstance(key, np.ufunc):
                 parameters = inspect.signature(implementation).parameters
                 if "out" in parameters:

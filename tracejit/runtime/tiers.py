@@ -31,6 +31,8 @@ from tracejit.runtime import engine
 # Seconds after the last compile before the thread begins: they come in bursts, and it would take
 # from each of them the core and the lock.
 _QUIET = 0.01
+# The same for what is not urgent: programs that are over at once need not wait for it at their end.
+_LEISURE = 0.2
 # Seconds that the thread stays when there is nothing left to do: who starts a thread waits until it runs,
 # which on a machine that has much to do takes longer than the compile.
 _IDLE = 10.0
@@ -129,14 +131,19 @@ def wait() -> None:
 
 
 def _do_first() -> None:
-    try:
-        job = _jobs[0]
-    except IndexError:  # another thread was faster
+    job = _first()
+    if job is None:  # another thread was faster
         return
     job.do()
     # Not before it is done: the child of a fork has to do it again.
     with contextlib.suppress(ValueError):
         _jobs.remove(job)
+
+
+def _first() -> _Job | _Task | None:
+    """What is to be done next: code of programs before all else."""
+    waiting = [*_jobs]
+    return next((job for job in waiting if type(job) is _Job), waiting[0] if waiting else None)
 
 
 def _start() -> None:
@@ -162,8 +169,9 @@ def _work() -> None:
                 _thread = None
                 return
         quiet = 0.0 if _compiling > 0 else time.monotonic() - _compiled_at
-        if quiet < _QUIET:
-            time.sleep(_QUIET - quiet)
+        patience = _LEISURE if type(_first()) is _Task else _QUIET
+        if quiet < patience:
+            time.sleep(min(patience - quiet, _QUIET))
         else:
             _do_first()
 

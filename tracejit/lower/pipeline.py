@@ -33,6 +33,7 @@ from .graph.products import expand_products
 from .graph.rounding import contract
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
+from .graph.stencils import chain_stencils
 from .llvm.builder import Definition
 from .llvm.program import Program
 from .machine import USUAL, Machine
@@ -169,6 +170,7 @@ PIPELINE = Pipeline(
             _where(lambda options: options.numerics == "default", contract),
             outline,
             chain_products,
+            chain_stencils,
             fuse,
             collapse,
         ),

@@ -42,7 +42,7 @@ def free_axes(function: Function) -> tuple[int, ...]:
     stored = [n for n in function.nodes if n.op.kind in (CONTRACTION, REDUCTION)]
     axes = [
         axis
-        for axis in range(result.type.ndim)
+        for axis in range(result.type.ndim if stored else 0)
         if all(labels.get(node, ()).count(axis) == 1 for node in stored)
     ]
     ends = [n for n in labels if not _passes_on(n)]

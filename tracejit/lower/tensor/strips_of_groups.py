@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ...ir import tensor
 from ...ir.graph import Function, Kernel, Node, call
-from ...ir.op import CONTRACTION, OPAQUE, SCAN, UPDATE, Loops
+from ...ir.op import CONTRACTION, ELEMENTWISE, OPAQUE, SCAN, UPDATE, Loops
 from ...ir.ops import reshape
 from ...ir.places import changed_in
 from ...ir.tensor import (
@@ -317,4 +317,6 @@ def _multiply_adds(function: Function) -> int:
             left, right, _ = node.attrs["spec"].replace("->", ",").split(",")
             extents = dict(zip(left, node.operands[0].type.shape))
             total += prod((extents | dict(zip(right, node.operands[1].type.shape))).values())
+        elif node.op.kind == ELEMENTWISE:
+            total += int(node.type.size * node.op.cost) // 4
     return total

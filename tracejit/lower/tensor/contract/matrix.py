@@ -128,6 +128,8 @@ class Matrix:
         across = problem.step(problem.left, problem.rows)
         if not problem.left.is_memory or along is None or across is None:
             return True
+        if problem.left.dtype is not problem.wide and self.panels > 1:
+            return True  # or its elements would be converted again for each panel
         if self.tiles < 4:
             return False
         return along != 1 or across * problem.left.itemsize % 2048 == 0

@@ -459,3 +459,30 @@ def test_panels_of_one_thread_inside_of_chunks_of_batches():
     a = np.random.default_rng(2).standard_normal((8, 64, 256)).astype("f4")
     b = np.random.default_rng(3).standard_normal((8, 256, 512)).astype("f4")
     np.testing.assert_allclose(tracejit.jit(np.matmul)(a, b), a @ b, rtol=1e-3, atol=1e-3)
+
+
+@pytest.mark.parametrize("left, right", [("i1", "i1"), ("u1", "i1"), ("i2", "i2"), ("i2", "u1")])
+@pytest.mark.parametrize("spec", ["ik,kj->ij", "ik,jk->ij", "bki,bkj->bij"])
+def test_short_whole_numbers_are_multiplied_in_pairs(spec, left, right):
+    """Their least and greatest values, odd and even depths: exact, as sums of 32 bits wrap around."""
+    rng = np.random.default_rng(1)
+
+    def function(a, b):
+        return np.einsum(spec, a.astype("i4"), b.astype("i4"))
+
+    for rows, columns, depth in ((80, 70, 64), (67, 129, 801)):
+        extents = {"i": rows, "j": columns, "k": depth, "b": 2}
+        a, b = (
+            rng.choice(
+                [np.iinfo(d).min, -1 % np.iinfo(d).max, np.iinfo(d).max], [extents[x] for x in s]
+            ).astype(d)
+            for s, d in zip(spec.split("->")[0].split(","), (left, right))
+        )
+        f = tracejit.jit(function)
+        np.testing.assert_array_equal(f(a, b), function(a, b))
+        lowered = f.lower(a, b)
+        assert "multiply_pairs" in str(lowered)
+        for kernel in lowered.module.functions:
+            assert unproved(kernel) == []
+    small = [x[..., :20, :20] for x in (a, b)]
+    np.testing.assert_array_equal(reference(f.lower(*small).module, *small), function(*small))

@@ -207,7 +207,23 @@ def _fma_dtype(a: DType, b: DType, c: DType) -> DType:
     return a
 
 
+def _pairs_dtype(a: DType, b: DType) -> DType:
+    if not (a is b is i32):
+        raise TypeError("multiply_pairs takes two i32")
+    return i32
+
+
+def _multiply_pairs(a: Any, b: Any) -> Any:
+    """The sum of the products of the low and of the high halves, which are numbers of 16 bits."""
+    products = []
+    for shift in (16, 0):
+        low, high = (np.int64(np.left_shift(x, shift, dtype=np.int32) >> 16) for x in (a, b))
+        products.append(low * high)
+    return np.asarray(sum(products)).astype(np.int32)[()]
+
+
 # fmt: off
+multiply_pairs    = elementwise("multiply_pairs", _multiply_pairs, 2, result=_pairs_dtype, commutative=True)
 fma               = elementwise("fma", fused_multiply_add, result=_fma_dtype)
 erf               = elementwise("erf", _scalar_reference(_erf), 20, result=_float_result("erf"))
 erfc              = elementwise("erfc", _scalar_reference(_erfc), 25, result=_float_result("erfc"))

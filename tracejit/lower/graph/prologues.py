@@ -13,7 +13,7 @@ from math import prod
 from ...ir.graph import Node
 from ...ir.op import ELEMENTWISE
 from ...ir.ops.contract import split_spec
-from ...ir.types import f32, f64
+from ...ir.types import f32, f64, i32
 from .groups import Group
 
 # Rows or columns beside an operand beyond which there are several tiles, whichever side it is on.
@@ -25,7 +25,7 @@ LEAST_ELEMENTS = 1 << 12
 
 def is_prologue(product: Node, operand: Node, home: Group) -> bool:
     """Whether the group of an operand may be computed where `product` packs it."""
-    if product.type.dtype not in (f32, f64) or product.attrs.get("by") == "library":
+    if product.type.dtype not in (f32, f64, i32) or product.attrs.get("by") == "library":
         return False
     left, right = product.operands
     if left is right or not all(type(n) is int for n in (*left.type.shape, *right.type.shape)):

@@ -277,11 +277,35 @@ def _bitwise_count(b: Builder, dtype: DType, x: Value) -> Value:
     return b.cast("trunc", count, "i8") if count.kind != "i8" else count
 
 
+# What multiplies pairs of i16 in vectors of so many i32, by the instruction set that has it.
+_PAIRS = {
+    16: ("llvm.x86.avx512.pmaddw.d.512", ("avx512",)),
+    8: ("llvm.x86.avx2.pmadd.wd", ("avx512", "avx2")),
+}
+
+
+def _multiply_pairs(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
+    """The products of the low and of the high halves, added up."""
+    x, y = b.unify(x, y)
+    name, sets = _PAIRS.get(x.lanes, ("", ()))
+    if b.module.permutes in sets:
+        halves = f"<{2 * x.lanes} x i16>"
+        pairs = [
+            b.value(f"bitcast {v.type} {v.text} to {halves}", "i16", 2 * v.lanes) for v in (x, y)
+        ]
+        return b.call(name, "i32", x.lanes, pairs)
+    half = b.like(16, x)
+    high = [b.binary("ashr", v, half) for v in (x, y)]
+    low = [b.binary("ashr", b.binary("shl", v, half), half) for v in (x, y)]
+    return b.binary("add", b.binary("mul", *low), b.binary("mul", *high))
+
+
 # fmt: off
 INTEGER: dict[str, Rule] = {
     "add":           _integer_opcode("add"),
     "subtract":      _integer_opcode("sub"),
     "multiply":      _integer_opcode("mul"),
+    "multiply_pairs": _multiply_pairs,
     "floor_divide":  _floor_divide,
     "remainder":     _remainder,
     "fmod":          _fmod,

@@ -15,6 +15,7 @@ from ...machine import Machine as Parameters
 from ..window import Side
 from .library import Library, multiply_by_library
 from .machine import Machine
+from .pairs import paired
 from .problem import Body, Problem, read_problem
 from .products import multiply_matrices
 from .thin import shared_label, thin_product
@@ -87,7 +88,7 @@ def schedule(problem: Problem, machine: Machine) -> Body:
         return row_sum(problem, machine)
     if unfolded is not None:
         return multiply_unfolded(unfolded, machine)
-    return multiply_matrices(problem, machine)
+    return multiply_matrices(paired(problem, machine) or problem, machine)
 
 
 def is_plain(problem: Problem) -> bool:

@@ -65,6 +65,7 @@ from .tensor.registers import keep_in_registers
 from .tensor.relax import relax
 from .tensor.repeat import repeat_bodies
 from .tensor.select import select_values
+from .tensor.settle import settle_values
 from .tensor.split import split_domains
 from .tensor.strips import cut_strips
 from .tensor.tile_time import tile_time
@@ -188,6 +189,7 @@ PIPELINE = Pipeline(
             keep_in_registers,
             unwrap_loops,
             forward_values,
+            settle_values,
             drop_checks,
             hold_elements,
             _reductions,

@@ -42,6 +42,11 @@ class Machine(NamedTuple):
         """Outputs of so many bytes and more do not stay in any cache until they are read."""
         return self.l3_bytes * 3 // 4
 
+    def byte_cycles(self, size: float) -> float:
+        """Cycles of reading or writing a byte of an array of so many, by where it fits."""
+        near, far = self.l2_bytes, self.l3_bytes // 4  # a last cache is shared
+        return 1 / 32 if size <= near else 1 / 12 if size <= far else 1 / 4
+
     @property
     def worthwhile_seconds(self) -> float:
         """The least work that is worth waking a thread for."""

@@ -172,7 +172,7 @@ PIPELINE = Pipeline(
             outline,
             chain_products,
             chain_stencils,
-            fuse,
+            _told(fuse),
             collapse,
         ),
         *_steps(

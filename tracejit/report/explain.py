@@ -67,7 +67,9 @@ def describe(
     entry = stages[Stage.SCHEDULED].entry
     calls = [s for s in entry.body if isinstance(s, Call)]
     program = history.before("fuse") if history is not None else None
-    origin = origins(program, entry) if program is not None else [NOWHERE] * len(calls)
+    origin = (
+        origins(program, entry, options.core) if program is not None else [NOWHERE] * len(calls)
+    )
     functions = {f.name: f for f in stages[Stage.FUSED].functions if isinstance(f, Function)}
     traced = stages[Stage.TRACED].entry
     times = [None] * len(calls) if isinstance(measured, str) else measured

@@ -15,6 +15,7 @@ from ..ir.tensor import Call, Kernel
 from ..ir.term import location_of, terms_in
 from ..lower.graph.fuse import Grouping, grouping
 from ..lower.graph.groups import Group
+from ..lower.machine import Machine
 
 # What kernels of control flow are called, by their ops.
 CONTROL = {"for_loop": "loop", "while_loop": "loop", "branch": "branch", "scope": "scope"}
@@ -40,10 +41,10 @@ class Origin(NamedTuple):
 NOWHERE = Origin((), (), ())
 
 
-def origins(program: Function, entry: Kernel) -> list[Origin]:
+def origins(program: Function, entry: Kernel, machine: Machine) -> list[Origin]:
     """For each Call of the scheduled entry where it came from; `program` is what `fuse` is given.
     Within `own_locations` of the trace."""
-    found, lines = grouping(program), lines_of(program)
+    found, lines = grouping(program, machine), lines_of(program)
     matched = _matched(found.function, entry)
     parts = {made: (group, outputs) for group, outputs, made in found.calls}
     numbers: dict[Group, int] = {}

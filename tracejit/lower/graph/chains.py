@@ -22,7 +22,7 @@ from ...ir.op import CREATION, ELEMENTWISE, REDUCTION
 from ...ir.ops import broadcast, contract, transpose
 from ...ir.ops.contract import split_spec
 from ...ir.types import f32, f64
-from .recompute import BYTE_CYCLES
+from ..machine import USUAL
 from .rows import Labels, free_axes, labels_of
 
 # Rows of one product that pass over its right factor together, and of a strip, for tiles of a few.
@@ -194,4 +194,4 @@ def _bytes(node: Node) -> int:
 
 def _rate(size: float) -> float:
     """Cycles of a byte of an array of this size."""
-    return next(rate for limit, rate in BYTE_CYCLES if size <= limit)
+    return USUAL.byte_cycles(size)

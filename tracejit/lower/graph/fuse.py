@@ -31,6 +31,7 @@ from typing import NamedTuple
 from ...ir.graph import Function, Kernel, Module, Node, call, each_program
 from ...ir.op import CONTROL, ELEMENTWISE, REDUCTION, UPDATE
 from ..elements import axis_indices, domain_of
+from ..machine import USUAL, Machine
 from .beside import put_side_by_side
 from .calls import Calls
 from .groups import (
@@ -55,9 +56,9 @@ COLUMN_SWEEPS = 2
 
 
 @each_program
-def fuse(module: Module) -> Module:
+def fuse(module: Module, machine: Machine = USUAL) -> Module:
     """Every op of the entry moves into a Function of its own group; the entry only calls."""
-    return Module(_Fuser(separated(module.entry)).run())
+    return Module(_Fuser(separated(module.entry), machine).run())
 
 
 class Grouping(NamedTuple):
@@ -70,15 +71,15 @@ class Grouping(NamedTuple):
     group_of: dict[Node, Group]
 
 
-def grouping(function: Function) -> Grouping:
+def grouping(function: Function, machine: Machine = USUAL) -> Grouping:
     """The decisions that `fuse` takes for `function`, and its reasons."""
-    fuser = _Fuser(separated(function))
+    fuser = _Fuser(separated(function), machine)
     return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of)
 
 
 class _Fuser:
-    def __init__(self, function: Function):
-        self.function = function
+    def __init__(self, function: Function, machine: Machine):
+        self.function, self.machine = function, machine
         self.groups: dict[int, Group] = {}
         self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
@@ -137,7 +138,7 @@ class _Fuser:
         def fixed(node: Node) -> bool:
             return node in cannot or node.op.kind == CONTROL or is_argument(node)
 
-        return cannot | choose_stored(order, self.reads_of, fixed)
+        return cannot | choose_stored(order, self.reads_of, fixed, self.machine)
 
     def run(self) -> Function:
         for node in self.order:

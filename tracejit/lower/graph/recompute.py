@@ -22,6 +22,7 @@ from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
 from ..elements import Composer, Position, axis_indices, domain_of
+from ..machine import Machine
 
 Reads = list[tuple[Node, Position]]
 
@@ -32,9 +33,7 @@ CLAMPS = ("minimum", "maximum")
 EXPRESSION_LIMIT = 512
 # A nest of movement that is evaluated this often, and each node in it so many times, is cut.
 NEST_LIMIT, NEST_REPEATS = 128, 4
-# A pass over memory in cycles: starting it, and each byte by where the array fits.
-PASS_CYCLES = 300.0
-BYTE_CYCLES = ((1 << 20, 1 / 32), (8 << 20, 1 / 12), (float("inf"), 1 / 4))
+PASS_CYCLES = 300.0  # of starting a pass over memory
 # One element of an op of cost 1, in vectors of 32 bytes, two a cycle.
 CYCLES_PER_BYTE = 0.5 / 32
 
@@ -72,7 +71,10 @@ def reach(
 
 
 def choose_stored(
-    order: Iterable[Node], reads_of: Callable[[Node], Reads], fixed: Callable[[Node], bool]
+    order: Iterable[Node],
+    reads_of: Callable[[Node], Reads],
+    fixed: Callable[[Node], bool],
+    machine: Machine,
 ) -> set[Node]:
     """The elementwise nodes of `order` that must not be computed again.
 
@@ -93,7 +95,7 @@ def choose_stored(
         if times <= size:
             continue
         price = _price(node, is_stored)
-        if price is None or (times - size) * price > _storing(node):
+        if price is None or (times - size) * price > _storing(node, machine):
             chosen.add(node)
     return chosen
 
@@ -166,11 +168,10 @@ def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:
     return cycles
 
 
-def _storing(node: Node) -> float:
+def _storing(node: Node, machine: Machine) -> float:
     """Cycles of writing `node` and reading it back."""
     size = _size(node.type.shape) * node.type.dtype.itemsize
-    rate = next(rate for limit, rate in BYTE_CYCLES if size <= limit)
-    return PASS_CYCLES + 2 * size * rate
+    return PASS_CYCLES + 2 * size * machine.byte_cycles(size)
 
 
 def _size(shape: tuple) -> int:

@@ -81,6 +81,21 @@ def test_what_follows_a_product_can_be_apart():
     assert alternatives(base.module, module) == {}
 
 
+def test_values_can_be_stored_or_computed_again():
+    def program(x):
+        s = np.sqrt(x)
+        return s[1:] + s[:-1]
+
+    traced = tracejit.jit(program).trace(X)
+    counts = {}
+    for variant in variants(traced.options):
+        if variant.name in ("recomputed", "stored"):
+            module = Lowered(traced.module, variant.options(traced.options)).module
+            counts[variant.name] = len(calls_of(module))
+            np.testing.assert_allclose(tracejit.build(module)(abs(X)), program(abs(X)))
+    assert counts == {"recomputed": 1, "stored": 2}
+
+
 def test_shares_run_every_turn_once():
     module = lowered(rows, X, B).module
     (call,) = calls_of(module)

@@ -222,12 +222,12 @@ class _Search:
                 break
             if self.options.numerics == "strict" and not variant.is_exact:
                 continue
-            if variant.of_program:
+            kernels = {} if variant.of_program else self.kernels(variant)
+            if not kernels and variant.loops is None:
                 program = max(
                     program, (variant.name, self.gain_of_program(variant)), key=lambda p: p[1]
                 )
                 continue
-            kernels = _kernels(self.module, variant, self.options, self.base)
             if not kernels:
                 continue
             trial = _Trial(self.lowered, grafted(self.base, kernels))
@@ -249,6 +249,10 @@ class _Search:
             {k: name for k, (name, _) in chosen.items()} if gain else {}, gain, Choice(NOTHING, 1.0)
         )
         return gain > 0
+
+    def kernels(self, variant: Variant) -> dict[int, Kernel]:
+        """The kernels of a variant that differ; none where it makes other kernels of the program."""
+        return _kernels(self.module, variant, self.options, self.base)
 
     def gain_of_program(self, variant: Variant) -> float:
         """How many times as fast the program is in a variant of all of it; 0 where it is not faster, or

@@ -15,7 +15,8 @@ class Machine(NamedTuple):
     of one core, and what a parallel region costs.
 
     `multiply_adds` are per second, of 8 bytes; `memory_bytes` are read or written per second;
-    `fork_seconds` is from the beginning of an empty region to its end.
+    `fork_seconds` is from the beginning of an empty region to its end;
+    `store_price` is how many times as dear a value is to store as caches say, for `tune=` to try.
     """
 
     vector_bytes: int = 32
@@ -26,6 +27,7 @@ class Machine(NamedTuple):
     multiply_adds: float = 25e9
     memory_bytes: float = 12e9
     fork_seconds: float = 2e-6
+    store_price: float = 1.0
 
     @property
     def registers(self) -> int:

@@ -46,12 +46,14 @@ def variants(options: Options) -> Iterator[Variant]:
     while count < options.machine.cores:
         yield Variant(f"threads_{count}", loops=lambda k, n=count: in_shares(k, n), is_exact=True)
         count *= 2
+    yield Variant("recomputed", lambda o: _machine(o, store_price=16.0))
+    yield Variant("stored", lambda o: _machine(o, store_price=0.0))
     yield Variant("apart", _apart, is_exact=True, of_program=True)
     yield Variant("cached_stores", lambda o: o._replace(stream_bytes=0), None, True, True)
     yield Variant("streamed_stores", _streamed, None, True, True)
 
 
-def _machine(options: Options, **parameters: int) -> Options:
+def _machine(options: Options, **parameters: float) -> Options:
     changed: Machine = options.machine._replace(**parameters)
     return options._replace(machine=changed)
 

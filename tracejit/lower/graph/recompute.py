@@ -171,7 +171,7 @@ def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:
 def _storing(node: Node, machine: Machine) -> float:
     """Cycles of writing `node` and reading it back."""
     size = _size(node.type.shape) * node.type.dtype.itemsize
-    return PASS_CYCLES + 2 * size * machine.byte_cycles(size)
+    return machine.store_price * (PASS_CYCLES + 2 * size * machine.byte_cycles(size))
 
 
 def _size(shape: tuple) -> int:

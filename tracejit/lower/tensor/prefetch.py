@@ -7,8 +7,8 @@ only the first sweep waits for memory, and memory has nothing to do during the o
         for j: top = max(top, x[i, j])              for j: top = max(top, x[i, j])
         for j: ... exp(x[i, j] - top)      ->       for j: prefetch x[i + 1, j]; ... exp(x[i, j] - top)
 
-The processor's own prefetching follows a row, but does not know which comes next while another
-array is written.
+Of several later sweeps the last one asks: it divides and stores, and has the time. The processor's
+own prefetching follows a row, but does not know which comes next while another array is written.
 """
 
 from __future__ import annotations
@@ -71,7 +71,7 @@ def _loop(loop: For, inputs: set[Buffer]) -> For:
         again = [s for s in others if any(l.buffer is load.buffer for l in loads_of(s.body))]
         if again:
             # limit: of several arrays that are swept again only the first is asked for.
-            sweep = again[0]
+            sweep = again[-1]
             ahead = _ahead(loop, load, first, sweep)
             changed = sweep.replace(body=(ahead, *sweep.body))
             return loop.replace(body=tuple([changed if s is sweep else s for s in loop.body]))

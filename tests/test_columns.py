@@ -112,3 +112,13 @@ def test_columns_are_read_in_runs_that_registers_hold():
     (row,) = lanes_of(lambda x: x.sum(), x)
     (few,) = lanes_of(lambda x: x.sum(axis=0), x[:, : one // 2 + 1].copy())
     assert (one, two, row, few) == (4 * row, 2 * row, row, 2 * row)
+
+
+@pytest.mark.parametrize("shape", [(66, 16384), (131, 17000)])
+@pytest.mark.parametrize("dtype", ["float32", "int16"])
+def test_long_rows_are_cut_in_blocks(shape, dtype):
+    x = np.random.default_rng(5).integers(-3, 4, shape).astype(dtype)
+    for program in (lambda x: x.sum(axis=0), lambda x: x.max(axis=0) - x.min(axis=0) * 2):
+        np.testing.assert_array_equal(tracejit.jit(program)(x), program(x))
+    centred = lambda x: (x - x.mean(axis=0)) / (1 + np.mean((x - x.mean(axis=0)) ** 2, axis=0))
+    np.testing.assert_allclose(tracejit.jit(centred)(x), centred(x), rtol=1e-4, atol=1e-4)

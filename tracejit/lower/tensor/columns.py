@@ -8,7 +8,8 @@ outgrows the cache, the loop over columns is split into its parts,
  -> for b: for s in chunk b: for j: part[b, j] += x[4s, j] + ... + x[4s + 3, j]
     for j: acc = 0; for b: acc += part[b, j]; y[j] = acc
 
-so that memory is read in a few streams from end to end; sweeps that store elements instead run over
+so that memory is read in a few streams from end to end. Rows so long that their sums would leave the
+nearest cache are cut in blocks instead, each of which is added up from top to bottom by itself; sweeps that store elements instead run over
 rows outside and columns inside. What these need of
 a column alone (a standard deviation) is computed once for each, and stored.
 """
@@ -55,6 +56,8 @@ NARROW_BYTES, SHARED_BYTES = 128, 1024 * 1024
 ROWS = 4
 CHUNK_BYTES, CHUNK_ROWS = 256 * 1024, 64
 MOST_CHUNKS, ENOUGH_CHUNKS = 32, 8
+# Of a row of sums, so that all of it is in the nearest cache; and so many that threads share them.
+BLOCK_BYTES, WIDE_BLOCKS = 16 * 1024, 4
 
 
 def stream_columns(module: Module, machine: Machine = USUAL) -> Module:
@@ -99,7 +102,7 @@ class _Columns:
                 case Let(variable, value):
                     lets[variable] = value
                 case For() if self.accumulated(statement):
-                    result += self.reduce(statement, lets)
+                    result += self.reduced(statement, lets)
                 case For():
                     result += self.column_values(statement, self.kept)
                     inner = self.loop.replace(body=self.restored(statement.body))
@@ -147,7 +150,66 @@ class _Columns:
     def accumulated(loop: For) -> dict[Variable, str]:
         return {s.target: s.op for s in loop.body if isinstance(s, Accumulate)}
 
-    def reduce(self, loop: For, lets: dict[Variable, Expression]) -> list[Statement]:
+    def reduced(self, loop: For, lets: dict[Variable, Expression]) -> list[Statement]:
+        """What is accumulated in each column, kept in a row."""
+        ops = self.accumulated(loop)
+        known = dict(self.kept)
+        for v in ops:
+            self.kept[v] = self.local(f"{v.name}_row{self.number}", (self.width,), v)
+        before = self.column_values(loop, known)
+        is_wide = self.width * self.itemsize(loop) >= WIDE_BLOCKS * BLOCK_BYTES
+        reduce = self.in_blocks if is_wide else self.in_chunks
+        return [*before, *reduce(loop, ops, lets, known)]
+
+    def strip_of(self, loop: For, strip: Index, known: dict[Variable, Buffer]) -> For:
+        """A few rows, unrolled."""
+        moved = {loop.index: tensor.add(tensor.multiply(strip, tensor.integer(ROWS)), loop.index)}
+        body = substitute(self.restored(loop.body, known), moved)
+        return loop.replace(stop=tensor.integer(ROWS), body=body, mark="unroll")
+
+    def in_blocks(
+        self, loop: For, ops: dict[Variable, str], lets: dict[Variable, Expression], known: dict
+    ) -> list[Statement]:
+        """Columns in blocks, a row of sums for each, which stays in the nearest cache."""
+        column, rows, size = self.loop.index, trips(loop), self.itemsize(loop)
+        width = BLOCK_BYTES // size
+        block, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
+        first = tensor.multiply(block, tensor.integer(width))
+        stop: Expression = tensor.integer(width)
+        if self.width % width:
+            stop = tensor.minimum(stop, tensor.subtract(tensor.integer(self.width), first))
+        here = {column: tensor.add(first, column)}
+        partial = {
+            v: Buffer(f"{v.name}_block{self.number}", array_type((width,), v.dtype), "local")
+            for v in ops
+        }
+
+        def columns(*body: Statement) -> For:
+            return self.loop.replace(stop=stop, body=body)
+
+        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        clear = columns(*[Store(partial[v], (column,), neutral[v]) for v in ops])
+        add = columns(
+            *[Let(v, Load(partial[v], (column,))) for v in ops],
+            *substitute((self.strip_of(loop, strip, known),), here),
+            *[Store(partial[v], (column,), v) for v in ops],
+        )
+        strips = tensor.integer(rows // ROWS)
+        rest = self.restored((loop.replace(start=tensor.integer(rows // ROWS * ROWS)),), known)
+        end = columns(
+            *substitute([Let(v, lets[v]) for v in ops], here),
+            *[Accumulate(v, op, Load(partial[v], (column,))) for v, op in ops.items()],
+            *(substitute(rest, here) if rows % ROWS else ()),
+            *[Store(self.kept[v], (here[column],), v) for v in ops],
+        )
+        allocations = [Allocate(buffer) for buffer in partial.values()]
+        sums = For(strip, tensor.ZERO, strips, (add,), "serial", 1)
+        count = tensor.integer(-(-self.width // width))
+        return [For(block, tensor.ZERO, count, (*allocations, clear, sums, end), "serial", 1)]
+
+    def in_chunks(
+        self, loop: For, ops: dict[Variable, str], lets: dict[Variable, Expression], known: dict
+    ) -> list[Statement]:
         """Rows in chunks, a few rows at a time, into a partial result for each chunk; then join."""
         column, rows = self.loop.index, trips(loop)
         strips = rows // ROWS
@@ -159,27 +221,17 @@ class _Columns:
         )
         chunks = -(-strips // per)
         chunk, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
-        ops = self.accumulated(loop)
-        partial: dict[Variable, Buffer] = {}
-        for v in ops:
-            partial[v] = self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v)
-            self.kept[v] = self.local(f"{v.name}_row{self.number}", (self.width,), v)
-        known = {v: b for v, b in self.kept.items() if v not in ops}
-        before = self.column_values(loop, known)
+        partial = {
+            v: self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v) for v in ops
+        }
         neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
         place = (chunk, column)
         clear = self.loop.replace(body=tuple([Store(partial[v], place, neutral[v]) for v in ops]))
         # A strip of rows adds to the partial results, which stay in the nearest cache.
-        moved = {loop.index: tensor.add(tensor.multiply(strip, tensor.integer(ROWS)), loop.index)}
-        rows_of_strip = loop.replace(
-            stop=tensor.integer(ROWS),
-            body=substitute(self.restored(loop.body, known), moved),
-            mark="unroll",
-        )
         add = self.loop.replace(
             body=(
                 *[Let(v, Load(partial[v], place)) for v in ops],
-                rows_of_strip,
+                self.strip_of(loop, strip, known),
                 *[Store(partial[v], place, v) for v in ops],
             )
         )
@@ -205,7 +257,7 @@ class _Columns:
                 *[Store(self.kept[v], (column,), v) for v in ops],
             )
         )
-        return [*before, sums, joined]
+        return [sums, joined]
 
     @staticmethod
     def itemsize(loop: For) -> int:

@@ -11,7 +11,16 @@ from numpy.linalg import LinAlgError
 from samples import assert_same_bits
 
 from tracejit import jit
+from tracejit.config import config
 from tracejit.ir import numpy_code
+
+
+@pytest.fixture(autouse=True)
+def strict():
+    """NumPy's bits; small matrices have code of their own otherwise."""
+    with config.use(numerics="strict"):
+        yield
+
 
 DTYPES = ["f4", "f8", "c8", "c16", "i4", "?"]
 SHAPES = [(4, 4), (2, 3, 2, 2), (2, 0, 3, 3), (0, 0), (1, 1)]

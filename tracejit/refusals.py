@@ -75,9 +75,8 @@ def _sites(node: Node) -> list[Site]:
     location = location_of(node)
     if location is None:
         return []
-    if ops.may_fail(node):
-        failure = ops.loop_of(node.op, *[operand.type for operand in node.operands]).failure
-        return [Site(FIRST_FAILURE + FAILURES.index(failure), {}, location)]
+    if failing := ops.failure_of(node):
+        return [Site(FIRST_FAILURE + FAILURES.index(failing), {}, location)]
     match node.op.name:
         case "power" if node.dtype.is_signed:
             return [Site(NEGATIVE_POWER, {}, location)]

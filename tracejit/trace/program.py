@@ -152,7 +152,7 @@ class Program:
     def may_fail(self) -> bool:
         """Whether for some matrices there is no result, and NumPy raises LinAlgError."""
         functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
-        return any(ops.may_fail(node) for function in functions for node in function.nodes)
+        return any(ops.failure_of(node) for function in functions for node in function.nodes)
 
     @property
     def needs_recovery(self) -> bool:

@@ -11,6 +11,7 @@ from .indexing import *
 from .movement import *
 from .ordered import *
 from .partition import *
+from .pivots import *
 from .ranks import *
 from .reduce import *
 from .relayout import *

@@ -21,8 +21,9 @@ from ..numpy_code import LOOPS, Loop, loop_for
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import Address, Buffer, For, Index, Load, Statement, Store
 from ..types import ArrayType, DType, TupleType, array_type, to_dtype
+from .pivots import PIVOTS
 
-__all__ = ["FOURIER", "LINALG", "loop_of", "may_fail"]
+__all__ = ["FOURIER", "LINALG", "failure_of", "loop_of"]
 
 Extents = dict[str, Any]
 
@@ -43,11 +44,13 @@ def loop_of(op: Op, *types: ArrayType) -> Loop:
     return _loop_of(_UFUNC_OF[op.name], types)
 
 
-def may_fail(node: Any) -> bool:
-    """Whether this node of any op may end the program with NumPy's LinAlgError."""
+def failure_of(node: Any) -> str:
+    """What NumPy's LinAlgError says that this node of any op may end the program with, if any."""
+    if node.op.name in PIVOTS:
+        return PIVOTS[node.op.name]
     if node.op.name not in _UFUNC_OF:
-        return False
-    return bool(loop_of(node.op, *[operand.type for operand in node.operands]).failure)
+        return ""
+    return loop_of(node.op, *[operand.type for operand in node.operands]).failure
 
 
 def _type_of(array: Any) -> ArrayType:

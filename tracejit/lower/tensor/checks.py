@@ -46,7 +46,7 @@ from ...ir.types import i64
 from .substitute import with_expressions
 
 CHECKS = ("checked_index", "checked_choice")
-SOME = tuple([op.name for op in ops.some.values()])
+SOME = (*[op.name for op in ops.some.values()], *ops.PIVOTS)
 
 
 def drop_checks(module: Module) -> Module:

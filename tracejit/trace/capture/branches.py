@@ -43,7 +43,9 @@ from .state import (
 CHEAP = 16.0
 # How often a function may be inside of itself where it branches by traced values.
 MOST_DEEP = 40
-_REFUSING = ("checked_index", "checked_choice", "whole", "same_extent", "fitting")
+_REFUSING = (
+    "checked_index", "checked_choice", "whole", "same_extent", "fitting", *ops.PIVOTS,
+)  # fmt: skip
 
 
 class _End(NamedTuple):

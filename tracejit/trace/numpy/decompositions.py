@@ -7,6 +7,7 @@ LinAlgError.
 
 from __future__ import annotations
 
+from functools import partial
 from operator import index
 from typing import Any
 
@@ -24,7 +25,7 @@ from ..broadcasting import broadcast_shapes
 from ..host import no_rule
 from ..registry import implements
 from ..value import node_of
-from . import reductions
+from . import reductions, small_matrices
 from .arguments import UNSET, static
 from .building import (
     as_array,
@@ -134,7 +135,24 @@ def solve(a, b):
             f"signature {signature} (size {b.shape[-core]} is different from {a.shape[-1]})"
         )
     operands = [converted(x, precision.wide) for x in (a, b)]
+    if small_matrices.is_small(operands[0]) and _has_few_columns(b, core) and 0 not in b.shape:
+        return converted(_small_solve(*operands, core), precision.result)
     return converted(_linalg(name, (2, core), *operands)[0], precision.result)
+
+
+def _has_few_columns(b: Array, core: int) -> bool:
+    if core == 1:
+        return True
+    columns = b.shape[-1]
+    return type(columns) is int and 0 < columns <= small_matrices.MOST_COLUMNS
+
+
+def _small_solve(a: Array, b: Array, core: int) -> Array:
+    if core == 1:
+        return taken(_small_solve(a, reshaped(b, (*b.shape, 1)), 2), a.ndim - 1, 0)
+    outer = broadcast_shapes(a.shape[:-2], b.shape[:-2])
+    fitted = [broadcast(x, (*outer, *x.shape[-2:])) for x in (a, b)]
+    return small_matrices.solve(*fitted)
 
 
 @implements(np.linalg.inv)
@@ -143,9 +161,20 @@ def inv(a):
     return _of_one("inv", _square(a))
 
 
+_SMALL = {
+    "inv": small_matrices.inv,
+    "det": small_matrices.det,
+    "cholesky_lo": partial(small_matrices.cholesky, upper=False),
+    "cholesky_up": partial(small_matrices.cholesky, upper=True),
+}
+
+
 def _of_one(name: str, a: Array) -> Array:
     precision = _Precision(a)
-    (result,) = _linalg(name, (2,), converted(a, precision.wide))
+    wide = converted(a, precision.wide)
+    if small_matrices.is_small(wide):
+        return converted(_SMALL[name](wide), precision.result)
+    (result,) = _linalg(name, (2,), wide)
     return converted(result, precision.result)
 
 

@@ -17,7 +17,10 @@ from samples import LAWFUL_OPS, assert_same_bits, instances, operands_of
 from test_laws import module_of
 
 import tracejit
+from tracejit import stages
 from tracejit.config import NUMERICS, config
+from tracejit.ir import tensor, term
+from tracejit.lower.tensor import cost, overwrite
 from tracejit.runtime import engine, fallback, tiers
 from tracejit.runtime.dispatch import Executable
 from tracejit.runtime.signature import Plan, Signature
@@ -289,3 +292,26 @@ def test_the_thread_stays_for_the_next_compile_and_leaves_when_none_comes():
         assert not thread.is_alive() and tiers._thread is None
         patch.setattr(tiers, "_IDLE", 10.0)
         assert improved(34.5) is not thread
+
+
+def test_functions_that_are_dropped_leave_nothing(tiered):
+    """Programs made one after the other: no terms, no code, no jobs; elementary functions are shared."""
+
+    def left(numbers):
+        for number in numbers:
+            tracejit.jit(lambda x, number=number: wave(x * number).sum() + number)(X)
+            tracejit.wait()
+        for bounded in (cost._loop_cost, overwrite._only_fills, tensor.integer):
+            bounded.cache_clear()
+        gc.collect()
+        return (
+            len(term._interned),
+            len(stages._libraries),
+            len(stages._elementary),
+            len(tiers._jobs),
+        )
+
+    before = left(np.arange(8) + 0.125)
+    after = left(np.arange(40) + 0.375)
+    assert after[1:] == (before[1], before[2], 0)
+    assert after[0] <= before[0] + 20

@@ -36,6 +36,7 @@ _LEISURE = 0.2
 # Seconds that the thread stays when there is nothing left to do: who starts a thread waits until it runs,
 # which on a machine that has much to do takes longer than the compile.
 _IDLE = 10.0
+# What must not be made at level 1 (the limit above).
 _SHORT_LANES = re.compile(r"x (half|i16)>")
 
 

@@ -113,7 +113,9 @@ class _Splitter:
         return with_tables(table, inner, chunk, -(-count // size))
 
     def long_inside(self, loop: For) -> bool:
-        inner = [s for s in loop.body if isinstance(s, For)]
+        """Whether a loop inside, which threads may share, is worth while by itself."""
+        inner = [s for s in statements(loop.body) if isinstance(s, For)]
+        inner = [s for s in inner if independent(s, threads=True)]
         costs = [body_cost((s,), frozenset(), None, 1, self.vector_bytes) for s in inner]
         return bool(costs) and max(seconds(c) for c in costs) >= self.worthwhile
 

@@ -308,7 +308,7 @@ def test_levels_and_rates_of_a_machine():
     bandwidth = {"L1": (8.0, 16.0), "L2": (4.0, 8.0), "L3": (2.0, 3.0), "DRAM": (1.0, 1.5)}
     found = machine.Machine(
         "m", 2, 32, caches, bandwidth, {"float32": (100.0, 200.0), "float64": (50.0, 100.0)},
-        {"divide float32": 1.0}, 1.0, 1.0, 1.0, 1.0, 0.0,
+        1.0, {"divide float32": 1.0}, 1.0, 1.0, 1.0, 1.0, 0.0,
     )  # fmt: skip
     assert [found.level_of(n) for n in (1000, 1001, 100_000, 100_001)] == ["L1", "L2", "L3", "DRAM"]
     assert found.level_of(2000, threads=2) == "L1" and found.level_of(200_000, threads=2) == "DRAM"

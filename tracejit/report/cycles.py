@@ -51,7 +51,7 @@ GATHER, SCATTER = 1.5, 1.1  # cycles for each lane that is loaded, or stored, by
 REACH = 12.0  # cycles until what is loaded from the first cache is there, moved into its lane
 MOVED = 1.0  # cycles for a register whose lanes are moved into their places
 LINE = 64
-SPLIT = 1.5  # what a register in two lines costs more than one in one
+SPLIT = 2.5  # what a register in two lines costs more than one in one
 CALL = 20.0  # of a kernel, in cycles
 BRANCH = 2.0
 
@@ -234,7 +234,9 @@ class _Counter:
     ) -> None:
         frame, again = self.place_of(part)
         spent = self.price(op, operands, dtype)
-        frame.units += spent.instructions * times * again
+        heavy = spent.instructions - spent.light
+        frame.units += (heavy + spent.light * self.machine.light) * times * again
+        frame.issued += spent.light * (1 - self.machine.light) * times * again
         frame.busy += spent.cycles * times * again
         frame.divider += self.divider(spent) * times * again
 

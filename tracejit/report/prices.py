@@ -23,17 +23,20 @@ SCALAR_DIVISION = 10.0  # of integers, of each lane
 FREE = frozenset("bitcast getelementptr phi br ret load store icmp_loop".split())
 # Truth values in memory, which the probe has and most programs have not.
 _FLAGS = re.compile(r"= (zext <?\d* ?x? ?i1|trunc .* i1|icmp ne .*i8)")
+_HEAVY = re.compile(r"= (fmul|mul|call .*llvm\.fma)")
 _FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?\n(.*?)^}", re.MULTILINE | re.DOTALL)
 _CALL = re.compile(r"call [^@]*@([\w.]+)\(")
 _LINE = re.compile(r"\s+(?:%[\w.]+ = )?(?:tail )?(\w+)(.*)")
 
 
 class Price(NamedTuple):
-    """Of one operation on a vector: instructions, by the registers they work on; registers that are
+    """Of one operation on a vector: instructions, by the registers they work on; those of them that do not
+    multiply (`light`); registers that are
     divided or whose roots are taken, by `Machine.rare`'s names; cycles of what goes lane by lane.
     `depth` is the number of instructions that wait for one another, or so."""
 
     instructions: float
+    light: float = 0.0
     rare: tuple[tuple[str, float], ...] = ()
     cycles: float = 0.0
 
@@ -73,8 +76,8 @@ def _counted(text: str, vector_bytes: int) -> Price:
     probe = next(body for name, body in functions.items() if name.startswith("probe"))
     rare: Counter[str] = Counter()
 
-    def count(body: str) -> tuple[float, float]:
-        instructions = cycles = 0.0
+    def count(body: str) -> tuple[float, float, float]:
+        instructions = light = cycles = 0.0
         is_rare = False
         for line in body.splitlines():
             if line.endswith(":"):
@@ -86,7 +89,9 @@ def _counted(text: str, vector_bytes: int) -> Price:
             called = _CALL.search(line)
             if called is not None and called[1] in functions:
                 more = count(functions[called[1]])
-                instructions, cycles = instructions + more[0], cycles + more[1]
+                instructions, light, cycles = (
+                    a + b for a, b in zip((instructions, light, cycles), more)
+                )
                 continue
             registers = _registers(match[2], vector_bytes)
             unit = "sqrt" if "llvm.sqrt" in match[2] else match[1]
@@ -98,10 +103,11 @@ def _counted(text: str, vector_bytes: int) -> Price:
                 cycles += SCALAR_DIVISION * (int(lanes[1]) if lanes else 1)
             elif registers or "i64" not in match[2]:
                 instructions += max(registers, 1.0)
-        return instructions, cycles
+                light += 0.0 if _HEAVY.search(line) else max(registers, 1.0)
+        return instructions, light, cycles
 
-    instructions, cycles = count(probe[probe.index("loop") :].partition("\nafter")[0])
-    return Price(instructions, tuple(rare.items()), cycles)
+    instructions, light, cycles = count(probe[probe.index("loop") :].partition("\nafter")[0])
+    return Price(instructions, light, tuple(rare.items()), cycles)
 
 
 def _registers(text: str, vector_bytes: int) -> float:

@@ -19,7 +19,7 @@ from tracejit.deferred import module
 from tracejit.runtime import engine, native_code
 
 # Of what is measured, and how; another number makes old measurements void.
-VERSION = 3
+VERSION = 4
 TRIES, BLOCK_SECONDS = 8, 0.001
 # No array of a probe is larger: fresh pages take their time.
 MOST_BYTES = 64 << 20
@@ -32,6 +32,9 @@ PRIVATE = ("L1", "L2")
 USUAL_CLOCK = 3.5e9
 USUAL_VECTORS = {"L1": 2.0, "L2": 1.0, "L3": 0.5}
 USUAL_MEMORY, USUAL_UNITS = 12e9, 2
+LEAST_LIGHT = (
+    0.8  # in whole functions, whose comparisons and masks have fewer units (fitted on Zen 5)
+)
 # Cycles of a vector that is divided, or whose roots are taken.
 RARE = {"divide": {"float32": 5.0, "float64": 8.0}, "sqrt": {"float32": 6.0, "float64": 12.0}}
 USUAL_FORK, USUAL_WAKE, USUAL_PAGE = 2e-6, 40e-6, 0.25e-6
@@ -41,7 +44,8 @@ class Machine(NamedTuple):
     """Rates are per second, for one thread and for all; a multiply-add counts as two operations.
 
     `caches`: bytes of each level, `L1` and `L2` of a core, `L3` shared; `bandwidth`: bytes, by level
-    of memory; `flops`: by dtype; `rare`: vectors that one core divides, or whose roots it takes
+    of memory; `flops`: by dtype; `light`: what an operation that does not multiply takes of the time of
+    one that does, beside it; `rare`: vectors that one core divides, or whose roots it takes
     ("divide float64"); `clock`: cycles; `fork`: seconds of an empty parallel region whose
     threads wait for it, `wake`: where they sleep; `page`: seconds of the first write to a page;
     `measured`: when, in seconds since 1970; 0 for what is assumed.
@@ -53,6 +57,7 @@ class Machine(NamedTuple):
     caches: dict[str, int]
     bandwidth: dict[str, tuple[float, float]]
     flops: dict[str, tuple[float, float]]
+    light: float
     rare: dict[str, float]
     clock: float
     fork: float
@@ -123,7 +128,7 @@ def assumed() -> Machine:
         one = 2 * USUAL_UNITS * (vector_bytes // item) * USUAL_CLOCK
         flops[dtype] = (one, one * cores)
     rare = {f"{name} {dtype}": USUAL_CLOCK / RARE[name][dtype] for name in RARE for dtype in flops}
-    rates = (rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
+    rates = (1.0, rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, 0.0)
 
 
@@ -157,13 +162,16 @@ def measure() -> Machine:
     for dtype, lanes in kernels.lanes.items():
         fused = kernels.operations["multiply_add", dtype]
         flops[dtype] = tuple([2 * lanes * effort.vectors(fused, count) for count in (1, cores)])
+    one = 1 / effort.vectors(kernels.operations["multiply_add", "float64"])
+    more = 1 / effort.vectors(kernels.operations["mixed", "float64"]) - one
+    light = min(max(more / one, LEAST_LIGHT), 1.0)
     rare = {
         f"{name} {dtype}": effort.vectors(kernels.operations[name, dtype])
         for name in RARE
         for dtype in kernels.lanes
     }
     fork, wake = probes.region_seconds(kernels)
-    rates = (rare, effort.clock(kernels), fork, wake, probes.page_seconds())
+    rates = (light, rare, effort.clock(kernels), fork, wake, probes.page_seconds())
     vector_bytes = engine.target().vector_bytes
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, time.time())
 
@@ -240,7 +248,16 @@ def _read(path: pathlib.Path | None) -> Machine | None:
         ]
         is_whole &= len(found.rare) == len(RARE) * len(found.flops)
         is_whole &= (
-            min(*rates, *found.rare.values(), found.clock, found.fork, found.wake, found.page) > 0
+            min(
+                *rates,
+                found.light,
+                *found.rare.values(),
+                found.clock,
+                found.fork,
+                found.wake,
+                found.page,
+            )
+            > 0
         )
     except (ValueError, SyntaxError, TypeError, AttributeError):
         return None

@@ -27,6 +27,8 @@ OPERATIONS = {
     "multiply_add": "{new} = call {vector} @llvm.fma.{suffix}({vector} {old}, {vector} %factor, {vector} %factor)",
     "divide": "{new} = fdiv {vector} %factor, {old}",
     "sqrt": "{new} = call {vector} @llvm.sqrt.{suffix}({vector} {old})",
+    "mixed": "{new}.half = call {vector} @llvm.fma.{suffix}({vector} {old}, {vector} %factor, {vector} %factor)\n"
+    "  {new} = fadd {vector} {new}.half, %factor",
 }
 CHAIN = 16  # additions that wait for one another, in an iteration
 

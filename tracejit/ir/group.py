@@ -14,7 +14,7 @@ from ..errors import IRError
 from .graph import Function, Kernel, Module, Node, call, map_programs, parameter, substitute
 from .op import CREATION, MOVEMENT
 from .pattern import TRAIL, Pattern
-from .term import locate, location_of
+from .term import from_same_place, locate, location_of
 from .types import array_type
 
 # Movement that costs more than this is not done again inside a group.
@@ -111,6 +111,17 @@ def group_call(
     if (place := location_of(root)) is not None:
         locate(made, place)
     return made
+
+
+def with_calls(function: Function, made: dict[Node, Node]) -> Function:
+    """The function with calls in the place of the nodes that they were made of."""
+    new: dict[Node, Node] = {}
+    for node in function.nodes:
+        own = made.get(node, node)
+        operands = tuple([new.get(operand, operand) for operand in own.operands])
+        same = operands == own.operands
+        new[node] = own if same else from_same_place(Node(own.op, operands, own.attributes), own)
+    return function.replace(results=tuple([new[result] for result in function.results]))
 
 
 def _plain(node: Node) -> Any:

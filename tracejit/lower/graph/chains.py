@@ -16,8 +16,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from ...ir.graph import Function, Module, Node, each_program, substitute
-from ...ir.group import group_call
+from ...ir.graph import Function, Module, Node, each_program
+from ...ir.group import group_call, with_calls
 from ...ir.op import CREATION, ELEMENTWISE, REDUCTION
 from ...ir.ops import broadcast, contract, transpose
 from ...ir.ops.contract import split_spec
@@ -51,10 +51,8 @@ def chain_products(module: Module) -> Module:
     for last in products:
         made = _chained(last, users, taken)
         if made is not None:
-            (new[last],) = substitute((made,), new)
-    if not new:
-        return module
-    return Module(function.replace(results=substitute(function.results, new)))
+            new[last] = made
+    return Module(with_calls(function, new)) if new else module
 
 
 def _is_product(node: Node) -> bool:
@@ -74,7 +72,9 @@ def _chained(last: Node, users: dict, taken: set[Node]) -> Node | None:
         if len(found) != 1 or found[0] is operand or last in taken or found[0] in taken:
             continue
         (first,) = found
-        inside = _inside(last, first, between, users)
+        # Before anything is built: whether it could be worth it, if it cost nothing.
+        most = _saved(first, between) - LEAST_GAIN * (_arithmetic(first) + _arithmetic(last))
+        inside = _inside(last, first, between, users) if most > 0 else None
         if inside is None:
             continue
         made = group_call(last, inside, "products", when=_is_worth)
@@ -168,16 +168,24 @@ def _is_worth(function: Function) -> bool:
     products = [node for node in function.nodes if node.op is contract]
     between = next(node for node in products if node is not last)
     size = _bytes(between)
-    sweeps = any(node.op.kind == REDUCTION for node in function.nodes)
     strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
-    if size < LEAST_BYTES or size >= MOST_BYTES:
+    if size < LEAST_BYTES or size >= MOST_BYTES and _has_sweeps(function.nodes):
         return size >= MOST_BYTES
     outer = prod(last.type.shape[axis] for axis in axes[:-1])
     shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
     weights = sum(_bytes(o) for o in shared) / outer
     times = rows / outer * (1 / strip - 1 / BLOCK_ROWS) * outer
-    gain = (4 if sweeps else 2) * size * _rate(size) - max(times, 0) * weights * _rate(weights)
+    gain = _saved(between, function.nodes) - max(times, 0) * weights * _rate(weights)
     return gain > LEAST_GAIN * sum(map(_arithmetic, products))
+
+
+def _saved(first: Node, nodes: Iterable[Node]) -> float:
+    """Cycles for the way of what is between to memory and back, with sweeps over its rows or without."""
+    return (4 if _has_sweeps(nodes) else 2) * _bytes(first) * _rate(_bytes(first))
+
+
+def _has_sweeps(nodes: Iterable[Node]) -> bool:
+    return any(node.op.kind == REDUCTION for node in nodes)
 
 
 def _arithmetic(product: Node) -> float:

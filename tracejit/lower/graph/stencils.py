@@ -11,7 +11,7 @@ from __future__ import annotations
 from math import prod
 
 from ...ir.graph import Function, Module, Node, each_program, substitute
-from ...ir.group import group_call
+from ...ir.group import group_call, with_calls
 from ...ir.op import CREATION, ELEMENTWISE
 from ...ir.ops import broadcast, pad, slice_
 from .fuse import grouping
@@ -34,11 +34,8 @@ def chain_stencils(module: Module) -> Module:
         stages: dict[Node, Node] = {}
         for output, inside in chain:
             (stages[output],) = substitute((group_call(output, inside, "stencil"),), stages)
-        made = group_call(stages[output], set(stages.values()), "stencils")
-        (new[output],) = substitute((made,), new)
-    if not new:
-        return module
-    return Module(function.replace(results=substitute(function.results, new)))
+        new[output] = group_call(stages[output], set(stages.values()), "stencils")
+    return Module(with_calls(function, new)) if new else module
 
 
 def _is_shifted(node: Node) -> bool:

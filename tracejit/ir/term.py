@@ -10,6 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
+from functools import wraps
 from threading import Lock
 from typing import Any
 from weakref import WeakKeyDictionary, WeakValueDictionary
@@ -196,3 +197,19 @@ def rebuild(roots: Iterable[Term], visit: Callable[[Any], Any]) -> dict[Term, An
     for term in postorder(roots):
         new[term] = visit(with_children(term, new))
     return new
+
+
+def remembered(function: Callable) -> Callable:
+    """A function of a term, and of more that can be hashed, which is computed once while that term lives."""
+    known: WeakKeyDictionary[Term, dict] = WeakKeyDictionary()
+
+    @wraps(function)
+    def found(term: Term, *more: Any) -> Any:
+        of_term = known.get(term)
+        if of_term is None:
+            of_term = known.setdefault(term, {})
+        if more not in of_term:
+            of_term[more] = function(term, *more)
+        return of_term[more]
+
+    return found

@@ -140,12 +140,15 @@ def _reshape_element(index: tuple, x: Any, *, type: ArrayType, shape: Shape) -> 
         for axis, stride in zip(right, strides):
             flat = tensor.add(flat, tensor.multiply(index[axis], tensor.extent(stride)))
         wide = [axis for axis in left if old[axis] != 1]
+        if not wide and source and not all(isinstance(term, tensor.Index) for term in flat.free):
+            # Nothing but 0, or an index that is refused: it must be asked for all the same.
+            source[-1] = tensor.add(source[-1], flat)
         steps = row_major(tuple(old[axis] for axis in wide))
         for position, (axis, step) in enumerate(zip(wide, steps)):
             part = tensor.floor_divide(flat, tensor.extent(step))
             if position > 0:
                 part = tensor.remainder(part, tensor.extent(old[axis]))
-            source[axis] = part
+            source[axis] = tensor.add(source[axis], part)
     return x(tuple(source))
 
 

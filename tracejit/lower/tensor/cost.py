@@ -8,7 +8,6 @@ hoists the rest.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache
 
 from ...ir.affine import coefficient, linear
 from ...ir.foreign import SCALARS, foreign
@@ -34,6 +33,7 @@ from ...ir.tensor import (
     parts,
 )
 from ...ir.tensor import subtract as minus
+from ...ir.term import remembered
 from ...ir.types import ArrayType
 
 UNKNOWN_TRIPS = 512
@@ -214,7 +214,7 @@ def body_cost(
 
 
 # Passes ask for the same loops again and again.
-@lru_cache(maxsize=1024)
+@remembered
 def _loop_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) -> float:
     """Cycles of a whole loop, in a body of lanes along `index`."""
     wide, own, count, total = index, lanes, expected_trips(loop), 0.0

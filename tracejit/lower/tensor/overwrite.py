@@ -9,7 +9,7 @@ A loop that stores every element, and reads none, need not find anything there.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import lru_cache, partial
+from functools import partial
 
 from ...ir import tensor
 from ...ir.affine import linear
@@ -35,7 +35,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import postorder
+from ...ir.term import postorder, remembered
 from .checks import is_refusing
 from .cost import trips
 
@@ -64,7 +64,7 @@ def _filled(statement: Statement) -> Buffer | None:
     return statement.buffers[-1] if _only_fills(statement.kernel) else None
 
 
-@lru_cache(maxsize=64)
+@remembered
 def _only_fills(kernel: Kernel) -> bool:
     """Whether a kernel stores, and that is all there is to it."""
     if not stores_alone(kernel):

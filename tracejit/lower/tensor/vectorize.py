@@ -9,7 +9,7 @@ with branches or a `while` inside run under masks (masks.py).
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.foreign import foreign, needs_one_thread
@@ -29,6 +29,7 @@ from ...ir.tensor import (
     ZERO,
     Accumulate,
     Allocate,
+    Apply,
     Assign,
     Buffer,
     Expression,
@@ -37,16 +38,20 @@ from ...ir.tensor import (
     Index,
     Kernel,
     Let,
+    Literal,
     Load,
     Statement,
     Store,
+    expressions_of,
     has_control,
     integer,
     is_scheduled,
     loads_of,
     map_bodies,
+    parts,
     statements,
 )
+from ...ir.term import postorder
 from .cost import body_cost, expressions, stride, subexpressions, trips
 from .masks import in_lanes
 from .rename import FreshNames
@@ -117,7 +122,7 @@ class _Chooser:
         if not has_control(loop.body):
             lanes = lane_count(loop, self.vector_bytes) if _fits_lanes(loop) else 1
             return loop.replace(mark="vector", lanes=lanes) if lanes > 1 else None
-        if is_scheduled(loop.body) or not independent(loop):
+        if is_scheduled(loop.body) or not independent(loop) or _divides(loop.body):
             return None
         self.names = self.names or FreshNames(self.kernel)
         return in_lanes(loop, bounds, self.names, self.vector_bytes)
@@ -126,6 +131,19 @@ class _Chooser:
         if not bounds.named.keys().isdisjoint(loop.start.free | loop.stop.free):
             loop = loop.replace(start=ZERO, stop=integer(NAMED_TRIPS))
         return body_cost((loop,), frozenset(), None, 1, self.vector_bytes)
+
+
+def _divides(body: Iterable[Statement]) -> bool:
+    """Whether integers are divided by others than constants: lanes do so one by one, and all of them
+    where one has to."""
+    roots = [e for s in statements(body) for e in expressions_of(s)]
+    return any(
+        isinstance(e, Apply)
+        and e.op in ("floor_divide", "remainder")
+        and e.dtype.is_integer
+        and not isinstance(e.operands[1], Literal)
+        for e in postorder(roots, parts)
+    )
 
 
 def _packing_lanes(loop: For, vector_bytes: int) -> int:

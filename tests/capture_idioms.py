@@ -647,3 +647,32 @@ def merge(x, b):
             out[t] = R[j]
             j += 1
     return out
+
+
+@program((X, np.array([2, 0, 1, 2])), (X, np.array([1, -1, 2, 0])))
+def listed_numbers(x, k):
+    weights = [0.5, 2.0, -1.0]
+    total = 0.0
+    for i in range(len(k)):
+        total += weights[k[i]] * x[i]
+    return total, weights[k[0]]
+
+
+@program((np.int64(1), X), (np.int64(-3), X))
+def listed_arrays(k, x):
+    rows = [x, x[::-1].copy(), x * 2]
+    return rows[k] + 1, (1, 2, 3)[k] * 2
+
+
+@program((X, 6))
+def listed_by_count(x, n):
+    c = (1.0, 0.5, 0.25, 0.125, 0.0625, 0.03125)
+    total = 0.0
+    for i in range(n):
+        total = total * x[0] + c[i]
+    return total
+
+
+@program((np.int64(1), X), (np.int64(7), X))
+def listed_beyond(k, x):
+    return [x, x + 1][k]

@@ -237,7 +237,7 @@ NEEDS_VALUE = [
     lambda x: math.gamma(x[0, 0]),
     lambda x: max(x[0], x[1]),
     lambda x: pickle.dumps(x),
-    lambda x: [1, 2, 3][x[0, 0].astype(int)],
+    lambda x: [1, "2", 3][x[0, 0].astype(int)],
 ]
 
 

@@ -223,7 +223,7 @@ def caught_inside(x):
 
 
 def too_long(x):
-    table = list(range(30))
+    table = dict(enumerate(range(30)))
     s = 0.0
     for i in range(30):
         s += table[i] * x[i % 8]
@@ -290,3 +290,22 @@ def test_an_axis_of_one_element_is_not_stretched_to_what_only_data_tells():
         function(X.copy(), Y, np.array([3, 1]))
     with pytest.raises(ValueError, match=r"input array from shape \(2,\) into shape \(3,\)"):
         function(X.copy(), Y, np.array([3, 2]))
+
+
+def test_an_item_of_a_list_at_a_traced_index_cannot_be_written():
+    def program(x, y, k):
+        rows = [x, y]
+        row = rows[k]
+        row[0] = 5.0
+        return row
+
+    with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
+        tracejit.jit(program)(np.ones(3), np.zeros(3), np.int64(1))
+
+    def other(x, y, k):
+        row = [x, y][k]
+        x[0] = 5.0
+        return row
+
+    with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
+        tracejit.jit(other)(np.ones(3), np.zeros(3), np.int64(1))

@@ -19,6 +19,10 @@ ITERATORS = {"ndindex", "ndenumerate"}
 REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
 
 
+# Indices that may be traced numbers.
+_COMPUTED = (ast.Name, ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.UnaryOp, ast.IfExp)
+
+
 class Names:
     """The names that the rewriting of a function adds, and of those inside."""
 
@@ -106,6 +110,15 @@ class _Expressions(ast.NodeTransformer):
         parts = {"TJ": HOOKS, "A": node.left, "B": node.comparators[0]}
         text = "TJ.contains(A, B)" if isinstance(node.ops[0], ast.In) else "TJ.lacks(A, B)"
         return expression(text, node, **parts)
+
+    def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
+        """What is read at a computed place may be an item of a list, at a traced one."""
+        self.generic_visit(node)
+        if not isinstance(node.ctx, ast.Load) or not isinstance(node.slice, _COMPUTED):
+            return node
+        self.names.count += 1
+        parts = {"TJ": HOOKS, "A": node.value, "B": node.slice}
+        return expression("TJ.item(A, B)", node, **parts)
 
     def visit_Call(self, node: ast.Call) -> ast.expr:
         is_reducer = isinstance(node.func, ast.Name) and node.func.id in REDUCERS

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dis
+from itertools import pairwise
 from types import CodeType
 from weakref import WeakKeyDictionary, WeakSet
 
@@ -17,6 +18,9 @@ _CHOICES = {
     for name, op in dis.opmap.items()
     if ("JUMP" in name and "_IF_" in name) or name in ("FOR_ITER", "UNARY_NOT", "CONTAINS_OP")
 }
+# What reads an item, and what comes before it where the index is no number that is computed.
+_ITEM = dis.opmap.get("BINARY_SUBSCR")
+_PLAIN = {dis.opmap.get(name) for name in ("LOAD_CONST", "BUILD_SLICE", "BUILD_TUPLE")}
 # Builtins that may be given traced numbers where nothing else is captured.
 _CALLS = BUILTINS | ITERATORS | REDUCERS
 
@@ -48,7 +52,11 @@ def has_source(code: CodeType) -> bool:
 
 
 def _chooses(code: CodeType) -> bool:
-    """Whether code, or functions in it, have loops, branches, or calls that may be of `range`."""
-    if _CHOICES.intersection(code.co_code[::2]) or _CALLS.intersection(code.co_names):
+    """Whether code, or functions in it, have loops, branches, calls that may be of `range`, or read
+    items at computed places."""
+    ops = code.co_code[::2]
+    if _CHOICES.intersection(ops) or _CALLS.intersection(code.co_names):
+        return True
+    if any(op == _ITEM and before not in _PLAIN for before, op in pairwise(ops)):
         return True
     return any(_chooses(inner) for inner in code.co_consts if isinstance(inner, CodeType))

@@ -18,7 +18,7 @@ from .iterables import INSTEAD
 from .joins import UNSET
 from .loops import For, Site
 from .records import Alive, Record, alive
-from .sequences import contains
+from .sequences import contains, item_of
 from .state import UNBOUND, names_of
 from .whiles import While
 
@@ -259,6 +259,7 @@ class CaptureHooks:
         return Lazy(source, value, condition, is_nested)
 
     listed = staticmethod(listed)
+    item = staticmethod(item_of)
     contains = staticmethod(contains)
 
     @staticmethod

@@ -27,6 +27,7 @@ from . import folds
 from .generators import Lazy, Selected
 from .iterables import Items
 from .joins import describe, joined, kind_of
+from .state import is_array
 
 _SEQUENCES = (list, tuple, dict, set, frozenset)
 
@@ -193,6 +194,35 @@ def _length(value: Any, /) -> Any:
     if isinstance(value, Selected):
         value = value.array
     return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
+
+
+def item_of(container: Any, index: Any) -> Any:
+    """`container[index]`: of a list of numbers, or of arrays of one type, at a traced index as well.
+
+    Of arrays it is a copy, and neither it nor they may be written while it is in use. Where loops count the index, arrays are left to
+    these, which are unrolled: nothing need be copied then.
+    """
+    if type(container) not in (list, tuple) or not _is_number(index):
+        return container[index]
+    node = node_of(index)
+    trace = current_trace()
+    if (
+        not container
+        or trace is None
+        or not node.type.dtype.is_integer
+        or known_value(node) is not None
+    ):
+        return container[index]
+    kinds = {kind_of(item) for item in container}
+    (kind, *others) = kinds
+    if kind is None or others or kind.shape and trace.is_counted(node):
+        return container[index]
+    found = wrap(to_node(list(container)))[index]
+    if kind.is_scalar:
+        return kind.wrap(cast(found.node, kind.dtype))
+    for item in filter(is_array, container):
+        trace.may_share(found.storage, item.storage)
+    return found
 
 
 def contains(item: Any, container: Any) -> Any:

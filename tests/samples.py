@@ -16,7 +16,19 @@ from tracejit.ir.types import DTYPES, ArrayType, DType, array_type
 from tracejit.testing.programs import ELEMENTARY
 
 # Equal operands may be zeros of different signs.
-EITHER_ZERO = {"maximum", "minimum", "fmax", "fmin", "max", "min", "prod", "partition", "ranked"}
+EITHER_ZERO = {
+    "maximum",
+    "minimum",
+    "fmax",
+    "fmin",
+    "max",
+    "min",
+    "prod",
+    "partition",
+    "ranked",
+    "cummax",
+    "cummin",
+}
 # Two for ours, two for the reference's own.
 ELEMENTARY_ULPS = 4
 # Of the modulus: products and quotients of complex numbers cancel in their parts.
@@ -142,6 +154,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
     if op.name == "compress":  # what follows the rows that are selected is unspecified
         return [arrays[0], np.ones_like(arrays[1])]
+    if op.name.endswith("_first_in_order"):
+        return [arrays[0], arrays[1] % (arrays[0].size + 1)]
     if op.name.startswith("some_"):
         return [np.where(arrays[0] == 0, 1, arrays[0])]
     if op.name in ("checked_index", "checked_choice"):

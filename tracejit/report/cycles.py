@@ -282,7 +282,7 @@ class _Counter:
     def lines(self, place: Load) -> float:
         """How many lines of a cache a register of a contiguous access lies in, on average."""
         loop = self.lane_loop()
-        if loop is None:
+        if loop is None or not place.indices:
             return 1.0
         apart = linear(place.indices[-1])[1] + linear(loop.start)[1]
         width = min(self.options.vector_bytes, self.frames[-1].lanes * place.dtype.itemsize)

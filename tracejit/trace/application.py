@@ -147,7 +147,12 @@ _REDUCTIONS = {
 }
 
 
-_ACCUMULATIONS = {np.add: np.cumsum, np.multiply: np.cumprod}
+_ACCUMULATIONS = {
+    np.add: np.cumsum,
+    np.multiply: np.cumprod,
+    np.maximum: np.maximum.accumulate,
+    np.minimum: np.minimum.accumulate,
+}
 
 
 def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str, Any]) -> Any:

@@ -17,10 +17,10 @@ from .. import tensor
 from ..numpy_code import Loop, loop_for
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import Address, Buffer, Index, Statement, Store
-from ..types import ArrayType, DType, array_type
+from ..types import ArrayType, DType, array_type, i64
 from .gufunc import nested
 
-__all__ = ["ORDERED", "ordered_loop"]
+__all__ = ["FIRST_IN_ORDER", "ORDERED", "ordered_loop"]
 
 
 def ordered_loop(ufunc: np.ufunc, dtype: DType) -> Loop:
@@ -81,3 +81,52 @@ def _ordered(ufunc: np.ufunc) -> Op:
 
 # By the name of the reduction that they carry out.
 ORDERED = {"sum": _ordered(np.add), "prod": _ordered(np.multiply)}
+
+
+# Of the first elements of a row, as many as data says: those that a mask has selected.
+
+
+def _first_type(ufunc: np.ufunc, x: ArrayType, count: ArrayType) -> ArrayType:
+    ordered_loop(ufunc, x.dtype)
+    if x.ndim != 1 or count.shape != () or count.dtype is not i64:
+        raise ValueError(f"the first {count} elements of {x}")
+    return array_type((), x.dtype)
+
+
+def _first_reference(ufunc: np.ufunc, x: Any, count: Any) -> Any:
+    return ufunc.reduce(np.asarray(x)[: int(count)])
+
+
+def _first_statements(
+    ufunc: np.ufunc, x: Buffer, count: Buffer, out: Buffer
+) -> tuple[Statement, ...]:
+    loop, dtype = ordered_loop(ufunc, x.type.dtype), x.type.dtype
+    start = Store(out, (), tensor.Literal(tensor.identity(ufunc.__name__, dtype), dtype))
+    if 0 in x.type.shape:
+        return (start,)
+    step = tensor.extent(x.type.strides[0] * dtype.itemsize)
+    target, number = Address(out, ()), tensor.Load(count, ())
+    row = Address(x, (tensor.ZERO,))
+    numbers = (number, tensor.ZERO, step, tensor.ZERO)
+    return (start, tensor.Extern(loop.symbol, (target, row, target, *numbers)))
+
+
+def _first_samples(dtype: DType) -> list:
+    count = array_type((), i64)
+    return [([array_type((n,), dtype), count], {}) for n in (300, 1, 0) if dtype.kind in "fc"]
+
+
+def _first(ufunc: np.ufunc) -> Op:
+    return define(
+        Op(
+            f"{ufunc.__name__}_first_in_order",
+            OPAQUE,
+            partial(_first_type, ufunc),
+            partial(_first_reference, ufunc),
+            Extern(partial(_first_statements, ufunc)),
+            samples=_first_samples,
+        )
+    )
+
+
+FIRST_IN_ORDER = {"sum": _first(np.add), "prod": _first(np.multiply)}

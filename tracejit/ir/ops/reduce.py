@@ -67,3 +67,5 @@ def _scan(name: str, ufunc: np.ufunc) -> Op:
 
 cumsum = _scan("cumsum", np.add)
 cumprod = _scan("cumprod", np.multiply)
+cummax = _scan("cummax", np.maximum)
+cummin = _scan("cummin", np.minimum)

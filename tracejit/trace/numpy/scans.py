@@ -9,6 +9,7 @@ import numpy as np
 from ...ir import ops
 from ...ir.op import Op
 from ..array import Array, wrap
+from ..host import no_rule
 from ..registry import implements
 from ..value import node_of
 from .arguments import available, one_axis, refuse_out
@@ -18,7 +19,10 @@ from .reductions import accumulator_dtype
 
 def _scan(op: Op, a: Any, axis: Any, dtype: Any) -> Array:
     x = as_array(a)
-    x = converted(x, accumulator_dtype(x, dtype))
+    return _along(op, converted(x, accumulator_dtype(x, dtype)), axis)
+
+
+def _along(op: Op, x: Array, axis: Any) -> Array:
     if axis is None:
         x, axis = reshaped(x, (x.size,)), 0
     if x.ndim == 0:
@@ -39,6 +43,25 @@ def cumprod(a, axis=None, dtype=None, out=None):
     """`np.cumprod`; small integers multiply in 64 bits."""
     refuse_out("cumprod", out)
     return _scan(ops.cumprod, a, axis, dtype)
+
+
+@implements(np.maximum.accumulate)
+def running_maximum(array, axis=0, dtype=None, out=None):
+    """`np.maximum.accumulate`."""
+    return _extreme(ops.cummax, np.maximum, array, axis, dtype, out)
+
+
+@implements(np.minimum.accumulate)
+def running_minimum(array, axis=0, dtype=None, out=None):
+    """`np.minimum.accumulate`."""
+    return _extreme(ops.cummin, np.minimum, array, axis, dtype, out)
+
+
+def _extreme(op: Op, ufunc: np.ufunc, array: Any, axis: Any, dtype: Any, out: Any) -> Array:
+    x = as_array(array)
+    if out is not None or (x.ndim != 1 and axis is None) or x.ndim == 0:
+        raise no_rule(f"np.{ufunc.__name__}.accumulate of a number, along all axes, or into memory")
+    return _along(op, x if dtype is None else converted(x, dtype), axis)
 
 
 def _cumulative(op: Op, first: int, x: Any, axis: Any, dtype: Any, include_initial: bool) -> Array:

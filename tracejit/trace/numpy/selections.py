@@ -11,11 +11,14 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
+from ...ir.numpy_code import is_found
+from ...ir.ops.ordered import ordered_loop
 from ...ir.tensor import identity
 from ...ir.types import i64, to_dtype
 from ..application import apply
 from ..array import wrap
 from ..broadcasting import broadcast_to_shape
+from ..context import current_trace
 from ..masked import Selection, aligned, beside, filled_outside, gathered, selected, stretched
 from ..promotion import cast
 from ..registry import CREATIONS, FUNCTIONS
@@ -23,6 +26,7 @@ from ..value import node_of
 from .arguments import UNSET, all_axes, one_axis, option, refuse_out
 from .building import choose, number, reshaped
 from .reductions import of_something
+from .statistics import EXACT_IN_FLOAT32, divided
 
 # Functions of single elements, all of whose arguments are combined with one another.
 ELEMENTWISE = {
@@ -137,6 +141,8 @@ def _reduced(function: Any, implementation: Any, args: tuple, options: dict[str,
         found = implementation(x.full, axis=inner, where=where, **options)
         return Selection(found, x.mask)
     keepdims = bool(option(options.pop("keepdims", UNSET), False))
+    if where is UNSET and not keepdims and (total := _in_order(function, x, options)) is not None:
+        return total
     mask = wrap(stretched(x.mask, x.full.node.type.shape))
     if where is not UNSET:
         mask = apply(np.logical_and, mask, where)
@@ -151,6 +157,25 @@ def _reduced(function: Any, implementation: Any, args: tuple, options: dict[str,
         kept = [1 if axis in axes else extents[axis - 1] for axis in range(1, x.ndim)]
         found = reshaped(found, (1, *kept))
     return found
+
+
+def _in_order(function: Any, x: Selection, options: dict[str, Any]) -> Any:
+    """A sum, product or mean to NumPy's last bit: of the selected elements side by side, by its loop.
+
+    None where it need not be so, or where NumPy itself has to add up.
+    """
+    trace = current_trace()
+    size, name = x.mask.type.size, "prod" if function is np.prod else "sum"
+    is_plain = all(value in (UNSET, None) for value in options.values())
+    is_of_numbers = x.ndim == 1 and x.dtype.char in "fd"
+    if trace is None or not trace.is_strict or not is_plain or not is_of_numbers:
+        return None
+    loop = ordered_loop(np.multiply if name == "prod" else np.add, to_dtype(x.dtype))
+    is_small = type(size) is int and size <= EXACT_IN_FLOAT32
+    if function not in (np.sum, np.prod, np.mean) or not is_small or not is_found(loop.symbol):
+        return None
+    total = wrap(ops.FIRST_IN_ORDER[name](x.rows, x.count), True)
+    return divided(total, wrap(x.count)) if function is np.mean else total
 
 
 # Functions with a way of their own.

@@ -26,7 +26,7 @@ from .building import (
     window,
 )
 
-_EXACT_IN_FLOAT32 = 1 << 24
+EXACT_IN_FLOAT32 = 1 << 24
 
 
 def divided(total: Array, n: Any) -> Array:
@@ -36,7 +36,7 @@ def divided(total: Array, n: Any) -> Array:
         dividend = converted(total, np.float32)
     if total.dtype == np.complex64:  # as NumPy's count is an integer of 64 bits
         dividend = converted(total, np.complex128)
-    if type(n) is int and n > _EXACT_IN_FLOAT32:
+    if type(n) is int and n > EXACT_IN_FLOAT32:
         dividend = converted(total, np.result_type(total.dtype, np.float64))
     return converted(apply(np.true_divide, dividend, n), total.dtype)
 

@@ -113,6 +113,8 @@ class Loop(NamedTuple):
             steps = (step, *[next(numbers) for _ in core])
             views.append(np.lib.stride_tricks.as_strided(array, shape, steps))
         if self.is_fold and outer[-1] == 0:
+            if count == 0:
+                return
             _, row, total = views
             with np.errstate(all="ignore"):
                 total[0] = self.ufunc.reduce(row, initial=total[0])

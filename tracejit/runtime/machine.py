@@ -10,6 +10,7 @@ for itself, and the last one's file stays: files are written whole.
 from __future__ import annotations
 
 import ast
+import functools
 import os
 import pathlib
 import time
@@ -178,6 +179,11 @@ def measure() -> Machine:
 
 def cache_sizes() -> dict[str, int]:
     """Bytes of the data caches that a core sees, by level, nearest first."""
+    return dict(_told_sizes())
+
+
+@functools.cache
+def _told_sizes() -> tuple[tuple[str, int], ...]:
     found: dict[str, int] = {}
     for cache in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
         try:
@@ -189,7 +195,7 @@ def cache_sizes() -> dict[str, int]:
             continue
         if kind != "Instruction":
             found[level] = max(size, found.get(level, 0))
-    return dict(sorted(found.items())) or dict(USUAL_CACHES)
+    return tuple(sorted(found.items())) or tuple(USUAL_CACHES.items())
 
 
 def last_cache() -> int:
@@ -211,6 +217,7 @@ def cores_of_process() -> int:
     return os.cpu_count() or 1
 
 
+@functools.cache
 def _cpu() -> str:
     """The processor's name as the system tells it, or as LLVM does."""
     try:

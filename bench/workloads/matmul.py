@@ -1,4 +1,4 @@
-"""Matrix products: cubes, odd and skinny shapes, with one thread and with all."""
+"""Matrix products: cubes, odd and skinny shapes, short numbers, with one thread and with all."""
 
 import contextlib
 import functools
@@ -28,42 +28,63 @@ SHAPES = (
     (5000, 3, 7),
 )
 QUICK = ((64, 64, 64), (127, 253, 511), (512, 512, 512), (1024, 1024, 1024), (8, 1024, 1024))
-TOLERANCE = {"float32": 1e-4, "float64": 1e-12}
+TOLERANCE = {"float32": 1e-4, "float64": 1e-12, "int32": 0.0}
+# Short numbers that are multiplied in more bits: by what they are stored as, the dtype of the product.
+STORED = {"int8": "int32", "float16": "float32"}
+SIDE = 512
 
 
 def product(a, b):
-    return np.matmul(a, b)
+    return a @ b
+
+
+def widened(dtype: str) -> Callable:
+    """The product of two arrays in this dtype, as one writes it with NumPy or JAX."""
+    return lambda a, b: a.astype(dtype) @ b.astype(dtype)
 
 
 def cases(settings: Settings) -> Iterator[Case]:
-    """Every shape in every dtype; the limit is the multiply-add peak."""
+    """Every shape in every dtype, and short numbers; the limit is the multiply-add peak."""
     for shape in QUICK if settings.quick else SHAPES:
         name = "matmul " + "x".join(map(str, shape))
-        if not settings.wants(name):
-            continue
-        rows, shared, columns = shape
-        for dtype in DTYPES:
-            generator = np.random.default_rng(0)
-            a = generator.uniform(-1, 1, (rows, shared)).astype(dtype)
-            b = generator.uniform(-1, 1, (shared, columns)).astype(dtype)
-            for threads in sorted({1, peers.THREADS}):
-                variants, missing = collect(BUILDERS, settings.subjects, a, b, threads)
-                yield Case(
-                    "matmul",
-                    name,
-                    "1 thread" if threads == 1 else f"{threads} threads",
-                    dtype,
-                    variants,
-                    flops=2 * rows * shared * columns,
-                    threads=threads,
-                    tolerance=TOLERANCE[dtype],
-                    missing=missing,
-                )
+        if settings.wants(name):
+            rows, shared, columns = shape
+            for dtype in DTYPES:
+                generator = np.random.default_rng(0)
+                a = generator.uniform(-1, 1, (rows, shared)).astype(dtype)
+                b = generator.uniform(-1, 1, (shared, columns)).astype(dtype)
+                yield from _rows(settings, name, a, b, dtype)
+    for stored, dtype in STORED.items():
+        name = f"matmul {SIDE}x{SIDE}x{SIDE} of {stored}"
+        if settings.wants(name):
+            numbers = np.random.default_rng(0).uniform(-100, 100, (2, SIDE, SIDE))
+            a, b = numbers.astype(stored)
+            yield from _rows(settings, name, a, b, dtype)
 
 
-def _numpy(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
+def _rows(
+    settings: Settings, name: str, a: np.ndarray, b: np.ndarray, dtype: str
+) -> Iterator[Case]:
+    """A product in `dtype`, by one thread and by all."""
+    for threads in sorted({1, peers.THREADS}):
+        variants, missing = collect(BUILDERS, settings.subjects, a, b, dtype, threads)
+        yield Case(
+            "matmul",
+            name,
+            "1 thread" if threads == 1 else f"{threads} threads",
+            dtype,
+            variants,
+            flops=2 * a.size * b.shape[1],
+            threads=threads,
+            tolerance=TOLERANCE[dtype],
+            missing=missing,
+        )
+
+
+def _numpy(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
+    function = np.matmul if a.dtype == dtype else widened(dtype)
     context = functools.partial(_blas_threads, threads)
-    return [peers.call_variant("numpy", np.matmul, (a, b), context=context)]
+    return [peers.call_variant("numpy", function, (a, b), context=context)]
 
 
 @contextlib.contextmanager
@@ -85,18 +106,18 @@ def _tracejit_threads(threads: int) -> Iterator[None]:
         yield
 
 
-def _tracejit(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
+def _tracejit(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
     tracejit = peers.library("tracejit")
-    function = tracejit.jit(product)
+    function = tracejit.jit(product if a.dtype == dtype else widened(dtype))
     context = functools.partial(_tracejit_threads, threads)
     return [peers.call_variant("tracejit", function, (a, b), context=context)]
 
 
-def _jax(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
+def _jax(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
     if threads != peers.THREADS:
         raise NotImplementedError("the number of threads is fixed when the process starts")
     jax = peers.library("jax")
-    function = jax.jit(jax.numpy.matmul)
+    function = jax.jit(jax.numpy.matmul if a.dtype == dtype else widened(dtype))
     arguments = jax.numpy.asarray(a), jax.numpy.asarray(b)
     return [
         peers.call_variant(
@@ -109,21 +130,25 @@ def _jax(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
     ]
 
 
-def _torch(a: np.ndarray, b: np.ndarray, threads: int) -> list[Variant]:
+def _torch(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
     torch = peers.library("torch")
     arguments = torch.from_numpy(a), torch.from_numpy(b)
+    wide = getattr(torch, dtype)
+    function = torch.matmul  # inductor calls the same library and adds its own overhead
+    if a.dtype != dtype:
+        function = lambda a, b: torch.matmul(a.to(wide), b.to(wide))
     return [
         peers.call_variant(
             "torch",
-            torch.matmul,  # inductor calls the same library and adds its own overhead
+            function,
             arguments,
-            result=lambda: torch.matmul(*arguments).numpy(),
+            result=lambda: function(*arguments).numpy(),
             context=functools.partial(peers.torch_threads, threads),
         )
     ]
 
 
-BUILDERS: dict[str, Callable[[np.ndarray, np.ndarray, int], list[Variant]]] = {
+BUILDERS: dict[str, Callable[[np.ndarray, np.ndarray, str, int], list[Variant]]] = {
     "numpy": _numpy,
     "tracejit": _tracejit,
     "jax": _jax,

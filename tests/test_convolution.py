@@ -280,3 +280,21 @@ def test_short_numbers_of_a_product_chosen_by_a_known_mask(choose, dtype):
         found = f(a)
     np.testing.assert_allclose(found, function(a), rtol=1e-2, atol=1e-2)
     assert len(calls_of(f.lower(a).module)) == 1
+
+
+def test_depthwise_convolutions_of_bytes():
+    """Once an abort of the process, in LLVM's quick code: see `tiers.load`."""
+    x, w = np.ones((1, 16, 14, 14), "i1"), np.ones((16, 1, 3, 3), "i1")
+
+    def layer(x, w):
+        return nn.conv(x, w, groups=16, padding=1)
+
+    with config.use(tiers=True):
+        np.testing.assert_array_equal(tracejit.jit(layer, threads=1)(x, w), layer(x, w))
+
+
+def test_halves_of_windows_that_are_summed_inside_of_tiles():
+    x, w = RNG.standard_normal((1, 3, 20, 20)), RNG.standard_normal((64, 3, 3, 3))
+    x, w = x.astype("f2"), w.astype("f2")
+    expected = nn.conv(x.astype("f4"), w.astype("f4"))
+    np.testing.assert_allclose(tracejit.jit(nn.conv)(x, w), expected, rtol=0, atol=2e-2)

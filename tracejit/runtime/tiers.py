@@ -9,8 +9,8 @@ calls that run in the quick code finish there, so it stays loaded as long as its
 Quick code is what level 0 makes, except where loops carry values: level 0 would keep these in
 memory, which makes sums and products of matrices up to eight times slower. Level 1 on functions
 marked `optnone` does without most optimisations too, but not without registers.
-limit: LLVM 22 aborts on some vectors of 16 bits that a known mask blends, in `optnone` code past
-level 0, so such code is slow until it is replaced.
+limit: LLVM 22 aborts on some vectors of 8 or 16 bits that a known mask blends, in `optnone` code
+past level 0, so such code is slow until it is replaced.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LEISURE = 0.2
 # which on a machine that has much to do takes longer than the compile.
 _IDLE = 10.0
 # What must not be made at level 1 (the limit above).
-_SHORT_LANES = re.compile(r"x (half|i16)>")
+_SHORT_LANES = re.compile(r"x (half|i16|i8)>")
 
 
 class Source(NamedTuple):

@@ -124,6 +124,8 @@ class Matrix:
         problem = self.problem
         if not self.pack_right or self.spread and problem.left.is_memory:
             return False
+        if problem.sums and not problem.in_place:
+            return False  # their loops are inside of tiles, where every turn has factors of its own
         along = problem.step(problem.left, problem.depth)
         across = problem.step(problem.left, problem.rows)
         if not problem.left.is_memory or along is None or across is None:

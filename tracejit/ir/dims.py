@@ -247,6 +247,7 @@ def _product(a: int | Dim, b: int | Dim) -> int | Dim:
 
 def _quotient(a: int | Dim, b: int | Dim) -> int | Dim:
     """`a // b`; divides out when every term of `a` is a multiple of the one term of `b`."""
+    a, b = plain(a), plain(b)
     if a == b:
         return 1
     divisor = _terms(b)

@@ -28,9 +28,10 @@ from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down
 from .iterables import Items, items_of
 from .joins import Pairs
+from .ramps import Trips
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
 from .rolling import Rolling, Rotated, Unsettled
-from .state import UNBOUND, names_of
+from .state import UNBOUND, is_array, names_of
 
 # How often a body is part of the program, at most, per iteration that a loop alone may have.
 MOST_REPEATED = 16
@@ -227,10 +228,12 @@ class Loop:
         assert frame is not None
         return frame
 
-    def _rolling(self, frame: FrameType, key: Any = None, index: Any = None) -> Rolling:
+    def _rolling(
+        self, frame: FrameType, key: Any = None, index: Any = None, trips: Trips | None = None
+    ) -> Rolling:
         head, after = frozenset(self.site.head), frozenset(self.site.after)
         now = self.names_now if self.is_ahead else names_of(frame)
-        return Rolling(self.trace, frame, now, self.site.names, head, after, key, index)
+        return Rolling(self.trace, frame, now, self.site.names, head, after, key, index, trips)
 
     def _stop_flag(self) -> Any:
         """Whether the body leaves the loop: False, True, or a node."""
@@ -253,6 +256,9 @@ class For(Loop):
     def __init__(self, trace: Trace, iterable: Any, site: Site, frame: FrameType):
         super().__init__(trace, site, frame)
         self.iterable = iterable
+        self.shapes: dict[
+            str, tuple
+        ] = {}  # of arrays, before the last iteration that was run ahead
         self.items = items_of(iterable)
 
     def __iter__(self) -> Iterator[Any]:
@@ -328,6 +334,8 @@ class For(Loop):
                 period, count, peeled = 1, 1, peeled + 1
                 if peeled > MOST_PEELED or not error.can_peel:
                     break
+                arrays = {n: v for n, v in self.names_now.items() if is_array(v)}
+                self.shapes = {n: v.node.type.shape for n, v in arrays.items()}
             yield from self._run(items, start, start + count)
             start += count
             if self.was_left or start >= stop or not self._goes_on():
@@ -342,7 +350,11 @@ class For(Loop):
         self.period = period
         is_known = type(span.start) is int and type(span.stop) is int
         frame = self._frame()
-        rolling = self._rolling(frame, self.key if is_known else None, span.index)
+        is_counted = is_known and period == 1
+        trips = None
+        if is_counted:
+            trips = Trips(span.index, span.start, span.stop - span.start, self.shapes)
+        rolling = self._rolling(frame, self.key if is_known else None, span.index, trips)
         self.rolling, self.is_pass = rolling, True
         try:
             for _ in range(MOST_PASSES):
@@ -366,6 +378,8 @@ class For(Loop):
                     break
             else:
                 raise Unsettled("what it carries does not settle")
+            if rolling.has_ramps and stop_flag is not False:
+                raise Unsettled("how long an array is depends on when the loop is left")
             more = [stop_flag] if isinstance(stop_flag, Node) else []
             if is_known and rolling.is_plain(more):
                 raise Unsettled("it is plain Python", can_peel=False)

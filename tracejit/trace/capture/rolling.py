@@ -24,6 +24,7 @@ from ..promotion import cast, constant
 from ..regions import Region, encloses
 from ..tree import flatten, unflatten
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
+from .ramps import Ramp, Trips, ramp
 from .state import (
     UNBOUND,
     contents,
@@ -79,13 +80,14 @@ class Rolling:
         after: frozenset[str],
         key: Any = None,
         index: Any = None,
+        trips: Trips | None = None,
     ):
-        self.trace, self.frame = trace, frame
+        self.trace, self.frame, self.trips = trace, frame, trips
         self.names, self.head, self.after = frozenset(names), head, after
         self.parent, self.key, self.index = trace.region, key, index
         self.begin = state_of(trace, now, frame)
         # By cell: the kinds of its carried leaves, by their numbers.
-        self.kinds: dict[tuple[int, Any], dict[int, Kind]] = {}
+        self.kinds: dict[tuple[int, Any], dict[int, Kind | Ramp]] = {}
         # Cells of which only the last value is wanted: what it is made of.
         self.lasts: dict[tuple[int, Any], Any] = {}
         self.storages: dict[Any, None] = {}
@@ -234,30 +236,46 @@ class Rolling:
             own, new = kind_of(a), kind_of(b)
             if own is None or new is None:
                 raise Unsettled(f"{what} changes from {_short(a)} to {_short(b)}")
-            kind = joined(kinds.get(position, own), new)
-            if kind is None or not holds_exactly(kind, a):
+            kind = self._carried(cell.key, kinds.get(position, own), new)
+            if kind is None or not isinstance(kind, Ramp) and not holds_exactly(kind, a):
                 raise Unsettled(f"{what} changes from {_short(a)} to {_short(b)}")
             is_known &= kinds.get(position) == kind
             kinds[position] = kind
         self.end[cell.id] = after
         return is_known
 
+    def _carried(self, key: Any, known: Kind | Ramp, new: Kind) -> Kind | Ramp | None:
+        """The kind of what is carried, which was thought to be `known`, and is `new` after an iteration; None
+        where there is none."""
+        if isinstance(known, Ramp):
+            return known if known.fits(new) else None
+        return joined(known, new) or ramp(key, known, new, self.trips)
+
+    @property
+    def has_ramps(self) -> bool:
+        return any(isinstance(k, Ramp) for kinds in self.kinds.values() for k in kinds.values())
+
     def _last_nodes(self, held_by: dict[int, Node]) -> Iterator[tuple[Any, Node]]:
         """The values of carried leaves at the end of a pass."""
 
-        def node(kind: Kind, leaf: Any) -> Node:
+        def node(kind: Kind | Ramp, leaf: Any, key: Any) -> Node:
             held = held_by.get(id(leaf))
+            if isinstance(kind, Ramp):
+                value = cast(leaf.node if held is None else held, kind.dtype)
+                room = self.parameters.get(key)  # none in the first pass, which settles nothing
+                return value if room is None else kind.held(room, value)
             return kind.node(leaf) if held is None else cast(held, kind.dtype)
 
         for id_, kinds in self.kinds.items():
             leaves = flatten(self.end[id_])[0]
             for position, kind in kinds.items():
-                yield (id_, position), node(kind, leaves[position])
+                key = (id_, position)
+                yield key, node(kind, leaves[position], key)
         for id_, last in self.lasts.items():
             for position, leaf in enumerate(flatten(last)[0]):
                 kind = kind_of(leaf)
                 if kind is not None:
-                    yield (id_, position), node(kind, leaf)
+                    yield (id_, position), node(kind, leaf, (id_, position))
 
     def _is_elsewhere(self, value: Any) -> bool:
         """Whether a value is memory from before the loop."""
@@ -402,7 +420,9 @@ class Rolling:
             for position, kind in kinds.items():
                 if (cell.id, position) in items:
                     first = leaves[position]
-                    leaves[position] = kind.wrap(items[cell.id, position])
+                    part = items[cell.id, position]
+                    is_ramp = isinstance(kind, Ramp)
+                    leaves[position] = kind.after(part) if is_ramp else kind.wrap(part)
                     if is_array(first) and not self.surely:
                         self.trace.may_share(leaves[position].storage, first.storage)
             return unflatten(structure, leaves)

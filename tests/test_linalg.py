@@ -351,3 +351,36 @@ def test_least_squares():
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")
         agree(jit(lambda a, b: L.lstsq(a, b))(a, b), L.lstsq(a, b))
+
+
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
+@pytest.mark.parametrize("n, degree", [(50, 3), (1000, 2), (3, 5), (7, 0)])
+def test_polyfit(n, degree, dtype):
+    x = (np.linspace(-1, 1, n) * (50 if dtype == "i4" else 1)).astype(dtype)
+    y = (np.random.default_rng(n).normal(size=n) * 9).astype(dtype)
+    for function in (
+        lambda x, y: np.polyfit(x, y, degree),
+        lambda x, y: np.polyfit(x, y, degree, w=np.abs(y) + 1),
+        lambda x, y: np.polyfit(x, np.stack([y, y * 2], 1), degree),
+    ):
+        compiled = jit(function)
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")
+            wanted, found = function(x, y), compiled(x, y)
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+        size = np.abs(wanted).max()
+        np.testing.assert_allclose(found, wanted, 0, size * (1e-3 if dtype == "f4" else 1e-9))
+        assert not calls_of_python(compiled, x, y)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.polyfit(x, x[1:], 2),
+        lambda x: np.polyfit(x, x, -1),
+        lambda x: np.polyfit(x[:0], x[:0], 1),
+        lambda x: np.polyfit(x[None], x, 1),
+    ],
+)
+def test_what_polyfit_refuses(function):
+    assert check(function, np.arange(5.0)) is None

@@ -214,6 +214,14 @@ def tensorsolve(a, b, axes=None):
     return reshaped(solve(reshaped(a, (size, size)), reshaped(b, (b.size,))), shape)
 
 
+def least_squares(a: Array, b: Array, rcond: float) -> Array:
+    """The solutions that `np.linalg.lstsq` gives, alone: what else it gives depends on the rank."""
+    precision = _Precision(a, b)
+    operands = [converted(x, precision.wide) for x in (a, b)]
+    found = _linalg("lstsq", (2, 2, 0), *operands, number(rcond, np.float64))
+    return converted(found[0], precision.result)
+
+
 def _size(shape: tuple) -> Any:
     size = 1
     for extent in shape:

@@ -11,12 +11,15 @@ import numpy as np
 
 from ..application import apply
 from ..array import Array
+from ..host import no_rule
 from ..registry import implements
+from . import reductions
 from .arguments import static_int
 from .building import (
     as_array,
     broadcast,
     concatenated,
+    converted,
     copied,
     filled,
     in_common_dtype,
@@ -26,6 +29,8 @@ from .building import (
     taken,
     window,
 )
+from .creation import vander
+from .decompositions import least_squares
 
 
 @implements(np.polyval)
@@ -36,6 +41,31 @@ def polyval(p, x):
     for k in range(static_int(p.shape[0], "an extent").__index__()):
         y = apply(np.add, apply(np.multiply, y, x), taken(p, 0, k)[()])
     return y
+
+
+@implements(np.polyfit)
+def polyfit(x, y, deg, rcond=None, full=False, w=None, cov=False):
+    """`np.polyfit` of real numbers, without what it tells of the fit, and without its warning."""
+    x, y = as_array(x) + 0.0, as_array(y) + 0.0
+    order, extent = static_int(deg, "a degree") + 1, x.shape[0] if x.ndim else 0
+    is_plain = not full and not cov and (rcond is None or type(rcond) is float)
+    is_real = all(array.dtype.char in "fd" for array in (x, y))
+    if not is_plain or not is_real or x.ndim != 1 or y.ndim not in (1, 2) or order < 1:
+        raise no_rule("np.polyfit with such options, or of such arrays")
+    if type(extent) is not int or extent == 0 or y.shape[0] != extent:
+        raise no_rule("np.polyfit of such extents")
+    powers, values = vander(x, order), y if y.ndim == 2 else reshaped(y, (extent, 1))
+    if w is not None:
+        weights = as_array(w) + 0.0
+        if weights.shape != (extent,) or weights.dtype.char not in "fd":
+            raise no_rule("np.polyfit with such weights")
+        column = reshaped(weights, (extent, 1))
+        powers, values = [converted(part * column, part.dtype) for part in (powers, values)]
+    scale = apply(np.sqrt, reductions.sum(apply(np.multiply, powers, powers), 0))
+    limit = extent * float(np.finfo(x.dtype).eps) if rcond is None else rcond
+    found = least_squares(apply(np.true_divide, powers, scale), values, limit)
+    result = apply(np.true_divide, found, reshaped(scale, (order, 1)))
+    return result if y.ndim == 2 else reshaped(result, (order,))
 
 
 def _summed(ufunc: np.ufunc, a1: Any, a2: Any) -> Array:

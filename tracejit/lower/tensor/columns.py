@@ -51,6 +51,9 @@ from .substitute import substitute
 PART_OF_CACHE = 4
 # Rows that are short, but of several vectors, are read in order anyway; chunks of them are for the threads.
 NARROW_BYTES, SHARED_BYTES = 128, 1024 * 1024
+NEAR_BYTES = 32 * 1024
+# Fewer rows are not worth the partial results.
+LEAST_ROWS, NARROW_ROWS = 64, 32
 # Rows added up before a partial result is stored again, and the least an array's chunk holds: of
 # rows so many that joining the partial results, which one thread does, is little beside them.
 ROWS = 4
@@ -128,7 +131,7 @@ class _Columns:
             if accumulates and len(accumulates) != len(loop.body):
                 return False
             rows = trips(loop)
-            if rows is None or rows < 64:
+            if rows is None or rows < (NARROW_ROWS if self.is_narrow(loop) else LEAST_ROWS):
                 return False
         return any(self.walks_far(loop) for loop in inner)
 
@@ -140,11 +143,17 @@ class _Columns:
             if step is None:
                 continue
             row_bytes = self.width * load.buffer.type.dtype.itemsize
-            if abs(step) > 64 and rows * row_bytes > self.cache:
+            most = NEAR_BYTES if self.is_narrow(loop) else self.cache
+            if abs(step) > 64 and rows * row_bytes > most:
                 return True
             if abs(step) > 1 and row_bytes >= NARROW_BYTES and rows * row_bytes > SHARED_BYTES:
                 return True
         return False
+
+    def is_narrow(self, loop: For) -> bool:
+        """Whether lanes walk down a few columns at a time, through lines that are used up in part:
+        only the nearest cache bears that."""
+        return self.loop.lanes * self.itemsize(loop) <= NARROW_BYTES
 
     @staticmethod
     def accumulated(loop: For) -> dict[Variable, str]:
@@ -261,7 +270,7 @@ class _Columns:
 
     @staticmethod
     def itemsize(loop: For) -> int:
-        return max([load.buffer.type.dtype.itemsize for load in loads_of((loop,))])
+        return max([load.buffer.type.dtype.itemsize for load in loads_of((loop,))], default=1)
 
     def column_values(self, sweep: For, kept: dict[Variable, Buffer]) -> list[Statement]:
         """Store what the sweep computes from finished variables and the column alone."""

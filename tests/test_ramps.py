@@ -10,7 +10,7 @@ def american_put(price, strike, up, discount, steps):
     down, chance = 1 / up, 0.5
     value = np.maximum(strike - price * up ** (steps - 2 * np.arange(steps + 1)), 0)
     for i in range(steps - 1, -1, -1):
-        stock = price * up ** (i - 2 * np.arange(i + 1))
+        stock = price * up ** (i - 2 * np.arange(i + 1.0))
         held = discount * (chance * value[: i + 1] + (1 - chance) * value[1 : i + 2])
         value = np.maximum(held, strike - stock * down * up)
     return value[0]

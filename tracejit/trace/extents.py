@@ -20,7 +20,7 @@ from ..ir.op import CREATION
 from ..ir.ops.control import unknown_of
 from ..ir.syntax import symbol_names
 from ..ir.term import location_of, postorder, terms_in
-from ..ir.types import ArrayType, TupleType, array_type, i64
+from ..ir.types import ArrayType, DType, TupleType, array_type, i64
 from .broadcasting import AGREED, broadcast_to_shape, is_told_by_data
 from .context import current_trace, failure
 from .location import with_source
@@ -35,16 +35,19 @@ class Binding(NamedTuple):
     value: Node
 
 
-def to_dim(node: Node) -> int | Dim | None:
-    """The extent that a 0-d integer is; None for one that is computed in another way."""
-    if node.type.dtype is not i64 or node.type.ndim:
+def to_dim(node: Node, dtypes: tuple[DType, ...] = (i64,)) -> int | Dim | None:
+    """The extent that a 0-d number of one of these dtypes is; None for one that is computed in another way."""
+    if node.type.dtype not in dtypes or node.type.ndim:
         return None
     known: dict[Node, Any] = {}
     for found in postorder((node,), lambda n: n.operands if n.op in _ARITHMETIC else ()):
         parts = [known[operand] for operand in found.operands] if found.op in _ARITHMETIC else []
-        if found.op is ops.extent or found.op is ops.constant and found.type.dtype is i64:
-            known[found] = found.attrs["value"]
-        elif not parts or None in parts:
+        if found.op is ops.extent or found.op is ops.constant and found.type.dtype in dtypes:
+            value = found.attrs["value"]
+            known[found] = int(value) if type(value) is float and value.is_integer() else value
+        elif not parts or found.type.dtype not in dtypes:
+            known[found] = None
+        elif None in parts or float in map(type, parts):
             known[found] = None
         else:
             known[found] = _ARITHMETIC[found.op](*parts)
@@ -56,6 +59,7 @@ _ARITHMETIC = {
     ops.subtract: lambda a, b: a - b,
     ops.multiply: lambda a, b: a * b,
     ops.negative: lambda a: -a,
+    ops.cast: lambda a: a,
 }
 
 

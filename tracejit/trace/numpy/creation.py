@@ -11,11 +11,12 @@ from typing import Any
 import numpy as np
 
 from ...errors import UnsupportedError
-from ...ir.dims import Dim
-from ...ir.types import row_major
+from ...ir.dims import Dim, as_number
+from ...ir.types import f64, i64, row_major
 from ..application import apply
 from ..array import Array, view, wrap
 from ..context import failure
+from ..extents import to_dim
 from ..host import call_through_python, known
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
@@ -102,10 +103,10 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
 def arange(start_or_stop, /, stop=None, step=1, *, dtype=None, device=None, like=None):
     """`np.arange`, as `first + index * difference`, which is what NumPy fills in."""
     start, stop = (0, start_or_stop) if stop is None else (start_or_stop, stop)
-    start, stop, step = (static(value, "a range") for value in (start, stop, step))
-    step = 1 if step is None else step
+    limits = [_limit(value) for value in (start, stop, 1 if step is None else step)]
+    start, stop, step = [value for value, _ in limits]
     if dtype is None:
-        samples = [_sample(value) for value in (start, stop, step)]
+        samples = [sample for _, sample in limits]
         dtype = np.arange(samples[0], samples[1], samples[2] + 1).dtype
     dtype = numpy_dtype(dtype)
     extent = _range_extent(start, stop, step)
@@ -126,9 +127,14 @@ def arange(start_or_stop, /, stop=None, step=1, *, dtype=None, device=None, like
     return converted(result, dtype)
 
 
-def _sample(value: Any) -> Any:
-    """Zero, of the type that decides the dtype."""
-    return 0 if isinstance(value, Dim) else type(value)(0)
+def _limit(value: Any) -> tuple[Any, Any]:
+    """A start, stop or step, and zero of the type that decides the dtype."""
+    if isinstance(value, Array) and value.is_scalar and value.dtype == np.float64:
+        found = to_dim(node_of(value), (i64, f64))  # as of `np.arange(n + 1.0)`
+        if isinstance(found, Dim):
+            return as_number(found), 0.0
+    value = static(value, "a range")
+    return value, 0 if isinstance(value, Dim) else type(value)(0)
 
 
 def _range_extent(start: Any, stop: Any, step: Any) -> Any:

@@ -166,7 +166,7 @@ class Maker:
             raise Refused
         return [type], {"axis": int(self.rng.integers(len(type.shape)))}
 
-    split_cumprod = split_cumsum
+    split_cumprod = split_cummax = split_cummin = split_cumsum
 
     def split_transpose(self, type, op):
         axes = tuple(int(axis) for axis in self.rng.permutation(len(type.shape)))

@@ -1,4 +1,7 @@
-"""What is read off the elements of rows by their rank: medians, quantiles, partitions."""
+"""What is read off the elements of rows by their rank: medians, quantiles, partitions.
+
+`overwrite_input` allows NumPy to use the operand's memory; here it stays as it is.
+"""
 
 from __future__ import annotations
 
@@ -74,8 +77,8 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
     """`np.median`; of equal zeros of different signs it may have another than NumPy."""
     refuse_out("median", out)
     x = as_array(a)
-    if overwrite_input or x.ndim == 0 or 0 in x.shape:
-        raise no_rule("np.median of a number, of nothing, or overwriting its operand")
+    if x.ndim == 0 or 0 in x.shape:
+        raise no_rule("np.median of a number, or of nothing")
     x, axes = _gathered_axes(x, axis)
     n = x.shape[-1]
     if type(n) is not int:
@@ -226,7 +229,7 @@ def quantile(
     weights=None,
 ):
     """`np.quantile` for quantiles that are known, by all methods."""
-    at_hand = _known_quantiles("quantile", q, out, overwrite_input, weights)
+    at_hand = _known_quantiles("quantile", q, out, weights)
     if as_array(a).dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     if not ((at_hand >= 0) & (at_hand <= 1)).all():
@@ -247,7 +250,7 @@ def percentile(
     weights=None,
 ):
     """`np.percentile` for percentages that are known, by all methods."""
-    at_hand = np.true_divide(_known_quantiles("percentile", q, out, overwrite_input, weights), 100)
+    at_hand = np.true_divide(_known_quantiles("percentile", q, out, weights), 100)
     if as_array(a).dtype.kind == "c":
         raise TypeError("a must be an array of real numbers")
     if not ((at_hand >= 0) & (at_hand <= 1)).all():
@@ -256,13 +259,11 @@ def percentile(
     return _quantile("percentile", a, at_hand, axis, method, keepdims, type(q) in (int, float))
 
 
-def _known_quantiles(
-    name: str, q: Any, out: Any, overwrite_input: bool, weights: Any
-) -> np.ndarray:
+def _known_quantiles(name: str, q: Any, out: Any, weights: Any) -> np.ndarray:
     refuse_out(name, out)
     if isinstance(q, Value):
         q = known_value(node_of(q))
-    if overwrite_input or weights is not None or q is None or is_traced(q):
+    if weights is not None or q is None or is_traced(q):
         raise no_rule(f"np.{name} with such options")
     return np.asanyarray(q)
 
@@ -293,8 +294,6 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=UNSET):
     keepdims = bool(option(keepdims, False))
     if as_array(a).dtype.kind in "biu":
         return median(a, axis, None, overwrite_input, keepdims)
-    if overwrite_input:
-        raise no_rule("np.nanmedian that overwrites its operand")
     rows, number, axes = _counted_rows("nanmedian", a, axis)
     low, high = [_at(rows, apply(np.floor_divide, number - k, 2)) for k in (1, 0)]
     is_odd = apply(np.equal, apply(np.remainder, number, 2), 1)
@@ -316,7 +315,7 @@ def nanquantile(
     weights=None,
 ):
     """`np.nanquantile` by the linear method, for quantiles that are known."""
-    at_hand = _known_quantiles("nanquantile", q, out, overwrite_input, weights)
+    at_hand = _known_quantiles("nanquantile", q, out, weights)
     if not ((at_hand >= 0) & (at_hand <= 1)).all():
         raise ValueError("Quantiles must be in the range [0, 1]")
     is_plain = type(q) in (int, float)
@@ -336,7 +335,7 @@ def nanpercentile(
     weights=None,
 ):
     """`np.nanpercentile` by the linear method, for percentages that are known."""
-    at_hand = _known_quantiles("nanpercentile", q, out, overwrite_input, weights)
+    at_hand = _known_quantiles("nanpercentile", q, out, weights)
     dtype = as_array(a).dtype
     is_plain = type(q) in (int, float)
     at_hand = np.true_divide(at_hand, dtype.type(100) if dtype.kind == "f" and is_plain else 100)

@@ -30,7 +30,7 @@ THREADS = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else 
 
 
 @functools.cache
-def library(name: str) -> types.ModuleType:
+def loaded(name: str) -> types.ModuleType:
     """The module of a peer, set up for a fair race; `ImportError` when it is not installed."""
     module = importlib.import_module(name)
     if name == "jax":
@@ -88,7 +88,7 @@ def our_name(numerics: str) -> str:
 def tracejit_variants(
     program: Program, arguments: tuple, numerics: str = "default"
 ) -> list[Variant]:
-    tracejit = library("tracejit")
+    tracejit = loaded("tracejit")
     source = program.function
     if not set(SPECIAL).isdisjoint(source.__code__.co_names):
         source = rebind(source, **special_functions(tracejit))
@@ -96,7 +96,7 @@ def tracejit_variants(
 
 
 def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
-    jax = library("jax")
+    jax = loaded("jax")
     names = special_functions(jax.scipy.special)
     function = jax.jit(rebind(program.function, np=jax.numpy, **names))
     on_device = tuple(jax.numpy.asarray(argument) for argument in arguments)
@@ -120,7 +120,7 @@ def jax_variants(program: Program, arguments: tuple) -> list[Variant]:
 def numba_variants(
     program: Program, arguments: tuple, subject: str = "numba", fastmath: bool = True
 ) -> list[Variant]:
-    numba = library("numba")
+    numba = loaded("numba")
     is_array = tuple(isinstance(argument, np.ndarray) for argument in arguments)
     dtype = arguments[is_array.index(True)].dtype
     loop = program.loop
@@ -139,7 +139,7 @@ def numba_variants(
 
 
 def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
-    torch = library("torch")
+    torch = loaded("torch")
     tensors = tuple(
         torch.from_numpy(argument) if isinstance(argument, np.ndarray) else argument
         for argument in arguments
@@ -172,7 +172,7 @@ def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
 def numexpr_variants(program: Program, arguments: tuple) -> list[Variant]:
     if not program.numexpr:
         raise NotImplementedError("no numexpr form")
-    numexpr = library("numexpr")
+    numexpr = loaded("numexpr")
     names = program.function.__code__.co_varnames[: len(arguments)]
     namespace = dict(zip(names, arguments))
 
@@ -198,7 +198,7 @@ BUILDERS: dict[str, Callable[[Program, tuple], list[Variant]]] = {
 @functools.cache
 def torch_numpy() -> types.ModuleType:
     """torch under NumPy's names, as a module, which `torch.compile` traces through."""
-    torch = library("torch")
+    torch = loaded("torch")
     module = types.ModuleType("numpy_names")
     for name in SAME_IN_TORCH.split():
         setattr(module, name, getattr(torch, name))
@@ -209,7 +209,7 @@ def torch_numpy() -> types.ModuleType:
 @contextlib.contextmanager
 def torch_threads(count: int) -> Iterator[None]:
     """Limits torch to `count` threads."""
-    torch = library("torch")
+    torch = loaded("torch")
     before = torch.get_num_threads()
     torch.set_num_threads(count)
     try:

@@ -441,3 +441,19 @@ def test_chains(n, filter, steps, end, t, with_nan):
     if with_nan and n:
         x[::3] = np.nan
     check(function, x, y)
+
+
+SCALARS = [
+    lambda x: x[x > 0].mean(),
+    lambda x: x[x > 5],
+    lambda x: x[None, True],
+    lambda x: x[()],
+]
+
+
+@pytest.mark.parametrize("number", range(len(SCALARS)))
+@pytest.mark.parametrize("value", [np.float64(3.0), np.array(3.0)], ids=["scalar", "0-d"])
+def test_masks_without_axes(number, value):
+    found, wanted = tracejit.jit(SCALARS[number])(value), SCALARS[number](value)
+    assert type(found) is type(wanted)
+    np.testing.assert_array_equal(found, wanted)

@@ -107,14 +107,14 @@ def _sampler(sample: Callable, function: Callable, arguments: tuple) -> Callable
 
 
 def _tracejit(function: Callable, arguments: tuple) -> float:
-    compiled = peers.library("tracejit").jit(function)
+    compiled = peers.loaded("tracejit").jit(function)
     start = time.perf_counter()
     compiled.trace(*arguments).lower().compile()
     return time.perf_counter() - start
 
 
 def _jax(function: Callable, arguments: tuple) -> float:
-    jax = peers.library("jax")
+    jax = peers.loaded("jax")
     compiled = jax.jit(rebind(function, np=jax.numpy))
     start = time.perf_counter()
     compiled.lower(*arguments).compile()
@@ -122,7 +122,7 @@ def _jax(function: Callable, arguments: tuple) -> float:
 
 
 def _numba(function: Callable, arguments: tuple) -> float:
-    numba = peers.library("numba")
+    numba = peers.loaded("numba")
     signature = tuple(numba.typeof(argument) for argument in arguments)
     compiled = numba.njit(fastmath=True)(function)
     start = time.perf_counter()
@@ -131,7 +131,7 @@ def _numba(function: Callable, arguments: tuple) -> float:
 
 
 def _torch(function: Callable, arguments: tuple) -> float:
-    torch = peers.library("torch")
+    torch = peers.loaded("torch")
     torch._dynamo.reset()
     tensors = tuple(map(torch.from_numpy, arguments))
     compiled = torch.compile(rebind(function, np=peers.torch_numpy()), dynamic=False)

@@ -103,22 +103,22 @@ def _numpy(function: Callable, call: str, expression: str, namespace: dict) -> l
 
 
 def _tracejit(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
-    return _variant("tracejit", peers.library("tracejit").jit(function), call, call, namespace)
+    return _variant("tracejit", peers.loaded("tracejit").jit(function), call, call, namespace)
 
 
 def _jax(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
-    jax = peers.library("jax")
+    jax = peers.loaded("jax")
     namespace = jax.tree.map(jax.numpy.asarray, namespace)
     waiting = ";".join(f"{part}.block_until_ready()" for part in call.split(";"))
     return _variant("jax", jax.jit(rebind(function, np=jax.numpy)), waiting, call, namespace)
 
 
 def _numba(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
-    return _variant("numba", peers.library("numba").njit(function), call, call, namespace)
+    return _variant("numba", peers.loaded("numba").njit(function), call, call, namespace)
 
 
 def _torch(function: Callable, call: str, expression: str, namespace: dict) -> list[Variant]:
-    torch = peers.library("torch")
+    torch = peers.loaded("torch")
 
     def convert(value: Any) -> Any:
         if isinstance(value, dict):

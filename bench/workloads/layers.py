@@ -309,14 +309,14 @@ def _numpy(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
 
 
 def _tracejit(layer: Layer, arguments: tuple, threads: int, numerics: str = "default") -> list:
-    function = peers.library("tracejit").jit(layer.function, threads=threads, numerics=numerics)
+    function = peers.loaded("tracejit").jit(layer.function, threads=threads, numerics=numerics)
     return [peers.call_variant(peers.our_name(numerics), function, arguments)]
 
 
 def _jax(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
     if threads != peers.THREADS:
         raise NotImplementedError("the number of threads is fixed when the process starts")
-    jax = peers.library("jax")
+    jax = peers.loaded("jax")
     function = jax.jit(functools.partial(layer.jax, jax))
     on_device = tuple(map(jax.numpy.asarray, arguments))
     return [
@@ -332,7 +332,7 @@ def _jax(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
 
 def _torch(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
     """As written, and compiled."""
-    torch = peers.library("torch")
+    torch = peers.loaded("torch")
     tensors = tuple(map(torch.from_numpy, arguments))
     context = functools.partial(peers.torch_threads, threads)
 

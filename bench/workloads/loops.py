@@ -71,12 +71,12 @@ def _too_long() -> float:
 
 
 def _tracejit(program: LoopProgram, arguments: tuple, numerics: str = "default") -> list[Variant]:
-    function = peers.library("tracejit").jit(program.function, numerics=numerics)
+    function = peers.loaded("tracejit").jit(program.function, numerics=numerics)
     return [peers.call_variant(peers.our_name(numerics), function, arguments)]
 
 
 def _jax(program: LoopProgram, arguments: tuple) -> list[Variant]:
-    jax = peers.library("jax")
+    jax = peers.loaded("jax")
     function = rebind(program.jax, jax=jax, jnp=jax.numpy, lax=jax.lax)
     static = tuple(k for k, value in enumerate(arguments) if isinstance(value, int | np.integer))
     compiled = jax.jit(function, static_argnums=static)
@@ -102,7 +102,7 @@ def _jax(program: LoopProgram, arguments: tuple) -> list[Variant]:
 def _numba(
     program: LoopProgram, arguments: tuple, subject: str = "numba", fastmath: bool = True
 ) -> list[Variant]:
-    numba = peers.library("numba")
+    numba = peers.loaded("numba")
     source = program.numba or program.function
     found = []
     for parallel in (False, True):

@@ -102,12 +102,12 @@ def _blas_threads(threads: int) -> Iterator[None]:
 @contextlib.contextmanager
 def _tracejit_threads(threads: int) -> Iterator[None]:
     # A product that tracejit leaves to NumPy's OpenBLAS must not get more threads than its own.
-    with peers.library("tracejit").threads(threads), _blas_threads(threads):
+    with peers.loaded("tracejit").threads(threads), _blas_threads(threads):
         yield
 
 
 def _tracejit(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
-    tracejit = peers.library("tracejit")
+    tracejit = peers.loaded("tracejit")
     function = tracejit.jit(product if a.dtype == dtype else widened(dtype))
     context = functools.partial(_tracejit_threads, threads)
     return [peers.call_variant("tracejit", function, (a, b), context=context)]
@@ -116,7 +116,7 @@ def _tracejit(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Va
 def _jax(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
     if threads != peers.THREADS:
         raise NotImplementedError("the number of threads is fixed when the process starts")
-    jax = peers.library("jax")
+    jax = peers.loaded("jax")
     function = jax.jit(jax.numpy.matmul if a.dtype == dtype else widened(dtype))
     arguments = jax.numpy.asarray(a), jax.numpy.asarray(b)
     return [
@@ -131,7 +131,7 @@ def _jax(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant
 
 
 def _torch(a: np.ndarray, b: np.ndarray, dtype: str, threads: int) -> list[Variant]:
-    torch = peers.library("torch")
+    torch = peers.loaded("torch")
     arguments = torch.from_numpy(a), torch.from_numpy(b)
     wide = getattr(torch, dtype)
     function = torch.matmul  # inductor calls the same library and adds its own overhead

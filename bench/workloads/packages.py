@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from ..harness import Case, reason
-from ..peers import call_variant, library
+from ..peers import call_variant, loaded
 from .arrays import Settings
 
 SIZE = 1_000_000
@@ -160,7 +160,7 @@ def _plain(result: Any) -> tuple[np.ndarray, ...]:
 
 
 def _variants(function: Callable[..., Any], arguments: tuple, settings: Settings) -> Iterator[Any]:
-    tracejit: types.ModuleType = library("tracejit")
+    tracejit: types.ModuleType = loaded("tracejit")
     ways = {
         "numpy": lambda: function,
         "tracejit": lambda: tracejit.jit(function),

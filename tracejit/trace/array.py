@@ -544,7 +544,12 @@ def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice b
 
 def _adds_axes(index: Any) -> bool:
     items = index if type(index) is tuple else (index,)
-    return all(item is None or item is Ellipsis for item in items)
+    return all(item is None or item is Ellipsis or _is_truth(item) for item in items)
+
+
+def _is_truth(item: Any) -> bool:
+    """Whether it says if there is an element: NumPy has such masks without axes for scalars, too."""
+    return np.ndim(item) == 0 and getattr(item, "dtype", type(item)) in (bool, np.bool_)
 
 
 def _permuted(array: Array, axes: tuple[int, ...]) -> Array:

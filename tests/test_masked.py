@@ -454,6 +454,6 @@ SCALARS = [
 @pytest.mark.parametrize("number", range(len(SCALARS)))
 @pytest.mark.parametrize("value", [np.float64(3.0), np.array(3.0)], ids=["scalar", "0-d"])
 def test_masks_without_axes(number, value):
-    found, wanted = tracejit.jit(SCALARS[number])(value), SCALARS[number](value)
+    found, wanted = jit(SCALARS[number])(value), SCALARS[number](value)
     assert type(found) is type(wanted)
     np.testing.assert_array_equal(found, wanted)

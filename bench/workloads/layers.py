@@ -231,7 +231,9 @@ def nearest(x, centres):
     label = score.argmin(1)
     total = np.zeros_like(centres)
     np.add.at(total, label, x)
-    return total / np.maximum(np.bincount(label, minlength=len(centres)), 1)[:, None].astype(x.dtype)
+    return total / np.maximum(np.bincount(label, minlength=len(centres)), 1)[:, None].astype(
+        x.dtype
+    )
 
 
 def nearest_jax(jax, x, centres):

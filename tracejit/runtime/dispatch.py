@@ -21,8 +21,9 @@ import numpy as np
 
 from tracejit.runtime import buffers, engine, fallback, layout, native_code
 from tracejit.runtime.callable import TABLE, VECTORCALL, JitBase
-from tracejit.runtime.records import NUMBERS, Entry, Unsupported
+from tracejit.runtime.entry import Entry
 from tracejit.runtime.signature import Leaf, Plan, Signature
+from tracejit.runtime.structures import NUMBERS, Unsupported
 
 # Entries from which on the two-way cache beats trying one after the other.
 _CACHE_FROM = 3

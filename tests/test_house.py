@@ -23,6 +23,7 @@ LAYERS = {
     "ir.types": 1,
     "ir.dims": 1,
     "ir.tensor": 2,
+    "ir.expressions": 2,
     "ir.op": 2,
     "ir.graph": 2,
     "ir": 3,

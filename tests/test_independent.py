@@ -7,7 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
-from tracejit.ir import ops, tensor  # noqa: F401  (the vocabulary that the texts use)
+from tracejit.ir import expressions, ops, tensor  # noqa: F401  (the vocabulary that the texts use)
 from tracejit.ir.graph import Module
 from tracejit.ir.reference import reference
 from tracejit.ir.tensor import For, map_bodies, statements
@@ -123,8 +123,8 @@ def backwards(module: Module) -> Module:
     def changed(statement: tensor.Statement) -> tensor.Statement:
         statement = map_bodies(statement, body)
         if isinstance(statement, For) and statement.mark == "serial":
-            last = tensor.subtract(statement.stop, tensor.ONE)
-            turned = tensor.subtract(tensor.add(statement.start, last), statement.index)
+            last = expressions.subtract(statement.stop, tensor.ONE)
+            turned = expressions.subtract(expressions.add(statement.start, last), statement.index)
             return statement.replace(body=substitute(statement.body, {statement.index: turned}))
         return statement
 

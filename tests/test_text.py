@@ -12,8 +12,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracejit.errors import IRError
-from tracejit.ir import ops, tensor
+from tracejit.ir import expressions, ops
 from tracejit.ir.dims import symbol
+from tracejit.ir.expressions import integer
 from tracejit.ir.graph import Function, Kernel, Module, call, call_results, item, parameter
 from tracejit.ir.op import OPS
 from tracejit.ir.reference import reference
@@ -34,7 +35,6 @@ from tracejit.ir.tensor import (
     Store,
     Table,
     Variable,
-    integer,
 )
 from tracejit.ir.term import locate
 from tracejit.ir.text import diff, parse, show
@@ -227,7 +227,10 @@ def test_layouts_and_symbols():
     x = Buffer("x", f64[3, 4] @ Layout((1, 3)), "argument")
     out = Buffer("out", f64[n, 2 * n + 1], "argument")
     t = Buffer("t", f64[(n + 1) // 2], "local")
-    body = (Allocate(t), Store(out, (tensor.extent(n - 1), ZERO), tensor.extent((n + 1) // 2 * m)))
+    body = (
+        Allocate(t),
+        Store(out, (expressions.extent(n - 1), ZERO), expressions.extent((n + 1) // 2 * m)),
+    )
     assert "x: f64[3, 4] @ strides(1, 3)" in round_trip(kernel(*body, parameters=(x, out)))
 
 

@@ -19,7 +19,7 @@ from test_laws import module_of
 import tracejit
 from tracejit import stages
 from tracejit.config import NUMERICS, config
-from tracejit.ir import tensor, term
+from tracejit.ir import expressions, term
 from tracejit.runtime import engine, fallback, tiers
 from tracejit.runtime.dispatch import Executable
 from tracejit.runtime.signature import Plan, Signature
@@ -300,7 +300,7 @@ def test_functions_that_are_dropped_leave_nothing(tiered):
         for number in numbers:
             tracejit.jit(lambda x, number=number: wave(x * number).sum() + number)(X)
             tracejit.wait()
-        tensor.integer.cache_clear()  # which is bounded
+        expressions.integer.cache_clear()  # which is bounded
         gc.collect()
         return (
             len(term._interned),

@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 
 from tracejit.errors import IRError
-from tracejit.ir import ops, tensor
+from tracejit.ir import expressions, ops, tensor
 from tracejit.ir.bounds import Bounds
 from tracejit.ir.dims import symbol
+from tracejit.ir.expressions import integer
 from tracejit.ir.graph import Function, Module, call, parameter
 from tracejit.ir.op import ELEMENTWISE, Op
 from tracejit.ir.tensor import (
@@ -24,7 +25,6 @@ from tracejit.ir.tensor import (
     Load,
     Store,
     Variable,
-    integer,
 )
 from tracejit.ir.term import locate
 from tracejit.ir.text import parse
@@ -175,17 +175,17 @@ def test_bounds_are_proved(signature, body, expected):
 def test_proofs_are_sound():
     """Against enumeration: whatever is proved holds in every iteration."""
     i, j = Index("i"), Index("j")
-    pieces = [i, j, integer(3), tensor.add(i, j), tensor.multiply(i, integer(-2))]
+    pieces = [i, j, integer(3), expressions.add(i, j), expressions.multiply(i, integer(-2))]
     for op in ("minimum", "maximum", "floor_divide", "remainder", "bitwise_and"):
-        pieces += [Apply(op, (tensor.add(i, integer(k)), j), i64) for k in (-1, 0)]
-        pieces += [Apply(op, (tensor.subtract(i, j), integer(3)), i64)]
-    pieces += [Apply("multiply", (i, tensor.subtract(j, integer(1))), i64)]
+        pieces += [Apply(op, (expressions.add(i, integer(k)), j), i64) for k in (-1, 0)]
+        pieces += [Apply(op, (expressions.subtract(i, j), integer(3)), i64)]
+    pieces += [Apply("multiply", (i, expressions.subtract(j, integer(1))), i64)]
     loops = (
         For(i, integer(-2), integer(4), (), "serial", 1),
         For(
             j,
-            tensor.add(i, integer(3)),
-            tensor.multiply(tensor.add(i, integer(3)), integer(2)),
+            expressions.add(i, integer(3)),
+            expressions.multiply(expressions.add(i, integer(3)), integer(2)),
             (),
             "serial",
             1,
@@ -195,9 +195,9 @@ def test_proofs_are_sound():
     for a in pieces:
         for b in pieces:
             for e in (
-                tensor.add(a, b),
-                tensor.subtract(a, b),
-                tensor.add(tensor.subtract(a, b), integer(7)),
+                expressions.add(a, b),
+                expressions.subtract(a, b),
+                expressions.add(expressions.subtract(a, b), integer(7)),
             ):
                 values = [
                     _value(e, {i: p, j: q}) for p in range(-2, 4) for q in range(p + 3, 2 * p + 6)

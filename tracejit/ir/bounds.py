@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from . import tensor
+from . import expressions, tensor
 from .affine import linear
 from .dims import Dim, Symbol, is_never_negative, symbol, symbols_of
 from .tensor import (
@@ -240,8 +240,8 @@ _DIFFERENCES: dict[str, tuple[tuple[tuple[int, int], ...], tuple[tuple[int, int]
 
 def _difference(a: Expression, b: Expression, how: tuple[int, int]) -> Expression:
     scale, offset = how
-    difference = tensor.subtract(a, b) if scale > 0 else tensor.subtract(b, a)
-    return tensor.add(difference, tensor.integer(offset))
+    difference = expressions.subtract(a, b) if scale > 0 else expressions.subtract(b, a)
+    return expressions.add(difference, expressions.integer(offset))
 
 
 def _are_indices(*operands: Expression) -> bool:

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from math import inf
 
-from . import tensor
+from . import expressions, tensor
 from .affine import linear
 from .dims import Dim, is_never_negative, symbol
 from .tensor import (
@@ -129,8 +129,8 @@ def _is_tile(loop: For, inner: For) -> bool:
     if loop.index not in inner.start.free:
         return False
     names: dict[Expression, Dim] = {}
-    following = {loop.index: tensor.add(loop.index, tensor.ONE)}
-    later = tensor.replace_expressions((inner.start,), following)[inner.start]
+    following = {loop.index: expressions.add(loop.index, tensor.ONE)}
+    later = expressions.replace_expressions((inner.start,), following)[inner.start]
     if not changed_in(loop.body).isdisjoint(inner.start.free | inner.stop.free):
         return False
     begins, begins_later = _polynomial(inner.start, names), _polynomial(later, names)

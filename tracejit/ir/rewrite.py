@@ -18,6 +18,7 @@ from types import MappingProxyType
 from typing import Any, NamedTuple
 
 from ..errors import IRError
+from .expressions import rebuild_apply
 from .graph import Function, Kernel, Module, Node, map_module
 from .pattern import RULE, TRAIL, Bindings, Pattern, any_use, wild
 from .tensor import (
@@ -33,7 +34,6 @@ from .tensor import (
     expressions_of,
     map_bodies,
     parts,
-    rebuild_apply,
     statements,
 )
 from .term import Term, locate, location_of, postorder, with_children

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from . import tensor
+from . import expressions
 from .tensor import Apply, Assign, Expression, For, Let, Store, Variable, loads_of
 from .types import DType
 
@@ -48,4 +48,4 @@ def running_of(loop: For) -> Running | None:
 
 def neutral(op: str, dtype: DType) -> Any:
     """What leaves any value as it is, zeros with their signs too."""
-    return -0.0 if op == "add" and dtype.is_float else tensor.identity(op, dtype)
+    return -0.0 if op == "add" and dtype.is_float else expressions.identity(op, dtype)

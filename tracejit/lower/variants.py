@@ -11,10 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from ..ir import tensor
+from ..ir import expressions, tensor
+from ..ir.expressions import integer
 from ..ir.graph import Function, Kernel, Module, Node, call, each_program, parameter
 from ..ir.op import CONTRACTION
-from ..ir.tensor import Call, For, Index, Statement, integer, map_bodies, statements
+from ..ir.tensor import Call, For, Index, Statement, map_bodies, statements
 from ..ir.term import postorder
 from .machine import Machine
 from .pipeline import PIPELINE, Options
@@ -144,8 +145,8 @@ def in_shares(kernel: Kernel, count: int) -> Kernel:
             return (loop,)
         size = -(-total // count)
         share = Index(f"{loop.index.name}_share")
-        first = tensor.multiply(share, integer(size))
-        last = tensor.minimum(tensor.add(first, integer(size)), integer(total))
+        first = expressions.multiply(share, integer(size))
+        last = expressions.minimum(expressions.add(first, integer(size)), integer(total))
         inner = loop.replace(start=first, stop=last, mark="serial")
         shares = integer(-(-total // size))
         return (For(share, tensor.ZERO, shares, (inner,), "parallel", 1),)

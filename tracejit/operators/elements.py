@@ -15,23 +15,14 @@ from typing import Any
 import numpy as np
 
 from ..errors import IRError, ShapeError, TraceError, UnsupportedError
-from ..ir import ops, tensor
+from ..ir import expressions, ops, tensor
 from ..ir.bounds import Bounds, unknowns_of
+from ..ir.expressions import rebuild_apply
 from ..ir.graph import Kernel, Module, Node
 from ..ir.op import CONTROL, ELEMENTWISE, Op, define
 from ..ir.reference import reference
 from ..ir.show import show_statement
-from ..ir.tensor import (
-    ARGUMENT,
-    Apply,
-    Buffer,
-    Expression,
-    Index,
-    Load,
-    Store,
-    parts,
-    rebuild_apply,
-)
+from ..ir.tensor import ARGUMENT, Apply, Buffer, Expression, Index, Load, Store, parts
 from ..ir.term import Term, location_of, postorder
 from ..ir.types import ArrayType, array_type, i64
 from ..lower.elements import Composer, axis_indices
@@ -262,7 +253,9 @@ class _Reader:
         if Bounds(self.loops, unknowns=unknowns_of(kernel)).is_below(index, extent):
             return index
         if any(isinstance(e, Load) for e in postorder((index,), parts)):
-            return Apply("checked_index", (index, tensor.extent(extent), tensor.integer(axis)), i64)
+            return Apply(
+                "checked_index", (index, expressions.extent(extent), expressions.integer(axis)), i64
+            )
         shown = show_statement(index)
         raise UnsupportedError(
             f"op {self.owner.name}: the index {shown} may leave axis {axis} of {buffer.type}, where "
@@ -278,11 +271,11 @@ def _folded(index: Expression) -> Expression:
     for e in postorder((index,), parts):
         match e:
             case Apply("subtract", (a, b), _) if _is_plain(a) and _is_plain(b):
-                new[e] = tensor.subtract(new[a], new[b])
+                new[e] = expressions.subtract(new[a], new[b])
             case Apply("absolute", (a,), _) if _is_plain(a):
                 # As what proofs know: the greater of both signs, which is at least 0.
-                either = tensor.maximum(new[a], tensor.subtract(tensor.ZERO, new[a]))
-                new[e] = tensor.maximum(either, tensor.ZERO)
+                either = expressions.maximum(new[a], expressions.subtract(tensor.ZERO, new[a]))
+                new[e] = expressions.maximum(either, tensor.ZERO)
             case Apply(_, operands, _):
                 new[e] = rebuild_apply(e, tuple([new[operand] for operand in operands]))
             case _:

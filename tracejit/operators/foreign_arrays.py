@@ -16,7 +16,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import tensor
+from ..ir import expressions, tensor
 from ..ir.foreign import UNKNOWN, Foreign, define_foreign
 from ..ir.graph import Node, item
 from ..ir.op import OPAQUE, Extern, Op, define
@@ -165,11 +165,11 @@ class ForeignArrays(Implementation):
         self, argument: Argument, kind: Any, memory: list, places: list, extents: dict
     ) -> Expression | Address:
         if isinstance(argument, str):
-            return tensor.cast(tensor.extent(extents[argument]), kind)
+            return expressions.cast(expressions.extent(extents[argument]), kind)
         buffer, place = memory[argument], places[argument]
         if isinstance(kind, Pointer):
             return Address(buffer, place)
-        return tensor.cast(Load(buffer, place), kind)
+        return expressions.cast(Load(buffer, place), kind)
 
 
 def _place(buffer: Buffer, count: int, index: tuple[Index, ...]) -> tuple[Expression, ...]:

@@ -15,11 +15,12 @@ from typing import Any
 
 import numpy as np
 
+from ..ir.expressions import replace_expressions
 from ..ir.foreign import ScalarFunction, define_foreign
 from ..ir.graph import Node
 from ..ir.op import ELEMENTWISE, OPS, Element, Op, define
 from ..ir.syntax import is_reserved
-from ..ir.tensor import Apply, Expression, replace_expressions
+from ..ir.tensor import Apply, Expression
 from ..ir.term import postorder
 from ..ir.types import ArrayType, DType, array_type
 from ..trace.broadcasting import broadcast_shapes, broadcast_to_shape

@@ -13,8 +13,9 @@ from typing import Any
 import numpy as np
 
 from ..errors import IRError, ShapeError
-from ..ir import ops, tensor
+from ..ir import expressions, ops, tensor
 from ..ir.dims import Dim, Symbol
+from ..ir.expressions import rebuild_apply
 from ..ir.graph import Kernel, Module, Node, item
 from ..ir.op import MOVEMENT, OPAQUE, OPS, Element, Extern, Op, define
 from ..ir.parse import parse
@@ -32,7 +33,6 @@ from ..ir.tensor import (
     Store,
     Table,
     parts,
-    rebuild_apply,
     statements,
 )
 from ..ir.term import Term, postorder
@@ -102,7 +102,7 @@ class KernelText(Implementation):
     def specialised(self, call: Application) -> Kernel:
         """The kernel for operands of these types."""
         extents = self._solved(call.types)
-        names: dict[Term, Any] = {Index(n): tensor.extent(v) for n, v in extents.items()}
+        names: dict[Term, Any] = {Index(n): expressions.extent(v) for n, v in extents.items()}
         taken = {name for value in extents.values() for name in symbol_names(value)}
         buffers = [*self.kernel.parameters]
         for statement in statements(self.kernel.body):
@@ -248,7 +248,7 @@ def is_element(kernel: Kernel) -> bool:
     (out,), body, indices = kernel.fresh, kernel.body, []
     for extent in out.type.shape:
         match body:
-            case (For(index, tensor.ZERO, stop, inner, "serial", 1),) if stop is tensor.extent(
+            case (For(index, tensor.ZERO, stop, inner, "serial", 1),) if stop is expressions.extent(
                 extent
             ):
                 indices.append(index)

@@ -13,7 +13,8 @@ import re
 import struct
 from typing import Any, NamedTuple
 
-from ..ir.tensor import Apply, Expression, Literal, Variable, cast
+from ..ir.expressions import cast
+from ..ir.tensor import Apply, Expression, Literal, Variable
 from ..ir.types import DTYPES, DType, bool_, f32, f64
 
 # Kinds by their LLVM names; integers have no sign there, and ours are signed unless it is said.

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from ..ir import tensor
+from ..ir import expressions, tensor
 from ..ir.graph import Module
 from ..ir.tensor import UPDATED, Address, Buffer, Call, Extern, Kernel, Literal
 from ..ir.types import array_type, i32, i64
@@ -49,7 +49,7 @@ def calls_of(module: Module) -> int:
 
 def _reading(type: Any, number: int) -> Kernel:
     own = Buffer("clock", type, UPDATED)
-    place = Address(own, (tensor.integer(number), tensor.ZERO))
+    place = Address(own, (expressions.integer(number), tensor.ZERO))
     kind = Literal(getattr(time, "CLOCK_MONOTONIC", 1), i32)
     return Kernel(f"clock_{number}", (own,), 0, (Extern("clock_gettime", (kind, place)),))
 

@@ -10,9 +10,10 @@ from collections import Counter
 from functools import cache
 from typing import NamedTuple
 
+from ..ir.expressions import integer
 from ..ir.graph import Kernel, Module
 from ..ir.op import OPS
-from ..ir.tensor import ARGUMENT, ZERO, Apply, Buffer, For, Index, Load, Store, integer
+from ..ir.tensor import ARGUMENT, ZERO, Apply, Buffer, For, Index, Load, Store
 from ..ir.types import DType, array_type
 from ..lower.pipeline import Options, emit
 

@@ -13,8 +13,9 @@ from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
-from ..ir import tensor
+from ..ir import expressions
 from ..ir.affine import coefficient, linear
+from ..ir.expressions import replace_expressions
 from ..ir.tensor import (
     ZERO,
     Accumulate,
@@ -32,7 +33,6 @@ from ..ir.tensor import (
     Store,
     bodies_of,
     parts,
-    replace_expressions,
 )
 from ..ir.term import postorder
 from .work import average_trips, size_of, values_of
@@ -76,7 +76,7 @@ def accesses_of(kernel: Kernel) -> list[Access]:
             match statement:
                 case For(index, start):
                     trips = average_trips(statement, [loop for loop, _ in loops])
-                    moved[index] = tensor.add(_unclamped(rebased(start)), index)
+                    moved[index] = expressions.add(_unclamped(rebased(start)), index)
                     visit(statement.body, (*loops, (statement, trips)))
                     del moved[index]
                     continue

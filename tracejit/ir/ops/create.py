@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..dims import Dim
 from ..op import CREATION, Element, Op, define
 from ..types import ArrayType, DType, array_type, i64, row_major
@@ -52,7 +52,7 @@ def _array_element(
         return tensor.Literal(dtype(0).item(), dtype)
     flat: tensor.Expression = tensor.ZERO
     for i, stride in zip(index, row_major(shape)):
-        flat = tensor.add(flat, tensor.multiply(i, tensor.integer(stride)))
+        flat = expressions.add(flat, expressions.multiply(i, expressions.integer(stride)))
     if isinstance(flat, tensor.Literal):
         return tensor.Literal(data[flat.value], dtype)
     return tensor.Table(data, flat, dtype)
@@ -89,7 +89,7 @@ def _iota_type(*, extent: Any, dtype: DType) -> ArrayType:
 
 
 def _iota_element(index: tuple, *, type: ArrayType, extent: Any, dtype: DType) -> Any:
-    return tensor.cast(index[0], dtype)
+    return expressions.cast(index[0], dtype)
 
 
 iota = define(
@@ -112,7 +112,7 @@ def _extent_type(*, value: Any) -> ArrayType:
 
 
 def _extent_element(index: tuple, *, type: ArrayType, value: Any) -> Any:
-    return tensor.extent(value)
+    return expressions.extent(value)
 
 
 # The number that an extent, or the index of a loop, is.

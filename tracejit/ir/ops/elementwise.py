@@ -14,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..fused import fused_multiply_add
 from ..op import ELEMENTWISE, Element, Op, define
 from ..types import ArrayType, DType, array_type, bool_, c64, c128, f32, f64, i32, to_dtype
@@ -251,7 +251,7 @@ def _cast_reference(x: Any, *, dtype: DType) -> Any:
 
 
 def _cast_element(index: tuple, x: Any, *, type: ArrayType, dtype: DType) -> tensor.Expression:
-    return tensor.cast(x(index), dtype)
+    return expressions.cast(x(index), dtype)
 
 
 cast = define(Op("cast", ELEMENTWISE, _cast_type, _cast_reference, Element(_cast_element)))

@@ -16,7 +16,7 @@ import numpy as np
 from numpy.fft import _pocketfft_umath
 from numpy.linalg import _umath_linalg
 
-from .. import tensor
+from .. import expressions, tensor
 from ..numpy_code import LOOPS, Loop, loop_for
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import Address, Buffer, For, Index, Load, Statement, Store
@@ -134,7 +134,7 @@ def _statements(ufunc: np.ufunc, *buffers: Buffer) -> tuple[Statement, ...]:
     numbers += [step[-1] * size if most > apart else 0 for step, size in zip(steps, sizes)]
     for buffer, split, size in zip(buffers, splits, sizes):
         numbers += [stride * size for stride in buffer.type.strides[split:]]
-    call = tensor.Extern(loop.symbol, (*addresses, *[tensor.extent(n) for n in numbers]))
+    call = tensor.Extern(loop.symbol, (*addresses, *[expressions.extent(n) for n in numbers]))
     return copy + nested(index, outer[:apart], (call,))
 
 
@@ -149,7 +149,7 @@ def _axes_apart(outer: tuple, steps: list[tuple]) -> int:
 def nested(index: tuple[Index, ...], shape: tuple, body: tuple) -> tuple[Statement, ...]:
     """Serial loops, the first outermost."""
     for position, extent in zip(reversed(index), reversed(shape)):
-        body = (For(position, tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+        body = (For(position, tensor.ZERO, expressions.extent(extent), body, "serial", 1),)
     return body
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import ELEMENTWISE, MOVEMENT, Element, Op, define
 from ..types import ArrayType, DType, array_type, i64
 from .samples import Samples
@@ -85,7 +85,7 @@ checked_choice = define(
 
 
 def _inside(index: tensor.Expression, extent: Any, axis: int) -> tensor.Expression:
-    operands = (index, tensor.extent(extent), tensor.integer(axis))
+    operands = (index, expressions.extent(extent), expressions.integer(axis))
     return tensor.Apply("checked_index", operands, i64)
 
 
@@ -93,7 +93,7 @@ def _read(x: Any, position: list, axes: tuple[int, ...]) -> tensor.Expression:
     """`x` at `position`; where an axis has no elements, the check alone, which fails."""
     for axis in axes:
         if type(x.type.shape[axis]) is int and x.type.shape[axis] == 0:
-            return tensor.cast(position[axis], x.type.dtype)
+            return expressions.cast(position[axis], x.type.dtype)
     return x(tuple(position))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import MOVEMENT, Element, Op, define
 from ..types import ArrayType, array_type, row_major
 from .samples import samples
@@ -138,17 +138,19 @@ def _reshape_element(index: tuple, x: Any, *, type: ArrayType, shape: Shape) -> 
         strides = row_major(tuple(shape[axis] for axis in right))
         flat: tensor.Expression = tensor.ZERO
         for axis, stride in zip(right, strides):
-            flat = tensor.add(flat, tensor.multiply(index[axis], tensor.extent(stride)))
+            flat = expressions.add(
+                flat, expressions.multiply(index[axis], expressions.extent(stride))
+            )
         wide = [axis for axis in left if old[axis] != 1]
         if not wide and source and not all(isinstance(term, tensor.Index) for term in flat.free):
             # Nothing but 0, or an index that is refused: it must be asked for all the same.
-            source[-1] = tensor.add(source[-1], flat)
+            source[-1] = expressions.add(source[-1], flat)
         steps = row_major(tuple(old[axis] for axis in wide))
         for position, (axis, step) in enumerate(zip(wide, steps)):
-            part = tensor.floor_divide(flat, tensor.extent(step))
+            part = expressions.floor_divide(flat, expressions.extent(step))
             if position > 0:
-                part = tensor.remainder(part, tensor.extent(old[axis]))
-            source[axis] = tensor.add(source[axis], part)
+                part = expressions.remainder(part, expressions.extent(old[axis]))
+            source[axis] = expressions.add(source[axis], part)
     return x(tuple(source))
 
 
@@ -215,7 +217,7 @@ def sliced_index(index: tuple, start: tuple, step: tuple) -> tuple:
     """Where the element of a slice at `index` is in the whole."""
     return tuple(
         [
-            tensor.add(tensor.multiply(i, tensor.integer(s)), tensor.extent(a))
+            expressions.add(expressions.multiply(i, expressions.integer(s)), expressions.extent(a))
             for i, a, s in zip(index, start, step)
         ]
     )
@@ -258,7 +260,7 @@ def _windows_reference(x: Any, *, axis: int, width: int) -> Any:
 
 def _windows_element(index: tuple, x: Any, *, type: ArrayType, axis: int, width: int) -> Any:
     *outer, inside = index
-    outer[axis] = tensor.add(outer[axis], inside)
+    outer[axis] = expressions.add(outer[axis], inside)
     return x(tuple(outer))
 
 
@@ -308,15 +310,15 @@ def _concatenate_element(index: tuple, *operands: Any, type: ArrayType, axis: in
         extent = operand.type.shape[axis]
         if type_is_zero(extent):
             continue
-        local = tensor.subtract(position, tensor.extent(start))
-        last = tensor.subtract(tensor.extent(extent), tensor.ONE)
-        clamped = tensor.maximum(tensor.minimum(local, last), tensor.ZERO)
+        local = expressions.subtract(position, expressions.extent(start))
+        last = expressions.subtract(expressions.extent(extent), tensor.ONE)
+        clamped = expressions.maximum(expressions.minimum(local, last), tensor.ZERO)
         value = operand((*index[:axis], clamped, *index[axis + 1 :]))
         if chosen is None:
             chosen, boundary = value, start
         else:
-            inside = tensor.compare("less", position, tensor.extent(boundary))
-            chosen, boundary = tensor.select(inside, value, chosen), start
+            inside = expressions.compare("less", position, expressions.extent(boundary))
+            chosen, boundary = expressions.select(inside, value, chosen), start
     return chosen
 
 
@@ -367,20 +369,24 @@ def _pad_element(
     inside = None
     source = []
     for i, n, a, b in zip(index, x.type.shape, low, high):
-        local = tensor.subtract(i, tensor.extent(a))
-        last = tensor.subtract(tensor.extent(n), tensor.ONE)
+        local = expressions.subtract(i, expressions.extent(a))
+        last = expressions.subtract(expressions.extent(n), tensor.ONE)
         tests = []
         if not type_is_zero(a):
-            tests.append(tensor.compare("greater_equal", local, tensor.ZERO))
-            local = tensor.maximum(local, tensor.ZERO)
+            tests.append(expressions.compare("greater_equal", local, tensor.ZERO))
+            local = expressions.maximum(local, tensor.ZERO)
         if not type_is_zero(b):
-            tests.append(tensor.compare("less_equal", tensor.subtract(i, tensor.extent(a)), last))
-            local = tensor.minimum(local, last)
+            tests.append(
+                expressions.compare(
+                    "less_equal", expressions.subtract(i, expressions.extent(a)), last
+                )
+            )
+            local = expressions.minimum(local, last)
         for test in tests:
-            inside = test if inside is None else tensor.compare("logical_and", inside, test)
+            inside = test if inside is None else expressions.compare("logical_and", inside, test)
         source.append(local)
     element = x(tuple(source))
-    return element if inside is None else tensor.select(inside, element, fill)
+    return element if inside is None else expressions.select(inside, element, fill)
 
 
 pad = define(

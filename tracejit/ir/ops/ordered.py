@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..numpy_code import Loop, loop_for
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import Address, Buffer, Index, Statement, Store
@@ -45,14 +45,14 @@ def _statements(
     loop, dtype = ordered_loop(ufunc, x.type.dtype), x.type.dtype
     index = tuple([Index(f"i{axis}") for axis in range(x.type.ndim)])
     own = tuple([i for axis, i in enumerate(index) if axis not in axes])
-    start = tensor.Literal(tensor.identity(ufunc.__name__, dtype), dtype)
+    start = tensor.Literal(expressions.identity(ufunc.__name__, dtype), dtype)
     body: tuple[Statement, ...] = nested(own, out.type.shape, (Store(out, own, start),))
     if 0 in x.type.shape:
         return body
     last = x.type.ndim - 1
     along = 0 if last in axes else out.type.strides[-1]
     steps = [step * dtype.itemsize for step in (along, x.type.strides[-1], along)]
-    numbers = [tensor.extent(n) for n in (x.type.shape[-1], *steps)]
+    numbers = [expressions.extent(n) for n in (x.type.shape[-1], *steps)]
     target = Address(out, own if last in axes else (*own[:-1], tensor.ZERO))
     row = Address(x, (*index[:-1], tensor.ZERO))
     call = tensor.Extern(loop.symbol, (target, row, target, *numbers))
@@ -101,10 +101,10 @@ def _first_statements(
     ufunc: np.ufunc, x: Buffer, count: Buffer, out: Buffer
 ) -> tuple[Statement, ...]:
     loop, dtype = ordered_loop(ufunc, x.type.dtype), x.type.dtype
-    start = Store(out, (), tensor.Literal(tensor.identity(ufunc.__name__, dtype), dtype))
+    start = Store(out, (), tensor.Literal(expressions.identity(ufunc.__name__, dtype), dtype))
     if 0 in x.type.shape:
         return (start,)
-    step = tensor.extent(x.type.strides[0] * dtype.itemsize)
+    step = expressions.extent(x.type.strides[0] * dtype.itemsize)
     target, number = Address(out, ()), tensor.Load(count, ())
     row = Address(x, (tensor.ZERO,))
     numbers = (number, tensor.ZERO, step, tensor.ZERO)

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..numpy_sorts import Sorting
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import (
@@ -93,7 +93,7 @@ def _partition_statements(x: Buffer, out: Buffer, *, rank: int) -> tuple[Stateme
     if plan is not None:
         body = _partition_row(Row(x, rows, plan), out)
     else:
-        k, all_of_it = Index("k"), tensor.integer(n)
+        k, all_of_it = Index("k"), expressions.integer(n)
         copy = Store(out, (*rows, k), Load(x, (*rows, k)))
         body = (
             For(k, ZERO, all_of_it, (copy,), "serial", 1),
@@ -106,7 +106,7 @@ def _partition_row(row: Row, out: Buffer) -> tuple[Statement, ...]:
     middle, rest = _memory(row, out.type.dtype, "middle", "rest")
     value = row.at(row.k)
     before, within, after, lets = _parts(row, [(middle, FOUND, value)], rest, out, value)
-    whole = sorting(out, (*row.rows, ZERO), tensor.integer(row.n))
+    whole = sorting(out, (*row.rows, ZERO), expressions.integer(row.n))
     part = sorting(out, (*row.rows, BEFORE), FOUND)
     (window,) = row.plan.windows
     return (
@@ -131,7 +131,7 @@ def _moved(
     row: Row, out: Buffer, value: Expression, first: Expression, count: Expression
 ) -> Statement:
     """So many values to where `first` is."""
-    return row.over(count, Store(out, (*row.rows, tensor.add(row.k, first)), value))
+    return row.over(count, Store(out, (*row.rows, expressions.add(row.k, first)), value))
 
 
 def _parts(
@@ -145,7 +145,7 @@ def _parts(
     (window,) = row.plan.windows
     bounds, low, high = row.bounds(window, "")
     is_before, is_within = row.is_before(low), row.is_within(low, high)
-    either = tensor.compare("logical_or", is_before, is_within)
+    either = expressions.compare("logical_or", is_before, is_within)
     before = packed(out, (*row.rows, BEFORE), value, is_before) if window.low is not None else ()
     within = tuple([s for to, n, own in middle for s in packed(to, (n,), own, is_within)])
     after = packed(rest, (AFTER,), value, Apply("logical_not", (either,), bool_))
@@ -167,9 +167,9 @@ def _order_statements(x: Buffer, out: Buffer, *, rank: int) -> tuple[Statement, 
         number = Store(out, (*rows, k), k)
         body = (
             Allocate(keys),
-            For(k, ZERO, tensor.integer(n), (copy,), "serial", 1),
-            For(k, ZERO, tensor.integer(n), (number,), "serial", 1),
-            _ordering(keys, out, (*rows, ZERO), tensor.integer(n)),
+            For(k, ZERO, expressions.integer(n), (copy,), "serial", 1),
+            For(k, ZERO, expressions.integer(n), (number,), "serial", 1),
+            _ordering(keys, out, (*rows, ZERO), expressions.integer(n)),
         )
     return nested(rows, x.type.shape[:-1], body)
 
@@ -188,7 +188,7 @@ def _order_row(row: Row, keys: Buffer, out: Buffer) -> tuple[Statement, ...]:
         row.over(row.n, Store(middle, (row.k,), row.k)),
         row.over(row.n, Store(keys, (row.k,), row.at(row.k))),
         *[Assign(number, ZERO) for number in (BEFORE, AFTER)],
-        Assign(FOUND, tensor.integer(row.n)),
+        Assign(FOUND, expressions.integer(row.n)),
     )
     (window,) = row.plan.windows
     return (

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..numpy_sorts import Sorting
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import (
@@ -102,50 +102,54 @@ class Row:
         return Load(self.x, (*self.rows, k))
 
     def over(self, count: Expression | int, *body: Statement) -> For:
-        stop = tensor.integer(count) if isinstance(count, int) else count
+        stop = expressions.integer(count) if isinstance(count, int) else count
         return For(self.k, ZERO, stop, body, "serial", 1)
 
     def sampled(self) -> tuple[Statement, ...]:
         """The sorted sample."""
-        stride = tensor.integer(self.plan.stride)
-        jump = tensor.remainder(tensor.multiply(self.k, tensor.integer(SCATTER)), stride)
-        place = tensor.add(tensor.multiply(self.k, stride), jump)
+        stride = expressions.integer(self.plan.stride)
+        jump = expressions.remainder(
+            expressions.multiply(self.k, expressions.integer(SCATTER)), stride
+        )
+        place = expressions.add(expressions.multiply(self.k, stride), jump)
         store = Store(self.sample, (self.k,), self.at(place))
         return (
             Allocate(self.sample),
             self.over(self.plan.samples, store),
-            sorting(self.sample, (ZERO,), tensor.integer(self.plan.samples)),
+            sorting(self.sample, (ZERO,), expressions.integer(self.plan.samples)),
         )
 
     def bounds(self, window: Window, name: str) -> tuple[tuple[Let, ...], Variable, Variable]:
         """The least and the greatest value that one pass looks for."""
         found = []
         for side, sample in (("low", window.low), ("high", window.high)):
-            extreme = tensor.identity("maximum" if side == "low" else "minimum", self.dtype)
+            extreme = expressions.identity("maximum" if side == "low" else "minimum", self.dtype)
             value = Literal(extreme, self.dtype)
             if sample is not None:
-                value = Load(self.sample, (tensor.integer(sample),))
+                value = Load(self.sample, (expressions.integer(sample),))
             found.append(Let(Variable(f"{side}{name}", self.dtype), value))
         return tuple(found), found[0].variable, found[1].variable
 
     def is_before(self, low: Expression) -> Expression:
-        return tensor.compare("less", self.at(self.k), low)
+        return expressions.compare("less", self.at(self.k), low)
 
     def is_within(self, low: Expression, high: Expression) -> Expression:
         x = self.at(self.k)
-        above = tensor.compare("less_equal", low, x)
-        return tensor.compare("logical_and", above, tensor.compare("less_equal", x, high))
+        above = expressions.compare("less_equal", low, x)
+        return expressions.compare("logical_and", above, expressions.compare("less_equal", x, high))
 
     def is_off(self, window: Window, before: Expression, found: Expression) -> Expression:
         """Whether a rank is not among `found` elements that come after the first ones."""
-        first, last = tensor.integer(window.ranks[0]), tensor.integer(window.ranks[-1])
-        too_low = tensor.compare("less", first, before)
-        end = tensor.add(before, found)
-        return tensor.compare("logical_or", too_low, tensor.compare("less_equal", end, last))
+        first, last = expressions.integer(window.ranks[0]), expressions.integer(window.ranks[-1])
+        too_low = expressions.compare("less", first, before)
+        end = expressions.add(before, found)
+        return expressions.compare(
+            "logical_or", too_low, expressions.compare("less_equal", end, last)
+        )
 
 
 def counted(number: Variable, chosen: Expression) -> Assign:
-    return Assign(number, Apply("add", (number, tensor.cast(chosen, i64)), i64))
+    return Assign(number, Apply("add", (number, expressions.cast(chosen, i64)), i64))
 
 
 def packed(
@@ -200,15 +204,17 @@ def _ranks_sorted(
     """By sorting the row."""
     n, k = x.type.shape[-1], Index("k")
     own = Buffer("row", array_type((n,), x.type.dtype), "local")
-    copy = For(k, ZERO, tensor.integer(n), (Store(own, (k,), Load(x, (*rows, k))),), "serial", 1)
-    last = Load(own, (tensor.integer(n - 1),))
+    copy = For(
+        k, ZERO, expressions.integer(n), (Store(own, (k,), Load(x, (*rows, k))),), "serial", 1
+    )
+    last = Load(own, (expressions.integer(n - 1),))
     stores = []
     for position, rank in enumerate(ranks):
-        value: Expression = Load(own, (tensor.integer(rank),))
+        value: Expression = Load(own, (expressions.integer(rank),))
         if x.type.dtype.kind in "fc":
-            value = tensor.select(Apply("isnan", (last,), bool_), last, value)
-        stores.append(Store(out, (*rows, tensor.integer(position)), value))
-    return Allocate(own), copy, sorting(own, (ZERO,), tensor.integer(n)), *stores
+            value = expressions.select(Apply("isnan", (last,), bool_), last, value)
+        stores.append(Store(out, (*rows, expressions.integer(position)), value))
+    return Allocate(own), copy, sorting(own, (ZERO,), expressions.integer(n)), *stores
 
 
 def _ranks_found(row: Row, out: Buffer, ranks: tuple[int, ...]) -> tuple[Statement, ...]:
@@ -226,7 +232,7 @@ def _ranks_found(row: Row, out: Buffer, ranks: tuple[int, ...]) -> tuple[Stateme
         if nans is not None and number == 0:
             keep += (counted(nans, Apply("isnan", (row.at(row.k),), bool_)),)
         copy = row.over(row.n, Store(middle, (row.k,), row.at(row.k)))
-        whole = (copy, Assign(before, ZERO), Assign(found, tensor.integer(row.n)))
+        whole = (copy, Assign(before, ZERO), Assign(found, expressions.integer(row.n)))
         body += [
             *lets,
             Let(before, ZERO),
@@ -236,12 +242,14 @@ def _ranks_found(row: Row, out: Buffer, ranks: tuple[int, ...]) -> tuple[Stateme
             sorting(middle, (ZERO,), found),
         ]
         for rank in window.ranks:
-            value: Expression = Load(middle, (tensor.subtract(tensor.integer(rank), before),))
+            value: Expression = Load(
+                middle, (expressions.subtract(expressions.integer(rank), before),)
+            )
             if nans is not None:
-                no_nan = tensor.compare("equal", nans, ZERO)
-                value = tensor.select(no_nan, value, Literal(float("nan"), row.dtype))
+                no_nan = expressions.compare("equal", nans, ZERO)
+                value = expressions.select(no_nan, value, Literal(float("nan"), row.dtype))
             for position in [k for k, own in enumerate(ranks) if own == rank]:
-                body.append(Store(out, (*row.rows, tensor.integer(position)), value))
+                body.append(Store(out, (*row.rows, expressions.integer(position)), value))
     return tuple(body)
 
 

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
+from ..expressions import identity
 from ..op import REDUCTION, SCAN, Fold, Op, define
-from ..tensor import identity
 from ..types import ArrayType, DType, array_type, bool_, f16, f32, to_dtype
 
 

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import MOVEMENT, Element, Op, define
 from ..types import ArrayType, DType, array_type
 
@@ -110,15 +110,19 @@ def _element(
         place = []
         for part in parts:
             i = index[part.axis]
-            block = tensor.integer(part.block or 1)
+            block = expressions.integer(part.block or 1)
             place.append(
-                tensor.remainder(i, block) if part.is_place else tensor.floor_divide(i, block)
+                expressions.remainder(i, block)
+                if part.is_place
+                else expressions.floor_divide(i, block)
             )
         return x(tuple(place))
     places: list[tensor.Expression] = [tensor.ZERO] * ndim
     for part, i in zip(parts, index):
-        scaled = i if part.is_place else tensor.multiply(i, tensor.integer(part.block or 1))
-        places[part.axis] = tensor.add(places[part.axis], scaled)
+        scaled = (
+            i if part.is_place else expressions.multiply(i, expressions.integer(part.block or 1))
+        )
+        places[part.axis] = expressions.add(places[part.axis], scaled)
     return x(tuple(places))
 
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import MOVEMENT, Element, Op, define
 from ..types import ArrayType, DType, array_type, bool_, i64
 
@@ -29,14 +29,14 @@ def _sorts_before(a: tensor.Expression, b: tensor.Expression) -> tensor.Expressi
 
     # limit: complex numbers with a NaN in one part are all alike, where NumPy orders them, too.
     """
-    less = tensor.compare("less", a, b)
+    less = expressions.compare("less", a, b)
     if a.dtype.kind not in "fc":
         return less
     a_is_nan, b_is_nan = [tensor.Apply("isnan", (e,), bool_) for e in (a, b)]
-    only_b = tensor.compare(
+    only_b = expressions.compare(
         "logical_and", b_is_nan, tensor.Apply("logical_not", (a_is_nan,), bool_)
     )
-    return tensor.compare("logical_or", less, only_b)
+    return expressions.compare("logical_or", less, only_b)
 
 
 def _element(
@@ -51,10 +51,12 @@ def _element(
     value, is_known = values(index), isinstance(extent, int)
     if is_known and extent == 0:
         return tensor.ZERO
-    last = tensor.subtract(tensor.extent(extent), tensor.ONE)
+    last = expressions.subtract(expressions.extent(extent), tensor.ONE)
 
     def is_before(at: tensor.Expression) -> tensor.Expression:
-        entry = table((at if is_known else tensor.minimum(tensor.maximum(at, tensor.ZERO), last),))
+        entry = table(
+            (at if is_known else expressions.minimum(expressions.maximum(at, tensor.ZERO), last),)
+        )
         if side == "left":
             return _sorts_before(entry, value)
         return tensor.Apply("logical_not", (_sorts_before(value, entry),), bool_)
@@ -63,10 +65,10 @@ def _element(
     for step in range((extent - 1).bit_length() if is_known else UNKNOWN_STEPS):
         # Before it, ceil(extent / 2 ** step) entries are left.
         half = (extent + (1 << step) - 1) // (2 << step)
-        middle = tensor.add(position, tensor.extent(half))
-        found = is_before(tensor.subtract(middle, tensor.ONE))
-        position = tensor.select(found, middle, position)
-    return tensor.select(is_before(position), tensor.add(position, tensor.ONE), position)
+        middle = expressions.add(position, expressions.extent(half))
+        found = is_before(expressions.subtract(middle, tensor.ONE))
+        position = expressions.select(found, middle, position)
+    return expressions.select(is_before(position), expressions.add(position, tensor.ONE), position)
 
 
 def _samples(dtype: DType) -> list:

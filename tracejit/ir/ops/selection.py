@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import ELEMENTWISE, SCAN, Element, Loops, Op, define
 from ..types import ArrayType, DType, array_type, bool_, i64
 
@@ -66,10 +66,10 @@ def _compress_loops(x: tensor.Buffer, mask: tensor.Buffer, out: tensor.Buffer) -
     place = tensor.Variable("place", i64)
     body: tuple = (tensor.Store(out, (place, *index[1:]), tensor.Load(x, index)),)
     for i, extent in zip(reversed(index[1:]), reversed(x.type.shape[1:])):
-        body = (tensor.For(i, tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
-    selected = tensor.cast(tensor.Load(mask, index[:1]), i64)
+        body = (tensor.For(i, tensor.ZERO, expressions.extent(extent), body, "serial", 1),)
+    selected = expressions.cast(tensor.Load(mask, index[:1]), i64)
     body = (*body, tensor.Assign(place, tensor.Apply("add", (place, selected), i64)))
-    stop = tensor.extent(x.type.shape[0])
+    stop = expressions.extent(x.type.shape[0])
     rows = tensor.For(index[0], tensor.ZERO, stop, body, "serial", 1)
     return (tensor.Let(place, tensor.ZERO), rows)
 

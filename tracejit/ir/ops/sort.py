@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..numpy_sorts import KINDS, Sorting
 from ..op import OPAQUE, Extern, Op, define
 from ..tensor import Address, Allocate, Buffer, Index, Load, Store
@@ -46,7 +46,7 @@ def _sort_statements(x: Buffer, out: Buffer, *, kind: str) -> tuple[tensor.State
 def _rows(buffer: Buffer) -> tuple[tuple[Index, ...], tensor.Expression, tuple]:
     """The indices of rows, how long these are, and where one begins."""
     rows = tuple([Index(f"i{axis}") for axis in range(buffer.type.ndim - 1)])
-    return rows, tensor.extent(buffer.type.shape[-1]), (*rows, tensor.ZERO)
+    return rows, expressions.extent(buffer.type.shape[-1]), (*rows, tensor.ZERO)
 
 
 def _sort_samples(dtype: DType) -> list:

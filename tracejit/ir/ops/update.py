@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..op import UPDATE, Op, Place, define
 from ..syntax import scalar_dtype
 from ..types import ArrayType, DType, array_type, i64
@@ -98,8 +98,8 @@ def _scatter_element(
 ) -> tensor.Expression:
     if combine is None:
         return value
-    operands = (tensor.cast(old, value.dtype), value)
-    return tensor.cast(tensor.Apply(combine, operands, value.dtype), old.dtype)
+    operands = (expressions.cast(old, value.dtype), value)
+    return expressions.cast(tensor.Apply(combine, operands, value.dtype), old.dtype)
 
 
 def _scatters(*cases: tuple[tuple, tuple, tuple[tuple, ...], tuple, str | None]) -> Samples:

@@ -6,7 +6,7 @@ scope it belongs to, so that only what changes in the innermost loop is computed
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.tensor import Buffer, Expression, Index, Literal, Load, Variable
 from ...ir.types import DType
@@ -44,7 +44,9 @@ class Access(Frame):
         if flat is None:
             flat = tensor.ZERO
             for index, stride in zip(indices, buffer.type.strides):
-                flat = tensor.add(flat, tensor.multiply(index, tensor.extent(stride)))
+                flat = expressions.add(
+                    flat, expressions.multiply(index, expressions.extent(stride))
+                )
             self.flat_indices[key] = flat
         return flat
 
@@ -111,8 +113,10 @@ class Access(Frame):
                     if lanes is not None and atom is lanes.index:
                         extra = self.b_at(level, lanes.base, atoms[atom] * parts)
                     else:
-                        scaled = tensor.multiply(atom, tensor.integer(atoms[atom] * parts))
-                        offset = tensor.add(offset, scaled)
+                        scaled = expressions.multiply(
+                            atom, expressions.integer(atoms[atom] * parts)
+                        )
+                        offset = expressions.add(offset, scaled)
                 if not isinstance(offset, Literal):
                     value = self.one(offset)
                     self.at(level)

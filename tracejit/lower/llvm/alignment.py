@@ -6,7 +6,7 @@ one, so that every vector that is read and written back there would touch two li
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import coefficient
 from ...ir.tensor import UPDATED, Buffer, Call, Expression, Extern, For, Store, statements
 from .overlap import is_long
@@ -27,8 +27,8 @@ def aligning_store(loop: For) -> tuple[Buffer, Expression, int] | None:
     store, *_ = stores
     first: Expression = tensor.ZERO
     for index, stride in zip(store.indices, store.buffer.type.strides):
-        own = tensor.replace_expressions((index,), {loop.index: loop.start})[index]
-        first = tensor.add(first, tensor.multiply(own, tensor.extent(stride)))
+        own = expressions.replace_expressions((index,), {loop.index: loop.start})[index]
+        first = expressions.add(first, expressions.multiply(own, expressions.extent(stride)))
     return store.buffer, first, CACHE_LINE // store.buffer.type.dtype.itemsize
 
 

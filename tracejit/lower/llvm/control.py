@@ -11,7 +11,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import partial
 
 from ...errors import IRError
-from ...ir import tensor
+from ...ir import expressions
 from ...ir.affine import linear
 from ...ir.tensor import Buffer, For, If, Index, Literal, Statement
 from .builder import Builder, Value
@@ -132,7 +132,7 @@ class Control(State):
 
     def for_loop(self, loop: For) -> None:
         start, stop = loop.start, loop.stop
-        atoms, trips = linear(tensor.subtract(stop, start))
+        atoms, trips = linear(expressions.subtract(stop, start))
         if atoms:
             trips = None
         elif trips <= 0:
@@ -154,7 +154,7 @@ class Control(State):
             self.iteration(loop, start.value)
         else:
             first = self.one(start)
-            last = None if stop is tensor.ENDLESS else self.one(stop)
+            last = None if stop is expressions.ENDLESS else self.one(stop)
             inside = partial(self.body, loop.body)
             self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
 

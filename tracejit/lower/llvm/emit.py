@@ -6,7 +6,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.foreign import foreign
 from ...ir.host import HostFunction
 from ...ir.tensor import (
@@ -302,7 +302,7 @@ class Emitter(LaneLoops):
                 case Extern():
                     found.update({address.buffer: None for address in statement.addresses})
         buffers = [term for term in found if isinstance(term, Buffer)]
-        strides = [tensor.extent(step) for buffer in buffers for step in buffer.type.strides]
+        strides = [expressions.extent(step) for buffer in buffers for step in buffer.type.strides]
         named = dict.fromkeys([index for step in strides for index in step.free])
         found.update({i: None for i in named if i.name not in self.program.symbols})
         return [
@@ -339,9 +339,9 @@ class Emitter(LaneLoops):
             self.pointers[buffer] = self.stack_slot(f"[{max(size, 1)} x i8]", 64)
             return
         self.here()
-        place = self.one(tensor.extent(position))
+        place = self.one(expressions.extent(position))
         if step is not None and self.thread:
-            own = self.b.binary("mul", self.thread, self.one(tensor.extent(step)))
+            own = self.b.binary("mul", self.thread, self.one(expressions.extent(step)))
             place = self.b.binary("add", place, own)
         self.pointers[buffer] = self.b.offset(self.workspace, place, "i8")
         self.level["pointer", buffer] = self.depth

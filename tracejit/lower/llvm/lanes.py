@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from ...errors import IRError
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.packing import Packing, packing_of
 from ...ir.running import Running, neutral, running_of
 from ...ir.tensor import For, Literal
@@ -43,7 +43,7 @@ class LaneLoops(Control):
             return
         if full:
             self.in_lanes(loop, lanes, lambda: self.vector_full(loop, lanes, full))
-            start = tensor.add(start, tensor.integer(full * lanes))
+            start = expressions.add(start, expressions.integer(full * lanes))
         if rest:
             while lanes // 2 >= rest:
                 lanes //= 2
@@ -148,7 +148,7 @@ class LaneLoops(Control):
         if full == 1:
             self.lane_iteration(loop, count, loop.start, None)
             return
-        stop = tensor.add(loop.start, tensor.integer(full * count))
+        stop = expressions.add(loop.start, expressions.integer(full * count))
         self.lane_loop(loop, self.one(loop.start), self.one(stop), count, True)
 
     def lane_iteration(
@@ -184,7 +184,11 @@ class LaneLoops(Control):
         self.lanes = None
 
     def lane_loop_overlapping(self, loop: For, count: int) -> None:
-        start, stop, last = loop.start, loop.stop, tensor.subtract(loop.stop, tensor.integer(count))
+        start, stop, last = (
+            loop.start,
+            loop.stop,
+            expressions.subtract(loop.stop, expressions.integer(count)),
+        )
 
         def inside() -> None:
             (counter,) = self.values[loop.index]
@@ -262,7 +266,7 @@ class LaneLoops(Control):
 
 def _is_one_vector(loop: For, count: int) -> bool:
     """Whether a loop of unknown extent has one vector at the most."""
-    match tensor.subtract(loop.stop, loop.start):
+    match expressions.subtract(loop.stop, loop.start):
         case tensor.Apply("minimum", (_, Literal(most))) if most <= count:
             return True
     return False

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.tensor import Allocate, Buffer, Call, Extern, For, Index, Kernel
 from .access import CACHE_LINE
 from .builder import Builder, Module, Value
@@ -161,10 +161,10 @@ class Program:
         self.bind_symbols(emitter)
         extents = [extent for buffer in outputs for extent in buffer.type.shape]
         for position, extent in enumerate(extents):
-            value = emitter.one(tensor.extent(extent))
+            value = emitter.one(expressions.extent(extent))
             place = b.offset(Value("%extents", "ptr"), b.const(position, "i64"), "i64")
             b.store(value, place)
-        b.emit(f"ret i64 {emitter.one(tensor.extent(workspace)).text}")
+        b.emit(f"ret i64 {emitter.one(expressions.extent(workspace)).text}")
         b.finish()
 
     def entry(self, kernel: Kernel, captures: dict[int, int], name: str = "entry") -> None:

@@ -11,7 +11,8 @@ from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from ...errors import IRError
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -28,7 +29,6 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
-    integer,
     loads_of,
     map_bodies,
     statements,
@@ -50,14 +50,14 @@ def split(kernel: Kernel, loop: str, size: int, outer: str = "", inner: str = ""
     _refuse_taken(kernel, outer, inner)
     if size < 1:
         raise IRError(f"a tile has at least one iteration, not {size}")
-    trips = tensor.subtract(found.stop, found.start)
+    trips = expressions.subtract(found.stop, found.start)
     a, b = Index(outer), Index(inner)
-    begin = tensor.multiply(a, integer(size))
-    tiles = tensor.floor_divide(tensor.add(trips, integer(size - 1)), integer(size))
+    begin = expressions.multiply(a, integer(size))
+    tiles = expressions.floor_divide(expressions.add(trips, integer(size - 1)), integer(size))
     stop: tensor.Expression = integer(size)
     if not (isinstance(trips, Literal) and trips.value % size == 0):
-        stop = tensor.minimum(stop, tensor.subtract(trips, begin))
-    here = {found.index: tensor.add(found.start, tensor.add(begin, b))}
+        stop = expressions.minimum(stop, expressions.subtract(trips, begin))
+    here = {found.index: expressions.add(found.start, expressions.add(begin, b))}
     body = substitute(found.body, here)
     tile = For(b, tensor.ZERO, stop, body, "serial", 1)
     return _put(kernel, place, (For(a, tensor.ZERO, tiles, (tile,), "serial", 1),))
@@ -224,7 +224,7 @@ def expand(kernel: Kernel, variable: str, *loops: str) -> Kernel:
     buffer = Buffer(found.name, array_type(extents, found.dtype), "register")
     if buffer.type.size * found.dtype.itemsize > REGISTER_BYTES:
         raise IRError(f"{buffer} does not fit into registers", hint="split the loops first")
-    index = tuple([tensor.subtract(p.loop.index, p.loop.start) for p in places])
+    index = tuple([expressions.subtract(p.loop.index, p.loop.start) for p in places])
     nest = _expanded((outer.loop,), found, Load(buffer, index))
     return _put(kernel, outer, (Allocate(buffer), *nest))
 
@@ -332,12 +332,12 @@ def stage(kernel: Kernel, buffer: str, before: str, by: tuple[str, ...], name: s
     local = Buffer(name, array_type(extents, load.dtype), "local")
     copies = [Index(f"{name}_{loop.index.name}") for loop in chosen]
     _refuse_taken(kernel, name, *[index.name for index in copies])
-    there = {l.index: tensor.add(l.start, i) for l, i in zip(chosen, copies)}
-    value = tensor.replace_expressions((load,), there)[load]
+    there = {l.index: expressions.add(l.start, i) for l, i in zip(chosen, copies)}
+    value = expressions.replace_expressions((load,), there)[load]
     copy: Body = (Store(local, tuple(copies), value),)
     for index, extent in zip(reversed(copies), reversed(extents)):
         copy = (For(index, tensor.ZERO, integer(extent), copy, "serial", 1),)
-    here = tuple([tensor.subtract(loop.index, loop.start) for loop in chosen])
+    here = tuple([expressions.subtract(loop.index, loop.start) for loop in chosen])
     rest = substitute((place.loop,), {load: Load(local, here)})
     return _put(kernel, place, (Allocate(local), *copy, *rest))
 
@@ -353,7 +353,7 @@ def _schedulable(loop: For) -> For:
 
 
 def _trips(loop: For) -> int | None:
-    match tensor.subtract(loop.stop, loop.start):
+    match expressions.subtract(loop.stop, loop.start):
         case Literal(value):
             return value
     return None

@@ -16,6 +16,7 @@ from functools import reduce
 from operator import or_, xor
 from typing import NamedTuple
 
+from ...ir.expressions import cast
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Apply,
@@ -27,7 +28,6 @@ from ...ir.tensor import (
     Statement,
     Table,
     Variable,
-    cast,
     expressions_of,
     has_control,
     map_bodies,

@@ -9,8 +9,9 @@ iteration would wait for that.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions
 from ...ir.affine import linear
+from ...ir.expressions import integer, replace_expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -32,11 +33,9 @@ from ...ir.tensor import (
     Variable,
     expressions_of,
     has_control,
-    integer,
     loads_of,
     map_bodies,
     parts,
-    replace_expressions,
     statements,
 )
 from ...ir.term import postorder
@@ -79,7 +78,7 @@ class _Carrier:
         if (trips(loop) or 0) > 0:
             return (*before, changed)
         # Where the loop is empty nothing may be read.
-        some = tensor.compare("less", loop.start, loop.stop)
+        some = expressions.compare("less", loop.start, loop.stop)
         return (If(some, (*before, changed), ()),)
 
     def carried(
@@ -98,7 +97,7 @@ class _Carrier:
         body = substitute(loop.body, {load: old for old, same in zip(olds, steps) for load in same})
         body = _kept(body, buffer, new)
         moves = [Assign(to, value) for value, to in reversed([*zip((new, *olds), olds)])]
-        nothing = Let(new, Literal(tensor.identity("add", dtype), dtype))
+        nothing = Let(new, Literal(expressions.identity("add", dtype), dtype))
         if isinstance(body[-1], Break):
             ends = Variable(self.names.pick("ends"), bool_)
             ending = (Let(ends, body[-1].condition), *moves, Break(ends))
@@ -165,7 +164,7 @@ def _handed_on(loop: For, buffer: Buffer, place: Place) -> list[list[Load]]:
     loads = [load for load in loads_of(loop.body) if load.buffer is buffer]
     steps: list[list[Load]] = []
     for distance in range(1, MOST_STEPS + 1):
-        earlier = tensor.subtract(loop.index, integer(distance))
+        earlier = expressions.subtract(loop.index, integer(distance))
         moved = replace_expressions(place, {loop.index: earlier})
         wanted = [linear(moved[index]) for index in place]
         same = [load for load in loads if [linear(index) for index in load.indices] == wanted]

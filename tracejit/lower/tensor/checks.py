@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ir import ops, tensor
+from ...ir import expressions, ops, tensor
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.foreign import foreign
 from ...ir.graph import Module, map_kernels
@@ -153,7 +153,7 @@ class _Checks:
         inputs = [b for b in self.kernel.inputs if b in self.needed]
         new: dict[Term, Term] = {b: b.replace(space="local") for b in own}
         new |= {b: b.replace(space=ARGUMENT) for b in inputs}
-        zero = Literal(tensor.identity("maximum", i64), i64)
+        zero = Literal(expressions.identity("maximum", i64), i64)
         body = (Let(self.seen, zero), *[Allocate(b) for b in own], *body)
         done = rebuild(body, lambda term: new.get(term, term))
         body = tuple([done[statement] for statement in body])
@@ -231,7 +231,7 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
     for e in postorder(expressions_of(statement), parts):
         match e:
             case Apply(op, (index, extent, *_)) if op in CHECKS:
-                room = tensor.subtract(tensor.subtract(extent, tensor.ONE), index)
+                room = expressions.subtract(expressions.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
-                    found[e] = tensor.replace_expressions((index,), found)[index]
+                    found[e] = expressions.replace_expressions((index,), found)[index]
     return found

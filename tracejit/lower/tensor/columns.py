@@ -16,7 +16,8 @@ a column alone (a standard deviation) is computed once for each, and stored.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -39,7 +40,6 @@ from ...ir.tensor import (
     loads_of,
     map_bodies,
     parts,
-    replace_expressions,
     statements,
 )
 from ...ir.types import array_type
@@ -172,9 +172,13 @@ class _Columns:
 
     def strip_of(self, loop: For, strip: Index, known: dict[Variable, Buffer]) -> For:
         """A few rows, unrolled."""
-        moved = {loop.index: tensor.add(tensor.multiply(strip, tensor.integer(ROWS)), loop.index)}
+        moved = {
+            loop.index: expressions.add(
+                expressions.multiply(strip, expressions.integer(ROWS)), loop.index
+            )
+        }
         body = substitute(self.restored(loop.body, known), moved)
-        return loop.replace(stop=tensor.integer(ROWS), body=body, mark="unroll")
+        return loop.replace(stop=expressions.integer(ROWS), body=body, mark="unroll")
 
     def in_blocks(
         self, loop: For, ops: dict[Variable, str], lets: dict[Variable, Expression], known: dict
@@ -183,11 +187,13 @@ class _Columns:
         column, rows, size = self.loop.index, trips(loop), self.itemsize(loop)
         width = BLOCK_BYTES // size
         block, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
-        first = tensor.multiply(block, tensor.integer(width))
-        stop: Expression = tensor.integer(width)
+        first = expressions.multiply(block, expressions.integer(width))
+        stop: Expression = expressions.integer(width)
         if self.width % width:
-            stop = tensor.minimum(stop, tensor.subtract(tensor.integer(self.width), first))
-        here = {column: tensor.add(first, column)}
+            stop = expressions.minimum(
+                stop, expressions.subtract(expressions.integer(self.width), first)
+            )
+        here = {column: expressions.add(first, column)}
         partial = {
             v: Buffer(f"{v.name}_block{self.number}", array_type((width,), v.dtype), "local")
             for v in ops
@@ -196,15 +202,15 @@ class _Columns:
         def columns(*body: Statement) -> For:
             return self.loop.replace(stop=stop, body=body)
 
-        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        neutral = {v: Literal(expressions.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
         clear = columns(*[Store(partial[v], (column,), neutral[v]) for v in ops])
         add = columns(
             *[Let(v, Load(partial[v], (column,))) for v in ops],
             *substitute((self.strip_of(loop, strip, known),), here),
             *[Store(partial[v], (column,), v) for v in ops],
         )
-        strips = tensor.integer(rows // ROWS)
-        rest = self.restored((loop.replace(start=tensor.integer(rows // ROWS * ROWS)),), known)
+        strips = expressions.integer(rows // ROWS)
+        rest = self.restored((loop.replace(start=expressions.integer(rows // ROWS * ROWS)),), known)
         end = columns(
             *substitute([Let(v, lets[v]) for v in ops], here),
             *[Accumulate(v, op, Load(partial[v], (column,))) for v, op in ops.items()],
@@ -213,7 +219,7 @@ class _Columns:
         )
         allocations = [Allocate(buffer) for buffer in partial.values()]
         sums = For(strip, tensor.ZERO, strips, (add,), "serial", 1)
-        count = tensor.integer(-(-self.width // width))
+        count = expressions.integer(-(-self.width // width))
         return [For(block, tensor.ZERO, count, (*allocations, clear, sums, end), "serial", 1)]
 
     def in_chunks(
@@ -233,7 +239,7 @@ class _Columns:
         partial = {
             v: self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v) for v in ops
         }
-        neutral = {v: Literal(tensor.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
+        neutral = {v: Literal(expressions.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
         place = (chunk, column)
         clear = self.loop.replace(body=tuple([Store(partial[v], place, neutral[v]) for v in ops]))
         # A strip of rows adds to the partial results, which stay in the nearest cache.
@@ -244,24 +250,24 @@ class _Columns:
                 *[Store(partial[v], place, v) for v in ops],
             )
         )
-        first = tensor.multiply(chunk, tensor.integer(per))
-        last = tensor.add(first, tensor.integer(per))
+        first = expressions.multiply(chunk, expressions.integer(per))
+        last = expressions.add(first, expressions.integer(per))
         if strips % per:
-            last = tensor.minimum(last, tensor.integer(strips))
+            last = expressions.minimum(last, expressions.integer(strips))
         sums = For(
             chunk,
             tensor.ZERO,
-            tensor.integer(chunks),
+            expressions.integer(chunks),
             (clear, For(strip, first, last, (add,), "serial", 1)),
             "serial",
             1,
         )
-        rest = self.restored((loop.replace(start=tensor.integer(strips * ROWS)),), known)
+        rest = self.restored((loop.replace(start=expressions.integer(strips * ROWS)),), known)
         join = tuple([Accumulate(v, op, Load(partial[v], place)) for v, op in ops.items()])
         joined = self.loop.replace(
             body=(
                 *[Let(v, lets[v]) for v in ops],
-                For(chunk, tensor.ZERO, tensor.integer(chunks), join, "serial", 1),
+                For(chunk, tensor.ZERO, expressions.integer(chunks), join, "serial", 1),
                 *(rest if rows % ROWS else ()),
                 *[Store(self.kept[v], (column,), v) for v in ops],
             )

@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ...ir import ops, tensor
+from ...ir import expressions, ops, tensor
 from ...ir.graph import Function, Node, parameter, substitute
 from ...ir.ops.control import unknown_of
 from ...ir.tensor import (
@@ -59,7 +59,7 @@ def lower_control(node: Node, plan: Plan) -> Lowered:
 def _for(node: Node, plan: Plan) -> Lowered:
     attrs, count = node.attrs, node.attrs["carried"]
     index = Index(unknown_of(attrs["index"]).name)
-    bounds = tensor.extent(attrs["start"]), tensor.extent(attrs["stop"])
+    bounds = expressions.extent(attrs["start"]), expressions.extent(attrs["stop"])
     turns = None if attrs.get("breaks") else turns_of(attrs["body"], count)
     if turns is not None:
         many = range(count + turns.spares)
@@ -91,7 +91,7 @@ def _while(node: Node, plan: Plan) -> Lowered:
     test = Call(condition, (*buffers, goes))
     stop = Break(Apply("logical_not", (Load(goes, ()),), bool_))
     inside = (Call(body, buffers), test, stop)
-    loop = For(Index(TRIP), tensor.ZERO, tensor.ENDLESS, inside, "ordered", 1)
+    loop = For(Index(TRIP), tensor.ZERO, expressions.ENDLESS, inside, "ordered", 1)
     statements = (Allocate(goes), test, If(Load(goes, ()), (loop,), ()))
     return Lowered(Kernel("loop", buffers, 0, statements), tuple(range(count)))
 
@@ -103,7 +103,7 @@ def _branch(node: Node, plan: Plan) -> Lowered:
     *others, last = [(Call(body, (*inputs, *fresh)),) for body in bodies]
     statements: tuple[Statement, ...] = last
     for number, call in reversed([*enumerate(others)]):
-        is_chosen = Apply("less_equal", (Load(choice, ()), tensor.integer(number)), bool_)
+        is_chosen = Apply("less_equal", (Load(choice, ()), expressions.integer(number)), bool_)
         statements = (If(is_chosen, call, statements),)
     return Lowered(Kernel("branch", (choice, *inputs, *fresh), len(fresh), statements), order)
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir.affine import coefficient, linear
+from ...ir.expressions import subtract as minus
 from ...ir.foreign import SCALARS, foreign
 from ...ir.op import OPS
 from ...ir.tensor import (
@@ -32,7 +33,6 @@ from ...ir.tensor import (
     Variable,
     parts,
 )
-from ...ir.tensor import subtract as minus
 from ...ir.term import remembered
 from ...ir.types import ArrayType
 

@@ -13,7 +13,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -34,7 +35,6 @@ from ...ir.tensor import (
     Variable,
     expressions_of,
     has_control,
-    integer,
     statements,
 )
 from ...ir.term import Term
@@ -80,11 +80,11 @@ class _Distributor:
             first, last = loop.start, loop.stop
         else:
             block = Index(self.names.pick(f"{loop.index.name}_block"))
-            first = tensor.add(loop.start, tensor.multiply(block, integer(BLOCK)))
-            last = tensor.minimum(tensor.add(first, integer(BLOCK)), loop.stop)
+            first = expressions.add(loop.start, expressions.multiply(block, integer(BLOCK)))
+            last = expressions.minimum(expressions.add(first, integer(BLOCK)), loop.stop)
         length = max(count, 1) if is_whole else BLOCK
         memory = {v: self.memory(v, length) for v in found.handed}
-        place = (tensor.subtract(loop.index, first),)
+        place = (expressions.subtract(loop.index, first),)
         stores = [Store(buffer, place, v) for v, buffer in memory.items()]
         reads: dict[Term, Expression] = {v: Load(b, place) for v, b in memory.items()}
         loops = (
@@ -94,8 +94,10 @@ class _Distributor:
         new: list[Statement] = [Allocate(buffer) for buffer in memory.values()]
         if is_whole:
             return [*new, *loops]
-        all_blocks = tensor.add(tensor.subtract(loop.stop, loop.start), integer(BLOCK - 1))
-        blocks = tensor.floor_divide(all_blocks, integer(BLOCK))
+        all_blocks = expressions.add(
+            expressions.subtract(loop.stop, loop.start), integer(BLOCK - 1)
+        )
+        blocks = expressions.floor_divide(all_blocks, integer(BLOCK))
         return [*new, For(block, tensor.ZERO, blocks, loops, "ordered", 1)]
 
     def memory(self, variable: Variable, length: int) -> Buffer:

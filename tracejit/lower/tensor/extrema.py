@@ -12,7 +12,8 @@ from __future__ import annotations
 import itertools
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer, replace_expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -26,9 +27,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
-    integer,
     map_bodies,
-    replace_expressions,
 )
 from ...ir.types import bool_
 from .cost import trips
@@ -109,10 +108,10 @@ def _seeks(search: For, best: Accumulate, sweep: For) -> bool:
     rows = [s for s in sweep.body if isinstance(s, Store) and s.value is best.value]
     seen += [Load(s.buffer, (here,)) for s in rows if s.indices == (sweep.index,)]
     for value in seen:
-        is_best = tensor.compare("equal", value, extreme)
+        is_best = expressions.compare("equal", value, extreme)
         if number.kind == "f":
             is_best = Apply("bitwise_or", (is_best, _isnan(value)), bool_)
-        if found.value is tensor.select(is_best, here, nowhere):
+        if found.value is expressions.select(is_best, here, nowhere):
             return True
     return False
 
@@ -120,19 +119,19 @@ def _seeks(search: For, best: Accumulate, sweep: For) -> bool:
 def _once(body: tuple[Statement, ...], found: _Sweeps) -> tuple[Statement, ...]:
     """The body with the place kept in the first sweep, and without the second."""
     sweep, extreme, value = body[found.first], found.best.target, found.best.value
-    better = tensor.compare(_BETTER[found.best.op], value, extreme)
+    better = expressions.compare(_BETTER[found.best.op], value, extreme)
     if value.dtype.kind == "f":
-        is_number = tensor.compare("equal", extreme, extreme)
+        is_number = expressions.compare("equal", extreme, extreme)
         is_first_nan = Apply("bitwise_and", (_isnan(value), is_number), bool_)
         better = Apply("bitwise_or", (better, is_first_nan), bool_)
     new: list[Statement] = []
     for statement in sweep.body:
         if statement is found.best:
-            new.append(Assign(found.at, tensor.select(better, sweep.index, found.at)))
-            statement = Assign(extreme, tensor.select(better, value, extreme))
+            new.append(Assign(found.at, expressions.select(better, sweep.index, found.at)))
+            statement = Assign(extreme, expressions.select(better, value, extreme))
         new.append(statement)
     declared = [s for s in body if isinstance(s, Let) and s.variable is found.at]
-    start = Let(found.at, tensor.integer(0))
+    start = Let(found.at, expressions.integer(0))
     rest = [s for k, s in enumerate(body) if k != found.second and s not in declared]
     place = rest.index(sweep)
     return (*rest[:place], start, sweep.replace(body=tuple(new)), *rest[place + 1 :])

@@ -14,6 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...ir.affine import linear
+from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in, never_meet
 from ...ir.tensor import (
@@ -39,7 +40,6 @@ from ...ir.tensor import (
     loads_of,
     map_bodies,
     parts,
-    replace_expressions,
     statements,
 )
 from ...ir.term import Term, postorder

@@ -10,7 +10,7 @@ later: sums become Accumulates (reductions.py).
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in
 from ...ir.tensor import (
@@ -77,7 +77,7 @@ class _Holder:
         if (trips(loop) or 0) > 0:
             return (*before, changed, *after)
         # Where the loop is empty nothing may be read.
-        some = tensor.compare("less", loop.start, loop.stop)
+        some = expressions.compare("less", loop.start, loop.stop)
         return (If(some, (*before, changed, *after), ()),)
 
 

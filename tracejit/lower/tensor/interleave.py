@@ -18,6 +18,7 @@ from typing import NamedTuple
 
 from ...ir import tensor
 from ...ir.affine import linear
+from ...ir.expressions import add, floor_divide, integer, maximum, multiply, subtract
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in
 from ...ir.tensor import (
@@ -33,17 +34,11 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
-    add,
     expressions_of,
-    floor_divide,
     has_control,
-    integer,
     loads_of,
-    maximum,
-    multiply,
     parts,
     statements,
-    subtract,
 )
 from ...ir.term import postorder
 from .checks import is_refusing

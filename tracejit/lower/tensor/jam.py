@@ -11,7 +11,8 @@ leaves less over at the ends of short rows.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.places import changed_in
 from ...ir.tensor import (
@@ -25,7 +26,6 @@ from ...ir.tensor import (
     Store,
     expressions_of,
     has_control,
-    integer,
     loads_of,
     parts,
     statements,
@@ -61,15 +61,17 @@ class _Jammer:
         if not _is_shared(loop):
             return None
         block = Index(self.names.pick(f"{loop.index.name}_block"))
-        blocks = tensor.floor_divide(tensor.subtract(loop.stop, loop.start), integer(ROWS))
-        first = tensor.add(loop.start, tensor.multiply(block, integer(ROWS)))
+        blocks = expressions.floor_divide(
+            expressions.subtract(loop.stop, loop.start), integer(ROWS)
+        )
+        first = expressions.add(loop.start, expressions.multiply(block, integer(ROWS)))
         place = next(k for k, s in enumerate(loop.body) if isinstance(s, For))
         along = loop.body[place]
         before: list[Statement] = []
         inside: list[Statement] = []
         after: list[Statement] = []
         for number in range(ROWS):
-            new = substitute(loop.body, {loop.index: tensor.add(first, integer(number))})
+            new = substitute(loop.body, {loop.index: expressions.add(first, integer(number))})
             names = self.names.of_body(loop.body)
             names[along.index] = along.index
             new = Renaming(names).body(new)
@@ -80,8 +82,8 @@ class _Jammer:
         while lanes * len(inside) > MOST_SUMS * self.least_lanes(along):
             lanes //= 2
         whole = (*before, along.replace(body=tuple(inside), lanes=lanes), *after)
-        rest = tensor.add(loop.start, tensor.multiply(blocks, integer(ROWS)))
-        few = tensor.minimum(tensor.add(rest, integer(ROWS - 1)), loop.stop)
+        rest = expressions.add(loop.start, expressions.multiply(blocks, integer(ROWS)))
+        few = expressions.minimum(expressions.add(rest, integer(ROWS - 1)), loop.stop)
         return [
             For(block, tensor.ZERO, blocks, whole, "serial", 1),
             loop.replace(start=rest, stop=few),

@@ -9,6 +9,7 @@ goes first. A choice between a sum and one of its terms is made of the other ter
 
 from __future__ import annotations
 
+from ...ir.expressions import identity, select
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Apply,
@@ -22,10 +23,8 @@ from ...ir.tensor import (
     Variable,
     expressions_of,
     has_control,
-    identity,
     map_bodies,
     parts,
-    select,
     statements,
 )
 from ...ir.term import Term, postorder

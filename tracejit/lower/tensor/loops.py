@@ -14,7 +14,7 @@ from math import prod
 from weakref import WeakKeyDictionary
 
 from ...errors import IRError
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import (
     Function,
@@ -49,8 +49,8 @@ from .composite import is_composite, lower_called_functions, lower_composite
 from .contract import lower_contraction
 from .contract.library import Library
 from .extern import lower_extern
-from .scan import lower_scan
 from .regions import cut_nest
+from .scan import lower_scan
 from .window import Window
 
 RECOMPUTE_COST = 6.0
@@ -235,7 +235,7 @@ class _Nest:
             if variable is not None:
                 if at != row:
                     raise IRError(f"{self.function.name}: {node} is read beside its own row")
-                return tensor.cast(variable, node.type.dtype)
+                return expressions.cast(variable, node.type.dtype)
             if at == index and node in self.readable:
                 return Load(*self.readable[node])
             return None
@@ -307,9 +307,9 @@ class _Nest:
             fold = reduction.op.lowering
             dtype = fold.accumulate(reduction.type.dtype)
             variable = Variable(f"{reduction.op.name}{number}", dtype)
-            start = Literal(tensor.identity(fold.combine, dtype), dtype)
+            start = Literal(expressions.identity(fold.combine, dtype), dtype)
             lets.append(Let(variable, start))
-            value = tensor.cast(composer.value(operand, index), dtype)
+            value = expressions.cast(composer.value(operand, index), dtype)
             work.append(Accumulate(variable, fold.combine, value))
             self.variables[reduction] = variable
         self.readable.update(kept_for_later)
@@ -374,5 +374,5 @@ class _Nest:
 def nest(index: Position, shape: tuple, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """Loops over `shape`, outermost first, around `body`."""
     for position, extent in zip(reversed(index), reversed(shape)):
-        body = (For(position, tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+        body = (For(position, tensor.ZERO, expressions.extent(extent), body, "serial", 1),)
     return body

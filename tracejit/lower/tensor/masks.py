@@ -20,8 +20,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions
 from ...ir.bounds import Bounds
+from ...ir.expressions import select
 from ...ir.places import are_apart
 from ...ir.tensor import (
     Accumulate,
@@ -41,7 +42,6 @@ from ...ir.tensor import (
     bodies_of,
     expressions_of,
     parts,
-    select,
     statements,
 )
 from ...ir.term import Term, postorder
@@ -128,7 +128,7 @@ class _Masks:
                     return (statement,)
                 return (Assign(variable, select(condition, value, variable)),)
             case Accumulate(Variable() as target, op, value):
-                nothing = Literal(tensor.identity(op, target.dtype), target.dtype)
+                nothing = Literal(expressions.identity(op, target.dtype), target.dtype)
                 return (Accumulate(target, op, _chosen(asked.all, value, nothing)),)
             case Store(buffer) if asked.all is None and buffer.space != "register":
                 return (statement,)

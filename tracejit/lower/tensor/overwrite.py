@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from functools import partial
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.dims import Dim
 from ...ir.graph import Module, map_kernels
@@ -147,10 +147,13 @@ def _box(indices: tuple[Expression, ...], loops: tuple[For, ...]) -> tuple[Inter
         atoms, constant = linear(place)
         match [*atoms.items()]:
             case []:
-                box.append((tensor.integer(constant), tensor.integer(constant + 1)))
+                box.append((expressions.integer(constant), expressions.integer(constant + 1)))
             case [(Index() as index, 1)] if index in around:
                 loop = around.pop(index)
-                ends = [tensor.add(e, tensor.integer(constant)) for e in (loop.start, loop.stop)]
+                ends = [
+                    expressions.add(e, expressions.integer(constant))
+                    for e in (loop.start, loop.stop)
+                ]
                 box.append((ends[0], ends[1]))
             case _:
                 return None
@@ -158,7 +161,7 @@ def _box(indices: tuple[Expression, ...], loops: tuple[For, ...]) -> tuple[Inter
 
 
 def _is_whole(interval: Interval, extent: int | Dim) -> bool:
-    return interval == (tensor.ZERO, tensor.extent(extent))
+    return interval == (tensor.ZERO, expressions.extent(extent))
 
 
 def _cover(intervals: list[Interval], extent: int | Dim) -> bool:

@@ -8,7 +8,7 @@ on the number of threads. Waking a parked thread costs some 40 microseconds, so 
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.running import running_of
@@ -109,7 +109,7 @@ class _Splitter:
 
     def tables(self, loop: For, table: Table, count: int, wanted: int) -> list[Statement]:
         size = -(-count // wanted)
-        inner, chunk = self.cut(loop, tensor.integer(size))
+        inner, chunk = self.cut(loop, expressions.integer(size))
         return with_tables(table, inner, chunk, -(-count // size))
 
     def long_inside(self, loop: For) -> bool:
@@ -149,15 +149,15 @@ class _Splitter:
         wanted = max(4, min(most, int(cost / CHUNK)))
         size = -(-count // wanted)
         size = -(-size // unit) * unit
-        return *self.cut(loop, tensor.integer(size)), tensor.integer(-(-count // size))
+        return *self.cut(loop, expressions.integer(size)), expressions.integer(-(-count // size))
 
     def cut(self, loop: For, step: Expression) -> tuple[For, Index]:
         """The loop over one chunk of `step` iterations, and the chunk's index."""
         chunk, count = Index(self.chunk_name()), trips(loop)
-        start = tensor.add(tensor.multiply(chunk, step), loop.start)
-        stop = tensor.add(start, step)
+        start = expressions.add(expressions.multiply(chunk, step), loop.start)
+        stop = expressions.add(start, step)
         if count is None or count % step.value:
-            stop = tensor.minimum(stop, loop.stop)
+            stop = expressions.minimum(stop, loop.stop)
         return loop.replace(start=start, stop=stop), chunk
 
     def chunked(self, loop: For, cost: float, count: int | None) -> list[Statement]:
@@ -178,7 +178,8 @@ class _Splitter:
             v: Buffer(f"{v.name}_parts", array_type((most,), v.dtype), "local") for v in outer
         }
         lets = [
-            Let(own[v], Literal(tensor.identity(op, v.dtype), v.dtype)) for v, op in outer.items()
+            Let(own[v], Literal(expressions.identity(op, v.dtype), v.dtype))
+            for v, op in outer.items()
         ]
         stores = [Store(memory[v], (chunk,), own[v]) for v in outer]
         work = inner.replace(body=_retarget(inner.body, own))
@@ -194,13 +195,15 @@ def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, E
     """Chunks worth their while, however many that are, and iterations in each, at run time."""
     each = cost / UNKNOWN_TRIPS
     worth = max(unit, int(2 * CHUNK / each))
-    count = tensor.subtract(loop.stop, loop.start)
-    rounded = tensor.add(count, tensor.integer(worth - 1))
-    wanted = tensor.floor_divide(rounded, tensor.integer(worth))
-    chunks = tensor.minimum(wanted, tensor.integer(MOST_CHUNKS))
-    whole = tensor.multiply(chunks, tensor.integer(unit))
-    rounded = tensor.add(count, tensor.subtract(whole, tensor.ONE))
-    return chunks, tensor.multiply(tensor.floor_divide(rounded, whole), tensor.integer(unit))
+    count = expressions.subtract(loop.stop, loop.start)
+    rounded = expressions.add(count, expressions.integer(worth - 1))
+    wanted = expressions.floor_divide(rounded, expressions.integer(worth))
+    chunks = expressions.minimum(wanted, expressions.integer(MOST_CHUNKS))
+    whole = expressions.multiply(chunks, expressions.integer(unit))
+    rounded = expressions.add(count, expressions.subtract(whole, tensor.ONE))
+    return chunks, expressions.multiply(
+        expressions.floor_divide(rounded, whole), expressions.integer(unit)
+    )
 
 
 def _shares_registers(loop: For) -> bool:

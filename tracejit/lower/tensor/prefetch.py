@@ -13,20 +13,10 @@ own prefetching follows a row, but does not know which comes next while another 
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
-from ...ir.tensor import (
-    Address,
-    Buffer,
-    Extern,
-    For,
-    Kernel,
-    Load,
-    Statement,
-    loads_of,
-    map_bodies,
-    replace_expressions,
-)
+from ...ir.tensor import Address, Buffer, Extern, For, Kernel, Load, Statement, loads_of, map_bodies
 from .cost import stride, trips
 
 # A shorter row is there soon enough, a longer one gone again before it is used.
@@ -91,7 +81,7 @@ def _is_row(load: Load, loop: For, sweep: For) -> bool:
 
 def _ahead(loop: For, load: Load, first: For, sweep: For) -> Extern:
     """The prefetch, in `sweep`, of what `first` will read in the next iteration of `loop`."""
-    last = tensor.subtract(loop.stop, tensor.ONE)
-    following = tensor.minimum(tensor.add(loop.index, tensor.ONE), last)
+    last = expressions.subtract(loop.stop, tensor.ONE)
+    following = expressions.minimum(expressions.add(loop.index, tensor.ONE), last)
     new = replace_expressions(load.indices, {first.index: sweep.index, loop.index: following})
     return Extern("prefetch", (Address(load.buffer, tuple([new[i] for i in load.indices])),))

@@ -11,7 +11,7 @@ Chunks depend on sizes alone, and so do results.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.running import Running, neutral
 from ...ir.tensor import (
     Accumulate,
@@ -45,11 +45,11 @@ def split_running(loop: For, running: Running, name: str) -> list[Statement] | N
     chunk, stretch = Index(name), Index(f"{name}_stretch")
     parts = Buffer(f"{name}_parts", array_type((CHUNKS,), dtype), "local")
     place = Load(parts, (chunk,))
-    start = tensor.add(
-        tensor.multiply(stretch, tensor.integer(CHUNKS * size)),
-        tensor.add(tensor.multiply(chunk, tensor.integer(size)), loop.start),
+    start = expressions.add(
+        expressions.multiply(stretch, expressions.integer(CHUNKS * size)),
+        expressions.add(expressions.multiply(chunk, expressions.integer(size)), loop.start),
     )
-    stop = tensor.minimum(tensor.add(start, tensor.integer(size)), loop.stop)
+    stop = expressions.minimum(expressions.add(start, expressions.integer(size)), loop.stop)
     lanes = loop.replace(start=start, stop=stop)
     part, own, before = [Variable(f"{name}_{word}", dtype) for word in ("part", "own", "before")]
     sums = lanes.replace(
@@ -65,7 +65,7 @@ def split_running(loop: For, running: Running, name: str) -> list[Statement] | N
     )
 
     def chunks(mark: str, *body: Statement) -> For:
-        return For(chunk, tensor.ZERO, tensor.integer(CHUNKS), body, mark, 1)
+        return For(chunk, tensor.ZERO, expressions.integer(CHUNKS), body, mark, 1)
 
     nothing = Let(part, Literal(neutral(running.op, dtype), dtype))
     steps = (
@@ -78,5 +78,5 @@ def split_running(loop: For, running: Running, name: str) -> list[Statement] | N
         ),
         chunks("parallel", Let(own, place), totals),
     )
-    stretches = tensor.integer(-(-count // (CHUNKS * size)))
+    stretches = expressions.integer(-(-count // (CHUNKS * size)))
     return [Allocate(parts), For(stretch, tensor.ZERO, stretches, steps, "serial", 1)]

@@ -16,7 +16,8 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions
+from ...ir.expressions import replace_expressions, select
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -36,8 +37,6 @@ from ...ir.tensor import (
     has_control,
     map_bodies,
     parts,
-    replace_expressions,
-    select,
     statements,
 )
 from ...ir.term import Term, postorder
@@ -113,13 +112,13 @@ class _Finder:
         """The best of all, and then where it was first."""
         value, dtype = best.value, best.variable.dtype
         op = "maximum" if best.comparison == "greater" else "minimum"
-        nothing = Literal(tensor.identity(op, dtype), dtype)
+        nothing = Literal(expressions.identity(op, dtype), dtype)
         found = Variable(self.names.pick("found"), dtype)
         place = Variable(self.names.pick("place"), i64)
-        is_better = tensor.compare(best.comparison, value, best.variable)
+        is_better = expressions.compare(best.comparison, value, best.variable)
         sums = tuple([s for s in loop.body if isinstance(s, Accumulate)])
         first = Accumulate(found, op, select(is_better, value, nothing))
-        here = select(tensor.compare("equal", value, found), loop.index, tensor.ENDLESS)
+        here = select(expressions.compare("equal", value, found), loop.index, expressions.ENDLESS)
         second = Accumulate(place, "minimum", here)
         at = {loop.index: place}
         results = {best.variable: value, **best.others}
@@ -127,14 +126,14 @@ class _Finder:
         # What belongs to the best is changed last, as the others may not be told from it.
         changes = [Assign(v, moved[e]) for v, e in reversed(results.items())]
         improved = (
-            Let(place, tensor.ENDLESS),
+            Let(place, expressions.ENDLESS),
             loop.replace(body=(second,)),
             *changes,
         )
         return [
             Let(found, nothing),
             loop.replace(body=(first, *sums)),
-            If(tensor.compare(best.comparison, found, best.variable), improved, ()),
+            If(expressions.compare(best.comparison, found, best.variable), improved, ()),
         ]
 
 
@@ -226,7 +225,7 @@ def _chosen_term(
         return None
     if any(term is not None and term.op != op for term in terms):
         return None
-    nothing = Literal(tensor.identity(op, variable.dtype), variable.dtype)
+    nothing = Literal(expressions.identity(op, variable.dtype), variable.dtype)
     values = [nothing if term is None else term.value for term in terms]
     return _Term(op, select(condition, *values))
 

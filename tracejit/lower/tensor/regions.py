@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.bounds import Bounds
+from ...ir.expressions import integer
 from ...ir.graph import Kernel
 from ...ir.tensor import (
     Address,
@@ -21,7 +22,6 @@ from ...ir.tensor import (
     Store,
     bodies_of,
     expressions_of,
-    integer,
     parts,
     statements,
 )
@@ -128,7 +128,7 @@ def cut_nest(kernel: Kernel, window: Window) -> Kernel | None:
                 if side.extent == 1:
                     found += exchange(visit(statement.body), {statement.index: side.start})
                     continue
-                here = {statement.index: tensor.add(statement.index, side.start)}
+                here = {statement.index: expressions.add(statement.index, side.start)}
                 inner = exchange(visit(statement.body), here)
                 stop = integer(side.extent)
                 statement = For(statement.index, tensor.ZERO, stop, inner, statement.mark, 1)
@@ -137,7 +137,7 @@ def cut_nest(kernel: Kernel, window: Window) -> Kernel | None:
             found.append(statement)
         return tuple(found)
 
-    offsets = {out: tuple([tensor.multiply(side.start, integer(-1)) for side in window])}
+    offsets = {out: tuple([expressions.multiply(side.start, integer(-1)) for side in window])}
     body = Moving({out: small}, offsets).body(visit(kernel.body))
     parameters = (*kernel.inputs, small)
     return kernel.replace(parameters=parameters, body=body)
@@ -158,11 +158,11 @@ class Moving(Renaming):
 
 def _moved(index: Expression, by: Expression) -> Expression:
     """The sum of two, where what is taken away again is gone."""
-    total = tensor.add(index, by)
+    total = expressions.add(index, by)
     atoms, constant = linear(total)
     if not any(map(is_strip, total.free)) or any(map(is_strip, atoms)):
         return total
     found: Expression = tensor.ZERO
     for atom, scale in atoms.items():
-        found = tensor.add(found, tensor.multiply(atom, integer(scale)))
-    return tensor.add(found, integer(constant))
+        found = expressions.add(found, expressions.multiply(atom, integer(scale)))
+    return expressions.add(found, integer(constant))

@@ -11,7 +11,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from math import prod
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Address,
@@ -31,7 +32,6 @@ from ...ir.tensor import (
     Variable,
     expressions_of,
     has_control,
-    integer,
     map_bodies,
     parts,
     statements,
@@ -189,4 +189,4 @@ def _places(buffer: Buffer) -> list[tuple[Expression, ...]]:
 def _nothing(buffer: Buffer) -> Literal:
     """What stands where nothing was written yet."""
     dtype = buffer.type.dtype
-    return Literal(tensor.identity("add", dtype), dtype)
+    return Literal(expressions.identity("add", dtype), dtype)

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import rebuild_apply
 from ...ir.tensor import (
     Accumulate,
     Address,
@@ -27,7 +28,6 @@ from ...ir.tensor import (
     Table,
     Variable,
     parts,
-    rebuild_apply,
     statements,
 )
 from ...ir.term import Term, postorder
@@ -152,9 +152,9 @@ def reshaped(indices: tuple[Expression, ...], old: tuple, new: tuple) -> tuple[E
         return tuple([place.get(axis, tensor.ZERO) for axis in range(len(new))])
     flat: Expression = tensor.ZERO
     for index, stride in zip(indices, row_major(old)):
-        flat = tensor.add(flat, tensor.multiply(index, tensor.extent(stride)))
+        flat = expressions.add(flat, expressions.multiply(index, expressions.extent(stride)))
     found = []
     for extent, stride in zip(new, row_major(new)):
-        position = tensor.floor_divide(flat, tensor.extent(stride))
-        found.append(tensor.remainder(position, tensor.extent(extent)))
+        position = expressions.floor_divide(flat, expressions.extent(stride))
+        found.append(expressions.remainder(position, expressions.extent(extent)))
     return tuple(found)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.places import is_chosen_by_data
 from ...ir.tensor import (
@@ -68,13 +68,13 @@ def _is_to_repeat(loop: For) -> bool:
 
 
 def _repeated(loop: For) -> list[Statement]:
-    many, count = tensor.integer(REPEATS), tensor.subtract(loop.stop, loop.start)
-    steps = tensor.floor_divide(count, many)
+    many, count = expressions.integer(REPEATS), expressions.subtract(loop.stop, loop.start)
+    steps = expressions.floor_divide(count, many)
     step, turn = Index(f"{loop.index.name}_step"), Index(f"{loop.index.name}_turn")
-    place = tensor.add(tensor.multiply(step, many), turn)
-    body = substitute(loop.body, {loop.index: tensor.add(place, loop.start)})
+    place = expressions.add(expressions.multiply(step, many), turn)
+    body = substitute(loop.body, {loop.index: expressions.add(place, loop.start)})
     turns = For(turn, tensor.ZERO, many, body, "unroll", 1)
-    rest = loop.replace(start=tensor.add(loop.start, tensor.multiply(steps, many)))
+    rest = loop.replace(start=expressions.add(loop.start, expressions.multiply(steps, many)))
     whole = For(step, tensor.ZERO, steps, (turns,), "serial", 1)
-    left = tensor.subtract(rest.stop, rest.start)
+    left = expressions.subtract(rest.stop, rest.start)
     return [whole] if isinstance(left, Literal) and left.value == 0 else [whole, rest]

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ...ir import ops, tensor
+from ...ir import expressions, ops, tensor
 from ...ir.graph import Function, Node, item, parameter
 from ...ir.tensor import (
     UPDATED,
@@ -153,23 +153,23 @@ def rotating(
     """Run the body for `index` in `bounds`, its memory in turns; what it carries ends in its own."""
     start, stop = bounds
     order, period = turns.order, _count_turns(turns.order)
-    trips = tensor.maximum(tensor.subtract(stop, start), tensor.ZERO)
-    rounds = tensor.floor_divide(trips, tensor.integer(period))
-    rest = tensor.remainder(trips, tensor.integer(period))
+    trips = expressions.maximum(expressions.subtract(stop, start), tensor.ZERO)
+    rounds = expressions.floor_divide(trips, expressions.integer(period))
+    rest = expressions.remainder(trips, expressions.integer(period))
     places = [tuple(range(len(order)))]
     for _ in range(period):
         places.append(tuple([places[-1][k] for k in order]))
 
     def turn(first: Expression, number: int) -> Statement:
-        at = tensor.add(first, tensor.integer(number))
+        at = expressions.add(first, expressions.integer(number))
         given = [buffers[k] for k in places[number]] + list(buffers[len(order) :])
         call = Call(body, tuple(given))
-        return For(index, at, tensor.add(at, tensor.ONE), (call,), "ordered", 1)
+        return For(index, at, expressions.add(at, tensor.ONE), (call,), "ordered", 1)
 
-    first = tensor.add(start, tensor.multiply(ROUND, tensor.integer(period)))
+    first = expressions.add(start, expressions.multiply(ROUND, expressions.integer(period)))
     whole = tuple([turn(first, number) for number in range(period)])
     statements: list[Statement] = [For(ROUND, tensor.ZERO, rounds, whole, "ordered", 1)]
-    last = tensor.subtract(stop, rest)
+    last = expressions.subtract(stop, rest)
     for left in range(1, period):
         end = (
             *[turn(last, number) for number in range(left)],
@@ -178,7 +178,7 @@ def rotating(
         if isinstance(rest, Literal):
             statements += end if rest.value == left else ()
         else:
-            is_left = Apply("equal", (rest, tensor.integer(left)), bool_)
+            is_left = Apply("equal", (rest, expressions.integer(left)), bool_)
             statements.append(If(is_left, end, ()))
     return tuple(statements)
 

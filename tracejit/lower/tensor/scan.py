@@ -9,7 +9,7 @@ in the nearest cache, so that memory is read and written row by row:
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.graph import Function, Kernel, Node
 from ...ir.running import OPS, neutral
 from ...ir.tensor import (
@@ -70,8 +70,8 @@ class _Scan:
         return body
 
     def loop(self, axis: int, body: tuple[Statement, ...], start: int = 0) -> For:
-        stop = tensor.extent(self.type.shape[axis])
-        return For(self.index[axis], tensor.integer(start), stop, body, "serial", 1)
+        stop = expressions.extent(self.type.shape[axis])
+        return For(self.index[axis], expressions.integer(start), stop, body, "serial", 1)
 
     def next(self, total: Expression, place: tuple[Expression, ...]) -> Expression:
         return Apply(self.op, (total, Load(self.source, place)), self.type.dtype)
@@ -109,15 +109,15 @@ class _Scan:
         last, dtype = self.type.shape[-1], self.type.dtype
         block, column = Index("block"), self.index[-1]
         total = Buffer("total", array_type((width,), dtype), "local")
-        first = tensor.multiply(block, tensor.integer(width))
-        stop: Expression = tensor.integer(width)
+        first = expressions.multiply(block, expressions.integer(width))
+        stop: Expression = expressions.integer(width)
         if last % width:
-            stop = tensor.minimum(stop, tensor.subtract(tensor.integer(last), first))
+            stop = expressions.minimum(stop, expressions.subtract(expressions.integer(last), first))
 
         def columns(*body: Statement) -> For:
             return For(column, tensor.ZERO, stop, body, "serial", 1)
 
-        place = (*self.index[:-1], tensor.add(first, column))
+        place = (*self.index[:-1], expressions.add(first, column))
         new = Variable("new", dtype)
         step = (
             Let(new, self.next(Load(total, (column,)), place)),
@@ -129,5 +129,5 @@ class _Scan:
             columns(Store(total, (column,), Literal(neutral(self.op, dtype), dtype))),
             self.loop(self.axis, (columns(*step),)),
         )
-        blocks = tensor.integer(-(-last // width))
+        blocks = expressions.integer(-(-last // width))
         return (For(block, tensor.ZERO, blocks, body, "serial", 1),)

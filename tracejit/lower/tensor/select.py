@@ -11,6 +11,7 @@ read is proved to stay inside its buffer without the condition.
 from __future__ import annotations
 
 from ...ir.bounds import Bounds, unknowns_of
+from ...ir.expressions import replace_expressions, select
 from ...ir.graph import Module, map_kernels
 from ...ir.op import OPS
 from ...ir.tensor import (
@@ -30,8 +31,6 @@ from ...ir.tensor import (
     Variable,
     has_control,
     parts,
-    replace_expressions,
-    select,
     statements,
 )
 from ...ir.term import Term, postorder

@@ -15,6 +15,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterable
 
+from ...ir.expressions import select
 from ...ir.graph import Module, map_kernels
 from ...ir.places import changed_in
 from ...ir.tensor import (
@@ -35,7 +36,6 @@ from ...ir.tensor import (
     has_control,
     map_bodies,
     parts,
-    select,
     statements,
 )
 from ...ir.term import Term, postorder

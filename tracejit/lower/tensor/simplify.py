@@ -6,7 +6,7 @@ remainders within one period are sums.
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.tensor import (
     Accumulate,
@@ -70,7 +70,7 @@ class Simplifier:
     def rewrite(self, e: Expression) -> Expression:
         match e:
             case Index() if e in self.ranges and self.ranges[e][0] == self.ranges[e][1]:
-                return tensor.integer(self.ranges[e][0])
+                return expressions.integer(self.ranges[e][0])
             case Load(buffer, indices):
                 return Load(buffer, tuple([self.memo[i] for i in indices]))
             case Table(data, index, dtype):
@@ -85,7 +85,7 @@ class Simplifier:
         if e.op in ("logical_and", "logical_or") and operands[0].dtype is bool_:
             return _logical(e, operands)
         if e.op in CHOICES and all(o.dtype is i64 for o in operands):
-            low, high = self.bounds(tensor.subtract(*operands))
+            low, high = self.bounds(expressions.subtract(*operands))
             if e.op in COMPARISONS:
                 answer = _decide(e.op, low, high)
                 if answer is not None:
@@ -100,7 +100,7 @@ class Simplifier:
                 return divided
         if operands == e.operands:
             return e
-        return tensor.rebuild_apply(e, operands)
+        return expressions.rebuild_apply(e, operands)
 
     def divide(self, op: str, a: Expression, n: int) -> Expression | None:
         """`(q * n + rest) // n` and `% n`, where all of `rest` is known to lie in one period."""
@@ -114,8 +114,8 @@ class Simplifier:
         if low is None or high is None or low // n != high // n:
             if not whole and not quotient:
                 return None
-            inner = Apply(op, (_sum(rest, left), tensor.integer(n)), i64)
-            return inner if op == "remainder" else tensor.add(_sum(whole, quotient), inner)
+            inner = Apply(op, (_sum(rest, left), expressions.integer(n)), i64)
+            return inner if op == "remainder" else expressions.add(_sum(whole, quotient), inner)
         if op == "remainder":
             return _sum(rest, left - low // n * n)
         return _sum(whole, quotient + low // n)
@@ -140,8 +140,8 @@ class Simplifier:
 def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
     total: Expression = tensor.ZERO
     for atom, scale in atoms.items():
-        total = tensor.add(total, tensor.multiply(atom, tensor.integer(scale)))
-    return tensor.add(total, tensor.integer(constant))
+        total = expressions.add(total, expressions.multiply(atom, expressions.integer(scale)))
+    return expressions.add(total, expressions.integer(constant))
 
 
 def _decide(op: str, low: int | None, high: int | None) -> bool | None:

@@ -14,8 +14,9 @@ from __future__ import annotations
 from collections.abc import Iterable
 from itertools import pairwise
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
+from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Allocate,
@@ -29,7 +30,6 @@ from ...ir.tensor import (
     Statement,
     expressions_of,
     has_control,
-    integer,
     is_scheduled,
     map_bodies,
     parts,
@@ -147,7 +147,7 @@ def _nested(loop: For, period: int) -> For:
     """The loop as one over periods and one inside a period."""
     outer = Index(f"{loop.index.name}_{period}")
     inside = Index(f"{loop.index.name}_in_{period}")
-    place = tensor.add(tensor.multiply(outer, integer(period)), inside)
+    place = expressions.add(expressions.multiply(outer, integer(period)), inside)
     body = substitute(loop.body, {loop.index: place})
     inner = For(inside, tensor.ZERO, integer(period), body, "serial", 1)
     return For(outer, tensor.ZERO, integer(loop.stop.value // period), (inner,), "serial", 1)
@@ -165,7 +165,7 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
                 continue
             if e.operands[0].dtype is not i64 or loop.index not in e.free:
                 continue
-            atoms, constant = linear(tensor.subtract(*e.operands))
+            atoms, constant = linear(expressions.subtract(*e.operands))
             if list(atoms) != [loop.index]:
                 continue
             scale, op = atoms[loop.index], e.op

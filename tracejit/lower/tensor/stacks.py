@@ -6,7 +6,7 @@ threads that solved 3 x 3 systems took 1.4 times as long as one. Sums of rows ar
 
 from __future__ import annotations
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.foreign import foreign
 from ...ir.tensor import Address, Expression, Extern, For, Index, Literal, Statement
 from .cost import seconds
@@ -29,11 +29,11 @@ def split_stack(call: Extern, name: str) -> Statement:
     each = seconds(loop.cycles(*[None] * loop.ufunc.nargs, 1, *numbers[1:]))
     if numbers[0] is not None and numbers[0] * each < WORTHWHILE:
         return call
-    least = tensor.integer(max(1, int(CHUNK / each)))
-    size = tensor.maximum(least, _ceiling(count, tensor.integer(MOST_CHUNKS)))
+    least = expressions.integer(max(1, int(CHUNK / each)))
+    size = expressions.maximum(least, _ceiling(count, expressions.integer(MOST_CHUNKS)))
     chunk = Index(name)
-    first = tensor.multiply(chunk, size)
-    rest = tensor.minimum(size, tensor.subtract(count, first))
+    first = expressions.multiply(chunk, size)
+    rest = expressions.minimum(size, expressions.subtract(count, first))
     arguments = (
         *[_moved(a, core, first) for a, core in zip(call.arguments, loop.cores)],
         rest,
@@ -44,8 +44,8 @@ def split_stack(call: Extern, name: str) -> Statement:
 
 
 def _ceiling(count: Expression, size: Expression) -> Expression:
-    rounded = tensor.subtract(tensor.add(count, size), tensor.ONE)
-    return tensor.floor_divide(rounded, size)
+    rounded = expressions.subtract(expressions.add(count, size), tensor.ONE)
+    return expressions.floor_divide(rounded, size)
 
 
 def _moved(address: Address, core: tuple[str, ...], first: Expression) -> Address:
@@ -55,8 +55,8 @@ def _moved(address: Address, core: tuple[str, ...], first: Expression) -> Addres
     axis = len(shape) - len(core) - 1
     while axis >= 0 and indices[axis] is tensor.ZERO:
         is_outermost = axis == 0 or indices[axis - 1] is not tensor.ZERO
-        extent = tensor.extent(shape[axis])
-        indices[axis] = first if is_outermost else tensor.remainder(first, extent)
-        first = tensor.floor_divide(first, extent)
+        extent = expressions.extent(shape[axis])
+        indices[axis] = first if is_outermost else expressions.remainder(first, extent)
+        first = expressions.floor_divide(first, extent)
         axis -= 1
     return Address(address.buffer, tuple(indices))

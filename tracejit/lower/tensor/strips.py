@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.places import is_chosen_by_data
 from ...ir.tensor import (
@@ -135,19 +135,19 @@ def _strips(loops: tuple[For, ...], column: For, body: tuple[Statement, ...]) ->
     """Full strips, and what is left of the columns as a narrow one."""
     full, rest = divmod(trips(column), COLUMNS)
     strip = Index(f"{column.index.name}_strip")
-    place = tensor.add(tensor.multiply(strip, tensor.integer(COLUMNS)), column.index)
-    places = {column.index: tensor.add(place, column.start)}
+    place = expressions.add(expressions.multiply(strip, expressions.integer(COLUMNS)), column.index)
+    places = {column.index: expressions.add(place, column.start)}
     result = [
         in_loops(
             (
-                For(strip, tensor.ZERO, tensor.integer(full), (), "serial", 1),
+                For(strip, tensor.ZERO, expressions.integer(full), (), "serial", 1),
                 *loops,
-                For(column.index, tensor.ZERO, tensor.integer(COLUMNS), (), "serial", 1),
+                For(column.index, tensor.ZERO, expressions.integer(COLUMNS), (), "serial", 1),
             ),
             substitute(body, places),
         )
     ]
     if rest:
-        start = tensor.add(column.start, tensor.integer(full * COLUMNS))
+        start = expressions.add(column.start, expressions.integer(full * COLUMNS))
         result.append(in_loops((*loops, column.replace(start=start)), body))
     return result

@@ -13,7 +13,8 @@ from functools import cached_property
 from math import prod
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, ELEMENTWISE, OPAQUE, SCAN, UPDATE, Loops
 from ...ir.ops import reshape
@@ -27,7 +28,6 @@ from ...ir.tensor import (
     Statement,
     Store,
     expressions_of,
-    integer,
     statements,
 )
 from ...ir.term import Term
@@ -213,7 +213,9 @@ class Strips:
             for operand, buffer in zip(node.operands, kernel.inputs):
                 if operand in near:
                     new[buffer] = near[operand]
-                    minus = [tensor.multiply(s.start, integer(-1)) for s in plan.windows[operand]]
+                    minus = [
+                        expressions.multiply(s.start, integer(-1)) for s in plan.windows[operand]
+                    ]
                     offsets[buffer] = tuple(minus)
                 else:
                     new[buffer] = self.inputs[base_of(operand)]

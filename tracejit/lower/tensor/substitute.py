@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
+from ...ir.expressions import replace_expressions
 from ...ir.tensor import (
     Accumulate,
     Assign,
@@ -16,7 +17,6 @@ from ...ir.tensor import (
     Statement,
     Store,
     map_bodies,
-    replace_expressions,
 )
 from ...ir.term import Term
 

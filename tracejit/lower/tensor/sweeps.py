@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...ir.affine import linear
+from ...ir.expressions import replace_expressions
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -31,7 +32,6 @@ from ...ir.tensor import (
     expressions_of,
     loads_of,
     parts,
-    replace_expressions,
     statements,
 )
 from ...ir.term import Term, postorder

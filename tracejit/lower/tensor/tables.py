@@ -15,7 +15,7 @@ from __future__ import annotations
 from functools import reduce
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.places import is_chosen_by_data
 from ...ir.tensor import (
     Apply,
@@ -97,13 +97,13 @@ def with_tables(table: Table, inner: For, chunk: Index, count: int) -> list[Stat
     place = tuple([Index(f"{chunk.name}_{k}") for k in range(buffer.type.ndim)])
     # Unlike 0, -0.0 leaves what it is added to as it is.
     neutral = -0.0 if table.op == "add" and dtype.kind == "f" else None
-    neutral = tensor.identity(table.op, dtype) if neutral is None else neutral
+    neutral = expressions.identity(table.op, dtype) if neutral is None else neutral
     empty = Literal(neutral, dtype)
     clear = _over(place, buffer, Store(parts, (chunk, *place), empty))
-    shares = [Load(parts, (tensor.integer(k), *place)) for k in range(count)]
+    shares = [Load(parts, (expressions.integer(k), *place)) for k in range(count)]
     total = reduce(lambda a, b: Apply(table.op, (a, b), dtype), [Load(buffer, place), *shares])
     join = _over(place, buffer, Store(buffer, place, total))
-    chunks = For(chunk, tensor.ZERO, tensor.integer(count), (clear, inner), "parallel", 1)
+    chunks = For(chunk, tensor.ZERO, expressions.integer(count), (clear, inner), "parallel", 1)
     return [tensor.Allocate(parts), chunks, join]
 
 
@@ -113,7 +113,7 @@ def _over(place: tuple[Index, ...], buffer: Buffer, store: Store) -> Statement:
     for axis, (index, extent) in enumerate(reversed(list(zip(place, buffer.type.shape)))):
         lanes = 1 if axis else _lanes(buffer, extent)
         mark = "vector" if lanes > 1 else "serial"
-        statement = For(index, tensor.ZERO, tensor.integer(extent), (statement,), mark, lanes)
+        statement = For(index, tensor.ZERO, expressions.integer(extent), (statement,), mark, lanes)
     return statement
 
 

@@ -20,7 +20,8 @@ from __future__ import annotations
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
+from ...ir.expressions import add, integer, maximum, minimum, multiply, subtract
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     ZERO,
@@ -32,15 +33,9 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
-    add,
     has_control,
-    integer,
     loads_of,
     map_bodies,
-    maximum,
-    minimum,
-    multiply,
-    subtract,
 )
 from ..machine import USUAL, Machine
 from .cost import trips
@@ -87,7 +82,7 @@ class _Tiler:
         start = add(time.start, multiply(tile, integer(sizes.steps)))
         end = minimum(add(start, integer(sizes.steps)), time.stop)
         steps_of_tile = time.replace(start=start, stop=end)
-        count = tensor.floor_divide(
+        count = expressions.floor_divide(
             add(subtract(time.stop, time.start), integer(sizes.steps - 1)), integer(sizes.steps)
         )
         left = add(multiply(chunk, integer(length)), integer(first - margin))

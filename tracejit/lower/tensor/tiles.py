@@ -13,7 +13,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Expression,
@@ -99,8 +99,8 @@ def _squares(
     first, second = (down, right) if along > across else (right, down)
     loops = (
         *(first.blocks, second.blocks, down.squares, right.squares),
-        For(right.lane, tensor.ZERO, tensor.integer(lanes), (), "vector", lanes),
-        For(down.lane, tensor.ZERO, tensor.integer(lanes), (), "unroll", 1),
+        For(right.lane, tensor.ZERO, expressions.integer(lanes), (), "vector", lanes),
+        For(down.lane, tensor.ZERO, expressions.integer(lanes), (), "unroll", 1),
     )
     places = {row.index: down.place, column.index: right.place}
     yield in_loops((*others, *loops), substitute(body, places))
@@ -119,12 +119,16 @@ class _Side:
         name, count = loop.index.name, trips(loop) // lanes
         block, square = Index(f"{name}_block"), Index(f"{name}_square")
         self.lane = Index(f"{name}_lane")
-        first = tensor.multiply(block, tensor.integer(BLOCK))
-        stop: Expression = tensor.integer(min(BLOCK, count))
+        first = expressions.multiply(block, expressions.integer(BLOCK))
+        stop: Expression = expressions.integer(min(BLOCK, count))
         if count > BLOCK and count % BLOCK:
-            stop = tensor.minimum(stop, tensor.subtract(tensor.integer(count), first))
-        self.blocks = For(block, tensor.ZERO, tensor.integer(-(-count // BLOCK)), (), "serial", 1)
+            stop = expressions.minimum(
+                stop, expressions.subtract(expressions.integer(count), first)
+            )
+        self.blocks = For(
+            block, tensor.ZERO, expressions.integer(-(-count // BLOCK)), (), "serial", 1
+        )
         self.squares = For(square, tensor.ZERO, stop, (), "serial", 1)
-        start = tensor.multiply(tensor.add(first, square), tensor.integer(lanes))
-        self.place = tensor.add(tensor.add(start, self.lane), loop.start)
-        self.end = tensor.add(loop.start, tensor.integer(count * lanes))
+        start = expressions.multiply(expressions.add(first, square), expressions.integer(lanes))
+        self.place = expressions.add(expressions.add(start, self.lane), loop.start)
+        self.end = expressions.add(loop.start, expressions.integer(count * lanes))

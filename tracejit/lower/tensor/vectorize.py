@@ -12,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 
 from ...ir.bounds import Bounds, unknowns_of
+from ...ir.expressions import integer
 from ...ir.foreign import foreign, needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
@@ -44,7 +45,6 @@ from ...ir.tensor import (
     Store,
     expressions_of,
     has_control,
-    integer,
     is_scheduled,
     loads_of,
     map_bodies,

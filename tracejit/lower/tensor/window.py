@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import NamedTuple
 
-from ...ir import tensor
-from ...ir.tensor import Expression, Index, integer
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
+from ...ir.tensor import Expression, Index
 
 STRIP = Index("group_strip")
 # Of loops around these, along other axes.
@@ -34,10 +35,12 @@ class Side(NamedTuple):
 
     @property
     def start(self) -> Expression:
-        start = tensor.add(tensor.multiply(self.strip, integer(self.scale)), integer(self.low))
+        start = expressions.add(
+            expressions.multiply(self.strip, integer(self.scale)), integer(self.low)
+        )
         if self.limit:
-            start = tensor.maximum(start, tensor.ZERO)
-            start = tensor.minimum(start, integer(self.limit - self.extent))
+            start = expressions.maximum(start, tensor.ZERO)
+            start = expressions.minimum(start, integer(self.limit - self.extent))
         return start
 
     def inside(self, length: int, strips: Strips) -> Side:

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ...ir.tensor import identity
+from ...ir.expressions import identity
 from ...ir.types import to_dtype
 from ..application import apply
 from ..array import Array

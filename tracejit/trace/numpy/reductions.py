@@ -9,9 +9,9 @@ import numpy as np
 
 from ...ir import ops
 from ...ir.dims import is_never_negative
+from ...ir.expressions import identity
 from ...ir.graph import Node
 from ...ir.op import Op
-from ...ir.tensor import identity
 from ...ir.types import bool_, i64, to_dtype
 from ..application import apply
 from ..array import Array, to_array, wrap

@@ -11,9 +11,9 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
+from ...ir.expressions import identity
 from ...ir.numpy_code import is_found
 from ...ir.ops.ordered import ordered_loop
-from ...ir.tensor import identity
 from ...ir.types import i64, to_dtype
 from ..application import apply
 from ..array import wrap

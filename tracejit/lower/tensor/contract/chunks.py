@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from ....ir import tensor
-from ....ir.tensor import Expression, For, Index, integer
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Expression, For, Index
 from .problem import Body
 
 CHUNK, SHARE = Index("chunk"), Index("share")
@@ -23,9 +24,9 @@ def chunk_range(
 ) -> tuple[Expression, Expression]:
     """The first and the last item, exclusively, of a chunk."""
     size = -(-count // chunks)
-    first = tensor.multiply(chunk, integer(size))
-    last = tensor.add(first, integer(size))
-    return first, last if count % size == 0 else tensor.minimum(last, integer(count))
+    first = expressions.multiply(chunk, integer(size))
+    last = expressions.add(first, integer(size))
+    return first, last if count % size == 0 else expressions.minimum(last, integer(count))
 
 
 def one_by_one(chunks: int, body: Body) -> Body:

@@ -9,19 +9,10 @@ from __future__ import annotations
 
 from typing import NamedTuple
 
-from ....ir import tensor
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
 from ....ir.foreign import PLAIN, ROW_MAJOR, TRANSPOSED
-from ....ir.tensor import (
-    Address,
-    Allocate,
-    Buffer,
-    Expression,
-    Extern,
-    Literal,
-    Load,
-    Store,
-    integer,
-)
+from ....ir.tensor import Address, Allocate, Buffer, Expression, Extern, Literal, Load, Store
 from ....ir.types import DType, array_type, i32
 from .problem import Body, Group, Operand, Problem
 
@@ -53,7 +44,7 @@ def multiply_by_library(problem: Problem, library: Library) -> Body | None:
         return None
     if library.integer is i32 and not _is_small(problem):
         return None
-    result = Factor(PLAIN, tensor.extent(out[problem.rows.labels[-1]]))
+    result = Factor(PLAIN, expressions.extent(out[problem.rows.labels[-1]]))
     start: Body = ()
     scales: list = [Literal(1.0, problem.wide), Literal(0.0, problem.wide)]
     if problem.wide.is_complex:
@@ -68,7 +59,7 @@ def multiply_by_library(problem: Problem, library: Library) -> Body | None:
         symbol,
         (
             *[Literal(flag, i32) for flag in (ROW_MAJOR, left.form, right.form)],
-            *[_number(tensor.extent(extent), library) for extent in extents],
+            *[_number(expressions.extent(extent), library) for extent in extents],
             scales[0],
             _address(problem.factor(problem.left, zero[0], None, zero[2])),
             _number(left.step, library),
@@ -98,7 +89,7 @@ def _factor(operand: Operand, rows: Group, columns: Group) -> Factor | None:
     for form, slow, fast in ((PLAIN, rows, columns), (TRANSPOSED, columns, rows)):
         across, along = (operand.distances[group.labels[-1]] for group in (slow, fast))
         if along == 1 and across is not None and _is_at_least(across, fast.extent):
-            return Factor(form, tensor.extent(across))
+            return Factor(form, expressions.extent(across))
     return None
 
 
@@ -117,7 +108,7 @@ def _is_small(problem: Problem) -> bool:
 def _number(value: Expression, library: Library) -> Expression:
     if isinstance(value, Literal):
         return Literal(value.value, library.integer)
-    return tensor.cast(value, library.integer)
+    return expressions.cast(value, library.integer)
 
 
 def _address(element: Expression) -> Address:

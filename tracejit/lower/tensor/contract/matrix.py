@@ -20,17 +20,9 @@ from collections.abc import Callable
 from functools import partial
 from math import prod
 
-from ....ir import tensor
-from ....ir.tensor import (
-    Allocate,
-    Buffer,
-    Expression,
-    For,
-    Index,
-    Load,
-    Store,
-    integer,
-)
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
 from .chunks import CHUNK, SHARE, chunk_range, chunks_of, one_by_one, parallel
 from .machine import Machine, seconds
@@ -273,7 +265,7 @@ class Matrix:
         left: Buffer | None = None
         spacing = self.height + bool(self.taller)
         # Where a tile's rows are in the copy of the left factor.
-        place = tensor.multiply(tensor.subtract(TILE, first), integer(spacing))
+        place = expressions.multiply(expressions.subtract(TILE, first), integer(spacing))
         if self.pack_left:
             left = left_buffer(problem, blocks, most * spacing, self.lanes)
             copy = partial(pack_tile_rows, problem, blocks, left, place=place, lanes=self.lanes)
@@ -282,10 +274,10 @@ class Matrix:
             bytes_each = blocks.size * segment.width * problem.wide.itemsize
             group = min(segment.panels, max(1, self.machine.near_bytes // bytes_each))
             groups = -(-segment.panels // group)
-            start = tensor.multiply(GROUP, integer(group))
-            stop = tensor.add(start, integer(group))
+            start = expressions.multiply(GROUP, integer(group))
+            stop = expressions.add(start, integer(group))
             if segment.panels % group:
-                stop = tensor.minimum(stop, integer(segment.panels))
+                stop = expressions.minimum(stop, integer(segment.panels))
             factor = self.packed_factor(segment, buffer)
             tile = partial(self.packed_tile, segment, factor, left, place)
             inner = self.spread_over(self.row_tiles(first, last, tile, start, stop))
@@ -304,13 +296,13 @@ class Matrix:
         work: Body = ()
         before = 0
         for position, segment in enumerate(self.segments):
-            start, stop = (tensor.subtract(bound, integer(before)) for bound in (first, last))
+            start, stop = (expressions.subtract(bound, integer(before)) for bound in (first, last))
             if before:
-                start = tensor.maximum(start, tensor.ZERO)
+                start = expressions.maximum(start, tensor.ZERO)
             if before + segment.panels < panels:
-                stop = tensor.minimum(stop, integer(segment.panels))
+                stop = expressions.minimum(stop, integer(segment.panels))
             buffer = self.panels_buffer(f"right{position}", (min(size, segment.panels),), segment)
-            place = tensor.subtract(PANEL, start)
+            place = expressions.subtract(PANEL, start)
             factor = lambda column, k, b=buffer, panel=place: Load(b, (panel, k, column))
             copy = pack_some(self.problem, self.blocks, segment, (start, stop), self.lanes, buffer)
             tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
@@ -352,14 +344,21 @@ class Matrix:
                 inner = (For(PANEL, *panels, inner, "serial", 1),)
             return For(TILE, start, stop, inner, "serial", 1)
 
-        top = tensor.multiply(TILE, integer(self.height))
+        top = expressions.multiply(TILE, integer(self.height))
         if not self.taller:
             return (loop(first, last, top, self.height),)
         # The first `taller` tiles have a row more.
         border, high = integer(self.taller), self.height + 1
         return (
-            loop(first, tensor.minimum(last, border), tensor.multiply(TILE, integer(high)), high),
-            loop(tensor.maximum(first, border), last, tensor.add(top, border), self.height),
+            loop(
+                first,
+                expressions.minimum(last, border),
+                expressions.multiply(TILE, integer(high)),
+                high,
+            ),
+            loop(
+                expressions.maximum(first, border), last, expressions.add(top, border), self.height
+            ),
         )
 
     # Tiles.
@@ -377,13 +376,13 @@ class Matrix:
             problem,
             shape,
             lambda row, k: problem.factor(
-                problem.left, tensor.add(top, row), None, tensor.add(self.base, k)
+                problem.left, expressions.add(top, row), None, expressions.add(self.base, k)
             ),
             lambda column, k: problem.factor(
-                problem.right, None, tensor.add(base, column), tensor.add(self.base, k)
+                problem.right, None, expressions.add(base, column), expressions.add(self.base, k)
             ),
             self.steps(shape),
-            lambda r, c, value: store(tensor.add(top, r), tensor.add(base, c), value),
+            lambda r, c, value: store(expressions.add(top, r), expressions.add(base, c), value),
             problem.sums,
         )
         return tile + end
@@ -414,18 +413,18 @@ class Matrix:
 
         def left_factor(row: Expression, k: Expression) -> Expression:
             if left is None:
-                k = tensor.add(self.blocks.first, k)
-                return problem.factor(problem.left, tensor.add(top, row), None, k)
-            row = tensor.add(place, row)
+                k = expressions.add(self.blocks.first, k)
+                return problem.factor(problem.left, expressions.add(top, row), None, k)
+            row = expressions.add(place, row)
             return Load(left, (row, k) if is_by_row(problem) else (k, row))
 
         def at(row: Expression, column: Expression) -> tuple[Expression, ...]:
-            return problem.position(tensor.add(top, row), tensor.add(base, column))
+            return problem.position(expressions.add(top, row), expressions.add(base, column))
 
         resume, store, end = None, problem.finished, ()
         number, total = self.blocks.number(), self.blocks.total if self.is_blocked else 1
         if total > 1:
-            again = tensor.compare("greater", number, tensor.ZERO)
+            again = expressions.compare("greater", number, tensor.ZERO)
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
         if total > 1 and not problem.is_bare or not problem.finishes_in_registers:
             store = lambda position, value: (Store(problem.out, position, value),)
@@ -448,7 +447,7 @@ class Matrix:
     def finish_tile(self, shape: Shape, top: Expression, base: Expression) -> Body:
         """What is computed from the product, where the sums of a tile are complete and stored."""
         problem = self.problem
-        position = problem.position(tensor.add(top, ROW), tensor.add(base, LANE))
+        position = problem.position(expressions.add(top, ROW), expressions.add(base, LANE))
         refined = problem.refined(position)
         along = For(LANE, tensor.ZERO, integer(shape.columns), refined, "vector", self.lanes)
         return (For(ROW, tensor.ZERO, integer(shape.rows), (along,), "serial", 1),)

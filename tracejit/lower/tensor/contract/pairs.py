@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
-from ....ir import tensor
+from ....ir import expressions, tensor
 from ....ir.tensor import Apply, Expression, Literal
 from ....ir.types import i8, i16, i32, u8
 from .machine import Machine
@@ -52,14 +52,14 @@ class Pairs(Operand):
         self.strides, self.distances = single.strides, single.distances
 
     def at(self, places: dict[str, Expression]) -> Expression:
-        first = tensor.multiply(places[self.label], tensor.integer(2))
-        second = tensor.add(first, tensor.ONE)
+        first = expressions.multiply(places[self.label], expressions.integer(2))
+        second = expressions.add(first, tensor.ONE)
         low = self.single.at({**places, self.label: first})
         if self.count % 2:
-            last = tensor.integer(self.count - 1)
-            high = self.single.at({**places, self.label: tensor.minimum(second, last)})
-            is_inside = tensor.compare("less_equal", second, last)
-            high = tensor.select(is_inside, high, Literal(0, i32))
+            last = expressions.integer(self.count - 1)
+            high = self.single.at({**places, self.label: expressions.minimum(second, last)})
+            is_inside = expressions.compare("less_equal", second, last)
+            high = expressions.select(is_inside, high, Literal(0, i32))
         else:
             high = self.single.at({**places, self.label: second})
         low = Apply("bitwise_and", (low, Literal(0xFFFF, i32)), i32)

@@ -9,8 +9,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import NamedTuple
 
-from ....ir import tensor
-from ....ir.tensor import Buffer, Expression, For, Index, Store, integer
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Buffer, Expression, For, Index, Store
 from ....ir.types import array_type
 from .problem import Body, Problem
 from .tile import ROW, Shape, power_of_two
@@ -28,7 +29,9 @@ class Segment(NamedTuple):
 
     def column(self, panel: Expression) -> Expression:
         """The first column of a panel."""
-        return tensor.add(tensor.multiply(panel, integer(self.width)), integer(self.start))
+        return expressions.add(
+            expressions.multiply(panel, integer(self.width)), integer(self.start)
+        )
 
 
 class Blocks(NamedTuple):
@@ -54,11 +57,11 @@ class Blocks(NamedTuple):
         """Which of them all `block` of the current turn is."""
         if self.count == 1:
             return self.turn
-        return tensor.add(tensor.multiply(self.turn, integer(self.count)), block)
+        return expressions.add(expressions.multiply(self.turn, integer(self.count)), block)
 
     @property
     def first(self) -> Expression:
-        return tensor.multiply(BLOCK, integer(self.size))
+        return expressions.multiply(BLOCK, integer(self.size))
 
     @property
     def length(self) -> Expression:
@@ -81,7 +84,7 @@ def _at_most(size: int, total: int, first: Expression) -> Expression:
     """How many of `size` items from `first` on there are, of `total`."""
     if total % size == 0:
         return integer(size)
-    return tensor.minimum(integer(size), tensor.subtract(integer(total), first))
+    return expressions.minimum(integer(size), expressions.subtract(integer(total), first))
 
 
 def pack_panels(
@@ -93,32 +96,32 @@ def pack_panels(
     base = segment.column(PANEL)
 
     def element(block: Expression, inside: Expression, at: Expression, column: Expression) -> Body:
-        source = problem.factor(problem.right, None, tensor.add(base, column), at)
+        source = problem.factor(problem.right, None, expressions.add(base, column), at)
         return (Store(packed, (block, PANEL, inside, column), source),)
 
     panels = integer(segment.panels)
     if problem.step(problem.right, problem.columns) != 1:
 
         def along(column: Expression) -> Body:
-            return element(blocks.number(), k, tensor.add(blocks.first, k), column)
+            return element(blocks.number(), k, expressions.add(blocks.first, k), column)
 
         loop = blocks.loop(columns_along(segment.width, k, blocks.length, along))
         loop = problem.loops(problem.sums, loop)
         return (For(PANEL, tensor.ZERO, panels, loop, mark, 1),)
     # Row by row through all panels: memory is read in order, however far apart the rows are.
     strips = -(-blocks.depth // STRIP_ROWS)
-    first = tensor.multiply(STRIP, integer(STRIP_ROWS))
+    first = expressions.multiply(STRIP, integer(STRIP_ROWS))
     if blocks.count == 1:
-        block, inside = blocks.number(), tensor.add(first, k)
+        block, inside = blocks.number(), expressions.add(first, k)
     else:
         each = integer(blocks.size // STRIP_ROWS)
-        block = blocks.number(tensor.floor_divide(STRIP, each))
-        inside = tensor.multiply(tensor.remainder(STRIP, each), integer(STRIP_ROWS))
-        inside = tensor.add(inside, k)
+        block = blocks.number(expressions.floor_divide(STRIP, each))
+        inside = expressions.multiply(expressions.remainder(STRIP, each), integer(STRIP_ROWS))
+        inside = expressions.add(inside, k)
     shape = Shape(1, segment.width, lanes)
     copy = shape.each(
         shape.sums(problem.wide),
-        lambda row, column, total: element(block, inside, tensor.add(first, k), column),
+        lambda row, column, total: element(block, inside, expressions.add(first, k), column),
     )
     copy = (For(PANEL, tensor.ZERO, panels, copy, "serial", 1),)
     count = _at_most(STRIP_ROWS, blocks.depth, first)
@@ -138,11 +141,11 @@ def pack_some(
     """Copy the current block of a few panels to `packed`, the first of them to its beginning."""
     k = Index("k_right")
     base = segment.column(PANEL)
-    place = tensor.subtract(PANEL, panels[0])
+    place = expressions.subtract(PANEL, panels[0])
 
     def element(column: Expression) -> Body:
-        at = tensor.add(blocks.first, k)
-        source = problem.factor(problem.right, None, tensor.add(base, column), at)
+        at = expressions.add(blocks.first, k)
+        source = problem.factor(problem.right, None, expressions.add(base, column), at)
         return (Store(packed, (place, k, column), source),)
 
     if problem.step(problem.right, problem.columns) != 1:
@@ -162,12 +165,12 @@ def columns_along(
     full, rest = divmod(width, 8)
     found: Body = ()
     if full:
-        column = tensor.add(tensor.multiply(strip, integer(8)), copy)
+        column = expressions.add(expressions.multiply(strip, integer(8)), copy)
         inner = For(copy, tensor.ZERO, integer(8), element(column), "unroll", 1)
         steps = For(k, tensor.ZERO, count, (inner,), "serial", 1)
         found += (For(strip, tensor.ZERO, integer(full), (steps,), "serial", 1),)
     if rest:
-        column = tensor.add(copy, integer(full * 8))
+        column = expressions.add(copy, integer(full * 8))
         inner = For(copy, tensor.ZERO, integer(rest), element(column), "unroll", 1)
         found += (For(k, tensor.ZERO, count, (inner,), "serial", 1),)
     return found
@@ -196,11 +199,13 @@ def pack_tile_rows(
 ) -> Body:
     """Copy the current block of `rows` rows from `top` on to the rows of `buffer` from `place` on."""
     k = Index("k_left")
-    value = problem.factor(problem.left, tensor.add(top, ROW), None, tensor.add(blocks.first, k))
+    value = problem.factor(
+        problem.left, expressions.add(top, ROW), None, expressions.add(blocks.first, k)
+    )
     if is_by_row(problem):
-        store = Store(buffer, (tensor.add(place, ROW), k), value)
+        store = Store(buffer, (expressions.add(place, ROW), k), value)
         along = For(k, tensor.ZERO, blocks.length, (store,), "vector", lanes)
         return (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
-    store = Store(buffer, (k, tensor.add(place, ROW)), value)
+    store = Store(buffer, (k, expressions.add(place, ROW)), value)
     across = For(ROW, tensor.ZERO, integer(rows), (store,), "vector", power_of_two(rows))
     return (For(k, tensor.ZERO, blocks.length, (across,), "serial", 1),)

@@ -11,7 +11,7 @@ from dataclasses import dataclass, replace
 from math import prod
 from typing import NamedTuple
 
-from ....ir import tensor
+from ....ir import expressions, tensor
 from ....ir.affine import coefficient
 from ....ir.dims import Dim, symbol_names
 from ....ir.graph import Function, Node
@@ -66,7 +66,7 @@ class Operand:
     def at(self, places: dict[str, Expression]) -> Expression:
         """The element where each label is where `places` says, in the accumulator's dtype."""
         value = self._value(tuple([places[label] for label in self.labels]))
-        return tensor.cast(value, self.wide)
+        return expressions.cast(value, self.wide)
 
 
 def _distance(load: Load, index: Index) -> int | Dim | None:
@@ -94,10 +94,10 @@ class Group(NamedTuple):
     def places(self, position: Expression) -> dict[str, Expression]:
         """Where each label is when the one index is at `position`."""
         found = {}
-        position = tensor.add(self.start, position)
+        position = expressions.add(self.start, position)
         for label, extent in zip(self.labels[:0:-1], self.extents[:0:-1]):
-            found[label] = tensor.remainder(position, tensor.integer(extent))
-            position = tensor.floor_divide(position, tensor.integer(extent))
+            found[label] = expressions.remainder(position, expressions.integer(extent))
+            position = expressions.floor_divide(position, expressions.integer(extent))
         return {**found, self.labels[0]: position} if self.labels else found
 
 
@@ -178,8 +178,8 @@ class Problem:
         """Which of the `repeats` the indices of `sums` are at."""
         found: Expression = tensor.ZERO
         for label in self.sums:
-            found = tensor.multiply(found, tensor.integer(self.extents[label]))
-            found = tensor.add(found, self.index(label))
+            found = expressions.multiply(found, expressions.integer(self.extents[label]))
+            found = expressions.add(found, self.index(label))
         return found
 
     def index(self, label: str) -> Index:
@@ -212,7 +212,7 @@ class Problem:
         return Apply(self.combine, (a, b), self.wide)
 
     def zero(self) -> Expression:
-        return tensor.Literal(tensor.identity(self.combine, self.wide), self.wide)
+        return tensor.Literal(expressions.identity(self.combine, self.wide), self.wide)
 
     def position(self, row: Expression, column: Expression) -> Position:
         """The element of the result for a row and a column."""
@@ -240,13 +240,13 @@ class Problem:
         What it computes with takes registers; where it is dear, it must not take them from the tile.
         """
         mark = "serial" if self.epilogue <= IN_LINE else "apart"
-        last, stop = tensor.subtract(blocks, tensor.ONE), tensor.add(block, tensor.ONE)
+        last, stop = expressions.subtract(blocks, tensor.ONE), expressions.add(block, tensor.ONE)
         return (For(Index("last"), last, stop, body, mark, 1),)
 
     def loops(self, labels: str, body: Body) -> Body:
         """Serial loops over labels, first outermost."""
         for label in reversed(labels):
-            stop = tensor.extent(self.extents[label])
+            stop = expressions.extent(self.extents[label])
             body = (For(self.index(label), tensor.ZERO, stop, body, "serial", 1),)
         return body
 
@@ -275,7 +275,7 @@ def read_problem(
 
     def moved(labels: str, at: Position) -> Position:
         """Where in the whole an element of the window is."""
-        return tuple([tensor.add(i, starts.get(x, tensor.ZERO)) for x, i in zip(labels, at)])
+        return tuple([expressions.add(i, starts.get(x, tensor.ZERO)) for x, i in zip(labels, at)])
 
     operands = []
     for operand, labels in zip(node.operands, (left, right)):
@@ -295,7 +295,7 @@ def read_problem(
     ]
 
     def finish(position: Position, value: Expression) -> tuple[Expression, ...]:
-        value, position = tensor.cast(value, dtype), moved(result, position)
+        value, position = expressions.cast(value, dtype), moved(result, position)
         known = lambda n, at: value if n is node else Load(inputs[n], at) if n in inputs else None
         composer = Composer(known)
         return tuple([composer.value(each, position) for each in function.results])

@@ -2,19 +2,9 @@
 
 from __future__ import annotations
 
-from ....ir import tensor
-from ....ir.tensor import (
-    Accumulate,
-    Allocate,
-    Buffer,
-    Expression,
-    For,
-    Let,
-    Load,
-    Store,
-    Variable,
-    integer,
-)
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Let, Load, Store, Variable
 from ....ir.types import array_type
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
 from .machine import Machine, seconds
@@ -68,7 +58,7 @@ def sum_ranges(matrix: Matrix) -> Body:
     parts = Buffer("parts", array_type((full + bool(rest), m, n), problem.wide), "local")
 
     def rows(chunk: Expression, depth: int) -> Body:
-        matrix.depth, matrix.base = depth, tensor.multiply(chunk, integer(size))
+        matrix.depth, matrix.base = depth, expressions.multiply(chunk, integer(size))
         matrix.store = lambda row, column, value: (Store(parts, (chunk, row, column), value),)
         return matrix.rows(tensor.ZERO, integer(matrix.tiles), matrix.segments)
 

@@ -8,18 +8,9 @@ them at a time are kept in registers; a short depth is in line, so that every el
 
 from __future__ import annotations
 
-from ....ir import tensor
-from ....ir.tensor import (
-    Accumulate,
-    Allocate,
-    Buffer,
-    Expression,
-    For,
-    Index,
-    Load,
-    Store,
-    integer,
-)
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
 from .machine import Machine
 from .problem import Body, Problem
@@ -67,7 +58,7 @@ def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
 
     body: Body = ()
     if full:
-        top = tensor.multiply(TOP, integer(tall))
+        top = expressions.multiply(TOP, integer(tall))
         body += (For(TOP, tensor.ZERO, integer(full), rows(top, tall), "serial", 1),)
     if rest:
         body += rows(integer(full * tall), rest)
@@ -80,7 +71,7 @@ def _results(problem: Problem, shared: str, top: Expression, height: int) -> Bod
     contracted = [x for x in problem.extents if x not in problem.result and x not in problem.single]
     places = problem.others("".join(problem.extents))
     places |= {label: problem.index(label) for label in contracted}
-    places[shared] = tensor.add(top, ROW)
+    places[shared] = expressions.add(top, ROW)
     total = Load(sums, (ROW,))
 
     def each(*body: tensor.Statement) -> Body:

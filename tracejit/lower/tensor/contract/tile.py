@@ -12,18 +12,9 @@ from functools import reduce
 from itertools import chain
 from typing import NamedTuple
 
-from ....ir import tensor
-from ....ir.tensor import (
-    Accumulate,
-    Allocate,
-    Buffer,
-    Expression,
-    For,
-    Index,
-    Load,
-    Store,
-    integer,
-)
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import DType, array_type
 from .problem import Body, Problem
 
@@ -70,9 +61,9 @@ class Shape(NamedTuple):
         start = 0
         for buffer in sums:
             _, _, parts, lanes = buffer.type.shape
-            column = tensor.add(tensor.multiply(PART, integer(lanes)), LANE)
+            column = expressions.add(expressions.multiply(PART, integer(lanes)), LANE)
             total = Load(buffer, (copy, ROW, PART, LANE))
-            inner = body(ROW, tensor.add(column, integer(start)), total)
+            inner = body(ROW, expressions.add(column, integer(start)), total)
             lane = For(LANE, tensor.ZERO, integer(lanes), inner, "vector", power_of_two(lanes))
             found += (For(PART, tensor.ZERO, integer(parts), (lane,), "unroll", 1),)
             start += parts * lanes
@@ -95,11 +86,11 @@ class Steps(NamedTuple):
         if not isinstance(self.stop, tensor.Literal) or self.unroll == 1:
             return (For(DEPTH, tensor.ZERO, self.stop, body(DEPTH, tensor.ZERO), "serial", 1),)
         times, rest = divmod(self.stop.value, self.unroll)
-        k = tensor.add(tensor.multiply(DEPTH, integer(self.unroll)), COPY)
+        k = expressions.add(expressions.multiply(DEPTH, integer(self.unroll)), COPY)
         inner = For(COPY, tensor.ZERO, integer(self.unroll), body(k, COPY), "unroll", 1)
         found: Body = (For(DEPTH, tensor.ZERO, integer(times), (inner,), "serial", 1),)
         if rest:
-            k = tensor.add(COPY, integer(times * self.unroll))
+            k = expressions.add(COPY, integer(times * self.unroll))
             found += (For(COPY, tensor.ZERO, integer(rest), body(k, COPY), "unroll", 1),)
         return found
 
@@ -127,7 +118,7 @@ def multiply_tile(
         if resume is None:
             return (Store(total.buffer, total.indices, zero),)
         again, earlier = resume
-        value = tensor.select(again, earlier(row, column), zero)
+        value = expressions.select(again, earlier(row, column), zero)
         return (Store(total.buffer, total.indices, value),)
 
     def step(k: Expression, copy: Expression) -> Body:

@@ -13,8 +13,9 @@ from dataclasses import replace
 from math import prod
 from typing import NamedTuple
 
-from ....ir import tensor
-from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store, integer
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
 from .chunks import WORTHWHILE, chunk_range, chunks_of, parallel
 from .machine import Machine, seconds
@@ -71,7 +72,7 @@ class Chunks(NamedTuple):
     def part(self, number: Expression, count: int) -> Group:
         """The columns of `count` indices in chunk `number`."""
         line = self.each * prod(self.group.extents[1:])
-        start = tensor.multiply(number, integer(line))
+        start = expressions.multiply(number, integer(line))
         return Group(self.group.labels, (count, *self.group.extents[1:]), start)
 
 
@@ -158,7 +159,7 @@ class Unfolded(Matrix):
         return parallel(-(-self.tiles // -(-self.tiles // chunks)), (Allocate(self.windows), *work))
 
     def packed_factor(self, segment: Segment, packed: Buffer) -> Callable[..., Load]:
-        return lambda column, k: Load(packed, (k, tensor.add(segment.column(PANEL), column)))
+        return lambda column, k: Load(packed, (k, expressions.add(segment.column(PANEL), column)))
 
     def before_block(self) -> Body:
         return copy_windows(self.problem, self.blocks, self.windows, self.lanes)
@@ -180,20 +181,22 @@ def copy_windows(problem: Problem, blocks: Blocks, windows: Buffer, lanes: int) 
     row, column = (_joined(group, places) for group in (depth, columns))
     slowest, first = depth.labels[0], columns.labels[0]
     each = integer(blocks.size // inner)
-    behind = tensor.subtract(integer(depth.extents[0]), tensor.multiply(BLOCK, each))
-    count = each if depth.extents[0] % each.value == 0 else tensor.minimum(each, behind)
-    places[slowest] = tensor.add(tensor.multiply(BLOCK, each), places[slowest])
-    start = tensor.floor_divide(columns.start, integer(line))
-    places[first] = tensor.add(start, places[first])
+    behind = expressions.subtract(integer(depth.extents[0]), expressions.multiply(BLOCK, each))
+    count = each if depth.extents[0] % each.value == 0 else expressions.minimum(each, behind)
+    places[slowest] = expressions.add(expressions.multiply(BLOCK, each), places[slowest])
+    start = expressions.floor_divide(columns.start, integer(line))
+    places[first] = expressions.add(start, places[first])
     body: Body = (Store(windows, (row, column), problem.right.at(places)),)
     *outer, fastest = columns.extents
     if isinstance(fastest, int):
         lanes = min(lanes, power_of_two(fastest))
-    stop = tensor.extent(fastest)
+    stop = expressions.extent(fastest)
     body = (For(problem.index(columns.labels[-1]), tensor.ZERO, stop, body, "vector", lanes),)
     loops = [*zip(depth.labels[1:], depth.extents[1:]), *zip(columns.labels, outer)]
     for label, extent in reversed(loops):
-        body = (For(problem.index(label), tensor.ZERO, tensor.extent(extent), body, "serial", 1),)
+        body = (
+            For(problem.index(label), tensor.ZERO, expressions.extent(extent), body, "serial", 1),
+        )
     return (For(problem.index(slowest), tensor.ZERO, count, body, "serial", 1),)
 
 
@@ -201,5 +204,5 @@ def _joined(group: Group, places: dict[str, Expression]) -> Expression:
     """The one index of a group, from its beginning on."""
     found = places[group.labels[0]]
     for label, extent in zip(group.labels[1:], group.extents[1:]):
-        found = tensor.add(tensor.multiply(found, integer(extent)), places[label])
+        found = expressions.add(expressions.multiply(found, integer(extent)), places[label])
     return found

@@ -13,9 +13,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import NamedTuple
 
-from ....ir import tensor
+from ....ir import expressions, tensor
 from ....ir.dims import Dim
-from ....ir.tensor import Allocate, Buffer, Expression, For, If, Index, Load, Store, integer
+from ....ir.expressions import integer
+from ....ir.tensor import Allocate, Buffer, Expression, For, If, Index, Load, Store
 from ....ir.types import array_type
 from .chunks import CHUNK
 from .machine import Machine
@@ -44,8 +45,8 @@ class Panels(NamedTuple):
 
     def column(self, inside: Expression) -> Expression:
         """The column of the product that a column of the current panel is."""
-        first = tensor.multiply(PANEL, integer(self.width))
-        return tensor.add(tensor.add(first, tensor.extent(self.start)), inside)
+        first = expressions.multiply(PANEL, integer(self.width))
+        return expressions.add(expressions.add(first, expressions.extent(self.start)), inside)
 
 
 class UnknownProduct:
@@ -66,12 +67,14 @@ class UnknownProduct:
             # Whole vectors, the last of which computes with whatever is there.
             shape = (self.block, _ceiling(self.n, self.lanes) * self.lanes)
             self.windows = Buffer("windows", array_type(shape, problem.wide), "local")
-        self.count, self.first, self.length = tensor.ONE, tensor.ZERO, tensor.extent(self.k)
+        self.count, self.first, self.length = tensor.ONE, tensor.ZERO, expressions.extent(self.k)
         if self.block != self.k:
-            self.count = tensor.maximum(tensor.extent(_ceiling(self.k, self.block)), tensor.ONE)
-            self.first = tensor.multiply(BLOCK, integer(self.block))
-            behind = tensor.subtract(self.length, self.first)
-            self.length = tensor.minimum(integer(self.block), behind)
+            self.count = expressions.maximum(
+                expressions.extent(_ceiling(self.k, self.block)), tensor.ONE
+            )
+            self.first = expressions.multiply(BLOCK, integer(self.block))
+            behind = expressions.subtract(self.length, self.first)
+            self.length = expressions.minimum(integer(self.block), behind)
         # What is the same for all products is packed before them, if it is known how much that is.
         sizes, inside = (self.n, self.k), set(problem.outer) & set(problem.right.labels)
         is_known = all(isinstance(size, int) for size in sizes)
@@ -213,20 +216,20 @@ class UnknownProduct:
             return body(tensor.ZERO, count)
         work = count
         for factor in each:
-            work = tensor.multiply(work, _expression(factor))
+            work = expressions.multiply(work, _expression(factor))
         worth = worth * 8 // (self.problem.wide.itemsize * self.problem.parts)
-        chunks = tensor.minimum(tensor.floor_divide(work, integer(worth)), count)
-        chunks = tensor.minimum(tensor.maximum(chunks, tensor.ONE), integer(most))
-        rounded = tensor.subtract(tensor.add(count, chunks), tensor.ONE)
-        size = tensor.floor_divide(rounded, chunks)
-        first = tensor.multiply(CHUNK, size)
-        last = tensor.minimum(tensor.add(first, size), count)
+        chunks = expressions.minimum(expressions.floor_divide(work, integer(worth)), count)
+        chunks = expressions.minimum(expressions.maximum(chunks, tensor.ONE), integer(most))
+        rounded = expressions.subtract(expressions.add(count, chunks), tensor.ONE)
+        size = expressions.floor_divide(rounded, chunks)
+        first = expressions.multiply(CHUNK, size)
+        last = expressions.minimum(expressions.add(first, size), count)
         return (For(CHUNK, tensor.ZERO, chunks, body(first, last), "parallel", 1),)
 
     def columns_left(self, segment: Panels) -> Expression:
         """How many columns the current one of panels that are cut has."""
-        behind = tensor.subtract(tensor.extent(self.n), segment.column(tensor.ZERO))
-        return tensor.minimum(behind, integer(segment.width))
+        behind = expressions.subtract(expressions.extent(self.n), segment.column(tensor.ZERO))
+        return expressions.minimum(behind, integer(segment.width))
 
     # The right factor.
 
@@ -245,7 +248,7 @@ class UnknownProduct:
         return problem.loops(problem.sums, found)
 
     def copy(self, segment: Panels, k: Expression, inside: Expression) -> Store:
-        problem, at = self.problem, tensor.add(self.first, k)
+        problem, at = self.problem, expressions.add(self.first, k)
         value = problem.factor(problem.right, None, segment.column(inside), at)
         return Store(segment.packed, self.place(segment, k, inside), value)
 
@@ -258,7 +261,7 @@ class UnknownProduct:
             shape = Shape(1, segment.width, self.lanes)
             each = lambda row, column, total: (self.copy(segment, k, column),)
             copy = shape.each(shape.sums(self.problem.wide), each)
-        return For(PANEL, tensor.ZERO, tensor.extent(segment.number), copy, "serial", 1)
+        return For(PANEL, tensor.ZERO, expressions.extent(segment.number), copy, "serial", 1)
 
     def pack_along(self, segment: Panels, k: Index) -> Body:
         """All columns of all panels."""
@@ -266,7 +269,9 @@ class UnknownProduct:
             down = For(k, tensor.ZERO, self.length, (self.copy(segment, k, LANE),), "serial", 1)
             stop = self.columns_left(segment)
             lane = For(LANE, tensor.ZERO, stop, (down,), "serial", 1)
-            return (For(PANEL, tensor.ZERO, tensor.extent(segment.number), (lane,), "serial", 1),)
+            return (
+                For(PANEL, tensor.ZERO, expressions.extent(segment.number), (lane,), "serial", 1),
+            )
         store = lambda column: (self.copy(segment, k, column),)
         along = columns_along(segment.width, k, self.length, store)
         steps = lambda first, last: (For(PANEL, first, last, along, "serial", 1),)
@@ -290,14 +295,16 @@ class UnknownProduct:
         if self.left is None:
             return ()
         problem, k = self.problem, Index("k_left")
-        at, height = tensor.add(self.first, k), integer(self.height)
+        at, height = expressions.add(self.first, k), integer(self.height)
         if is_by_row(problem):
             store = Store(self.left, (ROW, k), problem.factor(problem.left, ROW, None, at))
             along = For(k, tensor.ZERO, self.length, (store,), "vector", self.lanes)
-            stop = tensor.minimum(tensor.multiply(last, height), tensor.extent(self.m))
-            return (For(ROW, tensor.multiply(first, height), stop, (along,), "serial", 1),)
-        top = tensor.multiply(TILE, height)
-        value = problem.factor(problem.left, tensor.add(top, ROW), None, at)
+            stop = expressions.minimum(
+                expressions.multiply(last, height), expressions.extent(self.m)
+            )
+            return (For(ROW, expressions.multiply(first, height), stop, (along,), "serial", 1),)
+        top = expressions.multiply(TILE, height)
+        value = problem.factor(problem.left, expressions.add(top, ROW), None, at)
         lanes = power_of_two(self.height)
 
         def copy(rows: Expression, start: Expression, stop: Expression) -> For:
@@ -306,11 +313,15 @@ class UnknownProduct:
             steps = For(k, tensor.ZERO, self.length, (across,), "serial", 1)
             return For(TILE, start, stop, (steps,), "serial", 1)
 
-        tiles = tensor.extent(self.tiles)
-        full = copy(height, first, tensor.minimum(last, tiles))
+        tiles = expressions.extent(self.tiles)
+        full = copy(height, first, expressions.minimum(last, tiles))
         return (
             full,
-            *([copy(self.behind, tensor.maximum(first, tiles), last)] if self.has_rest else []),
+            *(
+                [copy(self.behind, expressions.maximum(first, tiles), last)]
+                if self.has_rest
+                else []
+            ),
         )
 
     def left_factor(self, top: Expression, is_rest: bool) -> Factor:
@@ -321,11 +332,11 @@ class UnknownProduct:
             if self.left is not None and not is_by_row(problem):
                 return Load(self.left, (TILE, k, row))
             if is_rest and not isinstance(self.m, int):
-                row = tensor.minimum(row, tensor.subtract(self.behind, tensor.ONE))
-            row = tensor.add(top, row)
+                row = expressions.minimum(row, expressions.subtract(self.behind, tensor.ONE))
+            row = expressions.add(top, row)
             if self.left is not None:
                 return Load(self.left, (row, k))
-            return problem.factor(problem.left, row, None, tensor.add(self.first, k))
+            return problem.factor(problem.left, row, None, expressions.add(self.first, k))
 
         return element
 
@@ -334,8 +345,8 @@ class UnknownProduct:
     @property
     def behind(self) -> Expression:
         """How many rows there are from the beginning of the current tile on."""
-        top = tensor.multiply(TILE, integer(self.height))
-        return tensor.subtract(tensor.extent(self.m), top)
+        top = expressions.multiply(TILE, integer(self.height))
+        return expressions.subtract(expressions.extent(self.m), top)
 
     @property
     def has_rest(self) -> bool:
@@ -350,22 +361,22 @@ class UnknownProduct:
 
     def some_rows(self, first: Expression, last: Expression) -> Body:
         """All panels for the rows of the tiles from `first` to `last`, the last of which may be cut."""
-        tiles = tensor.extent(self.tiles)
-        top = tensor.multiply(TILE, integer(self.height))
+        tiles = expressions.extent(self.tiles)
+        top = expressions.multiply(TILE, integer(self.height))
         found = self.pack_left(first, last)
         for segment in self.segments:
             tile = self.cut_tile if segment.is_cut else self.tile_of
             full = tile(segment, top, self.height)
-            rows: Body = (For(TILE, first, tensor.minimum(last, tiles), full, "serial", 1),)
+            rows: Body = (For(TILE, first, expressions.minimum(last, tiles), full, "serial", 1),)
             if isinstance(self.m, int) and self.has_rest:
                 rest = tile(segment, top, self.m % self.height)
-                rows += (For(TILE, tensor.maximum(first, tiles), last, rest, "serial", 1),)
+                rows += (For(TILE, expressions.maximum(first, tiles), last, rest, "serial", 1),)
             elif self.has_rest:
                 # That some rows are left is what the loop says too, in a form that proofs cannot use.
                 rest = self.cut_tile(segment, top, self.height, self.behind)
-                rest = (If(tensor.compare("greater", self.behind, tensor.ZERO), rest, ()),)
-                rows += (For(TILE, tensor.maximum(first, tiles), last, rest, "serial", 1),)
-            stop = tensor.extent(segment.number)
+                rest = (If(expressions.compare("greater", self.behind, tensor.ZERO), rest, ()),)
+                rows += (For(TILE, expressions.maximum(first, tiles), last, rest, "serial", 1),)
+            stop = expressions.extent(segment.number)
             found += (For(PANEL, tensor.ZERO, stop, self.spread(rows), "serial", 1),)
         return found
 
@@ -383,7 +394,7 @@ class UnknownProduct:
         def right(column: Expression, k: Expression) -> Expression:
             if segment.packed:
                 return Load(segment.packed, self.place(segment, k, column))
-            at = tensor.add(self.first, k)
+            at = expressions.add(self.first, k)
             return problem.factor(problem.right, None, segment.column(column), at)
 
         steps = Steps(self.length)
@@ -393,7 +404,7 @@ class UnknownProduct:
     def tile_of(self, segment: Panels, top: Expression, rows: int) -> Body:
         """A tile of panels that are not cut."""
         shape = Shape(rows, segment.width, self.lanes)
-        at = lambda r, c: self.problem.position(tensor.add(top, r), segment.column(c))
+        at = lambda r, c: self.problem.position(expressions.add(top, r), segment.column(c))
         tile = self.sums(segment, top, shape, lambda r, c, x: self.store(at(r, c), x))
         finish = self.finish(at(ROW, LANE))
         along = For(LANE, tensor.ZERO, integer(segment.width), finish, "vector", self.lanes)
@@ -409,7 +420,7 @@ class UnknownProduct:
         into_edge = lambda r, c, x: (Store(edge, (r, c), x),)
         tile = self.sums(segment, top, shape, into_edge, stored is not None)
         height = integer(rows) if stored is None else stored
-        position = problem.position(tensor.add(top, ROW), segment.column(LANE))
+        position = problem.position(expressions.add(top, ROW), segment.column(LANE))
 
         def each(body: Body) -> Body:
             stop = self.columns_left(segment) if segment.is_cut else integer(segment.width)
@@ -430,9 +441,9 @@ class UnknownProduct:
             return problem.finished(position, total)
         if self.is_one_block:
             return (Store(problem.out, position, total),)
-        again = tensor.compare("greater", BLOCK, tensor.ZERO)
+        again = expressions.compare("greater", BLOCK, tensor.ZERO)
         joined = problem.join(Load(problem.out, position), total)
-        return (Store(problem.out, position, tensor.select(again, joined, total)),)
+        return (Store(problem.out, position, expressions.select(again, joined, total)),)
 
     def finish(self, position: tuple) -> Body:
         return self.problem.refined(position)
@@ -450,4 +461,4 @@ def _ceiling(size: Size, unit: Size) -> Size:
 
 
 def _expression(value: Size | Expression) -> Expression:
-    return value if isinstance(value, Expression) else tensor.extent(value)
+    return value if isinstance(value, Expression) else expressions.extent(value)

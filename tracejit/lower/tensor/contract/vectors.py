@@ -8,7 +8,8 @@ threads take ranges of rows and keep results of their own.
 
 from __future__ import annotations
 
-from ....ir import tensor
+from ....ir import expressions, tensor
+from ....ir.expressions import integer
 from ....ir.tensor import (
     Accumulate,
     Allocate,
@@ -21,7 +22,6 @@ from ....ir.tensor import (
     Statement,
     Store,
     Variable,
-    integer,
 )
 from ....ir.types import array_type
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
@@ -64,7 +64,7 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
         full, rest = divmod(rows, tall)
         found: Body = ()
         if full:
-            top = tensor.multiply(TOP, integer(tall))
+            top = expressions.multiply(TOP, integer(tall))
             tile = _inner_tile(problem, machine, top, tall, base, count)
             found += (For(TOP, tensor.ZERO, integer(full), tile, "serial", 1),)
         if rest:
@@ -75,7 +75,7 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
     full, rest = divmod(columns, wide)
     found: Body = ()
     if full:
-        inner = across(tensor.multiply(BASE, integer(wide)), wide)
+        inner = across(expressions.multiply(BASE, integer(wide)), wide)
         total = seconds(problem) / problem.batches
         if total >= WORTHWHILE and full >= 4:
             chunks = chunks_of(full, total / full)
@@ -98,7 +98,7 @@ def _inner_tile(
         columns = For(COLUMN, tensor.ZERO, integer(wide), body, "unroll", 1)
         return (For(ROW, tensor.ZERO, integer(tall), (columns,), "unroll", 1),)
 
-    row, column = tensor.add(top, ROW), tensor.add(base, COLUMN)
+    row, column = expressions.add(top, ROW), expressions.add(base, COLUMN)
     left = problem.factor(problem.left, row, None, DEPTH)
     right = problem.factor(problem.right, None, column, DEPTH)
     step = Accumulate(Load(sums, place), problem.combine, problem.product(left, right))
@@ -161,7 +161,7 @@ def row_sum(problem: Problem, machine: Machine) -> Body:
 
     def add_rows(start: Expression, count: int) -> For:
         copy = Index("copy")
-        k = tensor.add(start, copy)
+        k = expressions.add(start, copy)
         product = problem.product(
             problem.factor(problem.left, tensor.ZERO, None, k),
             problem.factor(problem.right, None, LANE, k),
@@ -171,7 +171,7 @@ def row_sum(problem: Problem, machine: Machine) -> Body:
 
     several = sweep(
         Let(total, Load(sums, (chunk, LANE))),
-        add_rows(tensor.multiply(TOP, integer(ROWS_AT_ONCE)), ROWS_AT_ONCE),
+        add_rows(expressions.multiply(TOP, integer(ROWS_AT_ONCE)), ROWS_AT_ONCE),
         Store(sums, (chunk, LANE), total),
     )
     work: Body = (

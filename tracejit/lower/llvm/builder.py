@@ -79,6 +79,14 @@ def literal(number: float | int | bool, kind: str) -> str:
     return str(int(number))
 
 
+def number_of(value: Value) -> float | None:
+    """The number that a constant of a float kind is, in all lanes; None if it is no such constant."""
+    text = value.text.removeprefix(f"splat ({value.kind} ").removesuffix(")")
+    if value.kind not in ("float", "double") or not text.startswith("0x"):
+        return None
+    return struct.unpack("<d", struct.pack("<Q", int(text, 16)))[0]
+
+
 class Region:
     """Lines of code from one entry to one exit; `label` is the basic block they end in."""
 

@@ -4,7 +4,7 @@ import argparse
 import pathlib
 import sys
 
-from . import report
+from . import page, probes, report
 from .harness import Budget, measure
 from .peers import OURS, SUBJECTS
 from .workloads import SECTIONS
@@ -26,6 +26,11 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--only", default="", help="only cases whose name holds this text")
     parser.add_argument(
         "--no-limits", action="store_true", help="do not measure the machine's limits"
+    )
+    parser.add_argument(
+        "--page",
+        action="store_true",
+        help="every kind of work, with one thread and with all, against peers and limits",
     )
     parser.add_argument(
         "--output", type=pathlib.Path, default=RESULTS, help="folder for the results"
@@ -51,6 +56,10 @@ def main(argv: list[str] | None = None) -> int:
         print(text, flush=True)
         lines.append(text)
 
+    if arguments.page:
+        page.run(settings, budget, arguments.output, say)
+        (arguments.output / "page.txt").write_text("\n".join(lines) + "\n")
+        return 0
     say(report.header_text(about))
     limits = None if arguments.no_limits else _limits(say)
     rows = []
@@ -58,11 +67,7 @@ def main(argv: list[str] | None = None) -> int:
         before = len(rows)
         say(report.title_text(section))
         for case in SECTIONS[section](settings):
-            row = measure(case, budget)
-            if limits:
-                row.limit = limits.seconds(
-                    case.level, case.bytes, case.written, case.dtype, case.flops, case.threads
-                )
+            row = measure(case, budget, probes.limits_of) if limits else measure(case, budget)
             rows.append(row)
             say(report.row_text(row))
         for line in report.compiling_text(section, rows[before:]):

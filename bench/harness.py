@@ -2,7 +2,8 @@
 
 A *case* is one row of the report: a piece of work at one size and dtype. Its *variants* do that work, each with
 another library (the *subject*). One subject may bring several variants (one thread and two, say); the report
-takes its fastest. A block of calls long enough for the clock is timed per variant and round; the result is the
+takes its fastest. In a round each variant has a turn of several blocks of calls, each just long enough for the clock:
+the fastest block counts, since in one of them no other program took the processor away; the result is the
 median over the rounds. A variant far behind the fastest leaves after a few rounds: more would change nothing.
 """
 
@@ -18,10 +19,14 @@ import numpy as np
 
 import tracejit
 
-BLOCK_SECONDS = 0.004
+BLOCK_SECONDS, TURN_SECONDS = 0.0006, 0.004
+LEAST_BLOCKS = 2
+LONG_SECONDS = 0.02  # a call that needs no other before it
 SETTLE_SECONDS = 0.12  # OpenBLAS's threads spin for 110 ms after their work, others for less
 MIN_ROUNDS = 3
 HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
+# Blocks of a limit and of us, one after the other.
+PAIRS, LEAST_PAIRS, SECONDS_OF_PAIRS = 60, 10, 1.0
 
 
 @dataclass
@@ -31,7 +36,8 @@ class Variant:
     `statement` is Python source timed in `namespace`, where it does the work `calls` times; `result` returns what
     the work yields, as NumPy values, or is None where there is nothing to compare. `context` is entered around
     each block of calls (a thread limit). Where the work cannot be repeated in a loop (a cold process, a compile),
-    `sample` does it once and returns its seconds, and there is no statement.
+    `sample` does it once and returns its seconds, and there is no statement. `threads` is how many it may
+    use, 0 all.
     """
 
     subject: str
@@ -39,15 +45,16 @@ class Variant:
     namespace: Mapping[str, Any] = field(default_factory=dict)
     result: Callable[[], Any] | None = None
     label: str = ""
-    calls: int = 1
+    calls: float = 1
     context: Callable[[], contextlib.AbstractContextManager] = contextlib.nullcontext
     sample: Callable[[], float] | None = None
+    threads: int = 0
 
 
 @dataclass
 class Case:
-    """One row of the report. `bytes` (of which `written`) and `flops` are the least the work can move and
-    compute, for the limits. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
+    """One row of the report. `bytes` (of which `written`; the largest array has `largest`) and `flops` are the
+    least the work can move and compute, for the limits. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
     is the time of compiling."""
 
     section: str
@@ -58,6 +65,7 @@ class Case:
     level: str = ""
     bytes: int = 0
     written: int = 0
+    largest: int = 0
     flops: int = 0
     threads: int = 0  # 0 means all
     tolerance: float = 0.0
@@ -81,14 +89,18 @@ class Measurement:
 
 @dataclass
 class Row:
-    """A measured case: the times by subject, the limit's time, and why a subject is missing."""
+    """A measured case: the times by subject, why one is missing, and what part of tracejit's time the machine would
+    need at the least (`share`), set by `bound`."""
 
     section: str
     name: str
     size: str
     dtype: str
+    level: str = ""
+    threads: int = 0
     times: dict[str, Measurement] = field(default_factory=dict)
-    limit: float = 0.0
+    share: float = 0.0
+    bound: str = ""
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -108,9 +120,12 @@ class Budget:
         return cls(seconds=4.0, rounds=15)
 
 
-def measure(case: Case, budget: Budget) -> Row:
-    """Check every variant of `case` against NumPy's, then time those that agree."""
-    row = Row(case.section, case.name, case.size, case.dtype, notes=dict(case.missing))
+def measure(
+    case: Case, budget: Budget, limits_of: Callable[[Case], list[Variant]] = lambda case: []
+) -> Row:
+    """Check every variant of `case` against NumPy's, then time those that agree, and ours against its limits."""
+    row = Row(case.section, case.name, case.size, case.dtype, case.level, case.threads)
+    row.notes.update(case.missing)
     runners = []
     expected = _expected(case)
     for variant in case.variants:
@@ -130,7 +145,23 @@ def measure(case: Case, budget: Budget) -> Row:
             row.times[subject] = timing
     for subject in row.times:
         row.notes.pop(subject, None)
+    ours = [r for r in runners if r.variant.subject == "tracejit" and r.samples]
+    if ours:
+        _hold_against(ours[0].variant, limits_of(case), row)
     return row
+
+
+def _hold_against(ours: Variant, limits: list[Variant], row: Row) -> None:
+    """The largest share of our time that one of the limits takes: the least of many blocks of both."""
+    for variant in limits:
+        runners = [_Runner(variant), _Runner(ours)]
+        stop = time.perf_counter() + SECONDS_OF_PAIRS
+        pairs: list[list[float]] = []
+        while len(pairs) < LEAST_PAIRS or len(pairs) < PAIRS and time.perf_counter() < stop:
+            pairs.append([min(runner.blocks(1)) for runner in runners])
+        limit, least = map(min, zip(*pairs))
+        if limit / least > row.share:
+            row.share, row.bound = limit / least, variant.label
 
 
 def collect(
@@ -157,7 +188,7 @@ def _interleave(runners: list["_Runner"], budget: Budget, row: Row) -> None:
         turn = round_number % max(len(active), 1)
         for runner in active[turn:] + active[:turn]:
             try:
-                runner.time_block()
+                runner.take_turn()
             except Exception as error:  # noqa: BLE001  as above
                 row.notes[runner.variant.subject] = reason(error)
                 runner.samples.clear()
@@ -186,18 +217,24 @@ class _Runner:
             if once < BLOCK_SECONDS / 10:
                 once = self.timer.timeit(10) / 10
         self.loops = max(1, round(BLOCK_SECONDS / max(once, 1e-9)))
+        self.warming = 0 if once > LONG_SECONDS else max(1, self.loops // 2)
+        self.of_turn = max(LEAST_BLOCKS, round(TURN_SECONDS / max(once * self.loops, 1e-9)))
 
-    def time_block(self) -> None:
+    def take_turn(self) -> None:
         time.sleep(SETTLE_SECONDS)
         tracejit.wait()
         if self.variant.sample:
             self.samples.append(self.variant.sample())
-            return
+        else:
+            self.samples.append(min(self.blocks(self.of_turn)))
+
+    def blocks(self, count: int) -> list[float]:
+        """The seconds of a call in each of so many blocks."""
         with self.variant.context():
             # Wakes the threads and fills the caches that the variant before emptied.
-            self.timer.timeit(max(1, self.loops // 2))
-            seconds = self.timer.timeit(self.loops)
-        self.samples.append(seconds / self.loops / self.variant.calls)
+            self.timer.timeit(self.warming)
+            seconds = [self.timer.timeit(self.loops) for _ in range(count)]
+        return [block / self.loops / self.variant.calls for block in seconds]
 
     def median(self) -> float:
         return statistics.median(self.samples)

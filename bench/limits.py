@@ -1,7 +1,8 @@
 """What this machine can do at most: bandwidth at each level of memory, multiply-adds per second, fresh pages.
 
-The loops and how they are timed are tracejit.runtime.probes, which tracejit.runtime.machine uses for less long. Memory
-changes between reading and writing at a cost, so work that writes as much as it reads is held against a copy.
+The loops and how they are timed are tracejit.runtime.probes, which tracejit.runtime.machine uses for less long.
+Memory may be twice as fast in one minute as in the next. A row is therefore held against a probe of its own
+(`bench.probes`), which runs in turns with it; what is measured here is for the head of the report.
 """
 
 import mmap
@@ -37,27 +38,6 @@ class Limits:
     bandwidth: dict[str, tuple[float, float]] = field(default_factory=dict)
     flops: dict[str, tuple[float, float]] = field(default_factory=dict)
     fresh_pages: dict[str, float] = field(default_factory=dict)
-
-    def seconds(
-        self, level: str, moved: int, written: int, dtype: str, flops: int, threads: int
-    ) -> float:
-        """The least time for work that moves `moved` bytes at `level`, `written` of them out, and computes
-        `flops`; 0 when unknown."""
-        best = self._best
-        memory = compute = 0.0
-        if level in self.bandwidth:
-            rate = best(self.bandwidth[level], threads)
-            if level == "DRAM":
-                kind = "DRAM, copy" if 2 * written >= moved else "DRAM, streaming"
-                rate = max(rate, best(self.bandwidth[kind], threads))
-            memory = moved / rate
-        if dtype in self.flops:
-            compute = flops / best(self.flops[dtype], threads)
-        return max(memory, compute)
-
-    @staticmethod
-    def _best(rates: tuple[float, float], threads: int) -> float:
-        return rates[0] if threads == 1 else max(rates)
 
     def to_json(self) -> dict:
         return asdict(self)

@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import dataclasses
 import functools
 import importlib
 import importlib.metadata
@@ -63,6 +64,24 @@ def variants(
     return collect(BUILDERS, subjects, program, arguments)
 
 
+def limited(
+    made: list[Variant], missing: dict[str, str], threads: int
+) -> tuple[list[Variant], dict[str, str]]:
+    """Of one program's variants those that use so many threads; 0 is all."""
+    if threads != 1:
+        return made, missing
+    chosen, without = [], dict(missing)
+    for variant in made:
+        if variant.subject in OURS:
+            context = functools.partial(loaded("tracejit").threads, 1)
+            chosen.append(dataclasses.replace(variant, context=context, threads=1))
+        elif variant.threads == 1:
+            chosen.append(variant)
+        else:
+            without.setdefault(variant.subject, "its number of threads is the process's")
+    return chosen, without
+
+
 def call_variant(subject: str, function: Callable, arguments: tuple, **options: Any) -> Variant:
     """A variant that calls `function(*arguments)` without the cost of unpacking a tuple."""
     names = [f"a{index}" for index in range(len(arguments))]
@@ -77,7 +96,7 @@ def call_variant(subject: str, function: Callable, arguments: tuple, **options: 
 
 
 def numpy_variants(program: Program, arguments: tuple) -> list[Variant]:
-    return [call_variant("numpy", program.function, arguments)]
+    return [call_variant("numpy", program.function, arguments, threads=1)]
 
 
 def our_name(numerics: str) -> str:
@@ -134,7 +153,8 @@ def numba_variants(
         source = with_constants(rebind(loop, prange=numba.prange if parallel else range), dtype)
         function = numba.njit(parallel=parallel, fastmath=fastmath)(source)
         label = "parallel" if parallel else "serial"
-        found.append(call_variant(subject, function, arguments, label=label))
+        threads = 0 if parallel else 1
+        found.append(call_variant(subject, function, arguments, label=label, threads=threads))
     return found
 
 
@@ -164,6 +184,7 @@ def torch_variants(program: Program, arguments: tuple) -> list[Variant]:
                 result=result,
                 label=f"{threads} threads",
                 context=functools.partial(torch_threads, threads),
+                threads=threads,
             )
         )
     return found

@@ -61,6 +61,12 @@ def ratio_to_peers(row: Row, subject: str = "tracejit") -> float:
     return _ratio(row, subject, [name for name in row.times if name not in OURS])
 
 
+def best_of_peers(row: Row) -> str:
+    """The fastest of all others; empty when there is none."""
+    others = [name for name in row.times if name not in OURS]
+    return min(others, key=lambda name: row.times[name].median, default="")
+
+
 def _ratio(row: Row, subject: str, others: list[str]) -> float:
     mine = row.times.get(subject)
     theirs = [row.times[name].median for name in others if name in row.times]
@@ -94,7 +100,7 @@ def title_text(section: str) -> str:
     columns = "".join(f"{name:>{_width(name)}}" for name in SUBJECTS)
     return (
         f"\n{section:<34}{'size':>14} {'dtype':<8}{columns}"
-        f"{'x numpy':>9}{'x best':>8}{'fast x best':>13}{'% limit':>8}"
+        f"{'x numpy':>9}{'x best':>8}{'fast x best':>13}  % limit"
     )
 
 
@@ -107,14 +113,13 @@ def row_text(row: Row) -> str:
     cells = []
     for name in SUBJECTS:
         timing = row.times.get(name)
-        cells.append(f"{_duration(timing.median) if timing else '-':>{_width(name)}}")
-    mine = row.times.get("tracejit")
-    share = f"{100 * row.limit / mine.median:.0f}" if mine and row.limit else "-"
+        cells.append(f"{duration(timing.median) if timing else '-':>{_width(name)}}")
+    share = f"{100 * row.share:.0f} {row.bound}" if row.share else "-"
     found = (ratio_to_numpy(row), ratio_to_peers(row), ratio_to_peers(row, "tracejit-fast"))
     ratios = [f"{ratio:.2f}" if ratio else "-" for ratio in found]
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{''.join(cells)}"
-        f"{ratios[0]:>9}{ratios[1]:>8}{ratios[2]:>13}{share:>8}"
+        f"{ratios[0]:>9}{ratios[1]:>8}{ratios[2]:>13}  {share}"
     )
 
 
@@ -129,7 +134,7 @@ def compiling_text(section: str, rows: list[Row]) -> Iterator[str]:
         cells = []
         for name in SUBJECTS:
             timing = row.times.get(name)
-            text = _duration(timing.compiling) if timing and timing.compiling else "-"
+            text = duration(timing.compiling) if timing and timing.compiling else "-"
             cells.append(f"{text:>{_width(name)}}")
         yield f"{row.name:<57}{''.join(cells)}"
     yield ""
@@ -165,9 +170,8 @@ def summary_text(rows: list[Row]) -> Iterator[str]:
         )
     behind = [row for row in compared if ratio_to_peers(row) < BEHIND]
     for row in sorted(behind, key=ratio_to_peers):
-        best = min((n for n in row.times if n not in OURS), key=lambda n: row.times[n].median)
-        yield f"behind {best} by more than 10 %: {_label(row)}: {ratio_to_peers(row):.2f}"
-    shares = [row.limit / row.times["tracejit"].median for row in compared if row.limit]
+        yield f"behind {best_of_peers(row)} by more than 10 %: {_label(row)}: {ratio_to_peers(row):.2f}"
+    shares = [row.share for row in compared if row.share]
     if shares:
         yield f"{sum(share >= 0.85 for share in shares)} of {len(shares)} rows at 85 % of the limit or more"
 
@@ -176,7 +180,7 @@ def _label(row: Row) -> str:
     return " ".join((row.name, row.size, row.dtype))
 
 
-def _duration(seconds: float) -> str:
+def duration(seconds: float) -> str:
     """Three digits and a unit."""
     for unit, scale in (("ns", 1e9), ("µs", 1e6), ("ms", 1e3)):
         if seconds * scale < 999.5:
@@ -248,7 +252,9 @@ def write_picture(path: pathlib.Path, about: dict, rows: list[Row]) -> bool:
             zorder=3 if is_ours else 2,
         )
     limit = [
-        (row.times["numpy"].median / row.limit, line) for line, row in enumerate(rows) if row.limit
+        (row.times["numpy"].median / row.times["tracejit"].median / row.share, line)
+        for line, row in enumerate(rows)
+        if row.share
     ]
     if limit:
         axes.scatter(*zip(*limit), s=60, marker="|", color="black", label="machine limit")

@@ -21,6 +21,10 @@ class Settings:
     subjects: tuple[str, ...] = peers.SUBJECTS
     quick: bool = False
     only: str = ""  # cases whose name holds this text
+    threads: tuple[int, ...] = (0,)  # of array programs; 0 is all
+    levels: tuple[
+        str, ...
+    ] = ()  # of array programs; () is all, or the caches when it must be quick
 
     def wants(self, name: str) -> bool:
         return self.only.lower() in name.lower()
@@ -33,7 +37,8 @@ def array_cases(
     levels: Mapping[str, int] = LEVELS,
 ) -> Iterator[Case]:
     """The cases of `programs`; arrays are made when a case's turn comes and dropped after it."""
-    levels = dict(list(levels.items())[:2]) if settings.quick else levels
+    chosen = settings.levels or tuple(levels)[: 2 if settings.quick else None]
+    levels = {level: size for level, size in levels.items() if level in chosen}
     for program in programs:
         if not settings.wants(program.name):
             continue
@@ -43,22 +48,28 @@ def array_cases(
                 elements = size // np.dtype(dtype).itemsize
                 arguments = program.inputs(elements, np.dtype(dtype), generator)
                 made, missing = peers.variants(program, arguments, settings.subjects)
-                written = _bytes(program.function(*arguments))
-                yield Case(
-                    section,
-                    program.name,
-                    level,
-                    dtype,
-                    made,
-                    level=level,
-                    bytes=_bytes(arguments) + written,
-                    written=written,
-                    tolerance=TOLERANCE[dtype],
-                    missing=missing,
-                )
+                results = _bytes(program.function(*arguments))
+                moved = _bytes(arguments) + results
+                for threads in settings.threads:
+                    chosen, without = peers.limited(made, missing, threads)
+                    yield Case(
+                        section,
+                        program.name,
+                        f"{level} 1 thread" if threads == 1 else level,
+                        dtype,
+                        chosen,
+                        level=level,
+                        bytes=sum(moved),
+                        written=sum(results),
+                        largest=max(moved, default=0),
+                        threads=threads,
+                        tolerance=TOLERANCE[dtype],
+                        missing=without,
+                    )
 
 
-def _bytes(values: Any) -> int:
+def _bytes(values: Any) -> list[int]:
+    """Of each array."""
     if isinstance(values, tuple):
-        return sum(map(_bytes, values))
-    return values.nbytes if isinstance(values, np.ndarray) else 0
+        return [size for value in values for size in _bytes(value)]
+    return [values.nbytes] if isinstance(values, np.ndarray) else []

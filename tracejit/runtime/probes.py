@@ -1,7 +1,7 @@
 """What one machine can do at most: loops that stream memory and multiply-add registers, and their timing.
 
 The kernels are LLVM IR. Every figure is the best of a few tries, since anything less is noise of other
-programs. Bandwidth counts the bytes of `z = a * x + y` that the program names (two reads, one write);
+programs. Bandwidth counts the bytes that a program like `z = a * x + y` names (two reads, one write);
 what the hardware moves besides, such as reading a line before it is written, is its own affair.
 """
 
@@ -41,15 +41,15 @@ class Effort:
 
     def bandwidth(self, kernel: Callable, sizes: list[int], moves: int = 3) -> float:
         """Bytes per second when thread `i` runs the kernel, which reads and writes `moves` arrays,
-        on three of `sizes[i]` bytes."""
+        on as many of `sizes[i]` bytes."""
         work: list[Any] = []
         moved = 0
         for size in sizes:
-            arrays = [aligned(size) for _ in range(3)]
+            arrays = [aligned(size) for _ in range(moves)]
             step = UNROLL * engine.target().vector_bytes
             count = size // step * step // 8
-            addresses = [array.ctypes.data for array in arrays]
-            work.append((arrays, lambda n, a=addresses, c=count: kernel(*a, c, n)))
+            table = (ctypes.c_void_p * moves)(*[array.ctypes.data for array in arrays])
+            work.append((arrays, lambda n, t=table, c=count: kernel(ctypes.addressof(t), c, n)))
             moved += moves * count * 8
         return moved / self.seconds([call for _, call in work])
 
@@ -166,9 +166,9 @@ class Kernels:
         lanes = {"float32": width // 4, "float64": width // 8}
         text = "\n".join(
             [
-                _triad("triad", width // 8, streaming=False),
-                _triad("streaming", width // 8, streaming=True),
-                _triad("copy", width // 8, streaming=True, inputs="x"),
+                stream("triad", width // 8, reads=2, writes=1),
+                stream("streaming", width // 8, reads=2, writes=1, streaming=True),
+                stream("copy", width // 8, reads=1, writes=1, streaming=True),
                 *[
                     _chains(f"{name}_{dtype}", name, lanes[dtype], scalar)
                     for name in OPERATIONS
@@ -183,11 +183,11 @@ class Kernels:
         names += [f"{name}_{dtype}" for name in OPERATIONS for dtype in lanes]
         self.library = engine.load(engine.compile_ir(text), names)
         pointer, integer = ctypes.c_void_p, ctypes.c_int64
-        stream = ctypes.CFUNCTYPE(None, pointer, pointer, pointer, integer, integer)
+        streams = ctypes.CFUNCTYPE(None, pointer, integer, integer)
         compute = ctypes.CFUNCTYPE(None, pointer, integer)
-        self.triad = stream(self.library.address("triad"))
-        self.streaming = stream(self.library.address("streaming"))
-        self.copy = stream(self.library.address("copy"))
+        self.triad = streams(self.library.address("triad"))
+        self.streaming = streams(self.library.address("streaming"))
+        self.copy = streams(self.library.address("copy"))
         chain = ctypes.CFUNCTYPE(integer, integer, integer)
         self.chain = chain(self.library.address("chain"))
         self.lanes = lanes
@@ -216,39 +216,49 @@ done:
 }"""
 
 
-def _triad(name: str, lanes: int, streaming: bool, inputs: str = "xy") -> str:
-    """`z = 1.5 * x + y`, or `z = x`, over `n` doubles (a multiple of the step), `repeats` times."""
-    vector = f"<{lanes} x double>"
+def stream(name: str, lanes: int, reads: int, writes: int, streaming: bool = False) -> str:
+    """`void name(ptr arrays, i64 n, i64 repeats)`: goes over `n` words of 8 bytes (a multiple of the step) of each
+    array, `repeats` times. The first `reads` of them are read, the next `writes` are given what these have in
+    common; where none is written, there is one more, whose first words tell that all were read."""
+    vector = f"<{lanes} x i64>"
     mark = ", !nontemporal !0" if streaming else ""
-    body = []
+    arrays = range(reads + max(writes, 1))
+    body, last = [], []
     for k in range(UNROLL):
         body.append(f"  %i{k} = add i64 %i, {k * lanes}")
-        for array in f"{inputs}z":
-            body.append(f"  %p{array}{k} = getelementptr double, ptr %{array}, i64 %i{k}")
-        for array in inputs:
-            body.append(f"  %{array}{k} = load {vector}, ptr %p{array}{k}, align 64")
-        if inputs == "xy":
-            body.append(
-                f"  %r{k} = call {vector} @llvm.fma.v{lanes}f64"
-                f"({vector} %x{k}, {vector} splat (double 1.5), {vector} %y{k})"
-            )
-        result = "r" if inputs == "xy" else inputs
-        body.append(f"  store {vector} %{result}{k}, ptr %pz{k}, align 64{mark}")
+        value = f"%seen{k}" if not writes else "splat (i64 1)"
+        for array in range(reads):
+            body.append(f"  %p{array}.{k} = getelementptr i64, ptr %a{array}, i64 %i{k}")
+            body.append(f"  %x{array}.{k} = load {vector}, ptr %p{array}.{k}, align 64")
+            body.append(f"  %v{array}.{k} = or {vector} {value}, %x{array}.{k}")
+            value = f"%v{array}.{k}"
+        for array in range(reads, reads + writes):
+            body.append(f"  %p{array}.{k} = getelementptr i64, ptr %a{array}, i64 %i{k}")
+            body.append(f"  store {vector} {value}, ptr %p{array}.{k}, align 64{mark}")
+        last.append(value)
+    seen = range(0 if writes else UNROLL)
     return "\n".join(
         [
-            f"define void @{name}(ptr %z, ptr %x, ptr %y, i64 %n, i64 %repeats) {{",
+            f"define void @{name}(ptr %arrays, i64 %n, i64 %repeats) {{",
             "entry:",
+            *(f"  %q{a} = getelementptr ptr, ptr %arrays, i64 {a}" for a in arrays),
+            *(f"  %a{a} = load ptr, ptr %q{a}" for a in arrays),
             "  br label %outer",
             "outer:",
             "  %repeat = phi i64 [0, %entry], [%next, %done]",
             "  br label %inner",
             "inner:",
             "  %i = phi i64 [0, %outer], [%step, %inner]",
+            *(
+                f"  %seen{k} = phi {vector} [splat (i64 1), %outer], [{last[k]}, %inner]"
+                for k in seen
+            ),
             *body,
             f"  %step = add i64 %i, {UNROLL * lanes}",
             "  %more = icmp slt i64 %step, %n",
             "  br i1 %more, label %inner, label %done",
             "done:",
+            *(f"  store {vector} {last[k]}, ptr %a{reads}, align 64" for k in seen),
             "  %next = add i64 %repeat, 1",
             "  %again = icmp slt i64 %next, %repeats",
             "  br i1 %again, label %outer, label %exit",

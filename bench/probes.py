@@ -1,0 +1,174 @@
+"""The machine's limit for one row: a loop that moves the row's bytes, or multiplies and adds as often as it must.
+
+Memory is as fast as it is at the moment: on a machine that others use it may be twice as fast a minute later. So a
+row is held against a *probe* that runs in turns with it, on as many threads, over as many arrays of as many bytes as
+the row reads and writes; the least that each of the two took gives the row's share of the limit. A probe does as little as there is to do between reading and writing, stores past the caches where that is
+faster, and does not count what starting threads takes.
+"""
+
+import ctypes
+import functools
+import time
+import timeit
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+
+from tracejit.runtime import engine, threads
+from tracejit.runtime.probes import ACCUMULATORS, UNROLL, Kernels, aligned, stream
+
+from .harness import Case, Variant
+from .peers import THREADS
+
+# More arrays than these are probed with so many, each of them larger.
+MOST_READ, MOST_WRITTEN = 6, 3
+TRIES, TRY_SECONDS = 20, 0.0003
+# Less is done before another thread has begun: one that waits for work takes 2 us to begin and end some.
+SHORT_SECONDS = 4e-6
+KINDS = {"kept": False, "streamed": True}
+# What a thread is given: how many turns, of which loop, and on what. A thread of a region calls the part
+# with its number.
+WORDS = 16
+PART = """define void @NAME(ptr %rows, i64 %number, i64 %thread) {
+  %place = mul i64 %number, 128
+  %row = getelementptr i8, ptr %rows, i64 %place
+  %turns = load i64, ptr %row
+  %loop.place = getelementptr i8, ptr %row, i64 8
+  %loop = load ptr, ptr %loop.place
+  %size.place = getelementptr i8, ptr %row, i64 16
+  %size = load i64, ptr %size.place
+  %arrays = getelementptr i8, ptr %row, i64 24
+  CALL
+  ret void
+}"""
+PARTS = {
+    "stream": "call void %loop(ptr %arrays, i64 %size, i64 %turns)",
+    "chains": "%out = load ptr, ptr %arrays\n  call void %loop(ptr %out, i64 %turns)",
+}
+
+
+@dataclass(frozen=True)
+class Stream:
+    """Memory that is read and written: how many arrays, and the bytes of all of them."""
+
+    reads: int
+    writes: int
+    bytes: int
+
+    def __str__(self) -> str:
+        return f"{self.reads}r{self.writes}w"
+
+
+def stream_of(case: Case) -> Stream:
+    """What a case moves, as arrays about as large as its largest."""
+    unit = max(case.largest, case.bytes // (MOST_READ + MOST_WRITTEN), 1)
+    reads = min(round((case.bytes - case.written) / unit), MOST_READ)
+    writes = min(round(case.written / unit), MOST_WRITTEN)
+    return Stream(max(reads, not writes), writes, case.bytes)
+
+
+def limits_of(case: Case) -> list[Variant]:
+    """The probes of a case, labelled with what they are limited by; it cannot be faster than any of them."""
+    count = case.threads or THREADS
+    found = []
+    if case.level and case.bytes:
+        moved = stream_of(case)
+        alone = min(_streams(moved, 1), key=_Probe.of_row)
+        if count > 1 and alone.of_row() > SHORT_SECONDS:
+            alone = min(_streams(moved, count), key=_Probe.of_row)
+        found.append(alone.variant(f"{case.level} {moved}"))
+    if case.flops and case.dtype in _kernels().lanes:
+        found.append(_multiply_adds(case.flops, case.dtype, count).variant("multiply-adds"))
+    return found
+
+
+class _Probe:
+    """A loop that each thread runs over memory of its own. `share` of the row's work is what all of them do in
+    a turn."""
+
+    def __init__(self, part: str, loop: int, rows: list[list[int]], keeps: object, share: float):
+        self.keeps, self.share, self.threads = keeps, share, len(rows)
+        self.words = (ctypes.c_int64 * (WORDS * len(rows)))()
+        for number, row in enumerate(rows):
+            first = WORDS * number
+            self.words[first : first + 2 + len(row)] = [1, loop, *row]
+        self.address = _parts().address(part)
+        self.alone = ctypes.CFUNCTYPE(None, ctypes.c_void_p, ctypes.c_int64, ctypes.c_int64)(
+            self.address
+        )
+
+    def run(self) -> None:
+        where = ctypes.addressof(self.words)
+        if self.threads == 1:
+            self.alone(where, 0, 0)
+        else:
+            _region()(self.address, where, self.threads, 0)
+
+    def seconds(self) -> float:
+        """The least time of a turn."""
+        self.run()
+        start = time.perf_counter()
+        self.run()
+        seconds = (time.perf_counter() - start) / self.words[0]
+        turns = max(1, round(TRY_SECONDS / seconds))
+        for number in range(self.threads):
+            self.words[number * WORDS] = turns
+        return min(timeit.repeat(self.run, number=1, repeat=TRIES)) / turns
+
+    def of_row(self) -> float:
+        """The least time for the row's work."""
+        return self.seconds() / self.share
+
+    def variant(self, label: str) -> Variant:
+        """What takes as long as the row's work would."""
+        self.seconds()  # of so many turns that starting threads does not count
+        share = self.words[0] * self.share
+        return Variant("limit", "f()", {"f": self.run}, label=label, calls=share)
+
+
+def _streams(moved: Stream, count: int) -> Iterator[_Probe]:
+    """The probes of a stream: what is written stays in the caches, or does not."""
+    arrays = moved.reads + max(moved.writes, 1)
+    step = UNROLL * engine.target().vector_bytes
+    size = max(moved.bytes // (moved.reads + moved.writes) // count // step * step, step)
+    memory = [[aligned(size) for _ in range(arrays)] for _ in range(count)]
+    rows = [[size // 8, *[array.ctypes.data for array in own]] for own in memory]
+    share = size * count * (moved.reads + moved.writes) / moved.bytes
+    loops = _stream_loops(moved.reads, moved.writes)
+    for kind in KINDS if moved.writes else ("kept",):
+        yield _Probe("stream", loops.address(kind), rows, memory, share)
+
+
+def _multiply_adds(flops: int, dtype: str, count: int) -> _Probe:
+    kernels = _kernels()
+    memory = [aligned(4096) for _ in range(count)]
+    for array in memory:
+        array.view(np.float32)[:] = 1.0
+    share = 2 * ACCUMULATORS * kernels.lanes[dtype] * count / flops
+    loop = kernels.library.address(f"multiply_add_{dtype}")
+    return _Probe("chains", loop, [[0, array.ctypes.data] for array in memory], memory, share)
+
+
+_kernels = functools.cache(Kernels)
+
+
+@functools.cache
+def _stream_loops(reads: int, writes: int) -> engine.Library:
+    lanes = engine.target().vector_bytes // 8
+    loops = [stream(kind, lanes, reads, writes, far) for kind, far in KINDS.items()]
+    return engine.load(engine.compile_ir("\n".join([*loops, "!0 = !{i32 1}"])), list(KINDS))
+
+
+@functools.cache
+def _parts() -> engine.Library:
+    parts = [PART.replace("NAME", name).replace("CALL", call) for name, call in PARTS.items()]
+    return engine.load(engine.compile_ir("\n".join(parts)), list(PARTS))
+
+
+@functools.cache
+def _region() -> Callable:
+    """Runs the parts of a probe on the threads that tracejit's loops run on."""
+    pointer, integer = ctypes.c_void_p, ctypes.c_int64
+    region = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
+    return region(threads.parallel_for_address())

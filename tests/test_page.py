@@ -70,7 +70,7 @@ def test_probes_touch_all_of_their_memory(reads, writes, threads):
 
 
 def test_a_share_is_the_part_of_our_time_that_the_limit_takes(monkeypatch):
-    seconds = iter([3.0, 10.0, 2.0, 4.0, 5.0, 9.0] * 10)  # of the limit and of us, in turns
+    seconds = itertools.cycle([3.0, 10.0, 2.0, 4.0, 5.0, 9.0])  # of the limit and of us, in turns
     monkeypatch.setattr(_Runner, "blocks", lambda self, count: [next(seconds)])
     row = Row("rows", "work", "L2", "float64")
     nothing = {"f": lambda: None}

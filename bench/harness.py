@@ -25,8 +25,8 @@ LONG_SECONDS = 0.02  # a call that needs no other before it
 SETTLE_SECONDS = 0.12  # OpenBLAS's threads spin for 110 ms after their work, others for less
 MIN_ROUNDS = 3
 HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
-# Blocks of a limit and of us, one after the other.
-PAIRS, LEAST_PAIRS, SECONDS_OF_PAIRS = 60, 10, 1.0
+# Blocks of us and of limits, one after the other.
+ROUNDS, LEAST_ROUNDS, SECONDS_OF_ROUNDS = 60, 10, 1.0
 
 
 @dataclass
@@ -152,16 +152,20 @@ def measure(
 
 
 def _hold_against(ours: Variant, limits: list[Variant], row: Row) -> None:
-    """The largest share of our time that one of the limits takes: the least of many blocks of both."""
-    for variant in limits:
-        runners = [_Runner(variant), _Runner(ours)]
-        stop = time.perf_counter() + SECONDS_OF_PAIRS
-        pairs: list[list[float]] = []
-        while len(pairs) < LEAST_PAIRS or len(pairs) < PAIRS and time.perf_counter() < stop:
-            pairs.append([min(runner.blocks(1)) for runner in runners])
-        limit, least = map(min, zip(*pairs))
-        if limit / least > row.share:
-            row.share, row.bound = limit / least, variant.label
+    """The share of our time that the limit takes which is furthest: the least of many blocks, in turns with ours."""
+    if not limits:
+        return
+    runners = [_Runner(variant) for variant in (ours, *limits)]
+    stop = time.perf_counter() + SECONDS_OF_ROUNDS
+    rounds: list[list[float]] = []
+    while len(rounds) < LEAST_ROUNDS or len(rounds) < ROUNDS and time.perf_counter() < stop:
+        rounds.append([min(runner.blocks(1)) for runner in runners])
+    least, *seconds = map(min, zip(*rounds))
+    fastest: dict[str, float] = {}
+    for variant, limit in zip(limits, seconds):
+        fastest[variant.label] = min(limit, fastest.get(variant.label, limit))
+    row.bound = max(fastest, key=fastest.__getitem__)
+    row.share = fastest[row.bound] / least
 
 
 def collect(

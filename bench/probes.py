@@ -10,7 +10,7 @@ import ctypes
 import functools
 import time
 import timeit
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -69,15 +69,15 @@ def stream_of(case: Case) -> Stream:
 
 
 def limits_of(case: Case) -> list[Variant]:
-    """The probes of a case, labelled with what they are limited by; it cannot be faster than any of them."""
+    """The probes of a case, labelled with what they are limited by; of those of one label the fastest counts."""
     count = case.threads or THREADS
     found = []
     if case.level and case.bytes:
         moved = stream_of(case)
-        alone = min(_streams(moved, 1), key=_Probe.of_row)
-        if count > 1 and alone.of_row() > SHORT_SECONDS:
-            alone = min(_streams(moved, count), key=_Probe.of_row)
-        found.append(alone.variant(f"{case.level} {moved}"))
+        alone = _streams(moved, 1)
+        short = min(probe.seconds() / probe.share for probe in alone) < SHORT_SECONDS
+        chosen = alone if short or count == 1 else _streams(moved, count)
+        found += [probe.variant(f"{case.level} {moved}") for probe in chosen]
     if case.flops and case.dtype in _kernels().lanes:
         found.append(_multiply_adds(case.flops, case.dtype, count).variant("multiply-adds"))
     return found
@@ -116,10 +116,6 @@ class _Probe:
             self.words[number * WORDS] = turns
         return min(timeit.repeat(self.run, number=1, repeat=TRIES)) / turns
 
-    def of_row(self) -> float:
-        """The least time for the row's work."""
-        return self.seconds() / self.share
-
     def variant(self, label: str) -> Variant:
         """What takes as long as the row's work would."""
         self.seconds()  # of so many turns that starting threads does not count
@@ -127,7 +123,7 @@ class _Probe:
         return Variant("limit", "f()", {"f": self.run}, label=label, calls=share)
 
 
-def _streams(moved: Stream, count: int) -> Iterator[_Probe]:
+def _streams(moved: Stream, count: int) -> list[_Probe]:
     """The probes of a stream: what is written stays in the caches, or does not."""
     arrays = moved.reads + max(moved.writes, 1)
     step = UNROLL * engine.target().vector_bytes
@@ -136,8 +132,8 @@ def _streams(moved: Stream, count: int) -> Iterator[_Probe]:
     rows = [[size // 8, *[array.ctypes.data for array in own]] for own in memory]
     share = size * count * (moved.reads + moved.writes) / moved.bytes
     loops = _stream_loops(moved.reads, moved.writes)
-    for kind in KINDS if moved.writes else ("kept",):
-        yield _Probe("stream", loops.address(kind), rows, memory, share)
+    kinds = KINDS if moved.writes else ("kept",)
+    return [_Probe("stream", loops.address(kind), rows, memory, share) for kind in kinds]
 
 
 def _multiply_adds(flops: int, dtype: str, count: int) -> _Probe:

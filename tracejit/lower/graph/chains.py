@@ -24,6 +24,7 @@ from ...ir.ops.contract import split_spec
 from ...ir.types import f32, f64
 from ..machine import USUAL
 from .rows import Labels, free_axes, labels_of
+from .softmax import softmax_before
 
 # Rows of one product that pass over its right factor together, and of a strip, for tiles of a few.
 BLOCK_ROWS, STRIP_ROWS = 96, 64
@@ -51,7 +52,8 @@ def chain_products(module: Module) -> Module:
     for last in products:
         made = _chained(last, users, taken)
         if made is not None:
-            new[last] = made
+            root, call = made
+            new[root] = call
     return Module(with_calls(function, new)) if new else module
 
 
@@ -64,8 +66,8 @@ def _is_product(node: Node) -> bool:
     )
 
 
-def _chained(last: Node, users: dict, taken: set[Node]) -> Node | None:
-    """The call of a group that ends in the product `last`; None where there is no chain worth it."""
+def _chained(last: Node, users: dict, taken: set[Node]) -> tuple[Node, Node] | None:
+    """The end of a group of the product `last`, and the call; None where there is no chain worth it."""
     for operand in last.operands:
         between = _between(operand)
         found = [node for node in between if node.op is contract]
@@ -74,13 +76,20 @@ def _chained(last: Node, users: dict, taken: set[Node]) -> Node | None:
         (first,) = found
         # Before anything is built: whether it could be worth it, if it cost nothing.
         most = _saved(first, between) - LEAST_GAIN * (_arithmetic(first) + _arithmetic(last))
-        inside = _inside(last, first, between, users) if most > 0 else None
+        if most <= 0:
+            continue
+        softmax = softmax_before(last, users)
+        root, on_the_way = last, between
+        if softmax is not None and softmax.end is not last and softmax.is_in_blocks:
+            # Sums of rows divide the product; without blocks of keys they would be one result too many.
+            root, on_the_way = softmax.end, [*between, *softmax.denominator, last, softmax.end]
+        inside = _inside(root, first, on_the_way, users)
         if inside is None:
             continue
-        made = group_call(last, inside, "products", when=_is_worth)
+        made = group_call(root, inside, "products", when=_is_worth)
         if made is not None:
             taken |= {first, last}
-            return made
+            return root, made
     return None
 
 
@@ -113,8 +122,8 @@ def _is_row_by_row(node: Node) -> bool:
     return node.op.kind in (ELEMENTWISE, REDUCTION) or node.op in (broadcast, transpose)
 
 
-def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[Node] | None:
-    """The nodes of the group; None where a value between the products is used elsewhere too.
+def _inside(root: Node, first: Node, between: list[Node], users: dict) -> set[Node] | None:
+    """The nodes of the group that ends in `root`; None where a value on the way is used elsewhere too.
 
     Values that do not come from the first product, as masks, are computed where they are used if
     nobody else does, or if they are made of nothing.
@@ -123,8 +132,8 @@ def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[No
     for node in between:
         if depends & {*node.operands}:
             depends.add(node)
-    inside = {last, *depends}
-    if not all(user in inside for node in depends for user in users[node]):
+    inside = {root, *depends}
+    if not all(user in inside for node in depends - {root} for user in users[node]):
         return None
     made_of_nothing: set[Node] = set()
     for node in between:
@@ -136,7 +145,8 @@ def _inside(last: Node, first: Node, between: list[Node], users: dict) -> set[No
         if node.op.kind == ELEMENTWISE and all(user in inside for user in users[node]):
             inside.add(node)
     # What is computed of the rows of the first product's operands, such as scaled queries.
-    labels = labels_of(last, [*between, last])
+    labels = labels_of(root, [*between, root])
+    (last,) = [node for node in (*between, root) if node.op is contract and node is not first]
     for operand in first.operands:
         is_own = all(user is first for user in users[operand])
         if operand.op.kind == ELEMENTWISE and is_own and _has_rows(operand, labels, last):
@@ -166,7 +176,7 @@ def _is_worth(function: Function) -> bool:
     labels = labels_of(last, function.nodes)
     rows = prod(last.type.shape[axis] for axis in axes)
     products = [node for node in function.nodes if node.op is contract]
-    between = next(node for node in products if node is not last)
+    between = products[0]
     size = _bytes(between)
     strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
     if size < LEAST_BYTES or size >= MOST_BYTES and _has_sweeps(function.nodes):

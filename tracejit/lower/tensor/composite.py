@@ -31,12 +31,14 @@ from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
 from ..graph.rows import free_axes
+from ..graph.softmax import softmax_of
 from ..machine import Machine
+from .key_blocks import KeyBlocks, Lowering
 from .rename import FreshNames, Renaming
 from .split import split_domains
 from .strips_of_groups import Strips, base_of
 from .vectorize import vectorize
-from .window import Window
+from .window import Side, Window
 
 Body = tuple[Statement, ...]
 # How a Function that is one kernel is lowered; a window is the part of its result that is wanted.
@@ -183,9 +185,9 @@ def inlined(function: Function) -> Function:
 class _Composite:
     def __init__(self, function: Function, lower: Lower, machine: Machine):
         self.function, self.lower, self.machine = function, lower, machine
-        whole = inlined(function)
-        self.free = free_axes(whole) if len(whole.results) == 1 else ()
-        self.program = fuse(Module(whole)).entry
+        self.whole = inlined(function)
+        self.free = free_axes(self.whole) if len(self.whole.results) == 1 else ()
+        self.program = fuse(Module(self.whole)).entry
         self.calls = [node for node in self.program.nodes if node.op is call]
         self.inputs = {
             p: Buffer(p.attrs["name"], p.type, tensor.ARGUMENT) for p in self.program.parameters
@@ -200,11 +202,25 @@ class _Composite:
         if len(self.outs) < len(self.program.results):
             raise IRError(f"{self.function.name}: one value is two of its results")
         near_bytes = self.machine.l2_bytes
-        strips = Strips(self.calls, self.inputs, self.outs, self.part, near_bytes, self.free)
-        body = strips.body()
+        body = self.key_blocks()
+        if body is None:
+            strips = Strips(self.calls, self.inputs, self.outs, self.part, near_bytes, self.free)
+            body = strips.body()
         if body is None:
             body = self.sequence()
         return Kernel(self.function.name, self.parameters, len(self.outs), body)
+
+    def key_blocks(self) -> Body | None:
+        """The strips of a softmax between two products, block by block of its rows."""
+        whole = self.whole
+        softmax = softmax_of(whole.results[0], whole.nodes) if len(whole.results) == 1 else None
+        if softmax is None or not softmax.is_in_blocks:
+            return None
+        complete = lambda node: self.scheduled(self.lower_callee(node))
+        lowering = Lowering(self.part, complete, self.scheduled)
+        near_bytes = self.machine.l2_bytes
+        blocks = KeyBlocks(whole, softmax, self.inputs, self.outs, lowering, near_bytes, self.free)
+        return blocks.body()
 
     # One after the other.
 
@@ -239,7 +255,7 @@ class _Composite:
         module = split_domains(Module(kernel))
         return vectorize(module, vector_bytes=self.machine.vector_bytes).entry
 
-    def part(self, node: Node, window: Window) -> Kernel | None:
+    def part(self, node: Node, window: Window, along: Side | None = None) -> Kernel | None:
         """The Kernel of a part of a call's result."""
-        kernel = self.lower(node.attrs["callee"], window)
+        kernel = self.lower(node.attrs["callee"], window, along)
         return kernel and self.scheduled(kernel)

@@ -11,6 +11,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from math import prod
+from typing import Any
 from weakref import WeakKeyDictionary
 
 from ...errors import IRError
@@ -51,7 +52,7 @@ from .contract.library import Library
 from .extern import lower_extern
 from .regions import cut_nest
 from .scan import lower_scan
-from .window import Window
+from .window import Side, Window
 
 RECOMPUTE_COST = 6.0
 # Rows shorter than this may be computed a row in each lane, so they have no memory of their own.
@@ -116,22 +117,23 @@ def lower_function(
     plain_contractions: bool = False,
     blas: Callable[[], Library | None] = lambda: None,
     window: Window | None = None,
+    along: Side | None = None,
 ) -> Kernel | None:
     """The Kernel of one group; contractions are scheduled here, for `machine`.
 
-    With a `window` it is the Kernel of this part of the one result, stored from its beginning on;
-    None where that cannot be made.
+    With a `window` it is the Kernel of this part of the one result, stored from its beginning on, of a
+    part `along` what is contracted; None where that cannot be made.
     """
     if is_composite(function):
 
-        def lower(inner: Function, window: Window | None = None) -> Kernel:
-            return lower_function(inner, machine, library, plain_contractions, blas, window)
+        def lower(inner: Function, *part: Any) -> Kernel:
+            return lower_function(inner, machine, library, plain_contractions, blas, *part)
 
         return lower_composite(function, lower, machine)
     for node in function.nodes:
         if node.op.kind == CONTRACTION:
             scheduled = None if plain_contractions else machine
-            return lower_contraction(function, node, scheduled, library, blas, window)
+            return lower_contraction(function, node, scheduled, library, blas, window, along)
         if isinstance(node.op.lowering, Loops):
             return _own_loops(function, node)
         if node.op.kind == SCAN:

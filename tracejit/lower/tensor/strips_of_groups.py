@@ -35,7 +35,7 @@ from ...ir.types import array_type
 from .in_place import may_take_place, with_buffer
 from .regions import Moving, region
 from .rename import FreshNames
-from .window import OUTER_STRIPS, STRIP, Side, Window
+from .window import BLOCK, OUTER_STRIPS, STRIP, Side, Window
 
 Body = tuple[Statement, ...]
 LENGTHS = (256, 128, 64, 32, 16, 8, 4)  # iterations of the axis that is cut
@@ -74,7 +74,8 @@ class Strips:
         self.calls, self.inputs, self.outs, self.part, self.free = calls, inputs, outs, part, free
         self.near_bytes = near_bytes
         self.between = [node for node in calls if node not in outs]
-        loops = [For(i, tensor.ZERO, tensor.ZERO, (), "serial", 1) for i in (STRIP, *OUTER_STRIPS)]
+        indices = (STRIP, BLOCK, *OUTER_STRIPS)
+        loops = [For(i, tensor.ZERO, tensor.ZERO, (), "serial", 1) for i in indices]
         self.names = FreshNames(Kernel("", (*inputs.values(), *outs.values()), 0, tuple(loops)))
 
     def body(self) -> Body | None:
@@ -104,10 +105,7 @@ class Strips:
         """
         *outer, axis = self.free[-1 - len(OUTER_STRIPS) :]
         outer.sort(key=lambda a: -shape[a])
-        rows = prod(shape[a] for a in self.free)
-        # Values of one size take the place of each other.
-        near = sum({n.type.size * n.type.dtype.itemsize for n in self.between}) / rows
-        most = min(MOST_ROWS, max(int(self.near_bytes / 2 / near), TILE_ROWS))
+        most = self.most_rows(prod(shape[a] for a in self.free))
         each = self.work // prod(shape[a] for a in outer)
         is_wide = bool(outer) and (
             shape[outer[0]] >= FEWEST_SHARES or each < FEWEST_SHARES * FEWEST_MULTIPLY_ADDS
@@ -115,6 +113,12 @@ class Strips:
         if not is_wide:
             most = min(most, max(FEWEST_ROWS, shape[axis] // FEWEST_SHARES))
         return self.cut(axis, _strip_length(shape[axis], most), tuple(outer), is_wide)
+
+    def most_rows(self, rows: int) -> int:
+        """Rows of a strip, of so many, for which what is between stays near."""
+        # Values of one size take the place of each other.
+        near = sum({n.type.size * n.type.dtype.itemsize for n in self.between}) / rows
+        return min(MOST_ROWS, max(int(self.near_bytes / 2 / near), TILE_ROWS))
 
     @cached_property
     def work(self) -> int:
@@ -151,16 +155,16 @@ class Strips:
         mark = "parallel" if self.work >= FEWEST_MULTIPLY_ADDS else "serial"
         before, body = self.hoisted(self.assembled(plan), STRIP)
         if not is_wide:
-            body = _by_one_thread(body)
+            body = by_one_thread(body)
         own = "serial" if is_wide else mark
         found = (*before, For(STRIP, tensor.ZERO, integer(count), body, own, 1))
         if last is not None:
-            tail = _by_one_thread(self.assembled(last))
+            tail = by_one_thread(self.assembled(last))
             found += (For(STRIP, integer(first), integer(first + 1), tail, "serial", 1),)
         for number, (a, index) in reversed(list(enumerate(around.items()))):
             before, body = self.hoisted(found, index)
             shared = is_wide and number == 0
-            body = _by_one_thread(body) if shared else body
+            body = by_one_thread(body) if shared else body
             stop = integer(shape[a])
             found = (*before, For(index, tensor.ZERO, stop, body, mark if shared else "serial", 1))
         return found
@@ -283,9 +287,9 @@ def _strip_length(extent: int, most: int) -> int:
     return even[0] if even else most
 
 
-def _by_one_thread(body: Body) -> Body:
+def by_one_thread(body: Body) -> Body:
     """Threads take strips, so what is in one is for one of them."""
-    found = [tensor.map_bodies(statement, _by_one_thread) for statement in body]
+    found = [tensor.map_bodies(statement, by_one_thread) for statement in body]
     is_shared = lambda s: isinstance(s, For) and s.mark == "parallel"
     return tuple([s.replace(mark="serial") if is_shared(s) else s for s in found])
 

@@ -12,12 +12,14 @@ from ...ir.tensor import Expression, Index
 STRIP = Index("group_strip")
 # Of loops around these, along other axes.
 OUTER_STRIPS = tuple([Index(f"group_strip{k}") for k in range(8)])
+# Of the loop over blocks of what is contracted, in a strip.
+BLOCK = Index("group_block")
 # The numbers of the first and the last strip, of each loop over strips.
 Strips = Mapping[Index, tuple[int, int]]
 
 
 def is_strip(term: object) -> bool:
-    return term is STRIP or term in OUTER_STRIPS
+    return term is STRIP or term is BLOCK or term in OUTER_STRIPS
 
 
 class Side(NamedTuple):

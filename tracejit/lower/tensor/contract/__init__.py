@@ -34,6 +34,7 @@ def lower_contraction(
     library: Library | None = None,
     blas: Callable[[], Library | None] = lambda: None,
     window: Sequence[Side] | None = None,
+    along: Side | None = None,
 ) -> Kernel:
     """The Kernel of a Function whose one contraction is `node`.
 
@@ -42,14 +43,14 @@ def lower_contraction(
     `library` the product is left to it where that is possible; what the node says counts for more
     (`by`), and where that is the library, of those there are it is `blas()`. Raises UnsupportedError
     where that cannot be. With a `window` it is the Kernel of this part of the one result, stored from
-    its beginning on.
+    its beginning on; of what is contracted it takes the part `along` alone.
     """
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     outs = tuple([Buffer(f"out{k}", r.type, "argument") for k, r in enumerate(function.results)])
     if window is not None:
         shape = [side.extent for side in window]
         outs = (outs[0].replace(type=array_type(shape, outs[0].type.dtype)),)
-    problem = read_problem(function, node, inputs, outs, window)
+    problem = read_problem(function, node, inputs, outs, window, along)
     by = node.attrs.get("by", "")
     library = blas() if by == "library" else None if by == "generated" else library
     body = None if library is None or window else multiply_by_library(problem, library)

@@ -261,17 +261,22 @@ def read_problem(
     inputs: dict[Node, Buffer],
     outs: tuple[Buffer, ...],
     window: Sequence[Side] | None = None,
+    along: Side | None = None,
 ) -> Problem:
     """The product that `node` is in `function`; operands and results may be computed around it.
 
-    With a `window` the problem is this part of it; the `outs` have its shape.
+    With a `window` the problem is this part of it; the `outs` have its shape. `along`: the part of what
+    is contracted, one label, that is summed up.
     """
     composer = Composer(lambda n, at: Load(inputs[n], at) if n in inputs else None)
     spec = node.attrs["spec"]
     left, right, result = split_spec(spec)
     dtype = node.type.dtype
     wide = {f16: f32, bool_: u8}.get(dtype, dtype)
-    starts = {label: side.start for label, side in zip(result, window or ())}
+    sides = dict(zip(result, window or ()))
+    if along is not None:
+        sides[label_roles(spec)[3]] = along
+    starts = {label: side.start for label, side in sides.items()}
 
     def moved(labels: str, at: Position) -> Position:
         """Where in the whole an element of the window is."""
@@ -287,7 +292,7 @@ def read_problem(
     extents = {
         **dict(zip(left, node.operands[0].type.shape)),
         **dict(zip(right, node.operands[1].type.shape)),
-        **{label: side.extent for label, side in zip(result, window or ())},
+        **{label: side.extent for label, side in sides.items()},
     }
     single = "".join(label for label, extent in extents.items() if extent == 1)
     batch, rows, columns, depth = [

@@ -1,0 +1,163 @@
+"""A softmax between two products, block by block of the keys: the largest score and the sum of a row so far."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit.ir.tensor import Allocate, For, Kernel, statements
+from tracejit.ir.verify import verify
+
+
+def scores_of(q, k):
+    return q @ k.swapaxes(-1, -2) * q.dtype.type(q.shape[-1] ** -0.5)
+
+
+def normalised(scores, v):
+    weights = np.exp(scores - scores.max(-1, keepdims=True))
+    return (weights / weights.sum(-1, keepdims=True)) @ v
+
+
+def plain(q, k, v):
+    return normalised(scores_of(q, k), v)
+
+
+def deferred(q, k, v):
+    weights = scores_of(q, k)
+    weights = np.exp(weights - weights.max(-1, keepdims=True))
+    return (weights @ v) / weights.sum(-1, keepdims=True)
+
+
+def without_top(q, k, v):
+    weights = np.exp(scores_of(q * q.dtype.type(0.5), k))
+    return (weights @ v) / weights.sum(-1, keepdims=True) + q[..., :1]
+
+
+def causal(q, k, v):
+    n = q.shape[-2]
+    return normalised(np.where(np.tril(np.ones((n, n), bool)), scores_of(q, k), -np.inf), v)
+
+
+def excluded(q, k, v):
+    n = q.shape[-2]
+    return normalised(np.where(np.triu(np.ones((n, n), bool), 1), -np.inf, scores_of(q, k)), v)
+
+
+def band(q, k, v):
+    apart = np.arange(q.shape[-2])[:, None] - np.arange(k.shape[-2])
+    return normalised(np.where((apart >= 0) & (apart < 150), scores_of(q, k), -np.inf), v)
+
+
+def later(q, k, v):
+    """The last row sees nothing, which gives nan."""
+    apart = np.arange(q.shape[-2])[:, None] - np.arange(k.shape[-2])
+    return normalised(np.where(apart < 0, scores_of(q, k), -np.inf), v)
+
+
+def added(q, k, v):
+    n = q.shape[-2]
+    return normalised(scores_of(q, k) + np.triu(np.full((n, n), -np.inf, q.dtype), 1), v)
+
+
+def swapped(q, k, v):
+    weights = np.einsum("hqd,hkd->hqk", q, k)
+    weights = np.exp(weights - weights.max(-1, keepdims=True))
+    return np.einsum("hqk,hkd->qhd", weights / weights.sum(-1, keepdims=True), v)
+
+
+PROGRAMS = [plain, deferred, without_top, causal, excluded, band, later, added, swapped]
+
+
+def kernels(lowered):
+    return [k for k in lowered.module.functions if isinstance(k, Kernel)]
+
+
+def is_in_blocks(lowered):
+    inside = [s for k in kernels(lowered) for s in statements(k.body)]
+    return any(isinstance(s, For) and s.index.name == "group_block" for s in inside)
+
+
+@pytest.mark.parametrize("function", PROGRAMS)
+def test_as_in_numpy(function):
+    rng = np.random.default_rng(0)
+    for dtype, h, n in (("float32", 2, 600), ("float64", 3, 256)):
+        q, k, v = (rng.standard_normal((h, n, 32)).astype(dtype) for _ in range(3))
+        f = tracejit.jit(function, threads=2)
+        lowered = f.lower(q, k, v)
+        assert is_in_blocks(lowered)
+        for stage, module in lowered.stages.items():
+            verify(module, stage)
+        assert tracejit.parse(tracejit.show(lowered.module)) is lowered.module
+        near = 1e-4 if dtype == "float32" else 1e-11
+        for change in (None, (v, np.nan), (v, np.inf), (q, np.inf)):
+            if change is not None:
+                array, value = change
+                array = array.copy()
+                array[0, n // 2, 3] = value
+                arrays = (q, k, array) if change[0] is v else (array, k, v)
+            else:
+                arrays = q, k, v
+            with np.errstate(all="ignore"):
+                wanted = function(*arrays)
+            np.testing.assert_allclose(f(*arrays), wanted, rtol=near, atol=near)
+
+
+def test_other_lengths():
+    rng = np.random.default_rng(1)
+    for n, m in ((300, 700), (1, 513), (70, 512), (257, 1025)):
+        q, k, v = (rng.standard_normal((2, size, 24)) for size in (n, m, m))
+        for function in (plain, deferred, without_top, swapped):
+            got = tracejit.jit(function, threads=1)(q, k, v)
+            np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
+
+
+def test_memory_of_a_strip_does_not_grow_with_the_row():
+    def near(function, n):
+        arrays = [np.ones((2, n, 64), "f4")] * 3
+        lowered = tracejit.jit(function, threads=2).lower(*arrays)
+        found = [s for k in kernels(lowered) for s in statements(k.body) if isinstance(s, Allocate)]
+        # But for the packed keys of a head, which are as many as there are.
+        return max(s.buffer.type.size for s in found if s.buffer.type.size != n * 64)
+
+    for function in (plain, deferred, causal):
+        assert near(function, 8192) == near(function, 2048) <= 192 * 256
+
+
+def test_blocks_that_a_mask_hides_are_skipped():
+    q = k = np.ones((1, 2048, 32), "f4")
+    for function, first in ((causal, False), (excluded, False), (band, True), (added, None)):
+        lowered = tracejit.jit(function, threads=1).lower(q, k, k)
+        loops = [s for k in kernels(lowered) for s in statements(k.body) if isinstance(s, For)]
+        (loop,) = [s for s in loops if s.index.name == "group_block" and s.mark == "serial"][-1:]
+        assert bool(loop.stop.free) is (first is not None)
+        assert bool(loop.start.free) is (first is True)
+
+
+def test_strict_keeps_the_order():
+    rng = np.random.default_rng(2)
+    q, k, v = (rng.standard_normal((2, 600, 32)) for _ in range(3))
+    f = tracejit.jit(plain, numerics="strict")
+    assert not is_in_blocks(f.lower(q, k, v))
+    np.testing.assert_allclose(f(q, k, v), plain(q, k, v), rtol=1e-12, atol=1e-14)
+
+
+def test_results_do_not_depend_on_threads():
+    rng = np.random.default_rng(3)
+    q, k, v = (rng.standard_normal((2, 1100, 32)).astype("f4") for _ in range(3))
+    one, two = (tracejit.jit(causal, threads=n)(q, k, v) for n in (1, 2))
+    assert one.tobytes() == two.tobytes()
+
+
+def test_a_sum_that_is_used_elsewhere_is_left_alone():
+    def both(q, k, v):
+        weights = np.exp(scores_of(q, k))
+        total = weights.sum(-1, keepdims=True)
+        return (weights @ v) / total, total
+
+    rng = np.random.default_rng(4)
+    q, k, v = (rng.standard_normal((2, 600, 32)) for _ in range(3))
+    f = tracejit.jit(both)
+    assert not is_in_blocks(f.lower(q, k, v))
+    for got, wanted in zip(f(q, k, v), both(q, k, v)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-11)

@@ -1,0 +1,432 @@
+"""A softmax between two products, block by block of the keys: online softmax.
+
+For a strip of rows (queries) the scores of one block of keys are made at a time. With `top` the largest
+score of a row so far, `total` the sum of its exponentials and `mixed` their product with the values,
+
+    new = maximum(top, max(scores));  shrink = exp(top - new);  weights = exp(scores - new)
+    total = total * shrink + sum(weights);  mixed = mixed * shrink + weights @ values
+
+and the result is `mixed / total` in the end (Milakov and Gimelshein, 2018; Dao et al., 2022). A strip and
+a block are near whatever the length of a row, and keys and values are read once for each strip, of
+many rows. Rows of which nothing was seen yet but -inf, masked, have exponentials of 0, and are 0 / 0
+in the end, as in NumPy.
+
+Blocks of which a mask (`where(mask, scores, -inf)`) leaves nothing to any row of a strip are skipped,
+where the mask compares the places of keys and queries. A value that is no number would still make
+results of 0 * nan: where some value is not finite, nothing is skipped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from math import inf
+from typing import Any, NamedTuple
+
+from ...ir import tensor
+from ...ir.affine import linear
+from ...ir.bounds import facts_of
+from ...ir.graph import Function, Kernel, Node, call, parameter, substitute
+from ...ir.op import OPS, Element
+from ...ir.ops import broadcast, transpose
+from ...ir.ops.create import constant
+from ...ir.ops.elementwise import divide, multiply, where
+from ...ir.tensor import (
+    Accumulate,
+    Allocate,
+    Apply,
+    Buffer,
+    Expression,
+    For,
+    Index,
+    Let,
+    Literal,
+    Load,
+    Statement,
+    Store,
+    Variable,
+    integer,
+)
+from ...ir.term import postorder
+from ...ir.types import array_type
+from ..elements import Composer, axis_indices
+from ..graph.softmax import Softmax
+from .regions import Moving, region
+from .rename import Renaming
+from .strips_of_groups import Body, Strips, by_one_thread
+from .window import BLOCK, STRIP, Side, Window
+
+ROWS = 192  # of a strip: keys are packed, and read, once for so many
+
+
+class Lowering(NamedTuple):
+    """How calls become Kernels in lanes: a part of one, one as a whole; and plain loops."""
+
+    part: Callable[..., Kernel | None]
+    whole: Callable[[Node], Kernel]
+    in_lanes: Callable[[Kernel], Kernel]
+
+
+class _Products(NamedTuple):
+    """What is computed of a block of keys: its part of the weights, and of the product with the values."""
+
+    along: Side
+    window: Window
+    scores: Kernel
+    mixed: Kernel
+
+
+class _Plan(NamedTuple):
+    """A strip: its part of the product and of its rows; blocks of keys, all alike and a shorter one."""
+
+    window: Window
+    mixed: Window
+    rows: Window
+    blocks: list[_Products]
+    end: Kernel
+
+
+class KeyBlocks(Strips):
+    """Strips of a group that is a softmax between two products; `part` makes a Kernel of a part."""
+
+    def __init__(
+        self,
+        function: Function,
+        softmax: Softmax,
+        inputs: dict[Node, Buffer],
+        outs: dict[Node, Buffer],
+        lowering: Lowering,
+        near_bytes: int,
+        free: tuple[int, ...],
+    ):
+        self.softmax, self.lowering = softmax, lowering
+        weights = parameter("weights", softmax.exponentials.type)
+        (mixed,) = substitute((softmax.last,), {softmax.weights: weights})
+        product = parameter("mixed", softmax.last.type)
+        total = parameter("total", array_type(weights.type.shape[:-1], weights.type.dtype))
+        labels, _, result = softmax.labels
+        axes = tuple([result.index(label) for label in labels[:-1]])
+        order = tuple(sorted(range(len(axes)), key=axes.__getitem__))
+        sums = transpose(total, axes=order)
+        sums = broadcast(sums, axes=tuple(sorted(axes)), shape=product.type.shape)
+        ends = substitute(function.results, {softmax.end: divide(product, sums)})
+        self.scores, self.mixed, self.end = [
+            _called(name, node)
+            for name, node in (("scores", softmax.scores), ("mixed", mixed), ("end", ends[0]))
+        ]
+        calls = [self.scores, self.mixed, self.end]
+        super().__init__(calls, inputs, outs, lowering.part, near_bytes, free)
+        self.row_axes = axes
+        self.weights, self.product, self.total = weights, product, total
+        self.count, self.rest = divmod(softmax.keys, softmax.block)
+        self.finite: Buffer | None = None
+        if self.facts:
+            # Of the sum of all values times 0, which is 0 if they are finite.
+            values = softmax.values
+            zero = constant(value=0.0, dtype=values.type.dtype)
+            none = multiply(values, broadcast(zero, axes=(), shape=values.type.shape))
+            self.check = _called("finite", OPS["sum"](none, axes=tuple(range(values.type.ndim))))
+            self.finite = Buffer(self.names.pick("finite"), self.check.type, "local")
+
+    def body(self) -> Body | None:
+        (result,) = self.outs
+        shape = result.type.shape
+        found = self.of_rows(shape) if self.free and 0 not in shape else None
+        return found if found is None else (*self.finite_values(), *found)
+
+    def most_rows(self, rows: int) -> int:
+        return ROWS
+
+    def is_worth(self, plan: Any, count: int) -> bool:
+        return True
+
+    # What is computed for a strip.
+
+    def plan(self, window: Window, strips: Mapping[Index, tuple[int, int]]) -> _Plan | None:
+        end = self.part(self.end, window)
+        if end is None:
+            return None
+        mixed = self.read(self.end, end, self.product, strips)
+        rows = self.read(self.end, end, self.total, strips)
+        if mixed is None or rows is None:
+            return None
+        size, blocks = self.softmax.block, []
+        whole = Side(size, 0, size, 0, BLOCK)
+        for along in (whole, Side(0, self.count * size, self.rest)):
+            if along.extent:
+                found = self.products(along, mixed, rows, strips)
+                if found is None:
+                    return None
+                blocks.append(found)
+        return _Plan(window, mixed, rows, blocks, end)
+
+    def products(
+        self, along: Side, mixed: Window, rows: Window, strips: Mapping[Index, tuple[int, int]]
+    ) -> _Products | None:
+        product = self.part(self.mixed, mixed, along)
+        inside = {**strips, BLOCK: (0, max(self.count - 1, 0))}
+        window = product and self.read(self.mixed, product, self.weights, inside)
+        if window is None or window != (*rows, along):
+            return None
+        scores = self.part(self.scores, window)
+        return scores and _Products(along, window, scores, product)
+
+    def read(
+        self, node: Node, kernel: Kernel, operand: Node, strips: Mapping[Index, tuple[int, int]]
+    ) -> Window | None:
+        """The part of an operand of a call that its Kernel reads in a strip."""
+        buffer = kernel.inputs[node.operands.index(operand)]
+        sides = region(kernel.body, buffer, strips)
+        if not sides:
+            return None
+        return tuple([side.inside(n, strips) for side, n in zip(sides, operand.type.shape)])
+
+    def assembled(self, plan: _Plan) -> Body:
+        names, dtype = self.names, self.softmax.scores.type.dtype
+        near = {
+            name: Buffer(names.pick(name), array_type([s.extent for s in window], dtype), "local")
+            for name, window in (
+                ("total", plan.rows),
+                ("mixed", plan.mixed),
+                ("product", plan.mixed),
+                *((name, plan.rows) for name in ("top", "shrink") if self.softmax.has_top),
+            )
+        }
+        steps = _Steps(near, self.row_axes, self.near_loops)
+        body: list[Statement] = [Allocate(buffer) for buffer in near.values()]
+        body += steps.begin()
+        for number, block in enumerate(plan.blocks):
+            extents = [side.extent for side in block.window]
+            scores = Buffer(names.pick("scores"), array_type(extents, dtype), "local")
+            inner = (
+                *self.placed(self.scores, block.scores, {}, scores),
+                *steps.weigh(scores),
+                *self.placed(
+                    self.mixed,
+                    block.mixed,
+                    {self.weights: (scores, block.window)},
+                    near["product"],
+                ),
+                *steps.add(),
+            )
+            first, stop = self.needed(plan, block)
+            before, inner = self.of_keys(inner) if block.along.scale else ((), inner)
+            index = BLOCK if block.along.scale else Index(names.pick("rest"))
+            body += [*before, Allocate(scores), For(index, first, stop, inner, "serial", 1)]
+        values = {self.product: (near["mixed"], plan.mixed), self.total: (near["total"], plan.rows)}
+        (result,) = self.outs.values()
+        body += self.placed(self.end, plan.end, values, result, plan.window)
+        return tuple(body)
+
+    def of_keys(self, inner: Body) -> tuple[Body, Body]:
+        """What is made of a block of keys alone, such as packed ones, for all blocks at once; and the rest."""
+        before, inner = self.hoisted(inner, STRIP)
+        made = [s.buffer for s in before if isinstance(s, Allocate)]
+        if not made:
+            return (), inner
+        extents = {b: array_type((self.count, *b.type.shape), b.type.dtype) for b in made}
+        stacked = _Stacked({b: Buffer(b.name, type, "local") for b, type in extents.items()})
+        work = stacked.body(s for s in before if not isinstance(s, Allocate))
+        own = by_one_thread(work)
+        loop = For(
+            BLOCK, tensor.ZERO, integer(self.count), own, "serial" if own == work else "parallel", 1
+        )
+        return (*map(Allocate, stacked.names.values()), loop), stacked.body(inner)
+
+    def placed(
+        self,
+        node: Node,
+        kernel: Kernel,
+        near: Mapping[Node, tuple[Buffer, Window]],
+        out: Buffer,
+        window: Window | None = None,
+    ) -> Body:
+        """The statements of a part of a call: of what is `near` there is only a part, of `out` all or that."""
+        new: dict[Any, Any] = {}
+        offsets: dict[Buffer, tuple[Expression, ...]] = {}
+        for operand, buffer in zip(node.operands, kernel.inputs):
+            if operand in near:
+                new[buffer], part = near[operand]
+                offsets[buffer] = tuple([tensor.multiply(s.start, integer(-1)) for s in part])
+            else:
+                new[buffer] = self.inputs[operand]
+        (own,) = kernel.fresh
+        new[own] = out
+        if window is not None:
+            offsets[own] = tuple([side.start for side in window])
+        return Moving(new | self.names.of_body(kernel.body), offsets).body(kernel.body)
+
+    def near_loops(self, body: Body, *near: Buffer) -> Body:
+        """Plain loops over these buffers, in lanes."""
+        given = {buffer: Buffer(buffer.name, buffer.type, tensor.UPDATED) for buffer in near}
+        kernel = Kernel("near", tuple(given.values()), 0, Renaming(given).body(body))
+        kernel = self.lowering.in_lanes(kernel)
+        back = {own: buffer for buffer, own in given.items()}
+        return Renaming(back | self.names.of_body(kernel.body)).body(kernel.body)
+
+    # Which blocks are needed.
+
+    def needed(self, plan: _Plan, block: _Products) -> tuple[Expression, Expression]:
+        """The first and the last block that a mask leaves some element of, if values are finite."""
+        size = block.along.extent
+        count = self.count if block.along.scale else 1
+        first, stop = tensor.ZERO, integer(count)
+        for is_first, key in self.limits(plan.rows):
+            key = tensor.subtract(key, integer(0 if block.along.scale else block.along.low))
+            number = tensor.floor_divide(key, integer(size))
+            number = number if is_first else tensor.add(number, tensor.ONE)
+            number = tensor.minimum(tensor.maximum(number, tensor.ZERO), integer(count))
+            if is_first:
+                first = tensor.maximum(first, number)
+            else:
+                stop = tensor.minimum(stop, number)
+        if self.finite is None:
+            return tensor.ZERO, integer(count)
+        none = Literal(0.0, self.finite.type.dtype)
+        safe = tensor.compare("equal", Load(self.finite, ()), none)
+        return tensor.select(safe, first, tensor.ZERO), tensor.select(safe, stop, integer(count))
+
+    def limits(self, rows: Window) -> list[tuple[bool, Expression]]:
+        """Of the keys that the mask leaves to some row of the strip: bounds, whether they are the first's."""
+        found = []
+        for fact in self.facts:
+            atoms, constant = linear(fact)
+            scale = atoms.pop(_key(rows), 0)
+            if abs(scale) != 1 or not atoms.keys() <= {*axis_indices(len(rows))}:
+                continue
+            most: Expression = integer(constant)
+            for axis, side in zip(axis_indices(len(rows)), rows):
+                factor = atoms.get(axis, 0)
+                far = side.start
+                if factor > 0:
+                    far = tensor.add(far, integer(side.extent - 1))
+                most = tensor.add(most, tensor.multiply(far, integer(factor)))
+            # scale * key + most >= 0
+            found.append((scale > 0, tensor.multiply(most, integer(-scale))))
+        return found
+
+    @cached_property
+    def facts(self) -> list[Expression]:
+        """What is at least 0 at the places of the scores that a mask leaves, by the axes' indices."""
+        scores = self.softmax.scores
+        if scores.op is not where:
+            return []
+        mask, *choices = scores.operands
+        index = axis_indices(scores.type.ndim)
+
+        def stored(node: Node, at: tuple) -> Expression | None:
+            if isinstance(node.op.lowering, Element) and node.op.name != "parameter":
+                return None
+            return Load(Buffer("data", array_type(node.type.shape, node.type.dtype), "local"), at)
+
+        hidden = [_is_minus_infinity(choice) for choice in choices]
+        if sum(hidden) != 1:
+            return []
+        return facts_of(Composer(stored).value(mask, index), hidden[1])
+
+    def finite_values(self) -> Body:
+        """What tells whether all values are finite."""
+        if self.finite is None:
+            return ()
+        kernel = self.lowering.whole(self.check)
+        return (Allocate(self.finite), *self.placed(self.check, kernel, {}, self.finite))
+
+
+class _Stacked(Renaming):
+    """Statements on buffers of which there is one for each block."""
+
+    def place(self, buffer: Buffer, indices: tuple[Expression, ...]) -> tuple[Expression, ...]:
+        return (BLOCK, *indices) if buffer in self.names else super().place(buffer, indices)
+
+
+class _Steps:
+    """What is done for a strip besides the products: with buffers for the rows so far."""
+
+    def __init__(self, near: dict[str, Buffer], row_axes: tuple[int, ...], lanes: Callable):
+        self.near, self.lanes = near, lanes
+        self.mixed_index = axis_indices(near["mixed"].type.ndim)
+        self.row_of = tuple([self.mixed_index[axis] for axis in row_axes])
+        self.has_top = "top" in near
+
+    def begin(self) -> Body:
+        """Nothing seen: sums of 0, and nothing larger than -inf."""
+        found: Body = ()
+        for name in ("total", "mixed", *(("top",) if self.has_top else ())):
+            buffer = self.near[name]
+            index = axis_indices(buffer.type.ndim)
+            start = Literal(-inf if name == "top" else 0.0, buffer.type.dtype)
+            store = Store(buffer, index, start)
+            found += self.lanes(nest(index, buffer.type.shape, (store,)), buffer)
+        return found
+
+    def weigh(self, scores: Buffer) -> Body:
+        """The exponentials of a block of scores, in their place, and the sums of rows with them."""
+        shape, dtype = scores.type.shape, scores.type.dtype
+        *row, key = axis_indices(len(shape))
+        row = tuple(row)
+        place, sum_ = Load(scores, (*row, key)), Variable("sum", dtype)
+        along = lambda *body: For(key, tensor.ZERO, integer(shape[-1]), body, "serial", 1)
+        total = Load(self.near["total"], row)
+        before: Body = (Let(sum_, total),)
+        after: Body = (Store(total.buffer, row, sum_),)
+        weight = place
+        used = [scores, total.buffer]
+        if self.has_top:
+            top, lowest = Load(self.near["top"], row), Literal(-inf, dtype)
+            most, base, shrink = [Variable(name, dtype) for name in ("most", "base", "shrink")]
+            is_none = tensor.compare("equal", most, lowest)
+            shrunk = Apply("exp", (Apply("subtract", (top, base), dtype),), dtype)
+            before = (
+                Let(most, top),
+                along(Accumulate(most, "maximum", place)),
+                # -inf less -inf would be no number.
+                Let(base, tensor.select(is_none, Literal(0.0, dtype), most)),
+                Let(shrink, shrunk),
+                Let(sum_, Apply("multiply", (total, shrink), dtype)),
+            )
+            after += (
+                Store(top.buffer, row, most),
+                Store(self.near["shrink"], row, shrink),
+            )
+            used += [top.buffer, self.near["shrink"]]
+            weight = Apply("subtract", (place, base), dtype)
+        weight = Apply("exp", (weight,), dtype)
+        sweep = along(Accumulate(sum_, "add", weight), Store(scores, place.indices, weight))
+        return self.lanes(nest(row, shape[:-1], (*before, sweep, *after)), *used)
+
+    def add(self) -> Body:
+        """The product with a block of values, added to that with those before."""
+        mixed, product = [Load(self.near[name], self.mixed_index) for name in ("mixed", "product")]
+        dtype, before, used = mixed.dtype, mixed, [mixed.buffer, product.buffer]
+        if self.has_top:
+            shrink = Load(self.near["shrink"], self.row_of)
+            before = Apply("multiply", (mixed, shrink), dtype)
+            used.append(shrink.buffer)
+        value = Apply("add", (before, product), dtype)
+        store = Store(mixed.buffer, self.mixed_index, value)
+        return self.lanes(nest(self.mixed_index, mixed.buffer.type.shape, (store,)), *used)
+
+
+def nest(index: tuple, shape: tuple, body: Body) -> Body:
+    """Loops around a body, the first outermost."""
+    for i, extent in zip(reversed(index), reversed(shape)):
+        body = (For(i, tensor.ZERO, integer(extent), body, "serial", 1),)
+    return body
+
+
+def _key(rows: Window) -> Index:
+    """The index of the keys' axis, which is the last of the scores."""
+    return axis_indices(len(rows) + 1)[-1]
+
+
+def _is_minus_infinity(node: Node) -> bool:
+    while node.op is broadcast:
+        (node,) = node.operands
+    return node.op is constant and node.attrs["value"] == -inf
+
+
+def _called(name: str, result: Node) -> Node:
+    """A call of a Function with this result, on its own parameters."""
+    nodes = postorder((result,), lambda node: node.operands)
+    parameters = tuple([node for node in nodes if node.op.name == "parameter"])
+    return call(*parameters, callee=Function(name, parameters, (result,)))

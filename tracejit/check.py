@@ -18,9 +18,9 @@ import numpy as np
 
 from .config import config
 from .errors import IRError, TracejitError, UnsupportedError
+from .ir import ops
 from .ir.dims import bind
 from .ir.graph import Function, Module
-from .ir.op import OPS
 from .ir.reference import reference
 from .ir.syntax import symbol_names
 from .ir.text import show
@@ -149,12 +149,12 @@ def blame(step: Pass, before: Module, arrays: Arrays, problem: str) -> NoReturn:
 
 def refuse_effects(module: Module) -> None:
     """Raise UnsupportedError for programs that cannot be run several times."""
-    host = OPS["host_call"]
     for function in module.functions:
         for node in function.nodes if isinstance(function, Function) else ():
-            if node.op is host and node.attrs["function"].has_effects:
+            if ops.has_effects(node):
+                name = node.attrs["function"].name if "function" in node.attrs else "a random number"
                 raise UnsupportedError(
-                    f"check=True runs the program several times, and {node.attrs['function'].name}"
+                    f"check=True runs the program several times, and {name}"
                     " does more than give a result",
                     hint="check the parts before and after it by themselves",
                 )

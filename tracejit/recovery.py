@@ -16,8 +16,11 @@ from numpy.linalg import LinAlgError
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
+from .refusals import IllegalParameter
 from .trace.outside import passed, undo_draws
 
+# NumPy says what is wrong with the values.
+_OF_VALUES = (LinAlgError, IllegalParameter)
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
 
@@ -61,7 +64,7 @@ class Recovery:
             try:
                 return entry.run(leaves)
             except Exception as error:
-                is_known = error is run.failure or isinstance(error, LinAlgError)
+                is_known = error is run.failure or isinstance(error, _OF_VALUES)
                 if not is_known or not self._can_recover(entry, error):
                     raise
                 changed = error if isinstance(error, ResultChanged) else None

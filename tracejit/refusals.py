@@ -16,12 +16,14 @@ from .ir.graph import Function, Module, Node
 from .ir.host import failure
 from .ir.numpy_code import FAILURES
 from .ir.ops.agreement import PRODUCT, TOGETHER
+from .ir.ops.draw import ILLEGAL
 from .ir.ops.selection import EMPTY
 from .ir.ops.whole import NOT_WHOLE
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
 from .lower.llvm.foreign import FIRST_FAILURE
 from .lower.llvm.integers import (
+    ILLEGAL_PARAMETER,
     INDEX_OUT_OF_BOUNDS,
     INVALID_CHOICE,
     NEGATIVE_POWER,
@@ -32,11 +34,17 @@ from .lower.llvm.integers import (
 )
 from .trace.location import with_source
 
+
+class IllegalParameter(ValueError):
+    """A distribution that there is not was to be drawn from; NumPy knows what to say."""
+
+
 # By status: the exception, and its text with places for what the check told of the value.
 KINDS: dict[int, tuple[type[Exception], str]] = {
     NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
+    ILLEGAL_PARAMETER: (IllegalParameter, ILLEGAL),
     **{FIRST_FAILURE + k: (LinAlgError, text) for k, text in enumerate(FAILURES)},
     **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
     **{status: NOT_WHOLE[problem] for problem, status in WITHOUT_INT.items()},
@@ -82,6 +90,8 @@ def _sites(node: Node) -> list[Site]:
             return [Site(NEGATIVE_POWER, {}, location)]
         case "checked_choice":
             return [Site(INVALID_CHOICE, {}, location)]
+        case "legal":
+            return [Site(ILLEGAL_PARAMETER, {}, location)]
         case "same_extent":
             return [Site(UNEQUAL_EXTENTS, {}, location)]
         case "fitting":

@@ -8,7 +8,7 @@ from __future__ import annotations
 import weakref
 from collections.abc import Callable, Iterable
 from copy import copy
-from functools import cached_property, partial
+from functools import cache, cached_property, partial
 from typing import Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from .ir.foreign import FOREIGN, PROCESS, SCALARS
 from .ir.graph import Module
 from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
+from .ir.numpy_random import BY_SYMBOL, ROUTINES, Distribution, routine_address
 from .ir.numpy_sorts import KINDS, SORTINGS, Sorting
 from .ir.tensor import UPDATED, Extern, has_control
 from .ir.text import show
@@ -28,6 +29,7 @@ from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
 from .lower import pipeline
 from .lower.llvm.builder import Definition, text_of
+from .lower.llvm.draws import draw_text
 from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
 from .lower.machine import USUAL, Machine
@@ -251,6 +253,10 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
             found[name] = numpy_code.loop_record(LOOPS[name].ufunc, LOOPS[name].types)
         elif name in SORTINGS:
             found[name] = _sorting_address(SORTINGS[name])
+        elif name in BY_SYMBOL:
+            found[name] = _draw_address(BY_SYMBOL[name])
+        elif name in ROUTINES:
+            found[name] = routine_address(name)
         elif name in SCALARS:
             found[name] = SCALARS[name].address
         elif name in FOREIGN:
@@ -263,6 +269,15 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
 def _sorting_address(sorting: Sorting) -> int | None:
     position = KINDS[sorting.kind]
     return numpy_code.sorting_address(sorting.name, position, sorting.dtype.numpy)
+
+
+@cache
+def _draw_address(distribution: Distribution) -> int:
+    """Code that draws from a distribution, which all programs share."""
+    routine = distribution.routine
+    imports = {routine: routine_address(routine)} if routine else {}
+    symbol = distribution.symbol
+    return native_code.load_text(symbol, draw_text(distribution), [symbol], imports).address(symbol)
 
 
 def _is_found(symbol: str) -> bool:

@@ -18,6 +18,7 @@ import numpy as np
 from . import tensor
 from .host import HostFunction, call
 from .numpy_code import LOOPS, Loop
+from .numpy_random import BY_SYMBOL
 from .numpy_sorts import SORTINGS
 from .term import Term, postorder
 from .types import DType
@@ -105,6 +106,11 @@ FOREIGN = {
     **{
         symbol: Foreign(sorting.run, sorting.written, sorting.cycles)
         for symbol, sorting in SORTINGS.items()
+    },
+    **{
+        # What a draw does to its generator is told by the tokens.
+        symbol: Foreign(distribution.run, (2, 3), distribution.cycles)
+        for symbol, distribution in BY_SYMBOL.items()
     },
 }
 

@@ -82,6 +82,7 @@ class Run:
         self.objects = {} if objects is None else objects
         self.failure: BaseException | None = None
         self.is_repeated = False
+        self.holds = False  # its locks, at the moment
 
     @property
     def is_untouched(self) -> bool:
@@ -107,12 +108,48 @@ _current = _Current()
 
 @contextmanager
 def running(run: Run | None) -> Iterator[Run | None]:
-    """Let the calls of this thread belong to `run`; those of a Run of their own with None."""
+    """Let the calls of this thread belong to `run`; those of a Run of their own with None.
+
+    What the run holds is let go at its end.
+    """
     before, _current.run = _current.run, run
     try:
         yield run
     finally:
         _current.run = before
+        if run is not None and _HELD in run.objects:
+            _let_go(run)
+            del run.objects[_HELD]
+
+
+def objects_of_run() -> dict[Any, Any]:
+    """What the calls of the run in progress on this thread have left behind."""
+    return _current.run.objects if _current.run is not None else {}
+
+
+_HELD = "held"
+
+
+def hold(objects: dict[Any, Any], lock: Any) -> None:
+    """Have the run of these objects hold a lock, from the end of the call that asks for it to its own,
+    but for the calls in between.
+
+    All its locks are taken at once, in one order for all runs, so no two wait for each other.
+    """
+    locks = objects.setdefault(_HELD, {}) if _HELD not in objects else objects[_HELD]
+    locks[id(lock)] = lock
+
+
+def _let_go(run: Run) -> None:
+    for lock in run.objects[_HELD].values() if run.holds else ():
+        lock.release()
+    run.holds = False
+
+
+def _take(run: Run) -> None:
+    for _, lock in sorted(run.objects[_HELD].items()):
+        lock.acquire()
+    run.holds = True
 
 
 def call(function: HostFunction, *arguments: np.ndarray) -> None:
@@ -128,10 +165,14 @@ def call(function: HostFunction, *arguments: np.ndarray) -> None:
         found = run.next_result() if function.has_effects else NOT_CALLED
         if found is NOT_CALLED:
             _current.run = None  # what the function calls in its turn is no part of this run
+            if run.holds:
+                _let_go(run)
             try:
                 found = function.run(run.objects, *inputs)
             finally:
                 _current.run = before
+                if before is not None and _HELD in run.objects:
+                    _take(run)
         if function.has_effects:
             run.done.append(found)
         if function.is_ordered:

@@ -8,6 +8,7 @@ program just as with NumPy.
 
 from __future__ import annotations
 
+import contextlib
 import copy
 import functools
 import sys
@@ -20,16 +21,20 @@ import numpy as np
 
 from ..errors import UnsupportedError
 from ..ir.dims import Dim
+from ..ir.graph import Node
+from ..ir.numpy_random import begin_drawing, in_old_class
 from ..registered import Applied, purity
 from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure
-from .host import Callee, call_through_python, name_of
+from .draws import NotDrawn, draws_natively
+from .draws import draw as draw_natively
+from .host import WRAP, Callee, call_through_python, name_of
 from .number_classes import is_number_class, number_class
 from .registry import CREATIONS
 from .scipy_objects import scipy_stand_in
 from .tree import flatten
 from .unruled import apply_function, write_through_python
-from .value import Value
+from .value import Value, node_of
 
 # Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
 _PACKAGES = ("numpy.polynomial", "scipy")
@@ -163,15 +168,30 @@ def draws_numbers(value: Any) -> bool:
 class Generator:
     """A generator of random numbers in traced code."""
 
-    def __init__(self, find: Callable[[dict], Any], trial: Any):
-        self._find, self._trial = find, trial
+    def __init__(self, find: Callable[[dict], Any], trial: Any, made: Any = None):
+        self._find, self.trial, self._made = find, trial, made
 
     @property
     def __class__(self) -> type:
-        return type(self._trial)
+        return type(self.trial)
+
+    def address(self, in_pairs: bool) -> Node:
+        """The address of what natively drawn numbers come from; found once in a run, before all loops,
+        where the generator is there already."""
+        trace = current_trace()
+        assert trace is not None
+        begin = Callee("numpy.random.begin", _Begin(self._find, in_pairs), trial=lambda *_: 0)
+        args = () if self._made is None else (WRAP[0](self._made, True, None),)
+        node = node_of(call_through_python(begin, args, {}))
+        if not args:
+            outermost = trace.region
+            while outermost.parent is not None:
+                outermost = outermost.parent
+            trace.homes[node] = outermost
+        return node
 
     def __getattr__(self, name: str) -> Any:
-        method = getattr(self._trial, name)
+        method = getattr(self.trial, name)
         if name in _WITHOUT_ARRAYS or not callable(method):
             raise failure(
                 UnsupportedError,
@@ -187,6 +207,10 @@ class Generator:
                     "a generator of random numbers was given to a function called through Python",
                     "draw from it in the jitted function, and pass what it drew",
                 )
+            is_old = in_old_class(self.trial)
+            if draws_natively(is_old, name):
+                with contextlib.suppress(NotDrawn):
+                    return draw_natively(self, is_old, name, args, kwargs)
             if kwargs.get("out") is not None:
                 raise failure(
                     UnsupportedError, f"numpy.random's {name}(out=) writes in place", "leave out="
@@ -206,11 +230,28 @@ class _Draw:
     name: str
 
     def __call__(self, objects: dict) -> Any:
-        generator = self.find(objects)
-        key = (_BEFORE, id(generator))
-        if key not in objects:
-            objects[key] = _put_back_later(generator)
-        return getattr(generator, self.name)
+        return getattr(_kept(self.find(objects), objects), self.name)
+
+
+@dataclass(frozen=True)
+class _Begin:
+    """Finds what begins to draw natively from a generator, and gives the address of its bits."""
+
+    find: Callable[[dict], Any]
+    in_pairs: bool
+
+    def __call__(self, objects: dict) -> Any:
+        def begin(*_: Any) -> int:
+            return begin_drawing(objects, _kept(self.find(objects), objects), self.in_pairs)
+
+        return begin
+
+
+def _kept(generator: Any, objects: dict) -> Any:
+    key = (_BEFORE, id(generator))
+    if key not in objects:
+        objects[key] = _put_back_later(generator)
+    return generator
 
 
 _BEFORE = "before"
@@ -218,7 +259,7 @@ _BEFORE = "before"
 
 def _put_back_later(generator: Any) -> Callable[[], None]:
     """What gives a generator the state it has now."""
-    if hasattr(generator, "set_state"):
+    if in_old_class(generator):
         return functools.partial(generator.set_state, generator.get_state(legacy=False))
     bits = generator.bit_generator
     return functools.partial(setattr, bits, "state", bits.state)
@@ -313,7 +354,8 @@ class _Factory:
             name_of(self._factory), make, has_effects=True, trial=make(trace.run.objects)
         )
         call_through_python(called, args, kwargs)
-        return Generator(_Made(make.number), copy.deepcopy(trace.run.objects[make.number]))
+        trial = copy.deepcopy(trace.run.objects[make.number])
+        return Generator(_Made(make.number), trial, trace.token)
 
 
 class _Refused:

@@ -25,7 +25,7 @@ KNOWN_LIMIT = 1 << 16
 # Up to so many elements they are kept.
 KEPT_LIMIT = 1 << 10
 # Ops whose results are not asked for then.
-_NEVER_KNOWN = {"host_call", "for_loop", "while_loop", "branch", "scope"}
+_NEVER_KNOWN = {"host_call", "draw", "for_loop", "while_loop", "branch", "scope"}
 
 
 class Value:
@@ -275,7 +275,7 @@ def _calls_out(node: Node) -> bool:
     functions = [t for _, value in node.attributes for t in terms_in(value)]
     reached = [f for t in functions if isinstance(t, Function) for f in Module(t).functions]
     inner = [found for function in reached for found in getattr(function, "nodes", ())]
-    return any(n.op is OPS["host_call"] and n.attrs["function"].has_effects for n in inner)
+    return any(map(ops.has_effects, inner))
 
 
 def _anything(type: Any, extents: dict[str, int]) -> Any:

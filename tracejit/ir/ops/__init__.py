@@ -4,6 +4,7 @@ from .agreement import *
 from .contract import *
 from .control import *
 from .create import *
+from .draw import *
 from .elementwise import *
 from .extern import *
 from .gufunc import *

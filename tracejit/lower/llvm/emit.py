@@ -9,6 +9,7 @@ from typing import Any
 from ...ir import expressions, tensor
 from ...ir.foreign import foreign
 from ...ir.host import HostFunction
+from ...ir.numpy_random import BY_SYMBOL
 from ...ir.tensor import (
     Accumulate,
     Address,
@@ -28,11 +29,13 @@ from ...ir.tensor import (
     Statement,
     Store,
     has_control,
+    integer,
     statements,
 )
 from ..tensor.arena import slots_of
 from .access import CACHE_LINE
 from .builder import Builder, Value
+from .draws import draw_one, draws_one
 from .foreign import call_loop
 from .frame import Parts
 from .lanes import LaneLoops
@@ -123,6 +126,8 @@ class Emitter(LaneLoops):
             self.call_host(statement, values)
         elif known is not None and known.loop is not None:
             call_loop(self, statement.symbol, known, values)
+        elif _draws_one(statement):
+            draw_one(self, BY_SYMBOL[statement.symbol], values)
         else:
             module = self.program.module
             module.externals.add(statement.symbol)
@@ -346,3 +351,9 @@ class Emitter(LaneLoops):
         self.pointers[buffer] = self.b.offset(self.workspace, place, "i8")
         self.level["pointer", buffer] = self.depth
         self.level.setdefault(buffer, self.depth)
+
+
+def _draws_one(statement: Extern) -> bool:
+    distribution = BY_SYMBOL.get(statement.symbol)
+    is_single = distribution is not None and statement.arguments[4] is integer(1)
+    return is_single and draws_one(distribution)

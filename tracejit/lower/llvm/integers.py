@@ -16,6 +16,7 @@ Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS, NOT_FITTING = 1, 2, 3, 4, 5
+ILLEGAL_PARAMETER = 6
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
@@ -148,6 +149,11 @@ def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Val
     outside = b.compare("uge", index, count)
     b.refuse(outside, INVALID_CHOICE)
     return b.select(outside, b.like(0, index), index)
+
+
+def _legal(b: Builder, dtype: DType, condition: Value) -> Value:
+    b.refuse(b.binary("xor", condition, b.like(True, condition)), ILLEGAL_PARAMETER)
+    return condition
 
 
 def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value) -> Value:
@@ -372,6 +378,7 @@ BOOL: dict[str, Rule] = {
     "bitwise_xor":   _integer_opcode("xor"),
     "invert":        lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
     "logical_not":   lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
+    "legal":         _legal,
     "absolute":      lambda b, dtype, x: x,
     "conjugate":     lambda b, dtype, x: x,
     "positive":      lambda b, dtype, x: x,

@@ -76,7 +76,7 @@ def is_refusing(e: Expression) -> bool:
         case Apply("power", (_, exponent), dtype):
             return dtype.is_signed and not isinstance(exponent, Literal)
         case Apply(op):
-            return op in CHECKS or op in SOME or op in ("whole", "same_extent", "fitting")
+            return op in CHECKS or op in SOME or op in ("whole", "same_extent", "fitting", "legal")
     return False
 
 

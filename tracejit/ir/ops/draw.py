@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from .. import tensor
+from .. import expressions, tensor
 from ..dims import bind
 from ..numpy_random import DISTRIBUTIONS
 from ..op import ELEMENTWISE, OPAQUE, Element, Extern, Op, define
@@ -59,9 +59,9 @@ def _draw_statements(
             own = Buffer(f"p{position}", type, "local")
             body += (Allocate(own), *copied(parameter, own))
             parameter = own
-        arguments += [start_of(parameter), tensor.integer(int(parameter.type.ndim > 0))]
+        arguments += [start_of(parameter), expressions.integer(int(parameter.type.ndim > 0))]
     begins = [start_of(buffer) for buffer in (source, before, after, numbers)]
-    count = tensor.extent(numbers.type.size)
+    count = expressions.extent(numbers.type.size)
     symbol = DISTRIBUTIONS[distribution].symbol
     return (*body, tensor.Extern(symbol, (*begins, count, *arguments)))
 

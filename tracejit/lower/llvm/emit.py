@@ -29,7 +29,6 @@ from ...ir.tensor import (
     Statement,
     Store,
     has_control,
-    integer,
     statements,
 )
 from ..tensor.arena import slots_of
@@ -355,5 +354,5 @@ class Emitter(LaneLoops):
 
 def _draws_one(statement: Extern) -> bool:
     distribution = BY_SYMBOL.get(statement.symbol)
-    is_single = distribution is not None and statement.arguments[4] is integer(1)
+    is_single = distribution is not None and statement.arguments[4] is expressions.integer(1)
     return is_single and draws_one(distribution)

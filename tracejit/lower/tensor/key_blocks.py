@@ -23,9 +23,10 @@ from functools import cached_property
 from math import inf
 from typing import Any, NamedTuple
 
-from ...ir import tensor
+from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.bounds import facts_of
+from ...ir.expressions import integer
 from ...ir.graph import Function, Kernel, Node, call, parameter, substitute
 from ...ir.op import OPS, Element
 from ...ir.ops import broadcast, transpose
@@ -45,7 +46,6 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
-    integer,
 )
 from ...ir.term import postorder
 from ...ir.types import array_type
@@ -247,7 +247,7 @@ class KeyBlocks(Strips):
         for operand, buffer in zip(node.operands, kernel.inputs):
             if operand in near:
                 new[buffer], part = near[operand]
-                offsets[buffer] = tuple([tensor.multiply(s.start, integer(-1)) for s in part])
+                offsets[buffer] = tuple([expressions.multiply(s.start, integer(-1)) for s in part])
             else:
                 new[buffer] = self.inputs[operand]
         (own,) = kernel.fresh
@@ -272,19 +272,21 @@ class KeyBlocks(Strips):
         count = self.count if block.along.scale else 1
         first, stop = tensor.ZERO, integer(count)
         for is_first, key in self.limits(plan.rows):
-            key = tensor.subtract(key, integer(0 if block.along.scale else block.along.low))
-            number = tensor.floor_divide(key, integer(size))
-            number = number if is_first else tensor.add(number, tensor.ONE)
-            number = tensor.minimum(tensor.maximum(number, tensor.ZERO), integer(count))
+            key = expressions.subtract(key, integer(0 if block.along.scale else block.along.low))
+            number = expressions.floor_divide(key, integer(size))
+            number = number if is_first else expressions.add(number, tensor.ONE)
+            number = expressions.minimum(expressions.maximum(number, tensor.ZERO), integer(count))
             if is_first:
-                first = tensor.maximum(first, number)
+                first = expressions.maximum(first, number)
             else:
-                stop = tensor.minimum(stop, number)
+                stop = expressions.minimum(stop, number)
         if self.finite is None:
             return tensor.ZERO, integer(count)
         none = Literal(0.0, self.finite.type.dtype)
-        safe = tensor.compare("equal", Load(self.finite, ()), none)
-        return tensor.select(safe, first, tensor.ZERO), tensor.select(safe, stop, integer(count))
+        safe = expressions.compare("equal", Load(self.finite, ()), none)
+        return expressions.select(safe, first, tensor.ZERO), expressions.select(
+            safe, stop, integer(count)
+        )
 
     def limits(self, rows: Window) -> list[tuple[bool, Expression]]:
         """Of the keys that the mask leaves to some row of the strip: bounds, whether they are the first's."""
@@ -299,10 +301,10 @@ class KeyBlocks(Strips):
                 factor = atoms.get(axis, 0)
                 far = side.start
                 if factor > 0:
-                    far = tensor.add(far, integer(side.extent - 1))
-                most = tensor.add(most, tensor.multiply(far, integer(factor)))
+                    far = expressions.add(far, integer(side.extent - 1))
+                most = expressions.add(most, expressions.multiply(far, integer(factor)))
             # scale * key + most >= 0
-            found.append((scale > 0, tensor.multiply(most, integer(-scale))))
+            found.append((scale > 0, expressions.multiply(most, integer(-scale))))
         return found
 
     @cached_property
@@ -374,13 +376,13 @@ class _Steps:
         if self.has_top:
             top, lowest = Load(self.near["top"], row), Literal(-inf, dtype)
             most, base, shrink = [Variable(name, dtype) for name in ("most", "base", "shrink")]
-            is_none = tensor.compare("equal", most, lowest)
+            is_none = expressions.compare("equal", most, lowest)
             shrunk = Apply("exp", (Apply("subtract", (top, base), dtype),), dtype)
             before = (
                 Let(most, top),
                 along(Accumulate(most, "maximum", place)),
                 # -inf less -inf would be no number.
-                Let(base, tensor.select(is_none, Literal(0.0, dtype), most)),
+                Let(base, expressions.select(is_none, Literal(0.0, dtype), most)),
                 Let(shrink, shrunk),
                 Let(sum_, Apply("multiply", (total, shrink), dtype)),
             )

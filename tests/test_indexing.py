@@ -486,3 +486,7 @@ def test_many_threads_and_errors_between():
     for thread in threads:
         thread.join()
     assert not failures, failures[0]
+
+
+def test_positions_modulo_an_extent_of_nothing():
+    check(lambda x, i: x[(i + 1) % x.shape[0]], np.zeros((0, 3)), np.zeros(0, int))

@@ -402,6 +402,90 @@ def test_counts_that_change():
         same(compiled(x), (x[x > 0] * 2, np.sort(x[x > 1])))
 
 
+def _places(x):
+    i = np.flatnonzero(x > 0)
+    i.flat[::2] = 1
+    return i, x[i]
+
+
+def _both(x):
+    v = x[x > 0]
+    u = v[::-1]
+    u += 1
+    v *= 2
+    u[:1] -= 3
+    return v, u, v.sum(), u.sum()
+
+
+def _rows(x):
+    v = x.reshape(-1, 5)
+    v = v[v[:, 0] > 0]
+    u = v[::-1, 1:]
+    u += 1
+    v[:, 1] = 9
+    return v, u
+
+
+def _parts(x):
+    v = (x + 1j)[x > 0]
+    v.real[::2] = 7
+    v.imag[1:] = 3
+    return v, v.sum()
+
+
+def _sorted(x):
+    v = x[x > 0]
+    v.sort()
+    x[x > 0] = v
+    v[:1] = 7
+    return v.sum()
+
+
+def _looped(x):
+    v = x[x > 0]
+    u = v.reshape(-1)
+    for i in range(7):
+        u += i
+        v *= 0.5
+    return v, u
+
+
+def _functions(x):
+    v = x[x > 0]
+    np.putmask(v, v > 1, 9)
+    np.copyto(v[1:], 3)
+    v.flat = [1, 2]
+    return v
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_places, _both, _rows, _parts, _sorted, _looped, _functions],
+    ids=lambda f: f.__name__,
+)
+def test_what_was_gathered_is_one_memory_with_the_selection(function):
+    compiled = jit(function)
+    for x in (X, -abs(X) - 1, abs(X) + 1, X[:0], X):
+        given = x.copy(), x.copy()
+        same(compiled(given[0]), function(given[1]))
+        same(*given)
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.block([[np.flatnonzero(x > 0)] * 2] * 2).sum(),
+        lambda x: np.concatenate([x[x > 0][::-1], x]) * 2,
+        lambda x: (x[x > 0][::-1] * 0).sum() + x,
+        lambda x: (x.reshape(-1, 5)[x[:10] > 0][::-1, 1:] + 1).sum(),
+    ],
+)
+def test_nothing_was_selected_at_first(function):
+    compiled = jit(function)
+    for x in (-abs(X), X, -abs(X)):
+        same(compiled(x), function(x))
+
+
 FILTERS = [
     lambda x, y, t: x > t, lambda x, y, t: (x > t) & (y < t), lambda x, y, t: ~(y == t),
     lambda x, y, t: np.isnan(x), lambda x, y, t: x != x, lambda x, y, t: x == x,

@@ -43,7 +43,7 @@ def _rejoined(part: Expression, total: dict[Expression, int]) -> tuple[Expressio
             )
             small, large = (part, other) if op == "remainder" else (other, part)
             scale = total.get(small, 0)
-            if scale and total.get(large, 0) == scale * n:
+            if scale and n and total.get(large, 0) == scale * n:
                 del total[small], total[large]
                 return x, scale
     return None

@@ -104,6 +104,8 @@ class Array(Operators):
         self.owner.locate(storage.node)
         storage.version += 1
         self._node, self._version = value, storage.version
+        for mirror in storage.mirrors:
+            mirror()
 
     @property
     def __class__(self) -> type:

@@ -109,3 +109,9 @@ def reshaped_node(node: Node, shape: Shape) -> Node:
     while node.op is ops.reshape and node.type.shape != shape:
         node = node.operands[0]
     return node if node.type.shape == shape else ops.reshape(node, shape=shape)
+
+
+def stretched(mask: Node, shape: tuple) -> Node:
+    """The mask of first axes, repeated along the others."""
+    extents = (*mask.type.shape, *(1,) * (len(shape) - mask.type.ndim))
+    return broadcast_to_shape(reshaped_node(mask, extents), shape)

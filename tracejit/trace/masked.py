@@ -21,9 +21,10 @@ from .advanced import indexed
 from .application import apply, split_out, ufunc_method
 from .array import Array, to_array, view
 from .assigned import assigned_node, is_mask
-from .broadcasting import broadcast_to_shape, reshaped_node
+from .broadcasting import broadcast_to_shape, reshaped_node, stretched
 from .context import failure
 from .host import call_through_python, known
+from .mirrors import mirror, side_by_side
 from .operators import Operators
 from .promotion import cast, constant
 from .registry import FUNCTIONS, MASKS, METHODS
@@ -36,8 +37,6 @@ _METHODS = (
 )  # fmt: skip
 # What does not depend on the elements.
 _ABOUT = ("__array_namespace__", "device")
-# The methods that would change elements of the selection by their place in it.
-_CHANGING = ("partition", "put", "resize", "sort")
 
 
 class Selection(Operators):
@@ -58,10 +57,12 @@ class Selection(Operators):
         return self.gathered("to be used like this").node
 
     def gathered(self, use: str = "for an operation that does not know of masks") -> Array:
-        """The elements side by side; what is done to this array, the selection does not see."""
+        """The elements side by side, in an array that is one memory with the selection."""
         if self.owner.is_tentative or not self.owner.calls_python:
             raise self.refused(use)
-        return call_through_python(known(operator.getitem), (self.full, Array(self.mask)), {})
+        found = call_through_python(known(operator.getitem), (self.full, Array(self.mask)), {})
+        mirror(self.full, self.mask, found)
+        return found
 
     def refused(self, use: str) -> TracejitError:
         return failure(
@@ -103,10 +104,7 @@ class Selection(Operators):
     @property
     def rows(self) -> Node:
         """The elements side by side, from the first row on, and something after them."""
-        shape = self.full.node.type.shape
-        size = self.mask.type.size
-        full = reshaped_node(node_of(self.full), (size, *shape[self.lead :]))
-        return ops.compress(full, reshaped_node(self.mask, (size,)))
+        return side_by_side(self.full, self.mask)
 
     @property
     def shape(self) -> tuple:
@@ -135,6 +133,14 @@ class Selection(Operators):
     def T(self) -> Any:
         return self if self.ndim == 1 else self.gathered("to be transposed").T
 
+    @property
+    def flat(self) -> Any:
+        return self.gathered("for .flat").flat
+
+    @flat.setter
+    def flat(self, value: Any) -> None:
+        self.flat[:] = value
+
     def __getattr__(self, name: str) -> Any:
         if name in _METHODS:
             function = FUNCTIONS[getattr(np, name)]
@@ -143,8 +149,8 @@ class Selection(Operators):
             return getattr(self.full, name)
         if name.startswith("__") or not hasattr(np.ndarray, name):
             raise AttributeError(f"'numpy.ndarray' object has no attribute '{name}'")
-        if name in _CHANGING:
-            raise self.refused(f"for .{name}")
+        if name == "resize":
+            raise self.refused("to be resized")
         return getattr(self.gathered(f"for .{name}"), name)
 
     # Copies
@@ -183,7 +189,11 @@ class Selection(Operators):
         return Selection(part if mask is self.mask else Array(part.node), mask)
 
     def __setitem__(self, index: Any, value: Any) -> None:
-        part, mask = _chosen(self, index)
+        try:
+            part, mask = _chosen(self, index)
+        except UnsupportedError:
+            self.gathered("to be written to")[index] = value
+            return
         if mask is self.mask and isinstance(value, Selection) and value.full.is_same_view(part):
             return  # `y[:] += 1` ends by assigning the view to itself
         _assign(part, mask, value)
@@ -250,12 +260,6 @@ def selected(found: Any, mask: Node) -> Any:
     if type(found) in (tuple, list):
         return type(found)(selected(item, mask) for item in found)
     return Selection(found, mask)
-
-
-def stretched(mask: Node, shape: tuple) -> Node:
-    """The mask of first axes, repeated along the others."""
-    extents = (*mask.type.shape, *(1,) * (len(shape) - mask.type.ndim))
-    return broadcast_to_shape(reshaped_node(mask, extents), shape)
 
 
 def aligned(*values: Any) -> tuple[list, Node]:

@@ -42,13 +42,14 @@ class Storage:
     `source` is the parameter whose memory it is, None for memory of the program's own; `layout` has
     the strides of the whole in elements, None where they follow from the shape. `can_write`: NumPy
     allows to. `knows_order`: the elements certainly are in that order; `doubt`: what is, or may be, a
-    view of it in NumPy and is none here, so that no write may matter. `birth`: when it came to be, in
-    arrays of its trace; memory from outside was always there.
+    view of it in NumPy and is none here, so that no write may matter. `mirrors`: what to do after a
+    write, so that what is the same memory in NumPy and is not here changes too. `birth`: when it came
+    to be, in arrays of its trace; memory from outside was always there.
     """
 
     __slots__ = (
-        "__weakref__", "birth", "can_write", "doubt", "knows_order", "layout", "node", "source",
-        "version",
+        "__weakref__", "birth", "can_write", "doubt", "knows_order", "layout", "mirrors", "node",
+        "source", "version",
     )  # fmt: skip
 
     def __init__(
@@ -57,6 +58,7 @@ class Storage:
         self.node, self.source, self.can_write, self.birth = node, source, can_write, birth
         self.layout = None if source is None or source.type.layout is None else source.type.strides
         self.version = 0
+        self.mirrors: tuple[Callable[[], None], ...] = ()
         self.doubt, self.knows_order = "", source is not None
 
     @property

@@ -25,6 +25,7 @@ takes what is computed for it alone.
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from functools import cached_property
 from typing import NamedTuple
 
@@ -92,6 +93,7 @@ class _Fuser:
         self.renamed |= self.find_renamed()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
+        self.has_empty = any(getattr(n.type, "size", 1) == 0 for n in self.order)
         if self.updates:
             self.order, stored = self.updates.arrange(self.is_stored)
             self.roots |= stored
@@ -184,6 +186,22 @@ class _Fuser:
             index = axis_indices(node.type.ndim)
             return [(operand, index) for operand in dict.fromkeys(node.operands)]
         return reach(node, axis_indices(node.type.ndim), self.is_stored)
+
+    def unread_by(self, nodes: Iterable[Node]) -> Reads:
+        """The stored values that nodes are made of, where there are parts without elements: of these
+        nothing is read, but the calls that make them come first."""
+        found: dict[Node, None] = {}
+        pending, seen = [o for n in nodes for o in n.operands] if self.has_empty else [], set()
+        while pending:
+            node = pending.pop()
+            if node in seen:
+                continue
+            seen.add(node)
+            if not self.is_stored(node):
+                pending.extend(node.operands)
+            else:
+                found[node] = None
+        return [(node, ()) for node in found]
 
     # Joining groups.
 
@@ -279,7 +297,7 @@ class _Fuser:
         self.group_of[node] = group
         if is_row:
             group.rows.add(node)
-        self.depend(group, reads)
+        self.depend(group, [*reads, *self.unread_by((node, *clones))])
         if self.updates:
             self.record_updates(node, group, reads)
 
@@ -370,7 +388,10 @@ class _Fuser:
                 "it reads values elsewhere than where the loops make them (another row or element)"
             )
         others = {self.group_of[n] for n, _ in settled if n in self.group_of} - {group}
-        if any(other.depends & group.bit for other in others):
+        unread = {
+            self.group_of[n] for n, _ in self.unread_by((node, *clones)) if n in self.group_of
+        }
+        if any(other.depends & group.bit for other in others | unread):
             return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"

@@ -26,6 +26,7 @@ _DEFERRED = {
     "Schedule": "tracejit.lower.schedule.schedule",
     "Stage": "tracejit.ir.verify",
     "cond": "tracejit.control",
+    "constant": "tracejit.trace.constants",
     "fori_loop": "tracejit.control",
     "scan": "tracejit.control",
     "switch": "tracejit.control",

@@ -20,6 +20,7 @@ from .runtime.signature import (
 )
 from .stages import array_leaf, place
 from .trace import tree
+from .trace.constants import never_changes
 from .trace.context import failure
 from .trace.layout import is_plain, own_layout
 from .trace.outside import draws_numbers
@@ -40,13 +41,16 @@ def leaf_key(value: Any, leaf: Leaf) -> Any:
         return (type(value), None)
     if type(value) is float:
         return (float, value.hex())
+    if isinstance(value, np.ndarray) and never_changes(value):
+        return (np.ndarray, id(value))  # which the program holds
     try:
         hash(value)
     except (TypeError, ValueError):
         raise failure(
             TraceError,
             f"an argument of type {type(value).__name__} is neither an array nor hashable",
-            "pass arrays, numbers, or containers of them",
+            "pass arrays, numbers, or containers of them; an array that is static must be a "
+            "tracejit.constant",
         ) from None
     return (type(value), value)
 

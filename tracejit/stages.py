@@ -36,6 +36,7 @@ from .lower.machine import USUAL, Machine
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
+from .lower.tensor.kept import split_off_kept
 from .refusals import refusals
 from .runtime import engine, host, layout, libraries, native_code, numpy_code, threads, tiers
 from .runtime.dispatch import Executable
@@ -156,7 +157,12 @@ class Compiled:
     @tiers.foreground()
     def __init__(self, lowered: Lowered, captures: dict[int, int], keep: object = None):
         self.lowered, self.keep = lowered, keep
-        self.code: Code = pipeline.emit(lowered.module, lowered.options, captures)
+        self.module, once = split_off_kept(lowered.module, captures)
+        # Of constants that are captured, what depends on them alone is computed here and now.
+        self.kept = () if once is None else _results_of(lowered.with_module(once), captures)
+        first = len(lowered.module.entry.inputs)
+        captures = captures | {first + k: a.ctypes.data for k, a in enumerate(self.kept)}
+        self.code: Code = pipeline.emit(self.module, lowered.options, captures)
         sites = {name: host_site(call) for name, call in self.code.hosts.items()}
         imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
         quickly = config.tiers and not self.may_be_long
@@ -181,10 +187,6 @@ class Compiled:
     def releases_gil(self) -> bool:
         """Whether a call is long enough that other Python threads should run meanwhile."""
         return self.seconds > RELEASE_GIL
-
-    @property
-    def module(self) -> Module:
-        return self.lowered.module
 
     @property
     def stages(self) -> dict[Stage, Module]:
@@ -237,6 +239,13 @@ class Compiled:
             if buffer.space == UPDATED and own is not array:
                 array[...] = own
         return results
+
+
+def _results_of(lowered: Lowered, captures: dict[int, int]) -> tuple[np.ndarray, ...]:
+    """What a program gives whose inputs are all captured: those of `captures`, in order."""
+    inputs = dict(enumerate([captures[k] for k in sorted(captures)]))
+    found = Compiled(lowered, inputs)()
+    return found if isinstance(found, tuple) else (found,)
 
 
 def addresses(externals: Iterable[str]) -> dict[str, int]:

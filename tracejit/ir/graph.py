@@ -283,25 +283,33 @@ def _no_reference(*_: Any, **__: Any) -> Any:
     raise IRError("a parameter has no value of its own")
 
 
-def _parameter_type(*, name: str, type: ArrayType, updated: bool = False) -> ArrayType:
+def _parameter_type(
+    *, name: str, type: ArrayType, updated: bool = False, constant: bool = False
+) -> ArrayType:
     return type
 
 
 parameter_op = define(Op("parameter", CONTROL, _parameter_type, _no_reference, cost=0.0))
 
 
-def parameter(name: str, type: ArrayType, updated: bool = False) -> Node:
+def parameter(name: str, type: ArrayType, updated: bool = False, constant: bool = False) -> Node:
     """The formal input `name`; within a Function, names are distinct.
 
     `updated`: the memory that is passed holds the matching result when the Function is done.
+    `constant`: it is the same in all calls, and so are its elements.
     """
-    mark = {"updated": True} if updated else {}
-    return parameter_op(name=name, type=type, **mark)
+    marks = {"updated": updated, "constant": constant}
+    return parameter_op(name=name, type=type, **{key: True for key, on in marks.items() if on})
 
 
 def is_updated(parameter: Node) -> bool:
     """Whether a parameter is updated in place."""
     return "updated" in parameter.attrs
+
+
+def is_constant(parameter: Node) -> bool:
+    """Whether a parameter is the same array with the same elements in all calls."""
+    return "constant" in parameter.attrs
 
 
 def _call_type(*types: ArrayType, callee: Function | Kernel) -> ArrayType | TupleType:

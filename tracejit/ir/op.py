@@ -74,6 +74,15 @@ class Composite(NamedTuple):
     rule: Callable[..., Any]
 
 
+class Preferred(NamedTuple):
+    """An order of memory, as of `relayout`, that an op would like an operand to have, and the seconds that
+    each use saves then."""
+
+    operand: int
+    layout: str
+    seconds: float
+
+
 @dataclass(frozen=True, eq=False)
 class Op:
     """One operation. Called with nodes it builds a node, with patterns a pattern.
@@ -82,7 +91,8 @@ class Op:
     `reference(*arrays, **attrs)` computes it with NumPy; `lowering` is an `Element`, `Fold`,
     `Loops`, `Extern`, `Place` or `Composite`; `cost` is the price of one element in multiply-adds, for deciding what to recompute;
     `samples(dtype)` gives `(types, attrs)` pairs the law tests instantiate; kinds whose attributes
-    are known (elementwise, reductions, scans) need none.
+    are known (elementwise, reductions, scans) need none; `prefers(node, machine)` gives the layouts
+    (`Preferred`) that operands should have; of contractions it is the schedule that says so.
     """
 
     name: str
@@ -93,6 +103,7 @@ class Op:
     cost: float = 1.0
     commutative: bool = False
     samples: Callable[[], Any] | None = field(default=None, repr=False)
+    prefers: Callable[[Any, Any], Any] | None = field(default=None, repr=False)
 
     def __call__(self, *operands: Any, **attrs: Any) -> Any:
         for given in (*operands, *attrs.values()):

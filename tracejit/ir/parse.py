@@ -133,15 +133,15 @@ class _Reader:
         found = self.value(e)
         return found if isinstance(found, ArrayType) else _refuse(e, "not a type")
 
-    def annotated(self, argument: ast.arg) -> tuple[str, ArrayType, bool]:
-        """A parameter's name, its type, and whether it is updated."""
+    def annotated(self, argument: ast.arg) -> tuple[str, ArrayType, str]:
+        """A parameter's name, its type, and how it is marked: "updated", "constant" or not at all."""
         if argument.annotation is None:
             _refuse(argument, "a parameter needs a type")
         inner, name = _unwrap(argument.annotation, argument.arg)
         match inner:
-            case ast.Call(ast.Name("updated"), [type], []):
-                return name, self.type(type), True
-        return name, self.type(inner), False
+            case ast.Call(ast.Name("updated" | "constant" as mark), [type], []):
+                return name, self.type(type), mark
+        return name, self.type(inner), ""
 
 
 class _FunctionReader(_Reader):
@@ -150,7 +150,8 @@ class _FunctionReader(_Reader):
     def read(self, definition: ast.FunctionDef, name: str) -> Function:
         self.nodes: dict[str, Node] = {}
         for argument in definition.args.args:
-            self.nodes[argument.arg] = parameter(*self.annotated(argument))
+            given, type, mark = self.annotated(argument)
+            self.nodes[argument.arg] = parameter(given, type, mark == "updated", mark == "constant")
         parameters = tuple(self.nodes.values())
         for statement in definition.body:
             match statement:
@@ -199,8 +200,8 @@ class _KernelReader(_Reader):
     def read(self, definition: ast.FunctionDef, name: str) -> Kernel:
         self.scope = {}
         for argument in (*definition.args.args, *definition.args.kwonlyargs):
-            given, type, is_updated = self.annotated(argument)
-            space = tensor.UPDATED if is_updated else tensor.ARGUMENT
+            given, type, mark = self.annotated(argument)
+            space = tensor.UPDATED if mark == "updated" else tensor.ARGUMENT
             self.scope[argument.arg] = Buffer(given, type, space)
         parameters = tuple(self.scope.values())
         results = len(definition.args.kwonlyargs)
@@ -279,7 +280,7 @@ class _KernelReader(_Reader):
     def declaration(self, shown: str, annotation: ast.expr, value: ast.expr) -> Statement:
         annotation, name = _unwrap(annotation, shown)
         match value:
-            case ast.Call(ast.Name("local" | "register" as space), [], []):
+            case ast.Call(ast.Name("local" | "kept" | "register" as space), [], []):
                 self.scope[shown] = Buffer(name, self.type(annotation), space)
                 return tensor.Allocate(self.scope[shown])
         found = self.expression(value)

@@ -66,7 +66,7 @@ def _load(module: Module) -> _Routine:
     graph_scope |= {"call": lambda *operands, callee: callee(*operands)}
     graph_scope |= _control(lambda name, value: _bind(name, value, dims, graph_scope, kernel_scope))
     kernel_scope = {**_SCOPE, **{name: _scalar(op) for name, op in OPS.items()}}
-    kernel_scope |= dict.fromkeys(("local", "register"), _unwritten)
+    kernel_scope |= dict.fromkeys(("local", "kept", "register"), _unwritten)
     routine = None
     definitions = [line for line in tree.body if isinstance(line, ast.FunctionDef)]
     for function, definition in zip(module.functions, definitions):
@@ -130,7 +130,7 @@ def _control(bind: Callable[[str, int], None]) -> dict[str, Callable[..., Any]]:
     def branch(choice: Any, *operands: Any, branches: tuple) -> Any:
         return branches[min(max(int(choice), 0), len(branches) - 1)](*operands)
 
-    def scope(*operands: Any, extents: tuple[str, ...], body: Any) -> Any:
+    def scope(*operands: Any, extents: tuple[str, ...], body: Any, once: bool = False) -> Any:
         for name, value in zip(extents, operands):
             bind(name, int(value))
         return body(*operands[len(extents) :])
@@ -183,7 +183,7 @@ class _Scalars(ast.NodeTransformer):
 
     def visit_AnnAssign(self, node: ast.AnnAssign) -> ast.stmt:
         match node.value:
-            case ast.Call(ast.Name("local" | "register"), [], []):
+            case ast.Call(ast.Name("local" | "kept" | "register"), [], []):
                 type = read_type(node.annotation)
                 names = [ast.Constant(name) for name in sorted(symbol_names(type))]
                 known = ast.Dict(names, [ast.Name(name.value, ast.Load()) for name in names])

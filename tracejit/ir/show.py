@@ -9,7 +9,7 @@ from typing import Any
 
 from . import tensor
 from .dims import Dim, Symbol
-from .graph import MODULE_TEXT, Function, Module, Node, callees, is_updated
+from .graph import MODULE_TEXT, Function, Module, Node, callees
 from .op import Op
 from .syntax import (
     ATOM,
@@ -107,9 +107,9 @@ def _named(text: str, shown: str, name: str) -> str:
     return text if shown == name else f"named({name!r}, {text})"
 
 
-def _annotation(type: ArrayType, is_updated: bool) -> str:
+def _annotation(type: ArrayType, mark: str) -> str:
     """What stands behind a parameter's colon."""
-    return f"updated({type})" if is_updated else str(type)
+    return f"{mark}({type})" if mark else str(type)
 
 
 def _header(f: Function | Kernel, names: dict[Term, str], parameters: list[str]) -> list[str]:
@@ -152,7 +152,8 @@ def _function(
     parameters = []
     for p in f.parameters:
         shown[p] = names.pick(p.attrs["name"])
-        annotation = _annotation(p.type, is_updated(p))
+        mark = next((word for word in ("updated", "constant") if word in p.attrs), "")
+        annotation = _annotation(p.type, mark)
         parameters.append(f"{shown[p]}: {_named(annotation, shown[p], p.attrs['name'])}")
     lines = _header(f, functions, parameters)
     unpacked = _unpacked(nodes, f.results)
@@ -239,7 +240,7 @@ class _KernelText:
             if position == len(kernel.inputs):
                 parameters.append("*")
             name = self.declare(buffer, buffer.name)
-            annotation = _annotation(buffer.type, buffer.space == tensor.UPDATED)
+            annotation = _annotation(buffer.type, buffer.space * (buffer.space == tensor.UPDATED))
             parameters.append(f"{name}: {_named(annotation, name, buffer.name)}")
         header = ["@kernel", *_header(kernel, self.functions, parameters)]
         self.body(kernel.body, "    ")

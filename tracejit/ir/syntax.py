@@ -80,6 +80,7 @@ WORDS = {
     "host",
     INDEX_WORD,
     "inf",
+    "kept",
     "kernel",
     "local",
     "named",
@@ -166,12 +167,7 @@ class Names:
 
 
 def is_reserved(name: str) -> bool:
-    return (
-        name in WORDS
-        or name in OPS
-        or name in DTYPES
-        or keyword.iskeyword(name)
-    )
+    return name in WORDS or name in OPS or name in DTYPES or keyword.iskeyword(name)
 
 
 def symbol_names(value: object) -> set[str]:

@@ -49,9 +49,10 @@ ARGUMENT, UPDATED = "argument", "updated"
 
 
 class Buffer(Term):
-    """A named piece of memory. `space`: `argument`, `updated`, `local` (workspace) or `register`.
+    """A named piece of memory. `space`: `argument`, `updated`, `local` (workspace), `kept` or `register`.
 
-    An `updated` buffer is an argument whose elements the kernel may change, too.
+    An `updated` buffer is an argument whose elements the kernel may change, too. What is `kept` is
+    computed by calls of the entry that need not be made again for the same constants.
     """
 
     __slots__ = ("name", "type", "space")

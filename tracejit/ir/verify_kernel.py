@@ -219,7 +219,7 @@ class _Checker:
             self.fail(f"{buffer} is not declared here")
 
     def allocate(self, buffer: Buffer) -> None:
-        if buffer.space not in ("local", "register"):
+        if buffer.space not in ("local", "kept", "register"):
             self.fail(f"{buffer} cannot be allocated in the space {buffer.space!r}")
         if buffer.space == "register" and symbol_names(buffer.type):
             self.fail(f"registers have a known size, {buffer} has not")

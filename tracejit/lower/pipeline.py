@@ -20,8 +20,10 @@ from . import collector
 from .graph.canonicalize import canonicalize
 from .graph.carry_layouts import carry_layouts
 from .graph.chains import chain_products
+from .graph.choose_layouts import choose_layouts
 from .graph.collapse import collapse
 from .graph.components import split_components
+from .graph.constants import set_constants_apart
 from .graph.expand import expand
 from .graph.fold import fold
 from .graph.fuse import fuse
@@ -169,6 +171,9 @@ PIPELINE = Pipeline(
             squeeze,
             expand_products,
             _where(lambda options: options.numerics == "default", contract),
+            _told(choose_layouts),
+            hoist,
+            set_constants_apart,
             outline,
             chain_products,
             chain_stencils,

@@ -174,7 +174,7 @@ def _kind(kernel: Kernel, function: Function | None, work: Work) -> str:
     if work.python:
         return PYTHON
     if function is None:
-        if kernel.name in ("loop", "branch", "scope"):
+        if kernel.name in ("loop", "branch", "scope", "once"):
             return CONTROL
         return COPY if kernel.outputs else CHECK
     real = [n for n in function.nodes if n.op.kind not in HIDDEN and n.op.name != "parameter"]

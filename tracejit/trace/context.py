@@ -13,11 +13,12 @@ from weakref import ref
 import numpy as np
 
 from ..errors import TraceError, TracejitError, UnsupportedError
-from ..ir.graph import Node, operands_of, parameter
+from ..ir.graph import Node, is_constant, operands_of, parameter
 from ..ir.host import Run
 from ..ir.op import OPS
 from ..ir.term import locate, postorder
 from ..ir.types import ArrayType, DType, to_dtype
+from .constants import never_changes
 from .layout import is_plain, own_layout
 from .location import user_line, with_source
 from .regions import Region
@@ -217,7 +218,7 @@ class Trace:
             dtype = supported_dtype(array.dtype)
             bound = array if is_plain(array) else np.array(array, dtype.numpy, order="C")
             type = ArrayType(array.shape, dtype, own_layout(bound))
-            node = parameter(self.unique_name(name), type)
+            node = parameter(self.unique_name(name), type, constant=never_changes(array))
             can_write = array.flags.writeable and bound is array
             storage = Storage(node, node, can_write)
             found = Capture(array, bound, node, storage, is_used=bound is not array)
@@ -246,7 +247,7 @@ class Trace:
         return [
             (found.array, found.before)
             for found in self.captures.values()
-            if found.is_used and found.before is not None
+            if found.is_used and found.before is not None and not is_constant(found.node)
         ]
 
     def check_captures(self) -> None:

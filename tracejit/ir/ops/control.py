@@ -90,7 +90,7 @@ def _branch_type(
 
 
 def _scope_type(
-    *types: ArrayType, extents: tuple[Dim, ...], body: Function
+    *types: ArrayType, extents: tuple[Dim, ...], body: Function, once: bool = False
 ) -> ArrayType | TupleType:
     for extent in extents:
         unknown_of(extent)
@@ -114,5 +114,6 @@ while_loop = define(Op("while_loop", CONTROL, _while_type, _no_reference))
 # `branches[choice](*operands)`; a choice that is too small or too large is the first or the last.
 branch = define(Op("branch", CONTROL, _branch_type, _no_reference))
 
-# `body(*operands)`, in which the unknowns `extents` are what the first operands say.
+# `body(*operands)`, in which the unknowns `extents` are what the first operands say. What is done `once`
+# may be done before any call: its operands are constants.
 scope = define(Op("scope", CONTROL, _scope_type, _no_reference))

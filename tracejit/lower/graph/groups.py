@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
-from ...ir.ops import contract, reshape, slice_, transpose, windows
+from ...ir.ops import contract, relayout, reshape, slice_, transpose, windows
 from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
 from ..elements import Position
@@ -93,9 +93,14 @@ def source_of(reader: Node) -> Callable[[Node], Node]:
 
 
 def _seen_through(node: Node) -> Node:
-    """The value whose elements `node` has at a sum of its indices, in any shape."""
-    while node.op in (windows, slice_, transpose) or (
-        node.op is reshape and is_same_line(node) and not is_renaming(node)
+    """The value whose elements `node` has at a sum of its indices, in any shape, or in blocks of them."""
+    while (
+        node.op in (windows, slice_, transpose)
+        or node.op is relayout
+        and "inverse" in node.attrs
+        or node.op is reshape
+        and is_same_line(node)
+        and not is_renaming(node)
     ):
         if symbol_names(tuple([value for _, value in node.attributes])):
             break  # limit: where a part begins at a loop's index, it is copied

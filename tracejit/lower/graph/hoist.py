@@ -75,7 +75,9 @@ def _invariant(body: Function, count: int, unknowns: set[str]) -> list[Node]:
 
 
 def _computed(node: Node) -> list[Node]:
-    """Below movement, the arrays that arithmetic makes."""
+    """Below movement, the arrays that arithmetic makes, and those that were chosen to lie in another order."""
+    if node.op is ops.relayout and "inverse" not in node.attrs:
+        return [node]
     if node.op.kind in (MOVEMENT, CREATION) or node.op.name == "parameter":
         return [found for operand in node.operands for found in _computed(operand)]
     return [node] if node.type.ndim and node.type.size != 1 else []

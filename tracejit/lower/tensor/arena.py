@@ -26,6 +26,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from .cost import trips
+from .kept import KEPT
 
 ALIGNMENT = 64
 # The workspace begins with a word that kernels set when something failed.
@@ -132,7 +133,7 @@ def _first_fit(kernel: Kernel, start: Any, places: dict) -> Any:
     live: list[tuple[Any, Any, int]] = []
     end = start
     for position, statement in enumerate(kernel.body):
-        if not isinstance(statement, Allocate):
+        if not isinstance(statement, Allocate) or statement.buffer.space == KEPT:
             continue
         size = _bytes(statement.buffer)
         if not isinstance(size, int) or not isinstance(end, int):

@@ -117,7 +117,8 @@ def _scope(node: Node, plan: Plan) -> Lowered:
     (body,), order, inputs, fresh = _bodies((node.attrs["body"],), plan)
     lets = [Let(Index(u.name), Load(value, ())) for u, value in zip(unknowns, values)]
     statements = (*lets, Call(body, (*inputs, *fresh)))
-    return Lowered(Kernel("scope", (*values, *inputs, *fresh), len(fresh), statements), order)
+    name = "once" if node.attrs.get("once") else "scope"
+    return Lowered(Kernel(name, (*values, *inputs, *fresh), len(fresh), statements), order)
 
 
 def _bodies(

@@ -7,7 +7,8 @@ the memory is not the program's to change, the value is copied and the copy is u
 A result is computed right where it belongs, in memory of its own or in that of the updated
 parameter, if nobody needs what is there now; else it is moved there at the end.
 
-Bodies of control flow are planned in the same way, and called by the Kernels of their loops.
+Bodies of control flow are planned in the same way, and called by the Kernels of their loops. What is done
+once is kept: its memory is nobody else's.
 
 A refused index leaves behind what NumPy would leave: before a call that writes memory of the caller,
 its indices are checked, and those of later calls that do not follow from it. Where they cannot be
@@ -35,6 +36,7 @@ from ..graph.order import descendants, readers_first, readers_of
 from .checks import checks_of, may_miss, may_refuse
 from .control import lower_control
 from .in_place import merged_in_place, with_buffer
+from .kept import KEPT
 from .loops import contiguous, lower_function, parameter_buffer
 
 
@@ -46,13 +48,15 @@ def plan_memory(module: Module) -> Module:
 
 
 def _planned(function: Function, is_body: bool = False) -> Kernel:
-    return _Planner(_without_control(function), is_body).run()
+    function, once = _without_control(function)
+    return _Planner(function, is_body, once).run()
 
 
-def _without_control(function: Function) -> Function:
-    """The same function, which calls Kernels for its loops, branches and scopes."""
+def _without_control(function: Function) -> tuple[Function, set[Node]]:
+    """The same function, which calls Kernels for its loops, branches and scopes; and the calls to make once."""
     if not any(node.op in CONTROL_FLOW for node in function.nodes):
-        return function
+        return function, set()
+    once: set[Node] = set()
     new: dict[Node, Node] = {}
     results: dict[Node, tuple[Node, ...]] = {}
     for node in function.nodes:
@@ -60,18 +64,21 @@ def _without_control(function: Function) -> Function:
         if node.op in CONTROL_FLOW:
             kernel, order = lower_control(node, partial(_planned, is_body=True))
             outputs = call_results(kernel, *operands)
+            if node.attrs.get("once"):
+                first = outputs[0]
+                once.add(first if first.op is call else first.operands[0])
             results[node] = tuple([outputs[k] for k in order])
             new[node] = outputs[0]
         elif node.op is item and node.operands[0] in results:
             new[node] = results[node.operands[0]][node.attrs["index"]]
         else:
             new[node] = Node(node.op, operands, node.attributes)
-    return function.replace(results=tuple([new[result] for result in function.results]))
+    return function.replace(results=tuple([new[result] for result in function.results])), once
 
 
 class _Planner:
-    def __init__(self, function: Function, is_body: bool = False):
-        self.function, self.is_body = function, is_body
+    def __init__(self, function: Function, is_body: bool, once: set[Node]):
+        self.function, self.is_body, self.once = function, is_body, once
         self.inputs = [parameter_buffer(p) for p in function.parameters]
         count = len(function.updated)
         self.outputs = [
@@ -136,6 +143,9 @@ class _Planner:
                     buffers[k] = self.copied(buffers[k], own.type, result, position)
                 self.put(result, buffers[k])
         for result, own in zip(outputs, kernel.fresh):
+            if node in self.once:
+                buffers.append(self.put(result, self.local(own.type, KEPT)))
+                continue
             buffer = self.place_for(result, position)
             if buffer in buffers:
                 once = buffers.count(buffer) == 1
@@ -167,6 +177,8 @@ class _Planner:
         value = memory_of(node.operands[operand])
         buffer = self.memory[value]
         wanted = self.wanted.get(result)
+        if buffer.space == KEPT:
+            return False
         if buffer in self.inputs and (buffer.space != UPDATED or wanted not in (None, buffer)):
             return False
         if buffer in self.inputs and not self.may_be_seen(position):
@@ -208,9 +220,9 @@ class _Planner:
         self.memory[value], self.occupant[buffer] = buffer, value
         return buffer
 
-    def local(self, type: ArrayType) -> Buffer:
+    def local(self, type: ArrayType, space: str = "local") -> Buffer:
         count = sum(isinstance(statement, Allocate) for statement in self.body)
-        buffer = Buffer(f"t{count}", contiguous(type), "local")
+        buffer = Buffer(f"t{count}", contiguous(type), space)
         self.body.append(Allocate(buffer))
         return buffer
 

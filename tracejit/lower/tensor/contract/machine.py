@@ -29,7 +29,9 @@ class Machine(machine.Machine):
         across = problem.step(problem.left, problem.rows)
         conflicts = across is not None and across * problem.left.itemsize % 2048 == 0
         best, least = (1, 1), float("inf")
-        for wide in range(1, min(vectors, budget // 2) + 1):
+        given = problem.panel_width // lanes
+        widths = range(1, min(vectors, budget // 2) + 1)
+        for wide in [given] if given in widths else widths:
             # One register holds the broadcast element, `wide` hold the other factor.
             for tall in range(1, min((budget - wide) // wide, rows) + 1):
                 cost = _cycles(rows, tall, vectors, wide, columns % (wide * lanes) > 0, depth)

@@ -71,7 +71,9 @@ class Matrix:
         self.segments = [Segment(0, full, width)] if full else []
         if rest:
             self.segments.append(Segment(full * width, 1, rest))
-        self.pack_right = self.should_pack_right()
+        # Whether the right factor lies in memory as it would be packed.
+        self.in_panels = width == problem.panel_width
+        self.pack_right = self.in_panels or self.should_pack_right()
         self.pack_left = self.should_pack_left()
         self.by_panel = self.pack_right and self.should_go_by_panel()
         self.is_blocked = self.pack_right and problem.in_place
@@ -148,7 +150,7 @@ class Matrix:
 
     def phases(self) -> list[tuple[list[Segment], int]]:
         """Columns that are packed at once: all of them, unless that would be too much memory."""
-        if not self.pack_right:
+        if not self.pack_right or self.in_panels:
             return [(self.segments, 0)]
         item = self.problem.wide.itemsize
         depth = self.depth * self.problem.repeats
@@ -166,6 +168,8 @@ class Matrix:
     def phase(self, segments: list[Segment], number: int) -> Body:
         if not self.pack_right:
             return self.row_blocks(segments, {})
+        if self.in_panels:
+            return self.row_blocks(segments, dict.fromkeys(segments))
         found: Body = ()
         packed: dict[Segment, Buffer] = {}
         for position, segment in enumerate(segments):
@@ -234,7 +238,7 @@ class Matrix:
         last: Expression,
         most: int,
         segments: list[Segment],
-        packed: dict[Segment, Buffer],
+        packed: dict[Segment, Buffer | None],
     ) -> Body:
         if packed:
             return self.packed_rows(first, last, most, packed)
@@ -257,7 +261,7 @@ class Matrix:
         return found
 
     def packed_rows(
-        self, first: Expression, last: Expression, most: int, packed: dict[Segment, Buffer]
+        self, first: Expression, last: Expression, most: int, packed: dict[Segment, Buffer | None]
     ) -> Body:
         """All packed panels for the row tiles from `first` to `last`, at most `most` of them."""
         problem, blocks = self.problem, self.blocks
@@ -301,14 +305,22 @@ class Matrix:
                 start = expressions.maximum(start, tensor.ZERO)
             if before + segment.panels < panels:
                 stop = expressions.minimum(stop, integer(segment.panels))
-            buffer = self.panels_buffer(f"right{position}", (min(size, segment.panels),), segment)
-            place = expressions.subtract(PANEL, start)
-            factor = lambda column, k, b=buffer, panel=place: Load(b, (panel, k, column))
-            copy = pack_some(self.problem, self.blocks, segment, (start, stop), self.lanes, buffer)
+            copy: Body = ()
+            if self.in_panels:
+                factor = self.packed_factor(segment, None)
+            else:
+                buffer = self.panels_buffer(
+                    f"right{position}", (min(size, segment.panels),), segment
+                )
+                place = expressions.subtract(PANEL, start)
+                factor = lambda column, k, b=buffer, panel=place: Load(b, (panel, k, column))
+                panels_of = (start, stop)
+                copy = pack_some(self.problem, self.blocks, segment, panels_of, self.lanes, buffer)
+                work += (Allocate(buffer),)
             tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
             tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile)
             tiles = (For(PANEL, start, stop, tiles, "serial", 1),)
-            work += (Allocate(buffer), *self.blocks.loop((*copy, *tiles)))
+            work += self.blocks.loop((*copy, *tiles))
             before += segment.panels
         if self.threads:
             return parallel(chunks, work)
@@ -321,8 +333,13 @@ class Matrix:
             name, array_type((*panels, self.blocks.size, width), self.problem.wide), "local"
         )
 
-    def packed_factor(self, segment: Segment, packed: Buffer) -> Callable[..., Load]:
+    def packed_factor(self, segment: Segment, packed: Buffer | None) -> Callable[..., Expression]:
         """The elements of the current panel in the current block."""
+        if packed is None:
+            panel = expressions.add(PANEL, integer(segment.start // self.problem.panel_width))
+            return lambda column, k: self.problem.in_panel(
+                panel, column, expressions.add(self.blocks.first, k)
+            )
         return lambda column, k: Load(packed, (self.blocks.number(), PANEL, k, column))
 
     def before_block(self) -> Body:

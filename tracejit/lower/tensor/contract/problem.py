@@ -24,6 +24,7 @@ from ....ir.tensor import (
     For,
     Index,
     Let,
+    Literal,
     Load,
     Statement,
     Store,
@@ -44,13 +45,15 @@ IN_LINE = 6.0  # the price of an epilogue for which a loop of its own would be t
 class Operand:
     """One factor: its value at an index, and its strides."""
 
+    _in_panels: tuple[str, int] | None = None
+
     def __init__(self, labels: str, value: Callable[[Position], Expression], wide: DType):
         self.labels, self._value, self.wide = labels, value, wide
         index = tuple([Index(label) for label in labels])
         plain = value(index)
+        self._in_panels = _in_panels(plain, labels)
         loads = [e for e in postorder((plain,), parts) if isinstance(e, Load)]
-        while isinstance(plain, Apply) and plain.op == "cast":
-            (plain,) = plain.operands
+        plain = _without_casts(plain)
         self.is_memory = isinstance(plain, Load)
         self.dtype, self.itemsize = plain.dtype, plain.dtype.itemsize
         # What is computed moves as the arrays do that it is computed from, if these agree.
@@ -67,6 +70,52 @@ class Operand:
         """The element where each label is where `places` says, in the accumulator's dtype."""
         value = self._value(tuple([places[label] for label in self.labels]))
         return expressions.cast(value, self.wide)
+
+    def panel_width(self, label: str) -> int:
+        """How many neighbours along `label` are together in memory, where such panels are what it is
+        made of (`relayout`); else 0."""
+        return self._in_panels[1] if self._in_panels and self._in_panels[0] == label else 0
+
+    def in_panel(
+        self, places: dict[str, Expression], panel: Expression, inside: Expression
+    ) -> Expression:
+        """The element of a panel, where the other labels are as `places` says."""
+        label, width = self._in_panels
+        index = Index(label)
+        load = _without_casts(
+            self._value(tuple([{**places, label: index}[x] for x in self.labels]))
+        )
+        new = dict(zip(_panel_and_place(index, width), (panel, inside)))
+        return expressions.cast(
+            load.replace(indices=tuple([new.get(i, i) for i in load.indices])), self.wide
+        )
+
+
+def _in_panels(plain: Expression, labels: str) -> tuple[str, int] | None:
+    """The label, if any, along which an array is read a panel after another, and how wide they are."""
+    load = _without_casts(plain)
+    if not isinstance(load, Load) or load.buffer.type.layout is not None:
+        return None
+    last = load.indices[-1] if load.indices else None
+    for label in labels:
+        match last:
+            case Apply("remainder", (Index(name), Literal(width))) if name == label:
+                panel, place = _panel_and_place(last.operands[0], width)
+                others = [i for i in load.indices if i not in (panel, place)]
+                if panel in load.indices and not any(last.operands[0] in i.free for i in others):
+                    return label, width
+    return None
+
+
+def _panel_and_place(index: Index, width: int) -> tuple[Expression, Expression]:
+    extent = expressions.integer(width)
+    return expressions.floor_divide(index, extent), expressions.remainder(index, extent)
+
+
+def _without_casts(value: Expression) -> Expression:
+    while isinstance(value, Apply) and value.op == "cast":
+        (value,) = value.operands
+    return value
 
 
 def _distance(load: Load, index: Index) -> int | Dim | None:
@@ -198,6 +247,18 @@ class Problem:
             if position is not None:
                 places |= group.places(position)
         return operand.at(places)
+
+    @property
+    def panel_width(self) -> int:
+        """Columns of a panel, where the right factor lies in memory as tiles read it; else 0."""
+        if self.is_part or len(self.columns.labels) != 1:
+            return 0
+        return self.right.panel_width(self.columns.labels)
+
+    def in_panel(self, panel: Expression, column: Expression, k: Expression) -> Expression:
+        """An element of such a panel of the right factor."""
+        places = self.others(self.outer + self.sums) | self.depth.places(k)
+        return self.right.in_panel(places, panel, column)
 
     def others(self, labels: str) -> dict[str, Expression]:
         """Where labels are that have loops of their own, or need none."""

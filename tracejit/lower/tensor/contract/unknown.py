@@ -79,9 +79,11 @@ class UnknownProduct:
         sizes, inside = (self.n, self.k), set(problem.outer) & set(problem.right.labels)
         is_known = all(isinstance(size, int) for size in sizes)
         self.packs_once = is_known and bool(problem.outer) and not inside
-        self.height, vectors = self.tile(machine)
+        self.height, self.vectors = self.tile(machine)
         self.tiles = self.m // self.height
-        self.segments = self.panels(vectors)
+        self.in_panels = problem.panel_width == self.vectors * self.lanes and is_known
+        self.packs_once = self.packs_once and not self.in_panels
+        self.segments = self.panels(self.vectors)
         self.left = self.left_buffer()
         self.threads = True
         # Loops around the rows, inside those over panels, so that a panel is used for all of them.
@@ -145,6 +147,8 @@ class UnknownProduct:
         """Whether rows of the right factor are contiguous, and used few times or always near."""
         problem = self.problem
         right, sizes = problem.right, (self.n, self.k)
+        if self.in_panels:
+            return True
         if not right.is_memory or problem.step(right, problem.columns) != 1:
             return False
         if isinstance(self.m, int) and self.m <= FEW_ROWS:
@@ -395,6 +399,9 @@ class UnknownProduct:
             if segment.packed:
                 return Load(segment.packed, self.place(segment, k, column))
             at = expressions.add(self.first, k)
+            if self.in_panels:
+                start = expressions.extent(segment.start // problem.panel_width)
+                return problem.in_panel(expressions.add(PANEL, start), column, at)
             return problem.factor(problem.right, None, segment.column(column), at)
 
         steps = Steps(self.length)

@@ -140,7 +140,7 @@ np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | x.setflags(write=0)
 UNKNOWN = """
 np.linalg.eigvals(x) | np.linalg.lstsq(x, x) | np.roots(v) | np.packbits(v > 0) | np.save("never", x)
 np.logaddexp.reduceat(x, [0]) | np.random.rand(3) + x | np.random.default_rng(0).normal() + x
-np.vectorize(math.sin)(x) | x.tobytes() | np.sort(x[x > 0]) | np.fromiter(x, float) if 0 else x.byteswap()
+np.vectorize(math.sin)(x) | x.tobytes() | np.fromiter(x, float) if 0 else x.byteswap()
 """
 
 

@@ -145,10 +145,8 @@ OTHERS = [
     (lambda x, s: np.percentile(x, s), X, 2.5),
     (lambda x, s: np.percentile(x, s), X, np.float64(2.5)),
     (lambda x: np.linalg.inv(x).tolist(), A[:2, :2]),
-    (lambda x: x[x > 0].cumsum() * 2, X),
     (lambda x: np.sort(x[np.nonzero(x > 0)]), A),
     (lambda x: np.repeat(x, (x > 0) * 2), X),
-    (lambda x: np.compress(x > 0, x) + np.extract(x > 0, x)[::-1], X),
 ]  # fmt: skip
 
 

@@ -284,15 +284,6 @@ def test_unknown_sizes():
     "function",
     [
         lambda a, b: a.__setitem__(a > 0, b),
-        lambda a, b: a[a > 0] + b,
-        lambda a, b: a[a > 0] + a[b > 0],
-        lambda a, b: np.where(a > 0, a[a > 0], b),
-        lambda a, b: np.sort(a[a > 0]),
-        lambda a, b: np.median(a[a > 0]),
-        lambda a, b: np.concatenate([a[a > 0], b]),
-        lambda a, b: a[a > 0].cumsum(),
-        lambda a, b: a[a > 0].reshape(-1, 1),
-        lambda a, b: a[a > 0][3],
         lambda a, b: list(a[a > 0]),
         lambda a, b: a[a > 0].tolist(),
         lambda a, b: a[b > 0, a > 0],
@@ -307,6 +298,42 @@ def test_what_would_have_to_be_gathered_is_refused(function):
         jit(function, fallback="error")(X, Y)
     if isinstance(caught.value, UnsupportedError):
         assert "test_masked.py" in str(caught.value)
+
+
+PACKED = [
+    lambda x: np.cumsum(x[x > 0]) + np.sort(x[x > 0]),
+    lambda x: x[x > 0][::-1].reshape(-1, 1) * [1, 2],
+    lambda x: (x[x > 0][-1], np.flatnonzero(x > 0)[0]),
+    lambda x: np.concatenate([[0], np.flatnonzero(x[1:] != x[:-1]) + 1, [x.size]]),
+    lambda x: np.diff(x[x > 0]),
+    lambda x: x[x > 0][:-1] + x[np.flatnonzero(x > 0)[1:]],
+    lambda x: np.repeat(x[x > 0], 2),
+    lambda x: x[x > 0] @ x[x > 0][::-1],
+    lambda x: np.outer(x[x > 0], x).sum(axis=0),
+]
+
+
+@pytest.mark.parametrize("function", PACKED)
+def test_one_program_packs_whatever_is_selected(function):
+    jitted = jit(function, fallback="error")
+    generator = np.random.default_rng(7)
+    for part in (0.5, 0.9, 0.2, 0.97):
+        x = np.where(generator.random(40) < part, 1.0, -1.0) * generator.normal(size=40) ** 2
+        x[7] = 3.0
+        expected, found = function(x), jitted(x)
+        for want, have in zip(*[v if type(v) is tuple else (v,) for v in (expected, found)]):
+            assert np.shape(have) == np.shape(want) and have.dtype == want.dtype
+            np.testing.assert_allclose(have, want, rtol=1e-12)
+    assert jitted.cache_info().misses == 1
+
+
+def test_selections_of_unequal_counts_do_not_combine():
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        jit(lambda x: x[x > 0] + x)(np.array([1.0, 2.0, -1.0]))
+    jitted = jit(lambda x: x[x > 0] + x[x < 0])
+    with pytest.raises(ValueError, match="could not be broadcast"):
+        jitted(np.array([1.0, 2.0, 3.0, -1.0, -2.0]))
+    assert jitted(np.array([1.0, 2.0, 3.0, 4.0, -2.0])).tolist() == [-1, 0, 1, 2]
 
 
 GATHERED = [

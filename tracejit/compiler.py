@@ -14,8 +14,6 @@ from threading import RLock
 from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from numpy.linalg import LinAlgError
-
 from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, pass_value, take
 from .config import config
 from .deferred import module
@@ -29,6 +27,7 @@ from .ir.text import show
 from .lower.pipeline import Options
 from .lower.tensor.arena import Memory
 from .recovery import Recovery
+from .refusals import LEFT_TO_NUMPY
 from .runtime import tiers
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
@@ -143,8 +142,10 @@ class Compiler:
             return self._recovery.run(entry, leaves, args, kwargs)
         try:
             return entry.run_directly(*leaves) if direct else entry.run(leaves)
-        except LinAlgError:
-            pass  # the function itself may handle it
+        except LEFT_TO_NUMPY as error:  # the function itself may handle it
+            if entry.program.writes:
+                raise
+            say(2, lambda: f"tracejit: {self.name} runs in NumPy: {error}")
         return self._function(*args, **kwargs)
 
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:

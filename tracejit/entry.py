@@ -8,6 +8,7 @@ from threading import get_ident
 from typing import Any
 
 import numpy as np
+from numpy.linalg import LinAlgError
 
 from .arguments import is_array, native_leaf, native_trees, pass_value
 from .config import config
@@ -15,7 +16,7 @@ from .deferred import module
 from .errors import IRError
 from .ir.graph import Module, is_updated
 from .ir.verify import Stage
-from .refusals import leaving_to_numpy, refusals
+from .refusals import LEFT_TO_NUMPY, leaving_to_numpy, refusals
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -141,7 +142,8 @@ class Entry:
             outside = (program.guards, program.cells, program.snapshots, program.entries)
             signature = Signature(*trees, *outside, apart=pairs_apart(program))
             plan = self._plan(self._result)
-            plan = plan._replace(on_error=leaving_to_numpy(plan.on_error))
+            left = (LinAlgError,) if program.writes else LEFT_TO_NUMPY
+            plan = plan._replace(on_error=leaving_to_numpy(plan.on_error, left))
             self.handle = native.publish(signature, plan)
 
     def exchange(self, native: Any, compiled: Compiled) -> None:

@@ -11,16 +11,14 @@ from __future__ import annotations
 from collections import Counter
 from typing import Any, Protocol
 
-from numpy.linalg import LinAlgError
-
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
-from .refusals import IllegalParameter
+from .refusals import LEFT_TO_NUMPY, IllegalParameter
 from .trace.outside import passed, undo_draws
 
 # NumPy says what is wrong with the values.
-_OF_VALUES = (LinAlgError, IllegalParameter)
+_OF_VALUES = (*LEFT_TO_NUMPY, IllegalParameter)
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
 from typing import Any, NamedTuple, NoReturn
 
@@ -53,6 +54,14 @@ KINDS: dict[int, tuple[type[Exception], str]] = {
 MOST_DETAILS = 3
 
 
+class Stretched(UnsupportedError):
+    """An axis that turned out to have one element would be stretched: NumPy can run the function."""
+
+
+# What is left to NumPy where it happens, if nothing has been written by then.
+LEFT_TO_NUMPY = (LinAlgError, Stretched)
+
+
 class Site(NamedTuple):
     """A line of the user's that may be refused: how, and of an index which axes and extents."""
 
@@ -68,12 +77,14 @@ def refusals(program: Module) -> Callable[[int, int], NoReturn]:
     return partial(_raise, tuple(found))
 
 
-def leaving_to_numpy(refuse: Callable[[int, int], NoReturn]) -> Callable[[int, int], None]:
-    """The error callback of native calls: where LAPACK fails, the function itself is to run, whose
-    own `except` clauses may have something to say."""
+def leaving_to_numpy(
+    refuse: Callable[[int, int], NoReturn], kinds: tuple[type[Exception], ...]
+) -> Callable[[int, int], None]:
+    """The error callback of native calls: after errors of these kinds the function itself is to run,
+    whose own `except` clauses may have something to say."""
 
     def run(status: int, report: int) -> None:
-        if KINDS.get(status, (None,))[0] is not LinAlgError:
+        with suppress(*kinds):
             refuse(status, report)
 
     return run
@@ -128,7 +139,7 @@ def unequal(one: int, other: int, use: int) -> Exception:
     if use == PRODUCT:
         return ValueError(f"shapes are not aligned for a product: {one} != {other}")
     if one == 1 or (other == 1 and use == TOGETHER):
-        return UnsupportedError(
+        return Stretched(
             f"an axis that turned out to have one element would be stretched to {one * other}",
             hint="take the element itself, x[0], or slices of lengths that are known to be equal",
         )

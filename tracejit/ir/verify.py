@@ -18,7 +18,7 @@ from .graph import Function, Module, Node, programs_of
 from .op import OPS
 from .show import line_of
 from .syntax import symbol_names
-from .tensor import Call, For, Kernel, Statement, bodies_of
+from .tensor import Call, For, Index, Kernel, Let, Statement, bodies_of
 from .term import location_of, terms_in
 from .types import ArrayType
 from .verify_kernel import unproved, verify_kernel
@@ -104,9 +104,11 @@ def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
 def _around_calls(
     body: Iterable[Statement], names: frozenset[str] = frozenset()
 ) -> list[tuple[Function | Kernel, frozenset[str]]]:
-    """What is called, and the indices that the loops around each call bind."""
+    """What is called, and the indices bound there: by loops around, and by what comes before."""
     found = []
     for statement in body:
+        if isinstance(statement, Let) and isinstance(statement.variable, Index):
+            names |= {statement.variable.name}
         if isinstance(statement, Call):
             found.append((statement.kernel, names))
         inside = names | {statement.index.name} if isinstance(statement, For) else names

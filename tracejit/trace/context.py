@@ -58,6 +58,10 @@ class Trace:
     has_failed     whether some call raised
     attempts       functions of libraries that are being traced instead, innermost last (attempts.py)
 
+    Of selections:
+    packs          whether what masks select becomes an array whose extent only data tells
+    has_packed     whether any has
+
     Of the contract for numbers:
     is_strict      whether sums are to be NumPy's to the last bit
 
@@ -93,6 +97,8 @@ class Trace:
         self._names: set[str] = set()
         self.calls_python = True
         self.is_strict = False
+        self.packs = True
+        self.has_packed = False
         self.values: dict[Node, Any] = {}
         self.extents: dict[str, int] = {}
         self.is_tentative = False

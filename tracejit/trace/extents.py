@@ -143,6 +143,12 @@ def window_of(start: Any, stop: Any, extent: int | Dim) -> tuple[int | Dim, int 
 
     The bounds are None, ints, Dims, or nodes.
     """
+    if is_computed((extent,)):
+        if type(start) is int and start > 0 and stop is None:
+            count = _without(start, extent)
+            return extent - count, extent
+        if type(stop) is int and stop < 0 and (start is None or start == 0):
+            return 0, _without(-stop, extent)
     low = 0 if start is None else _place(start, extent)
     high = extent if stop is None else _place(stop, extent)
     if not isinstance(low, Node) and not isinstance(high, Node) and is_never_negative(high - low):
@@ -153,6 +159,12 @@ def window_of(start: Any, stop: Any, extent: int | Dim) -> tuple[int | Dim, int 
         low = bound(low, 0, extent, "start")
     count = ops.maximum(ops.subtract(last, first), constant(0, i64))
     return low, low + bound(count, 0, extent - low)
+
+
+def _without(ends: int, extent: Dim) -> int | Dim:
+    """How many elements are left without so many at an end, of as many as only data tells."""
+    rest = ops.subtract(extent_node(extent), constant(ends, i64))
+    return bound(ops.maximum(rest, constant(0, i64)), 0, extent)
 
 
 def _place(bound_: Any, extent: int | Dim) -> int | Dim | Node:

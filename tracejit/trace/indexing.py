@@ -12,7 +12,7 @@ from ..ir.graph import Node
 from ..ir.types import i64
 from .broadcasting import reshaped_node
 from .context import failure
-from .extents import to_dim, window_of
+from .extents import is_computed, to_dim, window_of
 from .promotion import cast
 from .value import Value, known_value, node_of
 
@@ -96,7 +96,7 @@ def _bound(part: Any) -> Any:
 def add_slice(window: Window, bounds: slice, extent: Any) -> None:
     if bounds.start is None and bounds.stop is None and bounds.step in (None, 1):
         start, stop, step = 0, extent, 1
-    elif _is_computed(bounds):
+    elif _is_computed(bounds) or (is_computed((extent,)) and bounds.step in (None, 1)):
         start, stop, step = *window_of(bounds.start, bounds.stop, extent), bounds.step or 1
     else:
         start, stop, step = slice_range(bounds, extent)

@@ -23,6 +23,7 @@ from .array import Array, to_array, view
 from .assigned import assigned_node, is_mask
 from .broadcasting import broadcast_to_shape, reshaped_node, stretched
 from .context import failure
+from .extents import bound
 from .host import call_through_python, known
 from .mirrors import mirror, side_by_side
 from .operators import Operators
@@ -58,11 +59,27 @@ class Selection(Operators):
 
     def gathered(self, use: str = "for an operation that does not know of masks") -> Array:
         """The elements side by side, in an array that is one memory with the selection."""
-        if self.owner.is_tentative or not self.owner.calls_python:
-            raise self.refused(use)
-        found = call_through_python(known(operator.getitem), (self.full, Array(self.mask)), {})
+        if self.owner.packs and not self.owner.is_tentative:
+            found = self.packed()
+        else:
+            found = self.counted(use)
         mirror(self.full, self.mask, found)
         return found
+
+    def counted(self, use: str) -> Array:
+        """The same, by Python, which tells how many there are; the program is for that many."""
+        if self.owner.is_tentative or not self.owner.calls_python:
+            raise self.refused(use)
+        return call_through_python(known(operator.getitem), (self.full, Array(self.mask)), {})
+
+    def packed(self) -> Array:
+        """The same, of an extent that the program counts: so it serves whatever data selects."""
+        self.owner.has_packed = True
+        rows = self.rows
+        most, *rest = rows.type.shape
+        extent = bound(self.count, 0, most, "selected")
+        starts, steps = (0,) * rows.type.ndim, (1,) * rows.type.ndim
+        return Array(ops.slice_(rows, start=starts, stop=(extent, *rest), step=steps))
 
     def refused(self, use: str) -> TracejitError:
         return failure(
@@ -199,16 +216,16 @@ class Selection(Operators):
         _assign(part, mask, value)
 
     def __iter__(self) -> Any:
-        return iter(self.gathered("to be iterated over"))
+        return iter(self.counted("to be iterated over"))
 
     def __len__(self) -> int:
-        return len(self.gathered("for its length, as an int"))
+        return len(self.counted("for its length, as an int"))
 
     def __bool__(self) -> bool:
-        return bool(self.gathered("as a truth value"))
+        return bool(self.counted("as a truth value"))
 
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
-        return self.gathered("as an ndarray").__array__(dtype)
+        return self.counted("as an ndarray").__array__(dtype)
 
     def __repr__(self) -> str:
         return f"Selection({self.full.node.type} by {self.mask.type})"

@@ -113,9 +113,10 @@ def trace(
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
     unrolled: set[Any] = set()
-    leaves_none = False
+    leaves_none, packs = False, True
     while True:
         context = Trace()
+        context.packs = packs
         context.calls_python, context.unrolled = calls_python, unrolled
         context.leaves_none = leaves_none
         context.run = context.run if run is None else run
@@ -131,6 +132,8 @@ def trace(
                 unrolled |= context.rolled_early
             elif calls_python and getattr(error, "is_about_none", False) and not leaves_none:
                 leaves_none = True
+            elif context.has_packed and calls_python and error is not context.run.failure:
+                packs = False  # something needs to know how many elements are selected
             else:
                 raise
             run = context.run.again()

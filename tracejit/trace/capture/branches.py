@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable
 from types import FrameType
 from typing import Any, NamedTuple
 
-from ...errors import TraceError
+from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ...ir.graph import Node, item
 from ...ir.op import ELEMENTWISE
@@ -399,7 +399,11 @@ def truth_of(value: Value) -> Node:
     if type(size) is int and size == 1 and node.type.shape:
         node = ops.reshape(node, shape=())
     if node.type.shape:
-        return node
+        raise failure(
+            UnsupportedError,
+            f"the truth value of {node.type}, which may have one element or more",
+            "use a.any() or a.all()",
+        )
     if node.type.dtype.kind != "b":
         node = (Array(node) != 0).node
     return node

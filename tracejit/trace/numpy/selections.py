@@ -75,7 +75,7 @@ def _aware(function: Any, implementation: Callable[..., Any]) -> Callable[..., A
         try:
             return _on_selections(function, implementation, args, options, found)
         except UnsupportedError:
-            if not found.owner.calls_python:
+            if not (found.owner.calls_python or found.owner.packs):
                 raise
             return implementation(*gathered(args), **gathered(options))
 

@@ -19,6 +19,7 @@ from ..value import node_of
 from . import reductions, scans
 from .building import (
     as_array,
+    choose,
     concatenated,
     converted,
     filled,
@@ -28,6 +29,7 @@ from .building import (
     reshaped,
     window,
 )
+from .creation import arange
 from .sorting import order_of_rows, sorted_rows
 from .tables import searchsorted
 
@@ -71,6 +73,8 @@ def unique(
     if not (return_index or return_inverse or return_counts):
         ordered = sorted_rows(x)
         return ordered[_is_first(ordered, equal_nan)]
+    if not (return_index or return_inverse):
+        return _counted(sorted_rows(x), equal_nan)
     # Of equal elements the first one is asked for; otherwise their order does not matter.
     order = order_of_rows(x, kind="stable" if return_index else "quicksort")
     ordered = gathered(x, order, 0)
@@ -88,6 +92,17 @@ def unique(
         np.add.at(counts, rank, 1)
         results.append(gathered(counts, rank, 0)[is_first])
     return tuple(results)
+
+
+def _counted(ordered: Array, equal_nan: bool) -> tuple[Array, Array]:
+    """The elements of a sorted vector and how often each is there: the last of each is selected, as
+    it knows how far it is from the first."""
+    n = ordered.shape[0]
+    is_first = _is_first(ordered, equal_nan)
+    is_last = concatenated([window(is_first, 0, 1, n), filled((1,), True, bool)], 0)
+    place = arange(n)
+    first = scans.running_maximum(choose(is_first, place, 0))
+    return ordered[is_last], (place - first + 1)[is_last]
 
 
 def _found(values: Array, table: Array) -> Array:

@@ -126,3 +126,51 @@ def test_histograms(function, dtype):
     if dtype != "int32":
         noise = np.random.default_rng(5).standard_normal((5, 8)).astype(dtype)
         check(function, noise)
+
+
+def test_counts_of_data_outgrow_the_program():
+    jitted = tracejit.jit(lambda x, w: (np.bincount(x), np.bincount(x, w, 5)))
+    generator = np.random.default_rng(3)
+    for most in (3, 10, 7, 11, 300, 5, 0):
+        x = generator.integers(0, most + 1, 100)
+        x[17] = most
+        w = generator.normal(size=100)
+        for _ in range(2):
+            counts, sums = jitted(x, w)
+            np.testing.assert_array_equal(counts, np.bincount(x))
+            assert counts.dtype == np.int64 and sums.dtype == np.float64
+            np.testing.assert_allclose(sums, np.bincount(x, w, 5), rtol=1e-12, atol=1e-14)
+    # The program is made anew where a number is beyond the room that it has, which doubles.
+    assert jitted.cache_info().misses <= 4
+
+
+def test_counts_of_data_and_writes():
+    def function(x, out):
+        out += 1
+        counts = np.bincount(x)
+        out[: counts.size] += counts
+        return out.sum()
+
+    jitted = tracejit.jit(function)
+    for most in (3, 20, 4, 33):
+        x, ours, theirs = np.array([0, 1, most]), np.zeros(40, int), np.zeros(40, int)
+        assert jitted(x, ours) == function(x, theirs)
+        np.testing.assert_array_equal(ours, theirs)
+
+
+@pytest.mark.parametrize("dtype", ["i1", "i2", "i4", "u1", "u2", "u4", "i8"])
+def test_counts_of_data_of_dtypes(dtype):
+    x = np.array([3, 1, 1, 0, 5], dtype)
+    jitted = tracejit.jit(lambda x: np.bincount(x, minlength=2) * 2)
+    np.testing.assert_array_equal(jitted(x), np.bincount(x, minlength=2) * 2)
+    np.testing.assert_array_equal(jitted(x[::2]), np.bincount(x[::2], minlength=2) * 2)
+
+
+def test_counts_of_data_that_numpy_refuses():
+    jitted = tracejit.jit(lambda x: np.bincount(x))
+    assert jitted(np.array([1, 2])).tolist() == [0, 1, 1]
+    with pytest.raises(ValueError, match="negative"):
+        jitted(np.array([1, -2]))
+    with pytest.raises(TypeError):
+        jitted(np.array([1.0, 2.0]))
+    assert jitted(np.zeros(0, int)).tolist() == []

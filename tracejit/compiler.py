@@ -27,7 +27,7 @@ from .ir.text import show
 from .lower.pipeline import Options
 from .lower.tensor.arena import Memory
 from .recovery import Recovery
-from .refusals import LEFT_TO_NUMPY
+from .refusals import LEFT_TO_NUMPY, Unexpected
 from .runtime import tiers
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
@@ -145,7 +145,10 @@ class Compiler:
         except LEFT_TO_NUMPY as error:  # the function itself may handle it
             if entry.program.writes:
                 raise
-            say(2, lambda: f"tracejit: {self.name} runs in NumPy: {error}")
+            if isinstance(error, Unexpected):
+                self.forget(entry)
+            why = str(error)
+            say(2, lambda: f"tracejit: {self.name} runs in NumPy: {why}")
         return self._function(*args, **kwargs)
 
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:

@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
-from .refusals import LEFT_TO_NUMPY, IllegalParameter
+from .refusals import LEFT_TO_NUMPY, IllegalParameter, Unexpected
 from .trace.outside import passed, undo_draws
 
 # NumPy says what is wrong with the values.
@@ -65,6 +65,8 @@ class Recovery:
                 is_known = error is run.failure or isinstance(error, _OF_VALUES)
                 if not is_known or not self._can_recover(entry, error):
                     raise
+                if isinstance(error, Unexpected):
+                    self._compiler.forget(entry)
                 changed = error if isinstance(error, ResultChanged) else None
         for array, values in zip(targets, before):
             array[...] = values

@@ -31,6 +31,7 @@ from .lower.llvm.integers import (
     NOT_FITTING,
     OF_NOTHING,
     UNEQUAL_EXTENTS,
+    UNEXPECTED,
     WITHOUT_INT,
 )
 from .trace.location import with_source
@@ -40,26 +41,30 @@ class IllegalParameter(ValueError):
     """A distribution that there is not was to be drawn from; NumPy knows what to say."""
 
 
+class Stretched(UnsupportedError):
+    """An axis that turned out to have one element would be stretched: NumPy can run the function."""
+
+
+class Unexpected(UnsupportedError):
+    """A number is not among those that the program was made for: the function is to be traced anew."""
+
+
+# What is left to NumPy where it happens, if nothing has been written by then.
+LEFT_TO_NUMPY = (LinAlgError, Stretched, Unexpected)
+
 # By status: the exception, and its text with places for what the check told of the value.
 KINDS: dict[int, tuple[type[Exception], str]] = {
     NEGATIVE_POWER: (ValueError, "Integers to negative integer powers are not allowed."),
     INDEX_OUT_OF_BOUNDS: (IndexError, "index {} is out of bounds for axis {} with size {}"),
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
     ILLEGAL_PARAMETER: (IllegalParameter, ILLEGAL),
+    UNEXPECTED: (Unexpected, "{} where the program was made for {} to {}"),
     **{FIRST_FAILURE + k: (LinAlgError, text) for k, text in enumerate(FAILURES)},
     **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
     **{status: NOT_WHOLE[problem] for problem, status in WITHOUT_INT.items()},
 }
 # How many integers a check may tell.
 MOST_DETAILS = 3
-
-
-class Stretched(UnsupportedError):
-    """An axis that turned out to have one element would be stretched: NumPy can run the function."""
-
-
-# What is left to NumPy where it happens, if nothing has been written by then.
-LEFT_TO_NUMPY = (LinAlgError, Stretched)
 
 
 class Site(NamedTuple):

@@ -150,9 +150,9 @@ class Program:
 
     @cached_property
     def may_fail(self) -> bool:
-        """Whether for some matrices there is no result, and NumPy raises LinAlgError."""
+        """Whether there is no result for some matrices, where NumPy raises LinAlgError, or numbers."""
         functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
-        return any(ops.failure_of(node) for function in functions for node in function.nodes)
+        return any(_may_fail(node) for function in functions for node in function.nodes)
 
     @property
     def needs_recovery(self) -> bool:
@@ -179,6 +179,10 @@ class Program:
             and all(len(names) == count for names, count in self.entries)
             and all(is_same(array, before) for array, before in self.contents)
         )
+
+
+def _may_fail(node: Node) -> bool:
+    return node.op is ops.expected or bool(ops.failure_of(node))
 
 
 _MISSING = object()

@@ -1,4 +1,5 @@
-"""Checks of integers that only data tells: extents that must be one, ints that a dtype must hold."""
+"""Checks of integers that only data tells: extents that must be one, ints that a dtype must hold,
+numbers that a program was made for."""
 
 from __future__ import annotations
 
@@ -10,7 +11,7 @@ from .. import tensor
 from ..op import ELEMENTWISE, Element, Op, define
 from ..types import ArrayType, DType, array_type, i64
 
-__all__ = ["INTO", "PRODUCT", "TOGETHER", "fitting", "same_extent"]
+__all__ = ["INTO", "PRODUCT", "TOGETHER", "expected", "fitting", "same_extent"]
 
 # What the extents are of: two operands, what is assigned and what it is assigned to, or the factors
 # of a sum of products.
@@ -73,6 +74,31 @@ fitting = define(
         _type,
         _fitting_reference,
         Element(_fitting_element),
+        cost=3.0,
+        samples=_samples,
+    )
+)
+
+
+def _expected_reference(x: Any, low: Any, high: Any) -> Any:
+    if np.any((x < low) | (x > high)):
+        raise ValueError(f"{x} is not from {low} to {high}, as the program was made for")
+    return x
+
+
+def _expected_element(index: tuple, *operands: Any, type: ArrayType) -> tensor.Expression:
+    return tensor.Apply("expected", tuple([operand(index) for operand in operands]), i64)
+
+
+# An int that lay between two others when the program was made; where it does not, the program has no
+# result, as it is for others: the function is to be run, and traced anew.
+expected = define(
+    Op(
+        "expected",
+        ELEMENTWISE,
+        _type,
+        _expected_reference,
+        Element(_expected_element),
         cost=3.0,
         samples=_samples,
     )

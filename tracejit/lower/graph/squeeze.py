@@ -76,7 +76,7 @@ def _squeezed(node: Node, new: dict[Node, Node]) -> Node:
         position = {axis: k for k, axis in enumerate(_long(_shape(node.operands[0])))}
         axes = tuple([position[axis] for axis in attrs["axes"] if axis in position])
         return node.op(operands[0], axes=axes) if axes else operands[0]
-    if node.op is ops.update and 0 not in node.operands[1].type.shape:
+    if node.op is ops.update and _is_whole_beside(node.operands[1].type.shape, _shape(node)):
         old, value = node.operands
         long = _long(old.type.shape)
         part = _reshape(operands[1], tuple([value.type.shape[axis] for axis in long]))
@@ -87,6 +87,12 @@ def _squeezed(node: Node, new: dict[Node, Node]) -> Node:
     same = full == node.operands
     rebuilt = node if same else Node(node.op, full, node.attributes)
     return _reshape(rebuilt, _without(shape)) if 1 in shape else rebuilt
+
+
+def _is_whole_beside(part: tuple, shape: tuple) -> bool:
+    """Whether a part of an array has the unit axes of it, none of which data may leave out."""
+    long = _long(shape)
+    return all(extent == 1 for axis, extent in enumerate(part) if axis not in long)
 
 
 def _restored(node: Node, old: Node) -> Node:

@@ -16,7 +16,7 @@ Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS, NOT_FITTING = 1, 2, 3, 4, 5
-ILLEGAL_PARAMETER = 6
+ILLEGAL_PARAMETER, UNEXPECTED = 6, 7
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
@@ -162,10 +162,13 @@ def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value)
     return b.intrinsic("smin", one, other)
 
 
-def _fitting(b: Builder, dtype: DType, x: Value, low: Value, high: Value) -> Value:
-    outside = b.binary("or", b.compare("slt", x, low), b.compare("sgt", x, high))
-    b.refuse(outside, NOT_FITTING, x, low, high)
-    return x
+def _between(status: int) -> Rule:
+    def rule(b: Builder, dtype: DType, x: Value, low: Value, high: Value) -> Value:
+        outside = b.binary("or", b.compare("slt", x, low), b.compare("sgt", x, high))
+        b.refuse(outside, status, x, low, high)
+        return b.select(outside, low, x)
+
+    return rule
 
 
 def whole(b: Builder, x: Value) -> Value:
@@ -359,7 +362,8 @@ INTEGER: dict[str, Rule] = {
     "checked_index":  _checked_index,
     "checked_choice": _checked_choice,
     "same_extent":    _same_extent,
-    "fitting":        _fitting,
+    "fitting":        _between(NOT_FITTING),
+    "expected":       _between(UNEXPECTED),
     **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},
 }
 

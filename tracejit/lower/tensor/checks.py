@@ -46,6 +46,7 @@ from ...ir.types import i64
 from .substitute import with_expressions
 
 CHECKS = ("checked_index", "checked_choice")
+OTHERS = ("whole", "same_extent", "fitting", "expected", "legal")
 SOME = (*[op.name for op in ops.some.values()], *ops.PIVOTS)
 
 
@@ -76,7 +77,7 @@ def is_refusing(e: Expression) -> bool:
         case Apply("power", (_, exponent), dtype):
             return dtype.is_signed and not isinstance(exponent, Literal)
         case Apply(op):
-            return op in CHECKS or op in SOME or op in ("whole", "same_extent", "fitting", "legal")
+            return op in CHECKS or op in SOME or op in OTHERS
     return False
 
 

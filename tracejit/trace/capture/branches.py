@@ -44,7 +44,8 @@ CHEAP = 16.0
 # How often a function may be inside of itself where it branches by traced values.
 MOST_DEEP = 40
 _REFUSING = (
-    "checked_index", "checked_choice", "whole", "same_extent", "fitting", "legal", *ops.PIVOTS,
+    "checked_index", "checked_choice", "whole", "same_extent", "fitting", "expected", "legal",
+    *ops.PIVOTS,
 )  # fmt: skip
 
 

@@ -22,7 +22,6 @@ from .building import (
     choose,
     concatenated,
     converted,
-    copied,
     in_common_dtype,
     number,
     padded,

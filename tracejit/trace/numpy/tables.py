@@ -11,12 +11,16 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
+from ...ir.types import i64
 from ..advanced import constant_value
 from ..application import apply
 from ..array import Array, wrap
-from ..context import failure
+from ..context import current_trace, failure
+from ..extents import bound
+from ..host import no_rule
+from ..promotion import constant
 from ..registry import implements
-from ..value import known_value, node_of
+from ..value import known_value, node_of, value_at_hand
 from . import reductions
 from .arguments import numpy_dtype, refuse, static_int, static_shape
 from .building import (
@@ -143,7 +147,7 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
 
 @implements(np.bincount)
 def bincount(x, /, weights=None, minlength=0):
-    """`np.bincount`, where how many counts there are is known: of small unsigned ints, or known ones."""
+    """`np.bincount`."""
     given = as_array(x)
     if given.ndim != 1:
         raise ValueError(
@@ -164,21 +168,48 @@ def bincount(x, /, weights=None, minlength=0):
     ):
         length = least
     else:
-        raise failure(
-            UnsupportedError,
-            f"how many counts np.bincount gives for {given.node.type} depends on the arguments",
-            "use np.add.at on zeros, or give small unsigned ints and a minlength beyond them",
-        )
+        return _counts_of_data(given, weights, least)
+    return _weighed(converted(given, np.int64), weights, length)
+
+
+def _weighed(places: Array, weights: Any, length: int) -> Array:
+    """How often each place is there, or what the weights of it add up to."""
     if weights is None:
         counts = filled((length,), 0, np.int64)
-        np.add.at(counts, converted(given, np.int64), 1)
+        np.add.at(counts, places, 1)
         return counts
     w = converted(as_array(weights), np.float64)
-    if w.shape != given.shape:
+    if w.shape != places.shape:
         raise ValueError("The weights and list don't have the same length.")
     sums = filled((length,), 0, np.float64)
-    np.add.at(sums, converted(given, np.int64), w)
+    np.add.at(sums, places, w)
     return sums
+
+
+# Where the greatest of few elements is beyond this, counting is not what a program is made for.
+MOST_COUNTS = 1 << 16
+
+
+def _counts_of_data(x: Array, weights: Any, least: int) -> Array:
+    """`np.bincount` of as many counts as only data tells: there is room for those of the arguments at
+    hand and some more. For numbers beyond, or below 0, the function runs with NumPy."""
+    trace = current_trace()
+    can_ask = trace is not None and trace.packs and trace.calls_python and not trace.is_tentative
+    if not can_ask or x.dtype.kind not in "iu" or x.dtype == np.uint64 or x.size == 0:
+        raise no_rule("np.bincount of this")
+    greatest = int(np.max(value_at_hand(node_of(x))))
+    if greatest > max(MOST_COUNTS, 4 * x.size):
+        raise no_rule("np.bincount of numbers that are large")
+    trace.has_packed = True
+    room = max(least, 1 << max(greatest, 1).bit_length())
+    places = converted(x, np.int64)
+    is_inside = apply(np.logical_and, places >= 0, places < room)
+    count = reductions.max(choose(is_inside, places, room)) + 1
+    low, high = constant(0, i64), constant(room, i64)
+    count = wrap(ops.expected(node_of(count), low, high))
+    counts = _weighed(choose(is_inside, places, 0), weights, room)
+    extent = bound(node_of(apply(np.maximum, count, least)), least, room, "counts")
+    return window(counts, 0, 0, extent)
 
 
 @implements(np.histogram)

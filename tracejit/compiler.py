@@ -318,7 +318,7 @@ class Compiler:
         found = default_options(
             options["threads"], options["passes"], options["numerics"], options["instruments"]
         )
-        return found._replace(tune=True) if options["tune"] else found
+        return found._replace(tune=bool(options["tune"]), reproducible=options["reproducible"])
 
     def _tuning_seconds(self) -> float:
         seconds = self._options["tune"]

@@ -53,6 +53,9 @@ VARIABLES = {
         int, 10_000, "the most iterations that are unrolled where they must be"
     ),
     "numerics": Variable(_numerics, "default", "jit's default: 'strict', 'default' or 'fast'"),
+    "reproducible": Variable(
+        _flag, False, "jit's default: the same bits for any number of threads, also for `threads=1`"
+    ),
     "tiers": Variable(_flag, True, "may code be made quickly first, and replaced by better code?"),
     "dot": Variable(str, "auto", "contractions: 'generated', 'library' (BLAS), or 'auto'"),
 }

@@ -120,6 +120,7 @@ def jit(
     threads: int = 0,
     cache_size: int | None = None,
     numerics: str | None = None,
+    reproducible: bool | None = None,
     passes: Iterable[Callable[[Any], Any]] | None = None,
     instruments: Iterable[Callable[[Any, Any, Any], Any]] = (),
     check: bool = False,
@@ -140,6 +141,8 @@ def jit(
                   "fast": fewer roundings than that, and reciprocals for divisions (docs/numerics.md
                   has the bounds); nan, inf and -0.0 count as ever; of functions that call each
                   other the outermost decides; default TRACEJIT_NUMERICS
+    reproducible  whether `threads=1`, which may add up in longer pieces than several threads can, and
+                  `tune` give the bits that any other number of threads gives; default TRACEJIT_REPRODUCIBLE
     passes        functions Module -> Module that are run instead of the built-in ones; to run some
                   before all others: `(mine, *tracejit.pipeline())` (docs/passes.md)
     instruments   functions that are called with each pass and the Modules before and after it
@@ -165,6 +168,7 @@ def jit(
         "threads": int(threads),
         "cache_size": config.cache_size if cache_size is None else int(cache_size),
         "numerics": to_numerics(numerics),
+        "reproducible": bool(config.reproducible if reproducible is None else reproducible),
         "passes": None if passes is None else _as_passes(passes),
         "instruments": tuple(instruments),
         "check": bool(check),

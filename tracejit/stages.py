@@ -421,13 +421,14 @@ def build(
     *,
     max_threads: int = 0,
     numerics: str | None = None,
+    reproducible: bool | None = None,
     passes: Iterable[Callable] | None = None,
     instruments: Iterable[Callable] = (),
     check: bool | Iterable[Any] = False,
 ) -> Callable[..., Any]:
     """A callable from a Module at any legal stage; what is not lowered yet is lowered now.
 
-    `numerics`, `passes` and `instruments` are as in `jit`. `check`: NumPy runs the Module after every
+    `numerics`, `reproducible`, `passes` and `instruments` are as in `jit`. `check`: NumPy runs the Module after every
     pass, on these arrays; True: on arbitrary ones.
     """
     if check is not False:
@@ -435,4 +436,6 @@ def build(
         arrays = checking.sample_arguments(module) if check is True else check
         instruments = (*instruments, checking.Checker(arrays))
     options = default_options(max_threads, passes, to_numerics(numerics), instruments)
+    chosen = config.reproducible if reproducible is None else reproducible
+    options = options._replace(reproducible=bool(chosen))
     return Lowered(module, options).compile()

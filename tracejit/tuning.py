@@ -65,7 +65,8 @@ _known: dict[Any, Choice] = {}
 def _key(text: str, options: Options) -> tuple:
     count = options.max_threads or threads.get_num_threads()
     parameters = (*options.machine[:5], options.vector_bytes, options.stream_bytes, options.library)
-    return (VERSION, text, options.numerics, min(count, threads.get_num_threads()), *parameters)
+    count, kept = min(count, threads.get_num_threads()), (options.numerics, options.keeps_bits)
+    return (VERSION, text, *kept, count, *parameters)
 
 
 def _recalled(key: tuple) -> Choice | None:
@@ -203,7 +204,7 @@ class _Search:
     def race(self, other: _Trial, most: int = ROUNDS) -> bool:
         """Run both in turn; whether the other's results are as good."""
         found = other.run(self.arrays, self.written)
-        if not _agree(found, self.results, self.options.numerics == "strict"):
+        if not _agree(found, self.results, self.options.keeps_bits):
             return False
         for _ in range(most):
             self.trial.run(self.arrays, self.written)
@@ -220,7 +221,7 @@ class _Search:
         for variant in variants(self.options):
             if self.is_over:
                 break
-            if self.options.numerics == "strict" and not variant.is_exact:
+            if self.options.keeps_bits and not variant.is_exact:
                 continue
             kernels = {} if variant.of_program else self.kernels(variant)
             if not kernels and variant.loops is None:

@@ -84,7 +84,7 @@ class Options(NamedTuple):
     of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one; `blas()` is
     that of the machine, for those that ask for it; `machine` is what schedules know of it. To `tune` is to
     take what was measured to be faster than what the model of the machine chose (tuning.py).
-    `numerics` is as in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
+    `numerics` and `reproducible` are as in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
     after every pass.
     """
 
@@ -99,11 +99,17 @@ class Options(NamedTuple):
     blas: Callable[[], Library | None] = lambda: None
     machine: Machine = USUAL
     tune: bool = False
+    reproducible: bool = False
 
     @property
     def core(self) -> Machine:
         """The machine, with vectors as wide as these options say."""
         return self.machine._replace(vector_bytes=self.vector_bytes)
+
+    @property
+    def keeps_bits(self) -> bool:
+        """Whether another way to lower a program must give the same bits."""
+        return self.reproducible or self.numerics == "strict"
 
     @property
     def slots(self) -> int:
@@ -142,7 +148,10 @@ _bind_loops: Bind = lambda options: partial(
     to_loops, machine=options.core, library=options.library, blas=options.blas
 )
 _bind_threads: Bind = lambda options: partial(
-    parallelize, machine=options.core, reorders=options.numerics != "strict"
+    parallelize,
+    machine=options.core,
+    reorders=options.numerics != "strict",
+    alone=options.max_threads == 1,
 )
 _bind_lanes: Bind = lambda options: partial(
     vectorize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
@@ -215,7 +224,10 @@ PIPELINE = Pipeline(
             _wide(jam_rows),
             _told(tile_time),
             _told(stream_columns),
-            _where(lambda options: options.max_threads != 1, (parallelize, _bind_threads)),
+            _where(
+                lambda options: options.max_threads != 1 or options.reproducible,
+                (parallelize, _bind_threads),
+            ),
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,
             unroll_short_loops,

@@ -3,7 +3,8 @@
 An outer loop whose iterations are independent becomes `parallel` over chunks. A loop that only
 accumulates into variables outside becomes a parallel loop of partial results, stored one per chunk,
 and a short loop that combines them: the chunks depend on sizes alone, so the result does not depend
-on the number of threads. Waking a parked thread costs some 40 microseconds, so short loops stay.
+on the number of threads. Waking a parked thread costs some 40 microseconds, so short loops stay; what
+threads cost on this machine decides where that is in nobody's bits.
 """
 
 from __future__ import annotations
@@ -43,17 +44,21 @@ CHUNK = 8e-6
 MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
 
 
-def parallelize(module: Module, machine: Machine = USUAL, reorders: bool = True) -> Module:
+def parallelize(
+    module: Module, machine: Machine = USUAL, reorders: bool = True, alone: bool = False
+) -> Module:
     """Mark and split loops of every Kernel that does not say itself how it is threaded.
 
-    `reorders`: sums in tables, which NumPy adds up one after the other, may be in another order.
+    `reorders`: sums in tables, which NumPy adds up one after the other, may be in another order. `alone`: one
+    thread does everything, in the order in which several would.
     """
-    return map_kernels(module, lambda kernel: _Splitter(kernel, machine, reorders).run())
+    return map_kernels(module, lambda kernel: _Splitter(kernel, machine, reorders, alone).run())
 
 
 class _Splitter:
-    def __init__(self, kernel: Kernel, machine: Machine, reorders: bool = True):
-        self.kernel, self.vector_bytes, self.reorders = kernel, machine.vector_bytes, reorders
+    def __init__(self, kernel: Kernel, machine: Machine, reorders: bool, alone: bool):
+        self.kernel, self.vector_bytes = kernel, machine.vector_bytes
+        self.reorders, self.alone = reorders, alone
         self.worthwhile, self.cores = machine.worthwhile_seconds, machine.cores
         self.count = 0
 
@@ -62,7 +67,8 @@ class _Splitter:
             return self.kernel
         if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
             return self.kernel
-        return self.kernel.replace(body=self.body(self.kernel.body, True))
+        body = self.body(self.kernel.body, True)
+        return self.kernel.replace(body=_by_one(body) if self.alone else body)
 
     def body(self, body: tuple[Statement, ...], outermost: bool = False) -> tuple[Statement, ...]:
         new: list[Statement] = []
@@ -76,10 +82,9 @@ class _Splitter:
         return tuple(new)
 
     def loop(self, loop: For, outermost: bool) -> list[Statement]:
-        cost = seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
-        count = trips(loop)
+        cost, count = self.cost(loop), trips(loop)
         # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
-        short = self.is_short(loop, cost) and not (outermost and count is None)
+        short = cost < USUAL.worthwhile_seconds and not (outermost and count is None)
         if loop.mark == "unroll" or short:
             return [loop]
         if count == 0:
@@ -102,11 +107,6 @@ class _Splitter:
             return self.tables(loop, table, count, tables)
         return [loop.replace(body=self.body(loop.body))]
 
-    def is_short(self, loop: For, cost: float) -> bool:
-        """Whether threads are not worth it; of sums the machine does not decide, as it is in their bits."""
-        sums = cost < self.worthwhile and bool(self.accumulated(loop))
-        return cost < (USUAL.worthwhile_seconds if sums else self.worthwhile)
-
     def tables(self, loop: For, table: Table, count: int, wanted: int) -> list[Statement]:
         size = -(-count // wanted)
         inner, chunk = self.cut(loop, expressions.integer(size))
@@ -116,8 +116,10 @@ class _Splitter:
         """Whether a loop inside, which threads may share, is worth while by itself."""
         inner = [s for s in statements(loop.body) if isinstance(s, For)]
         inner = [s for s in inner if independent(s, threads=True)]
-        costs = [body_cost((s,), frozenset(), None, 1, self.vector_bytes) for s in inner]
-        return bool(costs) and max(seconds(c) for c in costs) >= self.worthwhile
+        return any(self.cost(s) >= USUAL.worthwhile_seconds for s in inner)
+
+    def cost(self, loop: For) -> float:
+        return seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
 
     @staticmethod
     def accumulated(loop: For) -> dict[Variable, str]:
@@ -161,8 +163,10 @@ class _Splitter:
         return loop.replace(start=start, stop=stop), chunk
 
     def chunked(self, loop: For, cost: float, count: int | None) -> list[Statement]:
+        if cost < self.worthwhile and count is not None:
+            return [loop]
         inner, chunk, chunks = self.split(loop, cost, count)
-        if isinstance(chunks, Literal) and chunks.value < 2:
+        if self.alone or isinstance(chunks, Literal) and chunks.value < 2:
             return [loop]
         return [For(chunk, tensor.ZERO, chunks, (inner,), "parallel", 1)]
 
@@ -189,6 +193,16 @@ class _Splitter:
             For(chunk, tensor.ZERO, chunks, (*lets, work, *stores), "parallel", 1),
             For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1),
         ]
+
+
+def _by_one(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements with a loop for every parallel one."""
+    changed = []
+    for statement in body:
+        if isinstance(statement, For) and statement.mark == "parallel":
+            statement = statement.replace(mark="serial")
+        changed.append(map_bodies(statement, _by_one))
+    return tuple(changed)
 
 
 def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, Expression]:

@@ -138,3 +138,78 @@ def test_padded_stencils(mode, shape):
         return p[inner] - p[(slice(0, -2), *inner[1:])] + p[(*inner[:-1], slice(2, None))]
 
     np.testing.assert_allclose(tracejit.jit(stencil)(x), stencil(x), rtol=1e-14, atol=1e-15)
+
+
+def ring(u):
+    n, out = len(u), np.empty_like(u)
+    for i in range(n):
+        out[i] = u[i - 1] + u[(i + 1) % n]
+    return out
+
+
+def test_neighbours_on_a_ring():
+    """Only the ends wrap around."""
+    expect(
+        body_of(ring, np.zeros(100)),
+        """
+        for i in range(0, 1):
+            t0_value: f64 = u_2[99]
+            state[0] = t0_value + u_2[1]
+        for i in vector(1, 99, 16):
+            t0_value: f64 = u_2[i + -1]
+            state[i] = t0_value + u_2[i + 1]
+        for i in range(99, 100):
+            t0_value: f64 = u_2[98]
+            state[99] = t0_value + u_2[0]
+        """,
+    )
+
+
+@pytest.mark.parametrize("n", [1, 2, 3, 7, 64])
+@pytest.mark.parametrize(
+    "place",
+    [
+        lambda i, n: i - n,
+        lambda i, n: -i - 1,
+        lambda i, n: 2 * i - n if 2 * i < 2 * n else 0,
+        lambda i, n: (3 - i) % n,
+        lambda i, n: (i + n - 1) % n,
+        lambda i, n: (2 * i + 1) % n,
+        lambda i, n: (i - 5) % n,
+        lambda i, n: (n // 2 - i) // n,
+    ],
+)
+def test_indices_that_wrap_around(place, n):
+    """In loops that may be cut, and in one whose iterations are in order."""
+
+    def copied(u):
+        out = np.zeros_like(u)
+        for i in range(n):
+            out[i] = u[place(i, n)]
+        return out
+
+    def carried(u):
+        last = u[0]
+        for i in range(n):
+            last = 0.5 * last + u[place(i, n)]
+            u[i] = last * u[i - 1]
+        return u
+
+    u = RNG.normal(size=n)
+    for function in (copied, carried):
+        np.testing.assert_array_equal(
+            tracejit.jit(function, numerics="strict")(u.copy()), function(u.copy())
+        )
+
+
+def test_an_index_beyond_the_ends_is_an_error():
+    def beyond(u):
+        out = np.zeros_like(u)
+        for i in range(10):
+            out[i] = u[i - 7]
+        return out
+
+    np.testing.assert_array_equal(tracejit.jit(beyond)(np.arange(10.0)), beyond(np.arange(10.0)))
+    for size in (6, 2):
+        with pytest.raises(IndexError):
+            tracejit.jit(beyond)(np.arange(float(size)))

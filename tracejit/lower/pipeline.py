@@ -42,6 +42,7 @@ from .machine import USUAL, Machine
 from .steps import Bind, Pass, Pipeline, Step
 from .tensor.arena import STATUS_BYTES, layout
 from .tensor.bits import tabulate_bits
+from .tensor.branch import branch_on_loads
 from .tensor.carry import carry_values
 from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
@@ -230,6 +231,7 @@ PIPELINE = Pipeline(
             ),
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,
+            branch_on_loads,
             unroll_short_loops,
             repeat_bodies,
         ),

@@ -1,7 +1,7 @@
 """Simplify index expressions by what is known of the ranges of loop indices.
 
 Comparisons whose answer is known are constants, clamps that never act are gone, quotients and
-remainders within one period are sums.
+remainders within one period are sums, and checked indices that are inside, or count from the end, are unchecked.
 """
 
 from __future__ import annotations
@@ -98,9 +98,26 @@ class Simplifier:
             divided = self.divide(e.op, operands[0], operands[1].value)
             if divided is not None:
                 return divided
+        if e.op == "checked_index" and isinstance(operands[1], Literal):
+            place = self.wrapped(operands[0], operands[1].value)
+            if place is not None:
+                return place
         if operands == e.operands:
             return e
         return expressions.rebuild_apply(e, operands)
+
+    def wrapped(self, index: Expression, n: int) -> Expression | None:
+        """An index of `n` elements, from wherever it counts, where it is known to be one."""
+        low, high = self.bounds(index)
+        if low is None or high is None or low < -n or high >= n:
+            return None
+        atoms, constant = linear(index)
+        index, from_end = _sum(atoms, constant), _sum(atoms, constant + n)
+        if low < 0 <= high:
+            return expressions.select(
+                expressions.compare("less", index, tensor.ZERO), from_end, index
+            )
+        return index if low >= 0 else from_end
 
     def divide(self, op: str, a: Expression, n: int) -> Expression | None:
         """`(q * n + rest) // n` and `% n`, where all of `rest` is known to lie in one period."""
@@ -111,14 +128,21 @@ class Simplifier:
         rest = {atom: c for atom, c in atoms.items() if c % n}
         quotient, left = divmod(constant, n)
         low, high = self.bounds(_sum(rest, left))
-        if low is None or high is None or low // n != high // n:
+        periods = range(low // n, high // n + 1) if None not in (low, high) else range(0)
+        if not 1 <= len(periods) <= 2:
             if not whole and not quotient:
                 return None
             inner = Apply(op, (_sum(rest, left), expressions.integer(n)), i64)
             return inner if op == "remainder" else expressions.add(_sum(whole, quotient), inner)
         if op == "remainder":
-            return _sum(rest, left - low // n * n)
-        return _sum(whole, quotient + low // n)
+            values = [_sum(rest, left - period * n) for period in periods]
+        else:
+            values = [_sum(whole, quotient + period) for period in periods]
+        if len(values) == 1:
+            return values[0]
+        # Which of two periods it is takes less time to see than to divide.
+        bound = expressions.integer(periods[1] * n)
+        return expressions.select(expressions.compare("less", _sum(rest, left), bound), *values)
 
     def bounds(self, e: Expression) -> tuple[int | None, int | None]:
         """The least and greatest value of a sum of indices; None where it is not known."""

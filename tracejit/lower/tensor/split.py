@@ -5,6 +5,9 @@ at the right places, each piece knows the answers: its conditions are constants,
 identities, its loads contiguous again. When the pieces together would be much more code than the
 loop, only the `PIECES` longest are made; what lies between keeps its conditions.
 
+Indices that wrap around do the same: of `x[i - 1]` and `x[(i + 1) % n]` only the first and the last iteration
+do, and what lies between reads neighbours.
+
 Reshaping and repeating put quotients and remainders there: a loop over `i` with `i // 4` and
 `i % 4` in it becomes two loops, over periods and inside them.
 """
@@ -37,10 +40,13 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from ...ir.types import i64
+from .checks import CHECKS
 from .simplify import CHOICES, COMPARISONS, DIVISIONS, Ranges, simplify_statement
 from .substitute import substitute
 
 PIECES, MOST_PIECES = 5, 64
+# How often a remainder may begin anew in a loop that is cut where it does.
+TURNS = 2
 # How much more code than the loop had its pieces may be, and what a piece may have in any case.
 GROWTH, SMALL = 2, 12
 
@@ -60,7 +66,9 @@ def _change(kernel: Kernel) -> Kernel:
 
 def _has_choice(expression: Expression) -> bool:
     return any(
-        isinstance(e, Apply) and e.op in (*CHOICES, *DIVISIONS) and e.operands[-1].dtype is i64
+        isinstance(e, Apply)
+        and e.op in (*CHOICES, *DIVISIONS, *CHECKS)
+        and e.operands[-1].dtype is i64
         for e in postorder((expression,), parts)
     )
 
@@ -161,6 +169,7 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
         if loop.index not in root.free:
             continue
         for e in postorder((root,), parts):
+            cuts |= _turns(e, loop.index, start, stop)
             if not isinstance(e, Apply) or e.op not in CHOICES or len(e.operands) != 2:
                 continue
             if e.operands[0].dtype is not i64 or loop.index not in e.free:
@@ -182,6 +191,32 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
     # Where both sides are equal a clamp may go either way: with a cut that is there already.
     edges = {start, stop, *cuts}
     cuts.update(zero for zero, above in clamps if not edges & {zero, above})
+    return {cut for cut in cuts if start < cut < stop}
+
+
+def _turns(e: Expression, index: Index, start: int, stop: int) -> set[int]:
+    """Where an index begins to count from the other end, and a quotient or a remainder anew."""
+    match e:
+        case Apply("checked_index", (a, Literal()), _) | Apply(
+            "checked_index", (a, Literal(), _), _
+        ):
+            multiples, unit = range(1), 1
+        case Apply("remainder" | "floor_divide", (a, Literal(unit)), _) if unit > 0:
+            multiples = None
+        case _:
+            return set()
+    atoms, constant = linear(a)
+    if a.dtype is not i64 or list(atoms) != [index]:
+        return set()
+    scale = atoms[index]
+    ends = sorted((scale * start + constant, scale * (stop - 1) + constant))
+    if multiples is None:
+        multiples = range(ends[0] // unit + 1, ends[1] // unit + 1)
+    if len(multiples) > TURNS:
+        return set()
+    # The first index at which the sum is no longer below the multiple, or is below it.
+    below = [multiple * unit - constant for multiple in multiples]
+    cuts = {-(-n // scale) if scale > 0 else n // scale + 1 for n in below}
     return {cut for cut in cuts if start < cut < stop}
 
 

@@ -31,6 +31,7 @@ from .graph.hoist import hoist
 from .graph.layouts import adopt_layouts
 from .graph.numpy_order import keep_order
 from .graph.outline import outline
+from .graph.points import lay_out_points
 from .graph.products import expand_products
 from .graph.rounding import contract
 from .graph.spare import take_turns
@@ -181,6 +182,7 @@ PIPELINE = Pipeline(
             squeeze,
             expand_products,
             _where(lambda options: options.numerics == "default", contract),
+            lay_out_points,
             _told(choose_layouts),
             hoist,
             set_constants_apart,

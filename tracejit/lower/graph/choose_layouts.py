@@ -84,7 +84,7 @@ class _Uses:
                 kept = node.attrs.get("carried", 0)
                 for body in [body for bodies in bodies_of(node).values() for body in bodies]:
                     read = zip(body.parameters[kept:], operands[kept:])
-                    self.collect(body, times * _iterations(node), {p: values[o] for p, o in read})
+                    self.collect(body, times * iterations(node), {p: values[o] for p, o in read})
 
     def preferences(self, node: Node) -> Iterable[Preferred]:
         if node.op.prefers is not None:
@@ -110,7 +110,7 @@ class _Uses:
         return 0.0 if value.is_free else value.times * each
 
 
-def _iterations(node: Node) -> float:
+def iterations(node: Node) -> float:
     """How often a body runs for each time that its op does."""
     if node.op is ops.for_loop:
         count = node.attrs["stop"] - node.attrs["start"]

@@ -173,6 +173,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         if arrays[0].dtype.kind == "c":
             arrays = [np.where(np.isnan(x), x.dtype.type(1), x) for x in arrays]
         return [np.sort(arrays[0]), arrays[1]]
+    if op.name == "assumed":
+        return [arrays[0], np.ones_like(arrays[1])]
     if op.name == "legal":
         return [np.ones_like(arrays[0])]
     if op.name in ("regular_pivot", "definite_pivot"):

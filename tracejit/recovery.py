@@ -18,7 +18,7 @@ from .refusals import LEFT_TO_NUMPY, IllegalParameter, Unexpected
 from .trace.outside import passed, undo_draws
 
 # NumPy says what is wrong with the values.
-_OF_VALUES = (*LEFT_TO_NUMPY, IllegalParameter)
+_OF_VALUES = (*LEFT_TO_NUMPY, IllegalParameter, ResultChanged)
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
 

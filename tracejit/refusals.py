@@ -14,9 +14,10 @@ from numpy.linalg import LinAlgError
 from .errors import UnsupportedError
 from .ir import ops
 from .ir.graph import Function, Module, Node
-from .ir.host import failure
+from .ir.host import ResultChanged, failure
 from .ir.numpy_code import FAILURES
 from .ir.ops.agreement import PRODUCT, TOGETHER
+from .ir.ops.assumption import OTHERWISE
 from .ir.ops.draw import ILLEGAL
 from .ir.ops.selection import EMPTY
 from .ir.ops.whole import NOT_WHOLE
@@ -24,6 +25,7 @@ from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
 from .lower.llvm.foreign import FIRST_FAILURE
 from .lower.llvm.integers import (
+    ASSUMED_OTHERWISE,
     ILLEGAL_PARAMETER,
     INDEX_OUT_OF_BOUNDS,
     INVALID_CHOICE,
@@ -59,6 +61,7 @@ KINDS: dict[int, tuple[type[Exception], str]] = {
     INVALID_CHOICE: (ValueError, "invalid entry in choice array"),
     ILLEGAL_PARAMETER: (IllegalParameter, ILLEGAL),
     UNEXPECTED: (Unexpected, "{} where the program was made for {} to {}"),
+    ASSUMED_OTHERWISE: (ResultChanged, OTHERWISE),
     **{FIRST_FAILURE + k: (LinAlgError, text) for k, text in enumerate(FAILURES)},
     **{status: (ValueError, EMPTY[reduction]) for reduction, status in OF_NOTHING.items()},
     **{status: NOT_WHOLE[problem] for problem, status in WITHOUT_INT.items()},
@@ -108,6 +111,8 @@ def _sites(node: Node) -> list[Site]:
             return [Site(INVALID_CHOICE, {}, location)]
         case "legal":
             return [Site(ILLEGAL_PARAMETER, {}, location)]
+        case "assumed":
+            return [Site(ASSUMED_OTHERWISE, {}, location)]
         case "same_extent":
             return [Site(UNEQUAL_EXTENTS, {}, location)]
         case "fitting":

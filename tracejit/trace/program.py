@@ -146,7 +146,13 @@ class Program:
     @property
     def calls_python(self) -> bool:
         """Whether what it does may turn out to be for other arguments only."""
-        return self.has_failed or bool(self.host_calls)
+        return self.has_failed or bool(self.host_calls) or self.assumes
+
+    @cached_property
+    def assumes(self) -> bool:
+        """Whether the types of results depend on values, and it was made for those at hand."""
+        functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
+        return any(node.op is OPS["assumed"] for f in functions for node in f.nodes)
 
     @cached_property
     def may_fail(self) -> bool:

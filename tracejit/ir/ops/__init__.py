@@ -1,6 +1,7 @@
 """The vocabulary: one record per op. `from tracejit.ir import ops`, then `ops.add(x, y)`."""
 
 from .agreement import *
+from .assumption import *
 from .contract import *
 from .control import *
 from .create import *

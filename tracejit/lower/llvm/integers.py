@@ -16,7 +16,7 @@ Rule = Callable[..., Value]
 
 # What a program can report instead of a result, by status.
 NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS, NOT_FITTING = 1, 2, 3, 4, 5
-ILLEGAL_PARAMETER, UNEXPECTED = 6, 7
+ILLEGAL_PARAMETER, UNEXPECTED, ASSUMED_OTHERWISE = 6, 7, 8
 OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
 WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
@@ -154,6 +154,11 @@ def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Val
 def _legal(b: Builder, dtype: DType, condition: Value) -> Value:
     b.refuse(b.binary("xor", condition, b.like(True, condition)), ILLEGAL_PARAMETER)
     return condition
+
+
+def _assumed(b: Builder, dtype: DType, token: Value, condition: Value) -> Value:
+    b.refuse(b.binary("xor", condition, b.like(True, condition)), ASSUMED_OTHERWISE)
+    return token
 
 
 def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value) -> Value:
@@ -362,6 +367,7 @@ INTEGER: dict[str, Rule] = {
     "checked_index":  _checked_index,
     "checked_choice": _checked_choice,
     "same_extent":    _same_extent,
+    "assumed":        _assumed,
     "fitting":        _between(NOT_FITTING),
     "expected":       _between(UNEXPECTED),
     **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},

@@ -46,7 +46,7 @@ from ...ir.types import i64
 from .substitute import with_expressions
 
 CHECKS = ("checked_index", "checked_choice")
-OTHERS = ("whole", "same_extent", "fitting", "expected", "legal")
+OTHERS = ("whole", "same_extent", "fitting", "expected", "legal", "assumed")
 SOME = (*[op.name for op in ops.some.values()], *ops.PIVOTS)
 
 

@@ -45,7 +45,7 @@ CHEAP = 16.0
 MOST_DEEP = 40
 _REFUSING = (
     "checked_index", "checked_choice", "whole", "same_extent", "fitting", "expected", "legal",
-    *ops.PIVOTS,
+    "assumed", *ops.PIVOTS,
 )  # fmt: skip
 
 

@@ -15,6 +15,7 @@ from ...ir.dims import Dim, as_number
 from ...ir.types import f64, i64, row_major
 from ..application import apply
 from ..array import Array, view, wrap
+from ..assumptions import assumed
 from ..context import failure
 from ..extents import to_dim
 from ..host import call_through_python, known
@@ -308,10 +309,12 @@ def require(a, dtype=None, requirements=None, *, like=None):
 
 @creates(np.asarray_chkfinite)
 def asarray_chkfinite(a, dtype=None, order=None):
-    """`np.asarray_chkfinite`; through Python where there may be an error, which depends on values."""
-    if is_traced(a) and as_array(a).dtype.kind in "fc":
-        return call_through_python(known(np.asarray_chkfinite), (a, dtype, order), {})
-    return asarray(a, dtype)
+    """`np.asarray_chkfinite`: that all is finite is assumed, and looked at by every run."""
+    result = asarray(a, dtype)
+    if is_traced(a) and result.dtype.kind in "fc":
+        if not assumed(apply(np.isfinite, result).all()):
+            return call_through_python(known(np.asarray_chkfinite), (a, dtype, order), {})
+    return result
 
 
 @creates(np.isfortran)

@@ -21,6 +21,7 @@ from ...ir.op import Op
 from ...ir.types import TupleType
 from ..application import apply
 from ..array import Array, wrap
+from ..assumptions import assumed
 from ..broadcasting import broadcast_shapes
 from ..host import no_rule
 from ..registry import implements
@@ -43,10 +44,13 @@ from .building import (
 )
 from .diagonals import eye_matrix, triu
 from .linear import matmul
+from .selection import take_along_axis
+from .sorting import argsort, sort
 
 # NumPy's named tuples.
 _ONE = np.ones((1, 1))
 _QR, _EIGH = type(np.linalg.qr(_ONE)), type(np.linalg.eigh(_ONE))
+_EIG = type(np.linalg.eig(_ONE))
 _SVD, _SLOGDET = type(np.linalg.svd(_ONE)), type(np.linalg.slogdet(_ONE))
 
 
@@ -135,7 +139,7 @@ def solve(a, b):
             f"signature {signature} (size {b.shape[-core]} is different from {a.shape[-1]})"
         )
     operands = [converted(x, precision.wide) for x in (a, b)]
-    if small_matrices.is_small(operands[0]) and _has_few_columns(b, core) and 0 not in b.shape:
+    if small_matrices.is_small(operands[0]) and _has_few_columns(b, core):
         return converted(_small_solve(*operands, core), precision.result)
     return converted(_linalg(name, (2, core), *operands)[0], precision.result)
 
@@ -192,6 +196,32 @@ def slogdet(a):
     sign, logarithm = _linalg("slogdet", (2,), converted(a, precision.wide))
     sign, logarithm = converted(sign, precision.result), converted(logarithm, precision.real)
     return _SLOGDET(scalar_like(sign), scalar_like(logarithm))
+
+
+@implements(np.linalg.lstsq)
+def lstsq(a, b, rcond=None):
+    """`np.linalg.lstsq`: whether there are residuals depends on the rank, which is assumed."""
+    a, b = as_array(a), as_array(b)
+    is_vector = b.ndim == 1
+    b = b[:, None] if is_vector else b
+    for x in (a, b):
+        if x.ndim != 2:
+            raise LinAlgError(f"{x.ndim}-dimensional array given. Array must be two-dimensional")
+    (m, n), columns = a.shape, b.shape[1]
+    if m != b.shape[0]:
+        raise LinAlgError("Incompatible dimensions")
+    if not all(type(extent) is int and extent for extent in (m, n, columns)):
+        raise no_rule("np.linalg.lstsq of such extents")
+    precision = _Precision(a, b)
+    if rcond is None:
+        rcond = np.finfo(precision.wide).eps * max(n, m)
+    operands = [converted(x, precision.wide) for x in (a, b)]
+    x, residuals, rank, s = _linalg("lstsq", (2, 2, 0), *operands, number(rcond, np.float64))
+    is_full = m > n and bool(assumed(apply(np.equal, rank, n)))
+    residuals = converted(residuals, precision.real)
+    x = converted(taken(x, 1, 0) if is_vector else x, precision.result)
+    residuals = residuals if is_full else filled((0,), 0, precision.real)
+    return x, residuals, scalar_like(rank), converted(s, precision.real)
 
 
 @implements(np.linalg.tensorsolve)
@@ -300,7 +330,7 @@ def qr(a, mode="reduced"):
 def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     """`np.linalg.svd`."""
     if hermitian:
-        raise no_rule("np.linalg.svd of Hermitian matrices")
+        return _hermitian_svd(_square(a), compute_uv)
     a = _stacked(a)
     precision = _Precision(a)
     wide = converted(a, precision.wide)
@@ -312,6 +342,20 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
         converted(s, precision.real),
         converted(vh, precision.result),
     )
+
+
+def _hermitian_svd(a: Array, compute_uv: bool) -> Any:
+    """From eigenvalues, of which the signs become part of `vh`."""
+    if not compute_uv:
+        values = apply(np.absolute, eigvalsh(a))
+        return sort(values)[..., ::-1]
+    values, u = eigh(a)
+    signs, s = apply(np.sign, values), apply(np.absolute, values)
+    order = argsort(s)[..., ::-1]
+    signs, s = [take_along_axis(x, order, axis=-1) for x in (signs, s)]
+    u = take_along_axis(u, order[..., None, :], axis=-1)
+    vh = apply(np.conjugate, transposed(apply(np.multiply, u, signs[..., None, :])))
+    return _SVD(u, s, vh)
 
 
 @implements(np.linalg.svdvals)
@@ -344,6 +388,42 @@ def eigvalsh(a, UPLO="L"):
     a = _square(a)
     precision = _Precision(a)
     return converted(_linalg(name, (2,), converted(a, precision.wide))[0], precision.real)
+
+
+def _finite(a: Array) -> Array:
+    """A matrix of which all is finite, as NumPy wants it."""
+    a = _square(a)
+    is_finite = reductions.all(apply(np.isfinite, a))
+    if not assumed(is_finite):
+        raise no_rule("np.linalg.eig of what is not finite")
+    # Where it turns out not to be, LAPACK is not to see it.
+    return choose(is_finite, a, number(0, a.dtype))
+
+
+def _eigen(name: str, a: Array) -> list[Array]:
+    """Eigenvalues, and perhaps vectors; real if all the values are, which is assumed."""
+    precision = _Precision(a)
+    if a.shape[-1] == 0:  # of which LAPACK would complain
+        return [filled(shape, 0, precision.result) for shape in (a.shape[:-1], a.shape)]
+    found = _linalg(name, (2,), converted(a, precision.wide))
+    dtype = np.result_type(precision.result, np.complex64)
+    if precision.wide == np.float64:
+        is_real = reductions.all(apply(np.equal, found[0].imag, 0.0))
+        if assumed(is_real):
+            dtype, found = precision.result, tuple([copied(x.real) for x in found])
+    return [converted(x, dtype) for x in found]
+
+
+@implements(np.linalg.eig)
+def eig(a):
+    """`np.linalg.eig`."""
+    return _EIG(*_eigen("eig", _finite(a)))
+
+
+@implements(np.linalg.eigvals)
+def eigvals(a):
+    """`np.linalg.eigvals`."""
+    return _eigen("eigvals", _finite(a))[0]
 
 
 # What is made of singular values.

@@ -34,9 +34,8 @@ def is_small(a: Array) -> bool:
         trace is not None
         and not trace.is_strict
         and a.dtype.kind != "c"
-        and 0 not in a.shape
         and type(side) is int
-        and side <= LARGEST
+        and 0 < side <= LARGEST
     )
 
 

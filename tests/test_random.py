@@ -335,3 +335,29 @@ def test_the_reference_draws_too():
 def test_checks_refuse_draws():
     with pytest.raises(tracejit.UnsupportedError, match="several times"):
         tracejit.jit(lambda g: g.random(3) + 1, check=True)(made()[0])
+
+
+def test_draws_before_a_program_is_traced_again():
+    """What cannot be undone is not done again; what was drawn is, from where it was drawn."""
+    noted = []
+
+    @tracejit.host
+    def note(x):
+        noted.append(float(x))
+        return x
+
+    def f(g, p):
+        first = g.random() + g.triangular(0.0, 0.5, 1.0)
+        second = note(first) + g.normal()
+        return np.roots(p) * second + g.integers(5), g.random(2)
+
+    jitted, ours, numpys = tracejit.jit(f), made()[0], made()[0]
+    for p in ([1.0, 0, -1], [1.0, 0, 1], [0, 1.0, 2], [1.0, 0, -4]):
+        wanted = f(numpys, np.array(p))
+        expected, noted[:] = noted[:], []
+        got = jitted(ours, np.array(p))
+        assert noted == expected
+        for a, b in zip(wanted, got):
+            np.testing.assert_allclose(b, a, rtol=1e-12)
+        assert ours.bit_generator.state == numpys.bit_generator.state
+        noted.clear()

@@ -72,8 +72,8 @@ class Recovery:
             array[...] = values
         if changed is not None:
             self._note(entry, changed)
+        undo_draws(run.objects)
         if not entry.has_effects:
-            undo_draws(run.objects)
             return self._compiler.call_numpy(args, kwargs)
         again = self._compiler.compile_again(entry, run.again(), leaves, args, kwargs)
         return self.run(again, leaves, args, kwargs, run.objects)

@@ -173,8 +173,8 @@ def call(function: HostFunction, *arguments: np.ndarray) -> None:
                 _current.run = before
                 if before is not None and _HELD in run.objects:
                     _take(run)
-        if function.has_effects:
-            run.done.append(found)
+        if function.has_effects:  # what can be undone is done again, if there is another run
+            run.done.append(found if function.lasts else NOT_CALLED)
         if function.is_ordered:
             results[-1][...] = arguments[function.arity] + 1
         for value, result in zip(function.unpack(found), results):

@@ -196,10 +196,14 @@ def _half_neighbour(b: Builder, x: Value, upward: Value) -> Value:
     return _half_from_bits(b, b.select(zero, least, moved))
 
 
+# Of zeros of two signs NumPy 2.5 returns the second, as C does, and NumPy before it the first.
+_OF_EQUALS_THE_SECOND = bool(np.signbit(np.nextafter(np.float16(0.0), np.float16(-0.0))))
+
+
 def _half_nextafter(b: Builder, x: Value, y: Value) -> Value:
     x, y = b.unify(x, y)
     moved = _half_neighbour(b, x, b.compare("olt", x, y))
-    found = b.select(b.compare("oeq", x, y), x, moved)
+    found = b.select(b.compare("oeq", x, y), y if _OF_EQUALS_THE_SECOND else x, moved)
     return b.select(b.compare("uno", x, y), b.like(np.nan, x), found)
 
 

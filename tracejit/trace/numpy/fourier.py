@@ -25,9 +25,18 @@ from .decompositions import run
 _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 
 
+def _refused(transform: Any, norm: Any) -> ValueError:
+    """The error of NumPy's own transform, whose words differ between versions."""
+    try:
+        transform((1.0, 1.0), norm=norm)
+    except ValueError as error:
+        return error
+    raise AssertionError(f"NumPy knows the norm {norm!r}")
+
+
 def _opposite(norm: str | None) -> str:
     if norm not in _OPPOSITE:
-        raise ValueError(f'Invalid norm value {norm}; should be "backward", "ortho" or "forward".')
+        raise _refused(np.fft.hfft, norm)
     return _OPPOSITE[norm]
 
 
@@ -40,7 +49,7 @@ def _factor(norm: str | None, n: int, real: np.dtype) -> Any:
             return np.reciprocal(np.sqrt(n, dtype=real))
         case "forward":
             return np.reciprocal(n, dtype=real)
-    raise ValueError(f'Invalid norm value {norm}; should be "backward","ortho" or "forward".')
+    raise _refused(np.fft.fft, norm)
 
 
 def _points(x: Array, n: Any, axis: Any) -> int:

@@ -24,6 +24,8 @@ from .building import (
 )
 from .contractions import Factor, agreeing, contraction
 
+# How many components np.cross takes.
+COMPONENTS = (2, 3) if np.lib.NumpyVersion(np.__version__) < "2.5.0" else (3,)
 _AXES_REMEDY = "move the axes with np.moveaxis first"
 
 
@@ -260,14 +262,14 @@ def kron(a, b):
 
 @implements(np.cross)
 def cross(a, b, axisa=-1, axisb=-1, axisc=-1, axis=None):
-    """`np.cross` of vectors with 3 components, or 2, where the third is zero."""
+    """`np.cross` of vectors with 3 components; before NumPy 2.5 also 2, where the third is zero."""
     if axis is not None:
         axisa = axisb = axisc = axis
     x, y = _common(a, b)
     if x.ndim < 1 or y.ndim < 1:
         raise ValueError("At least one array has zero dimension")
     x, y = _last(x, axisa), _last(y, axisb)
-    if x.shape[-1] not in (2, 3) or y.shape[-1] not in (2, 3):
+    if x.shape[-1] not in COMPONENTS or y.shape[-1] not in COMPONENTS:
         raise ValueError(
             "Both input arrays must be (arrays of) 3-dimensional vectors, but they are "
             f"{x.shape[-1]} and {y.shape[-1]} dimensional instead."

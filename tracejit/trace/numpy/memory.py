@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from inspect import signature
 from typing import Any
 
 import numpy as np
@@ -39,6 +40,7 @@ class _Reinterpreted:
 
 
 _REINTERPRETED = _Reinterpreted()
+_AS_STRIDED = signature(np.lib.stride_tricks.as_strided)
 
 
 @implements(method="view")
@@ -66,13 +68,15 @@ builtin_type = type
 
 
 @creates(np.lib.stride_tricks.as_strided)
-def as_strided(x, shape=None, strides=None, subok=False, writeable=True):
+def as_strided(x, shape=None, strides=None, subok=False, writeable=True, **checks):
     """`np.lib.stride_tricks.as_strided` of an array that fills its memory, as a value that may only be read.
 
-    Raises ValueError where the view would leave the memory of `x`, which NumPy does not check.
+    Raises ValueError where the view would leave the memory of `x`, which NumPy checks only where it
+    is asked to (`check_bounds`, since 2.5).
     """
+    _AS_STRIDED.bind(x, shape, strides, subok, writeable, **checks)
     if not isinstance(x, Value):
-        return np.lib.stride_tricks.as_strided(x, shape, strides, subok, writeable)
+        return np.lib.stride_tricks.as_strided(x, shape, strides, subok, writeable, **checks)
     source = as_array(x)
     own = tuple([static_int(step, "a stride") for step in source.strides])
     shape = source.shape if shape is None else static_shape(shape)

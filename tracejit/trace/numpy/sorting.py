@@ -24,7 +24,10 @@ from .building import (
 _KINDS = {None: "quicksort", "quicksort": "quicksort", "mergesort": "stable", "stable": "stable"}
 
 
-def _kind(function: str, kind: Any, order: Any, stable: Any) -> str:
+def _kind(function: str, kind: Any, order: Any, stable: Any, later: dict[str, Any]) -> str:
+    """The kind of sorting that is meant; `later`: options of newer versions than all have."""
+    if later:
+        raise no_rule(f"np.{function} with {', '.join(sorted(later))}")
     if kind is not None and stable is not None:
         raise ValueError(
             "`kind` and keyword parameters can't be provided at the same time. "
@@ -69,26 +72,26 @@ def order_of_rows(*keys: Array, kind: str = "quicksort") -> Array:
 
 
 @implements(np.sort)
-def sort(a, axis=-1, kind=None, order=None, *, stable=None):
-    """`np.sort`; heap sort is left to NumPy."""
+def sort(a, axis=-1, kind=None, order=None, *, stable=None, **later):
+    """`np.sort`; heap sort and descending order are left to NumPy."""
     x, axis = rows_along(as_array(a), axis)
-    return back(sorted_rows(x, _kind("sort", kind, order, stable)), axis)
+    return back(sorted_rows(x, _kind("sort", kind, order, stable, later)), axis)
 
 
 @implements(np.argsort)
-def argsort(a, axis=-1, kind=None, order=None, *, stable=None):
-    """`np.argsort`; heap sort is left to NumPy."""
+def argsort(a, axis=-1, kind=None, order=None, *, stable=None, **later):
+    """`np.argsort`; heap sort and descending order are left to NumPy."""
     x = as_array(a)
     if x.ndim == 0:
         raise no_rule("np.argsort of a number")
     x, axis = rows_along(x, axis)
-    return back(order_of_rows(x, kind=_kind("argsort", kind, order, stable)), axis)
+    return back(order_of_rows(x, kind=_kind("argsort", kind, order, stable, later)), axis)
 
 
 @implements(method="argsort")
-def argsort_method(a, axis=-1, kind=None, order=None, *, stable=None):
+def argsort_method(a, *args, **options):
     """`x.argsort()`."""
-    return np.argsort(a, axis=axis, kind=kind, order=order, stable=stable)
+    return np.argsort(a, *args, **options)
 
 
 @implements(np.lexsort)

@@ -42,9 +42,9 @@ def fill(a, value):
 
 
 @implements(method="sort")
-def sort(a, axis=-1, kind=None, order=None, *, stable=None):
+def sort(a, *args, **options):
     """`x.sort()`."""
-    assign(_destination("sort", a), np.sort(a, axis=axis, kind=kind, order=order, stable=stable))
+    assign(_destination("sort", a), np.sort(a, *args, **options))
 
 
 @implements(method="partition")

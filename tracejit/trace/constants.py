@@ -64,6 +64,6 @@ def _settled(leaf: Any) -> Any:
 def never_changes(array: np.ndarray) -> bool:
     """Whether an array is a view of what `constant` made."""
     base: Any = array
-    while isinstance(base, np.ndarray):
+    while issubclass(type(base), np.ndarray):  # which a traced array, of another trace, is not
         base = base.base
     return type(base) is _Memory

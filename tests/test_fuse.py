@@ -244,3 +244,14 @@ def test_writes_stand_apart():
     for got, wanted in zip(tracejit.jit(shifted)(x, mine), shifted(x, other)):
         assert got == wanted
     np.testing.assert_array_equal(mine, other)
+
+
+def test_reductions_along_different_axes_stay_apart():
+    def function(x):
+        shifted = x + 1
+        order = np.argsort(shifted.ravel(), kind="stable")
+        rows = np.take(shifted, np.count_nonzero(x, axis=1) % 2, axis=0)
+        return rows.max(axis=0)[order % 1]
+
+    x = np.arange(6.0).reshape(2, 3, 1)
+    np.testing.assert_array_equal(tracejit.jit(function)(x), function(x))

@@ -160,3 +160,15 @@ def test_views_that_are_returned_are_views_of_the_argument():
     twice = jit(lambda x: (x[0], x[0]))(x)
     twice[0][0] = 99
     assert twice[1][0] == x[0, 0] == 99
+
+
+def test_bodies_read_arguments_that_were_turned_twice():
+    def function(x):
+        y = x.T.T
+        if x.sum() > 0:
+            y = y * 2
+        return y, np.nanargmax(x, axis=0)
+
+    for x in (np.arange(6.0).reshape(3, 2).T, np.arange(6.0).reshape(2, 3)):
+        for got, wanted in zip(jit(function)(x), function(x)):
+            assert np.array_equal(got, wanted)

@@ -397,13 +397,13 @@ class _Fuser:
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"
         if self.updates and self.disturbs_updates(node, group, settled):
             return "a write in place must come after, or before, all who read that memory"
+        if node.op.kind == REDUCTION:
+            group.axes = node.attrs["axes"]
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
             is_needed = any(third.depends & other.bit for third in others)
             if not is_needed and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
-        if node.op.kind == REDUCTION:
-            group.axes = node.attrs["axes"]
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return None
 

@@ -121,3 +121,40 @@ def test_histograms_of_complex_numbers_are_counted_through_python():
     with pytest.warns(np.exceptions.ComplexWarning):
         expected = np.histogram(z)
         same(expected, tracejit.jit(lambda z: np.histogram(z))(z))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.repeat(x, 2, axis=0),
+        lambda x: np.take(x, 0, axis=-1),
+        lambda x: np.compress([True], x, axis=0),
+        lambda x: np.squeeze(x, axis=0),
+    ],
+)
+def test_scalars_have_an_axis_to_go_along(function):
+    for x in (np.array(3.5), np.float32(2)):
+        wanted, found = function(x), tracejit.jit(function)(x)
+        assert type(found) is type(wanted) and found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted)
+        with pytest.raises((TypeError, ValueError)):
+            tracejit.jit(lambda x: np.repeat(x, 2, axis=()))(x)
+
+
+def test_putmask_casts_numbers_as_assignment_does():
+    def put(a, mask, values):
+        np.putmask(a, mask, values)
+        return a
+
+    mask = np.array([True, False, True])
+    arrays = [np.zeros(3, dtype) for dtype in ("?", "i1", "u1", "i8", "f4", "f8")]
+    for a in arrays:
+        for values in (5, 500, -1, 1.5, np.float64(2.5), np.int64(3), 1j, np.array([1.5])):
+            try:
+                wanted = put(a.copy(), mask, values)
+            except (TypeError, ValueError, OverflowError):
+                with pytest.raises((TypeError, ValueError, OverflowError)):
+                    tracejit.jit(lambda a, m: put(a, m, values))(a.copy(), mask)  # noqa: B023
+            else:
+                found = tracejit.jit(lambda a, m: put(a, m, values))(a.copy(), mask)  # noqa: B023
+                np.testing.assert_array_equal(found, wanted)

@@ -201,3 +201,24 @@ def test_how_a_reduction_sweeps():
     assert columns.reduced == (True, False, True)
     part = sweep_of((4, 5), (6, 1), (0, 1))  # of rows of six
     assert not part.is_one_row
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: x.copy(order="F").sum(axis=2),
+        lambda x: (x.T.copy() * 2).sum(axis=0),
+        lambda x: np.average(np.asfortranarray(x), axis=2),
+        lambda x: np.ascontiguousarray(x.T).mean(axis=0),
+        lambda x: np.array(x.T, order="C").var(axis=0),
+        lambda x: np.concatenate([x.T, x.T]).sum(axis=0),
+        lambda x: np.stack([x.T, x.T]).sum(axis=1),
+        lambda x: np.roll(x.T, 1, 0).sum(axis=0),
+        lambda x: np.cumsum(x.T, axis=0).sum(axis=0),
+        lambda x: np.sort(x.T, axis=0).sum(axis=0),
+    ],
+)
+def test_arrays_that_lie_as_numpy_has_them(function):
+    x = numbers((5, 7, 9), "f8")
+    for given in (x, np.asfortranarray(x), x[::-1, :, ::2], np.moveaxis(x, 0, 1)):
+        same(function, given)

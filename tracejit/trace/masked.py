@@ -328,6 +328,8 @@ def read(array: Array, index: Any) -> Selection:
         and index.dtype.kind in "iu"
         and _mask_of_positions(index) is None
     ):
+        if array.shape[:1] == (0,):  # in which there is no place for those that are not selected
+            return array[index.gathered("to be positions in nothing")]
         inside = filled_outside(index.full, index.mask, 0)
         return Selection(array[inside], index.mask)
     part, mask = _chosen(array, index)

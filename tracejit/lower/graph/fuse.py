@@ -401,7 +401,7 @@ class _Fuser:
             group.axes = node.attrs["axes"]
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
-            is_needed = any(third.depends & other.bit for third in others)
+            is_needed = any(third.depends & other.bit for third in others | unread)
             if not is_needed and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)

@@ -2,8 +2,8 @@
 
 What NumPy's order is depends on where elements lie in its memory: it goes along the axis with the
 nearest elements. So the strides that each value would have in NumPy are found first: arguments have
-their own, views those of what they look at, elementwise results lie as their operands do, and others are
-row-major. Then a sum becomes one over an operand whose axes are brought into NumPy's order.
+their own, views those of what they look at, what is computed element by element, running sums, sorted
+and joined arrays lie as their operands do, and others are row-major. Then a sum becomes one over an operand whose axes are brought into NumPy's order.
 
 # limit: results of control flow, and of NumPy functions that are made of several ops and keep the
 # order of an operand that is not row-major, are taken to be row-major.
@@ -77,8 +77,12 @@ def _strides_of(node: Node, strides: dict[Node, Strides]) -> Strides:
         case "reshape":
             viewed = reshaped_strides(node.operands[0].type.shape, tuple(given[0]), shape)
             return row_major(shape) if viewed is None else viewed
+        case "concatenate" if len(given) == 1:  # a copy in row-major order
+            return row_major(shape)
+        case "concatenate" | "sort" | "partition":
+            return dense_strides(shape, iteration_order(shape, given))
     match node.op.kind:
-        case kinds.ELEMENTWISE:
+        case kinds.ELEMENTWISE | kinds.SCAN:
             return dense_strides(shape, iteration_order(shape, given))
         case kinds.UPDATE:
             return given[0]

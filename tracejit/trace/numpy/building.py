@@ -16,6 +16,7 @@ from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, 
 from ..context import failure, supported_dtype
 from ..promotion import cast, cast_weak, constant, result_dtype
 from ..value import Value, node_of, to_node, to_operand
+from .arguments import one_axis
 
 
 def as_array(value: Any, dtype: Any = None) -> Array:
@@ -65,6 +66,14 @@ def iota(extent: Any, dtype: Any = np.int64) -> Array:
 def reshaped(x: Array, shape: tuple) -> Array:
     """The same elements in row-major order; the shapes must have equal sizes."""
     return wrap(reshaped_node(node_of(x), tuple(shape)))
+
+
+def along(x: Array, axis: Any) -> tuple[Array, int]:
+    """The array and the axis that a function goes along: of all elements in a row where `axis` is None,
+    and a scalar is a row of one."""
+    if axis is None or x.ndim == 0:
+        x, axis = reshaped(x, (x.size,)), 0 if axis is None else axis
+    return x, one_axis(axis, x.ndim)
 
 
 def permuted(x: Array, axes: tuple[int, ...]) -> Array:

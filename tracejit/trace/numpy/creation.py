@@ -35,7 +35,7 @@ from .building import (
     reshaped,
 )
 from .diagonals import eye_matrix
-from .orders import in_fortran_order
+from .orders import in_c_order, in_fortran_order
 from .shapes import moveaxis
 
 
@@ -292,7 +292,7 @@ def ascontiguousarray(a, dtype=None, *, like=None):
     if type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and a.ndim:
         if strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
             return a
-    return array(a, dtype, ndmin=1)
+    return in_c_order(array(a, dtype, ndmin=1))
 
 
 @creates(np.require)

@@ -7,10 +7,12 @@ import inspect
 from collections.abc import Callable
 from typing import Any
 
+from ...ir import ops
 from ...ir.types import row_major
-from ..array import Array, view
+from ..array import Array, view, wrap
+from ..context import current_trace
 from ..registry import CREATIONS, FUNCTIONS, METHODS, may_take
-from ..value import Value
+from ..value import Value, node_of
 from ..views import is_in_order, strides_after
 from .building import copied, permuted
 
@@ -43,7 +45,7 @@ def _keeping(function: Callable[..., Any], parameters: Any) -> Callable[..., Any
             return result
         match _order(str(order).upper(), source):
             case "C":
-                result.storage.knows_order = True
+                result = in_c_order(result)
             case "F":
                 return in_fortran_order(result)
         return result
@@ -63,11 +65,24 @@ def _order(order: str, source: Any) -> str:
     return "F" if strides == tuple(reversed(row_major(tuple(reversed(shape))))) else "K"
 
 
+def in_c_order(x: Array) -> Array:
+    """A new array that is `x`, the last axis counted fastest in memory.
+
+    Where sums are to be in NumPy's order, a node of its own says so.
+    """
+    if type(x) is not Array:
+        return x
+    trace = current_trace()
+    if trace is not None and trace.is_strict and x.ndim > 1 and x.dtype.kind in "fc":
+        x = wrap(ops.concatenate(node_of(x), axis=0))
+    x.storage.knows_order = True
+    return x
+
+
 def in_fortran_order(x: Array) -> Array:
     """A new array that equals `x`, the first axis counted fastest in memory."""
     if isinstance(x, Value) and (x.is_scalar or x.ndim < 2):
         return x
     backwards = tuple(reversed(range(x.ndim)))
-    memory = copied(permuted(x, backwards))
-    memory.storage.knows_order = True
+    memory = in_c_order(copied(permuted(x, backwards)))
     return view(memory, permuted(memory, backwards).node)

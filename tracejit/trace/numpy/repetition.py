@@ -13,6 +13,7 @@ from ..registry import implements
 from ..value import literal
 from .arguments import one_axis, refuse, static, static_int
 from .building import (
+    along,
     as_array,
     broadcast,
     concatenated,
@@ -110,11 +111,8 @@ def tile(A, reps):
 @implements(np.repeat, method="repeat")
 def repeat(a, repeats, axis=None):
     """`np.repeat`; different numbers of repeats must be known while tracing."""
-    x = as_array(a)
+    x, axis = along(as_array(a), axis)
     repeats = static(repeats, "repeats")
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
     if isinstance(repeats, tuple | list | np.ndarray) and np.size(repeats) != 1:
         return _repeated_by(x, np.asarray(repeats), axis)
     times = static_int(np.ravel(repeats)[0] if np.ndim(repeats) else repeats, "repeats")

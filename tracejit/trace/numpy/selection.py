@@ -20,7 +20,7 @@ from ..registry import implements
 from ..value import Value, known_value, node_of, to_node
 from . import building
 from .arguments import one_axis, refuse_out
-from .building import as_array, broadcast, gathered, in_common_dtype, reshaped, taken
+from .building import along, as_array, broadcast, gathered, in_common_dtype, reshaped, taken
 from .joining import stack
 from .repetition import picked
 
@@ -32,10 +32,7 @@ FEW_CHOICES = 16
 def take(a, indices, axis=None, out=None, mode="raise"):
     """`np.take`; a position that turns out to be outside raises IndexError when the program runs."""
     refuse_out("take", out)
-    x = as_array(a)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
+    x, axis = along(as_array(a), axis)
     positions = _positions(indices)
     extent = x.shape[axis]
     if type(extent) is int and extent == 0 and positions.size != 0:
@@ -145,10 +142,8 @@ def compress(condition, a, axis=None, out=None):
     known = known_value(node_of(mask))
     if known is not None:
         return take(a, np.flatnonzero(known).tolist(), axis, out)
-    x = as_array(a)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    if one_axis(axis, x.ndim) != 0 or mask.shape[0] > x.shape[0]:
+    x, axis = along(as_array(a), axis)
+    if axis != 0 or mask.shape[0] > x.shape[0]:
         raise failure(
             UnsupportedError,
             f"np.compress by {node_of(mask).type} along axis {axis} of {node_of(x).type}",

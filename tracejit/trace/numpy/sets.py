@@ -66,7 +66,7 @@ def unique(
     sorted=True,
 ):
     """`np.unique` of all elements; of rows it is left to NumPy."""
-    if not sorted or axis is not None and as_array(ar).ndim != 1:
+    if not sorted or axis is not None and (as_array(ar).ndim != 1 or axis not in (0, -1)):
         raise no_rule("np.unique along an axis, or in no order")
     given = as_array(ar)
     x = _elements("unique", given)

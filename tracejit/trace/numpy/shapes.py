@@ -202,7 +202,7 @@ def squeeze(a, axis=None):
     if axis is None:
         axes = tuple(k for k, extent in enumerate(x.shape) if extent == 1)
     else:
-        axes = ordered_axes(axis, x.ndim)
+        axes = ordered_axes(axis, x.ndim or 1)[: x.ndim]  # a scalar has an axis to squeeze out
         if any(x.shape[k] != 1 for k in axes):
             raise ValueError("cannot select an axis to squeeze out which has size not equal to one")
     result = reshaped(x, tuple(n for k, n in enumerate(x.shape) if k not in axes))

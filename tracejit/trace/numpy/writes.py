@@ -73,10 +73,13 @@ def putmask(a, mask, values):
         raise ValueError("putmask: mask and data must be the same size")
     if given.size == 0:
         return
-    if given.shape != target.shape:
-        given = FUNCTIONS[np.resize](given, target.shape) if given.size != 1 else given
+    loses_parts = given.dtype.kind == "c" and target.dtype.kind in "iuf"
+    is_plain = isinstance(values, np.ndarray) or loses_parts
+    casting = "safe" if is_plain else "unsafe"  # of numbers, as where single elements are assigned
+    if given.ndim == 0 or given.size != 1:
+        given = values if given.ndim == 0 else FUNCTIONS[np.resize](given, target.shape)
     chosen = reshaped(chosen, target.shape)
-    node = assigned_node(given, target.node.type, "same_kind")
+    node = assigned_node(given, target.node.type, casting)
     target.write(ops.where(node_of(chosen), node, target.node))
 
 

@@ -506,6 +506,8 @@ def test_what_was_gathered_is_one_memory_with_the_selection(function):
         lambda x: (x[x > 0][::-1] * 0).sum() + x,
         lambda x: (x.reshape(-1, 5)[x[:10] > 0][::-1, 1:] + 1).sum(),
         lambda x: x[:0][np.flatnonzero(x > 99) + 1],
+        lambda x: np.searchsorted(x[x > 0], x),
+        lambda x: np.searchsorted(x[x > 0], x, side="right"),
     ],
 )
 def test_nothing_was_selected_at_first(function):

@@ -54,9 +54,9 @@ def _element(
     last = expressions.subtract(expressions.extent(extent), tensor.ONE)
 
     def is_before(at: tensor.Expression) -> tensor.Expression:
-        entry = table(
-            (at if is_known else expressions.minimum(expressions.maximum(at, tensor.ZERO), last),)
-        )
+        if not is_known:  # there may be no entry
+            at = expressions.maximum(expressions.minimum(at, last), tensor.ZERO)
+        entry = table((at,))
         if side == "left":
             return _sorts_before(entry, value)
         return tensor.Apply("logical_not", (_sorts_before(value, entry),), bool_)
@@ -68,7 +68,9 @@ def _element(
         middle = expressions.add(position, expressions.extent(half))
         found = is_before(expressions.subtract(middle, tensor.ONE))
         position = expressions.select(found, middle, position)
-    return expressions.select(is_before(position), expressions.add(position, tensor.ONE), position)
+    after = expressions.add(position, tensor.ONE)
+    position = expressions.select(is_before(position), after, position)
+    return position if is_known else expressions.minimum(position, expressions.extent(extent))
 
 
 def _samples(dtype: DType) -> list:

@@ -62,12 +62,12 @@ class Recovery:
             try:
                 return entry.run(leaves)
             except Exception as error:
-                is_known = error is run.failure or isinstance(error, _OF_VALUES)
-                if not is_known or not self._can_recover(entry, error):
+                changed = _changed(entry, error)
+                is_known = changed or error is run.failure or isinstance(error, _OF_VALUES)
+                if not is_known or not self._can_recover(entry, changed):
                     raise
                 if isinstance(error, Unexpected):
                     self._compiler.forget(entry)
-                changed = error if isinstance(error, ResultChanged) else None
         for array, values in zip(targets, before):
             array[...] = values
         if changed is not None:
@@ -78,10 +78,10 @@ class Recovery:
         again = self._compiler.compile_again(entry, run.again(), leaves, args, kwargs)
         return self.run(again, leaves, args, kwargs, run.objects)
 
-    def _can_recover(self, entry: Entry, error: Exception) -> bool:
+    def _can_recover(self, entry: Entry, changed: ResultChanged | None) -> bool:
         if not entry.has_effects:
             return True
-        return isinstance(error, ResultChanged) and self._changes[entry.kind] <= 2 * MOST_CHANGES
+        return changed is not None and self._changes[entry.kind] <= 2 * MOST_CHANGES
 
     def _note(self, entry: Entry, changed: ResultChanged) -> None:
         """Count the change; next time the function is traced anew, or not compiled any more."""
@@ -98,3 +98,12 @@ class Recovery:
     def clear(self) -> None:
         """Forget what changed."""
         self._changes.clear()
+
+
+def _changed(entry: Entry, error: Exception) -> ResultChanged | None:
+    """What an error says of the results of Python's functions, if it does: that they are others than
+    before, or that extents the program has counted do not fit those they had."""
+    if isinstance(error, ResultChanged):
+        return error
+    is_of_extents = entry.program.calls_python and getattr(error, "is_of_extents", False)
+    return ResultChanged(str(error)) if is_of_extents else None

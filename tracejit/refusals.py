@@ -147,17 +147,24 @@ def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
 def unequal(one: int, other: int, use: int) -> Exception:
     """What NumPy says of extents that do not fit together; where it would stretch one, what we say."""
     if use == PRODUCT:
-        return ValueError(f"shapes are not aligned for a product: {one} != {other}")
+        return _of_extents(f"shapes are not aligned for a product: {one} != {other}")
     if one == 1 or (other == 1 and use == TOGETHER):
         return Stretched(
             f"an axis that turned out to have one element would be stretched to {one * other}",
             hint="take the element itself, x[0], or slices of lengths that are known to be equal",
         )
     if use == TOGETHER:
-        return ValueError(
+        return _of_extents(
             f"operands could not be broadcast together with shapes ({one},) ({other},) "
         )
-    return ValueError(f"could not broadcast input array from shape ({one},) into shape ({other},)")
+    return _of_extents(f"could not broadcast input array from shape ({one},) into shape ({other},)")
+
+
+def _of_extents(text: str) -> ValueError:
+    """A ValueError that says so: one of the extents may be that of a result Python gave another time."""
+    error = ValueError(text)
+    error.is_of_extents = True  # type: ignore[attr-defined]
+    return error
 
 
 def not_fitting(number: int, low: int, high: int) -> Exception:

@@ -60,11 +60,13 @@ def floor_divide(a: Expression, b: Expression) -> Expression:
     match a, b:
         case _, Literal(1):
             return a
-        case Literal(x), Literal(y):
+        case Literal(x), Literal(y) if y:
             return integer(x // y)
-        case Apply("multiply", (x, Literal(c)), _), Literal(d) if c % d == 0:
+        case Apply("multiply", (x, Literal(c)), _), Literal(d) if d and c % d == 0:
             return multiply(x, integer(c // d))
-        case Apply("add", (Apply("multiply", (x, Literal(c)), _), y), _), Literal(d) if c % d == 0:
+        case Apply("add", (Apply("multiply", (x, Literal(c)), _), y), _), Literal(d) if (
+            d and c % d == 0
+        ):
             return add(multiply(x, integer(c // d)), floor_divide(y, b))
     return Apply("floor_divide", (a, b), i64)
 
@@ -73,11 +75,13 @@ def remainder(a: Expression, b: Expression) -> Expression:
     match a, b:
         case _, Literal(1):
             return ZERO
-        case Literal(x), Literal(y):
+        case Literal(x), Literal(y) if y:
             return integer(x % y)
-        case Apply("multiply", (_, Literal(c)), _), Literal(d) if c % d == 0:
+        case Apply("multiply", (_, Literal(c)), _), Literal(d) if d and c % d == 0:
             return ZERO
-        case Apply("add", (Apply("multiply", (_, Literal(c)), _), y), _), Literal(d) if c % d == 0:
+        case Apply("add", (Apply("multiply", (_, Literal(c)), _), y), _), Literal(d) if (
+            d and c % d == 0
+        ):
             return remainder(y, b)
     return Apply("remainder", (a, b), i64)
 

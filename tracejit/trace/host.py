@@ -170,7 +170,22 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
         leaf if kind is None else WRAP[0](next(values), kind is not np.ndarray, _weak(kind))
         for leaf, kind in zip(found, result_kinds)
     ]
+    if callee.is_known:
+        _doubt_views(callee, found, results, [(leaves[k], n) for k, n in zip(positions, nodes)])
     return unflatten(structure, results)
+
+
+def _doubt_views(
+    callee: Callee, found: list, results: list, operands: list[tuple[Any, Node]]
+) -> None:
+    """Let results that NumPy gives as views of operands, and these, not be written."""
+    views = [(leaf, new) for leaf, new in zip(found, results) if getattr(leaf, "ndim", 0)]
+    for operand, node in operands if views else ():
+        array = getattr(operand, "full", operand)  # of which a mask selects
+        for leaf, new in views:
+            if hasattr(array, "storage") and np.may_share_memory(leaf, value_at_hand(node)):
+                told = f"{callee.name} of it share memory is not told"
+                array.storage.doubt = new.storage.doubt = told
 
 
 def _may_have_effects_here(trace: Trace, callee: Callee) -> bool:

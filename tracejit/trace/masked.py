@@ -208,12 +208,11 @@ class Selection(Operators):
     def __setitem__(self, index: Any, value: Any) -> None:
         try:
             part, mask = _chosen(self, index)
+            if mask is self.mask and isinstance(value, Selection) and value.full.is_same_view(part):
+                return  # `y[:] += 1` ends by assigning the view to itself
+            _assign(part, mask, value)
         except UnsupportedError:
             self.gathered("to be written to")[index] = value
-            return
-        if mask is self.mask and isinstance(value, Selection) and value.full.is_same_view(part):
-            return  # `y[:] += 1` ends by assigning the view to itself
-        _assign(part, mask, value)
 
     def __iter__(self) -> Any:
         return iter(self.counted("to be iterated over"))

@@ -65,6 +65,8 @@ ELEMENTS, SUMS, COLUMNS = 2, 4, 16
 PACKS = 64
 # How often a loop runs whose end was read or computed, as the rows of sparse matrices are.
 NAMED_TRIPS = 12
+# Where so many reads wait for one another, as in a search, so many vectors wait side by side.
+LONG, SEARCHES = 4, 4
 
 
 def vectorize(module: Module, vector_bytes: int = 32, reorders: bool = True) -> Module:
@@ -256,10 +258,20 @@ def lane_count(loop: For, vector_bytes: int) -> int:
     price = body_cost(_leaves(loop), inner, None, 1, vector_bytes)
     if price <= CHEAP:
         lanes *= _vectors(loop, lanes, count) if accumulates else ELEMENTS
+    elif not accumulates and _reads_in_a_row(values) >= LONG:
+        lanes *= SEARCHES
     if count is not None:
         while lanes // 2 >= count:
             lanes //= 2
     return lanes
+
+
+def _reads_in_a_row(values: list[Expression]) -> int:
+    """How many elements are read one after the other, each at a place that the one before tells."""
+    depth: dict[Expression, int] = {}
+    for e in postorder(values, parts):
+        depth[e] = max([depth[part] for part in parts(e)], default=0) + isinstance(e, Load)
+    return max(depth.values(), default=0)
 
 
 def _vectors(loop: For, lanes: int, count: int | None) -> int:

@@ -177,9 +177,9 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [arrays[0], np.ones_like(arrays[1])]
     if op.name == "legal":
         return [np.ones_like(arrays[0])]
-    if op.name in ("regular_pivot", "definite_pivot"):
+    if op.name in ("regular_pivot", "definite_pivot", "proper_result"):
         return [np.where(arrays[0] > 0, arrays[0], 1.5)]
-    if op.name.startswith("linalg_"):
+    if op.name.startswith(("linalg_", "stack_")):
         return [regular(array) for array in arrays]
     if op.name in ("gather", "take_along"):
         axes = attrs["axes"] if op.name == "gather" else (attrs["axis"],)

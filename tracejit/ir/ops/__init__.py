@@ -20,5 +20,6 @@ from .relayout import *
 from .search import *
 from .selection import *
 from .sort import *
+from .stacks import *
 from .update import *
 from .whole import *

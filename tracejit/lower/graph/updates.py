@@ -50,7 +50,7 @@ def may_refuse(node: Node) -> bool:
 _REFUSING = (
     ops.gather, ops.take_along, ops.checked_index, ops.checked_choice, *ops.some.values(),
     ops.whole, ops.same_extent, ops.fitting, ops.expected, ops.regular_pivot,
-    ops.definite_pivot, ops.legal, ops.assumed,
+    ops.definite_pivot, ops.proper_result, ops.legal, ops.assumed,
 )  # fmt: skip
 
 

@@ -10,7 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ...ir.numpy_code import FAILURES, NOT_POSITIVE, SINGULAR
+from ...ir.numpy_code import FAILURES, NO_EIGENVALUES, NOT_POSITIVE, SINGULAR
 from .builder import BITS, Builder, Value, number_of
 from .foreign import FIRST_FAILURE
 from .math import MATH, functions
@@ -164,6 +164,7 @@ FLOAT: dict[str, Rule] = {
     "minimum":       _extreme("olt"),
     "regular_pivot":  _pivot(SINGULAR, "oeq"),
     "definite_pivot": _pivot(NOT_POSITIVE, "ule"),
+    "proper_result":  _pivot(NO_EIGENVALUES, "uno"),
     "float_power":   partial(functions.apply, "power"),
     "ldexp":         _ldexp,
 }

@@ -7,6 +7,7 @@ LinAlgError.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from operator import index
 from typing import Any
@@ -26,7 +27,7 @@ from ..broadcasting import broadcast_shapes
 from ..host import no_rule
 from ..registry import implements
 from ..value import node_of
-from . import reductions, small_matrices
+from . import reductions, small_matrices, stacked_matrices
 from .arguments import UNSET, static
 from .building import (
     as_array,
@@ -140,7 +141,10 @@ def solve(a, b):
         )
     operands = [converted(x, precision.wide) for x in (a, b)]
     if small_matrices.is_small(operands[0]) and _has_few_columns(b, core):
-        return converted(_small_solve(*operands, core), precision.result)
+        return converted(_with_columns(small_matrices.solve, *operands, core), precision.result)
+    if stacked_matrices.is_stack("solve", operands[0]) and 0 not in b.shape and b.ndim >= core:
+        found = _with_columns(stacked_matrices.solve, *operands, core)
+        return converted(found, precision.result)
     return converted(_linalg(name, (2, core), *operands)[0], precision.result)
 
 
@@ -151,12 +155,13 @@ def _has_few_columns(b: Array, core: int) -> bool:
     return type(columns) is int and 0 < columns <= small_matrices.MOST_COLUMNS
 
 
-def _small_solve(a: Array, b: Array, core: int) -> Array:
+def _with_columns(solver: Callable[..., Array], a: Array, b: Array, core: int) -> Array:
+    """The solutions for columns, or for vectors as such."""
     if core == 1:
-        return taken(_small_solve(a, reshaped(b, (*b.shape, 1)), 2), a.ndim - 1, 0)
+        return taken(_with_columns(solver, a, reshaped(b, (*b.shape, 1)), 2), a.ndim - 1, 0)
     outer = broadcast_shapes(a.shape[:-2], b.shape[:-2])
     fitted = [broadcast(x, (*outer, *x.shape[-2:])) for x in (a, b)]
-    return small_matrices.solve(*fitted)
+    return solver(*fitted)
 
 
 @implements(np.linalg.inv)
@@ -165,19 +170,29 @@ def inv(a):
     return _of_one("inv", _square(a))
 
 
-_SMALL = {
-    "inv": small_matrices.inv,
-    "det": small_matrices.det,
-    "cholesky_lo": partial(small_matrices.cholesky, upper=False),
-    "cholesky_up": partial(small_matrices.cholesky, upper=True),
-}
+def _own_algorithm(name: str, a: Array) -> Callable[[Array], Array] | None:
+    """The algorithm for few elements, or for many such matrices; None: LAPACK's.
+
+    Written out element by element, an inverse of four rows takes long to compile.
+    """
+    kind, _, half = name.partition("_")
+    is_dear = kind == "inv" and a.shape[-1] == small_matrices.LARGEST
+    can_stack = stacked_matrices.is_stack(kind, a)
+    if small_matrices.is_small(a) and not (is_dear and can_stack):
+        found = getattr(small_matrices, kind)
+    elif can_stack:
+        found = getattr(stacked_matrices, kind)
+    else:
+        return None
+    return partial(found, upper=half == "up") if half else found
 
 
 def _of_one(name: str, a: Array) -> Array:
     precision = _Precision(a)
     wide = converted(a, precision.wide)
-    if small_matrices.is_small(wide):
-        return converted(_SMALL[name](wide), precision.result)
+    own = _own_algorithm(name, wide)
+    if own is not None:
+        return converted(own(wide), precision.result)
     (result,) = _linalg(name, (2,), wide)
     return converted(result, precision.result)
 
@@ -311,7 +326,12 @@ def qr(a, mode="reduced"):
     a = _stacked(a)
     precision = _Precision(a)
     m, n = a.shape[-2:]
-    factors, scales = _linalg("qr_r_raw", (2,), converted(a, precision.wide))
+    wide = converted(a, precision.wide)
+    is_reduced = mode in ("reduced", "r") or (mode == "complete" and m <= n)
+    if is_reduced and stacked_matrices.is_stack("qr_r", wide):
+        q, upper = [converted(x, precision.result) for x in stacked_matrices.qr(wide)]
+        return upper if mode == "r" else _QR(q, upper)
+    factors, scales = _linalg("qr_r_raw", (2,), wide)
     if mode == "raw":
         scales = converted(scales, precision.result)
         return converted(transposed(factors), precision.result), scales
@@ -334,6 +354,8 @@ def svd(a, full_matrices=True, compute_uv=True, hermitian=False):
     a = _stacked(a)
     precision = _Precision(a)
     wide = converted(a, precision.wide)
+    if not compute_uv and stacked_matrices.is_stack("svdvals", wide):
+        return converted(stacked_matrices.singular_values(wide), precision.real)
     if not compute_uv:
         return converted(_linalg("svd", (2,), wide)[0], precision.real)
     u, s, vh = _linalg("svd_f" if full_matrices else "svd_s", (2,), wide)
@@ -387,7 +409,11 @@ def eigvalsh(a, UPLO="L"):
     name = _half("eigvalsh", UPLO)
     a = _square(a)
     precision = _Precision(a)
-    return converted(_linalg(name, (2,), converted(a, precision.wide))[0], precision.real)
+    wide = converted(a, precision.wide)
+    if stacked_matrices.is_stack("eigvalsh", wide):
+        found = stacked_matrices.eigenvalues(wide, upper=name.endswith("up"))
+        return converted(found, precision.real)
+    return converted(_linalg(name, (2,), wide)[0], precision.real)
 
 
 def _finite(a: Array) -> Array:

@@ -62,7 +62,7 @@ for k in range(0, {turns}):
         rest: f64 = 0.0
         for i in range(k + 1, {m}):
             w[i, k, l] = w[i, k, l] * scale
-            rest = rest + w[i, k, l] * w[i, k, l]
+            rest = fma(w[i, k, l], w[i, k, l], rest)
         norm: f64 = sqrt(first * first + rest)
         lead: f64 = where(rest == 0.0, 0.0, first + copysign(norm, first))
         tau: f64 = where(rest == 0.0, 0.0, 1.0 / (norm * (norm + absolute(first))))
@@ -72,11 +72,11 @@ for k in range(0, {turns}):
         for j in range(k + 1, {n}):
             dot: f64 = lead * w[k, j, l]
             for i in range(k + 1, {m}):
-                dot = dot + w[i, k, l] * w[i, j, l]
+                dot = fma(w[i, k, l], w[i, j, l], dot)
             dot = dot * tau
-            w[k, j, l] = w[k, j, l] - dot * lead
+            w[k, j, l] = fma(-dot, lead, w[k, j, l])
             for i in range(k + 1, {m}):
-                w[i, j, l] = w[i, j, l] - dot * w[i, k, l]
+                w[i, j, l] = fma(-dot, w[i, k, l], w[i, j, l])
 """
 _UPPER = """
 for i in range(0, {p}):
@@ -96,11 +96,11 @@ for e in range(1, {turns} + 1):
         for j in range({turns} - e, {p}):
             dot: f64 = leads[{turns} - e, l] * u[{turns} - e, j, l]
             for i in range({turns} - e + 1, {m}):
-                dot = dot + w[i, {turns} - e, l] * u[i, j, l]
+                dot = fma(w[i, {turns} - e, l], u[i, j, l], dot)
             dot = dot * taus[{turns} - e, l]
-            u[{turns} - e, j, l] = u[{turns} - e, j, l] - dot * leads[{turns} - e, l]
+            u[{turns} - e, j, l] = fma(-dot, leads[{turns} - e, l], u[{turns} - e, j, l])
             for i in range({turns} - e + 1, {m}):
-                u[i, j, l] = u[i, j, l] - dot * w[i, {turns} - e, l]
+                u[i, j, l] = fma(-dot, w[i, {turns} - e, l], u[i, j, l])
 """
 _ORTHOGONAL = """
 for i in range(0, {m}):
@@ -134,7 +134,7 @@ for k in range(0, {n}):
         for i in range(k + 1, {n}):
             factor: f64 = w[i, k, l] / divisor
             for j in range(k + 1, {width}):
-                w[i, j, l] = w[i, j, l] - factor * w[k, j, l]
+                w[i, j, l] = fma(-factor, w[k, j, l], w[i, j, l])
 """
 _DETERMINANT = """
 out[c * {lanes} + b] = ldexp(product[b], power[b])
@@ -147,7 +147,7 @@ for e in range(1, {n} + 1):
         for j in range({n}, {width}):
             value: f64 = w[{n} - e, j, l]
             for i in range({n} - e + 1, {n}):
-                value = value - w[{n} - e, i, l] * w[i, j, l]
+                value = fma(-w[{n} - e, i, l], w[i, j, l], value)
             w[{n} - e, j, l] = value / w[{n} - e, {n} - e, l]
 """
 _IDENTITY = """
@@ -174,13 +174,13 @@ for j in range(0, {n}):
     for l in vector(0, {lanes}, {lanes}):
         square: f64 = w[j, j, l]
         for k in range(0, j):
-            square = square - w[j, k, l] * w[j, k, l]
+            square = fma(-w[j, k, l], w[j, k, l], square)
         root: f64 = where(square > 0.0, sqrt(square), nan)
         w[j, j, l] = root
         for i in range(j + 1, {n}):
             value: f64 = w[i, j, l]
             for k in range(0, j):
-                value = value - w[i, k, l] * w[j, k, l]
+                value = fma(-w[i, k, l], w[j, k, l], value)
             w[i, j, l] = value / root
 """
 _LOWER = """
@@ -217,10 +217,12 @@ for s in range(0, {sweeps}):
                 for r in range(0, {n}):
                     a: f64 = w[r, p, l]
                     b: f64 = w[r, q, l]
-                    w[r, p, l] = cosine * a - sine * b
-                    w[p, r, l] = cosine * a - sine * b
-                    w[r, q, l] = sine * a + cosine * b
-                    w[q, r, l] = sine * a + cosine * b
+                    e: f64 = fma(-sine, b, cosine * a)
+                    d: f64 = fma(cosine, b, sine * a)
+                    w[r, p, l] = e
+                    w[p, r, l] = e
+                    w[r, q, l] = d
+                    w[q, r, l] = d
                 w[p, p, l] = one
                 w[q, q, l] = other
                 w[p, q, l] = 0.0
@@ -254,9 +256,9 @@ for s in range(0, {sweeps}):
                 other: f64 = 0.0
                 both: f64 = 0.0
                 for i in range(0, {m}):
-                    one = one + w[i, p, l] * w[i, p, l]
-                    other = other + w[i, q, l] * w[i, q, l]
-                    both = both + w[i, p, l] * w[i, q, l]
+                    one = fma(w[i, p, l], w[i, p, l], one)
+                    other = fma(w[i, q, l], w[i, q, l], other)
+                    both = fma(w[i, p, l], w[i, q, l], both)
                 is_near: bool = absolute(both) <= {near} * maximum(one, other)
                 left[l] = where(is_near, left[l], 1.0)
                 ratio: f64 = (other - one) / (both + both)
@@ -267,14 +269,16 @@ for s in range(0, {sweeps}):
                 for i in range(0, {m}):
                     a: f64 = w[i, p, l]
                     b: f64 = w[i, q, l]
-                    w[i, p, l] = where(other > one, sine * a + cosine * b, cosine * a - sine * b)
-                    w[i, q, l] = where(other > one, cosine * a - sine * b, sine * a + cosine * b)
+                    e: f64 = fma(-sine, b, cosine * a)
+                    d: f64 = fma(cosine, b, sine * a)
+                    w[i, p, l] = where(other > one, d, e)
+                    w[i, q, l] = where(other > one, e, d)
 values: f64[{n}, {lanes}] = local()
 for j in range(0, {n}):
     for l in vector(0, {lanes}, {lanes}):
         square: f64 = 0.0
         for i in range(0, {m}):
-            square = square + w[i, j, l] * w[i, j, l]
+            square = fma(w[i, j, l], w[i, j, l], square)
         values[j, l] = where(left[l] == 0.0, sqrt(square) * scales[l], nan)
 """
 _ARRANGE = """
@@ -311,9 +315,7 @@ class Algorithm(NamedTuple):
 
 _LOWER_HALF = "maximum(i, j), minimum(i, j)"
 _ALGORITHMS = {
-    "qr_r": Algorithm(
-        (_REFLECT,), _UPPER, lambda m, n, r: (min(m, n), n)
-    ),
+    "qr_r": Algorithm((_REFLECT,), _UPPER, lambda m, n, r: (min(m, n), n)),
     "qr_q": Algorithm(
         (_REFLECT, _REFLECTED),
         _ORTHOGONAL,

@@ -142,7 +142,8 @@ def solve(a, b):
     operands = [converted(x, precision.wide) for x in (a, b)]
     if small_matrices.is_small(operands[0]) and _has_few_columns(b, core):
         return converted(_with_columns(small_matrices.solve, *operands, core), precision.result)
-    if stacked_matrices.is_stack("solve", operands[0]) and 0 not in b.shape and b.ndim >= core:
+    has_columns = core == 1 or type(b.shape[-1]) is int
+    if stacked_matrices.is_stack("solve", operands[0]) and has_columns and 0 not in b.shape:
         found = _with_columns(stacked_matrices.solve, *operands, core)
         return converted(found, precision.result)
     return converted(_linalg(name, (2, core), *operands)[0], precision.result)

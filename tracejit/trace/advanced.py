@@ -25,7 +25,7 @@ from .broadcasting import (
     reshaped_node,
     shape_text,
 )
-from .context import failure
+from .context import current_trace, failure
 from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
@@ -56,7 +56,8 @@ class _Number:
 
 def _placed(items: list[Any], shape: tuple) -> list[Any]:
     """The items, where traced integers are Dims if they certainly are positions, else nodes; ints are
-    nodes where only data tells whether there is such a position."""
+    nodes where only data tells whether there is such a position, or that is to be found out late."""
+    is_late = _checks_late()
     used = sum(_axes_of(item) for item in items)
     axis, found = 0, []
     for item in items:
@@ -66,11 +67,17 @@ def _placed(items: list[Any], shape: tuple) -> list[Any]:
             index = to_dim(item.node) if own < len(shape) else None
             place = None if index is None else position_in(shape[own], index)
             item = item.node if place is None else place
-        elif type(item) is int and own < len(shape) and is_told_by_data(shape[own]):
+        elif type(item) is int and own < len(shape) and (is_late or is_told_by_data(shape[own])):
             if position_in(shape[own], item) is None:
                 item = constant(item, i64)
         found.append(item)
     return found
+
+
+def _checks_late() -> bool:
+    """Whether the running program is to find out that a known index is out of bounds."""
+    trace = current_trace()
+    return trace is not None and trace.checks_late and trace.region.parent is not None
 
 
 @dataclass(frozen=True)
@@ -238,7 +245,11 @@ class _Reading:
         axis = len(self.window.start)
         extent = self.node.type.shape[axis]
         known = constant_value(index)
-        if known is not None and type(extent) is int:
+        if (
+            known is not None
+            and type(extent) is int
+            and not (_checks_late() and index.type.shape == ())
+        ):
             positions = counted_from_start(np.asarray(known), axis, extent)
             index = index if np.array_equal(positions, known) else literal(positions)
         self.indices[axis] = index

@@ -84,6 +84,8 @@ class Trace:
     returned       the storages that results of functions, which have not ended yet, may be
     blocks         how many `finally` and context managers are to follow what is being traced
     leaves_none    where a function returns None that returns a value elsewhere, NumPy is to run it
+    checks_late    whether a known index that is out of bounds is an error of the running program, as
+                   it may be in an arm that never runs
     """
 
     def __init__(self) -> None:
@@ -125,7 +127,7 @@ class Trace:
         self.repeated = 1
         self.passes: list[Any] = []
         self.writes = 0
-        self.leaves_none = False
+        self.leaves_none = self.checks_late = False
         self.blocks = 0
         self.returned: list[tuple[Storage, Storage]] = []
 

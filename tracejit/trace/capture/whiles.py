@@ -28,8 +28,9 @@ from .rolling import Rolling, Rotated, Unsettled
 from .state import State, flat, is_array, names_of, state_of
 
 # So many iterations that Python makes may become parts of the program before the rest is rolled, if
-# that can be done; what is computed from constants alone would take for ever otherwise.
-MOST_BUSY = 32
+# that can be done, and so many arrays and numbers they may make; what is computed from constants alone
+# would take for ever otherwise.
+MOST_BUSY, MOST_MADE = 32, 64
 # The elements of arrays below which these are folded.
 FOLDED = 1 << 10
 
@@ -46,8 +47,8 @@ class While(Loop):
         self.test_region: Region | None = None
         self.is_trial = self.is_inside = self.is_guarded = self.has_acted = False
         self.peeled = self.apart = 0
-        # Iterations that were made by Python and computed something.
-        self.busy, self.births = 0, trace.births
+        # Iterations that were made by Python and computed something, and how much.
+        self.busy, self.made, self.births = 0, 0, trace.births
         self.before: tuple[State, int] | None = None
 
     def __iter__(self) -> Iterator[None]:
@@ -104,7 +105,8 @@ class While(Loop):
         """Whether an iteration whose test Python can tell is not simply made: it may end in a traced
         jump, or too many before have become parts of the program."""
         births, self.births = self.births, self.trace.births
-        if self.trace.births > births:
+        self.made += self.births - births
+        if self.births > births:
             self.busy += 1
             self._fold()
         return self.site.jumps or self._is_too_much()
@@ -120,7 +122,8 @@ class While(Loop):
                 value.storage.exchange(literal(known))
 
     def _is_too_much(self) -> bool:
-        is_too_much = self.busy > MOST_BUSY and self.key not in self.trace.unrolled
+        is_busy = self.busy > MOST_BUSY or self.made > MOST_MADE
+        is_too_much = is_busy and self.key not in self.trace.unrolled
         if is_too_much:
             self.trace.rolled_early.add(self.key)
         return is_too_much

@@ -1,0 +1,82 @@
+"""Known indices that are out of bounds where nothing may ever read: errors of those that do read."""
+
+from __future__ import annotations
+
+
+import numpy as np
+import pytest
+import textbook_loops
+
+import tracejit
+
+
+def last_or(x, k):
+    if k > 2:
+        return x[len(x)]
+    return x[0]
+
+
+def in_a_loop(x):
+    total, place = 0.0, len(x)
+    for k in range(len(x)):
+        if x[k] > 5:
+            total += x[place]
+        total += x[k]
+    return total
+
+
+def written(x):
+    for k in range(len(x)):
+        if x[k] > 5:
+            x[len(x)] = 1.0
+            x[-len(x) - 1] = 2.0
+    return x
+
+
+def test_an_arm_that_does_not_run():
+    x = np.arange(5.0)
+    assert tracejit.jit(last_or)(x, np.int64(1)) == 0
+    assert tracejit.jit(in_a_loop)(x) == x.sum()
+    np.testing.assert_array_equal(tracejit.jit(written)(x.copy()), x)
+
+
+@pytest.mark.parametrize("function", [in_a_loop, written])
+def test_an_arm_that_runs(function):
+    with pytest.raises(IndexError, match="index -?[567] is out of bounds for axis 0 with size 5"):
+        tracejit.jit(function)(np.arange(5.0) + 4)
+    with pytest.raises(IndexError, match="index 5 is out of bounds for axis 0 with size 5"):
+        tracejit.jit(last_or)(np.arange(5.0), np.int64(3))
+
+
+def test_where_it_is_certain():
+    with pytest.raises(IndexError, match="index 5 is out of bounds for axis 0 with size 5"):
+        tracejit.jit(lambda x: x[5] + 1)(np.arange(5.0))
+
+
+def test_what_is_caught():
+    def first_or_zero(x, k):
+        found = 0.0
+        if k > 2:
+            try:
+                found = x[7]
+            except IndexError:
+                found = -1.0
+        return found
+
+    for k in (1, 3):
+        args = np.arange(5.0), np.int64(k)
+        assert tracejit.jit(first_or_zero)(*args) == first_or_zero(*args)
+
+
+@pytest.mark.parametrize("n", [150, 1000])
+def test_loops_over_constants_are_rolled(n):
+    """The widths of runs are constants; the program is one loop over them all the same."""
+    x = np.random.default_rng(0).integers(0, 1000, n)
+    module = tracejit.jit(textbook_loops.merge_sort).lower(x).module
+    assert len(tracejit.show(module)) < 20_000
+    np.testing.assert_array_equal(tracejit.jit(textbook_loops.merge_sort)(x), np.sort(x))
+
+
+def test_a_search_through_constants_is_rolled():
+    assert tracejit.jit(textbook_loops.count_queens)(7) == 40
+    assert len(tracejit.show(tracejit.jit(textbook_loops.count_queens).lower(7).module)) < 5000

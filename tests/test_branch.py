@@ -61,7 +61,7 @@ def test_by_no_memory_stay_selections():
             if a % 3 == 1:
                 a, b, c = a + 5, b + 1, c + k
             else:
-                a, b, c = a + 1, b, c - k
+                a, c = a + 1, c - k
         return a, b, c
 
     assert choices_in_loops(count, np.int64(50)) == 0

@@ -67,8 +67,8 @@ def _placed(items: list[Any], shape: tuple) -> list[Any]:
             index = to_dim(item.node) if own < len(shape) else None
             place = None if index is None else position_in(shape[own], index)
             item = item.node if place is None else place
-        elif type(item) is int and own < len(shape) and (is_late or is_told_by_data(shape[own])):
-            if position_in(shape[own], item) is None:
+        elif type(item) is int and own < len(shape) and position_in(shape[own], item) is None:
+            if is_late or is_told_by_data(shape[own]):
                 item = constant(item, i64)
         found.append(item)
     return found

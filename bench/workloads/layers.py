@@ -22,7 +22,8 @@ TOLERANCE = {"float32": 2e-4, "float64": 1e-10}
 @dataclass(frozen=True)
 class Layer:
     """`function` is what tracejit compiles and NumPy runs; `jax(jax, *arrays)` and `torch(torch, *tensors)`
-    do the same. `shapes` are those of its arguments, `flops` the multiply-adds times two."""
+    do the same. `shapes` are those of its arguments, `flops` the multiply-adds times two. The last
+    `stay` arguments are the same in all calls: they are bound to the function, not passed."""
 
     name: str
     function: Callable[..., Any]
@@ -31,6 +32,12 @@ class Layer:
     jax: Callable[..., Any]
     torch: Callable[..., Any]
     quick: bool = True
+    stay: int = 0
+
+    def split(self, arguments: tuple) -> tuple[tuple, tuple]:
+        """The arguments that are passed, and those that stay."""
+        count = len(arguments) - self.stay
+        return arguments[:count], arguments[count:]
 
 
 def dense(x, w, b):
@@ -278,9 +285,9 @@ LAYERS = (
 # fmt: on
 
 
-def cases(settings: Settings) -> Iterator[Case]:
+def layer_cases(section: str, layers: tuple[Layer, ...], settings: Settings) -> Iterator[Case]:
     """Every layer in every dtype; the limit is the multiply-add peak."""
-    for layer in LAYERS:
+    for layer in layers:
         if not settings.wants(layer.name) or settings.quick and not layer.quick:
             continue
         for dtype in DTYPES:
@@ -293,7 +300,7 @@ def cases(settings: Settings) -> Iterator[Case]:
             for threads in sorted({1, peers.THREADS}):
                 variants, missing = collect(BUILDERS, settings.subjects, layer, arguments, threads)
                 yield Case(
-                    "layers",
+                    section,
                     layer.name,
                     "1 thread" if threads == 1 else f"{threads} threads",
                     dtype,
@@ -311,16 +318,22 @@ def _numpy(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
 
 
 def _tracejit(layer: Layer, arguments: tuple, threads: int, numerics: str = "default") -> list:
-    function = peers.loaded("tracejit").jit(layer.function, threads=threads, numerics=numerics)
-    return [peers.call_variant(peers.our_name(numerics), function, arguments)]
+    tracejit = peers.loaded("tracejit")
+    passed, staying = layer.split(arguments)
+    function: Callable = layer.function
+    if staying:
+        constants = tracejit.constant(staying)
+        function = lambda *passed: layer.function(*passed, *constants)
+    function = tracejit.jit(function, threads=threads, numerics=numerics)
+    return [peers.call_variant(peers.our_name(numerics), function, passed)]
 
 
 def _jax(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
     if threads != peers.THREADS:
         raise NotImplementedError("the number of threads is fixed when the process starts")
     jax = peers.loaded("jax")
-    function = jax.jit(functools.partial(layer.jax, jax))
-    on_device = tuple(map(jax.numpy.asarray, arguments))
+    on_device, staying = layer.split(tuple(map(jax.numpy.asarray, arguments)))
+    function = jax.jit(lambda *passed: layer.jax(jax, *passed, *staying))
     return [
         peers.call_variant(
             "jax",
@@ -333,9 +346,9 @@ def _jax(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
 
 
 def _torch(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
-    """As written, and compiled."""
+    """As written, and compiled; with what stays as frozen parameters of a module."""
     torch = peers.loaded("torch")
-    tensors = tuple(map(torch.from_numpy, arguments))
+    tensors, staying = layer.split(tuple(map(torch.from_numpy, arguments)))
     context = functools.partial(peers.torch_threads, threads)
 
     def variant(function: Callable, label: str) -> Variant:
@@ -347,13 +360,27 @@ def _torch(layer: Layer, arguments: tuple, threads: int) -> list[Variant]:
             "torch", torch.no_grad()(function), tensors, result=result, label=label, context=context
         )
 
-    eager = functools.partial(layer.torch, torch)
-
     def source(*tensors: Any) -> Any:
-        return layer.torch(torch, *tensors)
+        return layer.torch(torch, *tensors, *staying)
 
     compiled = torch.compile(source, dynamic=False)
-    return [variant(eager, "eager"), variant(compiled, "compiled")]
+    if staying:
+        module = _torch_module(torch, layer, staying)
+        compiled = torch.compile(module, dynamic=False, options={"freezing": True})
+    return [variant(source, "eager"), variant(compiled, "compiled")]
+
+
+def _torch_module(torch: Any, layer: Layer, staying: tuple) -> Any:
+    class Module(torch.nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            parameters = [torch.nn.Parameter(t, requires_grad=False) for t in staying]
+            self.staying = torch.nn.ParameterList(parameters)
+
+        def forward(self, *tensors: Any) -> Any:
+            return layer.torch(torch, *tensors, *self.staying)
+
+    return Module().eval()
 
 
 BUILDERS: dict[str, Callable[..., list[Variant]]] = {
@@ -363,3 +390,5 @@ BUILDERS: dict[str, Callable[..., list[Variant]]] = {
     "jax": _jax,
     "torch": _torch,
 }
+
+cases = functools.partial(layer_cases, "layers", LAYERS)

@@ -16,7 +16,18 @@ import numpy as np
 import pytest
 
 DOCS = Path(__file__).parent.parent / "docs"
-TUTORIALS = ("explain.md", "fusion.md", "nn.md", "operators.md", "passes.md", "schedules.md", "stages.md", "testing.md", "tuning.md")
+TUTORIALS = (
+    "explain.md",
+    "fusion.md",
+    "layouts.md",
+    "nn.md",
+    "operators.md",
+    "passes.md",
+    "schedules.md",
+    "stages.md",
+    "testing.md",
+    "tuning.md",
+)
 # What a page needs besides the package.
 NEEDS = {"operators.md": ("numba",)}
 

@@ -17,6 +17,7 @@ LAYERS = {
     "deferred": 0,
     "errors": 0,
     "events": 0,
+    "interruption": 0,
     "registered": 0,
     "ir.host": 1,
     "ir.term": 1,

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.linalg import LinAlgError
 
 from .errors import UnsupportedError
+from .interruption import INTERRUPTED, interruption
 from .ir import ops
 from .ir.graph import Function, Module, Node
 from .ir.host import ResultChanged, failure
@@ -82,6 +83,9 @@ def refusals(program: Module) -> Callable[[int, int], NoReturn]:
     """The error callback of a traced program: given a status and the address of the workspace."""
     functions = [f for f in program.functions if isinstance(f, Function)]
     found = [site for f in functions for node in f.nodes for site in _sites(node)]
+    if isinstance(program.entry, Function):
+        lines = map(location_of, _loops(program.entry))
+        found += [Site(INTERRUPTED, {}, line) for line in lines if line is not None]
     return partial(_raise, tuple(found))
 
 
@@ -96,6 +100,17 @@ def leaving_to_numpy(
             refuse(status, report)
 
     return run
+
+
+def _loops(function: Function) -> list[Node]:
+    """The outermost loops of a program."""
+    found: list[Node] = []
+    for node in function.nodes:
+        if node.op is ops.scope:
+            found += _loops(node.attrs["body"])
+        elif node.op in (ops.for_loop, ops.while_loop):
+            found.append(node)
+    return found
 
 
 def _sites(node: Node) -> list[Site]:
@@ -132,16 +147,25 @@ def _raise(sites: tuple[Site, ...], status: int, report: int) -> NoReturn:
     """`report` is the address of the status and of what the check told of the value."""
     if status == HOST_FAILED:
         raise failure()
+    if status == INTERRUPTED:
+        raise _located(interruption(), sites, lambda site: site.status == INTERRUPTED)
     details = list((ctypes.c_int64 * MOST_DETAILS).from_address(report + 8))
     if status in _MADE:
         error = _MADE[status](*details)
     else:
         kind, text = KINDS[status]
         error = kind(text.format(*details))
-    lines = {site.location for site in sites if _may_be(site, status, details)}
+    raise _located(error, sites, lambda site: _may_be(site, status, details))
+
+
+def _located(
+    error: BaseException, sites: tuple[Site, ...], may_be: Callable[[Site], bool]
+) -> BaseException:
+    """The exception with the line it is about, where only one may be."""
+    lines = {site.location for site in sites if may_be(site)}
     if len(lines) == 1 and hasattr(error, "add_note"):  # Python 3.11
         error.add_note(f"  at {with_source(lines.pop())}")
-    raise error
+    return error
 
 
 def unequal(one: int, other: int, use: int) -> Exception:

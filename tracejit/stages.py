@@ -254,8 +254,8 @@ def addresses(externals: Iterable[str]) -> dict[str, int]:
     for name in externals:
         if name in PROCESS:
             continue  # the linker looks there itself
-        if name == "tj_parallel_for":
-            found[name] = threads.parallel_for_address()
+        if name in ("tj_parallel_for", "tj_parallel_for_polling", "tj_poll"):
+            found[name] = threads.address(name)
         elif name == HOST_CALL:
             found[name] = host.address()
         elif name in LOOPS:

@@ -93,11 +93,18 @@ def _clock(kind: Any, now: np.ndarray) -> None:
     now[:2] = divmod(time.clock_gettime_ns(int(kind)), 10**9)
 
 
+def _poll() -> None:
+    """Native code lets signal handlers run here; so does Python anywhere."""
+
+
+# What loops call that may run for long: it leaves the kernel when the user wants that.
+POLL = "poll"
 # What is found in every process.
 PROCESS = {"clock_gettime": Foreign(_clock, (1,), lambda kind, now: 100.0)}
 FOREIGN = {
     **PROCESS,
     "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
+    POLL: Foreign(_poll, (), lambda: 60.0, is_thread_safe=True),
     **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
     **{
         symbol: Foreign(loop.run, loop.written, loop.cycles, loop, loop.failure)
@@ -140,6 +147,11 @@ def define_foreign(symbol: str, function: Foreign | ScalarFunction) -> None:
     table[symbol] = function
     if not function.is_thread_safe:
         _ALONE.add(symbol)
+
+
+def polls_in(body: Iterable[tensor.Statement]) -> bool:
+    """Whether some of the statements may end the kernel because of a signal."""
+    return any(isinstance(s, tensor.Extern) and s.symbol == POLL for s in tensor.statements(body))
 
 
 def needs_one_thread(body: Iterable[tensor.Statement]) -> bool:

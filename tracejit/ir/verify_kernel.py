@@ -10,7 +10,7 @@ from ..errors import IRError
 from . import tensor
 from .affine import linear
 from .bounds import Bounds, unknowns_of
-from .foreign import foreign, needs_one_thread
+from .foreign import POLL, foreign, needs_one_thread
 from .host import HostFunction
 from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
@@ -402,7 +402,7 @@ class _Checker:
                     shared = [b for b in statement.written if b not in own]
                     if shared:
                         self.fail(f"writes {shared[0]} in every iteration of a {loop.mark} loop")
-                case Extern(symbol) if loop.mark == "vector" and symbol != "prefetch":
+                case Extern(symbol) if loop.mark == "vector" and symbol not in ("prefetch", POLL):
                     self.fail("calls a foreign function in a vector loop")
         roots = [e for s in statements(loop.body) for e in tensor.expressions_of(s)]
         loads = [e for e in postorder(roots, parts) if isinstance(e, Load)]

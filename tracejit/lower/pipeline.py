@@ -57,6 +57,7 @@ from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.interleave import interleave_rows
 from .tensor.jam import jam_rows
+from .tensor.interrupt import poll_signals
 from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
@@ -236,6 +237,7 @@ PIPELINE = Pipeline(
             branch_on_loads,
             unroll_short_loops,
             repeat_bodies,
+            _wide(poll_signals),
         ),
     ]
 )

@@ -12,7 +12,8 @@ from operator import index
 from pathlib import Path
 
 from tracejit.config import config
-from tracejit.runtime import engine
+from tracejit.interruption import INTERRUPTED, POLL_DUE
+from tracejit.runtime import engine, interrupts
 
 MAX_THREADS = 1024
 
@@ -28,6 +29,9 @@ RELAX = {
     "x86_64": "call void @llvm.x86.sse2.pause()",
     "aarch64": "call void @llvm.aarch64.hint(i32 1)",
 }
+# Where a processor counts time for everybody: the instruction, and how many ticks make a nanosecond,
+# about. Elsewhere the system's clock is asked, which takes three times as long.
+TICKS = {"x86_64": ("call i64 @llvm.readcyclecounter()", 3)}
 RELAX_DECLARATION = {
     "x86_64": "declare void @llvm.x86.sse2.pause()",
     "aarch64": "declare void @llvm.aarch64.hint(i32)",
@@ -77,12 +81,18 @@ def parallel_for_address() -> int:
     are claimed one by one; each thread begins with a range of its own. A region that begins inside another, or while another thread's
     runs, is executed by its caller alone. ``thread`` is below ``threads``, and no other thread's. The pool is compiled at the first call.
     """
+    return address("tj_parallel_for")
+
+
+def address(name: str) -> int:
+    """Where a function of the pool's is: `tj_parallel_for`, `tj_parallel_for_polling`, for one that polls, or
+    `tj_poll` itself."""
     global _library
     with engine.lock:
         if _library is None:
             _library = _load(*_platform())
             _publish_limit()
-        return _library.address("tj_parallel_for")
+        return _library.address(name)
 
 
 def _default_limit() -> int:
@@ -108,13 +118,24 @@ def _platform() -> tuple[str, str]:
 
 def _load(system: str, machine: str) -> engine.Library:
     native = Path(__file__).parent / "native"
-    text = (native / "threads.ll").read_text() + (native / f"threads_{system}.ll").read_text()
-    text = text.replace("SPIN_NANOSECONDS", str(SPIN_NANOSECONDS))
-    text = text.replace("FUTEX_CALL", str(FUTEX.get(machine)))
+    parts = ("threads", f"threads_{system}", "poll")
+    text = "".join([(native / f"{part}.ll").read_text() for part in parts])
+    ticks, rate = TICKS.get(machine, ("call i64 @clock()", 1))
+    for name, number in {
+        "POLL_TICKS": interrupts.NANOSECONDS * rate,
+        "POLL_DUE": POLL_DUE,
+        "INTERRUPTED": INTERRUPTED,
+        "SPIN_NANOSECONDS": SPIN_NANOSECONDS,
+        "FUTEX_CALL": FUTEX.get(machine),
+    }.items():
+        text = text.replace(name, str(number))
     text += RELAX_DECLARATION.get(machine, "")
     text += f"\ndefine internal void @relax() {{\n  {RELAX.get(machine, '')}\n  ret void\n}}\n"
-    exports = ["tj_parallel_for", "tj_thread_limit", "tj_spin_nanoseconds", "tj_forget_threads"]
-    library = engine.load(engine.compile_ir(text, level=0), exports)
+    text += f"\ndefine internal i64 @ticks() {{\n  %t = {ticks}\n  ret i64 %t\n}}\n"
+    text += "declare i64 @llvm.readcyclecounter()\n"
+    exports = ["tj_parallel_for", "tj_parallel_for_polling", "tj_poll", "tj_thread_limit"]
+    exports += ["tj_spin_nanoseconds", "tj_forget_threads"]
+    library = engine.load(engine.compile_ir(text, level=0), exports, interrupts.imports())
     _call_after_fork(library.address("tj_forget_threads"))
     return library
 

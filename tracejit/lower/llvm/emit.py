@@ -7,7 +7,7 @@ from math import prod
 from typing import Any
 
 from ...ir import expressions, tensor
-from ...ir.foreign import foreign
+from ...ir.foreign import POLL, foreign, polls_in
 from ...ir.host import HostFunction
 from ...ir.numpy_random import BY_SYMBOL
 from ...ir.tensor import (
@@ -106,6 +106,8 @@ class Emitter(LaneLoops):
                         self.stop_if_refused()
                 case Extern("prefetch", (address,)):
                     self.prefetch(address)
+                case Extern(symbol) if symbol == POLL:
+                    self.poll()
                 case Extern():
                     self.extern(statement)
         self.leave(body)
@@ -168,6 +170,17 @@ class Emitter(LaneLoops):
         outcome = b.load(slots, "i64", align=8)
         self.note_refusal(b.compare("eq", outcome, b.const(0, "i64")), HOST_FAILED)
 
+    def poll(self) -> None:
+        """Let signal handlers run, and end here if one raised, or another thread has reported."""
+        b, program = self.b, self.program
+        self.here()
+        program.refusing.add(self.kernel)
+        program.module.declare("i64", "tj_poll", ["ptr", "i64"])
+        program.module.externals.add("tj_poll")
+        thread = self.thread or b.const(0, "i64")
+        asked = f"call i64 @tj_poll(ptr {self.workspace.text}, i64 {thread.text})"
+        self.stop_if(b.value(asked, "i64"))
+
     def leave(self, body: Iterable[Statement]) -> None:
         """What `body` declared ends with it; another loop may declare the same."""
         for statement in body:
@@ -215,15 +228,18 @@ class Emitter(LaneLoops):
 
     def stop_if_refused(self) -> None:
         """Return when a kernel has reported: what comes later might write what the caller sees."""
-        b = self.b
         self.program.refusing.add(self.kernel)
-        status = b.load(self.workspace, "i64")
+        self.stop_if(self.b.load(self.workspace, "i64"))
+        self.may_have_refused = False
+
+    def stop_if(self, status: Value) -> None:
+        """Return where the status is not 0."""
+        b = self.b
         stop, passed = b.fresh("stop"), b.fresh("passed")
         b.branch_if(b.compare("ne", status, b.const(0, "i64")), stop, passed)
         b.label(stop)
         self.leave_function(status.text)
         b.label(passed)
-        self.may_have_refused = False
 
     # Threads.
 
@@ -235,7 +251,8 @@ class Emitter(LaneLoops):
         name, context = self.outlined(loop)
         b = self.b
         count = b.binary("sub", self.one(loop.stop), self.one(loop.start))
-        runtime, most = self.program.parallel_for, self.program.max_threads
+        polls = polls_in(loop.body)
+        runtime, most = "tj_parallel_for" + ("_polling" if polls else ""), self.program.max_threads
         inside = [s.buffer for s in statements((loop,)) if isinstance(s, Allocate)]
         if any(self.home_of(buffer)[1] is not None for buffer in inside):
             most = slots_of(loop, self.program.slots)
@@ -245,11 +262,14 @@ class Emitter(LaneLoops):
             f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, i64 {most})"
         )
         self.forget_stored(loop)
+        if polls:
+            self.stop_if_refused()
 
     def apart(self, loop: For, trips: int | None) -> None:
         """The body as a function that is never inlined: what is around it keeps its registers."""
         name, context = self.outlined(loop)
         first, last = self.one(loop.start), self.one(loop.stop)
+        polls = polls_in(loop.body)
 
         def inside() -> None:
             (at,) = self.values[loop.index]
@@ -257,6 +277,8 @@ class Emitter(LaneLoops):
             thread = self.thread.text if self.thread else "0"
             told = f"ptr {context.text}, i64 {count.text}, i64 {thread}"
             self.b.emit(f"call void @{name}({told}) noinline")
+            if polls:
+                self.stop_if_refused()
 
         self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
         self.forget_stored(loop)

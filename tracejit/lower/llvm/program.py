@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 
+from ...interruption import POLL_DUE
 from ...ir import expressions, tensor
 from ...ir.tensor import Allocate, Buffer, Call, Extern, For, Index, Kernel
 from .access import CACHE_LINE
@@ -27,14 +28,12 @@ class Program:
         slots: int = 0,
         attributes: str = "nounwind",
         stream_bytes: int = 0,
-        parallel_for: str = "tj_parallel_for",
         permutes: str = "",
     ):
         self.module = Module(permutes, attributes)
         self.offset_of = plan
         self.symbols = tuple(symbols)
         self.max_threads, self.slots = max_threads, slots
-        self.parallel_for = parallel_for
         self.bodies = 0
         self.stream_bytes = stream_bytes
         self.names: dict[Kernel, str] = {}
@@ -186,6 +185,9 @@ class Program:
         workspace, status = pointers[-2], b.const(0, "i64")
         if self.can_refuse:
             b.store(status, workspace)
+        if "tj_poll" in self.module.externals:
+            due = b.offset(workspace, b.const(POLL_DUE, "i64"), "i8")
+            b.store(status, due)
         if calls:  # a function of its own would cost LLVM more than it is worth
             emitter = Emitter(self, kernel, b)
             emitter.workspace, emitter.symbols = pointers[-2:]

@@ -25,7 +25,10 @@
 ; A waiting thread spins first, and yields its core every now and then: where threads outnumber
 ; cores, pure spinning would take time from the very thread it waits for (measured: twice slower).
 ;
-; The platform's part is appended: @relax, @yield, @clock, @park, @unpark, @prepare, @start, @spread.
+; A region whose iterations poll (poll.ll) ends early where there is reason to; its caller asks whether
+; there is while it waits.
+;
+; The platform's part is appended: @relax, @yield, @clock, @park, @nap, @unpark, @prepare, @start, @spread.
 
 %job = type { ptr, ptr, i64, i64 } ; function, context, number of iterations, of segments
 
@@ -213,8 +216,8 @@ done:
   ret void
 }
 
-; The caller's wait for the workers that are still active.
-define internal void @wait_for_workers() {
+; The caller's wait for the workers that are still active; with a workspace it polls meanwhile.
+define internal void @wait_for_workers(ptr %workspace) {
 entry:
   %turns = alloca i64, align 8
   %since = alloca i64, align 8
@@ -236,7 +239,14 @@ sleep:
 park:
   %parked = or i64 %before, 32768
   %expected = trunc i64 %parked to i32
+  %is_patient = icmp eq ptr %workspace, null
+  br i1 %is_patient, label %wait, label %ask
+wait:
   call void @park(ptr @region, i32 %expected)
+  br label %sleep
+ask:
+  call void @nap(ptr @region, i32 %expected)
+  %over = call i64 @tj_poll(ptr %workspace, i64 0)
   br label %sleep
 done:
   ret void
@@ -245,6 +255,20 @@ done:
 ; Call function(context, i) for every i in [0, count), in no order, on at most max_threads threads
 ; (0: as many as @tj_thread_limit, which is never exceeded). Returns when all calls have.
 define void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 %max_threads) {
+entry:
+  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr null)
+  ret void
+}
+
+; The same for a function that polls; the context begins with the address of the workspace.
+define void @tj_parallel_for_polling(ptr %function, ptr %context, i64 %count, i64 %max_threads) {
+entry:
+  %workspace = load ptr, ptr %context, align 8
+  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr %workspace)
+  ret void
+}
+
+define internal void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr %workspace) {
 entry:
   %limit = load atomic i64, ptr @tj_thread_limit monotonic, align 8
   %is_capped = icmp sgt i64 %max_threads, 0
@@ -312,7 +336,7 @@ take_part:
   %is_alone = icmp eq i64 %active, 0
   br i1 %is_alone, label %leave, label %wait
 wait:
-  call void @wait_for_workers()
+  call void @wait_for_workers(ptr %workspace)
   br label %leave
 leave:
   store atomic i32 0, ptr @busy release, align 4

@@ -41,6 +41,15 @@ entry:
   ret void
 }
 
+; The same, for no longer than 20 ms.
+define internal void @nap(ptr %word, i32 %expected) noinline {
+entry:
+  %most = alloca { i64, i64 }, align 8
+  store { i64, i64 } { i64 0, i64 20000000 }, ptr %most, align 8
+  %r = call i64 (i64, ...) @syscall(i64 FUTEX_CALL, ptr %word, i32 128, i32 %expected, ptr %most)
+  ret void
+}
+
 define internal void @unpark(ptr %word, i32 %count) noinline {
 entry:
   ; FUTEX_WAKE_PRIVATE

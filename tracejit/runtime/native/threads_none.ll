@@ -15,6 +15,11 @@ entry:
   ret void
 }
 
+define internal void @nap(ptr %word, i32 %expected) {
+entry:
+  ret void
+}
+
 define internal void @unpark(ptr %word, i32 %count) {
 entry:
   ret void

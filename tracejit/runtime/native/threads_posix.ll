@@ -9,6 +9,7 @@ declare i32 @pthread_mutex_lock(ptr)
 declare i32 @pthread_mutex_unlock(ptr)
 declare i32 @pthread_cond_init(ptr, ptr)
 declare i32 @pthread_cond_wait(ptr, ptr)
+declare i32 @pthread_cond_timedwait(ptr, ptr, ptr)
 declare i32 @pthread_cond_broadcast(ptr)
 
 ; Larger than any system's pthread_mutex_t and pthread_cond_t.
@@ -42,6 +43,29 @@ entry:
   br i1 %is_expected, label %sleep, label %done
 sleep:
   %w = call i32 @pthread_cond_wait(ptr @condition, ptr @mutex)
+  br label %done
+done:
+  %u = call i32 @pthread_mutex_unlock(ptr @mutex)
+  ret void
+}
+
+; The same, for no longer than 20 ms.
+define internal void @nap(ptr %word, i32 %expected) noinline {
+entry:
+  %until = alloca { i64, i64 }, align 8
+  %now = call i64 @clock()
+  %end = add i64 %now, 20000000
+  %seconds = udiv i64 %end, 1000000000
+  %fraction = urem i64 %end, 1000000000
+  store i64 %seconds, ptr %until, align 8
+  %fraction_at = getelementptr i8, ptr %until, i64 8
+  store i64 %fraction, ptr %fraction_at, align 8
+  %l = call i32 @pthread_mutex_lock(ptr @mutex)
+  %value = load atomic i32, ptr %word seq_cst, align 4
+  %is_expected = icmp eq i32 %value, %expected
+  br i1 %is_expected, label %sleep, label %done
+sleep:
+  %w = call i32 @pthread_cond_timedwait(ptr @condition, ptr @mutex, ptr %until)
   br label %done
 done:
   %u = call i32 @pthread_mutex_unlock(ptr @mutex)

@@ -1,0 +1,129 @@
+"""Loops that may run for long look, now and then, whether the user wants them to stop.
+
+Python's signal handlers run between its own instructions, so a loop of native code would have to end
+before Ctrl-C, or a timer, could do anything; one that never ends could not be stopped at all. The call
+`extern("poll")` lets them run, where that was not done in the last hundredth of a second, and leaves the
+kernel if one raised. It is made every so many iterations that asking what time it is costs nothing
+to speak of:
+
+    while c:                         for k in ordered(huge):
+        body               ->            if c: body
+                                         if (k + 1) & 4095 == 0: extern("poll")
+
+Loops of arrays alone are left as they are, as NumPy's functions are.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import inf
+
+from ...ir import expressions
+from ...ir.bounds import Bounds, unknowns_of
+from ...ir.foreign import POLL
+from ...ir.graph import Module, map_kernels
+from ...ir.tensor import (
+    Apply,
+    Extern,
+    For,
+    If,
+    Kernel,
+    Statement,
+    has_control,
+    map_bodies,
+)
+from ...ir.types import i64
+from .cost import body_cost, is_broken
+
+# Loops that are over after so many cycles, a ten-thousandth of a second, need not ask.
+SHORT_CYCLES = 350_000.0
+# How many cycles pass, about, before the clock is looked at again, which takes some sixty.
+PAUSE_CYCLES = 60_000.0
+# Iterations of which it is not known how long they take: the loops in them ask themselves, or go
+# through rows, which are short or many.
+UNKNOWN_PAUSE, MOST_PAUSE = 64, 1 << 16
+# What a part of a parallel loop takes at least that asks before it begins.
+LEAST_CYCLES = 60_000.0
+
+_ASK = Extern(POLL, ())
+
+
+def poll_signals(module: Module, vector_bytes: int = 32) -> Module:
+    """Let the long loops of kernels with control flow ask for signals."""
+
+    def change(kernel: Kernel) -> Kernel:
+        if not has_control(kernel.body):
+            return kernel
+        bounds = Bounds((), unknowns=unknowns_of(kernel))
+        return kernel.replace(body=_Polls(vector_bytes).body(kernel.body, bounds))
+
+    return map_kernels(module, change)
+
+
+class _Polls:
+    """The statements of a kernel with calls among them."""
+
+    def __init__(self, vector_bytes: int):
+        self.vector_bytes = vector_bytes
+
+    def body(self, body: Iterable[Statement], bounds: Bounds) -> tuple[Statement, ...]:
+        new: list[Statement] = []
+        for statement in body:
+            if isinstance(statement, For):
+                new.append(self.loop(statement, bounds))
+            else:
+                new.append(map_bodies(statement, lambda inner: self.body(inner, bounds)))
+        return tuple(new)
+
+    def loop(self, loop: For, bounds: Bounds) -> For:
+        inside = bounds.inside(loop)
+        each = self.most(loop.body, inside)
+        if _most_trips(loop, bounds) * each < SHORT_CYCLES:
+            return loop
+        new = loop.replace(body=self.body(loop.body, inside))
+        if loop.mark in ("vector", "unroll") or loop.mark == "parallel" and each < LEAST_CYCLES:
+            return new
+        if loop.mark == "parallel":  # parts that are not begun yet are over at once
+            return new.replace(body=(_ASK, *new.body))
+        last = new.body[-1:] if is_broken(loop) else ()
+        rest = new.body[: len(new.body) - len(last)]
+        return new.replace(body=(*rest, _asking(loop, _pause(each)), *last))
+
+    def most(self, body: Iterable[Statement], bounds: Bounds) -> float:
+        """How many cycles one pass may take; infinity where that is not known."""
+        total, plain = 0.0, []
+        for statement in body:
+            match statement:
+                case For():
+                    inside = bounds.inside(statement)
+                    vectors = _most_trips(statement, bounds) / max(statement.lanes, 1)
+                    total += max(vectors, 1) * (self.most(statement.body, inside) + 1)
+                case If(_, then, orelse):
+                    total += max(self.most(then, bounds), self.most(orelse, bounds))
+                case _:
+                    plain.append(statement)
+        return total + body_cost(plain, frozenset(), None, 1, self.vector_bytes)
+
+
+def _most_trips(loop: For, bounds: Bounds) -> float:
+    if loop.stop is expressions.ENDLESS:
+        return inf
+    _, most = bounds.interval(expressions.subtract(loop.stop, loop.start))
+    return most if isinstance(most, int) else inf
+
+
+def _asking(loop: For, every: int) -> Statement:
+    """Ask at the end of each of so many iterations, a power of two."""
+    if every == 1:
+        return _ASK
+    following = expressions.add(loop.index, expressions.ONE)
+    bits = Apply("bitwise_and", (following, expressions.integer(every - 1)), i64)
+    return If(expressions.compare("equal", bits, expressions.ZERO), (_ASK,), ())
+
+
+def _pause(cycles: float) -> int:
+    """After how many iterations of so many cycles it is time to ask: a power of two."""
+    if cycles == inf:
+        return UNKNOWN_PAUSE
+    count = min(max(int(PAUSE_CYCLES / (cycles + 1)), 1), MOST_PAUSE)
+    return 1 << (count.bit_length() - 1)

@@ -32,6 +32,7 @@ def outputs_of(program, leaves):
     if function.results:
         results = reference(Module(function), *inputs)
         results = results if type(results) is tuple else (results,)
+    results = [np.copy(result) for result in results]  # they may be views of one another
     updated = [array for array, p in zip(inputs, function.parameters) if is_updated(p)]
     for array, value in zip(updated, results):
         array[...] = value

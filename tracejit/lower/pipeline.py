@@ -56,8 +56,8 @@ from .tensor.hold import hold_elements
 from .tensor.independent import free_loops
 from .tensor.inline import inline_bodies
 from .tensor.interleave import interleave_rows
-from .tensor.jam import jam_rows
 from .tensor.interrupt import poll_signals
+from .tensor.jam import jam_rows
 from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory

@@ -72,6 +72,7 @@ class Trace:
     records        what is noted of the jumps out of loops and functions that are being traced
     adopt          takes over what another trace's program depends on
     held           gives containers that traced code may change, of its globals and closures
+    slotted        by identity, the attributes that objects keep in slots
     held_first     gives them with what they held when they were made
     outermost      the code that calls the traced function
     passes         the loops of whose bodies a pass is being traced; None where one cannot be unrolled
@@ -117,6 +118,7 @@ class Trace:
         self.known: dict[Node, Any] = {}
         self.records: list[Any] = []
         self.held: Callable[[], list[Any]] = list
+        self.slotted: dict[int, Any] = {}
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()

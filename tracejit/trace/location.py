@@ -47,7 +47,8 @@ def is_library_class(cls: type) -> bool:
     known = _library_classes.get(cls)
     if known is None:
         module = sys.modules.get(cls.__module__)
-        builtin = module is None or cls.__module__ in sys.builtin_module_names
+        # A module that nobody has registered was made by `exec`, or loaded by hand.
+        builtin = cls.__module__ in sys.builtin_module_names
         known = builtin or is_library(getattr(module, "__file__", None) or "<input>")
         _library_classes[cls] = known
     return known

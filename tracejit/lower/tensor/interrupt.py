@@ -23,6 +23,8 @@ from ...ir.bounds import Bounds, unknowns_of
 from ...ir.foreign import POLL
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
+    ONE,
+    ZERO,
     Apply,
     Extern,
     For,
@@ -116,9 +118,9 @@ def _asking(loop: For, every: int) -> Statement:
     """Ask at the end of each of so many iterations, a power of two."""
     if every == 1:
         return _ASK
-    following = expressions.add(loop.index, expressions.ONE)
+    following = expressions.add(loop.index, ONE)
     bits = Apply("bitwise_and", (following, expressions.integer(every - 1)), i64)
-    return If(expressions.compare("equal", bits, expressions.ZERO), (_ASK,), ())
+    return If(expressions.compare("equal", bits, ZERO), (_ASK,), ())
 
 
 def _pause(cycles: float) -> int:

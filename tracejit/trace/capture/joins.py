@@ -145,7 +145,8 @@ class Pairs:
         parts: list[Callable[[], Any]] = []
         for leaf in leaves:
             kind = kind_of(leaf)
-            if kind is None:
+            # An array of before is itself: what is written to it later, it has.
+            if kind is None or is_array(leaf) and leaf.storage.birth <= self.birth:
                 parts.append(lambda leaf=leaf: leaf)
                 continue
             nodes = [kind.node(UNSET), self._node(kind, leaf, is_second)]

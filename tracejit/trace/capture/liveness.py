@@ -76,6 +76,7 @@ class Liveness:
     ) -> Names:
         test = reads(node.test) if isinstance(node, ast.While) else _NONE
         end = self._block(node.orelse, live, targets) | test
+        self.after[node] |= end  # its `else` is run when it is over
         head: Names = end
         while True:
             jumps = targets.jumps | live | head

@@ -8,15 +8,17 @@ from __future__ import annotations
 
 import types
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, MutableMapping
+from enum import Enum
 from typing import Any, NamedTuple
+from weakref import WeakKeyDictionary
 
 from ...ir.graph import Node
 from ..array import Array
 from ..context import Trace
 from ..location import is_internal, is_library_class
 from ..regions import Region
-from ..tree import flatten, is_plain_object
+from ..tree import flatten, slot_names
 from ..value import Value
 from ..views import Storage
 
@@ -34,6 +36,14 @@ UNBOUND: Any = _Mark("undefined")
 # Larger containers are not searched for others.
 LARGEST = 1000
 _MUTABLE = (dict, list, set, deque)
+# Classes of the standard library whose instances are what users put into them, and nothing else.
+_OPEN = {
+    ("types", "SimpleNamespace"),
+    ("argparse", "Namespace"),
+    ("collections", "UserDict"),
+    ("collections", "UserList"),
+    ("collections", "ChainMap"),
+}
 
 
 class State(NamedTuple):
@@ -63,13 +73,13 @@ def state_of(trace: Trace, names: dict[str, Any], frame: types.FrameType) -> Sta
     pending = [value for root in roots for value in root]
     while pending:
         value = pending.pop()
-        inner = vars(value) if _is_users_object(value) else value
-        if type(inner) is tuple:
-            pending.extend(inner)
-        elif isinstance(inner, _MUTABLE) and id(inner) not in found:
-            found[id(inner)] = inner, _copy(inner)
-            if len(inner) <= LARGEST:
-                pending.extend(_values(inner))
+        if isinstance(value, tuple):
+            pending.extend(value)
+        for inner in _inside(trace, value):
+            if id(inner) not in found:
+                found[id(inner)] = inner, _copy(inner)
+                if len(inner) <= LARGEST:
+                    pending.extend(_values(inner))
     return State(names, tuple(found.values()), trace.token)
 
 
@@ -78,19 +88,67 @@ def names_of(frame: types.FrameType) -> dict[str, Any]:
     return {name: value for name, value in frame.f_locals.items() if name[:1] != "@"}
 
 
+class Slots(MutableMapping[str, Any]):
+    """The attributes that an object keeps in slots, as a dict."""
+
+    def __init__(self, owner: Any):
+        self._owner, self._names = owner, slot_names(type(owner))
+
+    def __getitem__(self, key: str) -> Any:
+        try:
+            return object.__getattribute__(self._owner, key)
+        except AttributeError:
+            raise KeyError(key) from None
+
+    def __setitem__(self, key: str, value: Any) -> None:
+        object.__setattr__(self._owner, key, value)  # also where the class is frozen
+
+    def __delitem__(self, key: str) -> None:
+        object.__delattr__(self._owner, key)
+
+    def __iter__(self) -> Iterator[str]:
+        return (name for name in self._names if name in self)
+
+    def __len__(self) -> int:
+        return sum(1 for _ in self)
+
+
+def _inside(trace: Trace, value: Any) -> Iterator[Any]:
+    """The containers that a value is, or that hold its attributes."""
+    if isinstance(value, _MUTABLE):
+        yield value
+    if not _is_users_object(value):
+        return
+    if type(value).__dictoffset__:
+        yield vars(value)
+    if slot_names(type(value)):
+        yield trace.slotted.setdefault(id(value), Slots(value))
+
+
 def _is_users_object(value: Any) -> bool:
+    """Whether a value may have attributes that the user's code changes."""
     kind = type(value)
-    if kind in (tuple, dict, list, set) or issubclass(kind, Value) or not hasattr(kind, "__dict__"):
+    if kind in (tuple, dict, list, set) or issubclass(kind, Value | Slots):
         return False
-    return not is_library_class(kind) and is_plain_object(value) and hasattr(value, "__dict__")
+    if isinstance(value, type | types.ModuleType | types.FunctionType | Enum | BaseException):
+        return False
+    known = _is_users.get(kind)
+    if known is None:
+        is_open = (kind.__module__, kind.__qualname__) in _OPEN
+        is_open |= hasattr(kind, "__dataclass_fields__")
+        known = _is_users[kind] = is_open or not is_library_class(kind)
+    return known
+
+
+_is_users: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
 def _copy(container: Any) -> Any:
-    return dict(container) if isinstance(container, dict) else list(container)
+    return dict(container) if isinstance(container, dict | Slots) else list(container)
 
 
 def _values(container: Any) -> Iterator[Any]:
-    if isinstance(container, dict):
+    if isinstance(container, dict | Slots):
         return (v for k, v in container.items() if k != "__builtins__")
     return iter(container)
 
@@ -100,14 +158,11 @@ def refill(container: Any, items: Any) -> None:
     now = _copy(container)
     if len(now) == len(items) and all(a is b for a, b in zip(flat(now), flat(items))):
         return
-    if isinstance(container, dict):
-        container.clear()
-        container.update(items)
-    elif isinstance(container, list):
+    if isinstance(container, list):
         container[:] = items
-    else:
-        container.clear()
-        (container.update if isinstance(container, set) else container.extend)(items)
+        return
+    container.clear()
+    (container.extend if isinstance(container, deque) else container.update)(items)
 
 
 def flat(items: Any) -> list[Any]:

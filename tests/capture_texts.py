@@ -234,7 +234,10 @@ class Writer:
         heads = [
             (f"for {i} in {self.pick(*spans)}:", f"{v} = {i}"),
             (f"for {i}, {v} in enumerate({self.pick('a', 'b', 'k', 'g[1]', 'a[::2]')}):", None),
-            (f"for {i}, {v} in zip({self.pick('range(5)', 'k')}, {self.pick('a', 'b[::-1]')}):", None),
+            (
+                f"for {i}, {v} in zip({self.pick('range(5)', 'k')}, {self.pick('a', 'b[::-1]')}):",
+                None,
+            ),
             (f"for {v} in {self.pick('a', 'reversed(b)', 'g[:, 0]', 'l')}:", f"{i} = n"),
             (f"for {i}, {v} in np.ndindex(2, 3):", None),
             (f"for {v} in g:", f"{i}, {v} = m, {v}[n % 4]"),
@@ -261,4 +264,7 @@ def programs(draw: Any, depth: int = 3) -> str:
     """The text of a function of the `arguments`."""
     lines = Writer(draw).block(depth, False)
     header = "def program(a, b, k, g, z, x):"
-    return "\n".join([PREAMBLE, header, *["    " + s for s in [*START, *lines, f"return {END}"]]]) + "\n"
+    return (
+        "\n".join([PREAMBLE, header, *["    " + s for s in [*START, *lines, f"return {END}"]]])
+        + "\n"
+    )

@@ -3,15 +3,18 @@
 import copy
 import itertools
 import linecache
+import signal
+from contextlib import contextmanager
 
+import capture_texts
 import numpy as np
 from control_texts import programs
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 from traced import run
 
 import tracejit
-from tracejit import TracejitError
+from tracejit import IRError, TracejitError
 from tracejit.config import config
 
 ARGUMENTS = [
@@ -21,7 +24,9 @@ ARGUMENTS = [
     1.25,
 ]
 NUMBERS = itertools.count()
-LIBERAL = {"deadline": None, "suppress_health_check": list(HealthCheck)}
+# To explain a failure, hypothesis would run compilers line by line.
+PHASES = [Phase.explicit, Phase.reuse, Phase.generate, Phase.shrink]
+LIBERAL = {"deadline": None, "suppress_health_check": list(HealthCheck), "phases": PHASES}
 
 
 def function_of(text):
@@ -65,3 +70,60 @@ def test_traced(text, unroll):
 @given(programs(), st.sampled_from([0, 4]))
 def test_compiled(text, unroll):
     agree(text, unroll, lambda function, *args: tracejit.jit(function)(*args))
+
+
+def outcome(function, arguments):
+    """What a call gives, and what it raises."""
+    try:
+        with np.errstate(all="ignore"):
+            return function(*arguments), None
+    except TracejitError:
+        raise
+    except (ArithmeticError, AssertionError, IndexError, ValueError) as error:
+        return None, error
+
+
+class Hangs(BaseException):
+    """A program has not ended."""
+
+
+@contextmanager
+def ending(seconds=60.0):
+    """Native loops look for signals, so one that never ends is found here."""
+
+    def end(*_):
+        raise Hangs
+
+    if not hasattr(signal, "setitimer"):
+        yield
+        return
+    before = signal.signal(signal.SIGALRM, end)
+    signal.setitimer(signal.ITIMER_REAL, seconds)
+    try:
+        yield
+    finally:
+        signal.setitimer(signal.ITIMER_REAL, 0)
+        signal.signal(signal.SIGALRM, before)
+
+
+def agree_exactly(text, unroll):
+    """Jitted and plain, a program gives the same, or raises the same, and writes the same."""
+    function = function_of(text)
+    ours, numpys = capture_texts.arguments(), capture_texts.arguments()
+    wanted, error = outcome(function, numpys)
+    with config.use(unroll=unroll), ending():
+        try:
+            found, other = outcome(tracejit.jit(function), ours)
+        except IRError:
+            raise
+        except TracejitError:  # refused, with a message: never wrong
+            return
+    assert type(other) is type(error)
+    np.testing.assert_equal(found, wanted)
+    np.testing.assert_equal(ours, numpys)
+
+
+@settings(max_examples=40, **LIBERAL)
+@given(capture_texts.programs(depth=2), st.sampled_from([0, 4]))
+def test_everything_that_control_flow_is_made_of(text, unroll):
+    agree_exactly(text, unroll)

@@ -93,3 +93,96 @@ def test_what_is_returned_is_written_on_the_way_out():
         found = tracejit.jit(program)(g, w)
         assert found[0] == wanted[0] and found[1] is g
         np.testing.assert_array_equal(g, wanted[1])
+
+
+def row(g, k):
+    row = g[k[0]]
+    row[1:] = 7
+    return g, row
+
+
+def part(g, k):
+    part = g[k[0], 1:]
+    part += 7
+    g[k[0]] = 1
+    return part * 2
+
+
+def column(g, k):
+    column = g[:, k[0]]
+    column *= 2
+    return g
+
+
+def chained(g, k):
+    g[k[0]][k[1]] += 7
+    g[k[1]][1:][0] = 9
+    g[-k[0] - 1][0] = g[k[0]][2]
+    return g
+
+
+def by_functions(g, k):
+    def fill(values):
+        values[:] = 3
+
+    fill(g[k[0]])
+    g[k[1]].fill(3)
+    g[k[1]].sort()
+    np.add(g[k[0]], 1, out=g[k[0]])
+    return g
+
+
+def followed(g, k):
+    row = g[k[0]]
+    g[k[0], 0] = 99
+    return row
+
+
+def in_a_loop(g, k):
+    for i in range(2 * len(k)):
+        row = g[k[i % len(k)]]
+        row[1:] += row[:-1]
+        row[0] = i
+    return g
+
+
+def by_chance(g, k):
+    row = g[k[1]]
+    for i in range(9):
+        if g[k[0], 0] < 5 * i:
+            row[i % 4] += i
+            g[k[1], 1] -= 1
+    return g, row
+
+
+def of_a_slice(g, k):
+    row = g[k[0] : k[0] + 2][0]
+    row *= 2
+    row = g[k[0]]
+    row += 1
+    g[k[0]] += row
+    return g
+
+
+@pytest.mark.parametrize(
+    "program",
+    [row, part, column, chained, by_functions, followed, in_a_loop, by_chance, of_a_slice],
+)
+def test_rows_at_indices_that_are_computed_are_views(program):
+    g, k = np.arange(16.0).reshape(4, 4)[:, ::-1].copy(), np.array([1, 2, 0])
+    ours = g.copy()
+    wanted, found = program(g, k), tracejit.jit(program)(ours, k)
+    np.testing.assert_equal(found, wanted)
+    np.testing.assert_array_equal(ours, g)
+
+
+def test_a_row_that_outlives_its_loop_is_not_written():
+    @tracejit.jit
+    def program(g, k):
+        for i in range(len(k)):
+            row = g[k[i]]
+        row[0] = 1.0
+        return g
+
+    with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
+        program(np.zeros((9, 3)), np.arange(8))

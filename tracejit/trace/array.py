@@ -26,7 +26,7 @@ from .host import WRAP, call_through_python, known
 from .location import user_frame
 from .operators import Operators, needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
-from .registry import APPLICATIONS, ATTRIBUTES, FUNCTIONS, MASKS, METHODS
+from .registry import APPLICATIONS, ATTRIBUTES, FUNCTIONS, MASKS, METHODS, MIRRORS
 from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, extent_node, known_value, node_of, to_node
 from .views import (
@@ -234,6 +234,8 @@ class Array(Operators):
     def __getitem__(self, index: Any) -> Array:
         if self.is_scalar and not _adds_axes(index):
             raise IndexError("invalid index to scalar variable.")
+        if self.storage.mirrors and (whole := MIRRORS["row"](self, index)) is not None:
+            return whole[0][whole[1]]
         try:
             if selects(index):
                 return MASKS["get"](self, index)
@@ -242,7 +244,12 @@ class Array(Operators):
             if self.owner.is_tentative or not self.owner.calls_python:
                 raise
             return call_through_python(known(operator.getitem), (self, index), {})
-        return Array(node, True) if is_scalar else view(self, node)
+        if is_scalar:
+            return Array(node, True)
+        found = view(self, node)
+        if found.storage is not self.storage:
+            MIRRORS["mirror"](self, index, found)
+        return found
 
     def __len__(self) -> int:
         if self.ndim == 0:
@@ -265,6 +272,10 @@ class Array(Operators):
         if self.is_scalar:
             name = self.__class__.__name__
             raise TypeError(f"'{name}' object does not support item assignment")
+        if self.storage.mirrors and (whole := MIRRORS["row"](self, index)) is not None:
+            self, index = whole
+        if MIRRORS["itself"](self, index, value):
+            return
         try:
             assign_items(self, index, value)
         except UnsupportedError:  # it chooses elements in a way that there is no rule for

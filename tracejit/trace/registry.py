@@ -18,6 +18,9 @@ ATTRIBUTES: dict[str, Callable[..., Any]] = {}
 APPLICATIONS: dict[str, Callable[..., Any]] = {}
 # `x[mask]` and `x[mask] = value`, as "get" and "set", for masks whose count only data can tell.
 MASKS: dict[str, Callable[..., Any]] = {}
+# Of arrays that are one memory in NumPy and two here (mirrors.py): to make them so, to find the index that
+# one in a part has in the whole, whether it is assigned to itself, and the others.
+MIRRORS: dict[str, Callable[..., Any]] = {}
 
 
 def implements(*functions: Any, method: str | None = None) -> Callable:

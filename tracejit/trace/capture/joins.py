@@ -14,6 +14,7 @@ from ...ir.types import ArrayType, DType, array_type
 from ..array import Array
 from ..context import Trace, failure
 from ..promotion import DEFAULT_DTYPES, cast, constant, filled, result_dtype
+from ..registry import MIRRORS
 from ..tree import LEAF, flatten, unflatten
 from ..value import Value, node_of, to_node
 from .state import UNBOUND, is_array, is_same
@@ -175,6 +176,8 @@ class Pairs:
             for value in values:
                 if is_array(value) and value.storage.birth <= self.birth:
                     share(array.storage, value.storage)
+                for partner in MIRRORS["partners"](value.storage) if is_array(value) else ():
+                    share(array.storage, partner)
             return array
 
         return made

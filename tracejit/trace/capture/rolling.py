@@ -22,6 +22,7 @@ from ..array import Array
 from ..context import Trace
 from ..promotion import cast, constant
 from ..regions import Region, encloses
+from ..registry import MIRRORS
 from ..tree import flatten, unflatten
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
 from .ramps import Ramp, Trips, ramp
@@ -432,10 +433,12 @@ class Rolling:
                 kind = kind_of(leaf)
                 if kind is not None:
                     leaves[position] = kind.wrap(items[cell.id, position])
+                    is_result = any(cell.holder is r.value for r in self.trace.records)
+                    share = self.trace.will_share if is_result else self.trace.may_share
                     if self._is_elsewhere(leaf):
-                        is_result = any(cell.holder is r.value for r in self.trace.records)
-                        share = self.trace.will_share if is_result else self.trace.may_share
                         share(leaves[position].storage, leaf.storage)
+                    for partner in MIRRORS["partners"](leaf.storage) if is_array(leaf) else ():
+                        share(leaves[position].storage, partner)
             return unflatten(structure, leaves)
         if not self._is_wanted(cell) and not is_same(before, self.end[cell.id]):
             return UNBOUND

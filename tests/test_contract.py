@@ -486,3 +486,21 @@ def test_short_whole_numbers_are_multiplied_in_pairs(spec, left, right):
             assert unproved(kernel) == []
     small = [x[..., :20, :20] for x in (a, b)]
     np.testing.assert_array_equal(reference(f.lower(*small).module, *small), function(*small))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_what_follows_inner_products_is_computed_in_lanes(dtype):
+    rng = np.random.default_rng(0)
+    for n, d in ((1024, 32), (999, 40), (6, 64)):
+        x, w, b = (rng.standard_normal(s).astype(dtype) for s in ((n, d), d, n))
+
+        def chance(x, w, b):
+            return 1 / (1 + np.exp(-(x @ w))) - b
+
+        f = tracejit.jit(chance)
+        loops = [s for k in f.lower(x, w, b).module.functions for s in statements(k.body)]
+        vectors = [s for s in loops if isinstance(s, For) and s.mark == "vector"]
+        in_lanes = any("exp" in tracejit.show(Module(Kernel("k", (), 0, s.body))) for s in vectors)
+        assert in_lanes is (n >= 16)
+        near = 1e-5 if dtype == "float32" else 1e-12
+        np.testing.assert_allclose(f(x, w, b), chance(x, w, b), rtol=near, atol=near)

@@ -15,6 +15,7 @@ from .host import HostFunction
 from .packing import packing_of
 from .places import are_apart, is_chosen_by_data, keeps_order
 from .running import running_of
+from .sections import sections_of, shared_by
 from .show import line_of, show_statement
 from .syntax import scalar_dtype, symbol_names
 from .tensor import (
@@ -362,6 +363,10 @@ class _Checker:
         """Iterations must not read or overwrite what others write, but for Accumulate in vectors."""
         if loop.mark == "parallel" and needs_one_thread((loop,)):
             self.fail("calls a function in a parallel loop that is not said to be thread-safe")
+        if sections := sections_of(loop):
+            if (shared := shared_by(sections)) is not None:
+                self.fail(f"sections of a parallel loop meet at {shared}")
+            return
         own = _own(loop)
         packing = packing_of(loop) if loop.mark == "vector" else None
         if packing is not None:

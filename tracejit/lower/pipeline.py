@@ -69,6 +69,7 @@ from .tensor.reductions import find_reductions
 from .tensor.registers import keep_in_registers
 from .tensor.relax import relax
 from .tensor.repeat import repeat_bodies
+from .tensor.sections import run_sections
 from .tensor.select import select_values
 from .tensor.settle import settle_values
 from .tensor.split import split_domains
@@ -238,6 +239,7 @@ PIPELINE = Pipeline(
             unroll_short_loops,
             repeat_bodies,
             _wide(poll_signals),
+            _where(lambda options: options.max_threads != 1, _told(run_sections)),
         ),
     ]
 )

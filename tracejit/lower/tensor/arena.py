@@ -23,6 +23,7 @@ from ...ir.tensor import (
     For,
     Literal,
     bodies_of,
+    statements,
 )
 from ...ir.term import postorder
 from .cost import trips
@@ -92,8 +93,12 @@ def layout(entry: Kernel, threads: int = 0) -> Layout:
     places: dict[tuple[Kernel, Buffer], Any] = {}
     starts: dict[Kernel, Any] = {entry: STATUS_BYTES}
     most: Any = STATUS_BYTES
+    beside = {kernel for caller in entry.callees for kernel in _side_by_side(caller)}
     for kernel in reversed(postorder((entry,), lambda kernel: kernel.callees)):
         start = starts[kernel]
+        if kernel in beside:  # by several threads at a time, each on a stack of its own
+            _place_locals(kernel, kernel.body, start, 1, threads, places)
+            continue
         end = _placed(kernel, start, threads, places)
         if isinstance(end, int) and isinstance(most, int):
             most = max(most, end)
@@ -105,6 +110,12 @@ def layout(entry: Kernel, threads: int = 0) -> Layout:
             is_known = isinstance(before, int) and isinstance(end, int)
             starts[callee] = max(before, end) if is_known else most
     return Layout(places, 0 if most == STATUS_BYTES else most)
+
+
+def _side_by_side(kernel: Kernel) -> set[Kernel]:
+    """The kernels that are called in parallel loops."""
+    loops = [s for s in statements(kernel.body) if isinstance(s, For) and s.mark == "parallel"]
+    return {s.kernel for loop in loops for s in statements(loop.body) if isinstance(s, Call)}
 
 
 def _bytes(buffer: Buffer) -> Any:

@@ -51,7 +51,11 @@ def is_inner(problem: Problem, machine: Machine) -> bool:
 
 
 def inner_products(problem: Problem, machine: Machine) -> Body:
-    """Every result is the sum over lanes of a vector of partial sums."""
+    """Every result is the sum over lanes of a vector of partial sums.
+
+    What is dear to compute from a result takes one at a time here. So sums are stored, and many of them,
+    which are near, are finished in lanes.
+    """
     if problem.rows.extent * problem.columns.extent == 1:
         return _dot(problem, machine)
     rows, columns = problem.rows.extent, problem.columns.extent
@@ -60,37 +64,66 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
     if problem.parts == 2:
         tall, wide = min(tall, 2), min(wide, 3)
 
+    is_apart = _finishes_apart(problem, machine)
+
     def across(base: Expression, count: int) -> Body:
         full, rest = divmod(rows, tall)
         found: Body = ()
         if full:
             top = expressions.multiply(TOP, integer(tall))
-            tile = _inner_tile(problem, machine, top, tall, base, count)
+            tile = _inner_tile(problem, machine, top, tall, base, count, is_apart)
             found += (For(TOP, tensor.ZERO, integer(full), tile, "serial", 1),)
         if rest:
             top = integer(full * tall)
-            found += _inner_tile(problem, machine, top, rest, base, count)
+            found += _inner_tile(problem, machine, top, rest, base, count, is_apart)
         return found
+
+    def finished(first: Expression, last: Expression) -> Body:
+        """What is computed from the sums of these columns."""
+        if not is_apart:
+            return ()
+        body = problem.refined(problem.position(ROW, LANE))
+        along = For(LANE, first, last, body, "vector", machine.lanes(problem))
+        return (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
+
+    def tiles(first: Expression, last: Expression) -> Body:
+        inner = across(expressions.multiply(BASE, integer(wide)), wide)
+        ends = [expressions.multiply(end, integer(wide)) for end in (first, last)]
+        return (For(BASE, first, last, inner, "serial", 1), *finished(*ends))
 
     full, rest = divmod(columns, wide)
     found: Body = ()
     if full:
-        inner = across(expressions.multiply(BASE, integer(wide)), wide)
         total = seconds(problem) / problem.batches
         if total >= WORTHWHILE and full >= 4:
             chunks = chunks_of(full, total / full)
-            first, last = chunk_range(full, chunks)
-            found += parallel(chunks, (For(BASE, first, last, inner, "serial", 1),))
+            found += parallel(chunks, tiles(*chunk_range(full, chunks)))
         else:
-            found += (For(BASE, tensor.ZERO, integer(full), inner, "serial", 1),)
+            found += tiles(tensor.ZERO, integer(full))
     if rest:
-        found += across(integer(full * wide), rest)
+        start = integer(full * wide)
+        found += across(start, rest) + finished(start, integer(columns))
     return found
 
 
+def _finishes_apart(problem: Problem, machine: Machine) -> bool:
+    """Whether results are finished in lanes, from sums that are stored, rather than each by itself."""
+    if problem.finishes_in_registers or problem.columns.extent < machine.lanes(problem):
+        return False
+    across = dict(zip(problem.result, problem.out.type.strides))
+    return across[problem.columns.labels[-1]] == 1
+
+
 def _inner_tile(
-    problem: Problem, machine: Machine, top: Expression, tall: int, base: Expression, wide: int
+    problem: Problem,
+    machine: Machine,
+    top: Expression,
+    tall: int,
+    base: Expression,
+    wide: int,
+    is_apart: bool,
 ) -> Body:
+    """Sums of a few rows and columns; of what `is_apart` they are stored as they are."""
     sums = Buffer("sums", array_type((tall, wide), problem.wide), "register")
     place = (ROW, COLUMN)
 
@@ -105,12 +138,15 @@ def _inner_tile(
     lanes = machine.lanes(problem)
     if tall * wide <= 4 and problem.depth.extent >= 4 * lanes:
         lanes *= 2
-    depth = integer(problem.depth.extent)
+    depth, total = integer(problem.depth.extent), Load(sums, place)
+    store = problem.store(row, column, total)
+    if is_apart:
+        store = (Store(problem.out, problem.position(row, column), total),)
     return (
         Allocate(sums),
         *each((Store(sums, place, problem.zero()),)),
         For(DEPTH, tensor.ZERO, depth, each((step,)), "vector", lanes),
-        *each(problem.store(row, column, Load(sums, place))),
+        *each(store),
     )
 
 

@@ -1,0 +1,233 @@
+"""Small kernels that do not need each other run side by side, on different threads, as sections.
+
+Each of many kernels may be too short for threads, and a parallel region for each would cost more than it
+brings. Kernels that follow one another in the entry become one, of which the parallel loop
+
+    for section in parallel(0, 4):
+        if section == 0: first(...) ...
+
+runs chains of those that do need each other, each in order, without waiting for others in between. Where
+all is one chain, kernels that need nothing of each other are sections of one step of it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from math import prod
+from typing import NamedTuple
+
+from ...ir import expressions, tensor
+from ...ir.expressions import integer
+from ...ir.foreign import needs_one_thread
+from ...ir.graph import Module
+from ...ir.sections import sections_of
+from ...ir.tensor import (
+    ARGUMENT,
+    UPDATED,
+    Allocate,
+    Buffer,
+    Call,
+    Extern,
+    For,
+    If,
+    Index,
+    Kernel,
+    Statement,
+    expressions_of,
+    parts,
+    statements,
+)
+from ...ir.term import postorder
+from ..machine import USUAL, Machine
+from .arena import STACK_LIMIT
+from .checks import is_refusing
+from .cost import body_cost, seconds
+
+SECTION = Index("section")
+LEAST_GAIN = 0.2  # of the time that the kernels take one after the other
+SECTIONS_OF_CORE = 4
+
+
+class _Short(NamedTuple):
+    """A call of a kernel on one thread, what it reads and writes, and how long it takes."""
+
+    call: Call
+    reads: frozenset[Buffer]
+    writes: frozenset[Buffer]
+    seconds: float
+
+    def needs(self, other: _Short) -> bool:
+        """Whether the two must stay in order."""
+        return bool(self.writes & (other.reads | other.writes) or self.reads & other.writes)
+
+
+def run_sections(module: Module, machine: Machine = USUAL) -> Module:
+    """Make sections of the entry's short kernels, where that is faster by the model of the machine."""
+    entry = module.entry
+    if not isinstance(entry, Kernel) or sum(isinstance(s, Call) for s in entry.body) < 2:
+        return module
+    body: list[Statement] = []
+    run: list[_Short] = []
+    memory = [s for s in entry.body if isinstance(s, Allocate)]
+    for statement in entry.body:
+        if isinstance(statement, Allocate):
+            continue
+        short = _short(statement, machine)
+        if short is not None:
+            run.append(short)
+            continue
+        body += [*_scheduled(run, machine), statement]
+        run = []
+    body += _scheduled(run, machine)
+    if not any(isinstance(s, Call) and is_sections(s.kernel) for s in body):
+        return module
+    return Module(entry.replace(body=(*_declared(memory, body),)))
+
+
+def is_sections(kernel: Kernel) -> bool:
+    """Whether a kernel does nothing but to call others side by side."""
+    (first, *others) = kernel.body or (None,)
+    return isinstance(first, For) and not others and bool(sections_of(first))
+
+
+def calls_in(call: Call) -> list[Call]:
+    """The calls that the sections of a call make, on its buffers; the call itself where it has none."""
+    kernel = call.kernel
+    if not is_sections(kernel):
+        return [call]
+    given = dict(zip(kernel.parameters, call.buffers))
+    inner = [s for s in statements(kernel.body) if isinstance(s, Call)]
+    return [Call(s.kernel, tuple([given[b] for b in s.buffers])) for s in inner]
+
+
+def _declared(memory: list[Allocate], body: list[Statement]) -> Iterable[Statement]:
+    """The statements, each buffer allocated before the first that uses it."""
+    waiting = {s.buffer: s for s in memory}
+    for statement in body:
+        for buffer in getattr(statement, "buffers", ()):
+            if buffer in waiting:
+                yield waiting.pop(buffer)
+        yield statement
+
+
+def _short(statement: Statement, machine: Machine) -> _Short | None:
+    """What may be a part of a section: a kernel for one thread, of known size, that cannot fail."""
+    if not isinstance(statement, Call):
+        return None
+    kernel, buffers = statement.kernel, statement.buffers
+    for inner in statements(kernel.body):
+        match inner:
+            case For(mark="parallel") | Call() | Extern():
+                return None
+            case Allocate(buffer) if buffer.space != "register" and _is_large(buffer):
+                return None
+        if any(map(is_refusing, postorder(expressions_of(inner), parts))):
+            return None
+    is_known = all(isinstance(buffer.type.size, int) for buffer in buffers)
+    if not is_known or needs_one_thread(kernel.body):
+        return None
+    pairs = [*zip(kernel.parameters, buffers)]
+    outputs = {*kernel.outputs}
+    return _Short(
+        statement,
+        frozenset(buffer for own, buffer in pairs if own in kernel.inputs),
+        frozenset(buffer for own, buffer in pairs if own in outputs),
+        seconds(body_cost(kernel.body, frozenset(), None, 1, machine.vector_bytes)),
+    )
+
+
+def _is_large(buffer: Buffer) -> bool:
+    """Whether memory of a kernel's own has no place on the stack of a thread."""
+    size = prod(buffer.type.shape) * buffer.type.dtype.itemsize
+    return not isinstance(size, int) or size > STACK_LIMIT
+
+
+def _scheduled(run: list[_Short], machine: Machine) -> list[Statement]:
+    """Short kernels that follow one another: as sections, as steps of sections, or as they were."""
+    whole = _sections(_chains(run), machine)
+    if whole is not None:
+        return [whole]
+    found: list[Statement] = []
+    for step in _steps(run):
+        together = _sections([[short] for short in step], machine)
+        found += [together] if together is not None else [short.call for short in step]
+    return found
+
+
+def _chains(run: list[_Short]) -> list[list[_Short]]:
+    """Those that need each other, directly or not, in order."""
+    chains: list[list[_Short]] = []
+    for short in run:
+        own = [chain for chain in chains if any(short.needs(other) for other in chain)]
+        chains = [chain for chain in chains if chain not in own]
+        joined = {id(other): other for chain in own for other in chain}
+        chains.append([other for other in run if id(other) in joined] + [short])
+    return chains
+
+
+def _steps(run: list[_Short]) -> list[list[_Short]]:
+    """Each kernel in the first step after all that it needs."""
+    steps: list[list[_Short]] = []
+    for short in run:
+        before = [k for k, step in enumerate(steps) if any(short.needs(other) for other in step)]
+        place = max(before, default=-1) + 1
+        if place == len(steps):
+            steps.append([])
+        steps[place].append(short)
+    return steps
+
+
+def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
+    """The call of a kernel of which each section is one of the chains, or several short ones; None where
+    one thread is as good."""
+    costs = [sum(short.seconds for short in chain) for chain in chains]
+    total = sum(costs)
+    if len(chains) < 2 or total < machine.worthwhile_seconds:
+        return None
+    share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.fork_seconds / 2)
+    sections: list[list[_Short]] = []
+    sizes: list[float] = []
+    for chain, cost in zip(chains, costs):
+        if sections and sizes[-1] + cost <= share:
+            sections[-1] += chain
+            sizes[-1] += cost
+        else:
+            sections.append([*chain])
+            sizes.append(cost)
+    longest = _longest_thread(sizes, machine.cores) + machine.fork_seconds
+    if len(sections) < 2 or longest > (1 - LEAST_GAIN) * total:
+        return None
+    return _call(sections)
+
+
+def _longest_thread(sizes: list[float], threads: int) -> float:
+    """When the last thread is done, if each takes the next section as soon as it can."""
+    ends = [0.0] * threads
+    for size in sizes:
+        first = ends.index(min(ends))
+        ends[first] += size
+    return max(ends)
+
+
+def _call(sections: list[list[_Short]]) -> Call:
+    shorts = [short for section in sections for short in section]
+    fresh = dict.fromkeys(
+        buffer for s in shorts for buffer in s.call.buffers if buffer in s.writes - s.reads
+    )
+    updated = {buffer for s in shorts for buffer in s.writes & s.reads} - fresh.keys()
+    given = dict.fromkeys(buffer for s in shorts for buffer in s.call.buffers)
+    inputs = [buffer for buffer in given if buffer not in fresh]
+    own = {
+        buffer: Buffer(f"p{k}", buffer.type, UPDATED if buffer in updated else ARGUMENT)
+        for k, buffer in enumerate((*inputs, *fresh))
+    }
+    body: tuple[Statement, ...] = ()
+    for number, section in reversed([*enumerate(sections)]):
+        calls = tuple(
+            [Call(s.call.kernel, tuple([own[b] for b in s.call.buffers])) for s in section]
+        )
+        here = expressions.compare("equal", SECTION, integer(number))
+        body = (If(here, calls, body),)
+    loop = For(SECTION, tensor.ZERO, integer(len(sections)), body, "parallel", 1)
+    kernel = Kernel("sections", tuple(own.values()), len(fresh), (loop,))
+    return Call(kernel, tuple(own))

@@ -11,11 +11,11 @@ from tracejit.ir.types import f32, f64
 from tracejit.ir.verify import Stage
 from tracejit.lower import pipeline
 from tracejit.lower.pipeline import Options
-from tracejit.report.cycles import cycles_of
-from tracejit.report.prices import price
+from tracejit.lower.tensor.turns import average_trips
+from tracejit.report.prices import cycles_of, price
 from tracejit.report.roofline import estimate, regions_of
 from tracejit.report.traffic import Touched
-from tracejit.report.work import average_trips, work_of
+from tracejit.report.work import work_of
 from tracejit.runtime.machine import assumed
 
 OPTIONS = Options(vector_bytes=32)

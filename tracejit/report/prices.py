@@ -7,8 +7,8 @@ from __future__ import annotations
 
 import re
 from collections import Counter
-from functools import cache
-from typing import NamedTuple
+from functools import cache, partial
+from typing import Any
 
 from ..ir.expressions import integer
 from ..ir.graph import Kernel, Module
@@ -16,12 +16,14 @@ from ..ir.op import OPS
 from ..ir.tensor import ARGUMENT, ZERO, Apply, Buffer, For, Index, Load, Store
 from ..ir.types import DType, array_type
 from ..lower.pipeline import Options, emit
+from ..lower.tensor.cycles import Core, Price
+from ..lower.tensor.cycles import cycles_of as counted_cycles
 
 # What has a unit of its own, which is busy for several cycles, by its instruction.
 RARE = {"fdiv": "divide", "sqrt": "sqrt"}
 SCALAR_DIVISION = 10.0  # of integers, of each lane
 # Instructions that are no work: names for the same bits, addresses, the loop itself.
-FREE = frozenset("bitcast getelementptr phi br ret load store icmp_loop".split())
+FREE = frozenset(["bitcast", "getelementptr", "phi", "br", "ret", "load", "store", "icmp_loop"])
 # Truth values in memory, which the probe has and most programs have not.
 _FLAGS = re.compile(r"= (zext <?\d* ?x? ?i1|trunc .* i1|icmp ne .*i8)")
 _HEAVY = re.compile(r"= (fmul|mul|call .*llvm\.fma)")
@@ -30,21 +32,11 @@ _CALL = re.compile(r"call [^@]*@([\w.]+)\(")
 _LINE = re.compile(r"\s+(?:%[\w.]+ = )?(?:tail )?(\w+)(.*)")
 
 
-class Price(NamedTuple):
-    """Of one operation on a vector: instructions, by the registers they work on; those of them that do not
-    multiply (`light`); registers that are
-    divided or whose roots are taken, by `Machine.rare`'s names; cycles of what goes lane by lane.
-    `depth` is the number of instructions that wait for one another, or so."""
-
-    instructions: float
-    light: float = 0.0
-    rare: tuple[tuple[str, float], ...] = ()
-    cycles: float = 0.0
-
-    @property
-    def depth(self) -> float:
-        waiting = self.instructions if self.instructions <= 2 else 0.6 * self.instructions
-        return waiting + 3.0 * sum(count for _, count in self.rare)
+def cycles_of(kernel: Kernel, options: Options, machine: Any) -> float:
+    """Cycles of one run of a kernel, on one thread of a `runtime.machine.Machine`."""
+    rare = {name: machine.clock / rate for name, rate in machine.rare.items()}
+    emitted = partial(price, options=options)
+    return counted_cycles(kernel, Core(options.vector_bytes, emitted, machine.light, rare))
 
 
 @cache

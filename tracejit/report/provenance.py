@@ -16,6 +16,7 @@ from ..ir.term import location_of, terms_in
 from ..lower.graph.fuse import Grouping, grouping
 from ..lower.graph.groups import Group
 from ..lower.machine import Machine
+from ..lower.tensor.sections import calls_in
 
 # What kernels of control flow are called, by their ops.
 CONTROL = {"for_loop": "loop", "while_loop": "loop", "branch": "branch", "scope": "scope"}
@@ -49,16 +50,18 @@ def origins(program: Function, entry: Kernel, machine: Machine) -> list[Origin]:
     parts = {made: (group, outputs) for group, outputs, made in found.calls}
     numbers: dict[Group, int] = {}
     nodes: list[tuple[Node, ...]] = []
-    for number, node in enumerate(matched):
-        group, outputs = parts.get(node, (None, []))
-        inside = _computed(found, group, outputs) if group is not None else {}
-        nodes.append(tuple([n for n in program.nodes if n in inside]))
-        if group is not None:
+    for number, made in enumerate(matched):
+        inside: dict[Node, None] = {}
+        for group, outputs in [parts[node] for node in made if node in parts]:
+            inside |= _computed(found, group, outputs)
             numbers[group] = number
+        nodes.append(tuple([n for n in program.nodes if n in inside]))
     refusals = _refusals(found, numbers, lines)
-    groups = {number: group for group, number in numbers.items()}
+    reasons: dict[int, list[Refusal]] = {}
+    for group, number in numbers.items():
+        reasons.setdefault(number, []).extend(refusals.get(group, ()))
     return [
-        Origin(n, _joined(lines, n), tuple(refusals.get(groups.get(k), ())))
+        Origin(n, _joined(lines, n), tuple(r for r in reasons.get(k, ()) if r.other != k))
         for k, n in enumerate(nodes)
     ]
 
@@ -143,8 +146,8 @@ class _Keys:
         return self.numbers.setdefault(parts, len(self.numbers))
 
 
-def _matched(function: Function, entry: Kernel) -> list[Node | None]:
-    """For each Call of `entry` the node of `function` that it carries out."""
+def _matched(function: Function, entry: Kernel) -> list[tuple[Node, ...]]:
+    """For each Call of `entry` the nodes of `function` that it carries out: sections are several."""
     key = _Keys()
     waiting: dict[str, list[tuple[int, Node]]] = {}
     of_node: dict[Node, int] = {}
@@ -161,22 +164,24 @@ def _matched(function: Function, entry: Kernel) -> list[Node | None]:
             of_node[node] = key(name, *below)
             waiting.setdefault(name, []).append((of_node[node], node))
     of_buffer = {buffer: key("parameter", buffer.name) for buffer in entry.inputs}
-    found: list[Node | None] = []
-    for statement in [s for s in entry.body if isinstance(s, Call)]:
-        kernel, buffers = statement.kernel, statement.buffers
-        own = key(kernel.name, *[of_buffer.get(b, -1) for b in buffers[: len(kernel.inputs)]])
-        if kernel.name == "copy" and kernel.name not in waiting:
-            of_buffer[buffers[-1]] = of_buffer.get(buffers[0], -1)
-            found.append(None)
-            continue
-        choices = waiting.get(kernel.name, [])
-        choice = next((c for c in choices if c[0] == own), choices[0] if choices else None)
-        if choice is not None:
-            choices.remove(choice)
-        found.append(choice and choice[1])
-        written = statement.written
-        for index, buffer in enumerate((*_updated(statement), *_fresh(statement))):
-            of_buffer[buffer] = key("item", index, own) if len(written) > 1 else own
+    found: list[tuple[Node, ...]] = []
+    for whole in [s for s in entry.body if isinstance(s, Call)]:
+        made: list[Node] = []
+        for statement in calls_in(whole):
+            kernel, buffers = statement.kernel, statement.buffers
+            own = key(kernel.name, *[of_buffer.get(b, -1) for b in buffers[: len(kernel.inputs)]])
+            if kernel.name == "copy" and kernel.name not in waiting:
+                of_buffer[buffers[-1]] = of_buffer.get(buffers[0], -1)
+                continue
+            choices = waiting.get(kernel.name, [])
+            choice = next((c for c in choices if c[0] == own), choices[0] if choices else None)
+            if choice is not None:
+                choices.remove(choice)
+                made.append(choice[1])
+            written = statement.written
+            for index, buffer in enumerate((*_updated(statement), *_fresh(statement))):
+                of_buffer[buffer] = key("item", index, own) if len(written) > 1 else own
+        found.append(tuple(made))
     return found
 
 

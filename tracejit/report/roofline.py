@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 from ..ir.tensor import For, Kernel, statements
 from ..lower.pipeline import Options
 from ..lower.tensor.cost import expected_trips
-from .cycles import cycles_of
+from .prices import cycles_of
 from .traffic import Touched
 from .work import Work, size_of
 

@@ -16,8 +16,8 @@ from typing import NamedTuple
 from ..ir.tensor import For, Kernel, Literal, Statement
 from ..lower.pipeline import Options
 from ..lower.tensor.substitute import substitute
-from .cycles import cycles_of
-from .work import value_at
+from ..lower.tensor.turns import value_at
+from .prices import cycles_of
 
 # Turns of a region beyond which not the cost of each is computed.
 MOST_TURNS = 64

@@ -35,7 +35,8 @@ from ..ir.tensor import (
     parts,
 )
 from ..ir.term import postorder
-from .work import average_trips, size_of, values_of
+from ..lower.tensor.turns import average_trips, values_of
+from .work import size_of
 
 LINE = 64
 

@@ -38,12 +38,14 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.term import postorder
-from ..machine import USUAL, Machine
+from ..machine import LEAST_FORK, USUAL, Machine
 from .arena import STACK_LIMIT
 from .checks import is_refusing
-from .cost import body_cost, seconds
+from .cost import seconds
+from .cycles import core_of, cycles_of
 
 SECTION = Index("section")
+LEAST_FORKS = 4  # parallel regions that all kernels must take as long as
 LEAST_GAIN = 0.2  # of the time that the kernels take one after the other
 SECTIONS_OF_CORE = 4
 
@@ -111,13 +113,16 @@ def _declared(memory: list[Allocate], body: list[Statement]) -> Iterable[Stateme
 
 
 def _short(statement: Statement, machine: Machine) -> _Short | None:
-    """What may be a part of a section: a kernel for one thread, of known size, that cannot fail."""
+    """What may be a part of a section: a short kernel, of known size, that cannot fail.
+
+    In a section its own parallel loops are for the thread that it runs on.
+    """
     if not isinstance(statement, Call):
         return None
     kernel, buffers = statement.kernel, statement.buffers
     for inner in statements(kernel.body):
         match inner:
-            case For(mark="parallel") | Call() | Extern():
+            case Call() | Extern():
                 return None
             case Allocate(buffer) if buffer.space != "register" and _is_large(buffer):
                 return None
@@ -126,13 +131,17 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
     is_known = all(isinstance(buffer.type.size, int) for buffer in buffers)
     if not is_known or needs_one_thread(kernel.body):
         return None
+    time = seconds(cycles_of(kernel, core_of(machine)))
+    is_shared = any(isinstance(s, For) and s.mark == "parallel" for s in statements(kernel.body))
+    if is_shared and time > machine.worthwhile_seconds:
+        return None
     pairs = [*zip(kernel.parameters, buffers)]
     outputs = {*kernel.outputs}
     return _Short(
         statement,
         frozenset(buffer for own, buffer in pairs if own in kernel.inputs),
         frozenset(buffer for own, buffer in pairs if own in outputs),
-        seconds(body_cost(kernel.body, frozenset(), None, 1, machine.vector_bytes)),
+        time,
     )
 
 
@@ -182,7 +191,7 @@ def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
     one thread is as good."""
     costs = [sum(short.seconds for short in chain) for chain in chains]
     total = sum(costs)
-    if len(chains) < 2 or total < machine.worthwhile_seconds:
+    if len(chains) < 2 or total < LEAST_FORKS * max(machine.fork_seconds, LEAST_FORK):
         return None
     share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.fork_seconds / 2)
     sections: list[list[_Short]] = []

@@ -8,14 +8,16 @@ or one-vector loop that it does not depend on: registers keep it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import ceil, prod
-from typing import Any
+from types import MappingProxyType
+from typing import NamedTuple
 
-from ..ir.affine import linear
-from ..ir.foreign import foreign
-from ..ir.tensor import (
+from ...ir.affine import linear
+from ...ir.foreign import foreign
+from ...ir.op import OPS
+from ...ir.tensor import (
     Accumulate,
     Apply,
     Assign,
@@ -35,12 +37,11 @@ from ..ir.tensor import (
     Variable,
     parts,
 )
-from ..ir.term import Term, postorder
-from ..ir.types import DType
-from ..lower.pipeline import Options
-from ..lower.tensor.cost import stride
-from .prices import Price, price
-from .work import average_trips, changing_loops, values_of
+from ...ir.term import Term, postorder
+from ...ir.types import DType
+from ..machine import Machine
+from .cost import stride
+from .turns import average_trips, changing_loops, values_of
 
 # In a cycle: vector operations, loads and stores of a register, instructions of any kind.
 UNITS, LOADS, STORES, ISSUED = 2.0, 2.0, 1.0, 6.0
@@ -82,14 +83,52 @@ class _Frame:
         return max(own + self.busy, 0.0 if self.inner else waits) + self.inner
 
 
-def cycles_of(kernel: Kernel, options: Options, machine: Any) -> float:
-    """Cycles of one run of a kernel, on one thread of a `runtime.machine.Machine`."""
-    return _Counter(kernel, options, machine).run()
+class Price(NamedTuple):
+    """Of one operation on a vector: instructions, by the registers they work on; those of them that do not
+    multiply (`light`); registers that are divided or whose roots are taken, by names of `rare` units;
+    cycles of what goes lane by lane. `depth` is the number of instructions that wait for one another, or
+    so."""
+
+    instructions: float
+    light: float = 0.0
+    rare: tuple[tuple[str, float], ...] = ()
+    cycles: float = 0.0
+
+    @property
+    def depth(self) -> float:
+        waiting = self.instructions if self.instructions <= 2 else 0.6 * self.instructions
+        return waiting + 3.0 * sum(count for _, count in self.rare)
+
+
+class Core(NamedTuple):
+    """What cycles are counted for: the width of vectors; what an op costs, by its name, the dtypes of its
+    operands and its own, and lanes; how much of an arithmetic unit what does not multiply takes; and for
+    how many cycles a register keeps each of the rare units busy."""
+
+    vector_bytes: int
+    price: Callable[[str, tuple[DType, ...], DType, int], Price]
+    light: float = 1.0
+    rare: Mapping[str, float] = MappingProxyType({})
+
+
+def core_of(machine: Machine) -> Core:
+    """The core as the records of ops see it: nothing is measured, or emitted, to know it."""
+
+    def price(op: str, operands: tuple[DType, ...], dtype: DType, lanes: int) -> Price:
+        cost = OPS[op].cost if op in OPS else 1.0
+        return Price(cost * max(1.0, lanes * dtype.itemsize / machine.vector_bytes))
+
+    return Core(machine.vector_bytes, price)
+
+
+def cycles_of(kernel: Kernel, core: Core) -> float:
+    """Cycles of one run of a kernel on one thread."""
+    return _Counter(kernel, core).run()
 
 
 class _Counter:
-    def __init__(self, kernel: Kernel, options: Options, machine: Any):
-        self.kernel, self.options, self.machine = kernel, options, machine
+    def __init__(self, kernel: Kernel, core: Core):
+        self.kernel, self.core = kernel, core
         self.changed = changing_loops(kernel)
         self.frames = [_Frame(None)]
         # Loops that are in line: unrolled ones, and vectors that are one iteration.
@@ -111,7 +150,7 @@ class _Counter:
                     self.frames[-1].busy += BRANCH
                     self.branches(then, orelse)
                 case Call(kernel):
-                    self.frames[-1].inner += cycles_of(kernel, self.options, self.machine)
+                    self.frames[-1].inner += cycles_of(kernel, self.core)
                 case Extern(symbol, arguments):
                     known = foreign(symbol)
                     numbers = [a.value if isinstance(a, Literal) else None for a in arguments]
@@ -235,18 +274,17 @@ class _Counter:
         frame, again = self.place_of(part)
         spent = self.price(op, operands, dtype)
         heavy = spent.instructions - spent.light
-        frame.units += (heavy + spent.light * self.machine.light) * times * again
-        frame.issued += spent.light * (1 - self.machine.light) * times * again
+        frame.units += (heavy + spent.light * self.core.light) * times * again
+        frame.issued += spent.light * (1 - self.core.light) * times * again
         frame.busy += spent.cycles * times * again
         frame.divider += self.divider(spent) * times * again
 
     def divider(self, spent: Price) -> float:
         """Cycles that the unit for divisions and roots is busy."""
-        rates = self.machine.rare
-        return sum(count * self.machine.clock / rates[name] for name, count in spent.rare)
+        return sum(count * self.core.rare[name] for name, count in spent.rare)
 
     def price(self, op: str, operands: tuple[DType, ...], dtype: DType) -> Price:
-        return price(op, operands, dtype, self.frames[-1].lanes, self.options)
+        return self.core.price(op, operands, dtype, self.frames[-1].lanes)
 
     def place_of(self, part: Expression) -> tuple[_Frame, float]:
         """The frame in which a value is computed, and how often in an iteration of it."""
@@ -260,7 +298,7 @@ class _Counter:
         return self.frames[0], times
 
     def registers(self, dtype: DType) -> float:
-        return max(1.0, self.frames[-1].lanes * dtype.itemsize / self.options.vector_bytes)
+        return max(1.0, self.frames[-1].lanes * dtype.itemsize / self.core.vector_bytes)
 
     def lane_loop(self) -> For | None:
         loops = [loop for loop, _ in self.inline if loop.mark == "vector"]
@@ -276,7 +314,7 @@ class _Counter:
         """Cycles of lanes that are not neighbours: the vectors they lie in, and moving them, or one by one."""
         if step is None:
             return GATHER * lanes
-        between = abs(step) * lanes * dtype.itemsize / self.options.vector_bytes
+        between = abs(step) * lanes * dtype.itemsize / self.core.vector_bytes
         return min(GATHER * lanes, between / LOADS / 2 + MOVED * self.registers(dtype))
 
     def lines(self, place: Load) -> float:
@@ -285,7 +323,7 @@ class _Counter:
         if loop is None or not place.indices:
             return 1.0
         apart = linear(place.indices[-1])[1] + linear(loop.start)[1]
-        width = min(self.options.vector_bytes, self.frames[-1].lanes * place.dtype.itemsize)
+        width = min(self.core.vector_bytes, self.frames[-1].lanes * place.dtype.itemsize)
         return 1.0 + (SPLIT * width / LINE if apart * place.dtype.itemsize % width else 0.0)
 
 

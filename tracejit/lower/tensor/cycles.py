@@ -38,7 +38,7 @@ from ...ir.tensor import (
     parts,
 )
 from ...ir.term import Term, postorder
-from ...ir.types import DType
+from ...ir.types import DType, i64
 from ..machine import Machine
 from .cost import stride
 from .turns import average_trips, changing_loops, values_of
@@ -328,4 +328,4 @@ class _Counter:
 
 
 def _is_index(part: Apply) -> bool:
-    return part.dtype.numpy.name == "int64" and all(isinstance(t, Index) for t in part.free)
+    return part.dtype is i64 and all(isinstance(t, Index) for t in part.free)

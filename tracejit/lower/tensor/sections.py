@@ -37,7 +37,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import postorder
+from ...ir.term import postorder, remembered
 from ..machine import LEAST_FORK, USUAL, Machine
 from .arena import STACK_LIMIT
 from .checks import is_refusing
@@ -51,16 +51,11 @@ SECTIONS_OF_CORE = 4
 
 
 class _Short(NamedTuple):
-    """A call of a kernel on one thread, what it reads and writes, and how long it takes."""
+    """A call of a kernel on one thread, and what it reads and writes."""
 
     call: Call
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
-    seconds: float
-
-    def needs(self, other: _Short) -> bool:
-        """Whether the two must stay in order."""
-        return bool(self.writes & (other.reads | other.writes) or self.reads & other.writes)
 
 
 def run_sections(module: Module, machine: Machine = USUAL) -> Module:
@@ -131,9 +126,8 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
     is_known = all(isinstance(buffer.type.size, int) for buffer in buffers)
     if not is_known or needs_one_thread(kernel.body):
         return None
-    time = seconds(cycles_of(kernel, core_of(machine)))
     is_shared = any(isinstance(s, For) and s.mark == "parallel" for s in statements(kernel.body))
-    if is_shared and time > machine.worthwhile_seconds:
+    if is_shared and _seconds(kernel, machine) > machine.worthwhile_seconds:
         return None
     pairs = [*zip(kernel.parameters, buffers)]
     outputs = {*kernel.outputs}
@@ -141,8 +135,12 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
         statement,
         frozenset(buffer for own, buffer in pairs if own in kernel.inputs),
         frozenset(buffer for own, buffer in pairs if own in outputs),
-        time,
     )
+
+
+@remembered
+def _seconds(kernel: Kernel, machine: Machine) -> float:
+    return seconds(cycles_of(kernel, core_of(machine)))
 
 
 def _is_large(buffer: Buffer) -> bool:
@@ -153,45 +151,72 @@ def _is_large(buffer: Buffer) -> bool:
 
 def _scheduled(run: list[_Short], machine: Machine) -> list[Statement]:
     """Short kernels that follow one another: as sections, as steps of sections, or as they were."""
-    whole = _sections(_chains(run), machine)
+    needed = _needed(run)
+    whole = _sections(_chains(run, needed), machine)
     if whole is not None:
         return [whole]
     found: list[Statement] = []
-    for step in _steps(run):
+    for step in _steps(run, needed):
         together = _sections([[short] for short in step], machine)
         found += [together] if together is not None else [short.call for short in step]
     return found
 
 
-def _chains(run: list[_Short]) -> list[list[_Short]]:
+def _needed(run: list[_Short]) -> list[set[int]]:
+    """For each kernel those before it that it must stay behind, by number; not all, where others are between."""
+    writer: dict[Buffer, int] = {}
+    readers: dict[Buffer, list[int]] = {}
+    needed: list[set[int]] = []
+    for number, short in enumerate(run):
+        before = {writer[buffer] for buffer in short.reads | short.writes if buffer in writer}
+        before.update(reader for buffer in short.writes for reader in readers.pop(buffer, ()))
+        needed.append(before)
+        writer.update(dict.fromkeys(short.writes, number))
+        for buffer in short.reads - short.writes:
+            readers.setdefault(buffer, []).append(number)
+    return needed
+
+
+def _chains(run: list[_Short], needed: list[set[int]]) -> list[list[_Short]]:
     """Those that need each other, directly or not, in order."""
-    chains: list[list[_Short]] = []
-    for short in run:
-        own = [chain for chain in chains if any(short.needs(other) for other in chain)]
-        chains = [chain for chain in chains if chain not in own]
-        joined = {id(other): other for chain in own for other in chain}
-        chains.append([other for other in run if id(other) in joined] + [short])
-    return chains
+    first = [*range(len(run))]
+
+    def root(number: int) -> int:
+        while first[number] != number:
+            first[number] = first[first[number]]
+            number = first[number]
+        return number
+
+    for number, before in enumerate(needed):
+        for other in before:
+            a, b = sorted((root(number), root(other)))
+            first[b] = a
+    chains: dict[int, list[_Short]] = {}
+    for number, short in enumerate(run):
+        chains.setdefault(root(number), []).append(short)
+    return [*chains.values()]
 
 
-def _steps(run: list[_Short]) -> list[list[_Short]]:
+def _steps(run: list[_Short], needed: list[set[int]]) -> list[list[_Short]]:
     """Each kernel in the first step after all that it needs."""
+    place: list[int] = []
     steps: list[list[_Short]] = []
-    for short in run:
-        before = [k for k, step in enumerate(steps) if any(short.needs(other) for other in step)]
-        place = max(before, default=-1) + 1
-        if place == len(steps):
+    for short, before in zip(run, needed):
+        place.append(max([place[other] for other in before], default=-1) + 1)
+        if place[-1] == len(steps):
             steps.append([])
-        steps[place].append(short)
+        steps[place[-1]].append(short)
     return steps
 
 
 def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
     """The call of a kernel of which each section is one of the chains, or several short ones; None where
     one thread is as good."""
-    costs = [sum(short.seconds for short in chain) for chain in chains]
+    if len(chains) < 2:
+        return None
+    costs = [sum(_seconds(short.call.kernel, machine) for short in chain) for chain in chains]
     total = sum(costs)
-    if len(chains) < 2 or total < LEAST_FORKS * max(machine.fork_seconds, LEAST_FORK):
+    if total < LEAST_FORKS * max(machine.fork_seconds, LEAST_FORK):
         return None
     share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.fork_seconds / 2)
     sections: list[list[_Short]] = []

@@ -309,3 +309,64 @@ def test_an_item_of_a_list_at_a_traced_index_cannot_be_written():
 
     with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
         tracejit.jit(other)(np.ones(3), np.zeros(3), np.int64(1))
+
+
+def _key(x):
+    return {float(x[0]): 1}
+
+
+def _catches_all(x):
+    try:
+        _key(x)
+    except Exception:
+        return x * 0
+    return x * 2
+
+
+def _catches_its_builtin(x):
+    try:
+        names = f"{x[0]:.3f}"
+    except TypeError:
+        return x * 0
+    return x * len(names)
+
+
+def _catches_without_a_name(x):
+    try:
+        return np.array([object(), x[0]])
+    except:  # noqa: E722
+        return x * 0
+
+
+def _catches_in_a_loop(x):
+    for _ in range(2):
+        try:
+            x = x.astype(object)
+        except (ValueError, NotImplementedError) as error:
+            x = x * len(error.args)
+    return x
+
+
+@pytest.mark.parametrize(
+    "function",
+    [_catches_all, _catches_its_builtin, _catches_without_a_name, _catches_in_a_loop],
+    ids=lambda f: f.__name__,
+)
+def test_handlers_do_not_see_what_only_tracing_raises(function):
+    with pytest.raises((tracejit.TraceError, tracejit.UnsupportedError)):
+        tracejit.jit(function)(np.arange(4.0))
+
+
+def test_handlers_see_what_numpy_raises():
+    def function(x, y):
+        try:
+            return x + y
+        except ValueError:
+            pass
+        try:
+            return x[7]
+        except:  # noqa: E722
+            return x * 2
+
+    x, y = np.arange(4.0), np.arange(3.0)
+    np.testing.assert_array_equal(tracejit.jit(function)(x, y), x * 2)

@@ -16,7 +16,9 @@ _without_source: WeakSet[CodeType] = WeakSet()
 _CHOICES = {
     op
     for name, op in dis.opmap.items()
-    if ("JUMP" in name and "_IF_" in name) or name in ("FOR_ITER", "UNARY_NOT", "CONTAINS_OP")
+    if ("JUMP" in name and "_IF_" in name)
+    or name in ("FOR_ITER", "UNARY_NOT", "CONTAINS_OP")
+    or name in ("PUSH_EXC_INFO", "SETUP_FINALLY")  # `except`, perhaps
 }
 # What reads an item, and what comes before it where the index is no number that is computed.
 _ITEM = dis.opmap.get("BINARY_SUBSCR")
@@ -52,7 +54,7 @@ def has_source(code: CodeType) -> bool:
 
 
 def _chooses(code: CodeType) -> bool:
-    """Whether code, or functions in it, have loops, branches, calls that may be of `range`, or read
+    """Whether code, or functions in it, have loops, branches, handlers, calls that may be of `range`, or read
     items at computed places."""
     ops = code.co_code[::2]
     if _CHOICES.intersection(ops) or _CALLS.intersection(code.co_names):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from typing import Any
 
-from ...errors import TraceError
+from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ..array import Array
 from ..context import Trace, current_trace, failure
@@ -247,6 +247,14 @@ class CaptureHooks:
             return True
         _leave_to_numpy(trace, "an exception")
         return False
+
+    @staticmethod
+    def caught() -> None:
+        """Raise what a handler has caught again where it is no error of the program's, but one of
+        tracing it: with NumPy it would not be there."""
+        error = sys.exc_info()[1]
+        if current_trace() is not None and isinstance(error, TraceError | UnsupportedError):
+            raise error
 
     @staticmethod
     def function() -> Any:

@@ -82,6 +82,8 @@ _RAISE = """
 if TJ.raises():
     RAISE
 """
+# First in a handler: what only tracing has raised is none of its business.
+_CAUGHT = "E = TJ.caught()"
 _RETURN = """
 V = VALUE
 if F.returns(V):
@@ -236,7 +238,10 @@ class _Rewriter(ast.NodeTransformer):
         self.catches += bool(node.handlers)
         node.body = self.block(node.body)
         self.catches -= bool(node.handlers)
-        node.handlers = [self.generic_visit(handler) for handler in node.handlers]
+        for handler in node.handlers:
+            caught = build(_CAUGHT, handler, E=self.name("e"), TJ=HOOKS)
+            self.generic_visit(handler)
+            handler.body = [*caught, *handler.body]
         node.orelse, node.finalbody = self.block(node.orelse), self.block(node.finalbody)
         return node
 

@@ -29,7 +29,8 @@ _DRAWING = ("rvs", "resample")
 
 
 def is_scipys(cls: type) -> bool:
-    return (cls.__module__ or "").partition(".")[0] == "scipy"
+    module = cls.__module__  # a descriptor where instances have one of their own
+    return isinstance(module, str) and module.partition(".")[0] == "scipy"
 
 
 def scipy_stand_in(value: Any) -> Any:

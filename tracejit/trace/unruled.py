@@ -5,6 +5,8 @@ from __future__ import annotations
 import contextlib
 from collections.abc import Callable
 from dataclasses import dataclass, replace
+from functools import lru_cache
+from inspect import signature
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -37,7 +39,7 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     very ones.
     """
     implementation = FUNCTIONS.get(function)
-    if implementation is not None:
+    if implementation is not None and _takes(implementation, (*kwargs,)):
         try:
             return implementation(*args, **kwargs)
         except (TraceError, UnsupportedError) as error:  # a rule that does not know these options
@@ -59,6 +61,14 @@ def apply_function(function: Any, args: tuple, kwargs: dict[str, Any]) -> Any:
     if function in _WRITING:
         return write_through_python(callee, args, kwargs)
     return call_through_python(callee, args, kwargs)
+
+
+@lru_cache(maxsize=1024)
+def _takes(implementation: Callable[..., Any], keywords: tuple[str, ...]) -> bool:
+    """Whether a rule knows these keywords; some there are in a few versions of NumPy only."""
+    parameters = signature(implementation).parameters
+    is_open = any(p.kind is p.VAR_KEYWORD for p in parameters.values())
+    return is_open or all(name in parameters for name in keywords)
 
 
 def made_through_python(function: Any, error: TraceError, args: tuple, kwargs: dict) -> Any:

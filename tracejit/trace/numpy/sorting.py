@@ -24,15 +24,9 @@ from .building import (
 _KINDS = {None: "quicksort", "quicksort": "quicksort", "mergesort": "stable", "stable": "stable"}
 
 
-def _kind(function: str, kind: Any, order: Any, stable: Any, later: dict[str, Any]) -> str:
-    """The kind of sorting that is meant; `later`: options of newer versions than all have."""
-    if later:
-        raise no_rule(f"np.{function} with {', '.join(sorted(later))}")
+def _kind(function: str, kind: Any, order: Any, stable: Any) -> str:
     if kind is not None and stable is not None:
-        raise ValueError(
-            "`kind` and keyword parameters can't be provided at the same time. "
-            "Use only one of them."
-        )
+        np.sort((), kind=kind, stable=stable)  # which raises, in the words of its version
     if stable is not None:
         kind = "stable" if stable else "quicksort"
     if order is not None or kind not in _KINDS:
@@ -72,20 +66,20 @@ def order_of_rows(*keys: Array, kind: str = "quicksort") -> Array:
 
 
 @implements(np.sort)
-def sort(a, axis=-1, kind=None, order=None, *, stable=None, **later):
-    """`np.sort`; heap sort and descending order are left to NumPy."""
+def sort(a, axis=-1, kind=None, order=None, *, stable=None):
+    """`np.sort`; heap sort is left to NumPy."""
     x, axis = rows_along(as_array(a), axis)
-    return back(sorted_rows(x, _kind("sort", kind, order, stable, later)), axis)
+    return back(sorted_rows(x, _kind("sort", kind, order, stable)), axis)
 
 
 @implements(np.argsort)
-def argsort(a, axis=-1, kind=None, order=None, *, stable=None, **later):
-    """`np.argsort`; heap sort and descending order are left to NumPy."""
+def argsort(a, axis=-1, kind=None, order=None, *, stable=None):
+    """`np.argsort`; heap sort is left to NumPy."""
     x = as_array(a)
     if x.ndim == 0:
         raise no_rule("np.argsort of a number")
     x, axis = rows_along(x, axis)
-    return back(order_of_rows(x, kind=_kind("argsort", kind, order, stable, later)), axis)
+    return back(order_of_rows(x, kind=_kind("argsort", kind, order, stable)), axis)
 
 
 @implements(method="argsort")

@@ -27,6 +27,7 @@ TRIES, TRY_SECONDS = 20, 0.0003
 # Less is done before another thread has begun: one that waits for work takes 2 us to begin and end some.
 SHORT_SECONDS = 4e-6
 KINDS = {"kept": False, "streamed": True}
+PIECES, PIECE_BYTES = 8, 64 << 10
 # What a thread is given: how many turns, of which loop, and on what. A thread of a region calls the part
 # with its number.
 WORDS = 16
@@ -88,7 +89,7 @@ class _Probe:
     a turn."""
 
     def __init__(self, part: str, loop: int, rows: list[list[int]], keeps: object, share: float):
-        self.keeps, self.share, self.threads = keeps, share, len(rows)
+        self.keeps, self.share, self.parts = keeps, share, len(rows)
         self.words = (ctypes.c_int64 * (WORDS * len(rows)))()
         for number, row in enumerate(rows):
             first = WORDS * number
@@ -100,10 +101,10 @@ class _Probe:
 
     def run(self) -> None:
         where = ctypes.addressof(self.words)
-        if self.threads == 1:
+        if self.parts == 1:
             self.alone(where, 0, 0)
         else:
-            _region()(self.address, where, self.threads, 0)
+            _region()(self.address, where, self.parts, 0)
 
     def seconds(self) -> float:
         """The least time of a turn."""
@@ -111,8 +112,9 @@ class _Probe:
         start = time.perf_counter()
         self.run()
         seconds = (time.perf_counter() - start) / self.words[0]
-        turns = max(1, round(TRY_SECONDS / seconds))
-        for number in range(self.threads):
+        # A part that had several turns at once would find what it read in a nearer cache, unless a thread has no other.
+        turns = max(1, round(TRY_SECONDS / seconds)) if self.parts <= THREADS else 1
+        for number in range(self.parts):
             self.words[number * WORDS] = turns
         return min(timeit.repeat(self.run, number=1, repeat=TRIES)) / turns
 
@@ -127,10 +129,15 @@ def _streams(moved: Stream, count: int) -> list[_Probe]:
     """The probes of a stream: what is written stays in the caches, or does not."""
     arrays = moved.reads + max(moved.writes, 1)
     step = UNROLL * engine.target().vector_bytes
-    size = max(moved.bytes // (moved.reads + moved.writes) // count // step * step, step)
-    memory = [[aligned(size) for _ in range(arrays)] for _ in range(count)]
-    rows = [[size // 8, *[array.ctypes.data for array in own]] for own in memory]
-    share = size * count * (moved.reads + moved.writes) / moved.bytes
+    total = moved.bytes // (moved.reads + moved.writes)
+    # Where other programs take a processor away, the other threads do what it leaves: in pieces, where there is much.
+    parts = count * PIECES if count > 1 and total > count * PIECES * PIECE_BYTES else count
+    size = max(total // parts // step * step, step)
+    memory = [aligned(size * parts) for _ in range(arrays)]
+    rows = [
+        [size // 8, *[array.ctypes.data + size * part for array in memory]] for part in range(parts)
+    ]
+    share = size * parts * (moved.reads + moved.writes) / moved.bytes
     loops = _stream_loops(moved.reads, moved.writes)
     kinds = KINDS if moved.writes else ("kept",)
     return [_Probe("stream", loops.address(kind), rows, memory, share) for kind in kinds]

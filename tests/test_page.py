@@ -50,24 +50,23 @@ def test_a_row_is_held_against_what_it_moves(read, written, largest, expected):
 
 
 @pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("size", [1 << 16, 1 << 21])
 @pytest.mark.parametrize(("reads", "writes"), [(1, 0), (2, 1), (0, 1), (6, 3)])
-def test_probes_touch_all_of_their_memory(reads, writes, threads):
-    moved = probes.Stream(reads, writes, 64 * 1024 * (reads + writes))
+def test_probes_touch_all_of_their_memory(reads, writes, size, threads):
+    moved = probes.Stream(reads, writes, size * (reads + writes))
     for probe in probes._streams(moved, threads):
         assert probe.share == pytest.approx(1, abs=0.02)
-        for arrays in probe.keeps:
-            for array in arrays:
-                array.view(np.int64)[:] = 0
-            if reads:
-                arrays[0].view(np.int64)[-1] = 6
-            arrays[-1].view(np.int64)[:] = -1
+        words = [array.view(np.int64) for array in probe.keeps]
+        for array in words:
+            array[:] = 0
+        if reads:
+            words[0][-1] = 6
+        words[-1][:] = -1
         probe.run()
-        for arrays in probe.keeps:
-            out = arrays[-1].view(np.int64)
-            if writes:
-                assert set(out[:-1]) == {1} and out[-1] == (7 if reads else 1)
-            else:
-                assert 7 in out  # what was read last was seen
+        if writes:
+            assert set(words[-1][:-1]) == {1} and words[-1][-1] == (7 if reads else 1)
+        else:
+            assert 7 in words[-1]  # what was read last was seen
 
 
 def test_a_share_is_the_part_of_our_time_that_the_limit_takes(monkeypatch):

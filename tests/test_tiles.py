@@ -4,7 +4,10 @@ import numpy as np
 import pytest
 
 import tracejit
-from tracejit.ir.tensor import For, statements
+from tracejit.ir.tensor import Allocate, For, statements
+from tracejit.ir.verify import Stage
+from tracejit.lower import pipeline
+from tracejit.lower.pipeline import Options
 
 PROGRAMS = {
     "transpose": lambda x, y: x.T.reshape(-1),
@@ -47,3 +50,35 @@ def test_what_would_be_read_far_apart_is_tiled():
     marks = [s.mark for k in module.functions for s in statements(k.body) if isinstance(s, For)]
     assert {"parallel", "vector", "unroll"} <= set(marks)
     np.testing.assert_array_equal(tracejit.reference(module, x, x.T), x.T.reshape(-1))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int32"])
+@pytest.mark.parametrize("shape", [(1024, 1024), (1024, 512), (300, 2048), (2048, 173), (64, 4096)])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_rows_that_are_whole_pages_apart(name, shape, dtype):
+    """Blocks are copied; what is left of the last ones is less than a square, a block, or both."""
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 100, shape).astype(dtype)
+    y = generator.integers(0, 100, shape[::-1]).astype(dtype)
+    with tracejit.threads(2):
+        np.testing.assert_array_equal(tracejit.jit(PROGRAMS[name])(x, y), PROGRAMS[name](x, y))
+
+
+@pytest.mark.parametrize(
+    ("columns", "options", "expected"),
+    [
+        (1024, {}, True),
+        (1088, {}, False),  # rows lie in sets of their own
+        (1024, {"stream_bytes": 1 << 20}, False),  # half lines would go to memory
+        (1024, {"vector_bytes": 16}, False),
+    ],
+)
+def test_blocks_are_copied_where_rows_crowd_a_set(columns, options, expected):
+    x = np.zeros((1040, columns), np.float32)
+    module = tracejit.jit(PROGRAMS["transpose"]).trace(x, x.T).module
+    chosen = Options(64, 0)._replace(**options)
+    scheduled = pipeline.run(module, chosen)[Stage.SCHEDULED]
+    buffers = [
+        s.buffer for k in scheduled.functions for s in statements(k.body) if isinstance(s, Allocate)
+    ]
+    assert bool(buffers) is expected

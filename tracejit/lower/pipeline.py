@@ -160,6 +160,9 @@ _bind_threads: Bind = lambda options: partial(
 _bind_lanes: Bind = lambda options: partial(
     vectorize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
 )
+_bind_tiles: Bind = lambda options: partial(
+    tile_transposed, vector_bytes=options.vector_bytes, stream_bytes=options.stream_bytes
+)
 _bind_prefetch: Bind = lambda options: partial(
     prefetch_rows, large=min(options.stream_bytes, options.machine.l2_bytes)
 )
@@ -223,7 +226,7 @@ PIPELINE = Pipeline(
             interleave_rows,
             track_extrema,
             split_domains,
-            _wide(tile_transposed),
+            (tile_transposed, _bind_tiles),
             cut_strips,
             (vectorize, _bind_lanes),
             _wide(jam_rows),

@@ -146,3 +146,10 @@ def test_functions_that_must_not_run_twice():
         calls.clear()
         same(np.roots(p) * np.sum(p), jitted(np.array(p)))
         assert calls == [np.sum(p)]
+
+
+def test_without_fallback_a_program_is_made_for_each_kind():
+    jitted = tracejit.jit(lambda p: np.roots(p), fallback="error")
+    for _ in range(3):
+        for p in POLYNOMIALS:
+            same(np.roots(p), jitted(p))

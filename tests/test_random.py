@@ -361,3 +361,11 @@ def test_draws_before_a_program_is_traced_again():
             np.testing.assert_allclose(b, a, rtol=1e-12)
         assert ours.bit_generator.state == numpys.bit_generator.state
         noted.clear()
+
+
+def test_draws_are_no_fallback():
+    jitted = tracejit.jit(lambda g, x: g.normal(x).sum(), fallback="error")
+    assert np.isclose(jitted(made()[0], X), made()[0].normal(X).sum(), rtol=1e-14)
+    assert "through Python, not compiled" not in str(jitted.explain(made()[0], X))
+    with pytest.raises(tracejit.UnsupportedError, match="no rule"):
+        tracejit.jit(lambda g: g.triangular(0, 1, 2), fallback="error")(made()[0])

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import TraceError
+from .errors import NotNumbers
 from .ir.types import ArrayType
 from .runtime.signature import (
     DictTree,
@@ -47,7 +47,7 @@ def leaf_key(value: Any, leaf: Leaf) -> Any:
         hash(value)
     except (TypeError, ValueError):
         raise failure(
-            TraceError,
+            NotNumbers,
             f"an argument of type {type(value).__name__} is neither an array nor hashable",
             "pass arrays, numbers, or containers of them; an array that is static must be a "
             "tracejit.constant",

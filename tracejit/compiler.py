@@ -19,11 +19,13 @@ from .config import config
 from .deferred import module
 from .dump import say
 from .entry import Entry
+from .errors import TracejitError
 from .events import Compile, listeners
 from .ir.dims import symbol_names
 from .ir.graph import Module
 from .ir.host import Run
 from .ir.text import show
+from .leaving import Leaving
 from .lower.pipeline import Options
 from .lower.tensor.arena import Memory
 from .recovery import Recovery
@@ -111,6 +113,7 @@ class Compiler:
         self._has_static = any(self._static)
         self._sizes = Sizes(keeps_layouts=options["numerics"] == "strict")
         self._recovery = Recovery(self)
+        self._leaving = Leaving(self.name, self.calls_numpy)
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """A call that native code did not take: find or make its executable, and run it.
@@ -123,7 +126,9 @@ class Compiler:
         looks = None if self._has_static else looks_of(structure, leaves)
         entry, direct = self._known.get(looks) or (None, False)
         if entry is None or not entry.program.is_current():
-            entry = self._find(structure, leaves, args, kwargs)
+            entry = self._find_or_leave(structure, leaves, args, kwargs)
+            if entry is None:
+                return self._function(*args, **kwargs)
             direct = entry.fits(leaves)
             if looks is not None:
                 if len(self._known) >= 4 * self._options["cache_size"]:
@@ -151,6 +156,11 @@ class Compiler:
             say(2, lambda: f"tracejit: {self.name} runs in NumPy: {why}")
         return self._function(*args, **kwargs)
 
+    @property
+    def calls_numpy(self) -> bool:
+        """Whether NumPy may run what is not compiled."""
+        return self._options["fallback"] == "python"
+
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any:
         """The function itself, not compiled."""
         return self._function(*args, **kwargs)
@@ -171,6 +181,18 @@ class Compiler:
             self._sizes.refuse_entry(entry)
             for key in [key for key, found in self._entries.items() if found is entry]:
                 self._drop(key)
+
+    def _find_or_leave(
+        self, structure: Any, leaves: list, args: tuple, kwargs: dict
+    ) -> Entry | None:
+        """The entry for a call, or None where NumPy is to run it."""
+        if self._leaving.takes(structure, leaves):
+            return None
+        try:
+            return self._find(structure, leaves, args, kwargs)
+        except TracejitError as error:
+            self._leaving.note(structure, leaves, error)
+        return None
 
     def _find(
         self,
@@ -351,7 +373,7 @@ class Compiler:
         ]
         if symbolic:
             try:
-                return trace(self._function, args, kwargs, how, calls_python, run, is_strict)
+                return trace(self._function, args, kwargs, how, calls_python, run, is_strict, True)
             except Exception as error:  # noqa: BLE001 - mostly: it needs the number after all
                 if error is run.failure:
                     raise
@@ -360,7 +382,7 @@ class Compiler:
                 how = [
                     Static(v) if k in symbolic else h for k, (v, h) in enumerate(zip(leaves, how))
                 ]
-        return trace(self._function, args, kwargs, how, calls_python, run, is_strict)
+        return trace(self._function, args, kwargs, how, calls_python, run, is_strict, True)
 
     def _evict(self) -> None:
         """Drop what was used longest ago; native hits count as uses when they are next looked at."""

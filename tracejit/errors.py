@@ -10,6 +10,9 @@ from __future__ import annotations
 class TracejitError(Exception):
     """Base of every exception that is tracejit's own."""
 
+    # Whether it is about what no program computes with, so that NumPy may run the function instead.
+    is_about_kinds = False
+
     def __init__(self, message: str, location: str | None = None, hint: str | None = None):
         self.message, self.location, self.hint = message, location, hint
         lines = [message]
@@ -38,6 +41,15 @@ class ShapeError(TracejitError, ValueError):
 
 class UnsupportedError(TracejitError, NotImplementedError):
     """Something NumPy can do and tracejit cannot (yet), such as arrays of dtype ``object``."""
+
+
+class NotNumbers(UnsupportedError):
+    """Something is no number, nor an array of numbers, such as ``np.datetime64`` or a masked array.
+
+    It is raised only where NumPy may not run the function: ``jit(fallback="error")``, ``lower``.
+    """
+
+    is_about_kinds = True
 
 
 class CompileError(TracejitError, RuntimeError):

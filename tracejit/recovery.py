@@ -27,6 +27,7 @@ class Compiling(Protocol):
     """What a Compiler does for this."""
 
     name: str
+    calls_numpy: bool  # where a function cannot be compiled, or not for these values
 
     def call_numpy(self, args: tuple, kwargs: dict[str, Any]) -> Any: ...
 
@@ -51,8 +52,10 @@ class Recovery:
         args: tuple,
         kwargs: dict[str, Any],
         objects: dict | None = None,
+        tries: int = 0,
     ) -> Any:
-        """The results of a call that `entry` is for; `objects` are those of a run before."""
+        """The results of a call that `entry` is for; `objects` are those of a run before, of which
+        there were `tries`."""
         made = entry.take_made()
         if made is None and entry.runs_in_numpy:
             return self._compiler.call_numpy(args, kwargs)
@@ -73,10 +76,12 @@ class Recovery:
         if changed is not None:
             self._note(entry, changed)
         undo_draws(run.objects)
-        if not entry.has_effects:
+        if not entry.has_effects and (changed is None or self._compiler.calls_numpy):
             return self._compiler.call_numpy(args, kwargs)
+        if changed is not None and tries > MOST_CHANGES:
+            raise changed
         again = self._compiler.compile_again(entry, run.again(), leaves, args, kwargs)
-        return self.run(again, leaves, args, kwargs, run.objects)
+        return self.run(again, leaves, args, kwargs, run.objects, tries + 1)
 
     def _can_recover(self, entry: Entry, changed: ResultChanged | None) -> bool:
         if not entry.has_effects:
@@ -87,7 +92,7 @@ class Recovery:
         """Count the change; next time the function is traced anew, or not compiled any more."""
         self._changes[entry.kind] += 1
         count = self._changes[entry.kind]
-        gives_up = count > MOST_CHANGES
+        gives_up = count > MOST_CHANGES and self._compiler.calls_numpy
         then = "left to NumPy from now on" if gives_up else "compiled anew"
         say(1, lambda: f"tracejit: {self._compiler.name} {then}: {changed.message}")
         if gives_up:

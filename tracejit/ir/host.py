@@ -39,7 +39,8 @@ class HostFunction:
     `arity` operands and `count` results, and an ordered one a token after each of these. Calls are
     ordered if they `has_effects`, which `lasts` if it cannot be undone, and if it must be made sure
     of what they give, or of its shape. One that `leaves` is no call: where the program comes to it,
-    NumPy takes over. Two functions are equal only if they are one.
+    NumPy takes over. One that is no `is_fallback` asks for what compiled code needs to know. Two
+    functions are equal only if they are one.
     """
 
     name: str
@@ -51,6 +52,7 @@ class HostFunction:
     has_effects: bool
     lasts: bool = False
     leaves: bool = False
+    is_fallback: bool = True
 
     def __post_init__(self) -> None:
         # What the text calls it by (ir/syntax.py).

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import NotNumbers, UnsupportedError
 from .dims import Dim, Extent, plain
 from .term import Term
 
@@ -83,7 +83,7 @@ _FROM_NUMPY = {dtype.numpy: dtype for dtype in DTYPES.values()}
 def to_dtype(dtype: Any) -> DType:
     """The DType of anything `np.dtype` accepts, in native byte order.
 
-    Raises UnsupportedError for dtypes without a machine representation here (object, str, datetime).
+    Raises NotNumbers for dtypes without a machine representation here (object, str, datetime).
     """
     found = _FROM_NUMPY.get(dtype) if isinstance(dtype, np.dtype) else None
     if found is None:
@@ -93,7 +93,7 @@ def to_dtype(dtype: Any) -> DType:
             name = f"{numpy_dtype.kind}{numpy_dtype.itemsize}"
             matches = [d for d in DTYPES.values() if f"{d.kind}{d.itemsize}" == name]
             if not matches or numpy_dtype.kind not in "biufc":
-                raise UnsupportedError(
+                raise NotNumbers(
                     f"arrays of dtype {np.dtype(dtype)} cannot be compiled",
                     hint=f"convert to one of {', '.join(NUMPY_NAMES.values())}",
                 )

@@ -116,6 +116,8 @@ def python_calls(function: Function | Kernel) -> list[str]:
     found = []
     for node in calls:
         called = node.attrs["function"]
+        if not called.is_fallback:
+            continue
         how = "left to NumPy where it happens" if called.leaves else "through Python, not compiled"
         found.append(f"{how}: {called.name} at {location_of(node)}")
     return list(dict.fromkeys(found))

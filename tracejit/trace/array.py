@@ -302,9 +302,10 @@ class Array(Operators):
     def __array__(self, dtype: Any = None, copy: Any = None) -> Any:
         known = known_value(node_of(self))
         if known is None:
-            raise needs_value(
-                self, "as an ndarray", "use astype, or a NumPy function that has a rule"
-            )
+            remedy = "use astype, or a NumPy function that has a rule"
+            error = needs_value(self, "as an ndarray", remedy)
+            error.is_about_kinds = True  # of what asks for it: a masked array, a polynomial
+            raise error
         return np.array(known, dtype)
 
     # Where Python needs the value itself

@@ -28,7 +28,7 @@ def assumed(value: Any) -> Any:
     assert trace is not None
     if known is not None:
         return np.asarray(known)[()]
-    if not trace.calls_python:
+    if not trace.recovers:
         raise no_rule("a function whose results are of other types for other values")
     found = value_at_hand(node)
     same = ops.equal(node, literal(found))

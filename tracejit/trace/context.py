@@ -12,7 +12,7 @@ from weakref import ref
 
 import numpy as np
 
-from ..errors import TraceError, TracejitError, UnsupportedError
+from ..errors import NotNumbers, TraceError, TracejitError, UnsupportedError
 from ..ir.graph import Node, is_constant, operands_of, parameter
 from ..ir.host import Run
 from ..ir.op import OPS
@@ -48,6 +48,7 @@ class Trace:
 
     Of functions that are called through Python (trace/host.py):
     calls_python   whether they may be
+    recovers       whether a call that turns out to be unlike the first can be made in another way
     values         the values of nodes for the arguments at hand, as far as they were asked for
     extents        the values of unknown extents for these
     is_tentative   whether some extents or ints are unknown, and it can be tried without that
@@ -99,6 +100,7 @@ class Trace:
         self.attempts: list[Any] = []
         self._names: set[str] = set()
         self.calls_python = True
+        self.recovers = True
         self.is_strict = False
         self.packs = True
         self.has_packed = False
@@ -310,5 +312,5 @@ def supported_dtype(dtype: Any) -> DType:
     """`to_dtype`, with the user's line in the refusal."""
     try:
         return to_dtype(dtype)
-    except UnsupportedError as error:
-        raise failure(UnsupportedError, error.message, error.hint) from None
+    except NotNumbers as error:
+        raise failure(NotNumbers, error.message, error.hint) from None

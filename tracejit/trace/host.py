@@ -14,7 +14,7 @@ from weakref import WeakValueDictionary
 
 import numpy as np
 
-from ..errors import TracejitError, UnsupportedError
+from ..errors import NotNumbers, TracejitError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import Dim, symbol
 from ..ir.graph import Node, item, operands_of
@@ -213,6 +213,21 @@ def refuse_through_python(name: str) -> None:
     function = HostFunction(name, fail, lambda result: [], 0, 0, True, False, leaves=True)
     trace.token = ops.host_call(token, function=function, results=(array_type((), i64),))
     trace.locate(trace.token)
+
+
+def ask_python(callee: Callee, nodes: list[Node]) -> Node:
+    """An int that Python tells compiled code; not before these nodes are computed."""
+    trace = current_trace()
+    assert trace is not None
+    structure = flatten((tuple(nodes), {}))[1]
+    positions = tuple(range(len(nodes)))
+    kinds = (int,) * len(nodes)
+    arguments = Arguments(structure, positions, kinds, (None,) * len(nodes), True)
+    function = _host_function(callee, arguments, Outcome(LEAF, (int,), (None,)))
+    function.is_fallback = False
+    node = ops.host_call(*nodes, function=function, results=(array_type((), i64),))
+    trace.locate(node)
+    return node
 
 
 def _call(
@@ -423,7 +438,7 @@ def _kind_of_result(callee: Callee, leaf: Any) -> type | None:
 
 def _not_compiled(callee: Callee, what: str) -> TracejitError:
     return failure(
-        UnsupportedError,
+        NotNumbers,
         f"{callee.name} was called through Python, and gave {what}, which cannot be in a program",
         "compute it outside the jitted function",
     )

@@ -19,7 +19,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import UnsupportedError
+from ..errors import NotNumbers, UnsupportedError
 from ..ir.dims import Dim
 from ..ir.graph import Node
 from ..ir.numpy_random import begin_drawing, in_old_class
@@ -28,13 +28,13 @@ from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure
 from .draws import NotDrawn, draws_natively
 from .draws import draw as draw_natively
-from .host import WRAP, Callee, call_through_python, name_of
+from .host import Callee, ask_python, call_through_python, name_of
 from .number_classes import is_number_class, number_class
 from .registry import CREATIONS
 from .scipy_objects import scipy_stand_in
 from .tree import flatten
 from .unruled import apply_function, write_through_python
-from .value import Value, node_of
+from .value import Value
 
 # Packages whose functions get real arrays. Those of NumPy are shown to us by its protocols.
 _PACKAGES = ("numpy.polynomial", "scipy")
@@ -67,6 +67,8 @@ def stand_in(value: Any) -> Any:
         return None if trace is None else trace.hook(np)
     if value is WARN:
         return warn
+    if value is np.nditer:
+        return _nditer
     if _is_librarys(value):
         return _with_arrays(value)
     if is_plain(value) and _is_numpys_own(value):
@@ -135,6 +137,16 @@ def _vectorize(*args: Any, **kwargs: Any) -> Any:
     return stand_in(np.vectorize(trace.unhook(args[0]), *args[1:], **kwargs))
 
 
+def _nditer(*args: Any, **kwargs: Any) -> Any:
+    """`np.nditer` in traced code, which gives views of memory, and writes to it."""
+    leaves, _ = flatten((args, kwargs))
+    if current_trace() is not None and any(isinstance(leaf, Value) for leaf in leaves):
+        raise failure(
+            NotNumbers, "np.nditer goes through the memory of arrays", "iterate over x.flat"
+        )
+    return np.nditer(*args, **kwargs)
+
+
 def _is_librarys(value: Any) -> bool:
     module = getattr(value, "__module__", None)
     if type(module) is not str or not module.startswith(("numpy", "scipy")):
@@ -159,6 +171,11 @@ def _is_numpys_own(value: types.FunctionType) -> bool:
 _WITHOUT_ARRAYS = ("spawn", "bit_generator", "get_state", "set_state")
 
 
+def _recovers() -> bool:
+    trace = current_trace()
+    return trace is not None and trace.recovers
+
+
 def draws_numbers(value: Any) -> bool:
     """Whether `value` is a generator of random numbers; asked without importing numpy.random."""
     random = sys.modules.get("numpy.random")
@@ -180,10 +197,9 @@ class Generator:
         where the generator is there already."""
         trace = current_trace()
         assert trace is not None
-        begin = Callee("numpy.random.begin", _Begin(self._find, in_pairs), trial=lambda *_: 0)
-        args = () if self._made is None else (WRAP[0](self._made, True, None),)
-        node = node_of(call_through_python(begin, args, {}))
-        if not args:
+        begin = Callee("numpy.random.begin", _Begin(self._find, in_pairs))
+        node = ask_python(begin, [] if self._made is None else [self._made])
+        if self._made is None:
             outermost = trace.region
             while outermost.parent is not None:
                 outermost = outermost.parent
@@ -208,7 +224,7 @@ class Generator:
                     "draw from it in the jitted function, and pass what it drew",
                 )
             is_old = in_old_class(self.trial)
-            if draws_natively(is_old, name):
+            if draws_natively(is_old, name) and _recovers():
                 with contextlib.suppress(NotDrawn):
                     return draw_natively(self, is_old, name, args, kwargs)
             if kwargs.get("out") is not None:

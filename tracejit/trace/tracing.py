@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, UnsupportedError
+from ..errors import NotNumbers, TraceError, UnsupportedError
 from ..ir.dims import Dim, symbol_names
 from ..ir.graph import Function, Node, operands_of, parameter, substitute
 from ..ir.host import Run
@@ -69,10 +69,12 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
     cannot be compiled and for unhashable values.
     """
     kind = type(leaf)
+    if isinstance(leaf, Value):
+        node_of(leaf)  # which refuses what belongs to another trace
     if isinstance(leaf, np.ndarray) and not isinstance(leaf, Value):
         if is_unlike_arrays(leaf):
             raise failure(
-                UnsupportedError,
+                NotNumbers,
                 f"an argument is a {kind.__name__}, which does not behave as plain arrays do",
                 "pass np.asarray(argument)",
             )
@@ -85,7 +87,7 @@ def abstract(leaf: Any, symbolic: bool = False) -> Leaf:
         return Traced(array_type((), DEFAULT_DTYPES[kind]), is_scalar=True, weak=kind)
     if kind.__hash__ is None:
         raise failure(
-            UnsupportedError,
+            NotNumbers,
             f"an argument is a {kind.__name__}, which is no array and could change unnoticed",
             "pass arrays, numbers, hashable values, or tuples, lists, dicts and dataclasses of these",
         )
@@ -100,6 +102,7 @@ def trace(
     calls_python: bool = True,
     run: Run | None = None,
     is_strict: bool = False,
+    recovers: bool = False,
 ) -> Program:
     """The program `function(*args, **kwargs)` is; `how` overrides `abstract`, leaf by leaf.
 
@@ -118,6 +121,7 @@ def trace(
         context = Trace()
         context.packs = packs
         context.calls_python, context.unrolled = calls_python, unrolled
+        context.recovers = recovers or calls_python
         context.leaves_none, context.checks_late = leaves_none, checks_late
         context.run = context.run if run is None else run
         context.is_strict = is_strict
@@ -137,6 +141,8 @@ def trace(
             elif context.has_packed and calls_python and error is not context.run.failure:
                 packs = False  # something needs to know how many elements are selected
             else:
+                if getattr(error, "is_about_kinds", False):  # what was done is not to be done again
+                    error.is_about_kinds = context.run.is_untouched
                 raise
             run = context.run.again()
 

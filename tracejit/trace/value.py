@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import ShapeError, TraceError, UnsupportedError
+from ..errors import NotNumbers, ShapeError, TraceError
 from ..ir import ops
 from ..ir.dims import Dim, bind, symbols_of
 from ..ir.graph import Function, Module, Node, item, operands_of, parameter
@@ -110,7 +110,7 @@ def _to_node(value: Any, dtype: DType | None) -> Node:
             return _stack([to_node(item) for item in value])
         return literal(np.asarray(value) if dtype is None else np.asarray(value, dtype.numpy))
     raise failure(
-        UnsupportedError,
+        NotNumbers,
         f"a {type(value).__name__} cannot be made an array of numbers",
         "pass arrays, numbers, or nested lists of numbers",
     )
@@ -120,7 +120,7 @@ def captured(array: np.ndarray) -> Node:
     """The hidden parameter for an ndarray that is not an argument."""
     if is_unlike_arrays(array):
         raise failure(
-            UnsupportedError,
+            NotNumbers,
             f"a {type(array).__name__} does not behave as plain arrays do",
             "convert it with np.asarray before the jitted function sees it",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
+from ...errors import NotNumbers, UnsupportedError
 from ..application import apply
 from ..array import Array, doubt, view, view_or_doubt, wrap
 from ..context import failure
@@ -50,7 +50,7 @@ def reinterpreted(a, dtype=None, type=None):
         dtype, type = None, dtype
     if type not in (None, np.ndarray):
         raise failure(
-            UnsupportedError,
+            NotNumbers,
             f"x.view({type.__name__}) is no plain array",
             "use it outside the jitted function",
         )

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from .errors import NotNumbers
+from .errors import NotNumbers, TraceError
 from .ir.types import ArrayType
 from .runtime.signature import (
     DictTree,
@@ -46,8 +46,9 @@ def leaf_key(value: Any, leaf: Leaf) -> Any:
     try:
         hash(value)
     except (TypeError, ValueError):
+        is_numpys = isinstance(value, np.generic)  # a timedelta64 without a unit, or bytes
         raise failure(
-            NotNumbers,
+            NotNumbers if is_numpys else TraceError,
             f"an argument of type {type(value).__name__} is neither an array nor hashable",
             "pass arrays, numbers, or containers of them; an array that is static must be a "
             "tracejit.constant",

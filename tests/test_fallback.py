@@ -152,7 +152,8 @@ OTHERS = [
 @pytest.mark.parametrize("program", [*LINEAR, *FOURIER, *OTHERS])
 def test_a_function_without_a_rule_is_called(program):
     jitted = check(*program)
-    assert "through Python, not compiled: " in jitted.explain(*program[1:])
+    is_stack = np.ndim(program[1]) == 3  # loops of our own do some of them
+    assert is_stack or "through Python, not compiled: " in jitted.explain(*program[1:])
 
 
 def test_empty_arrays():

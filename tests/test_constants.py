@@ -200,7 +200,11 @@ def test_checking_every_pass():
 
 def test_explain_tells_what_is_done_once():
     w = tracejit.constant(W)
-    assert "once" in str(tracejit.jit(lambda x: x @ np.exp(w)).explain(X))
+    explanation = tracejit.jit(lambda x: x @ np.exp(w)).explain(X)
+    once, product = explanation.data.kernels
+    assert once.kind == "done once" and "not at every call" in str(explanation)
+    assert explanation.data.seconds == product.measured
+    assert explanation.data.memory.peak == 0
 
 
 def test_threads_that_call_at_the_same_time():

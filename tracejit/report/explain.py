@@ -30,6 +30,7 @@ from .records import (
     LIBRARY,
     LOOPS,
     NUMPY,
+    ONCE,
     PYTHON,
     Data,
     KernelRecord,
@@ -84,7 +85,8 @@ def describe(
     ])  # fmt: skip
     kernels = _with_reasons(kernels, origin, calls)
     lines = _lines(kernels)
-    known = [seconds for seconds in times if seconds is not None]
+    each_call = [s for s, kernel in zip(times, kernels) if kernel.kind != ONCE]
+    known = [seconds for seconds in each_call if seconds is not None]
     return Data(
         entry.name,
         ", ".join(f"{buffer.name}: {buffer.type}" for buffer in entry.inputs),
@@ -98,7 +100,7 @@ def describe(
         tuple(copies),
         tuple(tuned),
         measured if isinstance(measured, str) else "",
-        sum(known) if calls and len(known) == len(calls) else None,
+        sum(known) if calls and len(known) == len(each_call) else None,
         machine,
         _sources(lines),
         {stage.name: show(module) for stage, module in stages.items()} if history else {},
@@ -176,8 +178,10 @@ def _kind(kernel: Kernel, function: Function | None, work: Work) -> str:
     if work.python:
         return PYTHON
     if function is None:
-        if kernel.name in ("loop", "branch", "scope", "once"):
+        if kernel.name in ("loop", "branch", "scope"):
             return CONTROL
+        if kernel.name == "once":
+            return ONCE
         return COPY if kernel.outputs else CHECK
     real = [n for n in function.nodes if n.op.kind not in HIDDEN and n.op.name != "parameter"]
     if any(symbol.startswith("cblas_") for symbol in foreign):

@@ -11,7 +11,7 @@ from html import escape
 from pathlib import Path
 
 from .charts import hue, memory, roofline, times
-from .records import Data, KernelRecord, LineRecord
+from .records import ONCE, Data, KernelRecord, LineRecord
 from .text import as_text, duration, machine_lines, number, percent, size, work_text
 
 FRAME_HEIGHT = 760
@@ -71,7 +71,7 @@ def _key(line) -> str:
 
 def _header(data: Data) -> str:
     alarms = sum(kernel.is_alarming for kernel in data.kernels) + len(data.copies)
-    predicted = sum(kernel.predicted for kernel in data.kernels)
+    predicted = sum(kernel.predicted for kernel in data.kernels if kernel.kind != ONCE)
     tiles = [
         ("kernels", str(len(data.kernels))),
         ("operations", str(data.operations)),

@@ -161,6 +161,7 @@ def _matched(function: Function, entry: Kernel) -> list[tuple[Node, ...]]:
             of_node[node] = key("item", node.attrs["index"], below[0])
         else:
             name = node.attrs["callee"].name if node.op is call else CONTROL.get(node.op.name, "")
+            name = "once" if node.attrs.get("once") else name
             of_node[node] = key(name, *below)
             waiting.setdefault(name, []).append((of_node[node], node))
     of_buffer = {buffer: key("parameter", buffer.name) for buffer in entry.inputs}

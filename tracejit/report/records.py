@@ -10,7 +10,7 @@ from .timeline import Memory
 
 # Kinds of kernels.
 LOOPS, LIBRARY, NUMPY, PYTHON = "loops", "library", "NumPy's code", "Python"
-COPY, CONTROL, CHECK = "copy", "control flow", "check"
+COPY, CONTROL, CHECK, ONCE = "copy", "control flow", "check", "done once"
 # What deserves attention: work that is no arithmetic of the program's.
 ALARMING = (PYTHON, COPY)
 

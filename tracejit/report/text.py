@@ -67,7 +67,8 @@ def as_text(data: Data, color: bool = False) -> str:
 def _summary(data: Data) -> str:
     text = f"{data.operations} operations in {len(data.kernels)} kernel calls"
     if data.kernels and data.machine is not None:
-        text += f"; {duration(sum(k.predicted for k in data.kernels))} predicted"
+        each_call = [k for k in data.kernels if k.kind != "done once"]
+        text += f"; {duration(sum(k.predicted for k in each_call))} predicted"
     if data.seconds is not None:
         text += f", {duration(data.seconds)} measured"
     elif data.unmeasured:
@@ -135,6 +136,8 @@ def work_text(kernel: KernelRecord) -> str:
             return f"copies memory ({listed})" if listed else "copies memory"
         case "check":
             return "checks indices before anything is written"
+        case "done once":
+            return "made of constants when the function is compiled, not at every call"
         case "Python":
             return f"calls {', '.join(kernel.symbols)} through Python"
     many = sum(kernel.operations.values()) > 1

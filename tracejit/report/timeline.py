@@ -6,6 +6,7 @@ from typing import NamedTuple
 
 from ..ir.tensor import Allocate, Call, Kernel
 from ..lower.tensor.arena import layout
+from ..lower.tensor.kept import KEPT
 from .work import size_of
 
 
@@ -39,7 +40,7 @@ def timeline(entry: Kernel, threads: int = 0) -> Memory:
     places = layout(entry, threads)
     lives = []
     for statement in entry.body:
-        if isinstance(statement, Allocate):
+        if isinstance(statement, Allocate) and statement.buffer.space != KEPT:
             buffer = statement.buffer
             uses = [k for k, made in enumerate(calls, 1) if buffer in made.buffers]
             if not uses:

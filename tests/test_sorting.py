@@ -210,3 +210,12 @@ def test_without_numpys_code_it_calls_python(monkeypatch):
         compiled = jit(function)
         agree(compiled(x), function(x))
         assert calls_of_python(compiled, x)
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i1"])
+def test_many_bytes(dtype):
+    x = np.random.default_rng(1).integers(np.iinfo(dtype).min, 1 + np.iinfo(dtype).max, 5000)
+    for values in (x.astype(dtype), np.full(3000, np.iinfo(dtype).min, dtype)):
+        found = jit(lambda x: np.sort(x))(values)
+        assert found.dtype == values.dtype and found.tolist() == sorted(values.tolist())
+        assert np.array_equal(jit(lambda x: np.unique(x))(values), np.unique(values))

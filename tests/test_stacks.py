@@ -26,6 +26,7 @@ def positive(count, n):
 
 SQUARE = {
     "det": lambda a: np.linalg.det(a),
+    "slogdet": lambda a: np.linalg.slogdet(a),
     "inv": lambda a: np.linalg.inv(a),
     "inv of a product": lambda a: np.linalg.inv(a @ a) * 2,
     "solve": lambda a: np.linalg.solve(a, a[:, :, :2] + 1),
@@ -135,6 +136,8 @@ def test_singular(name):
     with pytest.raises(np.linalg.LinAlgError, match="Singular"):
         jit(SQUARE[name])(a)
     assert jit(SQUARE["det"])(a)[4] == 0
+    sign, logarithm = jit(SQUARE["slogdet"])(a)
+    assert sign[4] == 0 and logarithm[4] == -np.inf and abs(sign[3]) == 1
 
 
 def test_where_there_is_no_result():

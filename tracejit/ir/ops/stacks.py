@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache, partial
+from math import log
 from textwrap import indent
 from typing import Any, NamedTuple
 
@@ -138,6 +139,19 @@ for k in range(0, {n}):
 """
 _DETERMINANT = """
 out[c * {lanes} + b] = ldexp(product[b], power[b])
+"""
+
+# Of the determinant, the sign and the logarithm of the modulus.
+_LOGARITHM = """
+values: f64[2, {lanes}] = local()
+for l in vector(0, {lanes}, {lanes}):
+    size: f64 = absolute(product[l])
+    values[0, l] = where(size == 0.0, 0.0, copysign(1.0, product[l]))
+    values[1, l] = fma(f64(power[l]), {log2}, log(size))
+"""
+_BOTH = """
+for i in range(0, 2):
+    out[c * {lanes} + b, i] = values[i, b]
 """
 
 # What is on the right, divided by the upper triangle that elimination has left.
@@ -322,6 +336,7 @@ _ALGORITHMS = {
         lambda m, n, r: (m, min(m, n)),
     ),
     "det": Algorithm((_ELIMINATE,), _DETERMINANT, lambda m, n, r: ()),
+    "slogdet": Algorithm((_ELIMINATE, _LOGARITHM), _BOTH, lambda m, n, r: (2,)),
     "inv": Algorithm(
         (_IDENTITY, _ELIMINATE, _SUBSTITUTE),
         _BESIDE,
@@ -367,7 +382,7 @@ def _kernel(name: str, m: int, n: int, r: int, is_long: bool) -> Kernel:
     order = ("low", "high") if algorithm.first == "low" else ("high", "low")
     names = {
         "m": m, "n": n, "p": p, "turns": min(m - 1, n), "lanes": LANES, "sweeps": _sweeps(n),
-        "near": NEAR,
+        "near": NEAR, "log2": log(2.0),
         "width": algorithm.width(n, r), "source": algorithm.source, "singular": algorithm.singular,
         "mark": "parallel" if is_long else "range", "parameters": ", ".join(parameters),
         "shape": ", ".join(map(str, shape)), "first": order[0], "second": order[1],

@@ -209,7 +209,11 @@ def slogdet(a):
     """`np.linalg.slogdet`: the sign of the determinant, and the logarithm of its modulus."""
     a = _square(a)
     precision = _Precision(a)
-    sign, logarithm = _linalg("slogdet", (2,), converted(a, precision.wide))
+    wide = converted(a, precision.wide)
+    if stacked_matrices.is_stack("slogdet", wide):
+        sign, logarithm = stacked_matrices.slogdet(wide)
+    else:
+        sign, logarithm = _linalg("slogdet", (2,), wide)
     sign, logarithm = converted(sign, precision.result), converted(logarithm, precision.real)
     return _SLOGDET(scalar_like(sign), scalar_like(logarithm))
 

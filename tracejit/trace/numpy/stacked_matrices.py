@@ -14,11 +14,11 @@ from ..array import Array, wrap
 from ..broadcasting import broadcast_shapes
 from ..context import current_trace
 from ..value import node_of
-from .building import broadcast, permuted, reshaped
+from .building import broadcast, permuted, reshaped, taken
 
 # The longest side of matrices for which this is faster than LAPACK, one after the other.
 LONGEST = {
-    "det": 64, "solve": 64, "cholesky": 32, "qr_r": 32, "qr_q": 32, "inv": 24, "svdvals": 16,
+    "det": 64, "slogdet": 64, "solve": 64, "cholesky": 32, "qr_r": 32, "qr_q": 32, "inv": 24, "svdvals": 16,
     "eigvalsh": 16,
 }  # fmt: skip
 # So many matrices at least, by their longest side: in a block's other lanes is nothing of use.
@@ -74,6 +74,13 @@ def inv(a: Array) -> Array:
 def det(a: Array) -> Array:
     """Determinants."""
     return computed("det", a)
+
+
+def slogdet(a: Array) -> tuple[Array, Array]:
+    """The signs of determinants, and the logarithms of their moduli."""
+    both = computed("slogdet", a)
+    sign, logarithm = [taken(both, both.ndim - 1, k) for k in range(2)]
+    return sign, logarithm
 
 
 def cholesky(a: Array, upper: bool) -> Array:

@@ -155,6 +155,20 @@ def counts_loop(image):
     return out
 
 
+def averages(i, x):
+    """Of the elements of each group, as many as there turn out to be."""
+    return np.bincount(i, x) / np.bincount(i)
+
+
+def averages_loop(i, x):
+    groups = i.max() + 1
+    total, count = np.zeros(groups), np.zeros(groups, np.int64)
+    for k in range(i.size):
+        total[i[k]] += x[k]
+        count[i[k]] += 1
+    return total / count
+
+
 def histogram(i, x):
     out = np.zeros(BINS)
     np.add.at(out, i, 1)
@@ -251,6 +265,7 @@ PROGRAMS = (
     Program("x[x > t].mean()", mean_of_selected, _numbers, mean_of_selected_loop),
     Program("x[x > t] *= 2", scale_selected, _numbers, scale_selected_loop),
     Program("bincount of bytes", counts, _bytes, counts_loop),
+    Program(f"means of {BINS} groups", averages, _bins, averages_loop),
     Program(f"add.at, {BINS} bins", histogram, _bins, histogram_loop),
     Program(f"add.at of values, {BINS} bins", scatter_add, _bins, scatter_add_loop),
     Program("out[permutation] = x", permute, _permutation, permute_loop),

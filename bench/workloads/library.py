@@ -131,6 +131,41 @@ def triangular_loop(a):
     return out
 
 
+def factors(a):
+    """Cholesky's factors of many matrices."""
+    return np.linalg.cholesky(a @ a.transpose(0, 2, 1))
+
+
+def factors_loop(a):
+    out = np.empty_like(a)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.cholesky(a[i] @ a[i].T)
+    return out
+
+
+def logarithms(a):
+    """Logarithms of determinants."""
+    return np.linalg.slogdet(a)[1]
+
+
+def logarithms_loop(a):
+    out = np.empty(a.shape[0], a.dtype)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.slogdet(a[i])[1]
+    return out
+
+
+def inverses(a):
+    return np.linalg.inv(a) * 2.0
+
+
+def inverses_loop(a):
+    out = np.empty_like(a)
+    for i in prange(a.shape[0]):
+        out[i] = np.linalg.inv(a[i]) * 2.0
+    return out
+
+
 def quartiles(x):
     return np.quantile(x, np.array([0.25, 0.5, 0.75]))
 
@@ -154,6 +189,44 @@ def distinct(x):
 
 def distinct_loop(x):
     return np.unique(x)
+
+
+def lengths(x):
+    """Where runs of equal elements begin, and how long they are."""
+    starts = np.flatnonzero(x[1:] != x[:-1]) + 1
+    edges = np.concatenate((np.array([0]), starts, np.array([x.size])))
+    return edges[:-1], np.diff(edges)
+
+
+def lengths_loop(x):
+    starts, counts = np.empty(x.size, np.int64), np.empty(x.size, np.int64)
+    runs, first = 0, 0
+    for k in range(1, x.size + 1):
+        if k == x.size or x[k] != x[k - 1]:
+            starts[runs], counts[runs] = first, k - first
+            runs, first = runs + 1, k
+    return starts[:runs].copy(), counts[:runs].copy()
+
+
+def most_common(x):
+    """The element that is there most often."""
+    values, counts = np.unique(x, return_counts=True)
+    return values[np.argmax(counts)]
+
+
+def most_common_loop(x):
+    ordered = np.sort(x)
+    found, most, first = ordered[0], 0, 0
+    for k in range(1, x.size + 1):
+        if k == x.size or ordered[k] != ordered[k - 1]:
+            if k - first > most:
+                found, most = ordered[first], k - first
+            first = k
+    return found
+
+
+def _runs(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    return (np.sort(_repeated(elements, dtype, generator)[0]),)
 
 
 def _matrices(side: int) -> Callable[..., tuple]:
@@ -207,9 +280,15 @@ PROGRAMS = (
     Program("eigvalsh 3 x 3", eigenvalues, _matrices(3), eigenvalues_loop),
     Program("singular values 8 x 8", singular, _matrices(8), singular_loop),
     Program("QR 8 x 8", triangular, _matrices(8), triangular_loop),
+    Program("inverse 4 x 4", inverses, _matrices(4), inverses_loop),
+    Program("inverse 8 x 8", inverses, _matrices(8), inverses_loop),
+    Program("slogdet 6 x 6", logarithms, _matrices(6), logarithms_loop),
+    Program("Cholesky 6 x 6", factors, _matrices(6), factors_loop),
     Program("quartiles", quartiles, _vector, quartiles_loop),
     Program("the hundred largest", largest, _vector, largest_loop),
     Program("unique", distinct, _repeated, distinct_loop),
+    Program("the most common", most_common, _repeated, most_common_loop),
+    Program("run lengths", lengths, _runs, lengths_loop),
 )
 
 

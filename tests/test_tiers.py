@@ -20,7 +20,7 @@ import tracejit
 from tracejit import stages
 from tracejit.config import NUMERICS, config
 from tracejit.ir import expressions, term
-from tracejit.runtime import engine, fallback, tiers
+from tracejit.runtime import engine, fallback, pieces, tiers
 from tracejit.runtime.dispatch import Executable
 from tracejit.runtime.signature import Plan, Signature
 from tracejit.stages import build
@@ -313,3 +313,58 @@ def test_functions_that_are_dropped_leave_nothing(tiered):
     after = left(np.arange(40) + 0.375)
     assert after[1:] == (before[1], before[2], 0)
     assert after[0] <= before[0] + 20
+
+
+def many_kernels(x, y):
+    """Kernels with tables, elementary functions and parallel loops, more than one piece of them."""
+    found = []
+    for k in range(24):
+        x = x[::-1] * (k + 1.5) + np.exp(-x).sum()
+        x = x / np.abs(x).max()
+        found.append(np.sin(x) @ y + np.array([1.0, 2.0, k])[np.arange(x.shape[0]) % 3])
+    return found
+
+
+def test_large_programs_are_replaced_piece_by_piece(tiered):
+    x, y = np.linspace(0.1, 1.0, 120), np.ones((120, 120)) / 120
+    f = tracejit.jit(many_kernels)
+    quick = f(x, y)
+    (job,) = [job for job in tiers._jobs if len(job.source.text) > 2 * pieces.PIECE]
+    found = pieces.pieces_of(job.source.text, job.exports)
+    assert len(found) > 3 and found[-1].exports == ("entry",)
+    free = []
+
+    def between():
+        def take():
+            free.append(engine.lock.acquire(timeout=5))
+            engine.lock.release()
+
+        other = threading.Thread(target=take)
+        other.start()
+        other.join()
+
+    job.do(between)
+    assert len(free) == len(found) and all(free)
+    library = job.library()
+    assert library.is_replaced
+    for got, before, wanted in zip(f(x, y), quick, many_kernels(x, y)):
+        assert_same_bits(got, before)
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)
+
+
+def test_short_programs_are_one_piece():
+    assert pieces.pieces_of(CONSTANT, ["entry"]) == [(CONSTANT, ("entry",))]
+
+
+def test_a_large_program_lets_others_compile_first(tiered):
+    seen = []
+    tiers._compiling += 1
+    try:
+        waiting = threading.Thread(target=lambda: seen.append(tiers._let_others()))
+        waiting.start()
+        waiting.join(0.05)
+        assert waiting.is_alive()
+    finally:
+        tiers._compiling -= 1
+    waiting.join(5)
+    assert seen == [None]

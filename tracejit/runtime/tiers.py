@@ -27,12 +27,15 @@ from typing import NamedTuple
 
 from tracejit.errors import CompileError
 from tracejit.runtime import engine
+from tracejit.runtime.pieces import pieces_of
 
 # Seconds after the last compile before the thread begins: they come in bursts, and it would take
 # from each of them the core and the lock.
 _QUIET = 0.01
 # The same for what is not urgent: programs that are over at once need not wait for it at their end.
 _LEISURE = 0.2
+# Seconds from one look to the next whether nobody waits for a compile any more.
+_PAUSE = 0.001
 # Seconds that the thread stays when there is nothing left to do: who starts a thread waits until it runs,
 # which on a machine that has much to do takes longer than the compile.
 _IDLE = 10.0
@@ -52,6 +55,17 @@ class Source(NamedTuple):
         code = engine.compile_ir(self.text, level, self.passes)
         return engine.load(code, exports, self.imports)
 
+    def load_in_pieces(self, exports: Sequence[str], between: Callable[[], None]) -> engine.Library:
+        """The same, of a large program a few kernels at a time; LLVM is free `between`."""
+        imports, loaded = dict(self.imports), []
+        for piece in pieces_of(self.text, exports):
+            between()
+            loaded.append(Source(piece.text, imports, self.passes).load(piece.exports))
+            imports |= {name: loaded[-1].address(name) for name in piece.exports}
+        *kernels, library = loaded
+        library.keep = tuple(kernels)
+        return library
+
 
 class _Job(NamedTuple):
     """A library of quick code, and what makes the better one."""
@@ -60,12 +74,16 @@ class _Job(NamedTuple):
     source: Source
     exports: tuple[str, ...]
 
-    def do(self) -> None:
+    def do(self, between: Callable[[], None]) -> None:
         """Replace the code, unless that is done or nobody uses it any more."""
-        with engine.lock, contextlib.suppress(CompileError):
-            library = self.library()
-            if library is not None and not library.is_replaced:
-                library.replace(self.source.load(self.exports))
+        library = self.library()
+        if library is None or library.is_replaced:
+            return
+        with contextlib.suppress(CompileError):
+            better = self.source.load_in_pieces(self.exports, between)
+            with engine.lock:
+                if not library.is_replaced:
+                    library.replace(better)
 
 
 class _Task(NamedTuple):
@@ -73,7 +91,7 @@ class _Task(NamedTuple):
 
     make: Callable[[], object]
 
-    def do(self) -> None:
+    def do(self, between: Callable[[], None]) -> None:
         with engine.lock, contextlib.suppress(CompileError):
             self.make()
 
@@ -128,14 +146,14 @@ def add(make: Callable[[], object]) -> None:
 def wait() -> None:
     """Return when every compiled function has its final code: before measuring how fast it is."""
     while _jobs:
-        _do_first()
+        _do_first(lambda: None)
 
 
-def _do_first() -> None:
+def _do_first(between: Callable[[], None]) -> None:
     job = _first()
     if job is None:  # another thread was faster
         return
-    job.do()
+    job.do(between)
     # Not before it is done: the child of a fork has to do it again.
     with contextlib.suppress(ValueError):
         _jobs.remove(job)
@@ -174,7 +192,13 @@ def _work() -> None:
         if quiet < patience:
             time.sleep(min(patience - quiet, _QUIET))
         else:
-            _do_first()
+            _do_first(_let_others)
+
+
+def _let_others() -> None:
+    """Wait while somebody waits for a compile."""
+    while _compiling > 0:
+        time.sleep(_PAUSE)
 
 
 def _after_fork_in_child() -> None:

@@ -311,6 +311,27 @@ def test_fork_while_other_threads_use_the_pool(pool):
             thread.join()
 
 
+ADVICE = """
+import numpy as np, tracejit
+double = tracejit.jit(lambda x: x * 2)
+for size in (1 << 20, 1 << 22):
+    result = double(np.ones(size // 8))
+    for line in open("/proc/self/smaps"):
+        word, *rest = line.split()
+        if "-" in word and not word.endswith(":"):
+            first, last = (int(bound, 16) for bound in word.split("-"))
+        elif word == "VmFlags:" and first <= result.ctypes.data < last:
+            print(result.ctypes.data % (1 << 21) == 0 and "hg" in rest)
+"""
+
+
+@pytest.mark.skipif(not os.path.exists("/proc/self/smaps"), reason="no /proc/self/smaps here")
+@pytest.mark.parametrize(("wanted", "expected"), [("1", ["False", "True"]), ("0", ["False"] * 2)])
+def test_large_results_ask_for_huge_pages(wanted, expected):
+    done = run_python(ADVICE, TRACEJIT_HUGE_PAGES=wanted)
+    assert done.stdout.split() == expected, done.stderr
+
+
 def test_no_pool():
     code = """
 import numpy as np

@@ -47,6 +47,9 @@ VARIABLES = {
     ),
     "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
+    "huge_pages": Variable(
+        _flag, True, "may results and workspaces of 2 MiB and more lie in huge pages?"
+    ),
     "cache_size": Variable(int, 128, "signatures a jitted function keeps before the oldest goes"),
     "unroll": Variable(int, 4, "loops of so many iterations, or fewer, are unrolled"),
     "unroll_limit": Variable(

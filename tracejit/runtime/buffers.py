@@ -23,6 +23,10 @@ POOL_FROM = 16 << 10
 # From this many bytes on blocks are mapped, page by page, instead of coming from malloc.
 MAP_FROM = 128 << 10
 
+# From this many bytes on they begin with a huge page, and ask for such pages, as large arrays of NumPy's do. `x * 1.5 + 1`
+# into 8 MB that were never written took 1.64 ms with small pages, 0.26 ms with huge ones; into 64 MB, 65 and 2.8 ms.
+HUGE_FROM = 2 << 20
+
 _NEVER = 1 << 62
 _HEADER = {"next": 0, "list": 8, "capacity": 16, "base": 24, "total": 32}
 _EXPORTS = (
@@ -94,7 +98,7 @@ def _library() -> engine.Library:
         "least_bytes": 1 << 10,
         "most_bytes": 1 << 46,
         "map_from": MAP_FROM,
-        "huge_from": 4 << 20,
+        "huge_from": HUGE_FROM if config.huge_pages else _NEVER,
         "page": mmap.PAGESIZE,
         "huge_page": 2 << 20,
         "map.protection": mmap.PROT_READ | mmap.PROT_WRITE,

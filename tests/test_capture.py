@@ -370,3 +370,22 @@ def test_handlers_see_what_numpy_raises():
 
     x, y = np.arange(4.0), np.arange(3.0)
     np.testing.assert_array_equal(tracejit.jit(function)(x, y), x * 2)
+
+
+def test_a_table_of_constants_in_a_loop():
+    """What is read at an index of a loop is no constant, though the table is."""
+
+    def horner(x):
+        total, table = np.zeros_like(x), np.array([0.5, 1.5, 2.0, 3.0, 7.0, 1.0])
+        for i in range(6):
+            total = total * x + table[i]
+        return total
+
+    def sums(x):
+        total, table = 0.0, np.array([0.5, 1.5, 2.0, 3.0, 7.0, 1.0]) * 2
+        for i in range(6):
+            total = total + table[i : i + 1].sum() * x[i]
+        return total
+
+    for function in (horner, sums):
+        np.testing.assert_allclose(tracejit.jit(function)(X), function(X), rtol=1e-13)

@@ -16,6 +16,7 @@ from ...ir.graph import Function, Module, Node, map_functions
 from ...ir.op import CONTROL, CREATION, OPAQUE, OPS
 from ...ir.ops.create import ARRAY_LIMIT
 from ...ir.rewrite import Rule, any_use, rewriter
+from ...ir.syntax import symbol_names
 from .canonicalize import RULES
 from .values import scalar_value
 
@@ -40,6 +41,8 @@ def evaluated(node: Node) -> Node | None:
         values.append(value)
     size = node.type.size
     if type(size) is not int or size > ARRAY_LIMIT:
+        return None
+    if symbol_names(tuple([value for _, value in node.attributes])):  # as of table[i] in a loop
         return None
     try:
         with np.errstate(all="ignore"):

@@ -96,3 +96,26 @@ def test_what_fails_is_asked_for_in_both_cases():
         except IndexError:
             continue
         raise AssertionError("an index out of bounds was not noticed")
+
+
+def nearest_open(distance, done):
+    """Dijkstra's search for the next node: the best so far, and where it is."""
+    found, best = -1, np.inf
+    for k in range(len(distance)):
+        if not done[k] and distance[k] < best:
+            best = distance[k]
+            found = k
+    return found, best
+
+
+def test_the_best_so_far_is_guessed_to_stay():
+    args = np.arange(40.0)[::-1].copy(), np.arange(40) % 3 == 0
+    ir = tracejit.jit(nearest_open).lower(*args).compile().llvm_ir
+    assert ir.count("!prof") == 1
+    assert tracejit.jit(nearest_open)(*args) == nearest_open(*args)
+
+
+@given(st.lists(st.tuples(st.floats(allow_nan=True), st.booleans()), max_size=20))
+def test_the_best_so_far(pairs):
+    args = np.array([p[0] for p in pairs]), np.array([p[1] for p in pairs], bool)
+    assert tracejit.jit(nearest_open)(*args) == nearest_open(*args)

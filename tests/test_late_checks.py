@@ -1,4 +1,4 @@
-"""Known indices that are out of bounds where nothing may ever read: errors of those that do read."""
+"""Programs of constants: known indices that are out of bounds where nothing may ever read, and long loops."""
 
 from __future__ import annotations
 
@@ -79,3 +79,25 @@ def test_loops_over_constants_are_rolled(n):
 def test_a_search_through_constants_is_rolled():
     assert tracejit.jit(textbook_loops.count_queens)(7) == 40
     assert len(tracejit.show(tracejit.jit(textbook_loops.count_queens).lower(7).module)) < 5000
+
+
+def sieve(n):
+    prime = np.ones(n + 1, np.bool_)
+    prime[:2] = False
+    k = 2
+    while k * k <= n:
+        if prime[k]:
+            for j in range(k * k, n + 1, k):
+                prime[j] = False
+        k += 1
+    count = 0
+    for k in range(n + 1):
+        if prime[k]:
+            count += 1
+    return count
+
+
+def test_what_python_could_run_is_rolled_where_it_is_long():
+    """Nothing in it depends on an argument; a thousand parts of the program would be too many."""
+    assert tracejit.jit(sieve)(3000) == sieve(3000)
+    assert len(tracejit.show(tracejit.jit(sieve).lower(3000).module)) < 10_000

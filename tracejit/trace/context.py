@@ -81,6 +81,8 @@ class Trace:
     firsts         what the parameters of loops' bodies are in the first iteration
     repeated       how many iterations of the loops around are part of the program
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
+    rolled         the loops that are too long for Python to run them, though it can
+    to_roll        one more of these, if that was found just now
     rolled_early   `while` loops that were rolled though Python could tell how often they run
     writes         how often an array has been written
     returned       the storages that results of functions, which have not ended yet, may be
@@ -124,6 +126,8 @@ class Trace:
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()
+        self.rolled: set[Any] = set()
+        self.to_roll: Any = None
         self.rolled_early: set[Any] = set()
         self._doubts: list[tuple[ref, ref]] = []
         self.indices: dict[str, int] = {}

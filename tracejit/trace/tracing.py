@@ -116,12 +116,14 @@ def trace(
     leaves, structure = flatten_arguments(args, kwargs)
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
     unrolled: set[Any] = set()
+    rolled: set[Any] = set()
     leaves_none, packs, checks_late = False, True, False
     while True:
         context = Trace()
         context.packs = packs
         context.calls_python, context.unrolled = calls_python, unrolled
         context.recovers = recovers or calls_python
+        context.rolled = rolled
         context.leaves_none, context.checks_late = leaves_none, checks_late
         context.run = context.run if run is None else run
         context.is_strict = is_strict
@@ -130,7 +132,9 @@ def trace(
         except Exception as error:
             # A loop's body that needs the index as a number is traced for each number in turn.
             loop = context.loop_at_fault(error)
-            if isinstance(error, IndexError) and context.region.parent and not checks_late:
+            if context.to_roll is not None:
+                rolled.add(context.to_roll)
+            elif isinstance(error, IndexError) and context.region.parent and not checks_late:
                 checks_late = True
             elif loop is not None:
                 unrolled.add(loop)

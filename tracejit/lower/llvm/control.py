@@ -13,12 +13,14 @@ from functools import partial
 from ...errors import IRError
 from ...ir import expressions
 from ...ir.affine import linear
-from ...ir.tensor import Buffer, For, If, Index, Literal, Statement
+from ...ir.tensor import Assign, Buffer, For, If, Index, Literal, Statement, Variable
 from .builder import Builder, Value
 from .frame import BRANCH, GUARD, LOOP, Parts
 from .state import State
 
 Emit = Callable[[], None]
+# How many variables are changed by what LLVM is told to be seldom, and how much more often it is not.
+MANY, USUALLY = 2, 1000
 
 
 class Control(State):
@@ -44,7 +46,22 @@ class Control(State):
         then, orelse = [
             partial(self.body, body) if body else None for body in (choice.then, choice.orelse)
         ]
-        self.branch(condition, BRANCH, then, orelse, (choice,))
+        self.branch(condition, BRANCH, then, orelse, (choice,), self.guess(choice))
+
+    def guess(self, choice: If) -> str:
+        """What LLVM is told of a choice between keeping several variables, the best found so far and where
+        it was, and changing them: that it is seldom. With selections every iteration would wait for
+        the one before."""
+        keeps = [all(map(_is_copy, body)) for body in (choice.then, choice.orelse)]
+        changed = choice.then if keeps[1] else choice.orelse
+        simple = all(isinstance(statement, Assign) for statement in changed)
+        if self.lanes is not None or keeps[0] is keeps[1] or not simple or len(changed) < MANY:
+            return ""
+        number = 1 if keeps[0] else 2
+        weights = (USUALLY, 1) if keeps[0] else (1, USUALLY)
+        text = ", ".join(f"i32 {weight}" for weight in weights)
+        self.b.module.metadata[number] = f'!{number} = !{{!"branch_weights", {text}}}'
+        return f", !prof !{number}"
 
     def anywhere(self, condition: Value) -> Value:
         """Whether a condition holds, in lanes in any one that counts."""
@@ -73,6 +90,7 @@ class Control(State):
         then: Emit | None,
         orelse: Emit | None,
         body: Sequence[Statement],
+        guess: str = "",
     ) -> None:
         """Emit one or the other; `body` is all they are made of: what it changes has phis."""
         b = self.b
@@ -85,7 +103,9 @@ class Control(State):
             if emit:
                 b.branch(join)
         outer = self.scopes[-1].region
-        outer.lines.append(f"  br i1 {condition.text}, label %{labels[0]}, label %{labels[1]}")
+        outer.lines.append(
+            f"  br i1 {condition.text}, label %{labels[0]}, label %{labels[1]}{guess}"
+        )
         self.move(b.open(join))
         one, two = [end or (outer.label, initial) for end in ends]
         for target in dict.fromkeys((*one[1], *two[1])):
@@ -264,3 +284,8 @@ class Control(State):
             saved.setdefault(key, self.level.get(key, 0))
             self.level[key] = depth
         return saved
+
+
+def _is_copy(statement: Statement) -> bool:
+    """Whether it does no more than to give a variable what another one has."""
+    return isinstance(statement, Assign) and isinstance(statement.value, Variable)

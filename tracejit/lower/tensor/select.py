@@ -141,10 +141,20 @@ def _is_wanted(then: dict[Target, Expression], orelse: dict[Target, Expression],
     if loop.mark == "serial":
         return cost <= CHEAP_IN_LANES
     # What the next iteration needs would wait for both arms, and a store for a read.
-    own = {s.variable for s in statements(loop.body) if isinstance(s, Let)}
+    own = _forgotten(loop)
     waits = any(isinstance(target, Variable) and target not in own for target in (*then, *orelse))
     stores = [{t for t in arm if isinstance(t, Load)} for arm in (then, orelse)]
     return cost <= CHEAP and not waits and stores[0] == stores[1]
+
+
+def _forgotten(loop: For) -> set[Variable]:
+    """The variables of an iteration that no variable of the next one is given."""
+    inside = list(statements(loop.body))
+    own = {s.variable for s in inside if isinstance(s, Let)}
+    given = {
+        t for s in inside if isinstance(s, Assign) and s.variable not in own for t in s.value.free
+    }
+    return own - given
 
 
 def _cost(e: Expression) -> float:

@@ -30,7 +30,7 @@ from .iterables import Items, items_of
 from .joins import Pairs
 from .ramps import Trips
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
-from .rolling import Rolling, Rotated, Unsettled
+from .rolling import Plain, Rolling, Rotated, Unsettled
 from .state import UNBOUND, is_array, names_of
 
 # How often a body is part of the program, at most, per iteration that a loop alone may have.
@@ -41,6 +41,8 @@ MOST_BY_ELEMENT = 1024
 MOST_PEELED = 2
 # Iterations that are traced as one, where names exchange the arrays they are bound to.
 MOST_ROTATED = 6
+# Iterations of plain Python that may make arrays or numbers of the program; of more, a loop is made.
+MOST_PLAIN = 500
 # Passes after which what a body carries should be settled.
 MOST_PASSES = 12
 
@@ -65,7 +67,8 @@ class Site(NamedTuple):
 class Loop:
     """What a `for` and a `while` have in common: jumps, and where an iteration ends.
 
-    `is_ahead`: `values` has what the names in the frame are to be, and are not yet.
+    `is_ahead`: `values` has what the names in the frame are to be, and are not yet. `is_python`: the body
+    was found to be plain Python.
 
     Where names exchange arrays, a pass is of several iterations, after which they have theirs again:
     period     how many, `turn` the one that is being traced
@@ -82,7 +85,7 @@ class Loop:
         self.depth = len(trace.records)
         trace.records.append(self.record)
         self.base = self.region = trace.region
-        self.is_ahead = self.is_pass = False
+        self.is_ahead = self.is_pass = self.is_python = False
         self.was_left = False
         self.live = frozenset({*site.head, *site.after})
         self.values: tuple = ()
@@ -299,6 +302,9 @@ class For(Loop):
                 births = trace.births
                 yield items.item(index)
                 busy += trace.births > births
+                if self.is_python and busy > MOST_PLAIN:
+                    trace.to_roll = self.key
+                    raise Plain
                 if busy > config.unroll_limit:
                     raise failure(
                         TraceError,
@@ -323,6 +329,7 @@ class For(Loop):
             if not failed:
                 return
             (error,) = failed
+            self.is_python = isinstance(error, Plain)
             if not is_known:
                 raise self.unsettled(str(error))
             if isinstance(error, Rotated):
@@ -381,8 +388,8 @@ class For(Loop):
             if rolling.has_ramps and stop_flag is not False:
                 raise Unsettled("how long an array is depends on when the loop is left")
             more = [stop_flag] if isinstance(stop_flag, Node) else []
-            if is_known and rolling.is_plain(more):
-                raise Unsettled("it is plain Python", can_peel=False)
+            if is_known and self.key not in self.trace.rolled and rolling.is_plain(more):
+                raise Plain
             if is_known and rolling.is_by_element(MOST_BY_ELEMENT // (stop - start)):
                 raise Unsettled("its iterations fuse", can_peel=False)
         except (Unsettled, Rotated) as error:

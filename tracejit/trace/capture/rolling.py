@@ -48,6 +48,13 @@ class Unsettled(Exception):
         self.why, self.can_peel = why, can_peel
 
 
+class Plain(Unsettled):
+    """What the body computes depends on nothing but the index: Python can run it."""
+
+    def __init__(self) -> None:
+        super().__init__("it is plain Python", can_peel=False)
+
+
 class Rotated(Exception):
     """Names exchange the arrays they are bound to, which come back after `period` iterations."""
 

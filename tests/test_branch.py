@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracejit
-from tracejit.ir.tensor import For, If, statements
+from tracejit.ir.tensor import Assign, For, If, statements
 
 
 def from_both_ends(h):
@@ -43,7 +43,8 @@ def choices_in_loops(function, *args):
         for s in statements(k.body)
         if isinstance(s, For) and s.mark == "ordered"
     ]
-    return sum(isinstance(s, If) for loop in loops for s in statements(loop.body))
+    choices = [s for loop in loops for s in statements(loop.body) if isinstance(s, If)]
+    return sum(isinstance(s, Assign) for choice in choices for s in choice.then[:1])
 
 
 def test_many_values_by_what_is_read():

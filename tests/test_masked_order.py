@@ -43,3 +43,30 @@ def test_running_extrema(ufunc, dtype):
             compiled = jit(lambda x, axis=axis: ufunc.accumulate(x, axis=axis))
             np.testing.assert_array_equal(compiled(x), ufunc.accumulate(x, axis=axis))
             assert not calls_of_python(compiled, x)
+
+
+TOTALS = [
+    lambda x: x[x.real > 0].sum(),
+    lambda x: x[x.real > 0].sum(keepdims=True),
+    lambda x: x[x.real > 0].sum(initial=3.5),
+    lambda x: x[x.real > 0].sum(dtype=np.complex128),
+    lambda x: x[x.real > 0].prod(),
+    lambda x: x[x.real > 0].mean(),
+    lambda x: np.var(x[x.real > 0]),
+    lambda x: np.nansum(x[x.real > 0]),
+    lambda x: x.reshape(-1, 5)[x[:47].real > 0].sum(),
+    lambda x: x.reshape(-1, 5)[x[:47].real > 0].sum(axis=0),
+    lambda x: np.sum(x, where=x.real > 0),
+]
+
+
+@pytest.mark.parametrize("dtype", ["f2", "f4", "f8", "c8", "c16", "i4"])
+@pytest.mark.parametrize("number", range(len(TOTALS)))
+def test_totals_of_all_kinds_are_numpys(number, dtype):
+    values = np.random.default_rng(number).normal(size=235) * 3
+    x = (values + 1j * values[::-1] if dtype[0] == "c" else values).astype(dtype)
+    compiled = jit(TOTALS[number], numerics="strict")
+    for given in (x, -x[::-1].copy(), x):
+        wanted, found = TOTALS[number](given), compiled(given)
+        assert type(found) is type(wanted) and found.dtype == wanted.dtype
+        np.testing.assert_array_equal(found, wanted)

@@ -22,7 +22,7 @@ from ..promotion import constant
 from ..registry import implements
 from ..value import extent_node, node_of
 from .arguments import UNSET, all_axes, numpy_dtype, option, refuse_out
-from .building import as_array, broadcast, choose, converted, number, reduced
+from .building import as_array, broadcast, choose, converted, number, reduced, scalar_like
 
 
 def accumulator_dtype(x: Array, dtype: Any) -> np.dtype:
@@ -87,7 +87,8 @@ def _is_numpys(a: Any, dtype: Any, initial: Any, where: Any) -> bool:
 def _by_numpy(function: Any, a: Any, axis: Any, **options: Any) -> Array:
     """NumPy's own reduction, called by the program."""
     given = {name: value for name, value in options.items() if value is not UNSET}
-    return to_array(call_through_python(known(function), (as_array(a), axis), given))
+    found = call_through_python(known(function), (as_array(a), axis), given)
+    return scalar_like(to_array(found))
 
 
 @implements(np.sum, method="sum")

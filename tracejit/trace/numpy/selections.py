@@ -143,6 +143,8 @@ def _reduced(function: Any, implementation: Any, args: tuple, options: dict[str,
     keepdims = bool(option(options.pop("keepdims", UNSET), False))
     if where is UNSET and not keepdims and (total := _in_order(function, x, options)) is not None:
         return total
+    if _has_order(function, x, options):
+        raise x.refused("to be added up in NumPy's order")
     mask = wrap(stretched(x.mask, x.full.node.type.shape))
     if where is not UNSET:
         mask = apply(np.logical_and, mask, where)
@@ -176,6 +178,15 @@ def _in_order(function: Any, x: Selection, options: dict[str, Any]) -> Any:
         return None
     total = wrap(ops.FIRST_IN_ORDER[name](x.rows, x.count), True)
     return divided(total, wrap(x.count)) if function is np.mean else total
+
+
+def _has_order(function: Any, x: Selection, options: dict[str, Any]) -> bool:
+    """Whether the last bit depends on the order in which the selected elements are added up, and counts."""
+    trace = current_trace()
+    if trace is None or not trace.is_strict or function in (*EXTREMA, np.any, np.all):
+        return False
+    is_total = function in (np.sum, np.prod) and options.get("dtype", UNSET) in (UNSET, None)
+    return not is_total or x.dtype.kind in "fc"
 
 
 # Functions with a way of their own.

@@ -82,3 +82,15 @@ def test_blocks_are_copied_where_rows_crowd_a_set(columns, options, expected):
         s.buffer for k in scheduled.functions for s in statements(k.body) if isinstance(s, Allocate)
     ]
     assert bool(buffers) is expected
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("shape", [(8, 8), (16, 16), (17, 16), (33, 24)])
+def test_squares_that_an_outer_loop_repeats(shape, dtype):
+    x = np.asfortranarray(np.arange(np.prod(shape)).reshape(shape).astype(dtype))
+    for function in (
+        lambda x: np.tile(x + 1, 2),
+        lambda x: np.tile(x == 3, (2, 1)),
+        lambda x: np.broadcast_to(x + 1, (3, *x.shape)) + 0,
+    ):
+        np.testing.assert_array_equal(tracejit.jit(function)(x), function(x))

@@ -195,7 +195,7 @@ class Access(Frame):
         free = frozenset((buffer, lanes.index)).union(*[atom.free for atom in atoms])
         terms = tuple((self.key_of(atom), scale) for atom, scale in atoms.items())
         key = ("square", buffer, terms, constant - column)
-        level = max(self.level.get(term, 0) for term in free)
+        level = max([self.level.get(t, 0) for t in free if t not in self.fixed], default=0)
         depth = self.holder(level, key)
         if depth is None:
             region, kind = self.b.region, memory_kind(buffer.type.dtype)

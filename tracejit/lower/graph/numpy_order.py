@@ -79,6 +79,8 @@ def _strides_of(node: Node, strides: dict[Node, Strides]) -> Strides:
             return row_major(shape) if viewed is None else viewed
         case "concatenate" if len(given) == 1:  # a copy in row-major order
             return row_major(shape)
+        case "pad" if tuple(given[0]) == _columns(node.operands[0].type.shape):
+            return _columns(shape)
         case "concatenate" | "sort" | "partition":
             return dense_strides(shape, iteration_order(shape, given))
     match node.op.kind:
@@ -91,6 +93,11 @@ def _strides_of(node: Node, strides: dict[Node, Strides]) -> Strides:
             kept = [axis for axis in order if axis not in attrs["axes"]]
             return dense_strides(shape, [sorted(kept).index(axis) for axis in kept])
     return row_major(shape)
+
+
+def _columns(shape: tuple) -> Strides:
+    """The strides where the first axis is counted fastest."""
+    return tuple(reversed(row_major(tuple(reversed(shape)))))
 
 
 def _in_order(node: Node, strides: Strides) -> Node:

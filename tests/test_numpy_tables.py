@@ -174,3 +174,19 @@ def test_counts_of_data_that_numpy_refuses():
     with pytest.raises(TypeError):
         jitted(np.array([1.0, 2.0]))
     assert jitted(np.zeros(0, int)).tolist() == []
+
+
+def test_positions_outside_of_a_shape_are_refused():
+    unravel = tracejit.jit(lambda i: np.unravel_index(i, (3, 4)))
+    ravel = tracejit.jit(lambda i, j: np.ravel_multi_index((i, j), (3, 4)))
+    inside = np.array([0, 11])
+    for found, wanted in zip(unravel(inside), np.unravel_index(inside, (3, 4))):
+        np.testing.assert_array_equal(found, wanted)
+    assert unravel(np.int64(7)) == (1, 3)
+    assert ravel(np.array([2]), np.array([3])) == [11]
+    for outside in (-1, 12):
+        with pytest.raises(ValueError, match="invalid entry"):
+            unravel(np.array([0, outside]))
+    for i, j in ((3, 0), (-1, 0), (0, 4)):
+        with pytest.raises(ValueError, match="invalid entry"):
+            ravel(np.array([i]), np.array([j]))

@@ -5,6 +5,7 @@ Comparing with all entries at once has no branches and fuses with what makes the
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -18,13 +19,14 @@ from ..array import Array, wrap
 from ..context import current_trace, failure
 from ..extents import bound
 from ..host import no_rule
-from ..promotion import constant
+from ..promotion import cast, constant
 from ..registry import implements
 from ..value import known_value, node_of, value_at_hand
 from . import reductions
 from .arguments import numpy_dtype, refuse, static_int, static_shape
 from .building import (
     as_array,
+    broadcast,
     choose,
     concatenated,
     converted,
@@ -107,17 +109,20 @@ def _rises(values: np.ndarray) -> bool:
     return bool((values[1:] >= values[:-1]).all())
 
 
+def _inside(positions: Array, extent: Any) -> Array:
+    """Positions from 0 to before `extent`; where they are not, the program raises a ValueError."""
+    count = broadcast(as_array(extent), positions.shape)
+    return wrap(ops.checked_choice(node_of(positions), cast(node_of(count), i64)))
+
+
 @implements(np.unravel_index)
 def unravel_index(indices, shape, order="C"):
-    """`np.unravel_index`.
-
-    # limit: an index out of bounds wraps, where NumPy raises ValueError.
-    """
+    """`np.unravel_index`."""
     flat = as_array(indices)
     if flat.dtype.kind not in "iu":
         raise TypeError("only int indices permitted")
-    rest = scalar_like(converted(flat, np.int64))
     extents = static_shape(shape)
+    rest = scalar_like(_inside(converted(flat, np.int64), prod(extents)))
     found: list[Array] = []
     for extent in reversed(extents) if order == "C" else extents:
         found.append(apply(np.remainder, rest, extent))
@@ -127,10 +132,7 @@ def unravel_index(indices, shape, order="C"):
 
 @implements(np.ravel_multi_index)
 def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
-    """`np.ravel_multi_index`.
-
-    # limit: with mode "raise", an index out of bounds is not noticed.
-    """
+    """`np.ravel_multi_index`."""
     extents = static_shape(dims)
     modes = mode if isinstance(mode, tuple) else (mode,) * len(extents)
     pairs = list(zip(multi_index, extents, modes, strict=True))
@@ -141,6 +143,8 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
             index = apply(np.remainder, index, extent)
         elif how == "clip":
             index = apply(np.minimum, apply(np.maximum, index, 0), apply(np.subtract, extent, 1))
+        else:
+            index = scalar_like(_inside(index, extent))
         total = index if total is None else total * extent + index
     return total
 

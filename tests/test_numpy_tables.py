@@ -190,3 +190,75 @@ def test_positions_outside_of_a_shape_are_refused():
     for i, j in ((3, 0), (-1, 0), (0, 4)):
         with pytest.raises(ValueError, match="invalid entry"):
             ravel(np.array([i]), np.array([j]))
+
+
+Y, Z = np.random.default_rng(3).normal(size=(2, 300))
+HISTOGRAMS = [
+    lambda x, y: np.histogram2d(x, y),
+    lambda x, y: np.histogram2d(x, y, bins=5, weights=abs(x)),
+    lambda x, y: np.histogram2d(x, y, bins=[4, 6], range=[[-1, 1], [-2, 2]]),
+    lambda x, y: np.histogram2d(x, y, bins=np.linspace(-2, 2, 7)),
+    lambda x, y: np.histogram2d(x, y, bins=[np.linspace(-1, 1, 4), 5], density=True),
+    lambda x, y: np.histogram2d((x * 4).astype(int), y.astype("f4")),
+    lambda x, y: np.histogram2d(x * 0 + 1, y),
+    lambda x, y: np.histogram2d(x[:0], y[:0]),
+    lambda x, y: np.histogramdd(np.stack([x, y, x * y], 1), bins=4),
+    lambda x, y: np.histogramdd((x, y), bins=(3, 4)),
+    lambda x, y: np.histogram2d(np.where(x > 1, np.nan, x), y, range=[[-1, 1], [-1, 1]]),
+    lambda x, y: np.histogram2d(np.where(x > 1, np.nan, x), y),
+    lambda x, y: np.histogram(x / (x > 9)),
+    lambda x, y: np.histogram2d(x, y[:4]),
+    lambda x, y: np.histogram2d(x, y, bins=(3, 4, 5)),
+    lambda x, y: np.nanargmax(np.where(x > 1, np.nan, x)),
+    lambda x, y: np.nanargmin(np.stack([x, np.where(y < 0, np.nan, y)]), axis=1),
+    lambda x, y: np.nanargmax(np.stack([x, x * np.nan]), axis=0, keepdims=True),
+    lambda x, y: np.nanargmax(np.stack([x, x * np.nan]), axis=1),
+    lambda x, y: np.nanargmin(x * np.nan),
+]
+
+
+@pytest.mark.parametrize("function", HISTOGRAMS)
+@pytest.mark.filterwarnings("ignore")
+def test_histograms_of_points_and_what_has_no_range(function):
+    jitted = tracejit.jit(function, fallback="error")
+    with np.errstate(all="ignore"):
+        for _ in range(2):
+            try:
+                wanted = function(Y, Z)
+            except ValueError as error:
+                with pytest.raises(ValueError) as info:
+                    jitted(Y, Z)
+                assert str(info.value) == str(error)
+                continue
+            for a, b in zip(np.atleast_1d(*flat(wanted)), np.atleast_1d(*flat(jitted(Y, Z)))):
+                np.testing.assert_allclose(b, a, 1e-12, strict=True)
+
+
+def flat(result):
+    """The arrays of a result: two at least, so that NumPy gives a sequence of them."""
+    parts = result if isinstance(result, tuple) else (result,)
+    return [0, *[x for part in parts for x in (part if isinstance(part, list) else [part])]]
+
+
+def test_bits():
+    bits = np.random.default_rng(0).random((5, 19)) > 0.5
+    octets = np.packbits(bits)[:12].reshape(3, 4)
+    for order in ("big", "little"):
+        for axis in (None, 0, -1):
+            check(lambda b, a=axis, o=order: np.packbits(b, a, o), bits, exact=True)
+            check(
+                lambda b, a=axis, o=order: np.packbits(b * 3, axis=a, bitorder=o), bits, exact=True
+            )
+            for count in (None, 5, 40, -3, 0, -99):
+                check(
+                    lambda u, a=axis, o=order, c=count: np.unpackbits(u, a, c, o),
+                    octets,
+                    exact=True,
+                )
+    for function in (
+        lambda b: np.packbits(b[:0], axis=1),
+        lambda b: np.packbits(b * 1.0),
+        lambda b: np.unpackbits(b),
+        lambda b: np.packbits(b, bitorder="none"),
+    ):
+        check(function, bits, exact=True)

@@ -16,7 +16,7 @@ from .deferred import module
 from .errors import IRError
 from .ir.graph import Module, is_updated
 from .ir.verify import Stage
-from .refusals import LEFT_TO_NUMPY, leaving_to_numpy, refusals
+from .refusals import LEFT_TO_NUMPY, IllegalParameter, leaving_to_numpy, refusals
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -142,7 +142,7 @@ class Entry:
             outside = (program.guards, program.cells, program.snapshots, program.entries)
             signature = Signature(*trees, *outside, apart=pairs_apart(program))
             plan = self._plan(self._result)
-            left = (LinAlgError,) if program.writes else LEFT_TO_NUMPY
+            left = (LinAlgError, IllegalParameter) if program.writes else LEFT_TO_NUMPY
             plan = plan._replace(on_error=leaving_to_numpy(plan.on_error, left))
             self.handle = native.publish(signature, plan)
 

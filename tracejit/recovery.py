@@ -14,11 +14,11 @@ from typing import Any, Protocol
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
-from .refusals import LEFT_TO_NUMPY, IllegalParameter, Unexpected
+from .refusals import LEFT_TO_NUMPY, Unexpected
 from .trace.outside import passed, undo_draws
 
 # NumPy says what is wrong with the values.
-_OF_VALUES = (*LEFT_TO_NUMPY, IllegalParameter, ResultChanged)
+_OF_VALUES = (*LEFT_TO_NUMPY, ResultChanged)
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
 

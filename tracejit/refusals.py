@@ -41,7 +41,7 @@ from .trace.location import with_source
 
 
 class IllegalParameter(ValueError):
-    """A distribution that there is not was to be drawn from; NumPy knows what to say."""
+    """A distribution that there is not was to be drawn from, or the like; NumPy knows what to say."""
 
 
 class Stretched(UnsupportedError):
@@ -53,7 +53,7 @@ class Unexpected(UnsupportedError):
 
 
 # What is left to NumPy where it happens, if nothing has been written by then.
-LEFT_TO_NUMPY = (LinAlgError, Stretched, Unexpected)
+LEFT_TO_NUMPY = (LinAlgError, Stretched, Unexpected, IllegalParameter)
 
 # By status: the exception, and its text with places for what the check told of the value.
 KINDS: dict[int, tuple[type[Exception], str]] = {

@@ -188,7 +188,7 @@ class Program:
 
 
 def _may_fail(node: Node) -> bool:
-    return node.op is ops.expected or bool(ops.failure_of(node))
+    return node.op in (ops.expected, ops.legal) or bool(ops.failure_of(node))
 
 
 _MISSING = object()

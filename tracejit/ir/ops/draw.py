@@ -99,7 +99,7 @@ def _legal_samples(dtype: DType) -> list:
 
 
 # What is said where NumPy itself cannot be asked.
-ILLEGAL = "a distribution of random numbers has no such parameters"
+ILLEGAL = "a distribution, or a histogram, has no such parameters"
 
 # The condition itself; there is no result if it does not hold.
 legal = define(

@@ -6,12 +6,14 @@ from typing import Any
 
 import numpy as np
 
+from ...ir import ops
 from ..application import apply
-from ..array import Array
+from ..array import Array, wrap
 from ..registry import implements
+from ..value import node_of
 from . import reductions
 from .arguments import UNSET, one_axis, option, refuse_out
-from .building import as_array, choose, iota, reshaped
+from .building import as_array, choose, iota, number, reshaped
 
 
 def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Array:
@@ -53,3 +55,25 @@ def argmax(a, axis=None, out=None, *, keepdims=UNSET):
 def argmin(a, axis=None, out=None, *, keepdims=UNSET):
     """`np.argmin`: the first smallest element, or the first nan."""
     return _first_position("argmin", reductions.min, a, axis, out, keepdims)
+
+
+def _beside_nan(a: Any, worst: float, axis: Any) -> Array:
+    """The array with the worst of numbers in the place of each nan; NumPy raises where all are nan."""
+    x = as_array(a)
+    if x.dtype.kind not in "fc":
+        return x
+    is_nan = apply(np.isnan, x)
+    legal = ops.legal(node_of(reductions.all(apply(np.logical_not, reductions.all(is_nan, axis)))))
+    return choose(apply(np.logical_and, is_nan, wrap(legal)), number(worst, x.dtype), x)
+
+
+@implements(np.nanargmax)
+def nanargmax(a, axis=None, out=None, *, keepdims=UNSET):
+    """`np.nanargmax`."""
+    return argmax(_beside_nan(a, -np.inf, axis), axis, out, keepdims=keepdims)
+
+
+@implements(np.nanargmin)
+def nanargmin(a, axis=None, out=None, *, keepdims=UNSET):
+    """`np.nanargmin`."""
+    return argmin(_beside_nan(a, np.inf, axis), axis, out, keepdims=keepdims)

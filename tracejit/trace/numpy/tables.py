@@ -33,6 +33,7 @@ from .building import (
     filled,
     gathered,
     in_common_dtype,
+    number,
     promoted_dtype,
     reshaped,
     scalar_like,
@@ -225,13 +226,13 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
         raise failure(UnsupportedError, "np.histogram of complex numbers", "count the real parts")
     if x.dtype.kind == "b":
         x = converted(x, np.uint8)
-    edges = _edges(x, bins, range)
+    edges = edges_of(x, bins, range)
     n = static_int(edges.shape[0], "a number of bins").__index__() - 1
     if n < FEW_BINS:
         counts = _compared(x, edges, n, weights)
     else:
         is_even = as_array(bins).ndim == 0 and x.dtype.itemsize * (x.dtype.kind in "iu") < 8
-        counts = _counted(x, (_even_bin if is_even else _bin)(x, edges, n), n, weights)
+        counts = counted(x, (_even_bin if is_even else bin_of)(x, edges, n), n, weights)
     if density:
         widths = converted(diff(edges), np.float64)
         return counts / widths / reductions.sum(counts), edges
@@ -242,7 +243,7 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
 FEW_BINS = 128
 
 
-def _bin(x: Array, edges: Array, n: int) -> Array:
+def bin_of(x: Array, edges: Array, n: int) -> Array:
     """The bin of each element; n where it is in none."""
     dtype = promoted_dtype(x, edges)
     found = np.searchsorted(converted(edges, dtype), converted(x, dtype), side="right") - 1
@@ -264,7 +265,7 @@ def _even_bin(x: Array, edges: Array, n: int) -> Array:
     return choose(is_inside, guess, n)
 
 
-def _counted(x: Array, place: Array, n: int, weights: Any) -> Array:
+def counted(x: Array, place: Array, n: int, weights: Any) -> Array:
     """How many elements each bin has, or what they weigh together: by adding to its count."""
     w: Any = 1
     dtype = np.dtype(np.int64)
@@ -304,7 +305,7 @@ def _compared(x: Array, edges: Array, n: int, weights: Any) -> Array:
     return concatenated([window(counts, 0, 0, n - 1), reshaped(as_array(last), (1,))], 0)
 
 
-def _edges(x: Array, bins: Any, range: Any) -> Array:
+def edges_of(x: Array, bins: Any, range: Any) -> Array:
     refuse("histogram", "give a number of bins", bins=bins if isinstance(bins, str) else None)
     given = as_array(bins)
     if given.ndim == 1:
@@ -324,6 +325,13 @@ def _edges(x: Array, bins: Any, range: Any) -> Array:
     return linspace(first, last, n + 1, dtype=numpy_dtype(dtype))
 
 
+def _finite(first: Array, last: Array) -> tuple[Array, Array]:
+    """Both, where they are finite; where they are not, NumPy says so."""
+    is_finite = apply(np.logical_and, apply(np.isfinite, first), apply(np.isfinite, last))
+    legal = wrap(ops.legal(node_of(is_finite)))
+    return choose(legal, first, number(0, first.dtype)), choose(legal, last, number(0, last.dtype))
+
+
 def _outer_edges(x: Array, range: Any) -> tuple[Any, Any]:
     if range is not None:
         first, last = range
@@ -333,6 +341,8 @@ def _outer_edges(x: Array, range: Any) -> tuple[Any, Any]:
     if x.size == 0:
         return 0, 1
     first, last = reductions.min(x), reductions.max(x)
+    if x.dtype.kind == "f":
+        first, last = _finite(first, last)
     is_same = apply(np.equal, first, last)
     widened = (
         scalar_like(choose(is_same, first - 0.5, first)),

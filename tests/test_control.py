@@ -69,3 +69,21 @@ def test_as_in_python(function, args):
 def test_scan_of_nothing():
     with pytest.raises(ValueError, match="nothing"):
         scan(lambda s, v: (s, v), 0.0, X[:0])
+
+
+def test_positions_in_parts_that_may_be_empty():
+    def function(x):
+        n = (x > 9).sum()
+        first = last = -1
+        if n > 0:
+            first, last = np.argmax(x[:n]), np.argmin(x[-n:])
+        total = 0
+        for q in range(n):
+            total = total + np.argmax(x[q:n])
+        return first, last, total
+
+    compiled, x = tracejit.jit(function), np.arange(6.0)
+    for given in (x, x * 4, x, x[::-1] * 9):
+        assert compiled(given) == function(given)
+    with pytest.raises(ValueError, match="argmax of an empty sequence"):
+        tracejit.jit(lambda x: np.argmax(x[: (x > 9).sum()]))(x)

@@ -7,13 +7,19 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
+from ...ir.dims import is_never_negative
+from ...ir.expressions import identity
+from ...ir.types import to_dtype
 from ..application import apply
 from ..array import Array, wrap
 from ..registry import implements
-from ..value import node_of
+from ..value import extent_node, node_of
 from . import reductions
 from .arguments import UNSET, one_axis, option, refuse_out
 from .building import as_array, choose, iota, number, reshaped
+
+
+_BEST = {"argmax": "maximum", "argmin": "minimum"}
 
 
 def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Array:
@@ -28,14 +34,20 @@ def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims:
     else:
         along = one_axis(axis, x.ndim)
         kept_shape = (*x.shape[:along], 1, *x.shape[along + 1 :])
-    extent = x.shape[along]
-    if extent == 0:
+    extent, own = x.shape[along], x.node.type.shape[along]
+    if type(own) is int and own == 0:
         raise ValueError(f"attempt to get {name} of an empty sequence")
-    is_best = apply(np.equal, x, best(x, axis=along, keepdims=True))
+    may_be_empty = not is_never_negative(own - 1)
+    worst, last = UNSET, UNSET
+    if may_be_empty:
+        worst, last = identity(_BEST[name], to_dtype(x.dtype)), np.iinfo(np.int64).max
+    is_best = apply(np.equal, x, best(x, axis=along, keepdims=True, initial=worst))
     if x.dtype.kind in "fc":
         is_best = is_best | apply(np.isnan, x)
-    positions = positions_along(x, along)
-    found = reductions.min(choose(is_best, positions, as_array(extent)), axis=along)
+    positions = choose(is_best, positions_along(x, along), as_array(extent))
+    found = reductions.min(positions, axis=along, initial=last)
+    if may_be_empty:
+        found = reductions.of_something(found, extent_node(own), name, 0)
     return reshaped(found, kept_shape) if option(keepdims, False) else found
 
 

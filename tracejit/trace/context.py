@@ -73,6 +73,9 @@ class Trace:
     records        what is noted of the jumps out of loops and functions that are being traced
     adopt          takes over what another trace's program depends on
     held           gives containers that traced code may change, of its globals and closures
+    lists          by identity, lists that may become ones that grow, with where they are made
+    growing        where lists are made that do, and what their items are
+    walking        what the loops go through that are being traced
     slotted        by identity, the attributes that objects keep in slots
     held_first     gives them with what they held when they were made
     outermost      the code that calls the traced function
@@ -123,6 +126,9 @@ class Trace:
         self.records: list[Any] = []
         self.held: Callable[[], list[Any]] = list
         self.slotted: dict[int, Any] = {}
+        self.lists: dict[int, tuple[Any, Any]] = {}
+        self.growing: dict[Any, Any] = {}
+        self.walking: list[Any] = []
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()

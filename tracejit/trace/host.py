@@ -200,17 +200,17 @@ def _may_have_effects_here(trace: Trace, callee: Callee) -> bool:
     return callee.trial is not None or not trace.run.is_repeated
 
 
-def refuse_through_python(name: str) -> None:
+def refuse_through_python(name: str, fail: Callable[[dict], None] | None = None) -> None:
     """A call, in the order of the program, that fails: the function itself then runs, with NumPy,
     and raises what it raises for these arguments."""
     trace = current_trace()
     assert trace is not None
 
-    def fail(objects: dict) -> None:
+    def refuse(objects: dict) -> None:
         raise UnsupportedError(f"{name} that was raised in a compiled program")
 
     token = constant(0, i64) if trace.token is None else trace.token
-    function = HostFunction(name, fail, lambda result: [], 0, 0, True, False, leaves=True)
+    function = HostFunction(name, fail or refuse, lambda result: [], 0, 0, True, False, leaves=True)
     trace.token = ops.host_call(token, function=function, results=(array_type((), i64),))
     trace.locate(trace.token)
 

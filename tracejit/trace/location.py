@@ -14,7 +14,10 @@ import numpy
 _PACKAGE = dirname(dirname(__file__))
 _OURS = (_PACKAGE + sep, dirname(numpy.__file__) + sep)
 # Code of ours that is written, and traced, as a user's would be.
-_TRACED = (join(_PACKAGE, "control.py"), join(dirname(__file__), "capture", "folds.py"))
+_TRACED = (
+    join(_PACKAGE, "control.py"),
+    *[join(dirname(__file__), "capture", f"{name}.py") for name in ("folds", "stacks")],
+)
 _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}
 )

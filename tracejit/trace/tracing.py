@@ -19,6 +19,7 @@ from ..ir.term import postorder
 from ..ir.types import array_type
 from .array import Array
 from .capture.bodies import escaped
+from .capture.growing import Regrow
 from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .extents import filled_up, is_computed, scoped
 from .hooks import Hooks
@@ -117,6 +118,7 @@ def trace(
     how = tuple(how) if how is not None else tuple(abstract(leaf) for leaf in leaves)
     unrolled: set[Any] = set()
     rolled: set[Any] = set()
+    growing: dict[Any, Any] = {}
     leaves_none, packs, checks_late = False, True, False
     while True:
         context = Trace()
@@ -126,9 +128,12 @@ def trace(
         context.rolled = rolled
         context.leaves_none, context.checks_late = leaves_none, checks_late
         context.run = context.run if run is None else run
-        context.is_strict = is_strict
+        context.is_strict, context.growing = is_strict, growing
         try:
             return _traced(context, function, args, kwargs, leaves, structure, how)
+        except Regrow as again:
+            growing[again.key] = again.note
+            run = context.run.again()
         except Exception as error:
             # A loop's body that needs the index as a number is traced for each number in turn.
             loop = context.loop_at_fault(error)

@@ -24,6 +24,7 @@ from ..promotion import cast, constant
 from ..regions import Region, encloses
 from ..value import Value
 from .bodies import Bodies
+from .growing import growth
 from .joins import RETURNED, Pairs
 from .records import Alive
 from .state import (
@@ -226,7 +227,7 @@ class Choice:
             a, b = [held.get(id(container), before) for held in ends]
             keys = slots_of(container, before)
             if keys != slots_of(container, a) or keys != slots_of(container, b):
-                raise _changed(container)
+                raise growth(self.trace, container, before, a, b) or _changed(container)
             if keys is None:
                 if set(a) != set(b) or set(a) != set(before):
                     raise _changed(container)

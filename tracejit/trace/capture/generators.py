@@ -16,7 +16,7 @@ from ..promotion import filled
 from ..registry import CREATIONS
 from ..value import Value
 from . import folds
-from .iterables import Items, items_of
+from .iterables import Items, Unsized, items_of
 from .joins import kind_of
 
 
@@ -64,7 +64,7 @@ class Lazy:
         return isinstance(self.source, list | tuple) and bool(self.source)
 
 
-class Selected(Items):
+class Selected(Items, Unsized):
     """The list that a comprehension makes where traced values decide how many items it has.
 
     It is an array of them, which NumPy's functions may be given, and which can be gone through.
@@ -77,7 +77,9 @@ class Selected(Items):
     def item(self, index: Any) -> Any:
         return self.array[index]
 
-    described = "list whose length traced values decide"
+    @property
+    def size(self) -> Any:
+        return self.array.shape[0]
 
     def __len__(self) -> int:
         return len(self.array)
@@ -104,24 +106,29 @@ class Selected(Items):
 
 def as_arrays(args: tuple) -> tuple:
     """Arguments, with arrays for lists whose length traced values decide."""
-    return tuple([arg.array if isinstance(arg, Selected) else arg for arg in args])
+    return tuple([arg.array if isinstance(arg, Unsized) else arg for arg in args])
 
 
 def listed(found: Lazy) -> Any:
     """`[*found]`: a list, or what stands for one whose length traced values decide."""
     trace = current_trace()
-    if trace is None or not found.is_rolled or found.is_nested or found.condition is None:
+    if trace is None or not found.is_rolled or found.is_nested:
         return list(found)
     first, stop = found.source.bounds
+    is_known = not isinstance(first, Value) and not isinstance(stop, Value)
+    if is_known and found.condition is None:
+        return list(found)
     sample = found.source.item(first)
-    if not isinstance(found.keeps(sample), Value):
+    if is_known and not isinstance(found.keeps(sample), Value):
         return list(found)
     return Selected(_collected(trace, found, stop - first, found.value(sample)))
 
 
 def _collected(trace: Trace, found: Lazy, size: Any, sample: Any) -> Array:
     """The values side by side; `sample` is like each of them."""
-    most, kind = highest(size) if not isinstance(size, Value) else None, kind_of(sample)
+    most, kind = found.source.most, kind_of(sample)
+    if most is None and not isinstance(size, Value):
+        most = highest(size)
     if most is None or kind is None:
         raise failure(
             UnsupportedError,

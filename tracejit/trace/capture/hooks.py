@@ -14,7 +14,8 @@ from ..location import user_line
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .generators import Lazy, listed
-from .iterables import INSTEAD
+from .growing import grows
+from .iterables import INSTEAD, Unsized
 from .joins import UNSET
 from .loops import For, Site
 from .records import Alive, Record, alive
@@ -25,6 +26,8 @@ from .whiles import While
 
 def _truth(value: Any) -> Any:
     """The truth of a value: a bool, or a traced one."""
+    if isinstance(value, Unsized):
+        value = value.size > 0
     if not isinstance(value, Value):
         return bool(value)
     known = known_value(node_of(value))
@@ -265,6 +268,10 @@ class CaptureHooks:
     @staticmethod
     def lazy(source: Any, value: Any, condition: Any, is_nested: bool) -> Any:
         return Lazy(source, value, condition, is_nested)
+
+    @staticmethod
+    def grows(items: Any, place: tuple) -> Any:
+        return grows(items, (sys._getframe(1).f_code.co_filename, *place))
 
     listed = staticmethod(listed)
     item = staticmethod(item_of)

@@ -22,9 +22,11 @@ Bound = Any  # int, Dim, or a traced int
 
 
 class Items:
-    """Base: `bounds` and `item`; iterating gives the items one by one, as Python would."""
+    """Base: `bounds` and `item`; iterating gives the items one by one, as Python would. `most`: there are
+    no more, where the bounds do not tell."""
 
     bounds: tuple[Bound, Bound]
+    most: int | None = None
     __hash__ = None  # no result of a program
 
     def item(self, index: Any) -> Any:
@@ -128,6 +130,18 @@ class Elements(Items):
         return position, self.array[position]
 
 
+class Unsized:
+    """A list whose length traced values decide: `array` has its items side by side, `items` is what a loop
+    goes through, and `size` their number."""
+
+    __hash__ = None  # type: ignore[assignment] # no result of a program
+    described = "list whose length traced values decide"
+
+    array: Any
+    items: Items
+    size: Any
+
+
 def _from(first: Any, index: Any) -> Any:
     return index if type(first) is int and first == 0 else first + index
 
@@ -141,6 +155,8 @@ def items_of(value: Any) -> Items | None:
     """What a loop can be rolled over, of what stands after `in`; None if it is plain Python."""
     if isinstance(value, Items):
         return value
+    if isinstance(value, Unsized):
+        return value.items
     if type(value) is range:
         return Range(value.start, value.stop, value.step)
     if isinstance(value, Value) and not value.is_scalar and value.mask is None and value.ndim:

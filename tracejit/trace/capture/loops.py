@@ -263,14 +263,22 @@ class For(Loop):
             str, tuple
         ] = {}  # of arrays, before the last iteration that was run ahead
         self.items = items_of(iterable)
+        self.regrow: BaseException | None = None  # what makes a list of its body one that grows
 
     def __iter__(self) -> Iterator[Any]:
         if self.items is None:
             return self._plainly(iter(self.iterable))
         start, stop = self.items.bounds
         if type(start) is int and type(stop) is int:
-            return self._counted(self.items, start, stop)
-        return self._rolled(self.items, start, stop)
+            return self._walking(self._counted(self.items, start, stop))
+        return self._walking(self._rolled(self.items, start, stop))
+
+    def _walking(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        self.trace.walking.append(self.items)
+        try:
+            yield from iterator
+        finally:
+            self.trace.walking.remove(self.items)
 
     def _plainly(self, iterator: Iterator[Any]) -> Iterator[Any]:
         for value in iterator:
@@ -306,7 +314,7 @@ class For(Loop):
                     trace.to_roll = self.key
                     raise Plain
                 if busy > config.unroll_limit:
-                    raise failure(
+                    raise self.regrow or failure(
                         TraceError,
                         f"this loop runs {count} times, and each would be a part of the program: its "
                         "body needs the index as a Python number",
@@ -330,8 +338,9 @@ class For(Loop):
                 return
             (error,) = failed
             self.is_python = isinstance(error, Plain)
+            self.regrow = getattr(error, "regrow", None)
             if not is_known:
-                raise self.unsettled(str(error))
+                raise self.regrow or self.unsettled(str(error))
             if isinstance(error, Rotated):
                 period *= error.period
                 count = (stop - start) % period

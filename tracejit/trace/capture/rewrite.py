@@ -210,6 +210,28 @@ class _Rewriter(ast.NodeTransformer):
             new += self.branch(node, test, node.orelse, [], self.live.after[node])
         return new
 
+    def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> ast.stmt:
+        """A list that is made may be one that grows."""
+        value = node.value
+        several = value.elts if isinstance(value, ast.Tuple) else [value]
+        chosen = [_makes_list(part) for part in several]
+        node = self.generic_visit(node)
+        if any(chosen):
+            several = node.value.elts if isinstance(value, ast.Tuple) else [node.value]
+            pairs = zip(chosen, several)
+            several = [self.growing(part) if is_chosen else part for is_chosen, part in pairs]
+            if isinstance(value, ast.Tuple):
+                node.value.elts = several
+            else:
+                (node.value,) = several
+        return node
+
+    visit_AnnAssign = visit_Assign
+
+    def growing(self, node: ast.expr) -> ast.expr:
+        place = ast.copy_location(ast.Constant((node.lineno, node.col_offset)), node)
+        return expression("TJ.grows(X, PLACE)", node, TJ=HOOKS, X=node, PLACE=place)
+
     def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
         return build(_BREAK, node, L=self.loops[-1])
 
@@ -343,6 +365,14 @@ def _take(owner: str, names: tuple[str, ...], place: ast.AST) -> list[ast.stmt]:
         gone = ast.Delete([ast.Name(name, ast.Del())])
         lines += build("if N is TJ.UNBOUND:\n    GONE", place, N=name, TJ=HOOKS, GONE=[gone])
     return [ast.fix_missing_locations(ast.copy_location(line, place)) for line in lines]
+
+
+def _makes_list(node: ast.expr | None) -> bool:
+    """Whether an expression makes a list or a deque that may become longer."""
+    if not isinstance(node, ast.Call):
+        return isinstance(node, ast.List)
+    name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")
+    return name in ("deque", "list")
 
 
 def _is_return(line: ast.stmt) -> bool:

@@ -24,6 +24,7 @@ from ..promotion import cast, constant
 from ..regions import Region, encloses
 from ..registry import MIRRORS
 from ..tree import flatten, unflatten
+from .growing import growth
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
 from .ramps import Ramp, Trips, ramp
 from .state import (
@@ -46,6 +47,7 @@ class Unsettled(Exception):
     def __init__(self, why: str, can_peel: bool = True):
         super().__init__(why)
         self.why, self.can_peel = why, can_peel
+        self.regrow: BaseException | None = None  # what makes a list of the loop one that grows
 
 
 class Plain(Unsettled):
@@ -166,7 +168,9 @@ class Rolling:
         held = {id(container): items for container, items in end.held}
         for container, items in self.begin.held:
             if _shape_of(container, held.get(id(container), items)) != _shape_of(container, items):
-                raise self.undone(f"it changes which items a {type(container).__name__} has")
+                error = self.undone(f"it changes which items a {type(container).__name__} has")
+                error.regrow = growth(trace, container, items, held.get(id(container), items))
+                raise error
         found = [storage for storage in self.region.written if storage.birth <= self.region.start]
         self.written = {storage: storage.node for storage in found}
         is_settled = {*found} <= {*self.storages}

@@ -24,8 +24,8 @@ from ..registry import FUNCTIONS, creates
 from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds
-from .generators import Lazy, Selected
-from .iterables import Items
+from .generators import Lazy
+from .iterables import Items, Unsized
 from .joins import describe, joined, kind_of
 from .state import is_array
 
@@ -40,7 +40,7 @@ def _lazy(iterable: Any) -> Lazy | None:
     """What to go through, if there may be traced values in it."""
     if isinstance(iterable, Lazy):
         return iterable
-    if isinstance(iterable, Value | Items):
+    if isinstance(iterable, Value | Items | Unsized):
         return Lazy(iterable, _identity)
     if type(iterable) in _SEQUENCES and not any(isinstance(x, Value) for x in iterable):
         return None
@@ -191,8 +191,8 @@ _extreme(min, np.less)
 @creates(len)
 def _length(value: Any, /) -> Any:
     """`len`, which Python itself lets only give an int: here also an extent that is a symbol."""
-    if isinstance(value, Selected):
-        value = value.array
+    if isinstance(value, Unsized):
+        return value.size
     return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
 
 
@@ -227,7 +227,7 @@ def item_of(container: Any, index: Any) -> Any:
 
 def contains(item: Any, container: Any) -> Any:
     """`item in container`: a bool, or a traced one."""
-    if isinstance(container, Selected):
+    if isinstance(container, Unsized):
         container = container.array
     if isinstance(container, Value) and not container.is_scalar:
         return Array(FUNCTIONS[np.any](apply(np.equal, container, item)).node, True, bool)

@@ -36,8 +36,9 @@ UNBOUND: Any = _Mark("undefined")
 # Larger containers are not searched for others.
 LARGEST = 1000
 _MUTABLE = (dict, list, set, deque)
-# Classes of the standard library whose instances are what users put into them, and nothing else.
+# Classes of libraries whose instances are what users put into them, and nothing else.
 _OPEN = {
+    ("tracejit.trace.capture.growing", "Growing"),
     ("types", "SimpleNamespace"),
     ("argparse", "Namespace"),
     ("collections", "UserDict"),

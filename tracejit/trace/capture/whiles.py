@@ -234,7 +234,7 @@ class While(Loop):
         else:
             self.peeled, self.apart, self.period = self.peeled + 1, 1, 1
             if self.peeled > MOST_PEELED or not error.can_peel or self.is_inside:
-                raise self.unsettled(str(error)) from None
+                raise getattr(error, "regrow", None) or self.unsettled(str(error)) from None
         self.exits.clear()
         self.rolling = self.test_region = None
         self.is_pass = False

@@ -1,0 +1,298 @@
+"""Lists that grow and shrink as traced values decide: stacks, queues, heaps, items by chance."""
+
+import heapq
+from collections import deque
+
+import numpy as np
+import pytest
+
+import tracejit
+from tracejit import TracejitError
+
+
+def chance(x):
+    out = []
+    for i in range(len(x)):
+        if x[i] > 0:
+            out.append(x[i] * 2)
+    return np.array(out), len(out)
+
+
+def primes(n):
+    found = []
+    k = 2
+    while len(found) < n[0]:
+        is_prime = True
+        for p in found:
+            if p * p > k:
+                break
+            if k % p == 0:
+                is_prime = False
+                break
+        if is_prime:
+            found.append(k)
+        k += 1
+    return np.array(found)
+
+
+def flood(g):
+    seen = np.zeros(g.shape, np.bool_)
+    stack = [(0, 0)]
+    count = 0
+    while stack:
+        i, j = stack.pop()
+        if i < 0 or j < 0 or i >= g.shape[0] or j >= g.shape[1] or seen[i, j] or g[i, j] == 1:
+            continue
+        seen[i, j] = True
+        count += 1
+        stack.append((i + 1, j))
+        stack.append((i - 1, j))
+        stack.append((i, j + 1))
+        stack.append((i, j - 1))
+    return count, seen
+
+
+def bfs(indptr, indices, n):
+    dist = np.full(n, -1)
+    dist[0] = 0
+    queue = deque([0])
+    while queue:
+        u = queue.popleft()
+        for e in range(indptr[u], indptr[u + 1]):
+            v = indices[e]
+            if dist[v] < 0:
+                dist[v] = dist[u] + 1
+                queue.append(v)
+    return dist
+
+
+def dijkstra(indptr, indices, w):
+    n = len(indptr) - 1
+    dist = np.full(n, np.inf)
+    dist[0] = 0.0
+    heap = [(0.0, 0)]
+    while heap:
+        d, u = heapq.heappop(heap)
+        if d > dist[u]:
+            continue
+        for e in range(indptr[u], indptr[u + 1]):
+            v = indices[e]
+            nd = d + w[e]
+            if nd < dist[v]:
+                dist[v] = nd
+                heapq.heappush(heap, (nd, v))
+    return dist
+
+
+def quick(x):
+    stack = [(0, len(x) - 1)]
+    while stack:
+        lo, hi = stack.pop()
+        if lo >= hi:
+            continue
+        p, i = x[hi], lo
+        for j in range(lo, hi):
+            if x[j] < p:
+                x[i], x[j] = x[j], x[i]
+                i += 1
+        x[i], x[hi] = x[hi], x[i]
+        stack.append((lo, i - 1))
+        stack.append((i + 1, hi))
+    return x
+
+
+def brackets(s):
+    stack = []
+    for c in s:
+        if c == 1 or c == 3:
+            stack.append(c)
+        elif not stack or stack.pop() != c - 1:
+            return False
+    return len(stack) == 0
+
+
+def turn(a, b, c):
+    return (b[0] - a[0]) * (c[1] - a[1]) - (b[1] - a[1]) * (c[0] - a[0])
+
+
+def hull(p):
+    h = []
+    for i in range(len(p)):
+        while len(h) >= 2 and turn(p[h[-2]], p[h[-1]], p[i]) <= 0:
+            h.pop()
+        h.append(i)
+    return np.array(h)
+
+
+def found_pairs(x):
+    pairs = []
+    total = 0.0
+    for i in range(len(x)):
+        for j in range(i):
+            if x[i] < x[j]:
+                pairs.append((i, x[j]))
+    for i, value in pairs:
+        total += i * value
+    return np.array([pair[1] for pair in pairs if pair[0] >= 0]), total, len(pairs)
+
+
+def last_ones(x):
+    recent = [0.0, 0.0]
+    for i in range(len(x)):
+        if x[i] > 0:
+            recent.append(x[i])
+            recent[-2] += 1
+            if len(recent) > 5:
+                recent.pop(0)
+    return np.array(recent), recent[0], recent[-1], max(recent), 0.0 in recent
+
+
+def by_helpers(x):
+    def push(items, value):
+        items.append(value)
+
+    odd, even = [], []
+    for i in range(len(x)):
+        if x[i] > 0:
+            push(odd, i)
+        else:
+            push(even, i)
+    return np.array(odd), np.array(even)
+
+
+def collatz(n):
+    path = [n[0]]
+    while path[-1] != 1:
+        k = path[-1]
+        path.append(k // 2 if k % 2 == 0 else 3 * k + 1)
+    return np.array(path), len(path)
+
+
+def smallest(x):
+    heap = []
+    for i in range(len(x)):
+        heapq.heappush(heap, x[i])
+        if len(heap) > 4:
+            heapq.heappop(heap)
+    out = np.zeros(4)
+    for i in range(4):
+        out[i] = heapq.heappop(heap)
+    return out
+
+
+def graph(n, rng):
+    degrees = rng.integers(1, 5, n)
+    starts = np.concatenate([[0], np.cumsum(degrees)])
+    return starts, rng.integers(0, n, starts[-1])
+
+
+RNG = np.random.default_rng(0)
+STARTS, ENDS = graph(60, RNG)
+POINTS = RNG.random((40, 2))
+POINTS = POINTS[np.lexsort(POINTS.T[::-1])]
+X = RNG.standard_normal(30)
+PROGRAMS = [
+    (chance, X),
+    (primes, np.array([30])),
+    (flood, RNG.random((9, 9)) < 0.3),
+    (bfs, STARTS, ENDS, 60),
+    (dijkstra, STARTS, ENDS, RNG.random(len(ENDS))),
+    (quick, X.copy()),
+    (brackets, np.array([1, 3, 4, 2, 1, 2])),
+    (brackets, np.array([1, 3, 2])),
+    (brackets, np.array([2, 3])),
+    (hull, POINTS),
+    (found_pairs, X),
+    (last_ones, X),
+    (by_helpers, X),
+    (collatz, np.array([27])),
+    (smallest, X),
+]
+
+
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda program: program[0].__name__)
+def test_lists_that_traced_values_change(program):
+    function, *arguments = program
+    wanted = function(*[np.copy(a) if isinstance(a, np.ndarray) else a for a in arguments])
+    found = tracejit.jit(function)(*arguments)
+    np.testing.assert_equal(found, wanted)
+
+
+def test_more_items_than_there_is_room_for():
+    jitted = tracejit.jit(collect := by_halves)
+    for count in (10, 3000, 10, 40_000, 40_000):
+        x = np.random.default_rng(count).standard_normal(count)
+        np.testing.assert_array_equal(jitted(x), collect(x))
+
+
+def by_halves(x):
+    kept = []
+    for i in range(len(x)):
+        if x[i] > -0.5:
+            kept.append(x[i] * 0.5)
+    return np.array(kept)
+
+
+def test_errors_are_pythons():
+    @tracejit.jit
+    def program(x):
+        stack = [1.0]
+        for i in range(len(x)):
+            if x[i] > 0:
+                stack.append(x[i])
+            else:
+                stack.pop()
+        return stack[2]
+
+    assert program(np.array([1.0, 2.0, 3.0, -1.0])) == 2
+    with pytest.raises(IndexError, match="pop from empty list"):
+        program(-np.ones(4))
+    with pytest.raises(IndexError, match="list index out of range"):
+        program(np.array([1.0, -1.0, 1.0, -1.0]))
+
+
+def returned(x):
+    found = []
+    for i in range(len(x)):
+        if x[i] > 0:
+            found.append(x[i])
+    return found
+
+
+def walked(x):
+    found = [0.5]
+    for value in found:
+        if value < x[0]:
+            found.append(value + 1)
+    return np.array(found)
+
+
+def of_arrays(x):
+    found = []
+    for i in range(len(x)):
+        if x[i, 0] > 0:
+            found.append(x[i])
+    return np.array(found)
+
+
+def inserted(x):
+    found = []
+    for i in range(len(x)):
+        if x[i] > 0:
+            found.append(x[i])
+    found.insert(0, 1.0)
+    return np.array(found)
+
+
+@pytest.mark.parametrize(
+    ("program", "shape", "message"),
+    [
+        (returned, 30, "returned a list whose length traced values decide"),
+        (walked, 30, "gets other items|append"),
+        (of_arrays, (30, 2), "gets other items"),
+        (inserted, 30, r"insert\(\)"),
+    ],
+)
+def test_what_is_refused(program, shape, message):
+    with pytest.raises(TracejitError, match=message):
+        tracejit.jit(program)(np.ones(shape))

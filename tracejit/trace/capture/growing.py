@@ -1,0 +1,318 @@
+"""Lists that traced values make longer and shorter: stacks, queues, heaps, and what is found by chance.
+
+A list that a loop or a branch changes so cannot be followed item by item. The function is traced again
+then, and the display that made the list, `stack = []`, makes a `Growing` one: an array with room for so
+many items, from where to where they are, as traced ints. Where the room is not enough when the program
+runs, NumPy runs the function instead, and the next call compiles it with more.
+
+limit: items are numbers of one kind, which NumPy's promotion finds, or tuples of such numbers; an item
+that is read has that type.
+"""
+
+from __future__ import annotations
+
+import heapq
+import operator
+from collections import deque
+from collections.abc import Iterable, Iterator
+from typing import Any, NamedTuple
+
+import numpy as np
+
+from ...errors import UnsupportedError
+from ...ir import ops
+from ...ir.graph import Node
+from ...ir.host import ResultChanged
+from ..application import apply
+from ..array import Array, wrap
+from ..context import Trace, current_trace, failure
+from ..host import refuse_through_python
+from ..promotion import cast, filled
+from ..registry import FUNCTIONS, creates
+from ..tree import LEAF, flatten, unflatten
+from ..value import Value, node_of
+from . import stacks
+from .generators import Selected, as_arrays
+from .iterables import Enumerated, Items, Reversed, Unsized, Zipped
+from .joins import Kind, joined, kind_of
+
+# How many items a list has room for at first, and how much more if that is not enough.
+ROOM, MORE = 1024, 16
+# By the display that made the list: for how many items there is room now.
+_rooms: dict[Any, int] = {}
+
+
+class Note(NamedTuple):
+    """What the items of a list are: how they are taken apart, and the kinds of their parts."""
+
+    structure: Any
+    kinds: tuple[Kind, ...]
+
+    def joined(self, other: Note) -> Note | None:
+        """What has the items of both; None if there is nothing."""
+        if self.structure != other.structure:
+            return None
+        kinds = [joined(a, b) for a, b in zip(self.kinds, other.kinds)]
+        return None if None in kinds else Note(self.structure, tuple(kinds))
+
+
+class Regrow(BaseException):
+    """The function is to be traced again, with a list that grows."""
+
+    def __init__(self, key: Any, note: Note):
+        super().__init__(key, note)
+        self.key, self.note = key, note
+
+
+def _is_frozen(value: Any) -> bool:
+    return all(map(_is_frozen, value)) if type(value) is tuple else kind_of(value) is not None
+
+
+def note_of(items: Iterable[Any]) -> Note | None:
+    """What items have in common."""
+    found: Note | None = None
+    for item in items:
+        leaves, structure = flatten(item)
+        kinds = [kind_of(leaf) for leaf in leaves]
+        if not _is_frozen(item) or any(kind is None or kind.shape for kind in kinds):
+            return None
+        own = Note(structure, tuple(kinds))
+        found = own if found is None else found.joined(own)
+        if found is None:
+            return None
+    return found
+
+
+def growth(trace: Trace, container: Any, *versions: Iterable[Any]) -> Regrow | None:
+    """What makes a list one that grows, of which these are items in turn; None where it cannot be."""
+    _, key = trace.lists.get(id(container), (None, None))
+    note = None if key is None else note_of([item for version in versions for item in version])
+    return None if note is None else Regrow(key, note)
+
+
+def grows(items: Any, key: Any) -> Any:
+    """What a display, or a call of `list` or `deque`, makes: the list, or a growing one."""
+    trace = current_trace()
+    if trace is None or type(items) not in (list, deque):
+        return items
+    note = trace.growing.get(key)
+    if note is None:
+        trace.lists[id(items)] = items, key
+        return items
+    return Growing(key, note, items)
+
+
+def _hooked(function: Any) -> Any:
+    trace = current_trace()
+    assert trace is not None
+    return trace.hook(function)
+
+
+class Growing(Unsized):
+    """A list, or a deque, from `first` to before `end` of arrays with `room`, one for each part of an
+    item."""
+
+    def __init__(self, key: Any, note: Note, items: Iterable[Any]):
+        self.key, self.note = key, note
+        items = list(items)
+        self.room = max(_rooms.setdefault(key, ROOM), len(items))
+        self.buffers = tuple([wrap(filled(0, kind.dtype, (self.room,))) for kind in note.kinds])
+        self.first: Any = 0
+        self.end: Any = len(items)
+        for place, item in enumerate(items):
+            self.put(place, item)
+
+    # What stacks.py is made of.
+
+    def put(self, place: Any, item: Any) -> None:
+        own = note_of([item])
+        note = None if own is None else self.note.joined(own)
+        if note is None:
+            raise failure(
+                UnsupportedError,
+                "a list whose length traced values decide gets an item that is unlike the others, or no "
+                "number or tuple of numbers",
+                "fill arrays that are large enough, and count",
+            )
+        if note != self.note:
+            raise Regrow(self.key, note)
+        for buffer, kind, leaf in zip(self.buffers, note.kinds, flatten(item)[0]):
+            buffer[place] = kind.wrap(kind.node(leaf))
+
+    def at(self, place: Any) -> Any:
+        parts = zip(self.buffers, self.note.kinds)
+        leaves = [kind.wrap(cast(node_of(buffer[place]), kind.dtype)) for buffer, kind in parts]
+        return unflatten(self.note.structure, leaves)
+
+    def outgrow(self) -> None:
+        """There is no room for one more."""
+        key, room = self.key, self.room
+        trace = current_trace()
+        assert trace is not None
+        if trace.region.parent is None:
+            _rooms[key] = max(_rooms[key], room * MORE)
+            raise Regrow(key, self.note)
+
+        def fail(objects: dict) -> None:
+            _rooms[key] = max(_rooms[key], room * MORE)
+            raise ResultChanged(f"a list had more than {room} items")
+
+        refuse_through_python("a list that grows", fail)
+
+    @staticmethod
+    def is_less(one: Any, other: Any) -> Any:
+        """Whether an item comes before another one, as Python compares numbers and tuples."""
+        a, b = flatten(one)[0], flatten(other)[0]
+        found: Node | None = None
+        for x, y in zip(reversed(a), reversed(b)):
+            less = node_of(apply(np.less, x, y))
+            if found is not None:
+                same = node_of(apply(np.equal, x, y))
+                less = ops.logical_or(less, ops.logical_and(same, found))
+            found = less
+        return Array(found, True, bool)
+
+    @property
+    def size(self) -> Any:
+        """How many items there are."""
+        return self.end - self.first
+
+    @property
+    def items(self) -> Items:
+        return _Walked(self)
+
+    @property
+    def array(self) -> Any:
+        """The items side by side, tuples as rows."""
+        parts = [buffer[self.first : self.end] for buffer in self.buffers]
+        return parts[0] if self.note.structure == LEAF else FUNCTIONS[np.stack](parts, axis=1)
+
+    # What lists and deques do.
+
+    def append(self, item: Any) -> None:
+        trace = current_trace()
+        if trace is not None and any(_walks(items, self) for items in trace.walking):
+            raise self._refused("append() in a loop over its items,")
+        _hooked(stacks.append)(self, item)
+
+    def extend(self, items: Any) -> None:
+        _hooked(stacks.extend)(self, items)
+
+    def __iadd__(self, items: Any) -> Any:
+        self.extend(items)
+        return self
+
+    def pop(self, index: Any = -1) -> Any:
+        if type(index) is not int or index not in (0, -1):
+            raise self._refused("pop() of an item in the middle")
+        return _hooked(stacks.popleft if index == 0 else stacks.pop)(self)
+
+    def popleft(self) -> Any:
+        return self.pop(0)
+
+    def clear(self) -> None:
+        self.end = self.first
+
+    def copy(self) -> Growing:
+        new = Growing(self.key, self.note, ())
+        new.first, new.end = self.first, self.end
+        new.buffers = tuple([FUNCTIONS[np.copy](buffer) for buffer in self.buffers])
+        return new
+
+    def __getitem__(self, index: Any) -> Any:
+        if isinstance(index, slice):
+            return Selected(self.array[index])
+        return _hooked(stacks.item)(self, index)
+
+    def __setitem__(self, index: Any, item: Any) -> None:
+        _hooked(stacks.assign)(self, index, item)
+
+    def __delitem__(self, index: Any) -> None:
+        self.pop(index)
+
+    # What rewritten code asks of other hooks; Python itself needs to know.
+
+    def __len__(self) -> int:
+        return operator.index(self.size)
+
+    def __bool__(self) -> bool:
+        return bool(self.size > 0)
+
+    def __iter__(self) -> Iterator[Any]:
+        if isinstance(self.size, Value):
+            raise self._refused("going through the items, elsewhere than in a loop,")
+        return iter(self.items)
+
+    def __eq__(self, other: object) -> bool:
+        raise self._refused("a comparison")
+
+    __hash__ = None  # type: ignore[assignment] # no result of a program
+
+    def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
+        return function(*as_arrays(args), **kwargs)
+
+    def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
+        return getattr(ufunc, method)(*as_arrays(inputs), **options)
+
+    def __getattr__(self, name: str) -> Any:
+        if hasattr(list, name) and not name.startswith("__"):
+            raise self._refused(f"{name}()")
+        raise AttributeError(name)
+
+    @staticmethod
+    def _refused(what: str) -> UnsupportedError:
+        return failure(
+            UnsupportedError,
+            f"{what} of a list whose length traced values decide",
+            "make it an array, np.array(items), or fill an array that is large enough, and count",
+        )
+
+
+class _Walked(Items):
+    """The items that a growing list has now."""
+
+    def __init__(self, growing: Growing):
+        self.growing, self.bounds = growing, (growing.first, growing.end)
+        self.most = growing.room
+
+    def item(self, index: Any) -> Any:
+        return self.growing.at(index)
+
+
+def _walks(items: Any, growing: Growing) -> bool:
+    """Whether a loop goes through a list."""
+    match items:
+        case _Walked():
+            return items.growing is growing
+        case Enumerated() | Reversed():
+            return _walks(items.items, growing)
+        case Zipped():
+            return any(_walks(one, growing) for one in items.several)
+    return False
+
+
+@creates(heapq.heappush)
+def _heappush(heap: Any, item: Any, /) -> None:
+    if isinstance(heap, Growing):
+        _hooked(stacks.push)(heap, item)
+        return
+    _ordered_by_values([*heap, item], heap)
+    heapq.heappush(heap, item)
+
+
+@creates(heapq.heappop)
+def _heappop(heap: Any, /) -> Any:
+    if isinstance(heap, Growing):
+        return _hooked(stacks.take)(heap)
+    _ordered_by_values(heap, heap)
+    return heapq.heappop(heap)
+
+
+def _ordered_by_values(items: list, heap: Any) -> None:
+    """Begin again with a heap that grows, where traced values are to be compared."""
+    trace = current_trace()
+    leaves = [leaf for item in items for leaf in flatten(item)[0]]
+    if trace is not None and any(isinstance(leaf, Value) for leaf in leaves):
+        regrow = growth(trace, heap, items)
+        if regrow is not None:
+            raise regrow

@@ -1,0 +1,97 @@
+"""What growing lists do, as code that is captured like a user's.
+
+A list is `Growing`: its items are from `first` to before `end` of what has `room` for so many.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+
+def append(stack: Any, item: Any) -> None:
+    """`list.append`."""
+    if stack.end >= stack.room:
+        stack.outgrow()
+        raise OverflowError("the list has no room for more items")
+    stack.put(stack.end, item)
+    stack.end = stack.end + 1
+
+
+def extend(stack: Any, items: Any) -> None:
+    """`list.extend`."""
+    for item in items:
+        append(stack, item)
+
+
+def pop(stack: Any) -> Any:
+    """`list.pop` of the last item."""
+    if stack.end <= stack.first:
+        raise IndexError("pop from empty list")
+    stack.end = stack.end - 1
+    return stack.at(stack.end)
+
+
+def popleft(stack: Any) -> Any:
+    """`deque.popleft`, and `list.pop(0)`."""
+    if stack.end <= stack.first:
+        raise IndexError("pop from an empty deque")
+    found = stack.at(stack.first)
+    stack.first = stack.first + 1
+    return found
+
+
+def place_of(stack: Any, index: Any) -> Any:
+    """Where the item is that a list has at an index."""
+    count = stack.end - stack.first
+    position = index + count if index < 0 else index
+    if position < 0 or position >= count:
+        raise IndexError("list index out of range")
+    return stack.first + position
+
+
+def item(stack: Any, index: Any) -> Any:
+    """`items[index]`."""
+    return stack.at(place_of(stack, index))
+
+
+def assign(stack: Any, index: Any, value: Any) -> None:
+    """`items[index] = value`."""
+    stack.put(place_of(stack, index), value)
+
+
+def push(heap: Any, value: Any) -> None:
+    """`heapq.heappush`."""
+    append(heap, value)
+    _sift_down(heap, heap.end - 1, value)
+
+
+def take(heap: Any) -> Any:
+    """`heapq.heappop`."""
+    last = pop(heap)
+    if heap.end <= heap.first:
+        return last
+    found = heap.at(heap.first)
+    # As `heapq` does: the smaller child moves up to the end, and the last item down from there.
+    place = heap.first
+    child = place + 1
+    while child < heap.end:
+        right = child + 1
+        if right < heap.end:
+            if not heap.is_less(heap.at(child), heap.at(right)):
+                child = right
+        heap.put(place, heap.at(child))
+        place = child
+        child = 2 * (place - heap.first) + 1 + heap.first
+    _sift_down(heap, place, last)
+    return found
+
+
+def _sift_down(heap: Any, place: Any, value: Any) -> None:
+    """Move items that are greater than `value`, which is to be at a place or before it."""
+    while place > heap.first:
+        parent = heap.first + (place - heap.first - 1) // 2
+        if not heap.is_less(value, heap.at(parent)):
+            break
+        heap.put(place, heap.at(parent))
+        place = parent
+    heap.put(place, value)

@@ -60,8 +60,9 @@ def halvings(value):
 START = [
     "s, t, u, n, m, f = x, 1, 0.5, 0, 1, False",
     "p, d, l, o, w = (x, 2), {'k': 1, 'q': (0.5, 3)}, [1, x, 2.5], Pair(1, x), z[0]",
+    "q = [x, 1.0]",
 ]
-END = "s, t, u, n, m, f, p, d['k'], d['q'], l[0], l[2], o.x, o.y, w, a, b, k, g, z"
+END = "s, t, u, n, m, f, p, d['k'], d['q'], l[0], l[2], o.x, o.y, w, len(q), q[0], q[-1], a, b, k, g, z"
 
 NUMBERS = [
     "s", "t", "u", "n", "m", "1", "2", "-1", "0.5", "p[0]", "p[1]", "d['k']", "d['q'][1]", "l[0]", "l[2]",
@@ -177,6 +178,11 @@ class Writer:
             f"o.push({small})",
             "a, b = b, a",
             "s, t = t, s",
+            f"q.append({small})",
+            f"q.append({small}) if len(q) < 7 else None",
+            f"s = q.pop() if len(q) > 2 else {small}",
+            f"q[-1] = {small}",
+            "u = q[n % len(q)]",
             f"add_to({array}, {self.pick('1', '0.5')})",
             f"n = position({array}, {self.number(0)})",
         ]

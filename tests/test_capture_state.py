@@ -186,3 +186,16 @@ def test_a_row_that_outlives_its_loop_is_not_written():
 
     with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
         program(np.zeros((9, 3)), np.arange(8))
+
+
+def test_arrays_that_a_loop_exchanges_by_chance_are_not_written():
+    @tracejit.jit
+    def program(a, b, x):
+        for i in range(9):
+            if x[i] > 0:
+                a, b = b, a
+        b[0] = 1.0
+        return a, b
+
+    with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
+        program(np.zeros(5), np.ones(5), np.ones(9))

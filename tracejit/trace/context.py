@@ -217,6 +217,12 @@ class Trace:
         """Two storages may be one, so that neither may be written while the other one is in use."""
         self._doubts.append((ref(one), ref(other)))
 
+    def doubts_of(self, storage: Storage) -> list[Storage]:
+        """The storages that may be this one."""
+        pairs = [(one(), other()) for one, other in self._doubts]
+        found = [b if a is storage else a for a, b in pairs if storage in (a, b)]
+        return [other for other in found if other is not None]
+
     def will_share(self, one: Storage, other: Storage) -> None:
         """The same once the function that is being traced has returned: what it does until then it
         does on other paths than the one that returns this value."""

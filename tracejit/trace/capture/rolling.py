@@ -189,12 +189,29 @@ class Rolling:
             except Unsettled as error:
                 raise self.undone(error.why, error.can_peel) from None
         is_settled &= self._drop_moves_by_value()
+        self.shares = self._shares()
         held_by = contents(self.region, end)
         self.nodes = dict(self._last_nodes(held_by)) if not self.moved else {}
         self._leave()
         if self.moved:
             raise _rotation(self.moved)
         return is_settled
+
+    def _shares(self) -> dict[Any, list[Any]]:
+        """What the memory may be, beside its own, that is carried in leaves."""
+        firsts: dict[Any, Any] = {}
+        for cell, before in self._cells():
+            insides = flatten(self.inside.get(cell.id, before))[0]
+            pairs = zip(insides, flatten(before)[0])
+            firsts |= {x.storage: y.storage for x, y in pairs if is_array(x) and is_array(y)}
+        found: dict[Any, list[Any]] = {}
+        for id_, kinds in self.kinds.items():
+            leaves = flatten(self.end[id_])[0]
+            for position in kinds:
+                leaf = leaves[position]
+                others = self.trace.doubts_of(leaf.storage) if is_array(leaf) else ()
+                found[id_, position] = [firsts.get(other, other) for other in others]
+        return found
 
     def _drop_moves_by_value(self) -> bool:
         """Forget of moves to arrays of before the loop that are carried as values, and are others in
@@ -423,6 +440,7 @@ class Rolling:
                 names.pop(cell.key, None)
             else:
                 names[cell.key] = value
+        self.shares = {}
         return names
 
     def _after(self, cell: _Cell, before: Any, items: dict[Any, Node]) -> Any:
@@ -437,6 +455,8 @@ class Rolling:
                     leaves[position] = kind.after(part) if is_ramp else kind.wrap(part)
                     if is_array(first) and not self.surely:
                         self.trace.may_share(leaves[position].storage, first.storage)
+                    for other in self.shares.get((cell.id, position), ()):
+                        self.trace.may_share(leaves[position].storage, other)
             return unflatten(structure, leaves)
         if cell.id in self.lasts:
             leaves, structure = flatten(self.lasts[cell.id])

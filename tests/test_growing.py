@@ -296,3 +296,18 @@ def inserted(x):
 def test_what_is_refused(program, shape, message):
     with pytest.raises(TracejitError, match=message):
         tracejit.jit(program)(np.ones(shape))
+
+
+def test_handlers_do_not_see_that_tracing_begins_again():
+    def program(x):
+        found = []
+        try:
+            for i in range(len(x)):
+                if x[i] > 0:
+                    found.append(x[i])
+        except BaseException:
+            return -1
+        return len(found)
+
+    x = np.array([1.0, -1.0, 2.0])
+    assert tracejit.jit(program)(x) == program(x) == 2

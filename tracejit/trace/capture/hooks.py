@@ -14,7 +14,7 @@ from ..location import user_line
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .generators import Lazy, listed
-from .growing import grows
+from .growing import Regrow, grows
 from .iterables import INSTEAD, Unsized
 from .joins import UNSET
 from .loops import For, Site
@@ -256,7 +256,7 @@ class CaptureHooks:
         """Raise what a handler has caught again where it is no error of the program's, but one of
         tracing it: with NumPy it would not be there."""
         error = sys.exc_info()[1]
-        if current_trace() is not None and isinstance(error, TraceError | UnsupportedError):
+        if current_trace() is not None and isinstance(error, TraceError | UnsupportedError | Regrow):
             raise error
 
     @staticmethod

@@ -81,10 +81,14 @@ def _strides_of(node: Node, strides: dict[Node, Strides]) -> Strides:
             return row_major(shape)
         case "pad" if tuple(given[0]) == _columns(node.operands[0].type.shape):
             return _columns(shape)
-        case "concatenate" | "sort" | "partition":
+        case "sort" | "partition" if shape == node.operands[0].type.shape:
+            return dense_strides(shape, iteration_order(shape, given[:1]))
+        case "concatenate":
             return dense_strides(shape, iteration_order(shape, given))
     match node.op.kind:
-        case kinds.ELEMENTWISE | kinds.SCAN:
+        case kinds.ELEMENTWISE:
+            return dense_strides(shape, iteration_order(shape, given))
+        case kinds.SCAN if len(given) == 1 and node.type.shape == node.operands[0].type.shape:
             return dense_strides(shape, iteration_order(shape, given))
         case kinds.UPDATE:
             return given[0]

@@ -11,6 +11,7 @@ What a loop only reads is brought into order before it, by `hoist`.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable
 from typing import NamedTuple
 
@@ -66,19 +67,21 @@ class _Uses:
 
     def __init__(self, entry: Function, machine: Machine):
         self.machine = machine
-        self.found: list[_Use] = []
+        # Ops that may have wishes, with how often they run, and the values that they read.
+        self.readers: list[tuple[Node, float, list[_Value]]] = []
         constants = made_of_constants(entry)
         values = {
             node: _Value(node, 1.0, is_worth_keeping(node, constants)) for node in entry.nodes
         }
         self.collect(entry, 1.0, values)
+        self.counts = Counter([value.node for _, _, read in self.readers for value in read])
+        self.found = [use for reader in self.readers for use in self.uses_of(*reader)]
 
     def collect(self, function: Function, times: float, values: dict[Node, _Value]) -> None:
         for node in function.nodes:
             values.setdefault(node, _Value(node, times, False))
-            for preferred in self.preferences(node):
-                value = values[node.operands[preferred.operand]]
-                self.found.append(_Use(node, preferred, value, times * preferred.seconds))
+            if node.op.prefers is not None or node.op.kind == CONTRACTION:
+                self.readers.append((node, times, [values[operand] for operand in node.operands]))
             if node.op in CONTROL_FLOW:
                 operands = node.operands[first_operand(node) :]
                 kept = node.attrs.get("carried", 0)
@@ -86,10 +89,14 @@ class _Uses:
                     read = zip(body.parameters[kept:], operands[kept:])
                     self.collect(body, times * iterations(node), {p: values[o] for p, o in read})
 
-    def preferences(self, node: Node) -> Iterable[Preferred]:
-        if node.op.prefers is not None:
-            return node.op.prefers(node, self.machine)
-        return preferred_layouts(node, self.machine) if node.op.kind == CONTRACTION else ()
+    def uses_of(self, node: Node, times: float, read: list[_Value]) -> Iterable[_Use]:
+        """The wishes of an op that may be worth fulfilling: no single use pays for a relayout."""
+        if not any(v.is_free or times > v.times or self.counts[v.node] > 1 for v in read):
+            return
+        wishes = preferred_layouts if node.op.prefers is None else node.op.prefers
+        for preferred in wishes(node, self.machine):
+            value = read[preferred.operand]
+            yield _Use(node, preferred, value, times * preferred.seconds)
 
     def worthwhile(self) -> list[_Use]:
         """The uses of values that are brought into order: of each value in one way at most."""

@@ -73,17 +73,20 @@ def _panel_width(problem: Problem, machine: Machine) -> int:
 
 
 def _saved(problem: Problem, machine: Machine, size: int) -> float:
-    """Seconds: of packing, where that is done each time, or of reading rows that are far apart."""
-    in_order = problem.step(problem.right, problem.columns) == 1
-    cycles = size * machine.byte_cycles(size)
-    if isinstance(problem.rows.extent, int) and in_order:
-        spread = "".join([x for x in problem.outer if x not in problem.right.labels])
-        matrix = Matrix(problem, machine, False, spread)
-        if not matrix.pack_right and size <= machine.near_bytes:
-            return 0.0  # rows that are near are read as fast as panels
-        if not matrix.pack_right or matrix.by_panel:
-            cycles = size / 32
-    return (1 if in_order else 3) * cycles / CLOCK
+    """Seconds: of packing, where that is done each time, or of reading rows that are far apart.
+
+    The factors are from measurements, and rather low: a layout that brings nothing costs memory.
+    """
+    read = size * machine.byte_cycles(size) / CLOCK
+    if not isinstance(problem.rows.extent, int):
+        return read
+    spread = "".join([x for x in problem.outer if x not in problem.right.labels])
+    matrix = Matrix(problem, machine, False, spread)
+    if problem.step(problem.right, problem.columns) != 1:
+        return read if matrix.tiles < 4 and not spread else 2 * read
+    if matrix.pack_right:
+        return 0.8 * read
+    return 0.1 * read if size > machine.near_bytes else 0.0  # rows that are near are as good
 
 
 CLOCK = 3e9

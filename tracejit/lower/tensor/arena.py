@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from ...errors import IRError
 from ...ir.dims import Dim, bind, highest
 from ...ir.graph import Kernel
+from ...ir.sections import sections_of
 from ...ir.tensor import (
     ZERO,
     Allocate,
@@ -113,8 +114,8 @@ def layout(entry: Kernel, threads: int = 0) -> Layout:
 
 
 def _side_by_side(kernel: Kernel) -> set[Kernel]:
-    """The kernels that are called in parallel loops."""
-    loops = [s for s in statements(kernel.body) if isinstance(s, For) and s.mark == "parallel"]
+    """The kernels that sections of this one call."""
+    loops = [s for s in kernel.body if isinstance(s, For) and sections_of(s)]
     return {s.kernel for loop in loops for s in statements(loop.body) if isinstance(s, Call)}
 
 

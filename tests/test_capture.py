@@ -333,7 +333,7 @@ def _catches_its_builtin(x):
 
 def _catches_without_a_name(x):
     try:
-        return np.array([object(), x[0]])
+        return x.flags
     except:  # noqa: E722
         return x * 0
 
@@ -341,7 +341,7 @@ def _catches_without_a_name(x):
 def _catches_in_a_loop(x):
     for _ in range(2):
         try:
-            x = x.astype(object)
+            x = x + object()
         except (ValueError, NotImplementedError) as error:
             x = x * len(error.args)
     return x

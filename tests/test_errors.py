@@ -143,7 +143,7 @@ np.add(x, 1, where=x > 0) | np.shares_memory(x, x) | x.setflags(write=0)
 """  # noqa: E711
 # What is called through Python where that is allowed.
 UNKNOWN = """
-np.histogramdd(x) | np.array2string(x) | np.array_repr(x) | np.packbits(v > 0) | np.save("never", x)
+np.array2string(x) | np.array_repr(x) | np.save("never", x)
 np.logaddexp.reduceat(x, [0]) | np.random.dirichlet(v) | np.random.default_rng(0).normal() + x
 np.vectorize(math.sin)(x) | x.tobytes() | np.fromiter(x, float) if 0 else x.byteswap()
 """

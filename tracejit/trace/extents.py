@@ -186,7 +186,12 @@ def _place(bound_: Any, extent: int | Dim) -> int | Dim | Node:
 
 def filled_up(node: Node) -> tuple[Node, Node]:
     """An array of as many rows as `node` may have, the first of which are its own, and their number."""
+    number = node.type.shape[0]
+    while _is_first_rows(node):  # the others are there already
+        node = node.operands[0]
     count, *rest = node.type.shape
+    if not is_computed((count,)):
+        return node, extent_node(number)
     most = highest(count)
     if most is None or is_computed(tuple(rest)):
         raise failure_at(node)
@@ -194,7 +199,16 @@ def filled_up(node: Node) -> tuple[Node, Node]:
     room = broadcast_to_shape(zero, (most, *rest))
     starts, steps = (0,) * node.type.ndim, (1,) * node.type.ndim
     filled = ops.update(room, node, start=starts, stop=node.type.shape, step=steps)
-    return filled, extent_node(count)
+    return filled, extent_node(number)
+
+
+def _is_first_rows(node: Node) -> bool:
+    """Whether these are the first rows of an array, each of them whole."""
+    if node.op is not ops.slice_ or node.type.ndim == 0:
+        return False
+    whole = node.operands[0].type.shape
+    starts, stops, steps = [node.attrs[name] for name in ("start", "stop", "step")]
+    return not any(starts) and set(steps) == {1} and stops[1:] == whole[1:]
 
 
 def failure_at(node: Node) -> TraceError:

@@ -73,6 +73,7 @@ from .tensor.sections import run_sections
 from .tensor.select import select_values
 from .tensor.settle import settle_values
 from .tensor.split import split_domains
+from .tensor.stencil_rows import join_stencil_rows
 from .tensor.strips import cut_strips
 from .tensor.tile_time import tile_time
 from .tensor.tiles import tile_transposed
@@ -231,6 +232,7 @@ PIPELINE = Pipeline(
             (vectorize, _bind_lanes),
             _wide(jam_rows),
             _told(tile_time),
+            join_stencil_rows,
             _told(stream_columns),
             _where(
                 lambda options: options.max_threads != 1 or options.reproducible,

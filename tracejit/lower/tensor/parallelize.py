@@ -149,6 +149,7 @@ class _Splitter:
             return *self.cut(loop, step), chunks
         most = MOST_CHUNKS if partial else max(MOST_CHUNKS, CHUNKS_OF_CORE * self.cores)
         wanted = max(4, min(most, int(cost / CHUNK)))
+        wanted += 0 if partial else wanted % 2  # for two threads to have as much to do
         size = -(-count // wanted)
         size = -(-size // unit) * unit
         return *self.cut(loop, expressions.integer(size)), expressions.integer(-(-count // size))

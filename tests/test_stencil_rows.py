@@ -1,0 +1,60 @@
+"""Rows of stencils are computed several at a time; what is left of them, one by one."""
+
+import numpy as np
+import pytest
+from samples import assert_same_bits
+
+import tracejit
+from tracejit.ir.tensor import Store, statements
+from tracejit.lower.tensor import stencil_rows
+
+PROGRAMS = {
+    "down": lambda x: x[2:] - 2 * x[1:-1] + x[:-2],
+    "around": lambda x: x[2:, 1:-1] + x[:-2, 1:-1] + x[1:-1, 2:] + x[1:-1, :-2] - 4 * x[1:-1, 1:-1],
+    "two results": lambda x: (x[1:] + x[:-1] - x[1:, ::-1], (x[1:] - x[:-1]) * x[1:]),
+    "upside down": lambda x: x[2:][::-1] + x[1:-1][::-1] * x[:-2][::-1],
+    "a choice": lambda x: np.where(x[1:-1] > x[2:], x[1:-1], x[2:]) - np.maximum(x[:-2], x[1:-1]),
+    "in place": lambda x: _smoothed(x.copy()),
+    "from the row before": lambda x: _carried(x.copy()),
+}
+
+
+def _smoothed(x):
+    for _ in range(3):
+        x[1:-1, 1:-1] = (x[:-2, 1:-1] + x[2:, 1:-1] + x[1:-1, 1:-1]) * 0.5
+    return x
+
+
+def _carried(x):
+    for i in range(2, x.shape[0]):
+        x[i] = x[i] + x[i - 1] - x[i - 2]
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int16"])
+@pytest.mark.parametrize("shape", [(5, 40), (7, 16), (103, 33), (400, 300)])
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_rows_together(name, shape, dtype, monkeypatch):
+    """The bits of rows computed one by one."""
+    x = (np.random.default_rng(0).standard_normal(shape) * 100).astype(dtype)
+    found = tracejit.jit(PROGRAMS[name])(x)
+    monkeypatch.setattr(stencil_rows, "ROWS", 10**9)
+    expected = tracejit.jit(lambda x: PROGRAMS[name](x))(x)
+    pair = isinstance(found, tuple)
+    for one, other in zip(found if pair else (found,), expected if pair else (expected,)):
+        assert_same_bits(one, other)
+
+
+@pytest.mark.parametrize(
+    ("program", "stores"),
+    [
+        (PROGRAMS["down"], 5),  # four together, one in what is left
+        (lambda x: x[1:] * 2, 1),  # nothing is read twice
+        (lambda x: np.exp(x[2:] - x[:-2] + x[1:-1]), 1),  # reads are little beside that
+    ],
+)
+def test_which_rows_are_together(program, stores):
+    x = np.zeros((101, 300))
+    module = tracejit.jit(program).trace(x).lower().module
+    found = [s for k in module.functions for s in statements(k.body) if isinstance(s, Store)]
+    assert len(found) == stores

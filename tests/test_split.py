@@ -213,3 +213,10 @@ def test_an_index_beyond_the_ends_is_an_error():
     for size in (6, 2):
         with pytest.raises(IndexError):
             tracejit.jit(beyond)(np.arange(float(size)))
+
+
+def test_pieces_of_one_iteration_around_loops_that_never_run():
+    def function(x):
+        return (np.concatenate([x[2:], x[1:2], x[:1]]) * 2)[:, None] + np.zeros((3, 0))
+
+    assert tracejit.jit(function)(np.arange(3.0)).shape == (3, 0)

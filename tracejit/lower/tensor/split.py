@@ -122,7 +122,7 @@ def _pieces(loop: For, cuts: list[int], ranges: Ranges) -> list[Statement]:
             continue
         body = _simplify_body(loop.body, {**ranges, loop.index: (low, high - 1)})
         if cuts and high - low == 1 and not any(isinstance(s, Let | Allocate) for s in body):
-            pieces += body
+            pieces += substitute(body, {loop.index: integer(low)})  # also in loops that never run
         else:
             pieces.append(loop.replace(start=integer(low), stop=integer(high), body=body))
     return pieces or [loop]

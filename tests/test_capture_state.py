@@ -199,3 +199,34 @@ def test_arrays_that_a_loop_exchanges_by_chance_are_not_written():
 
     with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
         program(np.zeros(5), np.ones(5), np.ones(9))
+
+
+def test_what_a_loop_that_does_not_run_leaves_is_what_there_was():
+    def program(x, k):
+        t, u, v = 1, 0.5, 3
+        for i in range(1, k[0], 2):
+            t = x[i] * 2
+            u = i
+            v = i
+        w = 7
+        while k[1] > 0 and u < 3:
+            w = u * 0.5
+            u = u + 1
+        return t, u, v, w
+
+    x = np.arange(9.0)
+    for k in (np.array([1, 0]), np.array([5, 0]), np.array([0, 1]), np.array([6, 2])):
+        assert tracejit.jit(program)(x, k) == program(x, k)
+
+
+def test_what_a_loop_may_have_bound_anew_is_not_written():
+    @tracejit.jit
+    def program(a, b, k):
+        while k > 0:
+            a = b + 1
+            k = k - 1
+        a[0] = 7
+        return a
+
+    with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
+        program(np.zeros(3), np.ones(3), np.int64(0))

@@ -100,6 +100,7 @@ class Rolling:
         self.kinds: dict[tuple[int, Any], dict[int, Kind | Ramp]] = {}
         # Cells of which only the last value is wanted: what it is made of.
         self.lasts: dict[tuple[int, Any], Any] = {}
+        self.last_kinds: dict[tuple[int, Any], list[Kind | None]] = {}
         self.storages: dict[Any, None] = {}
         self.carries_token = False
 
@@ -245,6 +246,7 @@ class Rolling:
             return True
         if not cell.is_read:
             self.end[cell.id] = self.lasts[cell.id] = after
+            self.last_kinds[cell.id] = self._kinds_after(before, after)
             return True
         leaves, structure = flatten(after)
         befores, known = flatten(before)
@@ -272,6 +274,19 @@ class Rolling:
             kinds[position] = kind
         self.end[cell.id] = after
         return is_known
+
+    def _kinds_after(self, before: Any, after: Any) -> list[Kind | None]:
+        """The kinds of the leaves of what is only wanted after the loop: where there may be no iteration,
+        they have the values of before as well."""
+        leaves, structure = flatten(after)
+        befores, known = flatten(before)
+        kinds = [kind_of(leaf) for leaf in leaves]
+        if self.key is not None or structure != known:
+            return kinds
+        firsts = [kind_of(leaf) for leaf in befores]
+        return [
+            k if None in (k, first) else joined(k, first) or k for k, first in zip(kinds, firsts)
+        ]
 
     def _carried(self, key: Any, known: Kind | Ramp, new: Kind) -> Kind | Ramp | None:
         """The kind of what is carried, which was thought to be `known`, and is `new` after an iteration; None
@@ -302,7 +317,7 @@ class Rolling:
                 yield key, node(kind, leaves[position], key)
         for id_, last in self.lasts.items():
             for position, leaf in enumerate(flatten(last)[0]):
-                kind = kind_of(leaf)
+                kind = self.last_kinds[id_][position]
                 if kind is not None:
                     yield (id_, position), node(kind, leaf, (id_, position))
 
@@ -389,9 +404,9 @@ class Rolling:
                     first = kind.node(befores[position])
                     carry(key, first, self.parameters[key], self.nodes[key])
             elif cell.id in self.lasts:
-                firsts = _alike(value, self.lasts[cell.id])
-                for position, leaf in enumerate(flatten(self.lasts[cell.id])[0]):
-                    kind = kind_of(leaf)
+                kinds = self.last_kinds[cell.id]
+                firsts = _alike(value, self.lasts[cell.id], kinds)
+                for position, kind in enumerate(kinds):
                     if kind is not None:
                         key = (cell.id, position)
                         own = self._parameter(key, kind)
@@ -460,14 +475,18 @@ class Rolling:
             return unflatten(structure, leaves)
         if cell.id in self.lasts:
             leaves, structure = flatten(self.lasts[cell.id])
+            befores = flatten(before)[0] if self.key is None else ()
             for position, leaf in enumerate(leaves):
-                kind = kind_of(leaf)
+                kind = self.last_kinds[cell.id][position]
                 if kind is not None:
                     leaves[position] = kind.wrap(items[cell.id, position])
                     is_result = any(cell.holder is r.value for r in self.trace.records)
                     share = self.trace.will_share if is_result else self.trace.may_share
                     if self._is_elsewhere(leaf):
                         share(leaves[position].storage, leaf.storage)
+                    if is_array(leaf):  # of before the loop, if there is no iteration
+                        for first in filter(is_array, befores):
+                            share(leaves[position].storage, first.storage)
                     for partner in MIRRORS["partners"](leaf.storage) if is_array(leaf) else ():
                         share(leaves[position].storage, partner)
             return unflatten(structure, leaves)
@@ -501,14 +520,20 @@ def unknowns_in(value: Any) -> list[Symbol]:
     return symbols_of(value) if isinstance(value, Dim) else []
 
 
-def _alike(before: Any, last: Any) -> list[Any]:
-    """Values for the leaves of `last` before the first iteration: nobody reads them."""
+def _alike(before: Any, last: Any, kinds: list[Kind | None]) -> list[Any]:
+    """Values of these kinds for the leaves of `last` before the first iteration, which nobody reads if
+    there is one: those that there are, if they can be of these kinds."""
     leaves, structure = flatten(last)
     befores, known = flatten(before)
-    kinds = [kind_of(leaf) for leaf in leaves]
-    if structure == known and [kind_of(leaf) for leaf in befores] == kinds:
-        return befores
-    return [UNSET] * len(leaves)
+    if structure != known:
+        return [UNSET] * len(leaves)
+    pairs = zip(befores, kinds)
+    return [
+        first
+        if kind is not None and (own := kind_of(first)) and joined(own, kind) == kind
+        else UNSET
+        for first, kind in pairs
+    ]
 
 
 def _shape_of(container: Any, items: Any) -> Any:

@@ -158,3 +158,20 @@ def test_putmask_casts_numbers_as_assignment_does():
             else:
                 found = tracejit.jit(lambda a, m: put(a, m, values))(a.copy(), mask)  # noqa: B023
                 np.testing.assert_array_equal(found, wanted)
+
+
+def test_what_is_gathered_along_a_later_axis_lies_otherwise():
+    def gathered(x, i):
+        y = x[:, i]
+        y.ravel()[1:] += 1
+        return y
+
+    def taken(x, i):
+        y = np.take(x, i, axis=1)
+        y.ravel()[1:] += 1
+        return y
+
+    x, i = np.arange(12.0).reshape(3, 4), np.array([2, 0])
+    with pytest.raises(tracejit.UnsupportedError, match="memory"):
+        tracejit.jit(gathered)(x, i)
+    np.testing.assert_array_equal(tracejit.jit(taken)(x, i), taken(x, i))

@@ -88,6 +88,8 @@ def is_in_order(storage: Storage) -> bool:
         seen.add(node)
         if node.op is ops.transpose or getattr(node.type, "layout", None) is not None:
             return False
+        if node.op is ops.gather and 0 not in node.attrs["axes"]:
+            return False  # `x[:, i]` lies as `x.T[i].T`
         pending.extend(node.operands)
     return True
 

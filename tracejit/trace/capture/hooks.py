@@ -256,7 +256,9 @@ class CaptureHooks:
         """Raise what a handler has caught again where it is no error of the program's, but one of
         tracing it: with NumPy it would not be there."""
         error = sys.exc_info()[1]
-        if current_trace() is not None and isinstance(error, TraceError | UnsupportedError | Regrow):
+        if current_trace() is not None and isinstance(
+            error, TraceError | UnsupportedError | Regrow
+        ):
             raise error
 
     @staticmethod

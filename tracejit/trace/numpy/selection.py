@@ -46,6 +46,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
         result = reshaped(flat, (*x.shape[:axis], *known.shape, *x.shape[axis + 1 :]))
     else:
         result = gathered(x, positions, axis)
+    result.storage.knows_order = True
     return result if result.shape else result[()]
 
 

@@ -3,8 +3,8 @@
 NumPy programs keep points as the rows of an array. Memory has their coordinates side by side then, and
 vector lanes, which want many points of one coordinate, take them apart at every use and put them together at
 every store: for a norm along the short axis, for what is the same for all coordinates of a point, for one of the
-coordinates. What is computed from points element by element is computed with the axes exchanged, so are the points
-that a loop carries; arrays of the caller are read as they are, and results put together in the end.
+coordinates. Where a loop carries points, these have their axes exchanged, and so has what is computed from points element by
+element; arrays of the caller are read as they are, and results put together in the end.
 
 The gain of that and its price are counted in elements per call, each as often as the loops around it run.
 """
@@ -34,7 +34,10 @@ GIVEN, READ = 1.5, 0.5
 def lay_out_points(module: Module) -> Module:
     """The same module; points that it computes lie coordinate by coordinate, where that is less work."""
     entry = module.entry
-    if isinstance(entry, Kernel) or _gain(entry, 1.0, set()) <= 0.0:
+    # Without a loop that carries points, one kernel with a point in each lane is as good.
+    if isinstance(entry, Kernel) or not any(map(carried_points, entry.nodes)):
+        return module
+    if _gain(entry, 1.0, set()) <= 0.0:
         return module
     return Module(_Exchange(entry, {}).run())
 

@@ -123,7 +123,7 @@ def agree_exactly(text, unroll):
     np.testing.assert_equal(ours, numpys)
 
 
-@settings(max_examples=40, derandomize=True, **LIBERAL)
+@settings(max_examples=40, **LIBERAL)
 @given(capture_texts.programs(depth=2), st.sampled_from([0, 4]))
 def test_everything_that_control_flow_is_made_of(text, unroll):
     agree_exactly(text, unroll)

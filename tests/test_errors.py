@@ -419,3 +419,58 @@ def test_errors_outside_of_files():
     # "<stdin>-2:1" since Python 3.13
     assert places[0].startswith("<stdin>") and places[1] == "<string>:1", done.stderr
     assert places[2].startswith("<stdin>") and done.stdout.count("  hint: ") == 3
+
+
+def raises_late(x, limit):
+    x[1] += 3
+    if limit is None:
+        raise KeyError("no limit")
+    if x[1] > limit:
+        raise KeyError(float(x[1]))
+    return x.sum()
+
+
+def raises_after_a_list(x, limit):
+    for value in (1, 2, limit):
+        x[0] += value
+    return x
+
+
+@pytest.mark.parametrize(
+    ("function", "limit", "kind"),
+    [
+        (raises_late, None, KeyError),
+        (raises_late, 1.0, KeyError),
+        (raises_after_a_list, "a", TypeError),
+    ],
+)
+def test_what_was_written_before_an_error_is_seen(function, limit, kind):
+    """Whether tracing comes to the error already, or the program does."""
+    jitted = tracejit.jit(function)
+    ours, numpys = np.zeros(3), np.zeros(3)
+    for _ in range(2):
+        with pytest.raises(kind) as wanted:
+            function(numpys, limit)
+        with pytest.raises(kind) as found:
+            jitted(ours, limit)
+        assert str(found.value) == str(wanted.value) and found.value.__context__ is None
+        np.testing.assert_array_equal(ours, numpys)
+    assert ours.any()
+
+
+def test_what_had_effects_before_an_error_is_not_done_again():
+    calls = []
+
+    @tracejit.host
+    def note(x):
+        calls.append(float(x))
+        return x
+
+    @tracejit.jit
+    def function(x):
+        x[1] = note(x[0]) + 1
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        function(np.ones(3))
+    assert calls == [1.0]

@@ -255,3 +255,37 @@ def test_reductions_along_different_axes_stay_apart():
 
     x = np.arange(6.0).reshape(2, 3, 1)
     np.testing.assert_array_equal(tracejit.jit(function)(x), function(x))
+
+
+class Pair:
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def push(self, value):
+        if value > self.y:
+            self.y = value
+        else:
+            self.x = (self.x + value) % 7
+        return self.x
+
+
+def test_a_write_does_not_join_what_comes_before_the_memory_it_changes():
+    """What `y` is, a loop needs, whose end is written to `g`; what is written then is made of `y`."""
+
+    def function(b, k, g, x):
+        pair, found, m = Pair(1, x), [x, 1.0], 1
+        for i, _ in zip(range(5), b[::-1]):
+            n = i % 5
+            if any(v > g[n % 3, 1] for v in b):
+                found.append(k[m % 5] % 3)
+            g[:, m % 4] = 1 % 4.0
+            g[n % 3, : m % 4] = pair.push(1) % 4.0
+        return len(found), found[-1], pair.x, pair.y, g
+
+    b, k = np.arange(5.0) - 2, np.arange(5)
+    ours, numpys = np.arange(12.0).reshape(3, 4), np.arange(12.0).reshape(3, 4)
+    with config.use(unroll=0):
+        results = tracejit.jit(function)(b, k, ours, 1.5)
+    for found, wanted in zip(results, function(b, k, numpys, 1.5)):
+        np.testing.assert_array_equal(found, wanted)
+    assert results[-1] is ours

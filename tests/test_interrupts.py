@@ -219,3 +219,9 @@ def test_short_loops_do_not_ask():
 
     assert "poll" not in str(sweep.trace(np.ones(3000)).lower())
     assert "poll" in str(sweep.trace(np.ones(3_000_000)).lower())
+
+
+def test_loops_that_ask_run_in_lanes_and_by_threads():
+    text = str(collatz.trace(np.arange(1, 30_001)).lower())
+    parallel, vector, trip = map(text.index, ("in parallel(", "in vector(", "for trip in ordered("))
+    assert parallel < vector < trip < text.rindex("extern('poll')")

@@ -101,3 +101,21 @@ def test_what_python_could_run_is_rolled_where_it_is_long():
     """Nothing in it depends on an argument; a thousand parts of the program would be too many."""
     assert tracejit.jit(sieve)(3000) == sieve(3000)
     assert len(tracejit.show(tracejit.jit(sieve).lower(3000).module)) < 10_000
+
+
+@pytest.mark.parametrize("counts", [True, False])
+def test_a_size_that_comes_out_of_a_loop_over_another_one(counts):
+    """The first is known to the trace, which computes the second for these arguments."""
+
+    def function(a, b, k):
+        n = k[0] + 1
+        c = b[n:] * 2
+        for i in range(5):
+            c = c + a[i]
+        return np.zeros(int(c[0]) % 7), c if counts else b
+
+    jitted = tracejit.jit(function)
+    for first in (0, 2):
+        a, k = np.arange(5.0), np.arange(first, 5)
+        for found, wanted in zip(jitted(a, a + 1, k), function(a, a + 1, k)):
+            np.testing.assert_array_equal(found, wanted)

@@ -47,3 +47,29 @@ def test_the_loops_for_numba_do_the_same(program: LoopProgram):
     tolerance = max(program.tolerance, 1e-12)
     for give, want in zip(found, wanted):
         same((give.astype(want.dtype),), (want,), tolerance)
+
+
+def test_inner_loops_of_loops_that_end_by_themselves():
+    """One such loop in another, after another one, in a branch: each has an index of its own."""
+
+    def function(b, n):
+        m = 0
+        if n > 0:
+            while m < n and b[0] > m:
+                m += 1
+            for _ in range(2):
+                rounds = 0
+                while rounds < n and b[1] > 0:
+                    rounds += 1
+                    count = 0
+                    while count < n and b[1] > count:
+                        count += 1
+                        m = (m + count) % 6
+                b[1] = m
+        return m
+
+    jitted = tracejit.jit(function)
+    for n in map(np.int64, (0, 3, 7)):
+        ours, numpys = np.full(4, 3.0), np.full(4, 3.0)
+        assert jitted(ours, n) == function(numpys, n)
+        np.testing.assert_array_equal(ours, numpys)

@@ -29,15 +29,17 @@ from .tensor import UPDATED, Kernel
 from .types import DTYPES, ArrayType, DType, Layout, TupleType
 
 
-def reference(module: Module, *arrays: Any) -> Any:
+def reference(module: Module, *arrays: Any, extents: Mapping[str, int] | None = None) -> Any:
     """What NumPy computes for `module`: an array of the exact dtype and shape, or a tuple of them.
 
     Nothing is changed in place: the new values of updated parameters are the first results. Works
-    at every stage. Symbolic extents take their values from the arrays. Raises ShapeError
+    at every stage. Symbolic extents take their values from the arrays, or from `extents` where
+    these do not have them. Raises ShapeError
     where the arrays do not fit the parameters, IRError where an op breaks its own type rule.
     """
     entry = module.entry
     run = _load(module)
+    run.know(extents or {})
     with np.errstate(all="ignore"):
         results = run(*arrays)
     if isinstance(entry, Kernel):
@@ -232,6 +234,11 @@ class _Routine:
     ):
         self.function, self.body, self.dims, self.scopes = function, body, dims, scopes
 
+    def know(self, extents: Mapping[str, int]) -> None:
+        """Let unknowns have these values from here on."""
+        for name, value in extents.items():
+            _bind(name, value, self.dims, *self.scopes)
+
     def arguments(self, types: tuple[ArrayType, ...], arrays: tuple) -> list[np.ndarray]:
         """The arrays, checked against the types, whose unknown extents become known."""
         name = self.function.name
@@ -240,9 +247,7 @@ class _Routine:
         found = [np.asarray(a) for a in arrays]
         shapes = [array.shape for array in found]
         solved = solve_dims([type.shape for type in types], shapes)
-        self.dims.update(solved)
-        self.scopes[0].update(solved)
-        self.scopes[1].update({key: np.int64(value) for key, value in solved.items()})
+        self.know(solved)
         for position, (array, type) in enumerate(zip(found, types)):
             known = symbol_names(type) <= self.dims.keys()
             shape = tuple([bind(n, self.dims) for n in type.shape]) if known else array.shape

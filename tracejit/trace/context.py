@@ -87,6 +87,7 @@ class Trace:
     rolled         the loops that are too long for Python to run them, though it can
     to_roll        one more of these, if that was found just now
     rolled_early   `while` loops that were rolled though Python could tell how often they run
+    arguments      what the function is given, leaf by leaf
     writes         how often an array has been written
     returned       the storages that results of functions, which have not ended yet, may be
     blocks         how many `finally` and context managers are to follow what is being traced
@@ -140,6 +141,7 @@ class Trace:
         self.firsts: dict[Node, Node] = {}
         self.repeated = 1
         self.passes: list[Any] = []
+        self.arguments: list[Any] = []
         self.writes = 0
         self.leaves_none = self.checks_late = False
         self.blocks = 0

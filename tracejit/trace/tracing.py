@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotNumbers, TraceError, UnsupportedError
+from ..errors import NotNumbers, TraceError, TracejitError, UnsupportedError
 from ..ir.dims import Dim, symbol_names
 from ..ir.graph import Function, Node, operands_of, parameter, substitute
 from ..ir.host import Run
@@ -150,10 +150,20 @@ def trace(
             elif context.has_packed and calls_python and error is not context.run.failure:
                 packs = False  # something needs to know how many elements are selected
             else:
-                if getattr(error, "is_about_kinds", False):  # what was done is not to be done again
-                    error.is_about_kinds = context.run.is_untouched
+                _note_what_was_done(context, how, error)
                 raise
             run = context.run.again()
+
+
+def _note_what_was_done(context: Trace, how: Sequence[Leaf], error: Exception) -> None:
+    """Let an error say whether NumPy may run the function instead: what was done is not to be done
+    again, but what the function wrote before it raised is to be seen."""
+    if not isinstance(error, TracejitError):
+        written = map(_is_written, context.arguments, how)
+        wrote = any(written) or any(c.storage.is_written for c in context.captures.values())
+        error.comes_after_writes = wrote and context.run.is_untouched  # type: ignore[attr-defined]
+    elif error.is_about_kinds:
+        error.is_about_kinds = context.run.is_untouched
 
 
 def _traced(
@@ -171,6 +181,7 @@ def _traced(
     with tracing(context):
         paths = _paths(function, args, kwargs, structure)
         inputs, parameters = _inputs(context, hooks, how, paths)
+        context.arguments = inputs
         _keep_values(context, parameters, leaves, how)
         structure = map_classes(structure, hooks.class_)
         traced_args, traced_kwargs = unflatten(structure, inputs)

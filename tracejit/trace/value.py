@@ -264,7 +264,8 @@ def _computed(node: Node, operands: list[Any], extents: dict[str, int]) -> Any:
         made = Node(node.op, inputs, node.attributes)
         is_tuple = isinstance(node.type, TupleType)
         parts = [item(made, index=k) for k in range(len(node.type.items))] if is_tuple else [made]
-        return reference(Module(Function("at_hand", inputs, tuple(parts))), *operands)
+        module = Module(Function("at_hand", inputs, tuple(parts)))
+        return reference(module, *operands, extents=extents)
     attrs = {key: _with_extents(value, extents) for key, value in node.attributes}
     with np.errstate(all="ignore"):
         return node.op.reference(*operands, **attrs)

@@ -387,11 +387,11 @@ class _Fuser:
             return (
                 "it reads values elsewhere than where the loops make them (another row or element)"
             )
-        others = {self.group_of[n] for n, _ in settled if n in self.group_of} - {group}
-        unread = {
-            self.group_of[n] for n, _ in self.unread_by((node, *clones)) if n in self.group_of
-        }
-        if any(other.depends & group.bit for other in others | unread):
+        others = self.homes(settled) - {group}
+        needed = others | self.homes(self.unread_by((node, *clones)))
+        if node.op.kind == UPDATE:
+            needed |= self.homes([(old_of(node), ())])
+        if any(other.depends & group.bit for other in needed):
             return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"
@@ -401,11 +401,15 @@ class _Fuser:
             group.axes = node.attrs["axes"]
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
-            is_needed = any(third.depends & other.bit for third in others | unread)
+            is_needed = any(third.depends & other.bit for third in needed)
             if not is_needed and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return None
+
+    def homes(self, reads: Reads) -> set[Group]:
+        """The groups that make what is read."""
+        return {self.group_of[source] for source, _ in reads if source in self.group_of}
 
     def other_loops(self, node: Node, group: Group) -> str:
         """Why `node` has no place among the loops of `group`."""

@@ -10,7 +10,8 @@ to speak of:
         body               ->            if c: body
                                          if (k + 1) & 4095 == 0: extern("poll")
 
-Loops of arrays alone are left as they are, as NumPy's functions are.
+Loops of arrays alone are left as they are, as NumPy's functions are. The pass comes after all that make
+loops independent, give them lanes or threads: to these, a call might do anything.
 """
 
 from __future__ import annotations

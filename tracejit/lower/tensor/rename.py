@@ -57,7 +57,7 @@ class FreshNames:
             match statement:
                 case Allocate(term) | Let(Variable() as term):
                     new[term] = self.of(term)
-                case For(Index(name) as term, _, _, _, mark) if mark != "ordered" or name == TRIP:
+                case For(Index() as term, _, _, _, mark) if mark != "ordered" or _is_trip(term):
                     new[term] = self.of(term)
         return new
 
@@ -72,6 +72,11 @@ class FreshNames:
             name = f"{stem}_{count}"
         self.taken.add(name)
         return name
+
+
+def _is_trip(index: Index) -> bool:
+    """Whether it is the index of a loop that ends by itself, perhaps under a fresh name."""
+    return index.name.split("_")[0] == TRIP
 
 
 class Renaming:

@@ -112,6 +112,17 @@ def test_other_lengths():
             np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
 
 
+def test_a_single_row_and_a_single_feature():
+    rng = np.random.default_rng(3)
+    for heads, rows in ((1, 193), (2, 385), (2, 193)):
+        q, k, v = (
+            rng.standard_normal((heads, *shape)) for shape in ((rows, 8), (512, 8), (512, 1))
+        )
+        for function in (plain, deferred, without_top):
+            got = tracejit.jit(function)(q, k, v)
+            np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
+
+
 def test_memory_of_a_strip_does_not_grow_with_the_row():
     def near(function, n):
         arrays = [np.ones((2, n, 64), "f4")] * 3

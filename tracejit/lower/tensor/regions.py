@@ -110,7 +110,10 @@ def _clamped(e: Expression, known: Bounds, strips: Strips) -> Side | None:
 
 
 def cut_nest(kernel: Kernel, window: Window) -> Kernel | None:
-    """A nest of loops over its one result, for a part of that: stored from the beginning on."""
+    """A nest of loops over its one result, for a part of that: stored from the beginning on.
+
+    A loop that does not store it may add up along an axis, for all that is there, with the same index.
+    """
     (out,) = kernel.fresh
     small = out.replace(type=array_type([side.extent for side in window], out.type.dtype))
     stores = [s for s in statements(kernel.body) if isinstance(s, Store) and s.buffer is out]
@@ -123,7 +126,11 @@ def cut_nest(kernel: Kernel, window: Window) -> Kernel | None:
     def visit(body: Body) -> Body:
         found: list[Statement] = []
         for statement in body:
-            if isinstance(statement, For) and statement.index in axes:
+            if (
+                isinstance(statement, For)
+                and statement.index in axes
+                and stores[0] in [*statements((statement,))]
+            ):
                 side = axes[statement.index]
                 if side.extent == 1:
                     found += exchange(visit(statement.body), {statement.index: side.start})

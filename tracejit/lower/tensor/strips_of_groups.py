@@ -25,6 +25,7 @@ from ...ir.tensor import (
     Expression,
     For,
     Index,
+    Let,
     Statement,
     Store,
     expressions_of,
@@ -248,8 +249,11 @@ class Strips:
         same: list[Statement] = []
         made: set[Term] = set()
         outside = {*self.inputs.values()}
+        variables = {s.variable for s in body if isinstance(s, Let)}
         for position, statement in enumerate(body):
-            if isinstance(statement, Allocate):
+            # A variable belongs to what follows it, which may add to it.
+            inside = {getattr(s, "target", None) for s in statements((statement,))}
+            if isinstance(statement, Allocate | Let) or variables & inside:
                 continue
             written = changed_in((statement,)) & _buffers(body)
             others = (*body[:position], *body[position + 1 :])
@@ -258,6 +262,7 @@ class Strips:
             local = {s.buffer for s in body if isinstance(s, Allocate)}
             if (
                 strip not in free
+                and variables.isdisjoint(free)
                 and written <= local
                 and read <= outside | made
                 and written.isdisjoint(changed_in(s for s in others if not isinstance(s, Allocate)))

@@ -389,3 +389,22 @@ def test_a_table_of_constants_in_a_loop():
 
     for function in (horner, sums):
         np.testing.assert_allclose(tracejit.jit(function)(X), function(X), rtol=1e-13)
+
+
+WEIGHTS = np.random.default_rng(0).random((8, 8))
+
+
+def test_what_a_loop_alone_reads_of_a_module_is_there_before_it():
+    def mixed(x, n):
+        for i in range(n):
+            x = np.tanh(WEIGHTS @ x) + WEIGHTS[i % 8]
+        return x
+
+    def halved(x, n):
+        while x[0] > 0.01 and n > 0:
+            x, n = x * 0.5 + WEIGHTS[0] * 1e-3, n - 1
+        return x
+
+    for n in (3, 20):
+        for function in (mixed, halved):
+            np.testing.assert_allclose(run(function, X[:8], n), function(X[:8], n), rtol=1e-12)

@@ -196,6 +196,14 @@ class Trace:
         if home is None or not home.is_open:
             self.homes[node] = self.region
 
+    @property
+    def whole(self) -> Region:
+        """The region of the program itself."""
+        region = self.region
+        while region.parent is not None:
+            region = region.parent
+        return region
+
     def will_write(self, storage: Storage) -> None:
         """A storage is about to be written, in the region of the moment."""
         self.has_written(storage)
@@ -249,6 +257,7 @@ class Trace:
             bound = array if is_plain(array) else np.array(array, dtype.numpy, order="C")
             type = ArrayType(array.shape, dtype, own_layout(bound))
             node = parameter(self.unique_name(name), type, constant=never_changes(array))
+            self.homes[node] = self.whole
             can_write = array.flags.writeable and bound is array
             storage = Storage(node, node, can_write)
             found = Capture(array, bound, node, storage, is_used=bound is not array)

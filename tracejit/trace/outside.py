@@ -200,10 +200,7 @@ class Generator:
         begin = Callee("numpy.random.begin", _Begin(self._find, in_pairs))
         node = ask_python(begin, [] if self._made is None else [self._made])
         if self._made is None:
-            outermost = trace.region
-            while outermost.parent is not None:
-                outermost = outermost.parent
-            trace.homes[node] = outermost
+            trace.homes[node] = trace.whole
         return node
 
     def __getattr__(self, name: str) -> Any:

@@ -190,3 +190,13 @@ def test_verified():
     with config.use(verify=2):
         for name in ("det", "inv", "qr", "svd"):
             agree(SQUARE[name], matrices(18, 5, 5))
+
+
+def test_eigenvalues_of_matrices_that_are_not_finite_are_no_numbers():
+    matrix = symmetric(40, 2)
+    function = jit(lambda a: np.linalg.eigvalsh(a))
+    for row, column, value in ((0, 0, np.inf), (1, 1, -np.inf), (1, 0, np.inf), (1, 0, np.nan)):
+        a = matrix.copy()
+        a[3, row, column] = a[3, column, row] = value
+        assert np.isnan(np.linalg.eigvalsh(a)[3]).all()
+        np.testing.assert_allclose(function(a), np.linalg.eigvalsh(a), rtol=1e-12)

@@ -244,7 +244,7 @@ for s in range(0, {sweeps}):
 values: f64[{n}, {lanes}] = local()
 for i in range(0, {n}):
     for l in vector(0, {lanes}, {lanes}):
-        values[i, l] = where(left[l] <= {near} * size[l], w[i, i, l], nan)
+        values[i, l] = where((left[l] <= {near} * size[l]) & (size[l] < inf), w[i, i, l], nan)
 """
 # The same of columns: each makes two of them orthogonal, until all are as long as singular values.
 # The longer one comes first, without which those that should vanish take long to do so.

@@ -408,3 +408,32 @@ def test_what_a_loop_alone_reads_of_a_module_is_there_before_it():
     for n in (3, 20):
         for function in (mixed, halved):
             np.testing.assert_allclose(run(function, X[:8], n), function(X[:8], n), rtol=1e-12)
+
+
+def test_what_fails_on_a_path_that_is_not_taken():
+    def popped(x):
+        items = []
+        for value in x:
+            if value > 0:
+                items.append(value)
+            else:
+                items.pop()
+        return len(items)
+
+    def first(x):
+        items = []
+        return x[0] if x[0] > 0 else items[0]
+
+    def found(x):
+        known = {"a": 1.0}
+        if x[0] > 0:
+            return x * known["a"]
+        return x * known["b"]
+
+    for function, error in ((popped, IndexError), (first, IndexError), (found, KeyError)):
+        compiled = tracejit.jit(function)
+        for _ in range(2):
+            x = np.array([1.0, -1.0, 2.0, 3.0])
+            alike(compiled(x), function(x))
+            with pytest.raises(error):
+                compiled(-x)

@@ -193,8 +193,9 @@ class Compiler:
         except TracejitError as error:
             self._leaving.note(structure, leaves, error)
         except Exception as error:
-            # The function's own, of this very call: where it has written before, NumPy does.
-            if not (self.calls_numpy and getattr(error, "comes_after_writes", False)):
+            # The function's own, of this very call: where it has written before, or where traced
+            # values decide whether it is raised, NumPy does.
+            if not (self.calls_numpy and getattr(error, "is_for_numpy", False)):
                 raise
         return None
 

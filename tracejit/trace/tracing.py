@@ -161,7 +161,9 @@ def _note_what_was_done(context: Trace, how: Sequence[Leaf], error: Exception) -
     if not isinstance(error, TracejitError):
         written = map(_is_written, context.arguments, how)
         wrote = any(written) or any(c.storage.is_written for c in context.captures.values())
-        error.comes_after_writes = wrote and context.run.is_untouched  # type: ignore[attr-defined]
+        # Where traced values decide about it, it may be that the call never comes there.
+        is_open = wrote or context.region.parent is not None
+        error.is_for_numpy = is_open and context.run.is_untouched  # type: ignore[attr-defined]
     elif error.is_about_kinds:
         error.is_about_kinds = context.run.is_untouched
 

@@ -289,3 +289,16 @@ def test_a_write_does_not_join_what_comes_before_the_memory_it_changes():
     for found, wanted in zip(results, function(b, k, numpys, 1.5)):
         np.testing.assert_array_equal(found, wanted)
     assert results[-1] is ours
+
+
+def test_a_write_comes_between_a_product_and_what_is_computed_for_it():
+    def function(g, w):
+        a = np.maximum(g, 0.5)
+        g[0] = 1.0
+        return a @ (g + w)
+
+    rng = np.random.default_rng(0)
+    ours, w = rng.random((300, 300)), rng.random((300, 300))
+    numpys = ours.copy()
+    np.testing.assert_allclose(tracejit.jit(function)(ours, w), function(numpys, w), rtol=1e-10)
+    np.testing.assert_array_equal(ours, numpys)

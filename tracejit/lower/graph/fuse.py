@@ -248,6 +248,7 @@ class _Fuser:
                 or home.product
                 or home.axes
                 or home.old
+                or self.comes_between(group, home)
             ):
                 continue
             own = {*home.nodes, node}
@@ -511,13 +512,18 @@ class _Fuser:
                 return False
             if at != (axis_indices(len(kept)) if by_row else kept if is_row else domain):
                 return False
-        between = [g for g in self.groups.values() if g not in (group, other)]
-        for third in between:
-            if third.depends & group.bit and other.depends & third.bit:
-                return False
-            if third.depends & other.bit and group.depends & third.bit:
-                return False
-        return not (other.depends & group.bit)
+        return not (other.depends & group.bit or self.comes_between(group, other))
+
+    def comes_between(self, group: Group, other: Group) -> bool:
+        """Whether a third group, perhaps a write, must come after one of them and before the other."""
+        return any(
+            third.depends & group.bit
+            and other.depends & third.bit
+            or third.depends & other.bit
+            and group.depends & third.bit
+            for third in self.groups.values()
+            if third is not group and third is not other
+        )
 
     def merge(self, group: Group, other: Group) -> None:
         group.nodes = sorted([*other.nodes, *group.nodes], key=self.position.__getitem__)

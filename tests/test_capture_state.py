@@ -230,3 +230,83 @@ def test_what_a_loop_may_have_bound_anew_is_not_written():
 
     with pytest.raises(tracejit.TracejitError, match="may be the memory of another one"):
         program(np.zeros(3), np.ones(3), np.int64(0))
+
+
+def one_array_in_both(a, x):
+    c = a + 1 if x > 0 else a * 2
+    d = c
+    if x > 1:
+        c = a + 2
+        d = c
+    else:
+        c = a * 3
+        d = c
+    c[0] = 50
+    return c, d
+
+
+def one_array_in_one(a, x):
+    if x > 0:
+        c = a + 1
+        d = c
+    else:
+        c = a * 2
+        d = a * 3
+    c[0] = 50
+    return c, d
+
+
+def a_view_in_one(a, x):
+    if x > 0:
+        c = a + 1
+        d = c[1:]
+    else:
+        c = a * 2
+        d = a[1:] * 3
+    d[0] = 50
+    return c, d
+
+
+def by_chance_in_one(a, x):
+    if x > 0:
+        c = a + 1
+        d = c if a[0] > 0 else a + 7
+    else:
+        c = a * 2
+        d = a * 3
+    c[0] = 50
+    return c, d
+
+
+def exchanged_in_a_choice_of_a_choice(a, x):
+    b = a * 2
+    c = a
+    if x > 3:
+        b = a + 1
+        a, b = b, a
+    elif x > 0:
+        a, b = b, a
+    a[0] = 50
+    return a, b, c
+
+
+@pytest.mark.parametrize(
+    ("function", "is_known"),
+    [
+        (one_array_in_both, True),
+        (one_array_in_one, False),
+        (a_view_in_one, False),
+        (by_chance_in_one, False),
+        (exchanged_in_a_choice_of_a_choice, False),
+    ],
+)
+def test_memory_that_arrays_share_in_an_arm(function, is_known):
+    """What is one array on either path is one; what may be one is not written."""
+    for x in (-1.0, 2.0, 4.0):
+        ours, numpys = np.arange(1, 6.0), np.arange(1, 6.0)
+        if is_known:
+            for found, wanted in zip(tracejit.jit(function)(ours, x), function(numpys, x)):
+                np.testing.assert_array_equal(found, wanted)
+        else:
+            with pytest.raises(tracejit.errors.UnsupportedError, match="may be the memory of another one"):
+                tracejit.jit(function)(ours, x)

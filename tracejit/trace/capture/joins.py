@@ -17,6 +17,7 @@ from ..promotion import DEFAULT_DTYPES, cast, constant, filled, result_dtype
 from ..registry import MIRRORS
 from ..tree import LEAF, flatten, unflatten
 from ..value import Value, node_of, to_node
+from ..views import Storage
 from .state import UNBOUND, is_array, is_same
 
 _RANK = (bool, int, float, complex)
@@ -113,6 +114,9 @@ class Pairs:
         self.second: list[Node] = []
         self.chosen: list[Node] = []
         self.what = ""
+        # What was made of which arrays; and for memory of an arm's own, what may be it afterwards.
+        self.arrays: dict[tuple[int, ...], Array] = {}
+        self.heirs: dict[Storage, list[Storage]] = {}
 
     def add(self, a: Any, b: Any, what: str) -> Callable[[], Any]:
         """Two values for `what`; gives what to call for the one value, when that was `chosen`."""
@@ -170,17 +174,33 @@ class Pairs:
         a, b = nodes
         position = None if a is b else self.pair(a, b)
         share = self.trace.will_share if self.what == RETURNED else self.trace.may_share
+        known = tuple(map(id, values)) if all(map(is_array, values)) else ()
 
         def made() -> Array:
+            if known in self.arrays:  # one array under two names is one afterwards
+                return self.arrays[known]
             array = kind.wrap(a if position is None else self.chosen[position])
-            for value in values:
-                if is_array(value) and value.storage.birth <= self.birth:
-                    share(array.storage, value.storage)
-                for partner in MIRRORS["partners"](value.storage) if is_array(value) else ():
-                    share(array.storage, partner)
+            for value in filter(is_array, values):
+                self._inherit(array.storage, value.storage, share)
+            if known:
+                self.arrays[known] = array
             return array
 
         return made
+
+    def _inherit(self, new: Storage, old: Storage, share: Callable) -> None:
+        """Let what `old` may be the memory of, so may `new`, which has its value after one arm."""
+        for partner in MIRRORS["partners"](old):
+            share(new, partner)
+        for one in dict.fromkeys((old, *self.trace.doubts_of(old))):
+            if one.birth <= self.birth:
+                share(new, one)
+                continue
+            heirs = self.heirs.setdefault(one, [])
+            for heir in heirs:
+                if heir is not new:
+                    share(new, heir)
+            heirs.append(new)
 
     def pair(self, a: Node, b: Node) -> int:
         """Two nodes of one type; the number of the one that will be chosen."""

@@ -262,3 +262,28 @@ def test_bits():
         lambda b: np.packbits(b, bitorder="none"),
     ):
         check(function, bits, exact=True)
+
+
+@pytest.mark.parametrize("bins", [1, 5, 200])
+def test_ranges_that_have_no_room_for_bins_are_numpys_to_refuse(bins):
+    f = tracejit.jit(lambda x: np.histogram(x, bins))
+    for values in ([1.0, 1.0 + 2e-16], [0.0, 5e-324], [1e308, -1e308], [1e300, 1e300], [1.0, 2.0]):
+        x = np.array(values)
+        with np.errstate(all="ignore"):
+            try:
+                wanted = np.histogram(x, bins)
+            except (ValueError, IndexError) as error:
+                with pytest.raises(type(error)):
+                    f(x)
+            else:
+                for have, want in zip(f(x), wanted):
+                    np.testing.assert_array_equal(have, want)
+
+
+def test_edges_that_fall_are_numpys_to_refuse():
+    f = tracejit.jit(lambda x, edges: np.histogram(x, edges)[0])
+    x = np.array([0.5, 1.5, 1.0])
+    for edges in ([0.0, 1.0, 2.0], [0.0, 1.0, 1.0, 2.0], [0.0, np.nan, 2.0]):
+        np.testing.assert_array_equal(f(x, np.array(edges)), np.histogram(x, edges)[0])
+    with pytest.raises(ValueError, match="monotonically"):
+        f(x, np.array([0.0, 2.0, 1.0]))

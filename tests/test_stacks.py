@@ -200,3 +200,16 @@ def test_eigenvalues_of_matrices_that_are_not_finite_are_no_numbers():
         a[3, row, column] = a[3, column, row] = value
         assert np.isnan(np.linalg.eigvalsh(a)[3]).all()
         np.testing.assert_allclose(function(a), np.linalg.eigvalsh(a), rtol=1e-12)
+
+
+@pytest.mark.parametrize("shape", [(2, 1), (5, 1)])
+def test_reflections_of_what_is_not_finite_are_no_numbers(shape):
+    for row in range(shape[0]):
+        a = matrices(20, *shape)
+        a[3, row, 0] = np.inf
+        for mode in ("reduced", "r"):
+            found = jit(lambda a, mode=mode: np.linalg.qr(a, mode=mode))(a)
+            wanted = np.linalg.qr(a, mode=mode)
+            pairs = [(found, wanted)] if mode == "r" else zip(found, wanted)
+            for have, want in pairs:
+                np.testing.assert_array_equal(np.isfinite(have), np.isfinite(want))

@@ -64,12 +64,13 @@ for k in range(0, {turns}):
         for i in range(k + 1, {m}):
             w[i, k, l] = w[i, k, l] * scale
             rest = fma(w[i, k, l], w[i, k, l], rest)
+        is_done: bool = (rest == 0.0) & (first == first)
         norm: f64 = sqrt(first * first + rest)
-        lead: f64 = where(rest == 0.0, 0.0, first + copysign(norm, first))
-        tau: f64 = where(rest == 0.0, 0.0, 1.0 / (norm * (norm + absolute(first))))
+        lead: f64 = where(is_done, 0.0, first + copysign(norm, first))
+        tau: f64 = where(is_done, 0.0, 1.0 / (norm * (norm + absolute(first))))
         leads[k, l] = lead
         taus[k, l] = tau
-        w[k, k, l] = where(rest == 0.0, w[k, k, l], -copysign(norm, first) / scale)
+        w[k, k, l] = where(is_done, w[k, k, l], -copysign(norm, first) / scale)
         for j in range(k + 1, {n}):
             dot: f64 = lead * w[k, j, l]
             for i in range(k + 1, {m}):

@@ -312,7 +312,7 @@ def edges_of(x: Array, bins: Any, range: Any) -> Array:
         known = known_value(given.node)
         if known is not None and (known[:-1] > known[1:]).any():
             raise ValueError("`bins` must increase monotonically, when an array")
-        return given
+        return given if known is not None else _ordered(given, np.less_equal)
     if given.ndim > 1:
         raise ValueError("`bins` must be 1d, when an array")
     n = static_int(bins, "a number of bins")
@@ -322,7 +322,15 @@ def edges_of(x: Array, bins: Any, range: Any) -> Array:
     dtype = promoted_dtype(first, last, x)
     if dtype.kind in "iu":
         dtype = np.dtype(np.result_type(dtype, float))
-    return linspace(first, last, n + 1, dtype=numpy_dtype(dtype))
+    return _ordered(as_array(linspace(first, last, n + 1, dtype=numpy_dtype(dtype))), np.less)
+
+
+def _ordered(edges: Array, compare: np.ufunc) -> Array:
+    """Edges, where each compares so with the next; where one does not, NumPy says so."""
+    n = edges.shape[0]
+    in_order = apply(compare, window(edges, 0, 0, n - 1), window(edges, 0, 1, n))
+    legal = wrap(ops.legal(node_of(reductions.all(in_order))))
+    return choose(legal, edges, number(0, edges.dtype))
 
 
 def _finite(first: Array, last: Array) -> tuple[Array, Array]:

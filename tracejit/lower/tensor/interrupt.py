@@ -7,8 +7,8 @@ kernel if one raised. It is made every so many iterations that asking what time 
 to speak of:
 
     while c:                         for k in ordered(huge):
-        body               ->            if c: body
-                                         if (k + 1) & 4095 == 0: extern("poll")
+        body               ->            if (k + 1) & 4095 == 0: extern("poll")
+                                         if c: body
 
 Loops of arrays alone are left as they are, as NumPy's functions are. The pass comes after all that make
 loops independent, give them lanes or threads: to these, a call might do anything.
@@ -36,7 +36,7 @@ from ...ir.tensor import (
     map_bodies,
 )
 from ...ir.types import i64
-from .cost import body_cost, is_broken
+from .cost import body_cost
 
 # Loops that are over after so many cycles, a ten-thousandth of a second, need not ask.
 SHORT_CYCLES = 350_000.0
@@ -88,9 +88,7 @@ class _Polls:
             return new
         if loop.mark == "parallel":  # parts that are not begun yet are over at once
             return new.replace(body=(_ASK, *new.body))
-        last = new.body[-1:] if is_broken(loop) else ()
-        rest = new.body[: len(new.body) - len(last)]
-        return new.replace(body=(*rest, _asking(loop, _pause(each)), *last))
+        return new.replace(body=(_asking(loop, _pause(each)), *new.body))
 
     def most(self, body: Iterable[Statement], bounds: Bounds) -> float:
         """How many cycles one pass may take; infinity where that is not known."""
@@ -116,7 +114,10 @@ def _most_trips(loop: For, bounds: Bounds) -> float:
 
 
 def _asking(loop: For, every: int) -> Statement:
-    """Ask at the end of each of so many iterations, a power of two."""
+    """Ask at the begin of each of so many iterations, a power of two, but for the first.
+
+    At the end it would stand between what is found out about going on and the branch that does so.
+    """
     if every == 1:
         return _ASK
     following = expressions.add(loop.index, ONE)

@@ -62,6 +62,7 @@ from .tensor.latency import put_late_values_last
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
+from .tensor.nest import nest_choices
 from .tensor.overwrite import drop_overwritten
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
@@ -241,6 +242,7 @@ PIPELINE = Pipeline(
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,
             branch_on_loads,
+            nest_choices,
             unroll_short_loops,
             repeat_bodies,
             _wide(poll_signals),

@@ -63,7 +63,7 @@ from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
 from .tensor.nest import nest_choices
-from .tensor.overwrite import drop_overwritten
+from .tensor.overwrite import drop_overwritten, drop_overwritten_parts
 from .tensor.parallelize import parallelize
 from .tensor.prefetch import prefetch_rows
 from .tensor.reductions import find_reductions
@@ -228,6 +228,7 @@ PIPELINE = Pipeline(
             interleave_rows,
             track_extrema,
             split_domains,
+            drop_overwritten_parts,
             (tile_transposed, _bind_tiles),
             cut_strips,
             (vectorize, _bind_lanes),

@@ -3,12 +3,17 @@
     out = np.empty((n, 3))                         # which holds zeros
     for t in range(n): out[t] = step(...)          # until all of it is written
 
-A loop that stores every element, and reads none, need not find anything there.
+A loop that stores every element, and reads none, need not find anything there. Where the first elements
+are stored by other means, as the beginning of a recurrence is, the rest of them need not be filled:
+
+    y[0] = x[0]                                    y[0] = x[0]
+    for i in range(1, n): y[i] = 0            ->
+    for i in ordered(1, n): y[i] = ...             for i in ordered(1, n): y[i] = ...
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from functools import partial
 
 from ...ir import expressions, tensor
@@ -26,10 +31,12 @@ from ...ir.tensor import (
     For,
     Index,
     Kernel,
+    Let,
     Literal,
     Load,
     Statement,
     Store,
+    bodies_of,
     expressions_of,
     map_bodies,
     parts,
@@ -40,11 +47,17 @@ from .checks import is_refusing
 from .cost import trips
 
 Interval = tuple[Expression, Expression]
+Box = tuple[Interval, ...]
 
 
 def drop_overwritten(module: Module) -> Module:
     """The same module without kernels that fill what a loop after them stores over."""
     return map_kernels(module, lambda k: k.replace(body=_body(k.body)))
+
+
+def drop_overwritten_parts(module: Module) -> Module:
+    """The same module, in which kernels do not fill the parts of results that a loop after them stores over."""
+    return map_kernels(module, lambda k: k.replace(body=_trimmed(k.body)) if k.callees else k)
 
 
 def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -87,6 +100,104 @@ def _is_overwritten(later: Iterable[Statement], buffer: Buffer) -> bool:
     return False
 
 
+def _trimmed(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements, with calls of kernels that fill less."""
+    kept = []
+    for number, statement in enumerate(body):
+        if isinstance(statement, Call) and isinstance(statement.kernel, Kernel):
+            for buffer in statement.kernel.fresh:
+                statement = _fills_less(statement, buffer, body[number + 1 :])
+        kept.append(statement)
+    return tuple(kept)
+
+
+def _fills_less(call: Call, own: Buffer, later: Iterable[Statement]) -> Call:
+    """A call of a kernel that leaves out of its result `own` what is stored over later."""
+    kernel = call.kernel
+    buffer = call.buffers[kernel.parameters.index(own)]
+    user = next((s for s in later if _touches(s, buffer)), None)
+    if not isinstance(user, Call) or not isinstance(user.kernel, Kernel):
+        return call
+    if user.buffers.count(buffer) > 1 or call.buffers.count(buffer) > 1:
+        return call
+    others = [s for s in statements(kernel.body) if not isinstance(s, Store)]
+    if _is_read(kernel.body, own) or any(_names(s, own) for s in others):
+        return call
+    theirs = user.kernel.parameters[user.buffers.index(buffer)]
+    body = _without(kernel.body, own, lambda box: _stores_first(user.kernel.body, theirs, box), ())
+    return call.replace(kernel=kernel.replace(body=body)) if body != kernel.body else call
+
+
+def _without(
+    body: tuple[Statement, ...],
+    buffer: Buffer,
+    is_needless: Callable[[Box], bool],
+    loops: tuple[For, ...],
+) -> tuple[Statement, ...]:
+    """The statements without the loops' stores to a buffer that reach a needless part of it."""
+    new: list[Statement] = []
+    for statement in body:
+        match statement:
+            case For(body=inner) if statement.mark == "serial":
+                inner = _without(inner, buffer, is_needless, (*loops, statement))
+                if not all(map(_is_name, inner)):
+                    new.append(statement.replace(body=inner))
+            case Store(target, indices, value) if target is buffer and loops:
+                box = _box(indices, loops)
+                refuses = any(map(is_refusing, postorder((*indices, value), parts)))
+                if box is None or refuses or not is_needless(box):
+                    new.append(statement)
+            case _:
+                new.append(statement)
+    return tuple(new)
+
+
+def _is_name(statement: Statement) -> bool:
+    """Whether a statement declares something, which nobody needs if nothing else is left."""
+    roots = expressions_of(statement)
+    return isinstance(statement, Let) and not any(map(is_refusing, postorder(roots, parts)))
+
+
+def _stores_first(body: Iterable[Statement], buffer: Buffer, box: Box) -> bool:
+    """Whether a loop among the statements stores all of a part of a buffer before any of it is read."""
+    for statement in body:
+        if isinstance(statement, For) and _touches(statement, buffer):
+            others = [s for s in statements((statement,)) if not isinstance(s, Store)]
+            if _is_read((statement,), buffer) or any(_names(s, buffer) for s in others):
+                return False
+            return any(_is_inside(box, stored) for stored in _boxes((statement,), buffer, ()))
+        if not isinstance(statement, Store) and _names(statement, buffer):
+            return False
+        if any(bodies_of(statement)) and _touches(statement, buffer):
+            return False
+        if not all(_is_outside(load.indices, box) for load in _loads(statement, buffer)):
+            return False
+    return False
+
+
+def _loads(statement: Statement, buffer: Buffer) -> list[Load]:
+    roots = expressions_of(statement)
+    return [e for e in postorder(roots, parts) if isinstance(e, Load) and e.buffer is buffer]
+
+
+def _is_inside(box: Box, other: Box) -> bool:
+    return all(part == whole or _holds(whole, part) for part, whole in zip(box, other))
+
+
+def _holds(whole: Interval, part: Interval) -> bool:
+    numbers = [e.value for e in (whole[0], *part, whole[1]) if isinstance(e, Literal)]
+    return len(numbers) == 4 and numbers[0] <= numbers[1] and numbers[2] <= numbers[3]
+
+
+def _is_outside(place: Iterable[Expression], box: Box) -> bool:
+    """Whether an element is known to lie in no part of a box."""
+    for index, (start, stop) in zip(place, box):
+        numbers = [e.value for e in (start, index, stop) if isinstance(e, Literal)]
+        if len(numbers) == 3 and not numbers[0] <= numbers[1] < numbers[2]:
+            return True
+    return False
+
+
 def _touches(statement: Statement, buffer: Buffer) -> bool:
     return any(map(partial(_names, buffer=buffer), statements((statement,)))) or _is_read(
         (statement,), buffer
@@ -125,9 +236,7 @@ def _stores_all(body: tuple[Statement, ...], buffer: Buffer) -> bool:
     )
 
 
-def _boxes(
-    body: Iterable[Statement], buffer: Buffer, loops: tuple[For, ...]
-) -> list[tuple[Interval, ...]]:
+def _boxes(body: Iterable[Statement], buffer: Buffer, loops: tuple[For, ...]) -> list[Box]:
     """The stretches of each axis that Stores certainly reach: those under an If may not run."""
     found = []
     for statement in body:
@@ -140,7 +249,7 @@ def _boxes(
     return found
 
 
-def _box(indices: tuple[Expression, ...], loops: tuple[For, ...]) -> tuple[Interval, ...] | None:
+def _box(indices: tuple[Expression, ...], loops: tuple[For, ...]) -> Box | None:
     around = {loop.index: loop for loop in loops}
     box: list[Interval] = []
     for place in indices:

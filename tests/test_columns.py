@@ -122,3 +122,10 @@ def test_long_rows_are_cut_in_blocks(shape, dtype):
         np.testing.assert_array_equal(tracejit.jit(program)(x), program(x))
     centred = lambda x: (x - x.mean(axis=0)) / (1 + np.mean((x - x.mean(axis=0)) ** 2, axis=0))
     np.testing.assert_allclose(tracejit.jit(centred)(x), centred(x), rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("shape", [(512, 512), (300, 1000)])
+def test_totals_of_what_lies_column_by_column(shape):
+    x = np.asfortranarray(RNG.normal(size=shape))
+    for function in (lambda x: x.max(), lambda x: x.min() + x.sum(), lambda x: x / x.max()):
+        np.testing.assert_allclose(tracejit.jit(function)(x), function(x), rtol=1e-10)

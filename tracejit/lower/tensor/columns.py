@@ -124,11 +124,14 @@ class _Columns:
         for statement in statements(self.loop.body):
             if isinstance(statement, Assign | Allocate):
                 return False
+        own = {s.variable for s in self.loop.body if isinstance(s, Let)}
         for loop in inner:
             if any(isinstance(s, For | Let) for s in loop.body) or loop.start is not tensor.ZERO:
                 return False
             accumulates = self.accumulated(loop)
             if accumulates and len(accumulates) != len(loop.body):
+                return False
+            if not accumulates.keys() <= own:  # of all columns together
                 return False
             rows = trips(loop)
             if rows is None or rows < (NARROW_ROWS if self.is_narrow(loop) else LEAST_ROWS):

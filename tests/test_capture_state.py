@@ -308,5 +308,75 @@ def test_memory_that_arrays_share_in_an_arm(function, is_known):
             for found, wanted in zip(tracejit.jit(function)(ours, x), function(numpys, x)):
                 np.testing.assert_array_equal(found, wanted)
         else:
-            with pytest.raises(tracejit.errors.UnsupportedError, match="may be the memory of another one"):
+            with pytest.raises(
+                tracejit.errors.UnsupportedError, match="may be the memory of another one"
+            ):
                 tracejit.jit(function)(ours, x)
+
+
+def one_array_in_a_loop(a):
+    c = d = a
+    for i in range(6):
+        c = a * d[i % 5]
+        d = c
+        c[0] = i
+    c[1] = 50
+    return c, d
+
+
+def the_last_one(a):
+    c = a + 1
+    for i in range(6):
+        c = a * c[i % 5]
+        d = c
+    d[1] = 50
+    return c, d
+
+
+def the_one_before(a):
+    c, d = a + 1, a + 2
+    for i in range(6):
+        d = c
+        c = a * d[i % 5]
+        c[0] = i
+    return c, d
+
+
+def the_best_one(a):
+    best, y = a + 0, a * 2
+    for i in range(5):
+        y[i] += 5
+        y = y + 1
+        if y[i] > 9:
+            best = y
+    return best, y
+
+
+def the_best_one_of_before(a):
+    best, y = a + 0, a.copy()
+    for i in range(5):
+        y[i] += 5
+        if y[i] == 8:
+            best = y
+    return best, y
+
+
+@pytest.mark.parametrize(
+    ("function", "is_known"),
+    [
+        (one_array_in_a_loop, True),
+        (the_last_one, True),
+        (the_one_before, True),
+        (the_best_one, False),
+        (the_best_one_of_before, False),
+    ],
+)
+def test_memory_that_arrays_share_in_a_loop(function, is_known):
+    a = np.arange(1, 6.0)
+    with tracejit.config.use(unroll=0):
+        if is_known:
+            for found, wanted in zip(tracejit.jit(function)(a), function(a)):
+                np.testing.assert_array_equal(found, wanted)
+        else:
+            with pytest.raises(tracejit.errors.UnsupportedError, match="may be the memory of"):
+                tracejit.jit(function)(a)

@@ -26,6 +26,7 @@ from ..registry import MIRRORS
 from ..tree import flatten, unflatten
 from .growing import growth
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
+from .kin import Kin
 from .ramps import Ramp, Trips, ramp
 from .state import (
     UNBOUND,
@@ -102,6 +103,7 @@ class Rolling:
         self.lasts: dict[tuple[int, Any], Any] = {}
         self.last_kinds: dict[tuple[int, Any], list[Kind | None]] = {}
         self.storages: dict[Any, None] = {}
+        self.kin = Kin(trace)
         self.carries_token = False
 
     # A pass.
@@ -119,7 +121,7 @@ class Rolling:
             storage.exchange(self._parameter(storage, kind, storage.node))
             kind.wrap(storage.node)
         names = dict(self.begin.names)
-        self.inside = {}
+        self.inside, arrays = {}, {}
         for cell, before in self._cells():
             kinds = self.kinds.get(cell.id)
             if kinds and cell.is_read:
@@ -127,13 +129,14 @@ class Rolling:
                 for position, kind in kinds.items():
                     first = kind.node(leaves[position])
                     own = self._parameter((cell.id, position), kind, first)
-                    leaves[position] = kind.wrap(own)
+                    leaves[position] = arrays[cell.id, position] = kind.wrap(own)
                 value = unflatten(structure, leaves)
                 self.inside[cell.id] = value
                 if cell.holder is self.begin.names:
                     names[cell.key] = value
                 else:
                     cell.holder[cell.key] = value
+        self.kin.share(arrays)
         if self.carries_token:
             first = self.begin.token or constant(0, i64)
             trace.token = self._parameter("token", Kind((), i64, True), first)
@@ -191,6 +194,7 @@ class Rolling:
                 raise self.undone(error.why, error.can_peel) from None
         is_settled &= self._drop_moves_by_value()
         self.shares = self._shares()
+        is_settled &= self.kin.find(self._ends(), self.region.start)
         held_by = contents(self.region, end)
         self.nodes = dict(self._last_nodes(held_by)) if not self.moved else {}
         self._leave()
@@ -213,6 +217,14 @@ class Rolling:
                 others = self.trace.doubts_of(leaf.storage) if is_array(leaf) else ()
                 found[id_, position] = [firsts.get(other, other) for other in others]
         return found
+
+    def _ends(self) -> Iterator[tuple[Any, Any]]:
+        """The leaves that are carried, or wanted after the loop, at the end of an iteration, by their keys."""
+        for id_, kinds in self.kinds.items():
+            leaves = flatten(self.end[id_])[0]
+            yield from [((id_, position), leaves[position]) for position in kinds]
+        for id_, last in self.lasts.items():
+            yield from [((id_, position), leaf) for position, leaf in enumerate(flatten(last)[0])]
 
     def _drop_moves_by_value(self) -> bool:
         """Forget of moves to arrays of before the loop that are carried as values, and are others in
@@ -446,6 +458,7 @@ class Rolling:
         if "token" in items:
             trace.token = items["token"]
         names = dict(self.begin.names)
+        self.made, self.made_of = {}, {}
         for cell, before in self._cells():
             value = self._after(cell, before, items)
             if cell.holder is not self.begin.names:
@@ -455,8 +468,18 @@ class Rolling:
                 names.pop(cell.key, None)
             else:
                 names[cell.key] = value
-        self.shares = {}
+        self.kin.share(self.made)
+        self.kin.pairs.clear()
+        self.made, self.made_of, self.shares = {}, {}, {}
         return names
+
+    def _make(self, key: Any, array: Array, last: Any) -> Array:
+        """The array that a leaf is after the loop, and that all are which were `last` after an iteration,
+        if there was one."""
+        if self.surely and is_array(last):
+            array = self.made_of.setdefault(id(last), array)
+        self.made[key] = array
+        return array
 
     def _after(self, cell: _Cell, before: Any, items: dict[Any, Node]) -> Any:
         kinds = self.kinds.get(cell.id)
@@ -466,8 +489,9 @@ class Rolling:
                 if (cell.id, position) in items:
                     first = leaves[position]
                     part = items[cell.id, position]
-                    is_ramp = isinstance(kind, Ramp)
-                    leaves[position] = kind.after(part) if is_ramp else kind.wrap(part)
+                    made = kind.after(part) if isinstance(kind, Ramp) else kind.wrap(part)
+                    last = flatten(self.end[cell.id])[0][position]
+                    leaves[position] = self._make((cell.id, position), made, last)
                     if is_array(first) and not self.surely:
                         self.trace.may_share(leaves[position].storage, first.storage)
                     for other in self.shares.get((cell.id, position), ()):
@@ -479,7 +503,8 @@ class Rolling:
             for position, leaf in enumerate(leaves):
                 kind = self.last_kinds[cell.id][position]
                 if kind is not None:
-                    leaves[position] = kind.wrap(items[cell.id, position])
+                    made = kind.wrap(items[cell.id, position])
+                    leaves[position] = self._make((cell.id, position), made, leaf)
                     is_result = any(cell.holder is r.value for r in self.trace.records)
                     share = self.trace.will_share if is_result else self.trace.may_share
                     if self._is_elsewhere(leaf):

@@ -8,7 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracejit
+from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
+from tracejit.ir.reference import reference
 from tracejit.ir.tensor import Assign, If, statements
+from tracejit.ir.text import parse
+from tracejit.ir.verify import Stage, verify
+from tracejit.lower.tensor.nest import nest_choices
 
 
 def coins(values, amount):
@@ -87,3 +92,32 @@ def test_flags(function, seed):
 def test_what_is_refused_still_is():
     with pytest.raises(IndexError):
         tracejit.jit(either)(np.array([1, 7]), 5)
+
+
+TEXT = """
+@kernel
+def k(x: i64[9], n: i64[()], *, out0: i64[9]):
+    for i in ordered(0, 9):
+        flag: bool = False
+        if x[i] < 0:
+            flag = False
+        else:
+            {name}: index = minimum(n[()], x[i])
+            out0[i] = {name}
+            flag = x[i] < 5
+        if flag:
+            m: index = minimum(n[()], 7)
+            out0[i] = m + x[i]
+"""
+
+
+@pytest.mark.parametrize("name, count", (("other", 1), ("m", 0)))
+def test_a_name_is_bound_once(name, count):
+    """As two arms may bind one name, of which one would be inside of the other."""
+    module = verify(parse(TEXT.format(name=name)), Stage.TRACED)
+    changed = verify(nest_choices(module), Stage.TRACED)
+    assert nested(changed) == count
+    x = np.arange(-3, 6)
+    np.testing.assert_array_equal(
+        reference(changed, x, np.int64(4)), reference(module, x, np.int64(4))
+    )

@@ -14,15 +14,19 @@ from __future__ import annotations
 
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
+    Allocate,
     Apply,
     Assign,
     Expression,
+    For,
     If,
+    Let,
     Literal,
     Statement,
     Variable,
     has_control,
     map_bodies,
+    statements,
 )
 
 
@@ -54,11 +58,21 @@ def _nested(first: Statement, second: Statement) -> If | None:
     decided = [_left(first, arm, flag) for arm in (True, False)]
     for arm, value in zip((True, False), decided):
         taken = second.then if value is holds else second.orelse
-        if value is not None and not taken:
-            inside = first.orelse if arm else first.then
+        inside = first.orelse if arm else first.then
+        if value is not None and not taken and _declared(inside).isdisjoint(_declared((second,))):
             inside = _body((*inside, second))
             return If(first.condition, *((first.then, inside) if arm else (inside, first.orelse)))
     return None
+
+
+def _declared(body: tuple[Statement, ...]) -> set[str]:
+    """The names that statements declare, which one scope may do once."""
+    names = set()
+    for statement in statements(body):
+        match statement:
+            case For(term) | Let(term) | Allocate(term):
+                names.add(term.name)
+    return names
 
 
 def _asked(condition: Expression) -> tuple[Expression, bool]:

@@ -380,3 +380,32 @@ def test_memory_that_arrays_share_in_a_loop(function, is_known):
         else:
             with pytest.raises(tracejit.errors.UnsupportedError, match="may be the memory of"):
                 tracejit.jit(function)(a)
+
+
+def test_results_that_are_written_before_they_are_returned():
+    def written_in_the_end(b, x):
+        try:
+            for i in range(6):
+                if b[i % 5] > x:
+                    return b
+        finally:
+            b[0] += 1
+        return b
+
+    def written_after(b, x):
+        try:
+            for i in range(6):
+                if b[i % 5] > x:
+                    return b
+        finally:
+            x = x + 1
+        b[0] += x
+        return b
+
+    with pytest.raises(tracejit.errors.UnsupportedError, match="may be the memory of"):
+        tracejit.jit(written_in_the_end)(np.arange(5.0), 2.0)
+    for x in (2.0, 20.0):
+        ours, numpys = np.arange(5.0), np.arange(5.0)
+        found, wanted = tracejit.jit(written_after)(ours, x), written_after(numpys, x)
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(ours, numpys)

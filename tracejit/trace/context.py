@@ -238,6 +238,19 @@ class Trace:
         does on other paths than the one that returns this value."""
         self.returned.append((one, other))
 
+    def returns_later(self, count: int) -> list[Any]:
+        """What follows is done before a function returns, on these paths too: what may be its results,
+        of which there were so many, is in doubt as long; gives what is to end that."""
+        known = len(self._doubts)
+        for one, other in self.returned[count:]:
+            self.may_share(one, other)
+        return self._doubts[known:]
+
+    def end_doubts(self, doubts: list[Any]) -> None:
+        """Storages that were in doubt are not any more."""
+        gone = {*map(id, doubts)}
+        self._doubts[:] = [found for found in self._doubts if id(found) not in gone]
+
     def has_returned(self, count: int) -> None:
         """A function has returned, that began when there were so many of these."""
         for one, other in self.returned[count:]:

@@ -164,21 +164,25 @@ class _Block:
         _, _, self.names, self.live = site
         self.values: tuple = ()
         self.was_dead = False
+        self.returned = len(trace.returned)
+        self.doubts: list[Any] = []
         self.trace.blocks += 1
 
     def joins(self) -> bool:
         """The end of the block: whether paths met, so that names have other values now."""
-        if self.trace.region is self.region:
-            return False
-        frame = sys._getframe(1)
-        names = close_down(self.trace, self.region, names_of(frame), frame, frozenset(self.live))
-        self.values = tuple([names.get(name, UNBOUND) for name in self.names])
-        self.was_dead, self.region.is_dead = self.region.is_dead, False
-        return True
+        is_met = self.trace.region is not self.region
+        if is_met:
+            frame, live = sys._getframe(1), frozenset(self.live)
+            names = close_down(self.trace, self.region, names_of(frame), frame, live)
+            self.values = tuple([names.get(name, UNBOUND) for name in self.names])
+            self.was_dead, self.region.is_dead = self.region.is_dead, False
+        self.doubts = self.trace.returns_later(self.returned)
+        return is_met
 
     def ends(self) -> None:
         """What is done on every path is done; the jumps go on."""
         self.region.is_dead |= self.was_dead
+        self.trace.end_doubts(self.doubts)
         self.trace.blocks -= 1
 
 

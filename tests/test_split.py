@@ -220,3 +220,15 @@ def test_pieces_of_one_iteration_around_loops_that_never_run():
         return (np.concatenate([x[2:], x[1:2], x[:1]]) * 2)[:, None] + np.zeros((3, 0))
 
     assert tracejit.jit(function)(np.arange(3.0)).shape == (3, 0)
+
+
+def test_addresses_of_foreign_functions_are_split_with_their_loop():
+    def moved(p, n):
+        for _ in range(n):
+            apart = p[:, None] - p[None]
+            p = p + (apart * apart).sum(-1).sum(1)[:, None] * 0.01
+        return p
+
+    for count in (2, 3, 16):
+        p = np.random.default_rng(0).random((count, 2))
+        np.testing.assert_array_equal(tracejit.jit(moved, numerics="strict")(p, 7), moved(p, 7))

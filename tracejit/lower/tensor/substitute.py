@@ -7,15 +7,18 @@ from collections.abc import Iterable
 from ...ir.expressions import replace_expressions
 from ...ir.tensor import (
     Accumulate,
+    Address,
     Assign,
     Break,
     Expression,
+    Extern,
     For,
     If,
     Let,
     Load,
     Statement,
     Store,
+    expressions_of,
     map_bodies,
 )
 from ...ir.term import Term
@@ -49,4 +52,17 @@ def with_expressions(statement: Statement, new: dict[Term, Expression]) -> State
             return Accumulate(Load(buffer, tuple([done[i] for i in indices])), op, done[value])
         case Accumulate(target, op, value):
             return Accumulate(target, op, replace_expressions((value,), new)[value])
+        case Extern(symbol, arguments):
+            done = replace_expressions(expressions_of(statement), new)
+            return Extern(
+                symbol,
+                tuple(
+                    [
+                        Address(a.buffer, tuple([done[i] for i in a.indices]))
+                        if isinstance(a, Address)
+                        else done[a]
+                        for a in arguments
+                    ]
+                ),
+            )
     return statement

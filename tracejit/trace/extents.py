@@ -163,6 +163,8 @@ def window_of(start: Any, stop: Any, extent: int | Dim) -> tuple[int | Dim, int 
 
 def _without(ends: int, extent: Dim) -> int | Dim:
     """How many elements are left without so many at an end, of as many as only data tells."""
+    if is_never_negative(extent - ends):
+        return extent - ends
     rest = ops.subtract(extent_node(extent), constant(ends, i64))
     return bound(ops.maximum(rest, constant(0, i64)), 0, extent)
 

@@ -8,6 +8,7 @@ import threading
 
 import pytest
 from children import run_in_child, run_python
+from llvmlite import binding
 
 from tracejit.errors import CompileError
 from tracejit.runtime import engine
@@ -219,6 +220,25 @@ def test_many_threads_compile_and_load():
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="no fork on this platform")
+def test_an_interrupt_inside_llvmlite_leaves_its_lock_free(monkeypatch):
+    make_adder(1)
+    lock = binding.ffi.lib._lock._lock
+
+    def interrupted(*_):
+        lock.acquire()
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(binding, "parse_assembly", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        make_adder(2)
+    monkeypatch.undo()
+    found = []
+    thread = threading.Thread(target=lambda: found.append(call(make_adder(3), 4)), daemon=True)
+    thread.start()
+    thread.join(timeout=30)
+    assert found == [7]
+
+
 def test_the_child_of_a_fork_can_compile():
     library = make_adder(1)
     stop = threading.Event()

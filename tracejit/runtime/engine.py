@@ -126,8 +126,7 @@ def load(
     to symbols the code declares. Other declared symbols are looked up in the process (libc, libm,
     pthread). Raises CompileError when a symbol cannot be found or the object is malformed.
     """
-    with lock:
-        llvm = _load_llvm()
+    with _using_llvm() as llvm:
         _unload_dropped()
         builder = llvm.binding.JITLibraryBuilder().add_object_img(object_code)
         builder.add_current_process()
@@ -193,6 +192,25 @@ class _LLVM:
         return self._machines[key]
 
 
+@contextlib.contextmanager
+def _using_llvm() -> Iterator[_LLVM]:
+    """LLVM for this thread alone.
+
+    llvmlite takes a lock of its own around each call, in Python: an exception of a signal's handler can
+    come between, when the lock is held and nothing will release it.
+    """
+    with lock:
+        llvm = _load_llvm()
+        try:
+            yield llvm
+        except BaseException:
+            with contextlib.suppress(AttributeError):  # of another llvmlite
+                held = llvm.binding.ffi.lib._lock._lock
+                while held._is_owned():
+                    held.release()
+            raise
+
+
 def _load_llvm() -> _LLVM:
     global _llvm
     if _llvm is None:
@@ -216,8 +234,7 @@ def _compile(text: str, level: int, passes: str, target: Target | None, emit: st
         raise ValueError(f"level is {level!r}; it must be 0, 1, 2 or 3")
     if passes not in ("", "O0", "O1", "O2", "O3"):
         raise ValueError(f"passes is {passes!r}; it must be '', 'O0', 'O1', 'O2' or 'O3'")
-    with lock:
-        llvm = _load_llvm()
+    with _using_llvm() as llvm:
         target = target or llvm.host
         machine = llvm.machine(target, level)
         # On the text's own first line, so that LLVM's messages count lines as the caller does.
@@ -249,8 +266,7 @@ def reading(source: str | bytes) -> Iterator[Any]:
 
     Raises CompileError for what is not legal.
     """
-    with lock:
-        llvm = _load_llvm()
+    with _using_llvm() as llvm:
         context = llvm.binding.create_context()
         try:
             if isinstance(source, bytes):

@@ -88,3 +88,16 @@ def test_sizes_that_are_not_known():
     for n in (3, 1000, 17, 33, 5000, 16):
         x = np.arange(n, dtype=np.float32)
         np.testing.assert_array_equal(compiled(x), np.cumsum(x))
+
+
+def test_a_total_of_each_lane_is_no_running_one():
+    """Along an axis of one element, in a loop: every row has a total of its own, which begins anew."""
+
+    def program(p, n):
+        for _ in range(n):
+            q = (p[:, None] * p[None]).sum(-1).sum(1)[:, None]
+            p = np.sin(p + q * 0.1) + np.cumsum(p, 1) * 0.01
+        return p
+
+    x = np.random.default_rng(0).random((33, 1))
+    np.testing.assert_allclose(tracejit.jit(program)(x, 9), program(x, 9), rtol=1e-9)

@@ -39,7 +39,7 @@ def running_of(loop: For) -> Running | None:
         ) if total is again is stored and op in OPS and total.dtype.kind in "iuf":
             is_read = any(load.buffer is buffer for load in loads_of(loop.body))
             used = [value, *indices, *[let.value for let in lets if isinstance(let, Let)]]
-            is_plain = all(isinstance(let, Let) for let in lets)
+            is_plain = all(isinstance(let, Let) and let.variable is not total for let in lets)
             if is_read or not is_plain or any(total in e.free for e in used):
                 return None
             return Running(tuple(lets), total, op, value, store)

@@ -125,7 +125,9 @@ def _fills_less(call: Call, own: Buffer, later: Iterable[Statement]) -> Call:
         return call
     theirs = user.kernel.parameters[user.buffers.index(buffer)]
     body = _without(kernel.body, own, lambda box: _stores_first(user.kernel.body, theirs, box), ())
-    return call.replace(kernel=kernel.replace(body=body)) if body != kernel.body else call
+    if body == kernel.body or not any(_names(s, own) for s in statements(body)):
+        return call  # a kernel has to store something to each of its results
+    return call.replace(kernel=kernel.replace(body=body))
 
 
 def _without(

@@ -409,3 +409,15 @@ def test_results_that_are_written_before_they_are_returned():
         found, wanted = tracejit.jit(written_after)(ours, x), written_after(numpys, x)
         np.testing.assert_array_equal(found, wanted)
         np.testing.assert_array_equal(ours, numpys)
+
+
+def test_an_array_that_a_loop_goes_through_is_written_until_its_name_is_another_ones():
+    def function(x):
+        b = x + 1
+        for value in b:
+            b[1:] = value  # in the first iteration, to what the loop goes through
+            b = b + 1
+        return b
+
+    x = np.arange(6.0)[::-1].copy()
+    np.testing.assert_array_equal(tracejit.jit(function)(x), function(x))

@@ -129,7 +129,11 @@ class Rolling:
                 for position, kind in kinds.items():
                     first = kind.node(leaves[position])
                     own = self._parameter((cell.id, position), kind, first)
+                    begun = leaves[position]
                     leaves[position] = arrays[cell.id, position] = kind.wrap(own)
+                    # In the first iteration it is the memory of before, which the loop may go through.
+                    if is_array(begun) and is_array(leaves[position]):
+                        trace.may_share(leaves[position].storage, begun.storage)
                 value = unflatten(structure, leaves)
                 self.inside[cell.id] = value
                 if cell.holder is self.begin.names:

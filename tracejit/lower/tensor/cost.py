@@ -10,10 +10,12 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir.affine import coefficient, linear
+from ...ir.expressions import integer, maximum
 from ...ir.expressions import subtract as minus
 from ...ir.foreign import SCALARS, foreign
 from ...ir.op import OPS
 from ...ir.tensor import (
+    ZERO,
     Accumulate,
     Apply,
     Assign,
@@ -53,6 +55,13 @@ def trips(loop: For) -> int | None:
         return max(loop.stop.value - loop.start.value, 0)
     atoms, constant = linear(minus(loop.stop, loop.start))
     return None if atoms else max(constant, 0)
+
+
+def trip_count(loop: For) -> Expression:
+    """How often the body runs. A range may stop before it starts, as the last blocks of a chunk do, and is empty then:
+    what divides the difference itself begins before the loop does."""
+    known = trips(loop)
+    return integer(known) if known is not None else maximum(minus(loop.stop, loop.start), ZERO)
 
 
 def expected_trips(loop: For) -> int:

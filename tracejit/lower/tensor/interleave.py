@@ -18,11 +18,10 @@ from typing import NamedTuple
 
 from ...ir import tensor
 from ...ir.affine import linear
-from ...ir.expressions import add, floor_divide, integer, maximum, multiply, subtract
+from ...ir.expressions import add, floor_divide, integer, multiply
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in
 from ...ir.tensor import (
-    ZERO,
     Assign,
     Expression,
     For,
@@ -42,7 +41,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from .checks import is_refusing
-from .cost import trips
+from .cost import trip_count, trips
 from .reductions import carried_by
 from .rename import FreshNames, Renaming
 from .substitute import substitute
@@ -86,8 +85,7 @@ class _Interleaver:
         """Blocks of so many rows, and then the rows that are left."""
         loop, along, skew = row.loop, row.along, row.skew
         block = Index(self.names.pick(f"{loop.index.name}_block"))
-        some = maximum(subtract(loop.stop, loop.start), ZERO)
-        blocks = floor_divide(some, integer(count))
+        blocks = floor_divide(trip_count(loop), integer(count))
         first = add(loop.start, multiply(block, integer(count)))
         head, tail, side_by_side, ends = [], [], [], []
         for number in range(count):

@@ -32,7 +32,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from .checks import is_refusing
-from .cost import trips
+from .cost import trip_count, trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
 from .vectorize import independent
@@ -61,9 +61,7 @@ class _Jammer:
         if not _is_shared(loop):
             return None
         block = Index(self.names.pick(f"{loop.index.name}_block"))
-        blocks = expressions.floor_divide(
-            expressions.subtract(loop.stop, loop.start), integer(ROWS)
-        )
+        blocks = expressions.floor_divide(trip_count(loop), integer(ROWS))
         first = expressions.add(loop.start, expressions.multiply(block, integer(ROWS)))
         place = next(k for k, s in enumerate(loop.body) if isinstance(s, For))
         along = loop.body[place]

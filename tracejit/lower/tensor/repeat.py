@@ -31,7 +31,7 @@ from ...ir.tensor import (
     parts,
 )
 from ...ir.term import postorder
-from .cost import trips
+from .cost import trip_count, trips
 from .substitute import substitute
 from .walk import exchange_outer_loops
 
@@ -68,8 +68,8 @@ def _is_to_repeat(loop: For) -> bool:
 
 
 def _repeated(loop: For) -> list[Statement]:
-    many, count = expressions.integer(REPEATS), expressions.subtract(loop.stop, loop.start)
-    steps = expressions.floor_divide(count, many)
+    many = expressions.integer(REPEATS)
+    steps = expressions.floor_divide(trip_count(loop), many)
     step, turn = Index(f"{loop.index.name}_step"), Index(f"{loop.index.name}_turn")
     place = expressions.add(expressions.multiply(step, many), turn)
     body = substitute(loop.body, {loop.index: expressions.add(place, loop.start)})

@@ -30,7 +30,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from .checks import is_refusing
-from .cost import stride, trips
+from .cost import stride, trip_count, trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
 from .vectorize import independent
@@ -60,8 +60,7 @@ class _Joiner:
             return None
         (along,) = loop.body
         block = Index(self.names.pick(f"{loop.index.name}_rows"))
-        count = expressions.subtract(loop.stop, loop.start)
-        blocks = expressions.floor_divide(count, integer(ROWS))
+        blocks = expressions.floor_divide(trip_count(loop), integer(ROWS))
         first = expressions.add(loop.start, expressions.multiply(block, integer(ROWS)))
         inside: list[Statement] = []
         for number in range(ROWS):

@@ -11,10 +11,9 @@ import time
 from collections import OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
-from types import MappingProxyType
 from typing import Any, NamedTuple
 
-from .arguments import MOST_LAYOUTS, clashing, leaf_key, looks_of, pass_value, take
+from .arguments import MOST_LAYOUTS, clashing, looks_of, pass_value
 from .config import config
 from .deferred import module
 from .dump import say
@@ -31,16 +30,14 @@ from .lower.tensor.arena import Memory
 from .recovery import Recovery
 from .refusals import LEFT_TO_NUMPY, Unexpected
 from .runtime import tiers
+from .signatures import NO_CLASHES, Signatures, signature
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
 from .trace import numpy as _numpy_functions  # noqa: F401 - importing registers them
 from .trace.context import current_trace
 from .trace.program import Leaf, Program, Static, Traced
 from .trace.tracing import flatten_arguments, inline, trace
-from .trace.tree import leaf_count
 
-# Of the arguments that are written, none is read-only, and none is another one.
-NO_CLASHES: Mapping[int, Any] = MappingProxyType({})
 # Of `f.lower(...)`, unless the function has a parameter of the same name.
 LOWERING_KEYWORDS = ("passes", "instruments", "check")
 
@@ -107,10 +104,7 @@ class Compiler:
         self._lock = RLock()
         self._compiles = 0
         self._ended_hits = 0
-        self._ints: dict[tuple, set[int]] = {}
-        self._concrete: set[tuple] = set()
-        self._static = _static_positions(function, options)
-        self._has_static = any(self._static)
+        self._signatures = Signatures(function, options)
         self._sizes = Sizes(keeps_layouts=options["numerics"] == "strict")
         self._recovery = Recovery(self)
         self._leaving = Leaving(self.name, self.calls_numpy)
@@ -123,7 +117,7 @@ class Compiler:
         if current_trace() is not None:
             return inline(self._function, args, kwargs)
         leaves, structure = flatten_arguments(args, kwargs)
-        looks = None if self._has_static else looks_of(structure, leaves)
+        looks = None if self._signatures.has_static else looks_of(structure, leaves)
         entry, direct = self._known.get(looks) or (None, False)
         if entry is None or not entry.program.is_current():
             entry = self._find_or_leave(structure, leaves, args, kwargs)
@@ -172,7 +166,7 @@ class Compiler:
         self.forget(entry)
         structure = flatten_arguments(args, kwargs)[1]
         clashes = clashing(entry.program, leaves) or {}
-        how, key = self._take(structure, leaves, len(args), clashes)
+        how, key = self._take(structure, leaves, args, clashes)
         return self._compile(key, args, kwargs, leaves, how, run)
 
     def forget(self, entry: Entry) -> None:
@@ -207,7 +201,7 @@ class Compiler:
         kwargs: dict,
         clashes: Mapping[int, Any] = NO_CLASHES,
     ) -> Entry:
-        how, key = self._take(structure, leaves, len(args), clashes)
+        how, key = self._take(structure, leaves, args, clashes)
         entry = self._entries.get(key)
         if entry is None and not clashes:
             entry = self._sizes.entry_for(structure, leaves, how)
@@ -218,47 +212,10 @@ class Compiler:
         return entry
 
     def _take(
-        self, structure: Any, leaves: list, positional: int, clashes: Mapping[int, Any] = NO_CLASHES
+        self, structure: Any, leaves: list, args: tuple, clashes: Mapping[int, Any] = NO_CLASHES
     ) -> tuple[list[Leaf], Any]:
-        """How each leaf is taken, with what is noted of it in `clashes`; and the signature's key."""
-        static = self._static_leaves(structure, positional)
         layouts = self._layouts_used() < MOST_LAYOUTS
-        how = []
-        for position, value in enumerate(leaves):
-            if position in static:
-                how.append(Static(value))
-            else:
-                symbolic = type(value) is int and self._is_symbolic(structure, position, value)
-                noted = clashes.get(position, {})
-                how.append(take(value, symbolic, layouts)._replace(**noted))
-        return how, _key(structure, leaves, how)
-
-    def _static_leaves(self, structure: Any, positional: int) -> set[int]:
-        """Leaf numbers below the arguments that were declared static."""
-        positions, names = self._static
-        if not positions and not names:
-            return set()
-        found: set[int] = set()
-        leaf = 0
-        _, _, args, kwargs = structure
-        keywords = kwargs[1][-1] if kwargs[1] else ()
-        for place, child in enumerate((*args[2:], *kwargs[2:])):
-            size = leaf_count(child)
-            name = keywords[place - positional] if place >= positional else None
-            if (name is None and place in positions) or name in names:
-                found.update(range(leaf, leaf + size))
-            leaf += size
-        return found
-
-    def _is_symbolic(self, structure: Any, position: int, value: int) -> bool:
-        """An int that keeps changing becomes an input, unless the function needs its value."""
-        place = (structure, position)
-        if place in self._concrete or not -(1 << 63) <= value < 1 << 63:
-            return False
-        seen = self._ints.setdefault(place, set())
-        if len(seen) < 2:
-            seen.add(value)
-        return len(seen) > 1
+        return self._signatures.take(structure, leaves, len(args), layouts, clashes)
 
     def _layouts_used(self) -> int:
         return sum(
@@ -290,7 +247,7 @@ class Compiler:
             first = len(program.function.parameters) - len(program.captures)
             captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
             entry = Entry(program, Compiled(lowered, captures, program.captures))
-            key = _key(key[0], leaves, program.leaves)
+            key = signature(key[0], leaves, program.leaves)
             self._entries[key] = entry
             entry.kind = key
             if sized:
@@ -383,7 +340,7 @@ class Compiler:
                 if error is run.failure:
                     raise
                 run = run.again()
-                self._concrete.update((key[0], position) for position in symbolic)
+                self._signatures.need_values(key[0], symbolic)
                 how = [
                     Static(v) if k in symbolic else h for k, (v, h) in enumerate(zip(leaves, how))
                 ]
@@ -444,10 +401,9 @@ class Compiler:
             for key in list(self._entries):
                 self._drop(key)
             self._compiles = self._ended_hits = 0
-            self._ints.clear()
+            self._signatures.clear()
             self._sizes.clear()
             self._recovery.clear()
-            self._concrete.clear()
 
     # Step by step.
 
@@ -460,7 +416,7 @@ class Compiler:
     def memory(self, args: tuple, kwargs: dict[str, Any]) -> Memory:
         """What a call needs: of the program that serves it, if there is one, or else would be made."""
         leaves, structure = flatten_arguments(args, kwargs)
-        how, key = self._take(structure, leaves, len(args))
+        how, key = self._take(structure, leaves, args)
         entry = self._entries.get(key)
         entry = self._sizes.entry_for(structure, leaves, how) if entry is None else entry
         if entry is None or not entry.program.is_current():
@@ -471,7 +427,7 @@ class Compiler:
     def trace(self, args: tuple, kwargs: dict[str, Any]) -> TracedProgram:
         """Trace for these arguments; nothing is lowered or compiled."""
         leaves, structure = flatten_arguments(args, kwargs)
-        how, key = self._take(structure, leaves, len(args))
+        how, key = self._take(structure, leaves, args)
         with tiers.foreground():
             program = self._trace(key, args, kwargs, leaves, how, Run())
         return self._traced(program, leaves)
@@ -489,11 +445,6 @@ def _sizes_of(entry: Entry, leaves: list[Any]) -> dict[str, int]:
     return found
 
 
-def _key(structure: Any, leaves: Iterable[Any], how: Iterable[Leaf]) -> Any:
-    """What the calls that one program serves have in common."""
-    return structure, tuple([leaf_key(value, leaf) for value, leaf in zip(leaves, how)])
-
-
 def _show_leaves(program: Program) -> str:
     shown = [
         str(leaf.type) if isinstance(leaf, Traced) else repr(leaf.value) for leaf in program.leaves
@@ -504,30 +455,3 @@ def _show_leaves(program: Program) -> str:
 def _show_key(key: tuple) -> str:
     kind, value = key
     return str(value) if kind == "array" else f"{kind.__name__} {value}"
-
-
-def _static_positions(function: Any, options: dict[str, Any]) -> tuple[set[int], set[str]]:
-    """Static arguments by position and by name, each completed from the other."""
-    numbers, names = options["static_argnums"], options["static_argnames"]
-    if not numbers and not names:
-        return set(), set()
-    own_name = getattr(function, "__name__", type(function).__name__)
-    found = inspect.signature(function).parameters.values()
-    kinds = {item.kind for item in found}
-    plain = [item.name for item in found if item.kind in (item.POSITIONAL_ONLY, _EITHER_WAY)]
-    only_named = [item.name for item in found if item.kind is item.KEYWORD_ONLY]
-    for name in names:
-        if name not in (*plain, *only_named) and inspect.Parameter.VAR_KEYWORD not in kinds:
-            raise ValueError(f"{own_name} has no argument {name!r} to be static")
-    for number in numbers:
-        if type(number) is not int:
-            raise TypeError(f"static_argnums has whole numbers, not {number!r}")
-        is_plain = -len(plain) <= number < len(plain)
-        if not is_plain and (number < 0 or inspect.Parameter.VAR_POSITIONAL not in kinds):
-            raise ValueError(f"{own_name} has no argument number {number} to be static")
-    positions = {number + len(plain) if number < 0 else number for number in numbers}
-    positions |= {plain.index(name) for name in names if name in plain}
-    return positions, {*names, *[plain[k] for k in positions if k < len(plain)]}
-
-
-_EITHER_WAY = inspect.Parameter.POSITIONAL_OR_KEYWORD

@@ -15,18 +15,17 @@ from ..ir import ops
 from ..ir.dims import COMPARED, Dim, as_number
 from ..ir.graph import Node
 from ..ir.term import locate, location_of
-from ..ir.types import ArrayType, DType, f64, i64
+from ..ir.types import ArrayType, DType
 from .advanced import gather_of, indexed, with_known_places
 from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
 from .broadcasting import broadcast_to_shape, narrowed
-from .capture.functions import has_source
 from .context import current_trace, failure
+from .conversions import Conversions
 from .extents import is_computed
 from .host import WRAP, call_through_python, known
-from .location import user_frame
-from .operators import Operators, needs_value
+from .operators import needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
-from .registry import APPLICATIONS, ATTRIBUTES, FUNCTIONS, MASKS, METHODS, MIRRORS
+from .registry import APPLICATIONS, ATTRIBUTES, MASKS, METHODS, MIRRORS
 from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, extent_node, known_value, node_of, to_node
 from .views import (
@@ -44,7 +43,7 @@ from .views import (
 )
 
 
-class Array(Operators):
+class Array(Conversions):
     """A traced array, or a traced scalar, with ndarray's attributes, operators and methods.
 
     Its value is not known while tracing: asking for it raises TraceError, unless it depends on no
@@ -308,53 +307,6 @@ class Array(Operators):
             raise error
         return np.array(known, dtype)
 
-    # Where Python needs the value itself
-
-    def __bool__(self) -> bool:
-        frame = user_frame()
-        if frame is None or has_source(frame.f_code):
-            return bool(_concrete(self, "as a truth value"))
-        remedy = "the source of the function is not to be had, so that no branch of it is captured"
-        return bool(_concrete(self, "as a truth value", remedy))
-
-    def __int__(self) -> int:
-        return int(_concrete(self, "by int()", "use astype or a NumPy function"))
-
-    def __float__(self) -> float:
-        return float(_concrete(self, "by float()", "use astype or a NumPy function"))
-
-    def __complex__(self) -> complex:
-        return complex(_concrete(self, "by complex()", "use astype or a NumPy function"))
-
-    def __index__(self) -> int:
-        remedy = "make what it indexes an array: np.asarray(items)[k]"
-        return operator.index(_concrete(self, "as an index or a count", remedy))
-
-    def __round__(self, digits: int | None = None) -> Any:
-        kind = self.dtype.kind
-        if known_value(node_of(self)) is not None or not self.is_scalar or kind not in "iuf":
-            return round(_concrete(self, "by round()"), digits)
-        if digits is None:
-            near = ops.rint(cast(self.node, f64)) if kind == "f" else self.node
-            return Array(ops.whole(near) if kind == "f" else cast(near, i64), True, int)
-        if self.weak is float:  # which Python rounds in decimal
-            return round(_concrete(self, "by round()"), digits)
-        return FUNCTIONS[np.round](self, digits)
-
-    def __trunc__(self) -> int:
-        return int(_concrete(self, "by math.trunc()"))
-
-    def __floor__(self) -> int:
-        return int(np.floor(_concrete(self, "by math.floor()")))
-
-    def __ceil__(self) -> int:
-        return int(np.ceil(_concrete(self, "by math.ceil()")))
-
-    def __hash__(self) -> int:
-        if not self.is_scalar:
-            raise TypeError("unhashable type: 'numpy.ndarray'")
-        return hash(_concrete(self, "as a key"))
-
     def item(self, *index: Any) -> Any:
         """The value as a Python number: only its type changes, it stays traced."""
         if len(index) == 1 and type(index[0]) is tuple:
@@ -371,19 +323,6 @@ class Array(Operators):
     def __repr__(self) -> str:
         weak = "" if self.weak is None else f", {self.weak.__name__}"
         return f"Array({self.node.type}{weak})"
-
-    def __str__(self) -> str:
-        if self.is_scalar and self.owner.is_counted(self.node):
-            raise needs_value(self, "as text")
-        return repr(self)
-
-    def __format__(self, form: str) -> str:
-        if not form:
-            return str(self)
-        known = known_value(node_of(self))
-        if known is None:
-            raise needs_value(self, f"to be formatted as {form!r}", "format the result of the call")
-        return format(np.asarray(known)[()] if self.is_scalar else known, form)
 
     def __reduce_ex__(self, _: Any) -> Any:
         raise failure(TraceError, "a traced value cannot be pickled or stored", "return it instead")
@@ -547,13 +486,6 @@ def to_weak(scalar: Array) -> Array:
     kind = scalar.dtype.kind
     weak: type = {"b": bool, "i": int, "u": int, "f": float, "c": complex}[kind]
     return Array(cast(scalar.node, DEFAULT_DTYPES[weak]), True, weak)
-
-
-def _concrete(array: Array, use: str, remedy: str = "use np.where for a choice by value") -> Any:
-    known = known_value(node_of(array))
-    if known is None:
-        raise needs_value(array, use, remedy)
-    return np.asarray(known)[()]
 
 
 def _adds_axes(index: Any) -> bool:

@@ -99,12 +99,16 @@ def _swept(body: list[Statement], changed: set[Buffer]) -> tuple[list[Sweep], li
     sweeps: list[Sweep] = []
     named: list[Let] = []
     values: dict[Term, Expression] = {}  # of variables, in terms of what is in memory now
+    lost: set[Term] = set()  # what was in memory before
     for statement in body:
         match statement:
             case Allocate():
                 continue
             case Let(variable, value) | Assign(variable, value):
+                if not lost.isdisjoint(value.free):
+                    return None
                 values[variable] = replace_expressions((value,), values)[value]
+                lost.discard(variable)
                 if variable not in assigned and changed.isdisjoint(values[variable].free):
                     named.append(Let(variable, values.pop(variable)))
                 continue
@@ -117,13 +121,25 @@ def _swept(body: list[Statement], changed: set[Buffer]) -> tuple[list[Sweep], li
                 return None
         sweep = _sweep(statement, changed)
         read = {t for s in statements((statement,)) for e in expressions_of(s) for t in e.free}
-        if sweep is None or not read.isdisjoint(values) or not assigned.isdisjoint(read):
+        if sweep is None or not read.isdisjoint({*values, *lost, *assigned}):
             return None
         sweeps.append(sweep)
         for variable, value in [*values.items()]:
-            if any(buffer in value.free for buffer, _ in sweep.written):
+            if _writes_over(sweep, value):
                 del values[variable]
+                lost.add(variable)
     return (sweeps, named) if sweeps else None
+
+
+def _writes_over(sweep: Sweep, value: Expression) -> bool:
+    """Whether a sweep writes, or may write, to a row that the value is computed from."""
+    for load in [term for term in postorder([value], parts) if isinstance(term, Load)]:
+        atoms, row = linear(load.indices[0]) if load.indices else ({}, 0)
+        for buffer, offset in sweep.written:
+            is_apart = not atoms and not sweep.first <= row - offset < sweep.stop
+            if buffer is load.buffer and not is_apart:
+                return True
+    return False
 
 
 def _flat(body: Iterable[Statement]) -> list[Statement]:

@@ -104,18 +104,22 @@ class _Probe:
         if self.parts == 1:
             self.alone(where, 0, 0)
         else:
-            _region()(self.address, where, self.parts, 0)
+            _region()(self.address, where, self.parts, 0, 0)
 
     def seconds(self) -> float:
         """The least time of a turn."""
         self.run()
-        start = time.perf_counter()
-        self.run()
-        seconds = (time.perf_counter() - start) / self.words[0]
-        # A part that had several turns at once would find what it read in a nearer cache, unless a thread has no other.
-        turns = max(1, round(TRY_SECONDS / seconds)) if self.parts <= THREADS else 1
-        for number in range(self.parts):
-            self.words[number * WORDS] = turns
+        turns, grown = 0, self.words[0]
+        while grown > 1.5 * turns:  # what one turn takes is not known from a few short ones
+            turns = grown
+            for number in range(self.parts):
+                self.words[number * WORDS] = turns
+            start = time.perf_counter()
+            self.run()
+            seconds = (time.perf_counter() - start) / turns
+            # A part that had several turns at once would find what it read in a nearer cache, unless a
+            # thread has no other.
+            grown = round(TRY_SECONDS / seconds) if self.parts <= THREADS else 1
         return min(timeit.repeat(self.run, number=1, repeat=TRIES)) / turns
 
     def variant(self, label: str) -> Variant:
@@ -173,5 +177,5 @@ def _parts() -> engine.Library:
 def _region() -> Callable:
     """Runs the parts of a probe on the threads that tracejit's loops run on."""
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    region = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
+    region = ctypes.CFUNCTYPE(None, pointer, pointer, *[integer] * 3)
     return region(threads.parallel_for_address())

@@ -47,7 +47,8 @@ def sweeps_with(kernel, op: str) -> list[int]:
 def test_what_depends_on_the_column_alone_is_computed_once_for_each():
     kernel = kernel_of(standardize, np.zeros((2000, 500)))
     assert sweeps_with(kernel, "sqrt") == [1]
-    assert sorted(sweeps_with(kernel, "divide")) == [1, 1, 2], "mean, deviation, and the result"
+    # What a strip weighs beside those before it is divided for strips, above all columns.
+    assert sweeps_with(kernel, "divide").count(1) == 2, "mean and deviation"
 
 
 def test_lanes_run_along_the_columns():

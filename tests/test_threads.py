@@ -15,7 +15,7 @@ from children import run_in_child, run_python
 from tracejit.runtime import engine, threads
 
 BODIES = """
-declare void @tj_parallel_for(ptr, ptr, i64, i64)
+declare void @tj_parallel_for(ptr, ptr, i64, i64, i64)
 declare i64 @pthread_self()
 declare i32 @sched_yield()
 
@@ -77,7 +77,7 @@ define void @place(ptr %context, i64 %i) {
 }
 
 define void @nest(ptr %context, i64 %i) {
-  call void @tj_parallel_for(ptr @count, ptr %context, i64 16, i64 0)
+  call void @tj_parallel_for(ptr @count, ptr %context, i64 16, i64 0, i64 0)
   ret void
 }
 
@@ -86,7 +86,7 @@ entry:
   br label %again
 again:
   %done = phi i64 [ 0, %entry ], [ %next, %again ]
-  call void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 0)
+  call void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 0, i64 0)
   %next = add i64 %done, 1
   %is_last = icmp eq i64 %next, %regions
   br i1 %is_last, label %out, label %again
@@ -109,12 +109,13 @@ class Pool:
         names = ["count", "mark", "who", "meet", "place", "nest", "repeat"]
         self.bodies = engine.load(engine.compile_ir(BODIES), names, {"tj_parallel_for": address})
         integer, pointer = ctypes.c_int64, ctypes.c_void_p
-        signature = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
+        signature = ctypes.CFUNCTYPE(None, pointer, pointer, *[integer] * 3)
         self._run = signature(address)
-        self._repeat = signature(self.bodies.address("repeat"))
+        again = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
+        self._repeat = again(self.bodies.address("repeat"))
 
     def run(self, body: str, context, count: int, max_threads: int = 0) -> None:
-        self._run(self.bodies.address(body), ctypes.addressof(context), count, max_threads)
+        self._run(self.bodies.address(body), ctypes.addressof(context), count, max_threads, 0)
 
     def repeat(self, body: str, context, count: int, regions: int) -> None:
         self._repeat(self.bodies.address(body), ctypes.addressof(context), count, regions)

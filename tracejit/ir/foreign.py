@@ -103,7 +103,7 @@ POLL = "poll"
 PROCESS = {"clock_gettime": Foreign(_clock, (1,), lambda kind, now: 100.0)}
 FOREIGN = {
     **PROCESS,
-    "prefetch": Foreign(_prefetch, (), lambda memory: 1.0),
+    "prefetch": Foreign(_prefetch, (), lambda memory: 1.0, is_thread_safe=True),
     POLL: Foreign(_poll, (), lambda: 60.0, is_thread_safe=True),
     **{f"cblas_{letter}gemm": Foreign(_gemm, (12,), _gemm_cycles) for letter in "sdcz"},
     **{

@@ -371,6 +371,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         attributes=attributes,
         stream_bytes=options.stream_bytes,
         permutes=options.permutes,
+        vector_bytes=options.vector_bytes,
     )
     program.entry(kernel, captures or {})
     workspace = plan.workspace_bytes

@@ -83,7 +83,7 @@ def region_seconds(kernels: Kernels) -> tuple[float, float]:
     """Seconds of a parallel region in which each thread has a turn and waits for the others to begin
     theirs, while the threads wait for regions, and after they went to sleep."""
     pointer, integer = ctypes.c_void_p, ctypes.c_int64
-    region = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)(
+    region = ctypes.CFUNCTYPE(None, pointer, pointer, *[integer] * 3)(
         threads.parallel_for_address()
     )
     meet, count = kernels.library.address("meet"), threads.get_num_threads()
@@ -91,7 +91,7 @@ def region_seconds(kernels: Kernels) -> tuple[float, float]:
     def once() -> float:
         missing = ctypes.c_int64(count)
         start = time.perf_counter()
-        region(meet, ctypes.addressof(missing), count, 0)
+        region(meet, ctypes.addressof(missing), count, 0, 0)
         return time.perf_counter() - start
 
     waiting = min(once() for _ in range(200))

@@ -22,6 +22,9 @@ MAX_THREADS = 1024
 # and wastes at most about twice what parking at once would have cost.
 SPIN_NANOSECONDS = 100_000
 
+# Work that is done before a parked worker has come, and the system has been asked to wake it.
+WAKE_NANOSECONDS = 60_000
+
 # Of Linux's architectures: the number of the system call, and the instruction that a spinning
 # thread executes to leave the core to others.
 FUTEX = {"x86_64": 202, "aarch64": 98, "riscv64": 98}
@@ -74,10 +77,11 @@ def threads(count: int) -> Iterator[None]:
 
 
 def parallel_for_address() -> int:
-    """The address of ``void tj_parallel_for(void (*f)(void *, i64, i64), void *, i64 n, i64 threads)``.
+    """The address of ``void tj_parallel_for(void (*f)(void *, i64, i64), void *, i64 n, i64 threads, i64 each)``.
 
     It calls ``f(context, i, thread)`` for every i in [0, n) and returns when all calls have returned, on at
-    most ``threads`` threads (0: no limit but ``get_num_threads``, which always holds). Iterations
+    most ``threads`` threads (0: no limit but ``get_num_threads``, which always holds). ``each`` is how many
+    nanoseconds a call takes, about; where all are little, no sleeping thread is woken (0: any is). Iterations
     are claimed one by one; each thread begins with a range of its own. A region that begins inside another, or while another thread's
     runs, is executed by its caller alone. ``thread`` is below ``threads``, and no other thread's. The pool is compiled at the first call.
     """
@@ -126,6 +130,7 @@ def _load(system: str, machine: str) -> engine.Library:
         "POLL_DUE": POLL_DUE,
         "INTERRUPTED": INTERRUPTED,
         "SPIN_NANOSECONDS": SPIN_NANOSECONDS,
+        "WAKE_NANOSECONDS": WAKE_NANOSECONDS,
         "FUTEX_CALL": FUTEX.get(machine),
     }.items():
         text = text.replace(name, str(number))

@@ -32,6 +32,7 @@ from ...ir.tensor import (
     statements,
 )
 from ..tensor.arena import slots_of
+from ..tensor.cost import nanoseconds_of_iteration
 from .access import CACHE_LINE
 from .builder import Builder, Value
 from .draws import draw_one, draws_one
@@ -257,10 +258,10 @@ class Emitter(LaneLoops):
         if any(self.home_of(buffer)[1] is not None for buffer in inside):
             most = slots_of(loop, self.program.slots)
         self.program.module.externals.add(runtime)
-        self.program.module.declare("void", runtime, ["ptr", "ptr", "i64", "i64"])
-        b.emit(
-            f"call void @{runtime}(ptr @{name}, ptr {context.text}, i64 {count.text}, i64 {most})"
-        )
+        self.program.module.declare("void", runtime, ["ptr", "ptr", "i64", "i64", "i64"])
+        each = nanoseconds_of_iteration(loop, self.program.vector_bytes)
+        told = f"ptr @{name}, ptr {context.text}, i64 {count.text}, i64 {most}, i64 {each}"
+        b.emit(f"call void @{runtime}({told})")
         self.forget_stored(loop)
         if polls:
             self.stop_if_refused()

@@ -29,8 +29,10 @@ class Program:
         attributes: str = "nounwind",
         stream_bytes: int = 0,
         permutes: str = "",
+        vector_bytes: int = 32,
     ):
         self.module = Module(permutes, attributes)
+        self.vector_bytes = vector_bytes
         self.offset_of = plan
         self.symbols = tuple(symbols)
         self.max_threads, self.slots = max_threads, slots

@@ -16,6 +16,8 @@ a column alone (a standard deviation) is computed once for each, and stored.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from ...ir import expressions, tensor
 from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
@@ -44,7 +46,9 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type
 from ..machine import USUAL, Machine
+from . import moments
 from .cost import stride, trips
+from .moments import Moments, moments_of
 from .substitute import substitute
 
 # The part of a core's own cache beyond which an array does not stay there while others are read.
@@ -79,25 +83,30 @@ def _body(body: tuple[Statement, ...], prefix: str, cache: int) -> tuple[Stateme
     for statement in body:
         number, parts = f"{prefix}{len(new)}", None
         if isinstance(statement, For) and statement.mark == "vector":
-            parts = _Columns(statement, number, cache).split()
+            parts = Columns(statement, number, cache).split()
         elif has_control((statement,)):
             statement = map_bodies(statement, lambda inner: _body(inner, f"{number}_", cache))
         new += parts if parts is not None else [statement]
     return tuple(new)
 
 
-class _Columns:
-    def __init__(self, loop: For, number: str, cache: int):
-        self.loop, self.number, self.cache = loop, number, cache
+class Columns:
+    """A loop over columns with loops over rows inside; `fixed` are indices of loops around it that what
+    a column alone decides may depend on."""
+
+    def __init__(self, loop: For, number: str, cache: int, fixed: tuple[Index, ...] = ()):
+        self.loop, self.number, self.cache, self.fixed = loop, number, cache, fixed
         self.width = trips(loop)
         self.kept: dict[Variable, Buffer] = {}
         self.values: dict[Expression, Buffer] = {}
         self.allocations: list[Statement] = []
+        self.is_joined: set[For] = set()
 
     def split(self) -> list[Statement] | None:
         """The statements instead of the loop; None when it should stay as it is."""
-        if not self.applies():
-            return None
+        return self.in_rows() if self.applies() else None
+
+    def in_rows(self) -> list[Statement]:
         result: list[Statement] = []
         lets: dict[Variable, Expression] = {}
         for statement in self.loop.body:
@@ -107,9 +116,7 @@ class _Columns:
                 case For() if self.accumulated(statement):
                     result += self.reduced(statement, lets)
                 case For():
-                    result += self.column_values(statement, self.kept)
-                    inner = self.loop.replace(body=self.restored(statement.body))
-                    result.append(statement.replace(body=(inner,)))
+                    result += self.stored(statement)
                 case _:
                     result.append(self.loop.replace(body=self.restored((statement,))))
         return [*self.allocations, *result]
@@ -164,31 +171,41 @@ class _Columns:
 
     def reduced(self, loop: For, lets: dict[Variable, Expression]) -> list[Statement]:
         """What is accumulated in each column, kept in a row."""
+        if loop in self.is_joined:
+            return []
         ops = self.accumulated(loop)
         known = dict(self.kept)
+        before = self.column_values(loop, known)
+        found = self.moments(loop)
+        if found is not None:
+            ops, lets = {**ops, found.squares: "add"}, {**lets, found.squares: lets[found.total]}
         for v in ops:
             self.kept[v] = self.local(f"{v.name}_row{self.number}", (self.width,), v)
-        before = self.column_values(loop, known)
         is_wide = self.width * self.itemsize(loop) >= WIDE_BLOCKS * BLOCK_BYTES
         reduce = self.in_blocks if is_wide else self.in_chunks
-        return [*before, *reduce(loop, ops, lets, known)]
+        return [*before, *reduce(_Sums(loop, ops, found), lets, known)]
 
-    def strip_of(self, loop: For, strip: Index, known: dict[Variable, Buffer]) -> For:
-        """A few rows, unrolled."""
-        moved = {
-            loop.index: expressions.add(
-                expressions.multiply(strip, expressions.integer(ROWS)), loop.index
-            )
-        }
-        body = substitute(self.restored(loop.body, known), moved)
-        return loop.replace(stop=expressions.integer(ROWS), body=body, mark="unroll")
+    def moments(self, loop: For) -> Moments | None:
+        """What a sweep finds together with the next one, which needs nothing else but its mean."""
+        sweeps = [s for s in self.loop.body if isinstance(s, For)]
+        after = sweeps[sweeps.index(loop) + 1 :][:1]
+        lets = {s.variable: s.value for s in self.loop.body if isinstance(s, Let)}
+        found = moments_of(loop, after[0], lets) if after else None
+        self.is_joined |= {*after} if found is not None else set()
+        return found
+
+    def stored(self, loop: For) -> list[Statement]:
+        """What is stored in each column, row by row."""
+        before = self.column_values(loop, self.kept)
+        inner = self.loop.replace(body=self.restored(loop.body))
+        return [*before, loop.replace(body=(inner,))]
 
     def in_blocks(
-        self, loop: For, ops: dict[Variable, str], lets: dict[Variable, Expression], known: dict
+        self, sums: _Sums, lets: dict[Variable, Expression], known: dict
     ) -> list[Statement]:
         """Columns in blocks, a row of sums for each, which stays in the nearest cache."""
-        column, rows, size = self.loop.index, trips(loop), self.itemsize(loop)
-        width = BLOCK_BYTES // size
+        column, loop = self.loop.index, sums.loop
+        width = BLOCK_BYTES // self.itemsize(loop)
         block, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
         first = expressions.multiply(block, expressions.integer(width))
         stop: Expression = expressions.integer(width)
@@ -199,38 +216,44 @@ class _Columns:
         here = {column: expressions.add(first, column)}
         partial = {
             v: Buffer(f"{v.name}_block{self.number}", array_type((width,), v.dtype), "local")
-            for v in ops
+            for v in sums.ops
         }
+        place = {v: Load(partial[v], (column,)) for v in sums.ops}
 
         def columns(*body: Statement) -> For:
             return self.loop.replace(stop=stop, body=body)
 
-        neutral = {v: Literal(expressions.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
-        clear = columns(*[Store(partial[v], (column,), neutral[v]) for v in ops])
-        add = columns(
-            *[Let(v, Load(partial[v], (column,))) for v in ops],
-            *substitute((self.strip_of(loop, strip, known),), here),
-            *[Store(partial[v], (column,), v) for v in ops],
-        )
-        strips = expressions.integer(rows // ROWS)
-        rest = self.restored((loop.replace(start=expressions.integer(rows // ROWS * ROWS)),), known)
+        sums = sums.of(*substitute(self.restored((loop,), known), here))
+        add = sums.strip(strip, tensor.ZERO)
+        strips = sums.rows // ROWS
+        once = For(Index(f"once{self.number}"), tensor.ZERO, tensor.ONE, (), "unroll", 1)
+        join = sums.joined(once, place, expressions.integer(strips * ROWS))
         end = columns(
-            *substitute([Let(v, lets[v]) for v in ops], here),
-            *[Accumulate(v, op, Load(partial[v], (column,))) for v, op in ops.items()],
-            *(substitute(rest, here) if rows % ROWS else ()),
-            *[Store(self.kept[v], (here[column],), v) for v in ops],
+            *substitute([Let(v, lets[v]) for v in sums.ops], here),
+            *join,
+            *[Store(self.kept[v], (here[column],), v) for v in sums.ops],
         )
-        allocations = [Allocate(buffer) for buffer in partial.values()]
-        sums = For(strip, tensor.ZERO, strips, (add,), "serial", 1)
+        body = (
+            *[Allocate(buffer) for buffer in partial.values()],
+            columns(*sums.cleared(place)),
+            For(
+                strip,
+                tensor.ZERO,
+                expressions.integer(strips),
+                (columns(*sums.added(place, add)),),
+                "serial",
+                1,
+            ),
+            end,
+        )
         count = expressions.integer(-(-self.width // width))
-        return [For(block, tensor.ZERO, count, (*allocations, clear, sums, end), "serial", 1)]
+        return [For(block, tensor.ZERO, count, body, "serial", 1)]
 
     def in_chunks(
-        self, loop: For, ops: dict[Variable, str], lets: dict[Variable, Expression], known: dict
+        self, sums: _Sums, lets: dict[Variable, Expression], known: dict
     ) -> list[Statement]:
         """Rows in chunks, a few rows at a time, into a partial result for each chunk; then join."""
-        column, rows = self.loop.index, trips(loop)
-        strips = rows // ROWS
+        column, loop, strips = self.loop.index, sums.loop, sums.rows // ROWS
         per = max(
             -(-strips // MOST_CHUNKS),
             CHUNK_BYTES // (self.width * self.itemsize(loop) * ROWS),
@@ -240,42 +263,33 @@ class _Columns:
         chunks = -(-strips // per)
         chunk, strip = [Index(f"{letter}{self.number}_{loop.index.name}") for letter in "bs"]
         partial = {
-            v: self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v) for v in ops
+            v: self.local(f"{v.name}_chunks{self.number}", (chunks, self.width), v)
+            for v in sums.ops
         }
-        neutral = {v: Literal(expressions.identity(op, v.dtype), v.dtype) for v, op in ops.items()}
-        place = (chunk, column)
-        clear = self.loop.replace(body=tuple([Store(partial[v], place, neutral[v]) for v in ops]))
-        # A strip of rows adds to the partial results, which stay in the nearest cache.
-        add = self.loop.replace(
-            body=(
-                *[Let(v, Load(partial[v], place)) for v in ops],
-                self.strip_of(loop, strip, known),
-                *[Store(partial[v], place, v) for v in ops],
-            )
-        )
+        place = {v: Load(partial[v], (chunk, column)) for v in sums.ops}
         first = expressions.multiply(chunk, expressions.integer(per))
         last = expressions.add(first, expressions.integer(per))
+        first_row = expressions.multiply(chunk, expressions.integer(per * ROWS))
         if strips % per:
             last = expressions.minimum(last, expressions.integer(strips))
-        sums = For(
-            chunk,
-            tensor.ZERO,
-            expressions.integer(chunks),
-            (clear, For(strip, first, last, (add,), "serial", 1)),
-            "serial",
-            1,
+        sums = sums.of(*self.restored((loop,), known))
+        # A strip of rows adds to the partial results, which stay in the nearest cache.
+        add = sums.strip(strip, first)
+        all_ = For(chunk, tensor.ZERO, expressions.integer(chunks), (), "serial", 1)
+        body = (
+            self.loop.replace(body=sums.cleared(place)),
+            For(strip, first, last, (self.loop.replace(body=sums.added(place, add)),), "serial", 1),
         )
-        rest = self.restored((loop.replace(start=expressions.integer(strips * ROWS)),), known)
-        join = tuple([Accumulate(v, op, Load(partial[v], place)) for v, op in ops.items()])
-        joined = self.loop.replace(
-            body=(
-                *[Let(v, lets[v]) for v in ops],
-                For(chunk, tensor.ZERO, expressions.integer(chunks), join, "serial", 1),
-                *(rest if rows % ROWS else ()),
-                *[Store(self.kept[v], (column,), v) for v in ops],
-            )
+        count = expressions.integer(per * ROWS)
+        if strips % per:
+            left = expressions.subtract(expressions.integer(strips * ROWS), first_row)
+            count = expressions.minimum(count, left)
+        ends = (
+            *[Let(v, lets[v]) for v in sums.ops],
+            *sums.joined(all_, place, count),
+            *[Store(self.kept[v], (column,), v) for v in sums.ops],
         )
-        return [sums, joined]
+        return [all_.replace(body=body), self.loop.replace(body=ends)]
 
     @staticmethod
     def itemsize(loop: For) -> int:
@@ -289,7 +303,8 @@ class _Columns:
             e = pending.pop()
             if e in self.values or not any(v in e.free for v in kept):
                 continue
-            outer = all(t in kept or t is self.loop.index or isinstance(t, Buffer) for t in e.free)
+            known = (*kept, self.loop.index, *self.fixed)
+            outer = all(t in known or isinstance(t, Buffer) for t in e.free)
             if not (outer and isinstance(e, Apply)):
                 pending.extend(parts(e))
                 continue
@@ -312,3 +327,59 @@ class _Columns:
         kept = self.kept if kept is None else kept
         reads = {e: Load(b, (self.loop.index,)) for e, b in (*kept.items(), *self.values.items())}
         return substitute(body, reads)
+
+
+class _Sums(NamedTuple):
+    """What a sweep over rows accumulates, or it and the next one, by which ops."""
+
+    loop: For
+    ops: dict[Variable, str]
+    found: Moments | None
+
+    @property
+    def rows(self) -> int:
+        return trips(self.loop)
+
+    def of(self, loop: For) -> _Sums:
+        """The same of a sweep that reads elsewhere."""
+        found = self.found and self.found._replace(value=loop.body[0].value)
+        return self._replace(loop=loop, found=found)
+
+    def strip(self, strip: Index, first: Expression) -> tuple[Statement, ...]:
+        """What adds a few rows, unrolled; strip `first` is the first one of these sums."""
+        size = expressions.integer(ROWS)
+        sweep = self.loop.replace(stop=size, mark="unroll")
+        body: tuple[Statement, ...] = (sweep,)
+        if self.found is not None:
+            before = expressions.multiply(expressions.subtract(strip, first), size)
+            body = tuple(moments.strip_of(self.found, before, sweep))
+        index = self.loop.index
+        return substitute(body, {index: expressions.add(expressions.multiply(strip, size), index)})
+
+    def cleared(self, place: dict[Variable, Load]) -> tuple[Statement, ...]:
+        neutral = {
+            v: Literal(expressions.identity(op, v.dtype), v.dtype) for v, op in self.ops.items()
+        }
+        return tuple([Store(at.buffer, at.indices, neutral[v]) for v, at in place.items()])
+
+    def added(
+        self, place: dict[Variable, Load], add: tuple[Statement, ...]
+    ) -> tuple[Statement, ...]:
+        """What adds to sums that are stored at a place."""
+        before = [Let(v, at) for v, at in place.items()]
+        return (*before, *add, *[Store(at.buffer, at.indices, v) for v, at in place.items()])
+
+    def joined(
+        self, parts: For, place: dict[Variable, Load], count: Expression
+    ) -> tuple[Statement, ...]:
+        """What adds up the sums of `parts`, of so many rows each, and the rows that are left."""
+        rest = self.loop.replace(start=expressions.integer(self.rows // ROWS * ROWS))
+        if self.found is not None:
+            add = tuple(moments.joined(self.found, parts, place, count, rest))
+        else:
+            sums = tuple([Accumulate(v, op, place[v]) for v, op in self.ops.items()])
+            add = (parts.replace(body=sums), rest)
+        is_whole = self.rows % ROWS == 0
+        return tuple(
+            [s for s in add if not (is_whole and isinstance(s, For) and s.index is rest.index)]
+        )

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from ...ir.affine import coefficient, linear
 from ...ir.expressions import integer, maximum
 from ...ir.expressions import subtract as minus
-from ...ir.foreign import SCALARS, foreign
+from ...ir.foreign import POLL, SCALARS, foreign
 from ...ir.op import OPS
 from ...ir.tensor import (
     ZERO,
@@ -34,6 +34,7 @@ from ...ir.tensor import (
     Table,
     Variable,
     parts,
+    statements,
 )
 from ...ir.term import remembered
 from ...ir.types import ArrayType
@@ -47,6 +48,8 @@ JOIN_CYCLES = 3.0
 # Neighbours so far apart share no page, and most often too few places in the cache.
 PAGE_BYTES = 4096
 CYCLES_PER_SECOND = 3.5e9
+# What loops call that is no work.
+NOTHING = ("prefetch", POLL)
 
 
 def trips(loop: For) -> int | None:
@@ -240,3 +243,30 @@ def _loop_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) ->
 
 def seconds(cycles: float) -> float:
     return cycles / CYCLES_PER_SECOND
+
+
+def nanoseconds_of_iteration(loop: For, vector_bytes: int) -> int:
+    """What an iteration takes on one core, about; 0 where nobody knows before it runs."""
+    cycles = _known_cycles(loop.body, loop.index, vector_bytes)
+    return 0 if cycles is None else 1 + int(1e9 * seconds(cycles))
+
+
+def _known_cycles(body: tuple[Statement, ...], index: Index, vector_bytes: int) -> float | None:
+    total = body_cost(body, frozenset((index,)), None, 1, vector_bytes)
+    for statement in statements(body):
+        match statement:
+            case For() if _is_unknown(statement):
+                return None
+            case Extern(symbol) if symbol not in NOTHING:
+                return None
+            case Call(kernel):
+                inside = _known_cycles(kernel.body, index, vector_bytes)
+                if inside is None:
+                    return None
+                total += inside
+    return total
+
+
+def _is_unknown(loop: For) -> bool:
+    """Whether how often it runs depends on more than the sizes of known arrays."""
+    return is_broken(loop) or expected_trips(loop) == UNKNOWN_TRIPS and trips(loop) is None

@@ -25,10 +25,15 @@
 ; A waiting thread spins first, and yields its core every now and then: where threads outnumber
 ; cores, pure spinning would take time from the very thread it waits for (measured: twice slower).
 ;
+; To wake a thread takes longer than little work does. Who opens a region tells what an iteration takes,
+; about; where that is not worth it, sleeping threads are left alone, unless such regions follow one
+; another: then the threads will be awake for the next.
+;
 ; A region whose iterations poll (poll.ll) ends early where there is reason to; its caller asks whether
 ; there is while it waits.
 ;
-; The platform's part is appended: @relax, @yield, @clock, @park, @nap, @unpark, @prepare, @start, @spread.
+; The platform's part is appended: @relax, @yield, @clock, @park, @nap, @unpark, @prepare, @start, @spread,
+; @keep_apart.
 
 %job = type { ptr, ptr, i64, i64 } ; function, context, number of iterations, of segments
 
@@ -39,6 +44,8 @@
 @workers = internal global i64 0, align 8    ; threads started; changed only by the busy one
 @is_refused = internal global i8 0, align 8  ; the system refused to start another thread
 @sleepers = internal global i64 0, align 128
+
+@last_short = internal global i64 0, align 128 ; when a region was last found too short to wake anybody
 
 @tj_thread_limit = global i64 1, align 128
 @tj_spin_nanoseconds = global i64 SPIN_NANOSECONDS, align 8
@@ -252,23 +259,44 @@ done:
   ret void
 }
 
-; Call function(context, i) for every i in [0, count), in no order, on at most max_threads threads
-; (0: as many as @tj_thread_limit, which is never exceeded). Returns when all calls have.
-define void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 %max_threads) {
+; Whether threads should be woken for so many iterations of so many nanoseconds each (0: nobody knows).
+define internal i1 @is_worth_waking(i64 %count, i64 %nanoseconds) {
 entry:
-  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr null)
+  %total = mul i64 %count, %nanoseconds
+  %is_known = icmp ne i64 %nanoseconds, 0
+  %is_short = icmp ult i64 %total, WAKE_NANOSECONDS
+  %is_in_doubt = and i1 %is_known, %is_short
+  br i1 %is_in_doubt, label %ask, label %worth
+ask:
+  %now = call i64 @clock()
+  %then = load i64, ptr @last_short, align 8
+  store i64 %now, ptr @last_short, align 8
+  %elapsed = sub i64 %now, %then
+  %allowed = load atomic i64, ptr @tj_spin_nanoseconds monotonic, align 8
+  %is_recent = icmp ult i64 %elapsed, %allowed
+  ret i1 %is_recent
+worth:
+  ret i1 true
+}
+
+; Call function(context, i) for every i in [0, count), in no order, on at most max_threads threads
+; (0: as many as @tj_thread_limit, which is never exceeded); each call takes so many nanoseconds (0:
+; unknown). Returns when all calls have.
+define void @tj_parallel_for(ptr %function, ptr %context, i64 %count, i64 %max_threads, i64 %nanoseconds) {
+entry:
+  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, i64 %nanoseconds, ptr null)
   ret void
 }
 
 ; The same for a function that polls; the context begins with the address of the workspace.
-define void @tj_parallel_for_polling(ptr %function, ptr %context, i64 %count, i64 %max_threads) {
+define void @tj_parallel_for_polling(ptr %function, ptr %context, i64 %count, i64 %max_threads, i64 %nanoseconds) {
 entry:
   %workspace = load ptr, ptr %context, align 8
-  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr %workspace)
+  call void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, i64 %nanoseconds, ptr %workspace)
   ret void
 }
 
-define internal void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, ptr %workspace) {
+define internal void @fork_join(ptr %function, ptr %context, i64 %count, i64 %max_threads, i64 %nanoseconds, ptr %workspace) {
 entry:
   %limit = load atomic i64, ptr @tj_thread_limit monotonic, align 8
   %is_capped = icmp sgt i64 %max_threads, 0
@@ -289,6 +317,20 @@ enter:
 count_workers:
   %old_word = load atomic i64, ptr @region monotonic, align 8
   %present = load i64, ptr @workers, align 8
+  %resting = load atomic i64, ptr @sleepers monotonic, align 8
+  %ready = sub i64 %present, %resting
+  %are_enough = icmp sge i64 %ready, %helpers
+  br i1 %are_enough, label %open, label %consider
+consider:
+  %is_worth_it = call i1 @is_worth_waking(i64 %count, i64 %nanoseconds)
+  br i1 %is_worth_it, label %gather, label %make_do
+make_do: ; with those that are awake
+  %is_any_ready = icmp sgt i64 %ready, 0
+  br i1 %is_any_ready, label %open, label %give_up
+give_up:
+  store atomic i32 0, ptr @busy release, align 4
+  br label %alone
+gather:
   %is_short = icmp slt i64 %present, %helpers
   br i1 %is_short, label %short, label %open
 short:
@@ -297,6 +339,7 @@ short:
   call void @spread(i64 %grown)
   br label %open
 open:
+  %may_wake = phi i1 [ true, %count_workers ], [ false, %make_do ], [ true, %gather ], [ true, %short ]
   store ptr %function, ptr @job, align 8
   store ptr %context, ptr getelementptr (%job, ptr @job, i64 0, i32 1), align 8
   store i64 %count, ptr getelementptr (%job, ptr @job, i64 0, i32 2), align 8
@@ -317,12 +360,14 @@ announce:
   %word = or i64 %generation, %seats
   store atomic i64 %word, ptr @region seq_cst, align 8
   %hired = load i64, ptr @workers, align 8
+  call void @keep_apart(i64 %hired)
   %asleep = load atomic i64, ptr @sleepers seq_cst, align 8
   %awake = sub i64 %hired, %asleep
   %missing = sub i64 %helpers, %awake
   %is_anyone_asleep = icmp sgt i64 %asleep, 0
   %is_anyone_missing = icmp sgt i64 %missing, 0
-  %must_wake = and i1 %is_anyone_asleep, %is_anyone_missing
+  %is_any_to_wake = and i1 %is_anyone_asleep, %is_anyone_missing
+  %must_wake = and i1 %may_wake, %is_any_to_wake
   br i1 %must_wake, label %wake, label %take_part
 wake:
   call void @spread(i64 %hired)

@@ -64,12 +64,15 @@ entry:
 
 @handles = internal global [1024 x i64] zeroinitializer, align 8
 @kept_to = internal global [16 x i64] zeroinitializer, align 8 ; the processors workers are kept to
+@avoided = internal global i32 -1, align 4 ; the one they are kept from, where their caller was
+@spread_at = internal global i64 0, align 8 ; when that was found to be elsewhere
 
 ; Keep the workers to the processors the caller may use, without the one it is on.
 ;
 ; Left to itself the system may wake a worker on its caller's processor: a virtual machine's idle
 ; processors do not count as idle where the host reports them as preempted (measured: two threads
-; took the time of one, for milliseconds). A caller that has one processor only says nothing about
+; took the time of one, for milliseconds); on a busy machine it moves a caller to where its worker
+; waits, too. A caller that has one processor only says nothing about
 ; its workers, and refusals are harmless. limit: nothing is done beyond 1024 processors.
 define internal void @spread(i64 %workers) noinline {
 entry:
@@ -82,6 +85,7 @@ entry:
   %is_sound = and i1 %is_known, %is_in_set
   br i1 %is_sound, label %exclude, label %done
 exclude:
+  store i32 %processor, ptr @avoided, align 4
   %place = lshr i32 %processor, 3
   %at = getelementptr i8, ptr %set, i32 %place
   %old = load i8, ptr %at, align 1
@@ -110,6 +114,27 @@ tell:
   %r = call i32 @pthread_setaffinity_np(i64 %handle, i64 128, ptr %set)
   %next = add i64 %worker, 1
   br label %each
+done:
+  ret void
+}
+
+; The same where the caller has moved since; at most every millisecond, as callers may be many.
+define internal void @keep_apart(i64 %workers) {
+entry:
+  %processor = call i32 @sched_getcpu()
+  %avoided = load i32, ptr @avoided, align 4
+  %is_there = icmp eq i32 %processor, %avoided
+  br i1 %is_there, label %done, label %moved
+moved:
+  %now = call i64 @clock()
+  %then = load i64, ptr @spread_at, align 8
+  %elapsed = sub i64 %now, %then
+  %is_recent = icmp ult i64 %elapsed, 1000000
+  br i1 %is_recent, label %done, label %tell
+tell:
+  store i64 %now, ptr @spread_at, align 8
+  call void @spread(i64 %workers)
+  br label %done
 done:
   ret void
 }

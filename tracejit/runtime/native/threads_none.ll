@@ -36,6 +36,11 @@ entry:
   ret void
 }
 
+define internal void @keep_apart(i64 %workers) {
+entry:
+  ret void
+}
+
 define internal i1 @start(ptr %argument, i64 %number) {
 entry:
   ret i1 false

@@ -38,7 +38,7 @@ class Fold(NamedTuple):
 
 
 class Loops(NamedTuple):
-    """Lowering by its own loop nest: `rule(*operands, result)`, of buffers, gives the statements."""
+    """Lowering by its own loop nest: `rule(*operands, result, **attrs)`, of buffers, gives the statements."""
 
     rule: Callable[..., Any]
 

@@ -8,6 +8,7 @@ from .create import *
 from .draw import *
 from .elementwise import *
 from .extern import *
+from .fourier import *
 from .gufunc import *
 from .indexing import *
 from .movement import *

@@ -165,7 +165,8 @@ def _own_loops(function: Function, node: Node) -> Kernel:
     """The Kernel of an op that says itself how it loops."""
     inputs = {p: Buffer(p.attrs["name"], p.type, ARGUMENT) for p in function.parameters}
     out = Buffer("out0", contiguous(node.type), ARGUMENT)
-    body = node.op.lowering.rule(*[inputs[operand] for operand in node.operands], out)
+    operands = [inputs[operand] for operand in node.operands]
+    body = node.op.lowering.rule(*operands, out, **node.attrs)
     return Kernel(function.name, (*inputs.values(), out), 1, body)
 
 

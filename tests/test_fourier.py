@@ -9,6 +9,7 @@ import pytest
 from test_linalg import check, matrices
 
 from tracejit import jit
+from tracejit.config import config
 
 F = np.fft
 ONE = ["fft", "ifft", "rfft", "irfft", "hfft", "ihfft"]
@@ -18,7 +19,7 @@ DTYPES = ["?", "u1", "i8", "f2", "f4", "f8", "c8", "c16"]
 
 @pytest.fixture(autouse=True)
 def quietly():
-    with warnings.catch_warnings():
+    with warnings.catch_warnings(), config.use(numerics="strict"):
         warnings.simplefilter("ignore")  # of complex numbers made real
         yield
 

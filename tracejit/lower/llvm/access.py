@@ -180,7 +180,8 @@ class Access(Frame):
     def square_index(self, buffer: Buffer, indices: tuple[Expression, ...]) -> Index | None:
         """The index of an unrolled loop whose iterations read, all together, one square: as many
         neighbours for each lane as there are lanes."""
-        if buffer.type.dtype.kind not in "iuf" or buffer.type.dtype.itemsize not in (4, 8):
+        dtype = buffer.type.dtype
+        if dtype.kind not in "iufc" or dtype.real.itemsize not in (4, 8):
             return None
         atoms, _ = self.linear_form(self.flat_index(buffer, indices))
         full = (0, self.lanes.count)
@@ -192,6 +193,7 @@ class Access(Frame):
     def of_square(self, buffer: Buffer, across: Index, atoms: dict, constant: int) -> Parts:
         """One column of a square, all of which are made when the first is asked for."""
         lanes, column = self.lanes, self.constants[across]
+        width = len(self.complex_parts(buffer.type.dtype))
         free = frozenset((buffer, lanes.index)).union(*[atom.free for atom in atoms])
         terms = tuple((self.key_of(atom), scale) for atom, scale in atoms.items())
         key = ("square", buffer, terms, constant - column)
@@ -203,13 +205,22 @@ class Access(Frame):
             self.at(level)
             rows = []
             for lane in range(lanes.count):
-                distance = self.b.const(lane * atoms[lanes.index], "i64")
-                rows.append(self.b.load(self.b.offset(first, distance, kind), kind, lanes.count))
-            columns = self.remember(key, level, free, tuple(transposed(self.b, rows)))
+                row = self.b.offset(
+                    first, self.b.const(lane * width * atoms[lanes.index], "i64"), kind
+                )
+                rows.append(self.b.load(row, kind, width * lanes.count))
+            columns = self.remember(key, level, free, tuple(transposed(self.b, rows, width)))
             self.b.region = region
         else:
             columns = self.scopes[depth].memo[key]
-        return (columns[column],)
+        return self.parts_of(columns[column], width)
+
+    def parts_of(self, value: Value, width: int) -> Parts:
+        """The parts of numbers that lie in turn in a vector."""
+        if width == 1:
+            return (value,)
+        count = value.lanes
+        return tuple([self.b.shuffle(value, value, list(range(k, count, 2))) for k in (0, 1)])
 
     def from_memory(self, parts: Parts, dtype: DType) -> Parts:
         if dtype.kind != "b":
@@ -229,7 +240,7 @@ class Access(Frame):
             both = b.load_masked(pointer, self.doubled(mask), kind)
         else:
             both = b.load(pointer, kind, 2 * count)
-        return tuple([b.shuffle(both, both, list(range(k, 2 * count, 2))) for k in (0, 1)])
+        return self.parts_of(both, 2)
 
     def doubled(self, mask: Value) -> Value:
         return self.b.shuffle(mask, mask, [k // 2 for k in range(2 * mask.lanes)])

@@ -41,7 +41,8 @@ from .cost import trips
 from .strips import Nest, distributed, in_loops, keeps_order, step
 from .substitute import substitute
 
-# Dtypes of which a vector's lanes are exchanged in as many steps as it has halves.
+# Sizes of numbers, and of complex numbers' parts, whose lanes are exchanged in as many steps as a vector
+# has halves.
 SIZES = (4, 8)
 # Squares along each side of a block.
 BLOCK = 4
@@ -98,11 +99,13 @@ def _tiled_nest(nest: Nest, target: _Target) -> list[Statement] | None:
             continue
         across = [a for a in loads_of(body) if step(a, row) == 1 and _is_far(step(a, column))]
         sizes = {a.dtype.itemsize for a in across}
-        if len(sizes) != 1 or any(a.dtype.kind not in "iuf" for a in across):
+        if len(sizes) != 1 or any(
+            a.dtype.kind not in "iufc" or a.dtype.real.itemsize not in SIZES for a in across
+        ):
             continue
         (size,) = sizes
         lanes = target.vector_bytes // size
-        if size in SIZES and min(trips(row), trips(column)) >= lanes:
+        if lanes > 1 and min(trips(row), trips(column)) >= lanes:
             others = [loop for loop in loops if loop not in (row, column)]
             stays = not target.stream_bytes or all(_bytes(s) < target.stream_bytes for s in body)
             if stays and (copied := _copied(row, column, across, body, lanes)):

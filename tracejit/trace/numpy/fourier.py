@@ -18,6 +18,7 @@ from ..application import apply
 from ..array import Array
 from ..host import no_rule
 from ..registry import implements
+from . import transforms
 from .arguments import one_axis, refuse_out, static, static_int
 from .building import as_array, converted, number, permuted
 from .decompositions import run
@@ -74,11 +75,28 @@ def _transform(
     result = real if name == "irfft" else np.result_type(x.dtype, 1j)
     given = type(factor) if type(factor) is int else factor.dtype
     own, scale, computed = ufunc.resolve_dtypes((x.dtype, given, result))
+    if type(n) is int:
+        found = _in_lanes(name, x, result, n, axis, float(factor))
+        if found is not None:
+            return found
     order = (*[k for k in range(x.ndim) if k != axis], axis)
     back = tuple(int(k) for k in np.argsort(order))
     operands = converted(permuted(x, order), own), number(factor, scale)
     (found,) = run(ops.FOURIER[name], (1, 0), *operands, extent=length)
     return converted(permuted(found, back), result)
+
+
+def _in_lanes(
+    name: str, x: Array, result: np.dtype, n: int, axis: int, scale: float
+) -> Array | None:
+    """The same, of many elements side by side; None where it is for NumPy's loops."""
+    real = np.empty(0, result).real.dtype
+    if name in ("fft", "ifft"):
+        x = converted(x, result if x.dtype.kind == "c" else real)
+        return transforms.fft(x, n, axis, name == "ifft", scale)
+    if name == "irfft":
+        return transforms.irfft(converted(x, np.result_type(real, 1j)), n, axis, scale)
+    return transforms.rfft(converted(x, real), n, axis, scale)
 
 
 @implements(np.fft.fft)

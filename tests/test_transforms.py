@@ -1,0 +1,169 @@
+"""Fourier transforms side by side in lanes, against NumPy's in double precision."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracejit import jit
+from tracejit.config import config
+
+F = np.fft
+# Of the largest modulus, in units of the last place of one; rounding errors grow with the steps.
+BOUND = 6
+
+
+def numbers(shape, dtype, seed=0):
+    x = np.random.default_rng(seed).normal(size=(2, *shape))
+    return (x[0] + 1j * x[1] if np.dtype(dtype).kind == "c" else x[0]).astype(dtype)
+
+
+def agree(function, *args, bound=BOUND):
+    """Near NumPy's result for the same numbers in double precision, and by the op."""
+    jitted = jit(function, fallback="error")
+    found, plain = jitted(*args), function(*args)
+    assert (found.dtype, found.shape) == (plain.dtype, plain.shape)
+    wide = [x.astype(np.result_type(x, np.float64)) for x in args]
+    wanted = function(*wide)
+    error = np.abs(found - wanted).max() / np.abs(wanted).max()
+    assert error <= bound * np.finfo(found.dtype).eps
+    assert is_in_lanes(jitted, *args)
+
+
+def is_in_lanes(jitted, *args):
+    return " fourier(" in str(jitted.trace(*args))
+
+
+ONE = {
+    "fft": ("c16", F.fft),
+    "ifft": ("c16", F.ifft),
+    "real fft": ("f8", F.fft),
+    "real ifft": ("f8", F.ifft),
+    "rfft": ("f8", F.rfft),
+    "irfft": ("c16", F.irfft),
+    "hfft": ("c16", F.hfft),
+    "ihfft": ("f8", F.ihfft),
+}
+SINGLE = {"c16": "c8", "f8": "f4"}
+
+
+@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("n", [4, 6, 15, 64, 77, 100, 182])
+def test_numbers_of_points(name, n):
+    dtype, function = ONE[name]
+    for own in (dtype, SINGLE[dtype]):
+        x = numbers((600 // n + 11, n), own)
+        agree(lambda x: function(x, n), np.tile(x, (2, 1)))
+
+
+@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+def test_axes(name, axis):
+    dtype, function = ONE[name]
+    agree(lambda x: function(x, 20, axis=axis), numbers((20, 20, 20), dtype))
+    agree(lambda x: function(x, 20, axis=axis), numbers((24, 11, 30), dtype))
+
+
+@pytest.mark.parametrize("name", ONE)
+@pytest.mark.parametrize("n", [2048, 3000, 4096, 7 * 2**10])
+def test_one_of_many_points(name, n):
+    dtype, function = ONE[name]
+    agree(lambda x: function(x, n), numbers((n,), dtype))
+    agree(lambda x: function(x, n), numbers((3, n), SINGLE[dtype]), bound=2 * BOUND)
+
+
+@pytest.mark.parametrize("norm", ["backward", "ortho", "forward"])
+@pytest.mark.parametrize("name", ONE)
+def test_norms(name, norm):
+    dtype, function = ONE[name]
+    agree(lambda x: function(x, 48, norm=norm), numbers((50, 48), dtype))
+
+
+@pytest.mark.parametrize("name", ["fft2", "ifft2", "rfft2", "fftn", "ifftn", "rfftn"])
+def test_several_axes(name):
+    function = getattr(F, name)
+    dtype = "f8" if name.startswith("r") else "c16"
+    agree(lambda x: function(x), numbers((6, 24, 40), dtype))
+    agree(lambda x: function(x, s=(20, 50)), numbers((40, 30), SINGLE[dtype]), bound=2 * BOUND)
+    agree(lambda x: function(x, axes=(1, 0)), numbers((16, 12, 9), dtype))
+
+
+@pytest.mark.parametrize("name", ["irfft2", "irfftn"])
+def test_inverse_of_several_axes(name):
+    function = getattr(F, name)
+    agree(lambda x: function(x), F.rfft2(numbers((6, 24, 40), "f8")))
+    agree(lambda x: function(x, s=(20, 50)), numbers((40, 30), "c16"))
+
+
+@pytest.mark.parametrize("name", ONE)
+def test_more_and_fewer_points_than_given(name):
+    dtype, function = ONE[name]
+    for n in (30, 60):
+        agree(lambda x: function(x, n), numbers((50, 41), dtype))
+
+
+@pytest.mark.parametrize("name", ["fft", "rfft", "irfft"])
+def test_memory_of_any_layout(name):
+    dtype, function = ONE[name]
+    x = numbers((40, 36, 12), dtype)
+    for view in (x[::2, ::-1], x.T, x.swapaxes(0, 1), np.asfortranarray(x), x[:, :, 1:9]):
+        agree(lambda x: function(x, 24, axis=1), view)
+
+
+def test_imaginary_parts_that_real_numbers_have_not():
+    """What a spectrum of real numbers has at both ends is real, whatever else stands there."""
+    x = numbers((64, 17), "c16")
+    agree(lambda x: F.irfft(x), x)
+    np.testing.assert_allclose(jit(F.irfft)(x), F.irfft(np.where([True] + 15 * [False] + [True], x.real, x)))
+
+
+def test_whole_programs():
+    def smoothed(x, kernel):
+        return F.irfft(F.rfft(x) * F.rfft(kernel), x.shape[-1])
+
+    def spectrum(x):
+        return np.abs(F.rfft(x * np.hanning(x.shape[-1]))) ** 2
+
+    for dtype in ("f4", "f8"):
+        x, kernel = numbers((40, 256), dtype), numbers((256,), dtype, 1)
+        agree(smoothed, x, kernel, bound=2 * BOUND)
+        agree(spectrum, x, bound=2 * BOUND)
+        agree(spectrum, x.ravel(), bound=2 * BOUND)
+
+
+def test_numbers_that_are_not_finite_stay_in_their_transform():
+    x = numbers((40, 64), "c16")
+    x[3, 5], x[20, 0] = np.nan, np.inf
+    found = jit(F.fft)(x)
+    assert np.array_equal(np.isfinite(found).all(axis=1), np.isfinite(x).all(axis=1))
+
+
+def test_what_is_for_numpy():
+    """Few elements, large factors, strict numerics: NumPy's very bits."""
+    for x in (numbers((3, 8), "c16"), numbers((40, 34), "c16"), numbers((1009,), "c16")):
+        jitted = jit(lambda x: F.fft(x))
+        assert not is_in_lanes(jitted, x)
+        assert np.array_equal(jitted(x), F.fft(x))
+    x = numbers((40, 64), "f4")
+    with config.use(numerics="strict"):
+        jitted = jit(lambda x: F.rfft(x))
+        assert not is_in_lanes(jitted, x)
+        assert np.array_equal(jitted(x), F.rfft(x))
+
+
+def test_transforms_in_loops():
+    def f(x):
+        for _ in range(3):
+            x = F.ifft(F.fft(x) * 0.5)
+        return x
+
+    agree(f, numbers((40, 64), "c16"))
+
+
+@pytest.mark.parametrize("dtype", ["c8", "c16"])
+@pytest.mark.parametrize("shape", [(64, 64), (37, 100), (130, 9)])
+def test_squares_of_complex_numbers(dtype, shape):
+    """Rows become columns in registers."""
+    x = numbers(shape, dtype)
+    assert np.array_equal(jit(lambda x: np.ascontiguousarray(x.T))(x), x.T)
+    assert np.array_equal(jit(lambda x: (x.T + 1).copy())(x), x.T + 1)

@@ -36,7 +36,10 @@ NEW = [
     "g.integers(low=0, high=k[0, 1], size=4)", "g.permutation(9)", "g.permutation(x)",
     "g.permutation(x, axis=1)", "g.permutation(1)", "g.permutation(0)", "g.choice(9)",
     "g.choice(9, 4)", "g.choice(x, 3)", "g.choice(x[0])", "g.choice(x, 2, axis=1)",
-    "g.choice(x[0], (2, 3))",
+    "g.choice(x[0], (2, 3))", "g.triangular(0, 0.5, 2)", "g.triangular(x - 1, x, x + 1)",
+    "g.triangular(0.0, x[0, 0], 9.0, 5)", "g.negative_binomial(3, 0.25, 4)",
+    "g.negative_binomial(x, x / 8)", "g.hypergeometric(5, 6, 7)", "g.hypergeometric(k, 20, k + 3)",
+    "g.hypergeometric(k[0, 0], 20, 3, (2, 2))",
 ]  # fmt: skip
 OLD = [
     "s.random_sample()", "s.random_sample((2, 3))", "s.random(4)", "s.rand()", "s.rand(2, 3)",
@@ -48,6 +51,7 @@ OLD = [
     "s.binomial(10, x / 4)", "s.binomial(60, 0.5, 5)", "s.randint(10)", "s.randint(3, 9, 20)",
     "s.randint(0, k[1, 1])", "s.randint(0, 1 << 40, 4)", "s.permutation(9)", "s.permutation(x)",
     "s.choice(9)", "s.choice(9, 4)", "s.choice(x[0], 3)", "s.choice(x[0])",
+    "s.triangular(0, 0.5, 2, 3)", "s.triangular(x - 1, x, x + 1)",
 ]  # fmt: skip
 K = np.arange(1, 13).reshape(3, 4)
 
@@ -100,7 +104,8 @@ def outcome(function, *args):
         "g.normal(0.0, x[0, 0] - 1)", "g.exponential(-x)", "g.poisson(x - 1)", "g.integers(k[0, 0] - 1)",
         "g.integers(k, 5)", "g.binomial(3, x)", "g.uniform(x, 0.3)", "g.gamma(x - 1)", "g.zipf(x)",
         "g.binomial(k - 2, 0.5)", "g.geometric(x)", "s.normal(0.0, -x)", "g.exponential(x * np.nan)",
-        "g.triangular(x, 0.5, 2.0)",
+        "g.triangular(x, 0.5, 2.0)", "g.triangular(x, x, x)", "g.negative_binomial(2, x)",
+        "g.hypergeometric(k - 5, 3, 2)", "g.hypergeometric(k, 3, 6)", "s.triangular(0.0, x, 1.0)",
     ],
 )  # fmt: skip
 def test_illegal_parameters_are_numpys_to_refuse(text):
@@ -347,7 +352,7 @@ def test_draws_before_a_program_is_traced_again():
         return x
 
     def f(g, p):
-        first = g.random() + g.triangular(0.0, 0.5, 1.0)
+        first = g.random() + g.dirichlet([0.5, 1.0])[0]
         second = note(first) + g.normal()
         return np.roots(p) * second + g.integers(5), g.random(2)
 
@@ -368,4 +373,4 @@ def test_draws_are_no_fallback():
     assert np.isclose(jitted(made()[0], X), made()[0].normal(X).sum(), rtol=1e-14)
     assert "through Python, not compiled" not in str(jitted.explain(made()[0], X))
     with pytest.raises(tracejit.UnsupportedError, match="no rule"):
-        tracejit.jit(lambda g: g.triangular(0, 1, 2), fallback="error")(made()[0])
+        tracejit.jit(lambda g: g.multinomial(9, [0.5, 0.5]), fallback="error")(made()[0])

@@ -245,6 +245,8 @@ def _lines(shape: tuple[tuple[int, float], ...], offsets: list[int], buffer: Buf
     pieces = [(offset, buffer.type.dtype.itemsize, 1.0) for offset in sorted({*offsets})]
     pieces = _joined(pieces)
     for step, trips in shape:
+        if not trips:
+            return 0.0
         new = []
         for offset, length, count in pieces:
             if step <= max(length, LINE):

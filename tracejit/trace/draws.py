@@ -305,6 +305,37 @@ def binomial(draw, n, p, size=None):
     return draw("binomial", size, [p, n], [_PROBABILITY, _COUNT])
 
 
+def _numbers(*values: Any, kinds: str = "biuf") -> list[Array]:
+    """Parameters of which each is legal or not beside the others."""
+    found = [as_array(x) for x in values]
+    if any(x.dtype.kind not in kinds or x.dtype == np.uint64 for x in found):
+        raise NotDrawn
+    return [converted(x, np.float64 if "f" in kinds else np.int64) for x in found]
+
+
+@_enter((NEW, OLD))
+def triangular(draw, left, mode, right, size=None):
+    left, mode, right = _numbers(left, mode, right)
+    fits = ~(left > mode) & ~(mode > right) & ~(left == right)
+    return draw("triangular", size, [left, _checked(mode, fits, 0.0), right], [_ANY] * 3)
+
+
+@_enter((NEW,))
+def negative_binomial(draw, n, p, size=None):
+    n, p = _numbers(n, p)
+    # So that the numbers' mean is one that Poisson's distribution may have.
+    fits = (n > 0.0) & (p > 0.0) & (p <= 1.0) & ((n + 10.0 * np.sqrt(n)) * (1.0 - p) <= 9.0e18 * p)
+    return draw("negative_binomial", size, [n, _checked(p, fits, 0.5)], [_ANY] * 2)
+
+
+@_enter((NEW,))
+def hypergeometric(draw, ngood, nbad, nsample, size=None):
+    good, bad, sample = _numbers(ngood, nbad, nsample, kinds="biu")
+    fits = (good >= 0) & (bad >= 0) & (sample >= 0) & (good < 10**9) & (bad < 10**9)
+    sample = _checked(sample, fits & (good + bad >= sample), 0)
+    return draw("hypergeometric", size, [good, bad, sample], [_ANY] * 3)
+
+
 def _between(low: Any, high: Any, endpoint: bool, dtype: Any) -> tuple[Array, Array]:
     """The first and the last integer, in a dtype that holds them."""
     if high is None:

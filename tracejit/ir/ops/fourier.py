@@ -59,14 +59,29 @@ for p in range(0, {m}):
         for l in vector(0, {lanes}, {lanes}):
 {body}
 """
+# Rows are exchanged for columns in squares, whose lanes change places in registers.
 _ROWS_IN = """
-for i in range(0, {n}):
-    for l in range(0, {lanes}):
+for it in range(0, {squares}):
+    for lt in range(0, {across}):
+        for l in vector(0, {side}, {side}):
+            for i in unroll(0, {side}):
+                rows[it * {side} + i, lt * {side} + l] = x[o, first + (lt * {side} + l), it * {side} + i]
+"""
+_REST_IN = """
+for i in range({squares} * {side}, {n}):
+    for l in vector(0, {lanes}, {lanes}):
         rows[i, l] = x[o, first + l, i]
 """
 _ROWS_OUT = """
-for i in range(0, {n}):
-    for l in range(0, {lanes}):
+for it in range(0, {squares}):
+    for lt in range(0, {across}):
+        for i in vector(0, {side}, {side}):
+            for l in unroll(0, {side}):
+                out[o, first + (lt * {side} + l), it * {side} + i] = columns[it * {side} + i, lt * {side} + l]
+"""
+_REST_OUT = """
+for i in range({squares} * {side}, {n}):
+    for l in vector(0, {lanes}, {lanes}):
         out[o, first + l, i] = columns[i, l]
 """
 
@@ -217,18 +232,29 @@ class _Plan:
         body = indent("\n".join(lines.lines + stores), " " * 12)
         return _STEP.format(m=m, s=s, lanes=self.lanes, body=body)
 
+    def beside(self, name: str, is_real: bool) -> str:
+        """The line that declares memory of a block's columns."""
+        dtype = self.dtype.real if is_real else self.dtype
+        return f"{name}: {dtype.name}[{self.n * (1 + is_real)}, {self.lanes}] = local()"
+
+    def exchanged(self, squares: str, rest: str, is_real: bool) -> str:
+        """Loops between rows and columns."""
+        dtype = self.dtype.real if is_real else self.dtype
+        n, side = self.n * (1 + is_real), min(VECTOR_BYTES // dtype.itemsize, self.lanes)
+        text = (squares if n >= side else "") + (rest if n % side else "")
+        across = self.lanes // side
+        return text.format(n=n, squares=n // side, across=across, side=side, lanes=self.lanes)
+
     def kernel(self, types: list[str], result: str) -> Kernel:
         real, n, lanes = self.dtype.real.name, self.n, self.lanes
         steps = [self.step(number) for number in range(len(self.radices))]
         memory = [f"{name}: {real}[2, {n}, {lanes}] = local()" for name in "ba"[: len(steps) - 1]]
         if self.source == "rows":
-            own, points = (real, 2 * n) if self.is_real else (self.dtype.name, n)
-            memory.append(f"rows: {own}[{points}, {lanes}] = local()")
-            steps.insert(0, _ROWS_IN.format(n=points, lanes=lanes))
+            memory.append(self.beside("rows", self.is_real))
+            steps.insert(0, self.exchanged(_ROWS_IN, _REST_IN, self.is_real))
         if self.target == "rows":
-            own, points = (real, 2 * n) if self.gives_real else (self.dtype.name, n)
-            memory.append(f"columns: {own}[{points}, {lanes}] = local()")
-            steps.append(_ROWS_OUT.format(n=points, lanes=lanes))
+            memory.append(self.beside("columns", self.gives_real))
+            steps.append(self.exchanged(_ROWS_OUT, _REST_OUT, self.gives_real))
         text = _TEXT.format(
             parameters=", ".join(f"{name}: {type}" for name, type in zip(_NAMES, types)),
             type=result,

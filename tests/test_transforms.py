@@ -48,24 +48,22 @@ SINGLE = {"c16": "c8", "f8": "f4"}
 
 
 @pytest.mark.parametrize("name", ONE)
-@pytest.mark.parametrize("n", [4, 6, 15, 64, 77, 100, 182])
+@pytest.mark.parametrize("n", [4, 15, 64, 182])
 def test_numbers_of_points(name, n):
     dtype, function = ONE[name]
     for own in (dtype, SINGLE[dtype]):
-        x = numbers((600 // n + 11, n), own)
-        agree(lambda x: function(x, n), np.tile(x, (2, 1)))
+        agree(lambda x: function(x, n), numbers((4000 // n + 11, n), own))
 
 
 @pytest.mark.parametrize("name", ONE)
-@pytest.mark.parametrize("axis", [0, 1, 2, -1])
+@pytest.mark.parametrize("axis", [0, 1, -1])
 def test_axes(name, axis):
     dtype, function = ONE[name]
-    agree(lambda x: function(x, 20, axis=axis), numbers((20, 20, 20), dtype))
     agree(lambda x: function(x, 20, axis=axis), numbers((24, 11, 30), dtype))
 
 
 @pytest.mark.parametrize("name", ONE)
-@pytest.mark.parametrize("n", [2048, 3000, 4096, 7 * 2**10])
+@pytest.mark.parametrize("n", [3000, 4096])
 def test_one_of_many_points(name, n):
     dtype, function = ONE[name]
     agree(lambda x: function(x, n), numbers((n,), dtype))
@@ -76,7 +74,7 @@ def test_one_of_many_points(name, n):
 @pytest.mark.parametrize("name", ONE)
 def test_norms(name, norm):
     dtype, function = ONE[name]
-    agree(lambda x: function(x, 48, norm=norm), numbers((50, 48), dtype))
+    agree(lambda x: function(x, 48, norm=norm), numbers((60, 48), dtype))
 
 
 @pytest.mark.parametrize("name", ["fft2", "ifft2", "rfft2", "fftn", "ifftn", "rfftn"])
@@ -84,22 +82,21 @@ def test_several_axes(name):
     function = getattr(F, name)
     dtype = "f8" if name.startswith("r") else "c16"
     agree(lambda x: function(x), numbers((6, 24, 40), dtype))
-    agree(lambda x: function(x, s=(20, 50)), numbers((40, 30), SINGLE[dtype]), bound=2 * BOUND)
-    agree(lambda x: function(x, axes=(1, 0)), numbers((16, 12, 9), dtype))
+    agree(lambda x: function(x, (20, 50), (0, 1)), numbers((40, 30), SINGLE[dtype]))
 
 
 @pytest.mark.parametrize("name", ["irfft2", "irfftn"])
 def test_inverse_of_several_axes(name):
     function = getattr(F, name)
     agree(lambda x: function(x), F.rfft2(numbers((6, 24, 40), "f8")))
-    agree(lambda x: function(x, s=(20, 50)), numbers((40, 30), "c16"))
+    agree(lambda x: function(x, (20, 90), (0, 1)), numbers((40, 60), "c16"))
 
 
 @pytest.mark.parametrize("name", ONE)
 def test_more_and_fewer_points_than_given(name):
     dtype, function = ONE[name]
-    for n in (30, 60):
-        agree(lambda x: function(x, n), numbers((50, 41), dtype))
+    agree(lambda x: function(x, 30), numbers((70, 41), dtype))
+    agree(lambda x: function(x, 60), numbers((70, 41), dtype))
 
 
 @pytest.mark.parametrize("name", ["fft", "rfft", "irfft"])
@@ -113,8 +110,11 @@ def test_memory_of_any_layout(name):
 def test_imaginary_parts_that_real_numbers_have_not():
     """What a spectrum of real numbers has at both ends is real, whatever else stands there."""
     x = numbers((64, 17), "c16")
+    is_end = np.isin(np.arange(17), (0, 16))
+    assert np.array_equal(
+        jit(lambda x: F.irfft(x))(x), jit(lambda x: F.irfft(x))(np.where(is_end, x.real, x))
+    )
     agree(lambda x: F.irfft(x), x)
-    np.testing.assert_allclose(jit(F.irfft)(x), F.irfft(np.where([True] + 15 * [False] + [True], x.real, x)))
 
 
 def test_whole_programs():

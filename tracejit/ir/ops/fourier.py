@@ -33,12 +33,14 @@ from ..tensor import ARGUMENT, Buffer, For, Index, Kernel, Statement
 from ..term import Term, rebuild
 from ..types import ArrayType, DType, array_type, c64, c128, to_dtype
 
-__all__ = ["fourier", "lanes_of"]
+__all__ = ["fourier"]
 
 # The bytes of a block's real parts: a vector of the widest machines.
 VECTOR_BYTES = 64
 # So many steps of a point, or fewer, are for one thread.
 FEW = 1 << 15
+# The most vectors of a block that is read or written in no columns, in one of both, in both; and its bytes.
+MOST_VECTORS, BLOCK_BYTES = (1, 2, 4), 1 << 18
 # So many elements are transformed step by step where NumPy runs a program.
 MOST_STEPS = 1 << 12
 
@@ -56,7 +58,8 @@ def transforms({parameters}, *, out: {type}):
 _STEP = """
 for p in range(0, {m}):
     for q in range(0, {s}):
-        for l in vector(0, {lanes}, {lanes}):
+        for v in range(0, {vectors}):
+            for l in vector(0, {lanes}, {lanes}):
 {body}
 """
 # Rows are exchanged for columns in squares, whose lanes change places in registers.
@@ -84,12 +87,6 @@ for i in range({squares} * {side}, {n}):
     for l in vector(0, {lanes}, {lanes}):
         out[o, first + l, i] = columns[i, l]
 """
-
-
-def lanes_of(inner: Any, dtype: DType) -> int:
-    """How many transforms of complex numbers of this dtype are done at once, of `inner` ones."""
-    most = VECTOR_BYTES // dtype.real.itemsize
-    return most if type(inner) is not int else min(most, 1 << inner.bit_length() - 1)
 
 
 class _Lines:
@@ -123,18 +120,16 @@ class _Lines:
 
     def turned(self, x: Pair, k: int, n: int) -> Pair:
         """Times `exp(-2 pi i k / n)`."""
-        if 8 * k % n == 0 and 8 * k // n in (0, 1, 2, 3):
-            a, b = x
-            half = 0.5**0.5
-            match 8 * k // n:
-                case 0:
-                    return x
-                case 1:
-                    return self.scaled((self.let(f"{a} + {b}"), self.let(f"{b} - {a}")), half)
-                case 2:
-                    return b, self.let(f"-{a}")
-                case 3:
-                    return self.scaled((self.let(f"{b} - {a}"), self.let(f"-{a} - {b}")), half)
+        (a, b), half = x, 0.5**0.5
+        match 8 * k / n:
+            case 0:
+                return x
+            case 1:
+                return self.scaled((self.let(f"{a} + {b}"), self.let(f"{b} - {a}")), half)
+            case 2:
+                return b, self.let(f"-{a}")
+            case 3:
+                return self.scaled((self.let(f"{b} - {a}"), self.let(f"-{a} - {b}")), half)
         angle = -2 * pi * k / n
         return self.multiply(x, (self.number(cos(angle)), self.number(sin(angle))))
 
@@ -184,30 +179,48 @@ class _Plan:
         self.is_real = not x.dtype.is_complex
         self.gives_real = attrs["is_real"]
         self.inner = _inner(x, self.source)
-        self.lanes = lanes_of(self.inner, self.dtype)
+        most = VECTOR_BYTES // self.dtype.real.itemsize
+        self.lanes = min(most, 1 << self.inner.bit_length() - 1)
+        self.vectors = self._vectors()
+        self.width = self.lanes * self.vectors
+        self.lane = f"(v * {self.lanes} + l)"
+
+    def _vectors(self) -> int:
+        """How many vectors of transforms a block has.
+
+        Columns of a power of two's length lie in few sets of the caches, where what was fetched with an
+        element is driven out before the block comes to it that needs it.
+        """
+        most = MOST_VECTORS[(self.source, self.target).count("columns")]
+        each = self.n * self.lanes * self.dtype.itemsize
+        most = min(most, self.inner // self.lanes, BLOCK_BYTES // each)
+        return 1 << max(most.bit_length() - 1, 0)
 
     def read(self, step: int, i: str) -> Pair:
         """The parts of point `i` before a step."""
+        lane = self.lane
         if step:
-            return tuple([f"{'ab'[step % 2]}[{part}, {i}, l]" for part in (0, 1)])
+            return tuple([f"{'ab'[step % 2]}[{part}, {i}, {lane}]" for part in (0, 1)])
         if self.source == "rows":
-            pair = [f"rows[2 * ({i}) + {part}, l]" for part in (0, 1)]
-            whole = f"rows[{i}, l]"
+            pair = [f"rows[2 * ({i}) + {part}, {lane}]" for part in (0, 1)]
+            whole = f"rows[{i}, {lane}]"
         else:
-            pair = [f"x[o, {i}, 2 * (first + l) + {part}]" for part in (0, 1)]
-            whole = f"x[o, {i}, first + l]"
+            pair = [f"x[o, {i}, 2 * (first + {lane}) + {part}]" for part in (0, 1)]
+            whole = f"x[o, {i}, first + {lane}]"
         found = pair if self.is_real else [f"real({whole})", f"imag({whole})"]
         return tuple(found[::-1] if self.swaps else found)
 
     def write(self, step: int, i: str, value: Pair) -> list[str]:
         """Lines that store point `i` after a step."""
+        lane = self.lane
         if step < len(self.radices) - 1:
             name = "ab"[(step + 1) % 2]
-            return [f"{name}[{part}, {i}, l] = {value[part]}" for part in (0, 1)]
+            return [f"{name}[{part}, {i}, {lane}] = {value[part]}" for part in (0, 1)]
         real, imag = value[::-1] if self.swaps else value
         if self.gives_real:
-            return [f"columns[2 * ({i}), l] = {real}", f"columns[2 * ({i}) + 1, l] = {imag}"]
-        place = f"columns[{i}, l]" if self.target == "rows" else f"out[o, {i}, first + l]"
+            parts = enumerate((real, imag))
+            return [f"columns[2 * ({i}) + {part}, {lane}] = {own}" for part, own in parts]
+        place = f"columns[{i}, {lane}]" if self.target == "rows" else f"out[o, {i}, first + {lane}]"
         return [f"{place} = complex({real}, {imag})"]
 
     def step(self, number: int) -> str:
@@ -226,29 +239,32 @@ class _Plan:
                 value = lines.multiply(value, tuple(root))
             if is_last and self.turns:
                 for name, position in (("near", "q"), ("far", str(k))):
-                    turn = [lines.let(f"{name}[{part}, {position}, first + l]") for part in (0, 1)]
+                    turn = [
+                        lines.let(f"{name}[{part}, {position}, first + {self.lane}]")
+                        for part in (0, 1)
+                    ]
                     value = lines.multiply(value, tuple(turn))
             stores += self.write(number, f"q + {s} * ({r} * p + {k})", value)
-        body = indent("\n".join(lines.lines + stores), " " * 12)
-        return _STEP.format(m=m, s=s, lanes=self.lanes, body=body)
+        body = indent("\n".join(lines.lines + stores), " " * 16)
+        return _STEP.format(m=m, s=s, vectors=self.vectors, lanes=self.lanes, body=body)
 
     def beside(self, name: str, is_real: bool) -> str:
         """The line that declares memory of a block's columns."""
         dtype = self.dtype.real if is_real else self.dtype
-        return f"{name}: {dtype.name}[{self.n * (1 + is_real)}, {self.lanes}] = local()"
+        return f"{name}: {dtype.name}[{self.n * (1 + is_real)}, {self.width}] = local()"
 
     def exchanged(self, squares: str, rest: str, is_real: bool) -> str:
         """Loops between rows and columns."""
         dtype = self.dtype.real if is_real else self.dtype
         n, side = self.n * (1 + is_real), min(VECTOR_BYTES // dtype.itemsize, self.lanes)
         text = (squares if n >= side else "") + (rest if n % side else "")
-        across = self.lanes // side
-        return text.format(n=n, squares=n // side, across=across, side=side, lanes=self.lanes)
+        across = self.width // side
+        return text.format(n=n, squares=n // side, across=across, side=side, lanes=self.width)
 
     def kernel(self, types: list[str], result: str) -> Kernel:
-        real, n, lanes = self.dtype.real.name, self.n, self.lanes
+        real, n, width = self.dtype.real.name, self.n, self.width
         steps = [self.step(number) for number in range(len(self.radices))]
-        memory = [f"{name}: {real}[2, {n}, {lanes}] = local()" for name in "ba"[: len(steps) - 1]]
+        memory = [f"{name}: {real}[2, {n}, {width}] = local()" for name in "ba"[: len(steps) - 1]]
         if self.source == "rows":
             memory.append(self.beside("rows", self.is_real))
             steps.insert(0, self.exchanged(_ROWS_IN, _REST_IN, self.is_real))
@@ -259,8 +275,8 @@ class _Plan:
             parameters=", ".join(f"{name}: {type}" for name, type in zip(_NAMES, types)),
             type=result,
             mark="parallel",
-            blocks=-(-self.inner // lanes),
-            lanes=lanes,
+            blocks=-(-self.inner // width),
+            lanes=width,
             inner=self.inner,
             memory=indent("\n".join(memory), " " * 8),
             steps=indent("".join(steps), " " * 8),
@@ -344,9 +360,7 @@ def _type_rule(
     inverse: bool,
     scale: float,
 ) -> ArrayType:
-    return _type(
-        x, roots, *turns, radices=radices, source=source, target=target, is_real=is_real
-    )
+    return _type(x, roots, *turns, radices=radices, source=source, target=target, is_real=is_real)
 
 
 def _statements(*buffers: Buffer, **attrs: Any) -> tuple[Statement, ...]:

@@ -16,7 +16,9 @@ def transposed(b: Builder, rows: list[Value], width: int = 1) -> list[Value]:
     while distance < count:
         kept = [lane if not lane & distance else count + lane - distance for lane in range(count)]
         moved = [lane + distance if not lane & distance else count + lane for lane in range(count)]
-        kept, moved = [[lane * width + k for lane in lanes for k in range(width)] for lanes in (kept, moved)]
+        kept, moved = [
+            [lane * width + k for lane in lanes for k in range(width)] for lanes in (kept, moved)
+        ]
         for first in range(count):
             if not first & distance:
                 pair = values[first], values[first + distance]

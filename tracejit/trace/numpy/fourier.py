@@ -74,7 +74,7 @@ def _transform(
     ufunc = getattr(_pocketfft_umath, name)
     result = real if name == "irfft" else np.result_type(x.dtype, 1j)
     given = type(factor) if type(factor) is int else factor.dtype
-    own, scale, computed = ufunc.resolve_dtypes((x.dtype, given, result))
+    own, scale, _ = ufunc.resolve_dtypes((x.dtype, given, result))
     if type(n) is int:
         found = _in_lanes(name, x, result, n, axis, float(factor))
         if found is not None:

@@ -60,6 +60,48 @@ def added(q, k, v):
     return normalised(scores_of(q, k) + np.triu(np.full((n, n), -np.inf, q.dtype), 1), v)
 
 
+def added_number(q, k, v):
+    n = q.shape[-2]
+    return normalised(scores_of(q, k) + (1 - np.tri(n, dtype=q.dtype)) * q.dtype.type(-1e9), v)
+
+
+def taken_away(q, k, v):
+    n = q.shape[-2]
+    return normalised(scores_of(q, k) - np.triu(np.full((n, n), 1e9, q.dtype), 1), v)
+
+
+def chosen_number(q, k, v):
+    before = np.arange(q.shape[-2])[:, None] >= np.arange(k.shape[-2])
+    return normalised(np.where(before, scores_of(q, k), q.dtype.type(-1e10)), v)
+
+
+def later_number(q, k, v):
+    """The last row sees nothing but numbers as low as each other, so all alike."""
+    apart = np.arange(q.shape[-2])[:, None] - np.arange(k.shape[-2])
+    return normalised(np.where(apart < 0, scores_of(q, k), q.dtype.type(-1e30)), v)
+
+
+def not_hidden(q, k, v):
+    """Scores as low as the mask: what it hides counts."""
+    before = np.tri(q.shape[-2], k.shape[-2], dtype=bool)
+    scores = np.where(before, scores_of(q, k) - q.dtype.type(995), q.dtype.type(-1000))
+    return normalised(scores, v)
+
+
+def biased(q, k, v):
+    """Slopes that grow with the distance, and numbers for keys that are padded."""
+    n = q.shape[-2]
+    apart = np.arange(n)[:, None] - np.arange(n)
+    padded = np.where(v[..., None, :, 0] > 1.5, q.dtype.type(-1e9), q.dtype.type(0))
+    scores = scores_of(q, k) + apart.astype(q.dtype) * q.dtype.type(-0.1) + padded
+    return normalised(np.where(apart >= 0, scores, -np.inf).astype(q.dtype), v)
+
+
+def capped(q, k, v):
+    scores = np.tanh(scores_of(q, k)) * q.dtype.type(20)
+    return normalised(scores + np.triu(np.full(scores.shape[-2:], -np.inf, q.dtype), 1), v)
+
+
 def swapped(q, k, v):
     weights = np.einsum("hqd,hkd->hqk", q, k)
     weights = np.exp(weights - weights.max(-1, keepdims=True))
@@ -67,6 +109,7 @@ def swapped(q, k, v):
 
 
 PROGRAMS = [plain, deferred, without_top, causal, excluded, band, later, added, swapped]
+PROGRAMS += [added_number, taken_away, chosen_number, later_number, not_hidden, biased, capped]
 
 
 def kernels(lowered):
@@ -137,12 +180,26 @@ def test_memory_of_a_strip_does_not_grow_with_the_row():
 
 def test_blocks_that_a_mask_hides_are_skipped():
     q = k = np.ones((1, 2048, 32), "f4")
-    for function, first in ((causal, False), (excluded, False), (band, True), (added, None)):
-        lowered = tracejit.jit(function, threads=1).lower(q, k, k)
-        loops = [s for k in kernels(lowered) for s in statements(k.body) if isinstance(s, For)]
-        (loop,) = [s for s in loops if s.index.name == "group_block" and s.mark == "serial"][-1:]
-        assert bool(loop.stop.free) is (first is not None)
-        assert bool(loop.start.free) is (first is True)
+    for function, first in ((causal, False), (excluded, False), (band, True), (added, False)):
+        loop = loop_over_blocks(function, q, k)
+        assert loop.stop.free and bool(loop.start.free) is first
+    assert not loop_over_blocks(plain, q, k).stop.free
+
+
+def loop_over_blocks(function, q, k):
+    lowered = tracejit.jit(function, threads=1).lower(q, k, k)
+    loops = [s for k in kernels(lowered) for s in statements(k.body) if isinstance(s, For)]
+    (loop,) = [s for s in loops if s.index.name == "group_block" and s.mark == "serial"][-1:]
+    return loop
+
+
+def test_what_is_hidden_by_a_number_is_skipped_when_it_is_nothing_beside_others():
+    """The blocks that a mask leaves come first, in the first of three parts of the loop."""
+    q = k = np.ones((1, 2048, 32), "f4")
+    for function in (added_number, taken_away, chosen_number, not_hidden):
+        loop = loop_over_blocks(function, q, k)
+        assert any("part" in getattr(term, "name", "") for term in loop.start.free), function
+        assert any("least" in getattr(term, "name", "") for term in loop.start.free), function
 
 
 def test_strict_keeps_the_order():

@@ -49,6 +49,7 @@ from .groups import (
 )
 from .prologues import is_prologue
 from .recompute import Reads, choose_stored, cut_nests, reach
+from .share import Sharing
 from .updates import Updates, in_memory, memory_of, old_of, separated
 
 GROUP_LIMIT = 192
@@ -64,18 +65,20 @@ def fuse(module: Module, machine: Machine = USUAL) -> Module:
 
 class Grouping(NamedTuple):
     """What `fuse` decides for a program, for reading: what it makes; the groups that became calls, with
-    their results and the call; and what could not join which group, and why."""
+    their results and the call; what could not join which group, and why; and which values of which
+    groups are stored, or computed again, by the model."""
 
     function: Function
     calls: list[tuple[Group, list[Node], Node]]
     refused: list[tuple[Node, Group, str]]
     group_of: dict[Node, Group]
+    choices: list[tuple[Node, Group, str]]
 
 
 def grouping(function: Function, machine: Machine = USUAL) -> Grouping:
     """The decisions that `fuse` takes for `function`, and its reasons."""
     fuser = _Fuser(separated(function), machine)
-    return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of)
+    return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of, fuser.choices)
 
 
 class _Fuser:
@@ -101,8 +104,10 @@ class _Fuser:
         self.position = {n: k for k, n in enumerate(self.order)}
         self.stored = self.choose_stored()
         self.count = 0
-        # For reading alone: what could not join which group and why; what became of the groups.
+        # For reading alone: what could not join which group and why, and what the model chose; what became
+        # of the groups.
         self.refused: list[tuple[Node, Group, str]] = []
+        self.choices: list[tuple[Node, Group, str]] = []
         self.calls: list[tuple[Group, list[Node], Node]] = []
 
     def find_roots(self) -> set[Node]:
@@ -149,6 +154,8 @@ class _Fuser:
             elif node in self.renamed:
                 group = self.group_of[node] = self.group_of[memory_of(node)]
                 group.renamed.append(node)
+        if not self.updates:
+            Sharing(self, Calls(self.function, self.groups.values(), self.group_of)).run()
         put_side_by_side(self)
         calls = Calls(self.function, self.groups.values(), self.group_of)
         self.calls = calls.made

@@ -14,7 +14,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
-from math import prod
 
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, UPDATE
@@ -23,19 +22,15 @@ from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
 from ..elements import Composer, Position, axis_indices, domain_of
 from ..machine import Machine
+from .weigh import arithmetic, size_of, storing
 
 Reads = list[tuple[Node, Position]]
 
-# Extents that are known only when the program runs are taken to be this.
-UNKNOWN_EXTENT = 512
 CLAMPS = ("minimum", "maximum")
 # Nodes of an expression beyond which compiling it costs more than it could save.
 EXPRESSION_LIMIT = 512
 # A nest of movement that is evaluated this often, and each node in it so many times, is cut.
 NEST_LIMIT, NEST_REPEATS = 128, 4
-PASS_CYCLES = 300.0  # of starting a pass over memory
-# One element of an op of cost 1, in vectors of 32 bytes, two a cycle.
-CYCLES_PER_BYTE = 0.5 / 32
 
 
 class _TooLarge(Exception):
@@ -91,11 +86,11 @@ def choose_stored(
     for node in order:
         if node.op.kind != ELEMENTWISE or node not in evaluations or is_stored(node):
             continue
-        size, times = _size(node.type.shape), evaluations[node]
+        size, times = size_of(node.type.shape), evaluations[node]
         if times <= size:
             continue
-        price = _price(node, is_stored)
-        if price is None or (times - size) * price > _storing(node, machine):
+        price = _price(node, is_stored, machine)
+        if price is None or (times - size) * price > storing(node, machine):
             chosen.add(node)
     return chosen
 
@@ -142,22 +137,21 @@ def _evaluations(source: Node, shape: tuple, at: Position) -> int:
     A clamped index belongs to a part of the loops (of a concatenation, within a padding): outside
     of that part nothing is read, once the loops are cut there.
     """
-    every = _size(shape)
+    every = size_of(shape)
     is_part = any(isinstance(e, Apply) and e.op in CLAMPS for e in postorder(at, parts))
     free = frozenset().union(*[e.free for e in at])
     varies = all(i in free for i, n in zip(axis_indices(len(shape)), shape) if n != 1)
-    return min(every, _size(source.type.shape)) if is_part and varies else every
+    return min(every, size_of(source.type.shape)) if is_part and varies else every
 
 
-def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:
+def _price(node: Node, is_stored: Callable[[Node], bool], machine: Machine) -> float | None:
     """Cycles of one element of `node` computed from what is stored; None when it is too large."""
     cycles, count = 0.0, 0
 
     def visit(n: Node) -> None:
         nonlocal cycles, count
         count += 1
-        if n.op.kind == ELEMENTWISE:
-            cycles += n.op.cost * n.type.dtype.itemsize * CYCLES_PER_BYTE
+        cycles += arithmetic(n, machine)
         if count > EXPRESSION_LIMIT:
             raise _TooLarge
 
@@ -166,16 +160,6 @@ def _price(node: Node, is_stored: Callable[[Node], bool]) -> float | None:
     except _TooLarge:
         return None
     return cycles
-
-
-def _storing(node: Node, machine: Machine) -> float:
-    """Cycles of writing `node` and reading it back."""
-    size = _size(node.type.shape) * node.type.dtype.itemsize
-    return machine.store_price * (PASS_CYCLES + 2 * size * machine.byte_cycles(size))
-
-
-def _size(shape: tuple) -> int:
-    return prod([extent if type(extent) is int else UNKNOWN_EXTENT for extent in shape])
 
 
 @cache

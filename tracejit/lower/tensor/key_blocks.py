@@ -11,27 +11,24 @@ a block are near whatever the length of a row, and keys and values are read once
 many rows. Rows of which nothing was seen yet but -inf, masked, have exponentials of 0, and are 0 / 0
 in the end, as in NumPy.
 
-Blocks of which a mask (`where(mask, scores, -inf)`) leaves nothing to any row of a strip are skipped,
-where the mask compares the places of keys and queries. A value that is no number would still make
-results of 0 * nan: where some value is not finite, nothing is skipped.
+Blocks of which a mask leaves nothing to any row of a strip are skipped, where the mask compares the places
+of keys and queries (graph/hidden.py). What it hides by a number, such as -1e9, is nothing only beside the
+largest score of each row: the blocks that it leaves come first, then it is asked for, and where it is not
+large enough, as in a row that is hidden as a whole, the others follow.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from functools import cached_property
 from math import inf
 from typing import Any, NamedTuple
 
 from ...ir import expressions, tensor
 from ...ir.affine import linear
-from ...ir.bounds import facts_of
 from ...ir.expressions import integer
 from ...ir.graph import Function, Kernel, Node, call, parameter, substitute
-from ...ir.op import OPS, Element
 from ...ir.ops import broadcast, transpose
-from ...ir.ops.create import constant
-from ...ir.ops.elementwise import divide, multiply, where
+from ...ir.ops.elementwise import divide
 from ...ir.tensor import (
     Accumulate,
     Allocate,
@@ -49,7 +46,8 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from ...ir.types import array_type
-from ..elements import Composer, axis_indices
+from ..elements import axis_indices
+from ..graph.hidden import UNDERFLOW, hidden_by
 from ..graph.softmax import Softmax
 from .regions import Moving, region
 from .rename import Renaming
@@ -119,20 +117,19 @@ class KeyBlocks(Strips):
         self.row_axes = axes
         self.weights, self.product, self.total = weights, product, total
         self.count, self.rest = divmod(softmax.keys, softmax.block)
-        self.finite: Buffer | None = None
-        if self.facts:
-            # Of the sum of all values times 0, which is 0 if they are finite.
-            values = softmax.values
-            zero = constant(value=0.0, dtype=values.type.dtype)
-            none = multiply(values, broadcast(zero, axes=(), shape=values.type.shape))
-            self.check = _called("finite", OPS["sum"](none, axes=tuple(range(values.type.ndim))))
-            self.finite = Buffer(self.names.pick("finite"), self.check.type, "local")
+        self.hidden = hidden_by(softmax)
+        if self.hidden is not None:
+            self.limit = _called("limit", self.hidden.bound)
+            self.most = Buffer(self.names.pick("hidden"), self.limit.type, "local")
 
     def body(self) -> Body | None:
         (result,) = self.outs
         shape = result.type.shape
         found = self.of_rows(shape) if self.free and 0 not in shape else None
-        return found if found is None else (*self.finite_values(), *found)
+        if found is None or self.hidden is None:
+            return found
+        kernel = self.lowering.whole(self.limit)
+        return (Allocate(self.most), *self.placed(self.limit, kernel, {}, self.most), *found)
 
     def most_rows(self, rows: int) -> int:
         return ROWS
@@ -209,10 +206,12 @@ class KeyBlocks(Strips):
                 ),
                 *steps.add(),
             )
-            first, stop = self.needed(plan, block)
             before, inner = self.of_keys(inner) if block.along.scale else ((), inner)
             index = BLOCK if block.along.scale else Index(names.pick("rest"))
-            body += [*before, Allocate(scores), For(index, first, stop, inner, "serial", 1)]
+            loop = lambda first, stop, index=index, inner=inner: For(
+                index, first, stop, inner, "serial", 1
+            )
+            body += [*before, Allocate(scores), *self.needed(plan, block, loop, steps.lowest)]
         values = {self.product: (near["mixed"], plan.mixed), self.total: (near["total"], plan.rows)}
         (result,) = self.outs.values()
         body += self.placed(self.end, plan.end, values, result, plan.window)
@@ -266,10 +265,45 @@ class KeyBlocks(Strips):
 
     # Which blocks are needed.
 
-    def needed(self, plan: _Plan, block: _Products) -> tuple[Expression, Expression]:
-        """The first and the last block that a mask leaves some element of, if values are finite."""
-        size = block.along.extent
+    def needed(self, plan: _Plan, block: _Products, loop: Callable, lowest: Callable) -> Body:
+        """The loops over the blocks of which a mask leaves something, and over others if they count."""
         count = self.count if block.along.scale else 1
+        if self.hidden is None:
+            return (loop(tensor.ZERO, integer(count)),)
+        first, stop = self.left(plan, block, count)
+        most, dtype = Load(self.most, ()), self.most.type.dtype
+        underflow = UNDERFLOW[dtype.itemsize]
+        if self.hidden.is_nothing or not self.softmax.has_top:
+            limit = Literal(-inf if self.softmax.has_top else -underflow, dtype)
+            skips = expressions.compare("less_equal", most, limit)
+            all_ = integer(count)
+            return (
+                loop(
+                    expressions.select(skips, first, tensor.ZERO),
+                    expressions.select(skips, stop, all_),
+                ),
+            )
+        # The largest score of each row is above what is hidden by so much, once others are seen.
+        least = Variable(self.names.pick("least"), dtype)
+        above = Apply("subtract", (least, most), dtype)
+        skips = expressions.compare("greater_equal", above, Literal(underflow, dtype))
+        part = Index(self.names.pick("part"))
+        is_first, is_second = [
+            expressions.compare("equal", part, integer(number)) for number in range(2)
+        ]
+        stop = expressions.maximum(first, stop)
+        before_first = expressions.select(is_second, tensor.ZERO, stop)
+        starts = expressions.select(skips, integer(count), before_first)
+        stops = expressions.select(is_second, first, integer(count))
+        inner = loop(
+            expressions.select(is_first, first, starts), expressions.select(is_first, stop, stops)
+        )
+        body = (Let(least, Literal(inf, dtype)), *lowest(least), inner)
+        return (For(part, tensor.ZERO, integer(3), body, "serial", 1),)
+
+    def left(self, plan: _Plan, block: _Products, count: int) -> tuple[Expression, Expression]:
+        """The first block that a mask leaves something of, and the one after the last."""
+        size = block.along.extent
         first, stop = tensor.ZERO, integer(count)
         for is_first, key in self.limits(plan.rows):
             key = expressions.subtract(key, integer(0 if block.along.scale else block.along.low))
@@ -280,18 +314,12 @@ class KeyBlocks(Strips):
                 first = expressions.maximum(first, number)
             else:
                 stop = expressions.minimum(stop, number)
-        if self.finite is None:
-            return tensor.ZERO, integer(count)
-        none = Literal(0.0, self.finite.type.dtype)
-        safe = expressions.compare("equal", Load(self.finite, ()), none)
-        return expressions.select(safe, first, tensor.ZERO), expressions.select(
-            safe, stop, integer(count)
-        )
+        return first, stop
 
     def limits(self, rows: Window) -> list[tuple[bool, Expression]]:
         """Of the keys that the mask leaves to some row of the strip: bounds, whether they are the first's."""
         found = []
-        for fact in self.facts:
+        for fact in self.hidden.facts:
             atoms, constant = linear(fact)
             scale = atoms.pop(_key(rows), 0)
             if abs(scale) != 1 or not atoms.keys() <= {*axis_indices(len(rows))}:
@@ -306,32 +334,6 @@ class KeyBlocks(Strips):
             # scale * key + most >= 0
             found.append((scale > 0, expressions.multiply(most, integer(-scale))))
         return found
-
-    @cached_property
-    def facts(self) -> list[Expression]:
-        """What is at least 0 at the places of the scores that a mask leaves, by the axes' indices."""
-        scores = self.softmax.scores
-        if scores.op is not where:
-            return []
-        mask, *choices = scores.operands
-        index = axis_indices(scores.type.ndim)
-
-        def stored(node: Node, at: tuple) -> Expression | None:
-            if isinstance(node.op.lowering, Element) and node.op.name != "parameter":
-                return None
-            return Load(Buffer("data", array_type(node.type.shape, node.type.dtype), "local"), at)
-
-        hidden = [_is_minus_infinity(choice) for choice in choices]
-        if sum(hidden) != 1:
-            return []
-        return facts_of(Composer(stored).value(mask, index), hidden[1])
-
-    def finite_values(self) -> Body:
-        """What tells whether all values are finite."""
-        if self.finite is None:
-            return ()
-        kernel = self.lowering.whole(self.check)
-        return (Allocate(self.finite), *self.placed(self.check, kernel, {}, self.finite))
 
 
 class _Stacked(Renaming):
@@ -396,6 +398,12 @@ class _Steps:
         sweep = along(Accumulate(sum_, "add", weight), Store(scores, place.indices, weight))
         return self.lanes(nest(row, shape[:-1], (*before, sweep, *after)), *used)
 
+    def lowest(self, least: Variable) -> Body:
+        """Of the largest scores of rows so far the lowest, in a variable."""
+        top = self.near["top"]
+        row = axis_indices(top.type.ndim)
+        return nest(row, top.type.shape, (Accumulate(least, "minimum", Load(top, row)),))
+
     def add(self) -> Body:
         """The product with a block of values, added to that with those before."""
         mixed, product = [Load(self.near[name], self.mixed_index) for name in ("mixed", "product")]
@@ -419,12 +427,6 @@ def nest(index: tuple, shape: tuple, body: Body) -> Body:
 def _key(rows: Window) -> Index:
     """The index of the keys' axis, which is the last of the scores."""
     return axis_indices(len(rows) + 1)[-1]
-
-
-def _is_minus_infinity(node: Node) -> bool:
-    while node.op is broadcast:
-        (node,) = node.operands
-    return node.op is constant and node.attrs["value"] == -inf
 
 
 def _called(name: str, result: Node) -> Node:

@@ -1,0 +1,73 @@
+"""What kernels cost by the model of the machine, before there are loops: for choosing which kernels there are.
+
+A kernel takes as long as the larger of its arithmetic, in full vectors, and of the bytes that it reads and
+writes, by where arrays of their size fit; and a little to begin. A kernel that sweeps columns several times
+reads them as often. Only differences between two ways to compute the same are of use.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable
+from math import prod
+
+from ...ir.graph import Node
+from ...ir.op import ELEMENTWISE, REDUCTION
+from ..elements import domain_of
+from ..machine import Machine
+
+# Extents that are known only when the program runs are taken to be this.
+UNKNOWN_EXTENT = 512
+PASS_CYCLES = 300.0  # of starting a pass over memory
+VECTORS = 2.0  # in a cycle, of operations of cost 1
+
+
+def size_of(shape: tuple) -> int:
+    return prod([extent if type(extent) is int else UNKNOWN_EXTENT for extent in shape])
+
+
+def bytes_of(node: Node) -> int:
+    return size_of(node.type.shape) * node.type.dtype.itemsize
+
+
+def arithmetic(node: Node, machine: Machine) -> float:
+    """Cycles of one element of a node."""
+    if node.op.kind not in (ELEMENTWISE, REDUCTION):
+        return 0.0
+    return node.op.cost * node.type.dtype.itemsize / (VECTORS * machine.vector_bytes)
+
+
+def passing(node: Node, machine: Machine) -> float:
+    """Cycles of reading, or of writing, a node."""
+    size = bytes_of(node)
+    return size * machine.byte_cycles(size)
+
+
+def storing(node: Node, machine: Machine, reads: int = 1) -> float:
+    """Cycles of writing `node` and reading it back."""
+    return machine.store_price * (PASS_CYCLES + (1 + reads) * passing(node, machine))
+
+
+def kernel_cycles(
+    outputs: Iterable[Node],
+    is_read: Callable[[Node], bool],
+    machine: Machine,
+    sweeps: int = 1,
+) -> float:
+    """Cycles of a kernel that computes `outputs` of those nodes for which `is_read`, in so many sweeps."""
+    outputs = list(outputs)
+    if not outputs:
+        return 0.0
+    work = memory = 0.0
+    pending, seen = list(outputs), set()
+    while pending:
+        node = pending.pop()
+        if node in seen:
+            continue
+        seen.add(node)
+        if is_read(node) and node not in outputs:
+            memory += sweeps * passing(node, machine)
+            continue
+        work += size_of(domain_of(node)) * arithmetic(node, machine)
+        pending += node.operands
+    memory += machine.store_price * sum([passing(node, machine) for node in outputs])
+    return PASS_CYCLES + max(work, memory)

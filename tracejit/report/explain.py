@@ -19,10 +19,11 @@ from ..ir.term import location_of
 from ..ir.text import show
 from ..ir.verify import Stage
 from ..lower.pipeline import Options
+from ..lower.tensor.cost import seconds as seconds_of
 from ..runtime.machine import known
 from .graphs import graphs, line_at, numbered
 from .history import History
-from .provenance import NOWHERE, Origin, origins
+from .provenance import NOWHERE, Chosen, Origin, origins
 from .records import (
     CHECK,
     CONTROL,
@@ -36,6 +37,7 @@ from .records import (
     KernelRecord,
     Line,
     LineRecord,
+    ModelChoice,
     WhyNot,
 )
 from .roofline import estimate, lanes_of, threads_of
@@ -161,7 +163,14 @@ def _record(
         name,
         tuple([numbers[n] for n in own.nodes if n in numbers]),
         seconds,
+        choices=tuple(map(_choice, own.choices)),
     )
+
+
+def _choice(chosen: Chosen) -> ModelChoice:
+    _, what, cycles, other, others = chosen.choice
+    places = tuple(map(line_at, chosen.lines))
+    return ModelChoice(chosen.op, places, what, seconds_of(cycles), other, seconds_of(others))
 
 
 def nodes_of(nodes: Iterable[Node]) -> list[Node]:
@@ -169,7 +178,7 @@ def nodes_of(nodes: Iterable[Node]) -> list[Node]:
     found = []
     for node in nodes:
         callee = node.attrs.get("callee")
-        found += callee.nodes if isinstance(callee, Function) else [node]
+        found += nodes_of(callee.nodes) if isinstance(callee, Function) else [node]
     return found
 
 

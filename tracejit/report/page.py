@@ -12,7 +12,7 @@ from pathlib import Path
 
 from .charts import hue, memory, roofline, times
 from .records import ONCE, Data, KernelRecord, LineRecord
-from .text import as_text, duration, machine_lines, number, percent, size, work_text
+from .text import as_text, choice_text, duration, machine_lines, number, percent, size, work_text
 
 FRAME_HEIGHT = 760
 # Lines of machine code of a kernel that a page has.
@@ -298,11 +298,13 @@ def _detail(data: Data, kernel: KernelRecord) -> str:
         facts.append(("from", ", ".join(line.place for line in kernel.lines)))
     listed = "".join(f"<dt>{name}</dt><dd>{escape(value)}</dd>" for name, value in facts)
     reasons = "".join(f"<li>{escape(str(reason))}</li>" for reason in kernel.why_not)
+    choices = "".join(f"<li>{escape(choice_text(choice))}</li>" for choice in kernel.choices)
     alarm = " alarm" if kernel.is_alarming else ""
     return (
         f'<article class="detail{alarm}" id="kernel-{kernel.number}" hidden>'
         f"<h2>{chip(kernel.number, kernel.is_alarming)} {escape(kernel.name)} <small>{kernel.kind}</small></h2>"
         f"<dl>{listed}</dl>"
+        + (f"<h3>chosen by the model</h3><ul>{choices}</ul>" if choices else "")
         + (f"<h3>why it is not fused with others</h3><ul>{reasons}</ul>" if reasons else "")
         + f'<details open class="loops"><summary>loops</summary><pre>{escape(kernel.loops)}</pre></details>'
         + _assembly(data, kernel)

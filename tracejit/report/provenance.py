@@ -15,6 +15,7 @@ from ..ir.tensor import Call, Kernel
 from ..ir.term import location_of, terms_in
 from ..lower.graph.fuse import Grouping, grouping
 from ..lower.graph.groups import Group
+from ..lower.graph.weigh import Choice
 from ..lower.machine import Machine
 from ..lower.tensor.sections import calls_in
 
@@ -31,12 +32,22 @@ class Refusal(NamedTuple):
     reason: str
 
 
+class Chosen(NamedTuple):
+    """What the model chose for a value that a kernel makes or reads: which op's, how, and instead of what."""
+
+    op: str
+    lines: tuple[str, ...]
+    choice: Choice
+
+
 class Origin(NamedTuple):
-    """Of one kernel call: the nodes it computes, their lines, and what it could not join."""
+    """Of one kernel call: the nodes it computes, their lines, what it could not join, and what the model
+    chose for its values."""
 
     nodes: tuple[Node, ...]
     lines: tuple[str, ...]
     refusals: tuple[Refusal, ...]
+    choices: tuple[Chosen, ...] = ()
 
 
 NOWHERE = Origin((), (), ())
@@ -60,8 +71,14 @@ def origins(program: Function, entry: Kernel, machine: Machine) -> list[Origin]:
     reasons: dict[int, list[Refusal]] = {}
     for group, number in numbers.items():
         reasons.setdefault(number, []).extend(refusals.get(group, ()))
+    choices = _choices(found, numbers, lines)
     return [
-        Origin(n, _joined(lines, n), tuple(r for r in reasons.get(k, ()) if r.other != k))
+        Origin(
+            n,
+            _joined(lines, n),
+            tuple(r for r in reasons.get(k, ()) if r.other != k),
+            tuple(choices.get(k, ())),
+        )
         for k, n in enumerate(nodes)
     ]
 
@@ -134,6 +151,20 @@ def _refusals(
             refusal = Refusal(other, node.op.name, lines.get(node, ()), reason)
             reasons.setdefault(own, {}).setdefault(other, refusal)
     return {group: list(of.values()) for group, of in reasons.items()}
+
+
+def _choices(
+    found: Grouping, numbers: dict[Group, int], lines: dict[Node, tuple[str, ...]]
+) -> dict[int, list[Chosen]]:
+    """For each kernel what was chosen for the values that it makes, or computes again."""
+    of: dict[int, list[Chosen]] = {}
+    for choice in found.choices:
+        value = choice.value
+        chosen = Chosen(value.op.name, lines.get(value, ()), choice)
+        for group, number in numbers.items():
+            if value in group.clones or value in group.nodes:
+                of.setdefault(number, []).append(chosen)
+    return of
 
 
 class _Keys:

@@ -45,6 +45,19 @@ class WhyNot:
 
 
 @dataclass(frozen=True)
+class ModelChoice:
+    """What the model of the machine chose for a value: `chosen`, which takes so many `seconds`, instead of
+    `other`, which would take `others`."""
+
+    op: str
+    lines: tuple[Line, ...]
+    chosen: str
+    seconds: float
+    other: str
+    others: float
+
+
+@dataclass(frozen=True)
 class KernelRecord:
     """One kernel call. Seconds and bytes are of one run.
 
@@ -79,6 +92,7 @@ class KernelRecord:
     nodes: tuple[int, ...] = field(repr=False)
     measured: float | None = None
     why_not: tuple[WhyNot, ...] = ()
+    choices: tuple[ModelChoice, ...] = ()
 
     @property
     def bytes(self) -> int:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 
-from .records import Data, KernelRecord
+from .records import Data, KernelRecord, ModelChoice
 
 RED, BOLD, DIM, PLAIN = "\033[31m", "\033[1m", "\033[2m", "\033[0m"
 BAR = 40
@@ -156,7 +156,17 @@ def _kernel(kernel: KernelRecord) -> list[str]:
     lines = [head + where, f"   {kernel.kind}: {work_text(kernel)}", f"   {_how(kernel)}"]
     if kernel.symbols and kernel.kind != "Python":
         lines.append(f"   calls {', '.join(kernel.symbols)}")
+    lines += [f"   {choice_text(choice)}" for choice in kernel.choices]
     return lines + [f"   {reason}" for reason in map(str, kernel.why_not)]
+
+
+def choice_text(choice: ModelChoice) -> str:
+    """`add (model.py:4): stored for 2 kernels, 95 us by the model; computed again by 2 kernels, 142 us`."""
+    where = f" ({', '.join(line.place for line in choice.lines[:3])})" if choice.lines else ""
+    return (
+        f"{choice.op}{where}: {choice.chosen}, {duration(choice.seconds)} by the model; "
+        f"{choice.other}, {duration(choice.others)}"
+    )
 
 
 def _how(kernel: KernelRecord) -> str:

@@ -51,6 +51,7 @@ from .prologues import is_prologue
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .share import Sharing
 from .updates import Updates, in_memory, memory_of, old_of, separated
+from .weigh import Choice, arithmetic, size_of, storing
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
@@ -65,14 +66,14 @@ def fuse(module: Module, machine: Machine = USUAL) -> Module:
 
 class Grouping(NamedTuple):
     """What `fuse` decides for a program, for reading: what it makes; the groups that became calls, with
-    their results and the call; what could not join which group, and why; and which values of which
-    groups are stored, or computed again, by the model."""
+    their results and the call; what could not join which group, and why; and which values are stored,
+    or computed again, by the model."""
 
     function: Function
     calls: list[tuple[Group, list[Node], Node]]
     refused: list[tuple[Node, Group, str]]
     group_of: dict[Node, Group]
-    choices: list[tuple[Node, Group, str]]
+    choices: list[Choice]
 
 
 def grouping(function: Function, machine: Machine = USUAL) -> Grouping:
@@ -102,12 +103,11 @@ class _Fuser:
             self.roots |= stored
             self.candidates |= stored
         self.position = {n: k for k, n in enumerate(self.order)}
+        self.choices: list[Choice] = []
         self.stored = self.choose_stored()
         self.count = 0
-        # For reading alone: what could not join which group and why, and what the model chose; what became
-        # of the groups.
+        # For reading alone: what could not join which group and why; what became of the groups.
         self.refused: list[tuple[Node, Group, str]] = []
-        self.choices: list[tuple[Node, Group, str]] = []
         self.calls: list[tuple[Group, list[Node], Node]] = []
 
     def find_roots(self) -> set[Node]:
@@ -145,7 +145,7 @@ class _Fuser:
         def fixed(node: Node) -> bool:
             return node in cannot or node.op.kind == CONTROL or is_argument(node)
 
-        return cannot | choose_stored(order, self.reads_of, fixed, self.machine)
+        return cannot | choose_stored(order, self.reads_of, fixed, self.machine, self.choices)
 
     def run(self) -> Function:
         for node in self.order:
@@ -403,6 +403,9 @@ class _Fuser:
             return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"
+        dear = self.dear_again(group, settled)
+        if level == "element" and dear is not None:
+            return dear
         if self.updates and self.disturbs_updates(node, group, settled):
             return "a write in place must come after, or before, all who read that memory"
         if node.op.kind == REDUCTION:
@@ -437,6 +440,40 @@ class _Fuser:
 
     def sweeps_before(self, reads: Reads) -> int:
         return max([self.sweeps.get(source, 0) for source, _ in reads], default=0)
+
+    def dear_again(self, group: Group, reads: Reads) -> str | None:
+        """Why one more sweep of columns had better read what those before it computed, if it is so.
+
+        Columns are too many to keep what is computed of each for the next sweep, as rows do.
+        """
+        if group.axes is None or len(group.shape) - 1 in group.axes:
+            return None
+        sweep = self.sweeps_before([r for r in reads if self.group_of.get(r[0]) is group])
+        for source, _ in reads:
+            is_before = self.group_of.get(source) is group and self.sweeps[source] < sweep
+            if not is_before or source in group.rows:
+                continue
+            again = size_of(group.shape) * self.price_in(source, group)
+            once = storing(source, self.machine)
+            if again > once:
+                return (
+                    f"another sweep of columns would compute {source.op.name} again, in {again:.3g} cycles; "
+                    f"it is stored in {once:.3g}"
+                )
+        return None
+
+    def price_in(self, node: Node, group: Group) -> float:
+        """Cycles of one element of a member of a group, from what the group reads."""
+        total, pending, seen = 0.0, [node], set()
+        while pending:
+            top = pending.pop()
+            home = self.group_of.get(top)
+            if top in seen or top in group.rows or home not in (None, group):
+                continue
+            seen.add(top)
+            total += arithmetic(top, self.machine)
+            pending += top.operands
+        return total
 
     def level_in(self, node: Node, group: Group) -> str | None:
         """Whether `node` would be an element node or a row node of `group`, or neither."""

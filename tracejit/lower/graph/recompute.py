@@ -22,7 +22,7 @@ from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
 from ..elements import Composer, Position, axis_indices, domain_of
 from ..machine import Machine
-from .weigh import arithmetic, size_of, storing
+from .weigh import Choice, arithmetic, size_of, storing
 
 Reads = list[tuple[Node, Position]]
 
@@ -70,11 +70,12 @@ def choose_stored(
     reads_of: Callable[[Node], Reads],
     fixed: Callable[[Node], bool],
     machine: Machine,
+    choices: list[Choice],
 ) -> set[Node]:
     """The elementwise nodes of `order` that must not be computed again.
 
     `order` are the nodes that could be stored, operands first; `reads_of` says which of these each
-    reads; those for which `fixed` holds are stored whatever it costs.
+    reads; those for which `fixed` holds are stored whatever it costs. What is chosen is added to `choices`.
     """
     order = list(order)
     evaluations = _count_evaluations(order, reads_of)
@@ -90,8 +91,16 @@ def choose_stored(
         if times <= size:
             continue
         price = _price(node, is_stored, machine)
-        if price is None or (times - size) * price > storing(node, machine):
+        if price is None:
             chosen.add(node)
+            continue
+        again = (times - size) * price
+        both = ("computed again at each place", again), ("stored", storing(node, machine))
+        is_less = again <= both[1][1]
+        if not is_less:
+            chosen.add(node)
+        (what, cycles), (other, others) = both if is_less else both[::-1]
+        choices.append(Choice(node, what, cycles, other, others))
     return chosen
 
 

@@ -18,7 +18,7 @@ from ..machine import Machine
 from .calls import Calls
 from .groups import Group, in_one_piece, is_argument
 from .recompute import Reads, reach
-from .weigh import bytes_of, kernel_cycles
+from .weigh import Choice, bytes_of, kernel_cycles
 
 LEAST_BYTES = 1 << 15  # what a first cache holds is cheap to read
 MOST_NODES = 24  # of an expression that is computed again
@@ -36,7 +36,7 @@ class Fuser(Protocol):
     stored: set[Node]
     sweeps: dict[Node, int]
     machine: Machine
-    choices: list[tuple[Node, Group, str]]
+    choices: list[Choice]
 
     def is_stored(self, node: Node) -> bool: ...
 
@@ -117,12 +117,11 @@ class Sharing:
             outputs = {n for n in group.nodes if n in self.wanted}
             before += self.cycles(group, outputs)
             after += self.cycles(group, outputs, again.nodes)
+        count = f"{len(readers)} kernels" if len(readers) > 1 else "the kernel that reads it"
+        both = ("computed again by", after), ("stored for", before)
         is_less = after < (1 - LEAST_GAIN) * before
-        verb, than = (
-            ("computed again by", "stored") if is_less else ("stored for", "computed again")
-        )
-        text = f"{verb} {_count(readers)}, {_time(after if is_less else before)}; {than}, {_time(before if is_less else after)}"
-        fuser.choices.append((value, home, text))
+        (chosen, cycles), (other, others) = both if is_less else both[::-1]
+        fuser.choices.append(Choice(value, f"{chosen} {count}", cycles, f"{other} {count}", others))
         if is_less:
             self.spread(value, again, kept)
 
@@ -172,11 +171,3 @@ class Sharing:
             else:
                 found.append(read)
         return found
-
-
-def _count(readers: Mapping) -> str:
-    return f"{len(readers)} kernels" if len(readers) > 1 else "the kernel that reads it"
-
-
-def _time(cycles: float) -> str:
-    return f"{cycles:.3g} cycles"

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from math import prod
+from typing import NamedTuple
 
 from ...ir.graph import Node
 from ...ir.op import ELEMENTWISE, REDUCTION
@@ -19,6 +20,16 @@ from ..machine import Machine
 UNKNOWN_EXTENT = 512
 PASS_CYCLES = 300.0  # of starting a pass over memory
 VECTORS = 2.0  # in a cycle, of operations of cost 1
+
+
+class Choice(NamedTuple):
+    """What was chosen for a value, and what not, each with its cycles."""
+
+    value: Node
+    chosen: str
+    cycles: float
+    other: str
+    others: float
 
 
 def size_of(shape: tuple) -> int:

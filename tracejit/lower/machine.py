@@ -47,7 +47,7 @@ class Machine(NamedTuple):
     def byte_cycles(self, size: float) -> float:
         """Cycles of reading or writing a byte of an array of so many, by where it fits."""
         near, far = self.l2_bytes, self.l3_bytes // 4  # a last cache is shared
-        return 1 / 32 if size <= near else 1 / 12 if size <= far else 1 / 4
+        return 1 / 32 if size <= near else 1 / 16 if size <= far else 1 / 8
 
     @property
     def worthwhile_seconds(self) -> float:

@@ -16,6 +16,9 @@ from .groups import Group
 
 # Elements that are worth reading once for two groups, and nodes that these may have together.
 FAR, MOST_NODES = 1 << 15, 48
+# Arrays that one kernel writes at a time: where they begin alike in their pages, the nearest cache has place
+# for so few of their lines.
+MOST_WRITTEN = 8
 
 
 class Fuser(Protocol):
@@ -23,6 +26,7 @@ class Fuser(Protocol):
 
     groups: dict[int, Group]
     group_of: Mapping[Node, Group]
+    users: Mapping[Node, set[Node | None]]
     can_merge: Callable
     merge: Callable
 
@@ -60,6 +64,13 @@ def _fit(fuser: Fuser, group: Group, other: Group, shared: Node) -> bool:
         and not group.depends & other.bit
         and not other.depends & group.bit
         and len(nodes) <= MOST_NODES
+        and sum(len(_written(fuser, each)) for each in (group, other)) <= MOST_WRITTEN
         and all(node.type.dtype.itemsize <= shared.type.dtype.itemsize for node in nodes)
         and fuser.can_merge(group, other, [], False)
     )
+
+
+def _written(fuser: Fuser, group: Group) -> list[Node]:
+    """The elements of a group that others read: whole arrays, not sums of their rows."""
+    own = {*group.nodes}
+    return [n for n in group.nodes if n not in group.rows and not own >= fuser.users.get(n, set())]

@@ -51,7 +51,7 @@ from .prologues import is_prologue
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .share import Sharing
 from .updates import Updates, in_memory, memory_of, old_of, separated
-from .weigh import Choice, arithmetic, size_of, storing
+from .weigh import Choice, load_of, passing
 
 GROUP_LIMIT = 192
 # Reductions along columns that may follow on one another in a group: a mean and a variance.
@@ -453,27 +453,17 @@ class _Fuser:
             is_before = self.group_of.get(source) is group and self.sweeps[source] < sweep
             if not is_before or source in group.rows:
                 continue
-            again = size_of(group.shape) * self.price_in(source, group)
-            once = storing(source, self.machine)
+            is_read = lambda n: (
+                n in group.rows or is_argument(n) or self.group_of.get(n) not in (None, group)
+            )
+            load = load_of((source,), is_read, self.machine)
+            again, once = load.unstored, load.cycles - load.unstored + passing(source, self.machine)
             if again > once:
                 return (
                     f"another sweep of columns would compute {source.op.name} again, in {again:.3g} cycles; "
-                    f"it is stored in {once:.3g}"
+                    f"stored, and read, it takes {once:.3g}"
                 )
         return None
-
-    def price_in(self, node: Node, group: Group) -> float:
-        """Cycles of one element of a member of a group, from what the group reads."""
-        total, pending, seen = 0.0, [node], set()
-        while pending:
-            top = pending.pop()
-            home = self.group_of.get(top)
-            if top in seen or top in group.rows or home not in (None, group):
-                continue
-            seen.add(top)
-            total += arithmetic(top, self.machine)
-            pending += top.operands
-        return total
 
     def level_in(self, node: Node, group: Group) -> str | None:
         """Whether `node` would be an element node or a row node of `group`, or neither."""

@@ -18,7 +18,7 @@ from ..machine import Machine
 from .calls import Calls
 from .groups import Group, in_one_piece, is_argument
 from .recompute import Reads, reach
-from .weigh import Choice, bytes_of, kernel_cycles
+from .weigh import PASS_CYCLES, Choice, bytes_of, load_of
 
 LEAST_BYTES = 1 << 15  # what a first cache holds is cheap to read
 MOST_NODES = 24  # of an expression that is computed again
@@ -136,7 +136,9 @@ class Sharing:
         sweeps = 1
         if group.axes is not None and len(group.shape) - 1 not in group.axes:
             sweeps = max([fuser.sweeps[n] + (n not in group.rows) for n in outputs], default=1)
-        return kernel_cycles(outputs, is_read, fuser.machine, max(sweeps, 1))
+        if not outputs:
+            return 0.0
+        return PASS_CYCLES + load_of(outputs, is_read, fuser.machine, max(sweeps, 1)).cycles
 
     def spread(self, value: Node, again: _Again, kept: set[Node]) -> None:
         """Let the readers of a value compute it."""

@@ -14,7 +14,8 @@ from ...ir.graph import Node
 from ...ir.op import OPS
 from ...ir.ops import broadcast, contract
 from ...ir.ops.contract import label_roles, split_spec
-from ...ir.ops.elementwise import divide, exp, subtract
+from ...ir.ops.elementwise import add, divide, exp, multiply, subtract
+from .values import scalar_value
 
 # Bytes of a row of scores in a block of keys: a few vectors of each tile, whatever the machine, as
 # results depend on where blocks end.
@@ -95,9 +96,12 @@ def softmax_of(result: Node, nodes: Iterable[Node]) -> Softmax | None:
 
 
 def _read(last: Node, weights: Node, users: dict[Node, list[Node | None]]) -> Softmax | None:
-    if weights.op is divide:
-        exponentials, end, path = weights.operands[0], last, ()
-        if not _is_of_row(weights.operands[1], "sum", exponentials):
+    if (scores := _of_logarithm(weights)) is not None:
+        return Softmax(scores, weights, weights, last, last, True)
+    quotient = _quotient(weights)
+    if quotient is not None:
+        exponentials, end, path = quotient[0], last, ()
+        if not _is_of_row(quotient[1], "sum", exponentials):
             return None
     else:
         exponentials = weights
@@ -113,24 +117,69 @@ def _read(last: Node, weights: Node, users: dict[Node, list[Node | None]]) -> So
     return Softmax(scores, exponentials, weights, last, end, has_top, path)
 
 
+def _quotient(node: Node) -> tuple[Node, Node] | None:
+    """What a node divides, and by what: also where it multiplies by the reciprocals of rows' sums."""
+    if node.op is divide:
+        return node.operands
+    for side in (0, 1) if node.op is multiply else ():
+        factor, other = node.operands[1 - side], node.operands[side]
+        inner = factor.operands[0] if factor.op is broadcast else None
+        if inner is not None and inner.op is divide and scalar_value(inner.operands[0]) == 1:
+            under = Node(broadcast, (inner.operands[1],), factor.attributes)
+            return other, under
+        if inner is not None and inner.op is OPS["reciprocal"]:
+            return other, Node(broadcast, inner.operands, factor.attributes)
+    return None
+
+
+def _of_logarithm(weights: Node) -> Node | None:
+    """The scores of `exp(scores - (log(sum(exp(scores - top))) + top))`, in whichever order."""
+    if weights.op is not exp or weights.operands[0].op is not subtract:
+        return None
+    less, under = weights.operands[0].operands
+    if under.op is not broadcast:
+        return None
+    (total,) = under.operands
+    tops: list[Node] = []
+    if total.op is add:  # scores less one sum
+        logarithms = [side for side in total.operands if side.op is OPS["log"]]
+        tops = [side for side in total.operands if side.op is not OPS["log"]]
+        if len(logarithms) != 1:
+            return None
+        (total,) = logarithms
+    if total.op is not OPS["log"] or total.operands[0].op is not OPS["sum"]:
+        return None
+    (exponentials,) = total.operands[0].operands
+    if exponentials.op is not exp or not _is_of_row(
+        Node(broadcast, total.operands, under.attributes), "sum", exponentials
+    ):
+        return None
+    (apart,) = exponentials.operands
+    if apart.op is not subtract or not _is_of_row(apart.operands[1], "max", apart.operands[0]):
+        return None
+    same = apart.operands[1].operands[0] is tops[0] if tops else less is apart
+    scores = apart.operands[0]
+    return scores if same and (less is scores or not tops) else None
+
+
 def _divided(
     last: Node, weights: Node, users: dict[Node, list[Node | None]]
 ) -> tuple[Node | None, tuple[Node, ...]]:
     """The quotient of a product of weights and their sums, and the nodes of these; None if it is none."""
     readers = users.get(last, [])
-    if len(readers) != 1 or readers[0] is None or readers[0].op is not divide:
+    quotient = _quotient(readers[0]) if len(readers) == 1 and readers[0] is not None else None
+    if quotient is None or quotient[0] is not last or quotient[1].op is not broadcast:
         return None, ()
-    (end,) = readers
-    over, under = end.operands
-    if over is not last or under.op is not broadcast:
-        return None, ()
+    (end,), (_, under) = readers, quotient
     left, right, result = split_spec(last.attrs["spec"])
     labels = left if last.operands[0] is weights else right
     (total,) = under.operands
     if not _is_reduced(total, "sum", weights):
         return None, ()
     places = tuple([result.find(label) for label in labels[:-1]])
-    return (end, (total, under)) if under.attrs["axes"] == places else (None, ())
+    between = tuple([n for n in end.operands if n is not last])
+    path = (total, *[o for n in between for o in n.operands if o is not total], *between)
+    return (end, path) if under.attrs["axes"] == places else (None, ())
 
 
 def _is_of_row(node: Node, op: str, source: Node) -> bool:

@@ -19,7 +19,8 @@ from ..machine import Machine
 # Extents that are known only when the program runs are taken to be this.
 UNKNOWN_EXTENT = 512
 PASS_CYCLES = 300.0  # of starting a pass over memory
-VECTORS = 2.0  # in a cycle, of operations of cost 1
+VECTORS = 1.0  # in a cycle, of operations of cost 1
+WRITE = 2.0  # what a line that is written costs, as it is read before
 
 
 class Choice(NamedTuple):
@@ -55,20 +56,32 @@ def passing(node: Node, machine: Machine) -> float:
 
 def storing(node: Node, machine: Machine, reads: int = 1) -> float:
     """Cycles of writing `node` and reading it back."""
-    return machine.store_price * (PASS_CYCLES + (1 + reads) * passing(node, machine))
+    return machine.store_price * (PASS_CYCLES + (WRITE + reads) * passing(node, machine))
 
 
-def kernel_cycles(
-    outputs: Iterable[Node],
-    is_read: Callable[[Node], bool],
-    machine: Machine,
-    sweeps: int = 1,
-) -> float:
-    """Cycles of a kernel that computes `outputs` of those nodes for which `is_read`, in so many sweeps."""
+class Load(NamedTuple):
+    """What a sweep over some values takes, in cycles: of arithmetic, and of what it reads and writes."""
+
+    work: float
+    read: float
+    written: float
+
+    @property
+    def cycles(self) -> float:
+        return max(self.work, self.read + self.written)
+
+    @property
+    def unstored(self) -> float:
+        """The same if nothing of it is stored."""
+        return max(self.work, self.read)
+
+
+def load_of(
+    outputs: Iterable[Node], is_read: Callable[[Node], bool], machine: Machine, sweeps: int = 1
+) -> Load:
+    """What computing `outputs` takes of values for which `is_read`, which so many sweeps read again."""
     outputs = list(outputs)
-    if not outputs:
-        return 0.0
-    work = memory = 0.0
+    work = read = 0.0
     pending, seen = list(outputs), set()
     while pending:
         node = pending.pop()
@@ -76,9 +89,9 @@ def kernel_cycles(
             continue
         seen.add(node)
         if is_read(node) and node not in outputs:
-            memory += sweeps * passing(node, machine)
+            read += sweeps * passing(node, machine)
             continue
         work += size_of(domain_of(node)) * arithmetic(node, machine)
         pending += node.operands
-    memory += machine.store_price * sum([passing(node, machine) for node in outputs])
-    return PASS_CYCLES + max(work, memory)
+    written = WRITE * sum([passing(node, machine) for node in outputs])
+    return Load(work, read, machine.store_price * written)

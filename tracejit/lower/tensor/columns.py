@@ -9,9 +9,9 @@ outgrows the cache, the loop over columns is split into its parts,
     for j: acc = 0; for b: acc += part[b, j]; y[j] = acc
 
 so that memory is read in a few streams from end to end. Rows so long that their sums would leave the
-nearest cache are cut in blocks instead, each of which is added up from top to bottom by itself; sweeps that store elements instead run over
-rows outside and columns inside. What these need of
-a column alone (a standard deviation) is computed once for each, and stored.
+nearest cache are cut in blocks instead, each of which is added up from top to bottom by itself; sweeps that
+only store elements run over rows outside and columns inside. What these need of a column alone (a standard
+deviation) is computed once for each, and stored.
 """
 
 from __future__ import annotations
@@ -135,10 +135,9 @@ class Columns:
         for loop in inner:
             if any(isinstance(s, For | Let) for s in loop.body) or loop.start is not tensor.ZERO:
                 return False
-            accumulates = self.accumulated(loop)
-            if accumulates and len(accumulates) != len(loop.body):
+            if not all(isinstance(s, Accumulate | Store) for s in loop.body):
                 return False
-            if not accumulates.keys() <= own:  # of all columns together
+            if not self.accumulated(loop).keys() <= own:  # of all columns together
                 return False
             rows = trips(loop)
             if rows is None or rows < (NARROW_ROWS if self.is_narrow(loop) else LEAST_ROWS):

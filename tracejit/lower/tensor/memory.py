@@ -102,6 +102,8 @@ class _Planner:
         for result, buffer in self.places:
             for value in updates_of(result):
                 self.wanted.setdefault(value, buffer)
+        for buffer in self.outputs if not is_body else ():
+            self.want_in_place(buffer)
         self.body: list[Statement] = []
         # Calls whose indices were checked ahead.
         self.checked: set[Node] = set()
@@ -112,6 +114,30 @@ class _Planner:
         for position, node in enumerate(self.order):
             last |= dict.fromkeys([memory_of(operand) for operand in node.operands], position)
         return last | {memory_of(result): len(self.order) for result in self.function.results}
+
+    def want_in_place(self, buffer: Buffer) -> None:
+        """Let what a result is made of, element by element, be where the result will take its place."""
+        values = [value for value, wanted in self.wanted.items() if wanted is buffer]
+        for value in values[-1:]:
+            while value is not None:
+                value = self.replaced_by(value)
+                if value is not None:
+                    self.wanted[value] = buffer
+
+    def replaced_by(self, value: Node) -> Node | None:
+        """A value that nobody needs once `value` is made of it, in its memory."""
+        node = value if value.op is call else value.operands[0]
+        kernel, position = node.attrs["callee"], self.order.index(node)
+        if node in self.once or not isinstance(kernel, Kernel):
+            return None
+        own = dict(zip(results_of(node), kernel.outputs))[value]
+        sources = [memory_of(operand) for operand in node.operands]
+        for k, source in enumerate(sources):
+            is_made = source.op in (call, item) and source not in self.wanted
+            is_last = self.last[source] == position and sources.count(source) == 1
+            if is_made and is_last and merged_in_place(kernel, k, own) is not None:
+                return source
+        return None
 
     def run(self) -> Kernel:
         for position, node in enumerate(self.order):

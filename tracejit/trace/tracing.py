@@ -463,7 +463,7 @@ class _Outputs:
             return self.computed(node, (node, int), True, int)
         if type(leaf).__hash__ is None:  # it would be one object for all calls
             raise failure(
-                UnsupportedError,
+                NotNumbers,
                 f"the function returned a {getattr(leaf, 'described', type(leaf).__name__)}, which "
                 "cannot be made anew at each call",
                 "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",

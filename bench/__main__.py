@@ -10,6 +10,8 @@ from .peers import OURS, SUBJECTS
 from .workloads import SECTIONS
 from .workloads.arrays import Settings
 
+# Those that compile in little time.
+QUICK_PEERS = "numba,jax"
 RESULTS = pathlib.Path(__file__).parent / "results"
 
 
@@ -22,7 +24,10 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--quick", action="store_true", help="fewer sizes, peers' slow parts left out"
     )
     peers = ",".join(name for name in SUBJECTS if name not in ("numpy", *OURS))
-    parser.add_argument("--peers", default=peers, help="comma-separated; or none")
+    parser.add_argument(
+        "--peers",
+        help=f"comma-separated; or none; default: {peers}; of a quick page {QUICK_PEERS}",
+    )
     parser.add_argument("--only", default="", help="only cases whose name holds this text")
     parser.add_argument(
         "--no-limits", action="store_true", help="do not measure the machine's limits"
@@ -36,6 +41,8 @@ def parse_arguments(argv: list[str] | None = None) -> argparse.Namespace:
         "--output", type=pathlib.Path, default=RESULTS, help="folder for the results"
     )
     arguments = parser.parse_args(argv)
+    if arguments.peers is None:
+        arguments.peers = QUICK_PEERS if arguments.page and arguments.quick else peers
     for section in arguments.sections:
         if section not in SECTIONS:
             parser.error(f"no section {section!r}; there are {', '.join(SECTIONS)}")

@@ -3,8 +3,9 @@
 `python -m bench --page` times what `ROWS` lists, in float32 and float64, with one thread and with all, at sizes in
 L2, L3 and memory where there are sizes. For each row it tells how many times faster than the best of the others
 tracejit is, which part of the machine's limit it reaches, and what that limit is: a level of memory ("L3 2r1w" is
-two arrays read and one written there) or multiply-adds, measured in turns with the row (`bench.probes`); "arithmetic" is
-what the cost model reckons where neither is near, "threads" what parallel loops cost, and the share is of its seconds then.
+two arrays read and one written there) or multiply-adds, measured in turns with the row (`bench.probes`). Where
+neither is near, the cost model is asked what is: "arithmetic" of other kinds, "scattered memory", or "threads", what
+parallel loops cost; the share is of its seconds then. What NumPy's own code does has no limit here.
 """
 
 import dataclasses
@@ -13,7 +14,7 @@ import statistics
 from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
-from tracejit.report.records import CHECK, LOOPS
+from tracejit.report.records import LIBRARY, NUMPY, PYTHON
 from tracejit.report.roofline import MEMORY
 
 from . import probes, report
@@ -26,11 +27,14 @@ NEAR, ALL = ("L2", "L3"), ("L2", "L3", "DRAM")
 # Where rows stand with one thread, when there is little time.
 QUICK_LEVEL = "L3"
 ENOUGH = 0.85  # of a limit
-FOREIGN = "a library"
+# What the model reckons beyond this is its error, and no limit; what it sees moved so many times as often as
+# arrays are read and written once is scattered.
+CREDIBLE, SCATTERED = 1.25, 2.5
+BY_MODEL = ", model"
 KINDS_OF_BOUNDS: dict[str, Callable[[str], bool]] = {
-    "bound by memory": lambda bound: bound.startswith(("L2", "L3", "DRAM")),
-    "bound by multiply-adds": lambda bound: bound == "multiply-adds",
-    "bound by arithmetic, as the model reckons": lambda bound: bound.startswith("arithmetic"),
+    "memory": lambda bound: bound.startswith(("L2", "L3", "DRAM")),
+    "multiply-adds": lambda bound: bound == "multiply-adds",
+    "what the model reckons": lambda bound: bound.endswith(BY_MODEL),
 }
 
 
@@ -117,14 +121,14 @@ def run(settings: Settings, budget: Budget, output: pathlib.Path, say: Callable)
         say(_line(row))
     for line in summary(rows):
         say(line)
-    report.write_json(output / "page.json", about, None, rows)
+    report.write_json(output / "page.json", about, None, rows, figures(rows))
     write_picture(output / "page.svg", about, rows)
 
 
 def _line(row: Row) -> str:
     mine, ratio = row.times.get("tracejit"), report.ratio_to_peers(row)
     time = report.duration(mine.median) if mine else "-"
-    share = f"{100 * row.share:4.0f} {row.bound}" if row.share else "   -"
+    share = f"{100 * row.share:4.0f} {row.bound}" if row.share else f"   - {row.bound}".rstrip()
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{time:>10}{ratio or float('nan'):8.2f}"
         f"  {report.best_of_peers(row):<12}{share}"
@@ -144,39 +148,68 @@ def _ask_model(case: Case, row: Row) -> None:
     except Exception as error:  # noqa: BLE001  what is not explained has no bound
         row.notes["bound"] = reason(error)
         return
-    if not kernels or any(kernel.kind not in (LOOPS, CHECK) for kernel in kernels):
-        row.bound = row.bound or FOREIGN
+    total = sum(kernel.predicted for kernel in kernels)
+    others = [kernel for kernel in kernels if kernel.kind in (LIBRARY, NUMPY, PYTHON)]
+    if others and sum(kernel.predicted for kernel in others) >= total / 2:
+        row.share, row.bound = 0.0, max(others, key=lambda kernel: kernel.predicted).kind
         return
     seconds: dict[str, float] = {}
     for kernel in kernels:
         limit = kernel.limit.partition(":")[0]
         seconds[limit] = seconds.get(limit, 0.0) + kernel.predicted
-    bound = max(seconds, key=seconds.__getitem__)
-    if bound != MEMORY:
-        row.share, row.bound = (
-            sum(seconds.values()) / row.times["tracejit"].least,
-            f"{bound}, model",
-        )
+    bound, share = max(seconds, key=seconds.__getitem__, default=""), 0.0
+    if seconds:
+        share = total / row.times["tracejit"].least
+    least = SCATTERED * row.share if bound == MEMORY else row.share
+    if least < share <= CREDIBLE:
+        name = f"scattered {MEMORY}" if bound == MEMORY else bound
+        row.share, row.bound = share, name + BY_MODEL
+
+
+def figures(rows: list[Row]) -> dict:
+    """Where rows stand: against the best of the others, and by what bounds them against that."""
+    ratios = [ratio for row in rows if (ratio := report.ratio_to_peers(row))]
+    found: dict = {"rows": len(rows), "compared": len(ratios), "bounds": {}}
+    if ratios:
+        found |= {
+            "ahead or level": sum(ratio >= report.AHEAD for ratio in ratios),
+            "behind": sum(ratio < report.BEHIND for ratio in ratios),
+            "geometric mean": statistics.geometric_mean(ratios),
+            "least": min(ratios),
+        }
+    for kind, holds in KINDS_OF_BOUNDS.items():
+        shares = [row.share for row in rows if row.share and holds(row.bound)]
+        if shares:
+            found["bounds"][kind] = {
+                "rows": len(shares),
+                "enough": sum(share >= ENOUGH for share in shares),
+                "median": statistics.median(shares),
+                "least": min(shares),
+            }
+    found["without a limit"] = sum(not row.share for row in rows)
+    return found
 
 
 def summary(rows: list[Row]) -> Iterator[str]:
     """How many rows are ahead, how many reach the machine's limit, and which do not."""
-    compared = [row for row in rows if report.ratio_to_peers(row)]
-    if compared:
-        ratios = [report.ratio_to_peers(row) for row in compared]
-        ahead = sum(ratio >= report.AHEAD for ratio in ratios)
+    found = figures(rows)
+    if found["compared"]:
+        part = found["ahead or level"] / found["compared"]
         yield (
-            f"\n{ahead} of {len(ratios)} rows level with the best of the others or ahead, geometric mean "
-            f"{statistics.geometric_mean(ratios):.2f}, least {min(ratios):.2f}"
+            f"\nagainst the best of the others: level or ahead in {found['ahead or level']} of "
+            f"{found['compared']} rows ({part:.0%}), geometric mean {found['geometric mean']:.2f}, "
+            f"least {found['least']:.2f}; behind by more than 10 % in {found['behind']}"
         )
-        for row in sorted(compared, key=report.ratio_to_peers):
-            if report.ratio_to_peers(row) < report.BEHIND:
-                yield f"behind {report.best_of_peers(row)} by more than 10 %: {_line(row)}"
-    for kind, holds in KINDS_OF_BOUNDS.items():
-        shares = [row.share for row in rows if row.share and holds(row.bound)]
-        if shares:
-            yield (
-                f"{kind}: {sum(share >= ENOUGH for share in shares)} of {len(shares)} rows at "
-                f"{ENOUGH:.0%} of the limit or more, median {statistics.median(shares):.0%}, "
-                f"least {min(shares):.0%}"
-            )
+        for row in sorted(rows, key=report.ratio_to_peers):
+            if 0 < report.ratio_to_peers(row) < report.BEHIND:
+                yield f"  behind {report.best_of_peers(row)}: {_line(row)}"
+    yield f"\n{'against the limit, bound by':<34}{'rows':>6}{f'at {ENOUGH:.0%}':>10}{'median':>8}{'least':>8}"
+    for kind, known in found["bounds"].items():
+        yield (
+            f"{kind:<34}{known['rows']:>6}{known['enough']:>10}{known['median']:>8.0%}"
+            f"{known['least']:>8.0%}"
+        )
+    yield f"{'no known limit':<34}{found['without a limit']:>6}"
+    short = [row for row in rows if 0 < row.share < ENOUGH]
+    for row in sorted(short, key=lambda row: row.share):
+        yield f"  short of its limit: {_line(row)}"

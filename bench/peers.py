@@ -10,6 +10,7 @@ import math
 import os
 import pathlib
 import types
+import warnings
 from collections.abc import Callable, Iterator
 from typing import Any
 
@@ -37,6 +38,9 @@ def loaded(name: str) -> types.ModuleType:
     if name == "jax":
         module.config.update("jax_enable_x64", True)
         importlib.import_module("jax.scipy.special")
+    if name == "numba":  # which warns of each loop that it leaves to one thread
+        errors = importlib.import_module("numba.core.errors")
+        warnings.filterwarnings("ignore", category=errors.NumbaPerformanceWarning)
     if name == "torch":
         # Each shape gets its own kernel: slower to compile, faster to run than a symbolic one.
         module._dynamo.config.recompile_limit = 1000

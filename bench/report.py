@@ -203,11 +203,18 @@ def notes_text(rows: list[Row]) -> Iterator[str]:
         yield f"- {subject}: {reason} ({' '.join(names[0].split())}{more})"
 
 
-def write_json(path: pathlib.Path, about: dict, limits: Limits | None, rows: list[Row]) -> None:
+def write_json(
+    path: pathlib.Path,
+    about: dict,
+    limits: Limits | None,
+    rows: list[Row],
+    summary: dict | None = None,
+) -> None:
     """Everything measured, in seconds, bytes and flops per second."""
     document = {
         "machine": about,
         "limits": limits.to_json() if limits else None,
+        "summary": summary,
         "rows": [
             asdict(row)
             | {

@@ -100,4 +100,5 @@ def test_the_picture_shows_ratio_and_share(tmp_path):
     assert {"2.50", "88 %", "sum < all", "matmul 8", "-"} <= set(texts)
     summary = "\n".join(page.summary([first, second]))
     assert "geometric mean 2.50" in summary
-    assert "bound by memory: 1 of 1 rows at 85% of the limit" in summary
+    assert page.figures([first, second])["bounds"]["memory"]["enough"] == 1
+    assert "short of its limit" not in summary

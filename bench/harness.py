@@ -94,7 +94,7 @@ class Measurement:
 @dataclass
 class Row:
     """A measured case: the times by subject, why one is missing, and what part of tracejit's time the machine would
-    need at the least (`share`), set by `bound`."""
+    need at the least (`share`), set by `bound`; `shares` are those of all limits that were looked at."""
 
     section: str
     name: str
@@ -105,6 +105,7 @@ class Row:
     times: dict[str, Measurement] = field(default_factory=dict)
     share: float = 0.0
     bound: str = ""
+    shares: dict[str, float] = field(default_factory=dict)
     notes: dict[str, str] = field(default_factory=dict)
 
 
@@ -183,8 +184,9 @@ def _hold_against(ours: Variant, limits: list[Variant], row: Row) -> None:
     fastest: dict[str, float] = {}
     for variant, limit in zip(limits, seconds):
         fastest[variant.label] = min(limit, fastest.get(variant.label, limit))
-    row.bound = max(fastest, key=fastest.__getitem__)
-    row.share = fastest[row.bound] / least
+    row.shares = {label: limit / least for label, limit in fastest.items()}
+    row.bound = max(row.shares, key=row.shares.__getitem__)
+    row.share = row.shares[row.bound]
 
 
 def collect(

@@ -4,8 +4,10 @@
 L2, L3 and memory where there are sizes. For each row it tells how many times faster than the best of the others
 tracejit is, which part of the machine's limit it reaches, and what that limit is: a level of memory ("L3 2r1w" is
 two arrays read and one written there) or multiply-adds, measured in turns with the row (`bench.probes`). Where
-neither is near, the cost model is asked what is: "arithmetic" of other kinds, "scattered memory", or "threads", what
-parallel loops cost; the share is of its seconds then. What NumPy's own code does has no limit here.
+neither is near, the row's own "instructions" may be: what the same work takes for each row of arrays so
+small that they lie in the nearest cache. Where these cannot be cut, the cost model is asked: "arithmetic", "scattered
+memory", or "threads", what parallel loops cost; the share is of its seconds then. What NumPy's own code does
+has no limit here.
 """
 
 import dataclasses
@@ -30,10 +32,11 @@ ENOUGH = 0.85  # of a limit
 # What the model reckons beyond this is its error, and no limit; what it sees moved so many times as often as
 # arrays are read and written once is scattered.
 CREDIBLE, SCATTERED = 1.25, 2.5
-BY_MODEL = ", model"
+BY_MODEL, INSTRUCTIONS = ", model", "instructions"
 KINDS_OF_BOUNDS: dict[str, Callable[[str], bool]] = {
     "memory": lambda bound: bound.startswith(("L2", "L3", "DRAM")),
     "multiply-adds": lambda bound: bound == "multiply-adds",
+    "its own instructions": lambda bound: bound == INSTRUCTIONS,
     "what the model reckons": lambda bound: bound.endswith(BY_MODEL),
 }
 
@@ -115,8 +118,8 @@ def run(settings: Settings, budget: Budget, output: pathlib.Path, say: Callable)
     rows = []
     for case in cases(settings):
         row = measure(case, budget, probes.limits_of)
-        if 0 < row.share < ENOUGH or not row.share:
-            _ask_model(case, row)
+        if row.share < ENOUGH:
+            _look_further(case, row)
         rows.append(row)
         say(_line(row))
     for line in summary(rows):
@@ -129,22 +132,28 @@ def _line(row: Row) -> str:
     mine, ratio = row.times.get("tracejit"), report.ratio_to_peers(row)
     time = report.duration(mine.median) if mine else "-"
     share = f"{100 * row.share:4.0f} {row.bound}" if row.share else f"   - {row.bound}".rstrip()
+    if row.share and row.bound == INSTRUCTIONS:
+        share += "".join([f", {100 * part:.0f} {name}" for name, part in [*row.shares.items()][:1]])
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{time:>10}{ratio or float('nan'):8.2f}"
         f"  {report.best_of_peers(row):<12}{share}"
     )
 
 
-def _ask_model(case: Case, row: Row) -> None:
-    """Let the cost model say what sets the time, where it is neither memory nor multiply-adds; the share of its
-    seconds is the row's then."""
+def _look_further(case: Case, row: Row) -> None:
+    """Find what else may set the time, where it is neither memory nor multiply-adds: the row's own instructions,
+    where its arrays can be cut; else let the cost model say."""
     ours = next((v for v in case.variants if v.subject == "tracejit"), None)
     if ours is None or "tracejit" not in row.times or "f" not in ours.namespace:
         return
-    arguments = [value for name, value in ours.namespace.items() if name != "f"]
+    function, arguments = ours.namespace["f"], list(ours.namespace.values())[1:]
     try:
         with ours.context():
-            kernels = ours.namespace["f"].explain(*arguments).kernels
+            kernels = function.explain(*arguments).kernels
+        least = row.times["tracejit"].least
+        if case.level:
+            own = probes.instructions(function, arguments, case.threads)
+            _take(row, INSTRUCTIONS, own / least)
     except Exception as error:  # noqa: BLE001  what is not explained has no bound
         row.notes["bound"] = reason(error)
         return
@@ -152,18 +161,28 @@ def _ask_model(case: Case, row: Row) -> None:
     others = [kernel for kernel in kernels if kernel.kind in (LIBRARY, NUMPY, PYTHON)]
     if others and sum(kernel.predicted for kernel in others) >= total / 2:
         row.share, row.bound = 0.0, max(others, key=lambda kernel: kernel.predicted).kind
-        return
+    elif kernels and row.share < ENOUGH:
+        _reckoned(row, kernels, total / least)
+
+
+def _reckoned(row: Row, kernels: list, share: float) -> None:
+    """What the cost model says that sets the time."""
     seconds: dict[str, float] = {}
     for kernel in kernels:
         limit = kernel.limit.partition(":")[0]
         seconds[limit] = seconds.get(limit, 0.0) + kernel.predicted
-    bound, share = max(seconds, key=seconds.__getitem__, default=""), 0.0
-    if seconds:
-        share = total / row.times["tracejit"].least
-    least = SCATTERED * row.share if bound == MEMORY else row.share
-    if least < share <= CREDIBLE:
-        name = f"scattered {MEMORY}" if bound == MEMORY else bound
-        row.share, row.bound = share, name + BY_MODEL
+    bound = max(seconds, key=seconds.__getitem__)
+    if bound != MEMORY:
+        _take(row, bound + BY_MODEL, share)
+    elif share > SCATTERED * row.share:
+        _take(row, f"scattered {MEMORY}{BY_MODEL}", share)
+
+
+def _take(row: Row, bound: str, share: float) -> None:
+    """Let this bound the row if it is nearer than what was found before, and can be."""
+    row.shares[bound] = share
+    if row.share < share <= CREDIBLE:
+        row.bound, row.share = bound, share
 
 
 def figures(rows: list[Row]) -> dict:

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from bench import page, picture, probes
-from bench.harness import Case, Measurement, Row, _hold_against, _Runner
+from bench.harness import Case, Measurement, Row, Variant, _close_run, _hold_against, _Runner
 from bench.loop_programs import PROGRAMS as LOOPS
 from bench.workloads import axes, elementwise, indexing, layers, library, programs, rows
 
@@ -102,3 +102,47 @@ def test_the_picture_shows_ratio_and_share(tmp_path):
     assert "geometric mean 2.50" in summary
     assert page.figures([first, second])["bounds"]["memory"]["enough"] == 1
     assert "short of its limit" not in summary
+
+
+def test_instructions_are_those_of_work_that_goes_row_by_row():
+    def run(function, *arguments):
+        return probes.instructions(function, list(arguments), 1)
+
+    x, gain = np.ones((64, 64)), np.ones(64)
+    assert run(lambda x, gain: np.sqrt(x) * gain, x, gain) > 0, "a square, and a row beside it"
+    assert run(np.sum, x) > 0
+    assert run(lambda x: x.T.copy(), x) == 0
+    assert run(lambda x, i: x[i], np.ones(4096), np.full(4096, 4095)) == 0, (
+        "places that were cut off"
+    )
+    assert run(np.sqrt, np.ones(8)) == 0, "too few"
+
+
+def test_a_nearer_limit_bounds_a_row_if_it_can_be_one():
+    row = Row("rows", "work", "L3", "float64", share=0.3, bound="L3 1r1w", shares={"L3 1r1w": 0.3})
+    page._take(row, "arithmetic, model", 1.5)  # the model's error
+    page._take(row, "threads, model", 0.2)
+    assert (row.bound, row.share) == ("L3 1r1w", 0.3)
+    page._take(row, page.INSTRUCTIONS, 0.9)
+    assert (row.bound, row.share) == (page.INSTRUCTIONS, 0.9)
+    assert page.figures([row])["bounds"]["its own instructions"]["enough"] == 1
+
+
+def test_memory_is_scattered_where_far_more_is_moved():
+    kernel = SimpleNamespace(limit="memory: L3", predicted=1.0)
+    row = Row("rows", "work", "L3", "float64", share=0.3, bound="L3 1r1w")
+    page._reckoned(row, [kernel], 0.6)  # a second sweep is no other bound
+    assert row.bound == "L3 1r1w"
+    page._reckoned(row, [kernel], 0.9)
+    assert row.bound == "scattered memory, model"
+
+
+def test_a_close_run_is_between_us_and_the_fastest_of_the_others():
+    def runner(subject, seconds):
+        made = _Runner(Variant(subject, "f()", {"f": lambda: None}))
+        made.samples = [seconds]
+        return made
+
+    ours, slow, near = runner("tracejit", 1.0), runner("numpy", 5.0), runner("jax", 0.9)
+    assert _close_run([ours, slow, near]) == [ours, near]
+    assert _close_run([ours, slow]) == []

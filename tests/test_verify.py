@@ -180,6 +180,12 @@ def test_proofs_are_sound():
         pieces += [Apply(op, (expressions.add(i, integer(k)), j), i64) for k in (-1, 0)]
         pieces += [Apply(op, (expressions.subtract(i, j), integer(3)), i64)]
     pieces += [Apply("multiply", (i, expressions.subtract(j, integer(1))), i64)]
+    pieces += [
+        expressions.floor_divide(
+            expressions.multiply(expressions.add(i, integer(k)), integer(22)), integer(4)
+        )
+        for k in (0, 1)
+    ]
     loops = (
         For(i, integer(-2), integer(4), (), "serial", 1),
         For(
@@ -208,6 +214,21 @@ def test_proofs_are_sound():
                     proofs += 1
                     assert min(values) >= 0
     assert proofs > 100
+
+
+def test_parts_of_something_are_at_most_as_long_as_the_longest():
+    chunk, item = Index("chunk"), Index("item")
+    border = lambda number: expressions.floor_divide(
+        expressions.multiply(number, integer(22)), integer(4)
+    )
+    first, last = border(chunk), border(expressions.add(chunk, integer(1)))
+    loops = (
+        For(chunk, integer(0), integer(4), (), "serial", 1),
+        For(item, first, last, (), "serial", 1),
+    )
+    place = expressions.subtract(item, first)
+    assert Bounds(loops).is_below(place, 6) and not Bounds(loops).is_below(place, 5)
+    assert Bounds(loops).is_below(item, 22) and not Bounds(loops).is_below(item, 21)
 
 
 def _value(e, at):

@@ -126,7 +126,7 @@ class Bounds:
                 return self._is_nonnegative(
                     *_replaced(atoms, constant - scale, index, loop.stop), splits
                 )
-        least: Any = constant
+        atoms, least = _without_steps(atoms, constant)
         for atom, scale in atoms.items():
             low, high = self.interval(atom)
             bound = low if scale > 0 else high
@@ -287,6 +287,26 @@ def _without_quotient(
                 slack = n - 1 if scale < 0 else 0
                 return _replaced(scaled, constant * n + slack, atom, x)
     return None
+
+
+def _without_steps(
+    atoms: dict[Expression, int], constant: int | Dim
+) -> tuple[dict[Expression, int], int | Dim]:
+    """A sum that is at most the given one, without differences of quotients a known step apart.
+
+    `x // n - y // n` is at least `(x - y) // n`: so the parts of something are as long as they are.
+    """
+    total = dict(atoms)
+    quotients = [a for a in atoms if isinstance(a, Apply) and a.op == "floor_divide"]
+    for a in quotients:
+        for b in quotients:
+            match total.get(a, 0), a, b:
+                case scale, Apply(_, (x, Literal(n))), Apply(_, (y, Literal(m))) if n == m > 0:
+                    rest, step = linear(expressions.subtract(x, y))
+                    if scale > 0 and total.get(b, 0) == -scale and not rest:
+                        constant = constant + scale * (step // n)
+                        del total[a], total[b]
+    return total, constant
 
 
 def _held(e: Expression, bounds: Interval) -> Interval:

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
-from ...ir.ops import contract, relayout, reshape, slice_, transpose, windows
+from ...ir.ops import contract, pad, relayout, reshape, slice_, transpose, windows
 from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
 from ..elements import Position
@@ -87,12 +87,29 @@ def in_memory_as(node: Node) -> Node:
 def source_of(reader: Node) -> Callable[[Node], Node]:
     """What must be in memory for `reader`, which stands alone, to have an operand.
 
-    Contractions read windows and parts of an array where they are.
+    Contractions read windows and parts of an array where they are, and pad what they read.
     """
     return _seen_through if reader.op is contract else lambda operand: operand
 
 
 def _seen_through(node: Node) -> Node:
+    """The value that `node` is a part of, or windows on, with a border around it or without."""
+    padded = padded_part(node)
+    return _part_of(node if padded is None else padded.operands[0])
+
+
+def padded_part(node: Node) -> Node | None:
+    """The `pad` that a contraction's operand is a part of, or windows on; None where there is none."""
+    node = _part_of(node)
+    if node.op is not pad or not all(type(n) is int for n in node.type.shape):
+        return None
+    source, value = node.operands
+    low, high = node.attrs["low"], node.attrs["high"]
+    fits = bool(low) and min(*low, *high) >= 0 and 0 not in source.type.shape
+    return node if fits and value.op.kind == CREATION else None
+
+
+def _part_of(node: Node) -> Node:
     """The value whose elements `node` has at a sum of its indices, in any shape, or in blocks of them."""
     while (
         node.op in (windows, slice_, transpose)

@@ -15,6 +15,7 @@ from ...machine import Machine as Parameters
 from ..window import Side
 from .library import Library, multiply_by_library
 from .machine import Machine
+from .padded import with_padding
 from .pairs import paired
 from .problem import Body, Problem, read_problem
 from .products import multiply_matrices
@@ -58,6 +59,8 @@ def lower_contraction(
         raise _no_library(node, library)
     if body is None:
         body = schedule(problem, Machine(*machine)) if machine else plain(problem)
+    if problem.padded:
+        body = with_padding(problem.padded, body, Machine(*(machine or WIDE)).lanes(problem))
     return Kernel(function.name, (*inputs.values(), *outs), len(outs), body)
 
 

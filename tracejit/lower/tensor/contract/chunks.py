@@ -14,19 +14,40 @@ WORTHWHILE = 30e-6  # shorter work is not worth waking a thread
 
 def chunks_of(count: int, seconds_each: float, most: int = 32) -> int:
     """How many chunks to split `count` items into, for threads that take a chunk at a time."""
-    wanted = max(4, min(most, int(count * seconds_each / CHUNK_SECONDS)))
-    size = -(-count // wanted)
-    return -(-count // size)
+    return min(count, max(4, min(most, int(count * seconds_each / CHUNK_SECONDS))))
+
+
+def even(chunks: int, cores: int, count: int) -> int:
+    """As many chunks or a few more of `count` items, so that all cores have as many of them."""
+    return min(count, -(-chunks // cores) * cores)
+
+
+def even_size(count: int, cores: int, most: int) -> int:
+    """The most of `count` items for a chunk, up to `most`, that leave hardly a core waiting in the end."""
+    longest = [-(-count // (size * cores)) * size for size in range(1, most + 1)]
+    fits = [size for size, each in enumerate(longest, 1) if each <= 1.03 * min(longest)]
+    return max(fits)
 
 
 def chunk_range(
     count: int, chunks: int, chunk: Expression = CHUNK
 ) -> tuple[Expression, Expression]:
-    """The first and the last item, exclusively, of a chunk."""
-    size = -(-count // chunks)
-    first = expressions.multiply(chunk, integer(size))
-    last = expressions.add(first, integer(size))
-    return first, last if count % size == 0 else expressions.minimum(last, integer(count))
+    """The first and the last item, exclusively, of a chunk.
+
+    Neighbouring chunks have the same number of items, but for one: so do threads, whichever chunks
+    they take.
+    """
+    if count % chunks == 0:
+        size = integer(count // chunks)
+        first = expressions.multiply(chunk, size)
+        return first, expressions.add(first, size)
+
+    def border(number: Expression) -> Expression:
+        return expressions.floor_divide(
+            expressions.multiply(number, integer(count)), integer(chunks)
+        )
+
+    return border(chunk), border(expressions.add(chunk, tensor.ONE))
 
 
 def one_by_one(chunks: int, body: Body) -> Body:

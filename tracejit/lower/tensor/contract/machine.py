@@ -20,11 +20,14 @@ class Machine(machine.Machine):
         """Lanes of one register in the accumulator's dtype."""
         return max(1, self.vector_bytes // problem.wide.real.itemsize)
 
-    def tile(self, problem: Problem) -> tuple[int, int]:
-        """Rows and vectors of the tile that spends the fewest cycles on the whole product."""
+    def tile(self, problem: Problem, shares: int = 1) -> tuple[int, int]:
+        """Rows and vectors of the tile that spends the fewest cycles on the whole product.
+
+        Panels as wide as a tile are for so many threads to share.
+        """
         rows, columns, lanes = problem.rows.extent, problem.columns.extent, self.lanes(problem)
         vectors = -(-columns // lanes)
-        budget = self.registers // problem.parts - 1
+        budget = self.registers * 9 // 10 // problem.parts  # or the next loads would not find room
         depth = max(1, problem.depth.extent * problem.repeats)
         across = problem.step(problem.left, problem.rows)
         conflicts = across is not None and across * problem.left.itemsize % 2048 == 0
@@ -32,11 +35,14 @@ class Machine(machine.Machine):
         given = problem.panel_width // lanes
         widths = range(1, min(vectors, budget // 2) + 1)
         for wide in [given] if given in widths else widths:
-            # One register holds the broadcast element, `wide` hold the other factor.
-            for tall in range(1, min((budget - wide) // wide, rows) + 1):
+            # Of these `wide` hold the other factor.
+            for tall in range(1, min(budget // wide - 1, rows) + 1):
                 cost = _cycles(rows, tall, vectors, wide, columns % (wide * lanes) > 0, depth)
                 if conflicts and tall > WAYS:
                     cost *= 1.5
+                panels = -(-vectors // wide)
+                if panels >= shares > 1:
+                    cost *= max(1.0, -(-panels // shares) * wide * shares / vectors)
                 if cost < least:
                     best, least = (tall, wide), cost
         return best

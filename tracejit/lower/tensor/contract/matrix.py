@@ -24,7 +24,8 @@ from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
-from .chunks import CHUNK, SHARE, chunk_range, chunks_of, one_by_one, parallel
+from .chunks import CHUNK, SHARE, chunk_range, chunks_of, even, even_size, one_by_one, parallel
+from .lines import lines_for
 from .machine import Machine, seconds
 from .panels import (
     PANEL,
@@ -44,9 +45,10 @@ DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
 FEW_ROWS = 192
+MOST_PANELS, CHUNKS = 8, 4  # that a thread packs at a time; and how often it does, at least
 MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
 SHARED_USES = 4  # at least, of a right factor that is the same for all strips
-PANELS = 4  # packed at a time where there are few rows: longer stretches of memory, still in cache
+EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
 
 
 def depth_block(problem: Problem) -> int:
@@ -63,7 +65,7 @@ class Matrix:
         self.depth, self.base = problem.depth.extent, tensor.ZERO
         self.store: Callable[[Expression, Expression, Expression], Body] = problem.store
         m, n = problem.rows.extent, problem.columns.extent
-        tall, wide = machine.tile(problem)
+        tall, wide = machine.tile(problem, machine.cores if threads else 1)
         self.tiles = -(-m // tall)
         self.height, self.taller = divmod(m, self.tiles)
         width = wide * self.lanes
@@ -134,9 +136,14 @@ class Matrix:
         problem = self.problem
         if problem.is_part:
             return False  # the panels are the same for all parts, and packed before them
-        if problem.rows.extent > FEW_ROWS or self.panels < 4 or self.spread or problem.sums:
+        if self.panels < 4 or problem.sums and not problem.in_place:
             return False
-        return problem.left.is_memory and problem.step(problem.left, problem.depth) == 1
+        if not problem.left.is_memory or problem.step(problem.left, problem.depth) != 1:
+            return False
+        rows = problem.rows.extent * prod(problem.extents[label] for label in self.spread)
+        cores = self.machine.cores
+        rounds = -(-self.panels // cores)
+        return rows <= FEW_ROWS or self.panels >= EVEN * rounds * cores
 
     # Loops.
 
@@ -191,17 +198,16 @@ class Matrix:
         each = seconds(self.problem) / self.problem.batches
         panels = segments[0].panels
         if not packed and tiles < 4 <= panels:
-            chunks = chunks_of(panels, each / panels)
+            chunks = even(chunks_of(panels, each / panels), self.machine.cores, panels)
             main, rest = segments[:1], segments[1:]
             work = self.rows(tensor.ZERO, integer(tiles), main, chunk_range(panels, chunks))
             return parallel(chunks, work) + self.rows(tensor.ZERO, integer(tiles), rest)
         if packed:
-            # Each block of rows streams the panels through its cache: few, but even for two threads,
-            # and no fewer than cores.
-            wanted = max(6, self.machine.cores, -(-self.problem.rows.extent // ROWS // 2) * 2)
-            chunks = -(-tiles // -(-tiles // wanted))
+            # Each block of rows streams the panels through its cache, so there are few.
+            chunks = max(6, -(-self.problem.rows.extent // ROWS))
         else:
             chunks = chunks_of(tiles, each / tiles)
+        chunks = even(chunks, self.machine.cores, tiles)
         first, last = chunk_range(tiles, chunks)
         size = -(-tiles // chunks)
         return parallel(chunks, self.some_rows(first, last, size, segments, packed))
@@ -213,13 +219,16 @@ class Matrix:
         count = problem.extents[widest]
         lines = prod(problem.extents[label] for label in self.spread) // count
         near = lines * problem.rows.extent * (self.blocks.size + problem.columns.extent)
-        chunks = -(-count * near * problem.wide.itemsize // self.machine.near_bytes)
+        chunks = min(count, -(-count * near * problem.wide.itemsize // self.machine.near_bytes))
         if self.threads:
             chunks = max(chunks, chunks_of(count, seconds(problem) / problem.batches * lines, 64))
-        chunks = min(count, chunks)
+        chunks = even(chunks, self.machine.cores, count)
         first, last = chunk_range(count, chunks, CHUNK if self.threads else SHARE)
         self.range_of = {widest: (first, last)}
-        work = self.packed_rows(tensor.ZERO, tiles, self.tiles, packed)
+        self.problem, lines = lines_for(
+            problem, widest, first, -(-count // chunks), "", self.machine
+        )
+        work = lines + self.packed_rows(tensor.ZERO, tiles, self.tiles, packed)
         if self.threads:
             return parallel(chunks, work)
         return one_by_one(chunks, work)
@@ -290,13 +299,17 @@ class Matrix:
         return problem.loops(problem.sums, found) if self.is_blocked else found
 
     def panel_blocks(self) -> Body:
-        """Panels by threads, a few at a time, packed where they are used."""
-        panels, each = self.panels, seconds(self.problem) / self.problem.batches
-        chunks = chunks_of(panels, each / panels, max(4, panels // 2))
-        chunks = max(chunks, -(-panels // PANELS))
-        chunks = -(-panels // -(-panels // chunks))
-        size = -(-panels // chunks)
-        first, last = chunk_range(panels, chunks, CHUNK if self.threads else SHARE)
+        """Panels by threads, as many at a time as are near, packed where they are used."""
+        problem, panels, cores = self.problem, self.panels, self.machine.cores
+        bytes_each = self.blocks.size * self.segments[0].width * problem.wide.itemsize
+        near = max(1, self.machine.near_bytes // bytes_each)
+        # Longer stretches of memory than that of one panel, and enough of them for threads to share.
+        size = even_size(panels, cores, min(near, MOST_PANELS, max(1, panels // (CHUNKS * cores))))
+        chunks = -(-panels // size)
+        first = expressions.multiply(CHUNK if self.threads else SHARE, integer(size))
+        last = expressions.add(first, integer(size))
+        if panels % size:
+            last = expressions.minimum(last, integer(panels))
         work: Body = ()
         before = 0
         for position, segment in enumerate(self.segments):
@@ -309,18 +322,17 @@ class Matrix:
             if self.in_panels:
                 factor = self.packed_factor(segment, None)
             else:
-                buffer = self.panels_buffer(
-                    f"right{position}", (min(size, segment.panels),), segment
-                )
+                most = (min(size, segment.panels),)
+                buffer = self.panels_buffer(f"right{position}", most, segment)
                 place = expressions.subtract(PANEL, start)
                 factor = lambda column, k, b=buffer, panel=place: Load(b, (panel, k, column))
                 panels_of = (start, stop)
-                copy = pack_some(self.problem, self.blocks, segment, panels_of, self.lanes, buffer)
+                copy = pack_some(problem, self.blocks, segment, panels_of, self.lanes, buffer)
                 work += (Allocate(buffer),)
             tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
-            tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile)
-            tiles = (For(PANEL, start, stop, tiles, "serial", 1),)
-            work += self.blocks.loop((*copy, *tiles))
+            tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile, start, stop)
+            inner = self.blocks.loop((*copy, *self.spread_over(tiles)))
+            work += problem.loops(problem.sums, inner) if self.is_blocked else inner
             before += segment.panels
         if self.threads:
             return parallel(chunks, work)

@@ -36,6 +36,7 @@ from ....ir.types import DType, bool_, f16, f32, u8
 from ...elements import Composer, Position
 from ..cost import stride
 from ..window import STRIP, Side
+from .padded import Padded, padded_operands
 
 Body = tuple[Statement, ...]
 
@@ -43,7 +44,7 @@ IN_LINE = 6.0  # the price of an epilogue for which a loop of its own would be t
 
 
 class Operand:
-    """One factor: its value at an index, and its strides."""
+    """One factor: its value at an index (`plain`: each label at the Index of its name), and its strides."""
 
     _in_panels: tuple[str, int] | None = None
 
@@ -53,7 +54,7 @@ class Operand:
         plain = value(index)
         self._in_panels = _in_panels(plain, labels)
         loads = [e for e in postorder((plain,), parts) if isinstance(e, Load)]
-        plain = _without_casts(plain)
+        self.plain = plain = _without_casts(plain)
         self.is_memory = isinstance(plain, Load)
         self.dtype, self.itemsize = plain.dtype, plain.dtype.itemsize
         # What is computed moves as the arrays do that it is computed from, if these agree.
@@ -70,6 +71,10 @@ class Operand:
         """The element where each label is where `places` says, in the accumulator's dtype."""
         value = self._value(tuple([places[label] for label in self.labels]))
         return expressions.cast(value, self.wide)
+
+    def changed(self, change: Callable[[Expression], Expression]) -> Operand:
+        """The operand whose value at an index is changed so."""
+        return Operand(self.labels, lambda index: change(self._value(index)), self.wide)
 
     def panel_width(self, label: str) -> int:
         """How many neighbours along `label` are together in memory, where such panels are what it is
@@ -158,6 +163,7 @@ class Problem:
     Every one of `outs` is computed from the product, element by element, by `finish`, at a price of
     `epilogue` for all of them. Partial sums may be kept in `out`, the first that has their dtype.
     Where the problem is one of many parts of a product, `moving` are the labels in which these differ.
+    Factors may be parts of, or windows on, what is `padded`.
     """
 
     left: Operand
@@ -179,6 +185,7 @@ class Problem:
     epilogue: float
     is_bare: bool
     moving: str | None = None
+    padded: tuple[Padded, ...] = ()
 
     @property
     def is_part(self) -> bool:
@@ -329,7 +336,10 @@ def read_problem(
     With a `window` the problem is this part of it; the `outs` have its shape. `along`: the part of what
     is contracted, one label, that is summed up.
     """
-    composer = Composer(lambda n, at: Load(inputs[n], at) if n in inputs else None)
+    composer = Composer(lambda n, at: Load(memory[n], at) if n in memory else None)
+    # In a part of a product what is padded is computed, element by element.
+    padded = padded_operands(node.operands, composer) if window is None else {}
+    memory = inputs | {n: one.buffer for n, one in padded.items()}
     spec = node.attrs["spec"]
     left, right, result = split_spec(spec)
     dtype = node.type.dtype
@@ -400,6 +410,7 @@ def read_problem(
         epilogue,
         is_bare,
         moving,
+        tuple(padded.values()),
     )
     inner = "".join(label for label in result if label not in single)[-1:]
     if inner and inner in rows or not columns:

@@ -6,7 +6,8 @@ from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Let, Load, Store, Variable
 from ....ir.types import array_type
-from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
+from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, even_size, parallel
+from .lines import lines_for
 from .machine import Machine, seconds
 from .matrix import Matrix
 from .problem import Body, Problem
@@ -14,6 +15,7 @@ from .tile import LANE, ROW
 
 LONG_DEPTH = 1024
 STRIP = 64  # the depth is split in multiples of this
+LINES = 16  # chunks of the lines of a padded picture
 
 
 def multiply_matrices(problem: Problem, machine: Machine) -> Body:
@@ -41,10 +43,16 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     if each >= 8 * WORTHWHILE or count < 4:
         return problem.loops(problem.outer, Matrix(problem, machine, True).body())
     others = problem.outer.replace(widest, "")
-    inner = problem.loops(others, Matrix(problem, machine, False).body())
-    chunks = chunks_of(count, total / count, 64)
+    # Lines near the borders of chunks are padded twice, so these are not short.
+    most = max(LINES, 2 * machine.cores) if problem.padded else 64
+    chunks = even(chunks_of(count, total / count, most), machine.cores, count)
+    if problem.padded:
+        chunks = -(-count // even_size(count, machine.cores, -(-count // chunks)))
     first, last = chunk_range(count, chunks)
-    return parallel(chunks, (For(problem.index(widest), first, last, inner, "serial", 1),))
+    problem, lines = lines_for(problem, widest, first, -(-count // chunks), others, machine)
+    inner = Matrix(problem, machine, False).body()
+    body = lines + (For(problem.index(widest), first, last, inner, "serial", 1),)
+    return parallel(chunks, problem.loops(others, body))
 
 
 def sum_ranges(matrix: Matrix) -> Body:

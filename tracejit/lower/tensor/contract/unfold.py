@@ -17,7 +17,7 @@ from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
-from .chunks import WORTHWHILE, chunk_range, chunks_of, parallel
+from .chunks import WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
 from .matrix import Matrix, depth_block
 from .panels import BLOCK, PANEL, Blocks, Segment
@@ -124,7 +124,7 @@ def multiply_unfolded(problem: Problem, machine: Machine) -> Body:
     if level != "outer":
         return problem.loops(outer, body)
     count = problem.extents[widest]
-    number = chunks_of(count, total / count, 64)
+    number = even(chunks_of(count, total / count, 64), machine.cores, count)
     first, last = chunk_range(count, number)
     inner = problem.loops(outer.replace(widest, ""), body)
     return parallel(number, (For(problem.index(widest), first, last, inner, "serial", 1),))
@@ -153,10 +153,10 @@ class Unfolded(Matrix):
         if not self.threads:
             work = self.packed_rows(tensor.ZERO, integer(self.tiles), self.tiles, packed)
             return (Allocate(self.windows), *work)
-        chunks = min(self.tiles, FEWEST_CHUNKS)
+        chunks = even(min(self.tiles, FEWEST_CHUNKS), self.machine.cores, self.tiles)
         first, last = chunk_range(self.tiles, chunks)
         work = self.packed_rows(first, last, -(-self.tiles // chunks), packed)
-        return parallel(-(-self.tiles // -(-self.tiles // chunks)), (Allocate(self.windows), *work))
+        return parallel(chunks, (Allocate(self.windows), *work))
 
     def packed_factor(self, segment: Segment, packed: Buffer) -> Callable[..., Load]:
         return lambda column, k: Load(packed, (k, expressions.add(segment.column(PANEL), column)))

@@ -24,7 +24,7 @@ from ....ir.tensor import (
     Variable,
 )
 from ....ir.types import array_type
-from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, parallel
+from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
 from .problem import Body, Problem
 
@@ -96,7 +96,7 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
     if full:
         total = seconds(problem) / problem.batches
         if total >= WORTHWHILE and full >= 4:
-            chunks = chunks_of(full, total / full)
+            chunks = even(chunks_of(full, total / full), machine.cores, full)
             found += parallel(chunks, tiles(*chunk_range(full, chunks)))
         else:
             found += tiles(tensor.ZERO, integer(full))

@@ -65,7 +65,9 @@ class Matrix:
         self.depth, self.base = problem.depth.extent, tensor.ZERO
         self.store: Callable[[Expression, Expression, Expression], Body] = problem.store
         m, n = problem.rows.extent, problem.columns.extent
-        tall, wide = machine.tile(problem, machine.cores if threads else 1)
+        # Small tiles sum in an order of their own, which no number of cores must change.
+        shares = machine.cores if threads and m >= 8 else 1
+        tall, wide = machine.tile(problem, shares)
         self.tiles = -(-m // tall)
         self.height, self.taller = divmod(m, self.tiles)
         width = wide * self.lanes

@@ -36,6 +36,7 @@ CASES = [
     ({"start": "2", "stop": "13"}, True),
     ({"start": "t", "stop": "13", "step": "s += x[a, b] * x[t, b + 1]"}, True),
     ({"step": "s += x[a, b] * y[b] - y[b + 1]", "store": "z[a] = s * y[a]"}, True),
+    ({"start": "t + 1", "stop": "6"}, True),  # which is before it begins, in the end
     ({"stop": "3"}, False),  # too few
     ({"step": "s += x[a, b]"}, False),  # they share nothing
     ({"first": "a"}, False),  # nor the range

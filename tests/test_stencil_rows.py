@@ -5,8 +5,13 @@ import pytest
 from samples import assert_same_bits
 
 import tracejit
+from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
+from tracejit.ir.reference import reference
 from tracejit.ir.tensor import Store, statements
+from tracejit.ir.text import parse, show
+from tracejit.ir.verify import Stage, verify
 from tracejit.lower.tensor import stencil_rows
+from tracejit.stages import build
 
 PROGRAMS = {
     "down": lambda x: x[2:] - 2 * x[1:-1] + x[:-2],
@@ -43,6 +48,28 @@ def test_rows_together(name, shape, dtype, monkeypatch):
     pair = isinstance(found, tuple)
     for one, other in zip(found if pair else (found,), expected if pair else (expected,)):
         assert_same_bits(one, other)
+
+
+PARTS = """
+@kernel
+def k(x: f64[40, 40], y: updated(f64[40, 40])):
+    for t in ordered(1, 39):
+        for i in range(t, 19):
+            for j in vector(1, 39, 8):
+                y[i, j] = x[i, j] + x[i + 1, j] * x[i + 2, j] + y[i, j] * 0.5
+"""
+
+
+def test_rows_of_a_part_that_may_be_empty():
+    """A part that ends before it begins has no rows, whole ones or others."""
+    module = verify(parse(PARTS), Stage.TRACED)
+    joined = verify(stencil_rows.join_stencil_rows(module), Stage.TRACED)
+    assert show(joined) != show(module)
+    x, y = np.random.default_rng(0).standard_normal((2, 40, 40))
+    wanted = reference(module, x, y)
+    np.testing.assert_array_equal(reference(joined, x, y), wanted)
+    build(module)(x, y)
+    np.testing.assert_allclose(y, wanted, rtol=1e-12)
 
 
 @pytest.mark.parametrize(

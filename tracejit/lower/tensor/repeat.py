@@ -18,12 +18,12 @@ from ...ir import expressions, tensor
 from ...ir.graph import Module, map_kernels
 from ...ir.places import is_chosen_by_data
 from ...ir.tensor import (
+    Accumulate,
     Assign,
     For,
     Index,
     Kernel,
     Let,
-    Literal,
     Statement,
     Store,
     expressions_of,
@@ -35,6 +35,7 @@ from .cost import trip_count, trips
 from .substitute import substitute
 from .walk import exchange_outer_loops
 
+_PLAIN = (Let, Assign, Store, Accumulate)
 REPEATS = 4
 # The most terms of the expressions of a body, and the least iterations that are worth it.
 MOST_TERMS, LEAST_TRIPS = 40, 16
@@ -56,7 +57,7 @@ def _exchanged(loop: For) -> Iterable[Statement] | None:
 
 
 def _is_to_repeat(loop: For) -> bool:
-    if loop.mark != "serial" or not all(isinstance(s, Let | Assign | Store) for s in loop.body):
+    if loop.mark != "serial" or not all(isinstance(s, _PLAIN) for s in loop.body):
         return False
     count = trips(loop)
     if count is not None and count < LEAST_TRIPS:
@@ -76,5 +77,4 @@ def _repeated(loop: For) -> list[Statement]:
     turns = For(turn, tensor.ZERO, many, body, "unroll", 1)
     rest = loop.replace(start=expressions.add(loop.start, expressions.multiply(steps, many)))
     whole = For(step, tensor.ZERO, steps, (turns,), "serial", 1)
-    left = expressions.subtract(rest.stop, rest.start)
-    return [whole] if isinstance(left, Literal) and left.value == 0 else [whole, rest]
+    return [whole] if trips(rest) == 0 else [whole, rest]

@@ -11,14 +11,15 @@ from ...ir.affine import linear
 from ...ir.tensor import Buffer, Expression, Index, Literal, Load, Variable
 from ...ir.types import DType
 from .builder import Value, is_number, literal
-from .frame import Frame, Lanes, Parts, memory_kind
+from .frame import Lanes, Parts, memory_kind
+from .listed import ListedReads
 from .squares import transposed
 from .strided import load_strided, store_strided
 
 CACHE_LINE = 64
 
 
-class Access(Frame):
+class Access(ListedReads):
     """Emits loads and stores into one function."""
 
     def address_of(
@@ -150,6 +151,9 @@ class Access(Frame):
         offset, atoms, constant = self.address_of(buffer, indices)
         region = self.b.region
         if offset is not None:
+            listing = self.listing_of(buffer, indices)
+            if listing is not None:
+                return self.from_memory(self.read_listed(buffer, listing), dtype)
             pointers = self.pointers_of(buffer, self.one(offset))
             self.b.region = region
             return self.from_memory(self.gather(pointers, dtype), dtype)

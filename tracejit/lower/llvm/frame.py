@@ -277,7 +277,8 @@ class Frame:
             case Load():
                 offset, atoms, _ = self.address_of(expression.buffer, expression.indices)
                 if offset is not None:
-                    return (offset,)
+                    listing = self.listing_of(expression.buffer, expression.indices)
+                    return (offset,) if listing is None else self.needs_of(listing)
                 # Of the vector's index only the first lane's is needed.
                 lane = self.lanes.index if self.lanes else None
                 return tuple([atom for atom in atoms if atom is not lane])

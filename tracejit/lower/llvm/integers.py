@@ -134,15 +134,20 @@ def _checked_index(b: Builder, dtype: DType, index: Value, extent: Value, axis: 
     b.branch_if(b.any(b.compare("uge", index, extent)), unusual, usual)
     before = b.region.label
     b.label(unusual)
-    negative = b.compare("slt", index, b.like(0, index))
-    inside = b.select(negative, b.binary("add", index, extent), index)
-    outside = b.compare("uge", inside, extent)
-    b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
-    inside = b.select(outside, b.like(0, inside), inside)
+    inside = wrapped_index(b, index, extent, axis)
     b.branch(usual)
     ways = f"[ {index.text}, %{before} ], [ {inside.text}, %{b.region.label} ]"
     b.label(usual)
     return b.value(f"phi {index.type} {ways}", index.kind, index.lanes)
+
+
+def wrapped_index(b: Builder, index: Value, extent: Value, axis: Value) -> Value:
+    """The same without asking first whether there is anything to do."""
+    negative = b.compare("slt", index, b.like(0, index))
+    inside = b.select(negative, b.binary("add", index, extent), index)
+    outside = b.compare("uge", inside, extent)
+    b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
+    return b.select(outside, b.like(0, inside), inside)
 
 
 def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Value:

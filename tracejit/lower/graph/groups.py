@@ -7,16 +7,30 @@ from dataclasses import dataclass, field
 
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
-from ...ir.ops import contract, pad, relayout, reshape, slice_, transpose, windows
+from ...ir.ops import compress, contract, pad, relayout, reshape, slice_, transpose, windows
+from ...ir.packing import packs
 from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
 from ..elements import Position
+from ..machine import Machine
 from .updates import memory_of
 
 # What costs this much is not done again by every reader at another place.
 DEAR_MOVEMENT = 8.0
 
 FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION, UPDATE)
+
+
+def is_packing(node: Node) -> bool:
+    """Whether a node packs what a mask selects of a vector: an element node, but for where its elements go."""
+    return node.op is compress and node.type.ndim == 1
+
+
+def is_fusible(node: Node, machine: Machine) -> bool:
+    """Whether a node may share its loops with others, in lanes."""
+    if is_packing(node):
+        return packs(node.type.dtype, machine.vector_bytes)
+    return node.op.kind in FUSIBLE
 
 
 @dataclass(eq=False)

@@ -17,6 +17,7 @@ from functools import cache
 
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, UPDATE
+from ...ir.ops import compress
 from ...ir.tensor import Apply, Expression, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
@@ -42,7 +43,8 @@ def reach(
 ) -> Reads:
     """The nodes for which `is_read` that the value of `node` at `index` reads, and where.
 
-    An update is asked for what it needs to exchange the element at `index` of its value.
+    An update is asked for what it needs to exchange the element at `index` of its value, what packs elements
+    for what it needs to see whether the one at `index` is selected, and to store it.
 
     `visit` sees each of the other nodes once for each index it is evaluated at.
     """
@@ -60,6 +62,9 @@ def reach(
     if node.op.kind == UPDATE:
         composer.value(node.operands[1], index)
         composer.place(node, index)
+    elif node.op is compress:
+        for operand in node.operands:
+            composer.value(operand, index)
     else:
         composer.value(node, index)
     return list(reads)

@@ -55,6 +55,7 @@ class LaneLoops(Control):
     def lane_body(self, loop: For) -> None:
         if found := packing_of(loop):
             self.body(found.lets)
+            self.body(found.others)
             for packing in found.packings:
                 self.pack(packing)
         elif running := running_of(loop):
@@ -93,7 +94,7 @@ class LaneLoops(Control):
         """Store what the lanes select side by side, and count it."""
         b, lanes, store = self.b, self.lanes, packing.store
         selected = self.one(packing.selected)
-        (value,) = self.emit(store.value) if store else (selected,)
+        (value,) = self.emit(packing.value) if store else (selected,)
         pointer = None
         if store:
             _, atoms, constant = self.address_of(store.buffer, store.indices)
@@ -105,7 +106,7 @@ class LaneLoops(Control):
         number = b.count(selected)
         if store:
             packed = b.packed(value, selected)
-            if lanes.mask is None:
+            if lanes.mask is None and not packing.is_exact:
                 b.store(packed, pointer)
             else:
                 steps = b.vector(range(lanes.count), "i64")

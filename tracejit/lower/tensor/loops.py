@@ -33,6 +33,7 @@ from ...ir.tensor import (
     UPDATED,
     Accumulate,
     Allocate,
+    Assign,
     Buffer,
     Expression,
     For,
@@ -43,8 +44,9 @@ from ...ir.tensor import (
     Store,
     Variable,
 )
-from ...ir.types import array_type, contiguous
+from ...ir.types import array_type, contiguous, i64
 from ..elements import Composer, Position, axis_indices, domain_of
+from ..graph.groups import is_packing
 from ..machine import USUAL, Machine
 from .composite import is_composite, lower_called_functions, lower_composite
 from .contract import lower_contraction
@@ -134,9 +136,9 @@ def lower_function(
         if node.op.kind == CONTRACTION:
             scheduled = None if plain_contractions else machine
             return lower_contraction(function, node, scheduled, library, blas, window, along)
-        if isinstance(node.op.lowering, Loops):
+        if isinstance(node.op.lowering, Loops) and not is_packing(node):
             return _own_loops(function, node)
-        if node.op.kind == SCAN:
+        if node.op.kind == SCAN and not is_packing(node):
             return lower_scan(function, node)
         if isinstance(node.op.lowering, Extern):
             return lower_extern(function, node)
@@ -208,14 +210,35 @@ class _Nest:
         results = [result for result in self.outputs if domain_of(result) == shape]
         # What is updated is read before: by all that is stored elsewhere, and by other updates.
         results.sort(key=lambda result: result.op.kind == UPDATE)
-        stores = [self.store(result, composer, index) for result in results]
+        stores: list[Any] = [
+            self.store(result, composer, index) for result in results if not is_packing(result)
+        ]
         lets: list[Statement] = []
         if sum(result.op.kind == UPDATE for result in results) > 1:
             for number, store in enumerate(stores):
                 variable = Variable(f"new{number}", store.value.dtype)
                 lets.append(Let(variable, store.value))
                 stores[number] = store.replace(value=variable)
-        return nest(index, shape, (*lets, *stores))
+        places, packed = self.packed(results, composer, index)
+        return (*places, *nest(index, shape, (*lets, *stores, *packed)))
+
+    def packed(
+        self, results: list[Node], composer: Composer, index: Position
+    ) -> tuple[list[Statement], list[Statement]]:
+        """What counts the places of packed results; and for each its element, which stays there until one comes
+        that is selected, and the next place."""
+        places: list[Statement] = []
+        packed: list[Statement] = []
+        for number, result in enumerate(filter(is_packing, results)):
+            x, mask = result.operands
+            place = Variable(f"place{number}", i64)
+            selected = expressions.cast(composer.value(mask, index), i64)
+            places.append(Let(place, tensor.ZERO))
+            packed += [
+                Store(self.outputs[result], (place,), composer.value(x, index)),
+                Assign(place, tensor.Apply("add", (place, selected), i64)),
+            ]
+        return places, packed
 
     def store(self, result: Node, composer: Composer, index: Position) -> Store:
         """The element of a result at `index`, where it belongs; of an update, one that is new."""
@@ -300,6 +323,8 @@ class _Nest:
         for result, buffer in by_update:  # what is updated is read before
             if not self.is_element(result, shape) or stages[result] != stage:
                 continue
+            if is_packing(result):
+                continue
             work.append(self.store(result, composer, index))
             if result.op.kind != UPDATE:
                 kept_for_later[result] = (buffer, index)
@@ -316,7 +341,10 @@ class _Nest:
             work.append(Accumulate(variable, fold.combine, value))
             self.variables[reduction] = variable
         self.readable.update(kept_for_later)
-        return [*lets, *nest(inner, inner_shape, tuple(work))] if work else []
+        own = [r for r in self.outputs if self.is_element(r, shape) and stages[r] == stage]
+        places, packed = self.packed(own, composer, index)
+        work += packed
+        return [*lets, *places, *nest(inner, inner_shape, tuple(work))] if work else []
 
     def choose_temporaries(self, stages, shape, inner_shape) -> dict[Node, Buffer]:
         """Element values along a row that several sweeps need and that are dear to compute again."""

@@ -16,7 +16,7 @@ from ...ir.expressions import integer
 from ...ir.foreign import foreign, needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
-from ...ir.packing import packing_of
+from ...ir.packing import packing_of, packs
 from ...ir.places import (
     are_always_apart,
     are_apart,
@@ -61,8 +61,6 @@ CHEAP = 5.5
 # Vectors in a step then. Of sums several go side by side, as each addition waits for the one before.
 # Down columns a step is a run of every row it meets, and memory is slow to follow short runs.
 ELEMENTS, SUMS, COLUMNS = 2, 4, 16
-# Machines with vectors this wide have an instruction that moves selected lanes together.
-PACKS = 64
 # How often a loop runs whose end was read or computed, as the rows of sparse matrices are.
 NAMED_TRIPS = 12
 # Where so many reads wait for one another, as in a search, so many vectors wait side by side.
@@ -151,10 +149,11 @@ def _divides(body: Iterable[Statement]) -> bool:
 def _packing_lanes(loop: For, vector_bytes: int) -> int:
     """Lanes for a loop that packs elements, where the machine has an instruction for that; or 0."""
     packing = packing_of(loop) if loop.mark == "serial" else None
-    if packing is None or vector_bytes < PACKS:
+    if packing is None:
         return 0
     dtypes = [part.store.buffer.type.dtype for part in packing.packings if part.store]
-    is_fit = all(dtype.kind in "iuf" and dtype.itemsize in (4, 8) for dtype in dtypes)
+    is_fit = all(packs(dtype, vector_bytes) for dtype in dtypes)
+    is_fit = is_fit and independent(loop.replace(body=(*packing.lets, *packing.others)))
     lanes = vector_bytes // max([dtype.itemsize for dtype in dtypes])
     count = trips(loop)
     return lanes if is_fit and (count is None or count >= lanes) else 0

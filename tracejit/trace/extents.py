@@ -10,8 +10,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any, NamedTuple
 
-import numpy as np
-
 from ..errors import TraceError
 from ..ir import ops
 from ..ir.dims import Dim, Symbol, highest, is_never_negative, symbol
@@ -21,7 +19,7 @@ from ..ir.ops.control import unknown_of
 from ..ir.syntax import symbol_names
 from ..ir.term import location_of, postorder, terms_in
 from ..ir.types import ArrayType, DType, TupleType, array_type, i64
-from .broadcasting import AGREED, broadcast_to_shape, is_told_by_data
+from .broadcasting import AGREED, is_told_by_data
 from .context import current_trace, failure
 from .location import with_source
 from .promotion import constant
@@ -45,9 +43,7 @@ def to_dim(node: Node, dtypes: tuple[DType, ...] = (i64,)) -> int | Dim | None:
         if found.op is ops.extent or found.op is ops.constant and found.type.dtype in dtypes:
             value = found.attrs["value"]
             known[found] = int(value) if type(value) is float and value.is_integer() else value
-        elif not parts or found.type.dtype not in dtypes:
-            known[found] = None
-        elif None in parts or float in map(type, parts):
+        elif not parts or found.type.dtype not in dtypes or None in parts or float in map(type, parts):
             known[found] = None
         else:
             known[found] = _ARITHMETIC[found.op](*parts)
@@ -186,22 +182,22 @@ def _place(bound_: Any, extent: int | Dim) -> int | Dim | Node:
     return clamped(bound_ if isinstance(bound_, Node) else extent_node(bound_), extent)
 
 
-def filled_up(node: Node) -> tuple[Node, Node]:
-    """An array of as many rows as `node` may have, the first of which are its own, and their number."""
-    number = node.type.shape[0]
+def filled_up(node: Node, number: int) -> tuple[Node, Node]:
+    """An array of as many rows as `node` may have, the first of which are its own, and how many those
+    are; `number` tells such arrays of a program apart."""
+    own = node.type.shape[0]
     while _is_first_rows(node):  # the others are there already
         node = node.operands[0]
     count, *rest = node.type.shape
     if not is_computed((count,)):
-        return node, extent_node(number)
+        return node, extent_node(own)
     most = highest(count)
     if most is None or is_computed(tuple(rest)):
         raise failure_at(node)
-    zero = constant(np.zeros((), node.type.dtype.numpy).item(), node.type.dtype)
-    room = broadcast_to_shape(zero, (most, *rest))
+    room = ops.unset(shape=(most, *rest), dtype=node.type.dtype, number=number)
     starts, steps = (0,) * node.type.ndim, (1,) * node.type.ndim
     filled = ops.update(room, node, start=starts, stop=node.type.shape, step=steps)
-    return filled, extent_node(number)
+    return filled, extent_node(own)
 
 
 def _is_first_rows(node: Node) -> bool:

@@ -404,6 +404,8 @@ class _Outputs:
         self.shared = {storage for storage, count in shared.items() if count > 1}
         self.results: list[Node] = []
         self.positions: dict[Any, int] = {}
+        # Numbers of values of which only data tells how long they are.
+        self.rooms: dict[Node, int] = {}
 
     def output(self, leaf: Any) -> Output:
         argument = self.arguments.get(id(leaf))
@@ -424,7 +426,9 @@ class _Outputs:
         node_of(value)
         storage = value.storage
         if is_computed(value.node.type.shape[:1]):
-            padded, count = filled_up(value.node)
+            padded, count = filled_up(
+                value.node, self.rooms.setdefault(value.node, len(self.rooms))
+            )
             rows = self.computed(padded, id(value))
             return FirstOutput(rows, self.computed(count, (count, int), True, int))
         if is_computed(tuple([attribute for step in value.steps for attribute in step.attributes])):
@@ -463,7 +467,7 @@ class _Outputs:
             return self.computed(node, (node, int), True, int)
         if type(leaf).__hash__ is None:  # it would be one object for all calls
             raise failure(
-                NotNumbers,
+                UnsupportedError,
                 f"the function returned a {getattr(leaf, 'described', type(leaf).__name__)}, which "
                 "cannot be made anew at each call",
                 "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",

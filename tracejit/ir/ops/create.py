@@ -9,7 +9,7 @@ import numpy as np
 
 from .. import expressions, tensor
 from ..dims import Dim
-from ..op import CREATION, Element, Op, define
+from ..op import CREATION, OPAQUE, Element, Loops, Op, define
 from ..types import ArrayType, DType, array_type, i64, row_major
 
 ARRAY_LIMIT = 1024
@@ -125,5 +125,44 @@ extent = define(
         Element(_extent_element),
         cost=0.0,
         samples=lambda dtype: [((), {"value": n}) for n in (0, 7)],
+    )
+)
+
+
+def _unset_type(*, shape: tuple, dtype: DType, number: int) -> ArrayType:
+    return array_type(shape, dtype)
+
+
+def _unset_reference(*, shape: tuple, dtype: DType, number: int) -> Any:
+    return np.zeros(shape, dtype.numpy)
+
+
+def _unset_loops(out: tensor.Buffer, **attrs: Any) -> tuple:
+    """A loop over none of the elements."""
+    index = tuple([tensor.Index(f"i{axis}") for axis in range(out.type.ndim)])
+    body: tuple = (
+        tensor.Store(out, index, tensor.Literal(out.type.dtype(0).item(), out.type.dtype)),
+    )
+    for i in reversed(index):
+        body = (tensor.For(i, tensor.ZERO, tensor.ZERO, body, "serial", 1),)
+    return body
+
+
+def _unset_samples(dtype: DType) -> list:
+    """Of elements nothing can be said."""
+    return [((), {"shape": shape, "dtype": dtype, "number": 0}) for shape in ((0,), (0, 3))]
+
+
+# Room for elements that updates will set: what is there before is unspecified, and nobody may read it.
+# Each has a `number` of its own, so that no two are one value, which one update would have to copy.
+unset = define(
+    Op(
+        "unset",
+        OPAQUE,
+        _unset_type,
+        _unset_reference,
+        Loops(_unset_loops),
+        cost=0.0,
+        samples=_unset_samples,
     )
 )

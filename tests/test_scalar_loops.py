@@ -173,3 +173,103 @@ def test_mixed_signs_of_indices():
             jit(lambda x, i: np.sqrt(abs(x[i])) - 2 + x[-i - 1])(x, i),
             np.sqrt(abs(x[i])) - 2 + x[-i - 1],
         )
+
+
+def averages(i, x, start):
+    return np.bincount(i % BINS, x) / np.bincount(i % BINS)
+
+
+def also_stored(i, x, start):
+    places = i % BINS
+    counts = np.full(BINS, start)
+    np.add.at(counts, places, 1)
+    np.add.at(counts, BINS - 1 - places, 2)
+    return counts, places, places.max(), places[::-1]
+
+
+def of_what_is_stored(i, x, start):
+    out = np.full(BINS, start, x.dtype)
+    shifted = x[::-1] + 1
+    np.add.at(out, i, shifted)
+    np.add.at(out, i, x)
+    return out, shifted
+
+
+@pytest.mark.parametrize("function", [averages, also_stored, of_what_is_stored])
+def test_several_tables_in_a_loop(function):
+    i, x = entries("i4")
+    program = lowered(function, i, x, 3)
+    verify(program.module, Stage.SCHEDULED)
+    assert parse(show(program.module)) is program.module
+    wanted = function(i, x, 3)
+    for threads in (1, 2):
+        with tracejit.threads(threads):
+            got = jit(function)(i, x, 3)
+        for one, other in zip(got, wanted, strict=True):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_counts_and_sums_of_groups_are_one_loop():
+    i, x = entries("f4")
+    program = lowered(averages, abs(i), x, 0)
+    chunked = [s for s in loops(program) if s.mark == "parallel" and "_parts" in show_of(s)]
+    assert len(chunked) == 1
+
+
+def show_of(statement) -> str:
+    return repr([s for s in statements((statement,))])
+
+
+PACKED = {
+    "a place": lambda x: np.flatnonzero(np.diff(x) != 0),
+    "several": lambda x: (x[x > 0], np.sqrt(abs(x))[x > 0], np.nonzero(x > 0)[0]),
+    "by two masks": lambda x: (x[x > 0], x[x < -1] * 2, (x > 0).sum()),
+    "by a mean": lambda x: x[x > x.mean()],
+    "and the mask": lambda x: (x[x > 0], x > 0, (x * 3).sum()),
+    "packed again": lambda x: x[x > 0][x[x > 0] < 20],
+    "read by others": lambda x: (x[x > 0][::-1], np.cumsum(x[x > 0]), x[x > 0].sum()),
+    "of a plane": lambda x: np.argwhere(x[: x.size // 3 * 3].reshape(-1, 3) > 0),
+    "of rows": lambda x: x[: x.size // 3 * 3].reshape(-1, 3)[x[: x.size // 3] > 0],
+    "assigned": lambda x: _assigned(x.copy()),
+    "run lengths": lambda x: _runs(np.sort(x)),
+}
+
+
+def _assigned(x):
+    found = x[x > 0]
+    x[x > 0] = 7
+    x[:3] = -1
+    return found, x, x[x == 7]
+
+
+def _runs(x):
+    starts = np.flatnonzero(x[1:] != x[:-1]) + 1
+    edges = np.concatenate((np.array([0]), starts, np.array([x.size])))
+    return edges[:-1], np.diff(edges), x[edges[:-1]] if x.size else x
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i8", "i2"])
+@pytest.mark.parametrize("name", PACKED)
+def test_packing_among_other_work(name, dtype):
+    function = PACKED[name]
+    generator = np.random.default_rng(3)
+    compiled = jit(function)
+    for count in (1003, 12, 1, 40_000, 1003):
+        x = (generator.normal(size=count) * 20).astype(dtype)
+        for f in (compiled, jit(function)):
+            got, wanted = f(x), function(x)
+            got, wanted = (v if isinstance(v, tuple) else (v,) for v in (got, wanted))
+            for one, other in zip(got, wanted, strict=True):
+                np.testing.assert_allclose(one, other, rtol=1e-4 if dtype == "f4" else 1e-9)
+                assert one.dtype == other.dtype
+
+
+def test_packing_and_what_it_packs_are_one_loop():
+    x = np.arange(1003.0)
+    program = lowered(PACKED["a place"], x)
+    (loop,) = [loop for loop in loops(program) if packing_of(loop)]
+    assert (loop.mark, loop.lanes) == ("vector", 8) and len(loops(program)) < 5
+    assert parse(show(program.module)) is program.module
+    verify(program.module, Stage.SCHEDULED)
+    values, count = reference(program.module, x)
+    np.testing.assert_array_equal(values[: int(count)], PACKED["a place"](x))

@@ -36,13 +36,14 @@ from ..machine import USUAL, Machine
 from .beside import put_side_by_side
 from .calls import Calls
 from .groups import (
-    FUSIBLE,
     Group,
     in_memory_as,
     in_one_piece,
     is_argument,
+    is_fusible,
     is_inline,
     is_open,
+    is_packing,
     is_renaming,
     is_same_line,
     source_of,
@@ -118,7 +119,7 @@ class _Fuser:
         results = map(in_one_piece, self.function.results)
         roots = {n for n in results if n.op.name != "parameter"} | self.alone
         for node in self.order:
-            if node.op.kind not in FUSIBLE:
+            if not self.is_fusible(node):
                 read = [o for o in map(source_of(node), node.operands) if not is_argument(o)]
                 roots.update(map(in_memory_as, read))
                 self.renamed.update(filter(is_renaming, read))
@@ -163,6 +164,9 @@ class _Fuser:
 
     # What a node reads.
 
+    def is_fusible(self, node: Node) -> bool:
+        return is_fusible(node, self.machine)
+
     def is_stored(self, node: Node) -> bool:
         is_memory = node in self.candidates or node in self.renamed
         return is_memory or node.op.kind == CONTROL or is_argument(node)
@@ -187,7 +191,7 @@ class _Fuser:
             if self.is_stored(operand):
                 return [(operand, index)]
             return reach(operand, index, self.is_stored)
-        if node.op.kind not in FUSIBLE:
+        if not self.is_fusible(node):
             return [(operand, ()) for operand in map(source_of(node), node.operands)]
         if node.op.kind == ELEMENTWISE and all(map(self.is_stored, node.operands)):
             index = axis_indices(node.type.ndim)
@@ -213,7 +217,7 @@ class _Fuser:
     # Joining groups.
 
     def assign(self, node: Node) -> None:
-        if node.op.kind not in FUSIBLE:
+        if not self.is_fusible(node):
             has_loops = node.op.kind != CONTROL or is_open(node)
             group = self.new_group(node.type.shape if has_loops else ())
             if is_open(node):
@@ -364,7 +368,8 @@ class _Fuser:
         sweeps = group.axes is not None or node.op.kind == REDUCTION
         if sweeps and any(self.reads_memory(group, value) for value in group.old):
             return True  # what is swept again would be computed again, from new values
-        if sweeps and None in old.values():
+        axes = node.attrs["axes"] if node.op.kind == REDUCTION else group.axes
+        if sweeps and None in old.values() and len(axes) < len(group.shape):
             return True  # elements are written in the order of the value, as the last one stays
         for source, at in [in_memory(*read) for read in reads]:
             if source.op.kind == UPDATE and self.group_of.get(source) is group:
@@ -498,6 +503,8 @@ class _Fuser:
             if home is group and source in self.renamed:
                 pending += reach(source, at, self.is_stored)
                 continue
+            if home is group and is_packing(source):
+                return None  # of which nothing is certain before the loops are over
             if home is group:
                 wanted = row_index if source in group.rows else own
                 legible = not (row and source not in group.rows)
@@ -542,7 +549,7 @@ class _Fuser:
             if self.group_of.get(source) is not other:
                 continue
             is_row = source in other.rows
-            if by_row and not is_row or source in self.renamed:
+            if by_row and not is_row or source in self.renamed or is_packing(source):
                 return False
             if at != (axis_indices(len(kept)) if by_row else kept if is_row else domain):
                 return False

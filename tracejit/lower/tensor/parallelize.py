@@ -16,7 +16,6 @@ from ...ir.running import running_of
 from ...ir.tensor import (
     Accumulate,
     Allocate,
-    Buffer,
     Expression,
     Extern,
     For,
@@ -32,12 +31,11 @@ from ...ir.tensor import (
     map_bodies,
     statements,
 )
-from ...ir.types import array_type
 from ..machine import USUAL, Machine
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .prefixes import split_running
 from .stacks import split_stack
-from .tables import Table, count_of_tables, table_of, with_tables
+from .tables import Table, count_of_tables, pieces_of, tables_of, with_sums, with_tables
 from .vectorize import independent
 
 CHUNK = 8e-6
@@ -102,15 +100,20 @@ class _Splitter:
         if loop.mark == "vector":
             running = running_of(loop)
             return running and split_running(loop, running, self.chunk_name()) or [loop]
-        table = table_of(loop, self.reorders) if count is not None else None
-        if table is not None and (tables := count_of_tables(table, count)) > 1:
-            return self.tables(loop, table, count, tables)
+        tables = tables_of(loop, self.reorders) if count is not None else ()
+        if tables and (wanted := count_of_tables(tables, count)) > 1:
+            return self.tables(loop, tables, count, wanted)
         return [loop.replace(body=self.body(loop.body))]
 
-    def tables(self, loop: For, table: Table, count: int, wanted: int) -> list[Statement]:
+    def tables(
+        self, loop: For, tables: tuple[Table, ...], count: int, wanted: int
+    ) -> list[Statement]:
         size = -(-count // wanted)
         inner, chunk = self.cut(loop, expressions.integer(size))
-        return with_tables(table, inner, chunk, -(-count // size))
+        chunks = expressions.integer(-(-count // size))
+        pieces = with_tables(tables, pieces_of(inner), chunk, chunks.value)
+        pieces = with_sums(self.accumulated(loop), pieces, chunk, chunks)
+        return pieces.statements(chunk, chunks)
 
     def long_inside(self, loop: For) -> bool:
         """Whether a loop inside, which threads may share, is worth while by itself."""
@@ -178,22 +181,7 @@ class _Splitter:
         most = chunks.value if isinstance(chunks, Literal) else MOST_CHUNKS
         if most < 2:
             return [loop]
-        own = {v: Variable(f"{v.name}_part", v.dtype) for v in outer}
-        memory = {
-            v: Buffer(f"{v.name}_parts", array_type((most,), v.dtype), "local") for v in outer
-        }
-        lets = [
-            Let(own[v], Literal(expressions.identity(op, v.dtype), v.dtype))
-            for v, op in outer.items()
-        ]
-        stores = [Store(memory[v], (chunk,), own[v]) for v in outer]
-        work = inner.replace(body=_retarget(inner.body, own))
-        joins = [Accumulate(v, op, Load(memory[v], (chunk,))) for v, op in outer.items()]
-        return [
-            *[Allocate(buffer) for buffer in memory.values()],
-            For(chunk, tensor.ZERO, chunks, (*lets, work, *stores), "parallel", 1),
-            For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1),
-        ]
+        return with_sums(outer, pieces_of(inner), chunk, chunks, most).statements(chunk, chunks)
 
 
 def _by_one(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -230,12 +218,3 @@ def _shares_registers(loop: For) -> bool:
             case Store(buffer) | Accumulate(Load(buffer)):
                 used.add(buffer)
     return any(buffer.space == "register" and buffer not in inside for buffer in used)
-
-
-def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:
-    changed = []
-    for statement in body:
-        if isinstance(statement, Accumulate) and statement.target in new:
-            statement = statement.replace(target=new[statement.target])
-        changed.append(map_bodies(statement, lambda inner: _retarget(inner, new)))
-    return tuple(changed)

@@ -6,6 +6,7 @@
                                     for k in range(m):
                                         a[k] = a[k] + (parts[0, k] + ... + parts[7, k])
 
+A loop may fill several tables, and do more that threads may share: store other elements, add to a sum.
 The chunks depend on sizes alone, so that results do not depend on how many threads there are; sums
 of floats are in another order than one after the other.
 """
@@ -18,6 +19,8 @@ from typing import NamedTuple
 from ...ir import expressions, tensor
 from ...ir.places import is_chosen_by_data
 from ...ir.tensor import (
+    Accumulate,
+    Allocate,
     Apply,
     Buffer,
     Expression,
@@ -28,9 +31,12 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    Variable,
     loads_of,
+    map_bodies,
 )
 from ...ir.types import array_type
+from .vectorize import independent
 
 MOST_TABLES = 8
 # So many iterations for each entry of all tables, or clearing and joining them would cost too much.
@@ -50,50 +56,94 @@ class Table(NamedTuple):
         return self.store.buffer
 
 
-def table_of(loop: For, reorders: bool = True) -> Table | None:
-    """The table of a loop that does nothing but combine entries of one with values, which for floats
-    gives something else in another order: as far as that `reorders`."""
-    *lets, store = loop.body
-    if (
-        loop.mark != "serial"
-        or not isinstance(store, Store)
-        or not all(isinstance(s, Let) for s in lets)
-    ):
-        return None
-    match store.value:
-        case Apply(op, (Load(buffer, indices), value), dtype) if op in _JOINED:
-            own = buffer is store.buffer and indices == store.indices
-            if not own or dtype.kind not in "iuf" or not is_chosen_by_data(indices):
+class Pieces(NamedTuple):
+    """What a loop over chunks is made of: memory, what each chunk does before its part of the loop, and after
+    it, and what puts the chunks' results together."""
+
+    memory: tuple[Statement, ...]
+    before: tuple[Statement, ...]
+    inner: For
+    after: tuple[Statement, ...]
+    joins: tuple[Statement, ...]
+
+    def statements(self, chunk: Index, chunks: Expression) -> list[Statement]:
+        whole = (*self.before, self.inner, *self.after)
+        return [*self.memory, For(chunk, tensor.ZERO, chunks, whole, "parallel", 1), *self.joins]
+
+
+def pieces_of(inner: For) -> Pieces:
+    """Those of a loop whose iterations share nothing."""
+    return Pieces((), (), inner, (), ())
+
+
+def tables_of(loop: For, reorders: bool = True) -> tuple[Table, ...]:
+    """The tables of a loop that threads may share if each has its own; none where they may not.
+
+    To combine floats in another order gives something else: as far as the loop `reorders`.
+    """
+    if loop.mark != "serial" or not all(isinstance(s, Let | Store | Accumulate) for s in loop.body):
+        return ()
+    found = {s: table for s in loop.body if (table := _table_of(s, reorders)) is not None}
+    tables = tuple(found.values())
+    if len({table.buffer for table in tables}) < len(tables):
+        return ()
+    others = tuple([s for s in loop.body if s not in found])
+    is_shared = independent(loop.replace(body=others), threads=True)
+    return tables if is_shared and _are_apart(loop, tables, others) else ()
+
+
+def _table_of(statement: Statement, reorders: bool) -> Table | None:
+    """What a store combines an entry of a table by, in any order."""
+    match statement:
+        case Store(own, place, Apply(op, (Load(buffer, indices), value), dtype)):
+            is_entry = buffer is own and indices == place and is_chosen_by_data(indices)
+            if not is_entry or op not in _JOINED or dtype.kind not in "iuf":
                 return None
             if not reorders and dtype.kind == "f" and op in ("add", "multiply"):
                 return None
-            return Table(store, op, value) if _is_read_once(loop, buffer, indices) else None
+            is_known = all(type(extent) is int for extent in buffer.type.shape)
+            return Table(statement, op, value) if is_known else None
     return None
 
 
-def _is_read_once(loop: For, buffer: Buffer, indices: tuple[Expression, ...]) -> bool:
-    """Whether the entry that is combined is all of the table that the loop reads."""
-    reads = [load for load in loads_of(loop.body) if load.buffer is buffer]
-    return all(load.indices == indices for load in reads) and _extents(buffer) is not None
+def _are_apart(loop: For, tables: tuple[Table, ...], others: tuple[Statement, ...]) -> bool:
+    """Whether the entries that are combined are all that is read of the tables, and iterations read
+    of what is stored beside them what they have stored themselves."""
+    places = {s.buffer: s.indices for s in others if isinstance(s, Store)}
+    places |= {table.buffer: table.store.indices for table in tables}
+    return all(
+        places.get(load.buffer, load.indices) == load.indices for load in loads_of(loop.body)
+    )
 
 
-def _extents(buffer: Buffer) -> tuple[int, ...] | None:
-    shape = buffer.type.shape
-    return shape if shape and all(type(extent) is int for extent in shape) else None
+def count_of_tables(tables: tuple[Table, ...], iterations: int) -> int:
+    """How many of each are worth their while."""
+    entries = max([table.buffer.type.size for table in tables])
+    return min(MOST_TABLES, iterations // (LEAST_USE * max(entries, 1)))
 
 
-def count_of_tables(table: Table, iterations: int) -> int:
-    """How many tables are worth their while."""
-    return min(MOST_TABLES, iterations // (LEAST_USE * max(table.buffer.type.size, 1)))
+def with_tables(tables: tuple[Table, ...], pieces: Pieces, chunk: Index, count: int) -> Pieces:
+    """The pieces of `count` chunks, each with tables of its own."""
+    for table in tables:
+        memory, clear, entry, join = _with_table(table, chunk, count)
+        body = tuple([entry if s is table.store else s for s in pieces.inner.body])
+        pieces = pieces._replace(
+            memory=(*pieces.memory, memory),
+            before=(*pieces.before, clear),
+            inner=pieces.inner.replace(body=body),
+            joins=(*pieces.joins, join),
+        )
+    return pieces
 
 
-def with_tables(table: Table, inner: For, chunk: Index, count: int) -> list[Statement]:
-    """The loop over `count` chunks, each of which is `inner`, with a table for each."""
+def _with_table(
+    table: Table, chunk: Index, count: int
+) -> tuple[Allocate, Statement, Store, Statement]:
+    """The memory of one in each chunk, how it is cleared, what is stored there, and how they are joined."""
     buffer, dtype = table.buffer, table.buffer.type.dtype
     parts = Buffer(f"{buffer.name}_parts", array_type((count, *buffer.type.shape), dtype), "local")
     entry = (chunk, *table.store.indices)
     changed = Store(parts, entry, Apply(table.op, (Load(parts, entry), table.value), dtype))
-    inner = inner.replace(body=(*inner.body[:-1], changed))
     place = tuple([Index(f"{chunk.name}_{k}") for k in range(buffer.type.ndim)])
     # Unlike 0, -0.0 leaves what it is added to as it is.
     neutral = -0.0 if table.op == "add" and dtype.kind == "f" else None
@@ -103,8 +153,7 @@ def with_tables(table: Table, inner: For, chunk: Index, count: int) -> list[Stat
     shares = [Load(parts, (expressions.integer(k), *place)) for k in range(count)]
     total = reduce(lambda a, b: Apply(table.op, (a, b), dtype), [Load(buffer, place), *shares])
     join = _over(place, buffer, Store(buffer, place, total))
-    chunks = For(chunk, tensor.ZERO, expressions.integer(count), (clear, inner), "parallel", 1)
-    return [tensor.Allocate(parts), chunks, join]
+    return Allocate(parts), clear, changed, join
 
 
 def _over(place: tuple[Index, ...], buffer: Buffer, store: Store) -> Statement:
@@ -119,3 +168,35 @@ def _over(place: tuple[Index, ...], buffer: Buffer, store: Store) -> Statement:
 
 def _lanes(buffer: Buffer, extent: int) -> int:
     return min(64 // buffer.type.dtype.itemsize, 1 << max(extent.bit_length() - 1, 0))
+
+
+def with_sums(
+    outer: dict[Variable, str], pieces: Pieces, chunk: Index, chunks: Expression, most: int = 0
+) -> Pieces:
+    """The pieces of chunks that accumulate in variables of their own, of which there are as many as chunks,
+    or `most`."""
+    if not outer:
+        return pieces
+    most = chunks.value if isinstance(chunks, Literal) else most
+    own = {v: Variable(f"{v.name}_part", v.dtype) for v in outer}
+    memory = {v: Buffer(f"{v.name}_parts", array_type((most,), v.dtype), "local") for v in outer}
+    empty = [
+        Let(own[v], Literal(expressions.identity(op, v.dtype), v.dtype)) for v, op in outer.items()
+    ]
+    joins = [Accumulate(v, op, Load(memory[v], (chunk,))) for v, op in outer.items()]
+    return Pieces(
+        (*pieces.memory, *map(Allocate, memory.values())),
+        (*pieces.before, *empty),
+        pieces.inner.replace(body=_retarget(pieces.inner.body, own)),
+        (*pieces.after, *[Store(memory[v], (chunk,), own[v]) for v in outer]),
+        (*pieces.joins, For(chunk, tensor.ZERO, chunks, tuple(joins), "serial", 1)),
+    )
+
+
+def _retarget(body: tuple[Statement, ...], new: dict[Variable, Variable]) -> tuple[Statement, ...]:
+    changed = []
+    for statement in body:
+        if isinstance(statement, Accumulate) and statement.target in new:
+            statement = statement.replace(target=new[statement.target])
+        changed.append(map_bodies(statement, lambda inner: _retarget(inner, new)))
+    return tuple(changed)

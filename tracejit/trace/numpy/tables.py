@@ -207,12 +207,12 @@ def _counts_of_data(x: Array, weights: Any, least: int) -> Array:
         raise no_rule("np.bincount of numbers that are large")
     trace.has_packed = True
     room = max(least, 1 << max(greatest, 1).bit_length())
-    places = converted(x, np.int64)
-    is_inside = apply(np.logical_and, places >= 0, places < room)
-    count = reductions.max(choose(is_inside, places, room)) + 1
+    # What is below 0 is, without a sign, beyond all others.
+    is_far = np.uint64(room)
+    places = converted(apply(np.minimum, converted(x, np.uint64), is_far), np.int64)
     low, high = constant(0, i64), constant(room, i64)
-    count = wrap(ops.expected(node_of(count), low, high))
-    counts = _weighed(choose(is_inside, places, 0), weights, room)
+    count = wrap(ops.expected(node_of(reductions.max(places) + 1), low, high))
+    counts = _weighed(places, weights, room + 1)
     extent = bound(node_of(apply(np.maximum, count, least)), least, room, "counts")
     return window(counts, 0, 0, extent)
 

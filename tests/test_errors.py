@@ -372,8 +372,8 @@ def test_the_function_works_afterwards():
     def function(x, case):
         if case == "attribute":
             return x.nosuch
-        if case == "memory":
-            return x.flags
+        if case == "index":
+            return "abcdef"[x.argmax()]
         if case == "own":
             raise KeyError("mine")
         if case == "interrupt":
@@ -384,7 +384,7 @@ def test_the_function_works_afterwards():
 
     kinds = {
         "attribute": AttributeError,
-        "memory": UnsupportedError,
+        "index": TraceError,
         "own": KeyError,
         "interrupt": KeyboardInterrupt,
         "forever": RecursionError,
@@ -403,7 +403,7 @@ def test_the_function_works_afterwards():
 def test_errors_outside_of_files():
     script = """
     import numpy as np, tracejit
-    f = tracejit.jit(lambda x: x.flags)
+    f = tracejit.jit(lambda x: x.flags, fallback="error")
     h = tracejit.jit(lambda x: x, fallback="error")
     exec("g = tracejit.jit(lambda x: x if x.sum() else -x)")
     for function, argument in ((f, np.ones(3)), (g, np.ones(3)), (h, np.array(["a"]))):

@@ -295,7 +295,7 @@ def inserted(x):
 )
 def test_what_is_refused(program, shape, message):
     with pytest.raises(TracejitError, match=message):
-        tracejit.jit(program)(np.ones(shape))
+        tracejit.jit(program).trace(np.ones(shape))
 
 
 def test_handlers_do_not_see_that_tracing_begins_again():

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, UnsupportedError
+from ..errors import NotNumbers, TraceError, UnsupportedError
 from ..ir import ops
 from ..ir.dims import COMPARED, Dim, as_number
 from ..ir.graph import Node
@@ -19,7 +19,7 @@ from ..ir.types import ArrayType, DType
 from .advanced import gather_of, indexed, with_known_places
 from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
 from .broadcasting import broadcast_to_shape, narrowed
-from .context import current_trace, failure
+from .context import current_trace, failure, for_numpy
 from .conversions import Conversions
 from .extents import is_computed
 from .host import WRAP, call_through_python, known
@@ -195,7 +195,7 @@ class Array(Conversions):
         if callable(getattr(cls, name)):
             return MethodType(method_without_rule(name), self)
         raise failure(
-            UnsupportedError,
+            NotNumbers,
             f"the attribute .{name} describes memory, and a traced array has none",
             "ask for it outside the jitted function",
         )
@@ -302,9 +302,7 @@ class Array(Conversions):
         known = known_value(node_of(self))
         if known is None:
             remedy = "use astype, or a NumPy function that has a rule"
-            error = needs_value(self, "as an ndarray", remedy)
-            error.is_about_kinds = True  # of what asks for it: a masked array, a polynomial
-            raise error
+            raise for_numpy(needs_value(self, "as an ndarray", remedy))
         return np.array(known, dtype)
 
     def item(self, *index: Any) -> Any:

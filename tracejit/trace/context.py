@@ -348,6 +348,12 @@ def failure(kind: type[TracejitError], message: str, hint: str | None = None) ->
     return kind(message, with_source(user_line()), hint)
 
 
+def for_numpy(error: TracejitError) -> TracejitError:
+    """An error about what no program computes, text or keys: NumPy may run the function instead."""
+    error.is_about_kinds = True
+    return error
+
+
 def supported_dtype(dtype: Any) -> DType:
     """`to_dtype`, with the user's line in the refusal."""
     try:

@@ -10,6 +10,7 @@ import numpy as np
 from ..ir import ops
 from ..ir.types import f64, i64
 from .capture.functions import has_source
+from .context import for_numpy
 from .location import user_frame
 from .operators import Operators, needs_value
 from .promotion import cast
@@ -18,7 +19,8 @@ from .value import Value, known_value, node_of
 
 
 class Conversions(Operators):
-    """Conversions to Python's own numbers, which need the value: TraceError where it is not known while tracing.
+    """Conversions to Python's own numbers and to text, which need the value: TraceError where it is not
+    known while tracing, and NumPy may not run the function instead.
 
     Whole numbers of `round` stay traced.
     """
@@ -28,9 +30,9 @@ class Conversions(Operators):
     def __bool__(self) -> bool:
         frame = user_frame()
         if frame is None or has_source(frame.f_code):
-            return bool(_concrete(self, "as a truth value"))
+            return bool(_concrete(self, "as a truth value", decides=True))
         remedy = "the source of the function is not to be had, so that no branch of it is captured"
-        return bool(_concrete(self, "as a truth value", remedy))
+        return bool(_concrete(self, "as a truth value", remedy, decides=True))
 
     def __int__(self) -> int:
         return int(_concrete(self, "by int()", "use astype or a NumPy function"))
@@ -43,7 +45,7 @@ class Conversions(Operators):
 
     def __index__(self) -> int:
         remedy = "make what it indexes an array: np.asarray(items)[k]"
-        return operator.index(_concrete(self, "as an index or a count", remedy))
+        return operator.index(_concrete(self, "as an index or a count", remedy, decides=True))
 
     def __round__(self, digits: int | None = None) -> Any:
         kind = self.dtype.kind
@@ -71,21 +73,26 @@ class Conversions(Operators):
         return hash(_concrete(self, "as a key"))
 
     def __str__(self) -> str:
-        if self.is_scalar and self.owner.is_counted(self.node):
-            raise needs_value(self, "as text")
-        return repr(self)
+        return str(_concrete(self, "as text", _FORMAT))
 
     def __format__(self, form: str) -> str:
-        if not form:
-            return str(self)
-        known = known_value(node_of(self))
-        if known is None:
-            raise needs_value(self, f"to be formatted as {form!r}", "format the result of the call")
-        return format(np.asarray(known)[()] if self.is_scalar else known, form)
+        use = f"to be formatted as {form!r}" if form else "as text"
+        return format(_concrete(self, use, _FORMAT), form)
 
 
-def _concrete(array: Value, use: str, remedy: str = "use np.where for a choice by value") -> Any:
+_FORMAT = "format the result of the call"
+
+
+def _concrete(
+    array: Value,
+    use: str,
+    remedy: str = "use np.where for a choice by value",
+    decides: bool = False,
+) -> Any:
+    """The value itself. `decides`: it is the way that the function goes, which is to be said; what
+    only becomes text, a key or a number of Python's is NumPy's to compute, if it may."""
     known = known_value(node_of(array))
     if known is None:
-        raise needs_value(array, use, remedy)
+        error = needs_value(array, use, remedy)
+        raise error if decides else for_numpy(error)
     return np.asarray(known)[()]

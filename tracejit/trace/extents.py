@@ -43,7 +43,9 @@ def to_dim(node: Node, dtypes: tuple[DType, ...] = (i64,)) -> int | Dim | None:
         if found.op is ops.extent or found.op is ops.constant and found.type.dtype in dtypes:
             value = found.attrs["value"]
             known[found] = int(value) if type(value) is float and value.is_integer() else value
-        elif not parts or found.type.dtype not in dtypes or None in parts or float in map(type, parts):
+        elif not parts or found.type.dtype not in dtypes:
+            known[found] = None
+        elif None in parts or float in map(type, parts):
             known[found] = None
         else:
             known[found] = _ARITHMETIC[found.op](*parts)

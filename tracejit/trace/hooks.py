@@ -343,7 +343,7 @@ class _Namespace(dict):
 
 
 _STORE_GLOBAL = dis.opmap["STORE_GLOBAL"]
-_BUILTINS = ("all", "any", "len", "max", "min", "sorted", "sum")
+_BUILTINS = ("all", "any", "len", "max", "min", "print", "sorted", "sum")
 _MODULE_NAMES = ("__name__", "__package__", "__spec__", "__file__", "__loader__", "__doc__")
 
 

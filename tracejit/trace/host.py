@@ -57,6 +57,10 @@ def known(function: Any, name: str = "") -> Callee:
     return Callee(name or name_of(function), _Always(function))
 
 
+def no_result(*args: Any, **kwargs: Any) -> None:
+    """The trial of functions that give nothing, whatever they are called with."""
+
+
 @dataclass(frozen=True)
 class _Always:
     """Finds one function, whatever the objects are."""
@@ -144,7 +148,7 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     positions = [k for k, leaf in enumerate(leaves) if isinstance(leaf, Value | Dim)]
     nodes = [to_node(leaves[k]) for k in positions]
     statics = [None if k in positions else trace.unhook(leaf) for k, leaf in enumerate(leaves)]
-    for k, node in zip(positions, nodes):
+    for k, node in zip(positions, nodes) if callee.trial is not no_result else ():
         if not node.type.shape and trace.is_counted(node):  # there may be a rule for each number
             raise needs_value(leaves[k], f"by {callee.name}")
     kinds = tuple([_kind_of(leaves[k]) for k in positions])
@@ -282,7 +286,10 @@ def _result_at_hand(trace: Trace, callee: Callee, arguments: Arguments, nodes: l
     """What the function gives for the arguments that are being traced."""
     result = trace.run.next_result() if callee.has_effects else NOT_CALLED
     is_made_now = callee.has_effects and callee.trial is None
-    if result is NOT_CALLED:
+    if callee.trial is no_result:
+        result = None
+        trace.run.done.append(NOT_CALLED)
+    elif result is NOT_CALLED:
         arrays = [_protected(value_at_hand(node)) for node in nodes]
         function = callee.find(trace.run.objects) if callee.trial is None else callee.trial
         try:

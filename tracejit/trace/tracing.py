@@ -426,9 +426,8 @@ class _Outputs:
         node_of(value)
         storage = value.storage
         if is_computed(value.node.type.shape[:1]):
-            padded, count = filled_up(
-                value.node, self.rooms.setdefault(value.node, len(self.rooms))
-            )
+            number = self.rooms.setdefault(value.node, len(self.rooms))
+            padded, count = filled_up(value.node, number)
             rows = self.computed(padded, id(value))
             return FirstOutput(rows, self.computed(count, (count, int), True, int))
         if is_computed(tuple([attribute for step in value.steps for attribute in step.attributes])):
@@ -467,7 +466,7 @@ class _Outputs:
             return self.computed(node, (node, int), True, int)
         if type(leaf).__hash__ is None:  # it would be one object for all calls
             raise failure(
-                UnsupportedError,
+                NotNumbers,
                 f"the function returned a {getattr(leaf, 'described', type(leaf).__name__)}, which "
                 "cannot be made anew at each call",
                 "return arrays, numbers, or tuples, lists, dicts and dataclasses of these",

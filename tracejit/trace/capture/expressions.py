@@ -15,6 +15,7 @@ SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 # Builtins that are asked for, by name, whether they are to see traced numbers.
 BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next"}
 ITERATORS = {"ndindex", "ndenumerate"}
+PRINT = "print"
 # Builtins that go through what they are given.
 REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
 
@@ -124,6 +125,8 @@ class _Expressions(ast.NodeTransformer):
         is_reducer = isinstance(node.func, ast.Name) and node.func.id in REDUCERS
         if is_reducer and node.args and isinstance(node.args[0], ast.GeneratorExp):
             node.args[0] = self.lazy(node.args[0])
+        if isinstance(node.func, ast.Name) and node.func.id == PRINT:
+            node.args = [self.text(node.func, value) for value in node.args]
         self.generic_visit(node)
         match node.func:
             case ast.Name(id=name) if name in BUILTINS:
@@ -135,6 +138,27 @@ class _Expressions(ast.NodeTransformer):
         self.names.count += 1
         node.func = expression("TJ.seen(X)", node.func, TJ=HOOKS, X=node.func)
         return node
+
+    def text(self, function: ast.Name, node: ast.expr) -> ast.expr:
+        """An argument of `print`: where it is text that is made of values, its form and these."""
+        parts: dict[str, Any] = {"PERCENT": ast.Constant(False), "NAMED": ast.Dict([], [])}
+        match node:
+            case ast.JoinedStr():
+                values: list[ast.expr] = []
+                form = _form_of(node, values)
+                parts |= {"FORM": ast.Constant(form), "OPERANDS": ast.Tuple(values, ast.Load())}
+            case ast.BinOp(left=ast.Constant(value=str()), op=ast.Mod()):
+                parts |= {"FORM": node.left, "OPERANDS": node.right, "PERCENT": ast.Constant(True)}
+            case ast.Call(func=ast.Attribute(value=ast.Constant(value=str()), attr="format")):
+                named = [ast.keyword(word.arg, word.value) for word in node.keywords]
+                parts |= {"FORM": node.func.value, "OPERANDS": ast.Tuple(node.args, ast.Load())}
+                parts |= {"NAMED": expression("dict()", node)}
+                parts["NAMED"].keywords = named
+            case _:
+                return node
+        self.names.count += 1
+        call = "TJ.text(PRINT, PERCENT, FORM, OPERANDS, NAMED)"
+        return expression(call, node, TJ=HOOKS, PRINT=function, **parts)
 
     def visit_Lambda(self, node: ast.Lambda) -> ast.expr:
         node.body = value_of(node.body, self.names)
@@ -197,6 +221,21 @@ class _Expressions(ast.NodeTransformer):
         return node
 
     visit_SetComp = visit_DictComp = visit_GeneratorExp = visit_Comprehension
+
+
+def _form_of(node: ast.JoinedStr, values: list[ast.expr]) -> str:
+    """An f-string as a form for `str.format`; adds what is put into it to `values`."""
+    form = ""
+    for part in node.values:
+        match part:
+            case ast.Constant():
+                form += part.value.replace("{", "{{").replace("}", "}}")
+            case ast.FormattedValue():
+                values.append(part.value)
+                how = f"!{chr(part.conversion)}" if part.conversion > 0 else ""
+                spec = f":{_form_of(part.format_spec, values)}" if part.format_spec else ""
+                form += f"{{{how}{spec}}}"
+    return form
 
 
 def holds(node: ast.AST, kinds: Any, outside: tuple) -> bool:

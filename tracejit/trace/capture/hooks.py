@@ -19,6 +19,7 @@ from .iterables import INSTEAD, Unsized
 from .joins import UNSET
 from .loops import For, Site
 from .records import Alive, Record, alive
+from .printing import text
 from .sequences import contains, item_of
 from .state import UNBOUND, names_of
 from .whiles import While
@@ -281,6 +282,7 @@ class CaptureHooks:
 
     listed = staticmethod(listed)
     item = staticmethod(item_of)
+    text = staticmethod(text)
     contains = staticmethod(contains)
 
     @staticmethod

@@ -12,7 +12,7 @@ from ...ir.dims import Dim
 from ...ir.graph import Node
 from ...ir.types import ArrayType, DType, array_type
 from ..array import Array
-from ..context import Trace, failure
+from ..context import Trace, failure, for_numpy
 from ..promotion import DEFAULT_DTYPES, cast, constant, filled, result_dtype
 from ..registry import MIRRORS
 from ..tree import LEAF, flatten, unflatten
@@ -226,7 +226,8 @@ def _unlike(what: str, a: Any, b: Any) -> TraceError:
         "give it values of one type and shape, or decide by a static argument",
     )
     error.is_about_none = what == RETURNED and (a is None or b is None)
-    return error
+    is_text = isinstance(a, str | bytes) and isinstance(b, str | bytes)
+    return for_numpy(error) if is_text else error
 
 
 def describe(value: Any) -> str:

@@ -44,7 +44,7 @@ def unfold(problem: Problem) -> Problem | None:
     while not all(isinstance(problem.extents[label], int) for label in columns[1:]):
         columns = columns[1:]  # an index is not split by unknown extents
     apart, depth = merged(contracted, problem.extents, [left.strides])
-    if apart or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
+    if apart or not depth or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
         return None
     if not all(isinstance(problem.extents[label], int) for label in depth):
         return None

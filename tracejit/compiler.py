@@ -120,7 +120,7 @@ class Compiler:
         looks = None if self._signatures.has_static else looks_of(structure, leaves)
         entry, direct = self._known.get(looks) or (None, False)
         if entry is None or not entry.program.is_current():
-            entry = self._find_or_leave(structure, leaves, args, kwargs)
+            entry = self._find_or_leave(structure, leaves, looks, args, kwargs)
             if entry is None:
                 return self._function(*args, **kwargs)
             direct = entry.fits(leaves)
@@ -177,10 +177,10 @@ class Compiler:
                 self._drop(key)
 
     def _find_or_leave(
-        self, structure: Any, leaves: list, args: tuple, kwargs: dict
+        self, structure: Any, leaves: list, looks: Any, args: tuple, kwargs: dict
     ) -> Entry | None:
         """The entry for a call, or None where NumPy is to run it."""
-        if self._leaving.takes(structure, leaves):
+        if self._leaving.takes(structure, leaves, looks):
             return None
         try:
             return self._find(structure, leaves, args, kwargs)
@@ -191,6 +191,7 @@ class Compiler:
             # values decide whether it is raised, NumPy does.
             if not (self.calls_numpy and getattr(error, "is_for_numpy", False)):
                 raise
+            self._leaving.note_raised(looks)
         return None
 
     def _find(

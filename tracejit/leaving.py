@@ -6,6 +6,7 @@ Such a call runs the function itself, which is right by definition. `TRACEJIT_DE
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import Any
 
@@ -16,6 +17,9 @@ from .errors import TracejitError
 
 # Beyond so many kinds of calls what is known of them is forgotten.
 MOST_KINDS = 256
+# Calls that look the same and so often raised an error of the function's while it was traced are not
+# traced any more.
+MOST_RAISED = 2
 
 
 class Leaving:
@@ -24,10 +28,20 @@ class Leaving:
     def __init__(self, name: str, allowed: bool):
         self._name, self._allowed = name, allowed
         self._kinds: set[Any] = set()
+        self._raised: Counter[Any] = Counter()
 
-    def takes(self, structure: Any, leaves: Sequence[Any]) -> bool:
-        """Whether a call is like one that was left to NumPy."""
+    def takes(self, structure: Any, leaves: Sequence[Any], looks: Any) -> bool:
+        """Whether a call is like one that was left to NumPy; `looks`: what it looks like, if that is known."""
+        if self._raised and looks is not None and self._raised[looks] >= MOST_RAISED:
+            return True
         return bool(self._kinds) and _kinds_of(structure, leaves) in self._kinds
+
+    def note_raised(self, looks: Any) -> None:
+        """A call raised an error of the function's while it was traced, and NumPy runs it."""
+        if len(self._raised) >= MOST_KINDS:
+            self._raised.clear()
+        if looks is not None:
+            self._raised[looks] += 1
 
     def note(self, structure: Any, leaves: Sequence[Any], error: TracejitError) -> None:
         """Leave calls like this one to NumPy; raises the error if it is about something else."""

@@ -185,6 +185,10 @@ def _make_later(path: Path, text: str) -> None:
 def write_cached(path: Path, code: bytes) -> None:
     """Put something into the cache, whole or not at all; a cache that cannot be written is none."""
     with contextlib.suppress(OSError):
-        with module("tempfile").NamedTemporaryFile(dir=path.parent, delete=False) as file:
-            file.write(source_hash(code) + code)
-        os.replace(file.name, path)
+        file = module("tempfile").NamedTemporaryFile(dir=path.parent, delete=False)
+        try:
+            with file:
+                file.write(source_hash(code) + code)
+            os.replace(file.name, path)
+        except OSError:
+            os.unlink(file.name)

@@ -187,6 +187,26 @@ class _Block:
         self.trace.blocks -= 1
 
 
+def _is_of_tracing(error: BaseException | None) -> bool:
+    """Whether an exception is none of the program's, but of tracing it."""
+    is_ours = isinstance(error, TraceError | UnsupportedError | Regrow)
+    return is_ours and current_trace() is not None
+
+
+class _Manager:
+    """A context manager that is not asked whether an exception of tracing is handled."""
+
+    def __init__(self, manager: Any):
+        self.manager = manager
+
+    def __enter__(self) -> Any:
+        return type(self.manager).__enter__(self.manager)
+
+    def __exit__(self, kind: Any, error: BaseException | None, traceback: Any) -> Any:
+        is_handled = type(self.manager).__exit__(self.manager, kind, error, traceback)
+        return False if _is_of_tracing(error) else is_handled
+
+
 class _Skipped:
     """Stands for an operand of `and` or `or` that was not evaluated."""
 
@@ -261,10 +281,16 @@ class CaptureHooks:
         """Raise what a handler has caught again where it is no error of the program's, but one of
         tracing it: with NumPy it would not be there."""
         error = sys.exc_info()[1]
-        if current_trace() is not None and isinstance(
-            error, TraceError | UnsupportedError | Regrow
-        ):
+        if _is_of_tracing(error):
+            assert error is not None
             raise error
+
+    @staticmethod
+    def manager(value: Any) -> Any:
+        """The context manager of a `with`, which handles what handlers do."""
+        if current_trace() is None or not hasattr(type(value), "__exit__"):
+            return value
+        return _Manager(value)
 
     @staticmethod
     def function() -> Any:

@@ -281,14 +281,23 @@ class _Rewriter(ast.NodeTransformer):
     def visit_With(self, node: ast.With) -> Any:
         """The same as `try` and `finally`, where the body may jump."""
         if not any(map(self.jumps, node.body)):
-            return self.generic_visit(node)
+            self.generic_visit(node)
+            node.items = [self.managed(item) for item in node.items]
+            return node
         live, name, names = self.live.after[node.body[-1]], self.name("j"), self.names(*node.body)
         site = _site(name, node, names, live)
         begin = build("J = TJ.block(SITE)", node, J=name, TJ=HOOKS, SITE=site)
-        node.items = [self.visit(item) for item in node.items]
+        node.items = [self.managed(self.visit(item)) for item in node.items]
         node.body = self.block(node.body)
         node.body += build("if J.joins():\n    TAKE", node, J=name, TAKE=_take(name, names, node))
         return [*begin, node, *build("J.ends()", node, J=name)]
+
+    def managed(self, item: ast.withitem) -> ast.withitem:
+        """A context manager, which may handle what the body raises, but what only tracing has raised."""
+        self.own.count += 1
+        manager = item.context_expr
+        item.context_expr = expression("TJ.manager(X)", manager, TJ=HOOKS, X=manager)
+        return item
 
     def visit_Match(self, node: ast.Match) -> Any:
         live, name = self.live.after[node], self.name("m")

@@ -2,7 +2,9 @@
 
 import argparse
 import collections
+import contextlib
 import dataclasses
+import io
 import types
 
 import numpy as np
@@ -421,3 +423,65 @@ def test_an_array_that_a_loop_goes_through_is_written_until_its_name_is_another_
 
     x = np.arange(6.0)[::-1].copy()
     np.testing.assert_array_equal(tracejit.jit(function)(x), function(x))
+
+
+def test_what_a_body_sets_stays_when_the_test_that_acts_fails():
+    def drawn(g, x):
+        t, c = -1.0, 0
+        while c < 12 and g.random() < 0.7:
+            c += 1
+            t = x[c]
+        return t, c
+
+    def named(g, x):
+        t, c = -1.0, 0
+        while (c := c + 1) < g.integers(1, 9):
+            t = x[c]
+            if x[c] > 5:
+                break
+        return t, c
+
+    def within(g, x):
+        t = -1.0
+        for _ in range(5):
+            while g.random() < 0.6:
+                t = g.normal()
+        return t
+
+    x = np.arange(20.0)
+    for function in (drawn, named, within):
+        jitted = tracejit.jit(function)
+        for seed in range(8):
+            ours, numpys = np.random.default_rng(seed), np.random.default_rng(seed)
+            assert jitted(ours, x) == function(numpys, x)
+            assert ours.bit_generator.state == numpys.bit_generator.state
+
+
+def test_a_with_handles_what_the_program_raises_and_nothing_of_tracing_it():
+    def handled(x):
+        n = 0
+        with contextlib.suppress(ValueError):
+            n = 1
+            x.reshape(len(x) + 1)
+            n = 2
+        return n
+
+    def unsettled(x):
+        with contextlib.suppress(Exception):
+            while x.sum() < 100:
+                x = np.append(x, x)
+        return x
+
+    def cleaned(x, log):
+        with contextlib.closing(io.StringIO()) as stream, np.errstate(all="ignore"):
+            x = x / 0
+            log.append(stream.closed)
+        return x, stream.closed
+
+    x = np.arange(1.0, 5.0)
+    assert tracejit.jit(handled)(x) == handled(x) == 1
+    with pytest.raises(tracejit.TraceError, match="cannot be compiled"):
+        tracejit.jit(unsettled, fallback="error")(x)
+    found, is_closed = tracejit.jit(lambda x: cleaned(x, []))(x)
+    np.testing.assert_array_equal(found, [np.inf] * 4)
+    assert is_closed

@@ -883,3 +883,21 @@ def test_many_calls_keep_no_memory():
         assert resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before < 4000
 
     assert run_in_child(child) == 0
+
+
+def test_what_a_host_function_gives_of_its_argument_is_not_written():
+    @tracejit.host
+    def rest(x):
+        return x[1:]
+
+    def read(x):
+        return rest(x) * 2
+
+    def written(x):
+        rest(x)[0] = 9
+        return x
+
+    x = np.arange(4.0)
+    np.testing.assert_array_equal(tracejit.jit(read)(x), read(x))
+    with pytest.raises(tracejit.UnsupportedError, match="share memory"):
+        tracejit.jit(written)(x)

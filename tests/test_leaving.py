@@ -342,3 +342,46 @@ def test_what_was_done_is_not_done_again():
     with pytest.raises(TraceError, match="as an ndarray"):
         jitted(X)
     assert calls == [X[0]]
+
+
+def test_what_raises_while_it_is_traced_is_not_traced_for_ever(monkeypatch):
+    traced = []
+    original = tracejit.compiler.trace
+
+    def count(*args, **kwargs):
+        traced.append(1)
+        return original(*args, **kwargs)
+
+    def writing(x):
+        x[0] = 5.0
+        return x.reshape(len(x) + 1)
+
+    def perhaps(x):
+        if x[1] > 0:
+            x[0] = 5.0
+            int("a")
+        return x
+
+    monkeypatch.setattr(tracejit.compiler, "trace", count)
+    for function, message in ((writing, "cannot reshape"), (perhaps, "invalid literal")):
+        traced.clear()
+        jitted = tracejit.jit(function)
+        for _ in range(6):
+            x = np.arange(4.0)
+            with pytest.raises(ValueError, match=message):
+                jitted(x)
+            assert x[0] == 5
+        assert len(traced) <= 4  # sizes that are unknown are tried as well
+
+
+def test_shapes_that_do_not_fit_are_an_error_only_where_the_program_comes_to_them():
+    def function(x):
+        if x[0] > 0:
+            x = x.reshape(len(x) + 1)
+        return x * 2
+
+    jitted = tracejit.jit(function)
+    x = np.array([-1.0, 2.0])
+    np.testing.assert_array_equal(jitted(x), x * 2)
+    with pytest.raises(ValueError, match="cannot reshape"):
+        jitted(-x)

@@ -1,5 +1,7 @@
 """Functions that write, ask for memory, or give scalars where one would not expect it."""
 
+import re
+
 import numpy as np
 import pytest
 
@@ -175,3 +177,50 @@ def test_what_is_gathered_along_a_later_axis_lies_otherwise():
     with pytest.raises(tracejit.UnsupportedError, match="memory"):
         tracejit.jit(gathered)(x, i)
     np.testing.assert_array_equal(tracejit.jit(taken)(x, i), taken(x, i))
+
+
+REFUSED = {
+    "a scalar has nothing to accumulate": lambda x: np.add.accumulate(x[0, 0]),
+    "no array without axes either": lambda x: np.maximum.accumulate(x[0, 0].reshape(())),
+    "accumulate goes along one axis": lambda x: np.multiply.accumulate(x, axis=None),
+    "positions are signed": lambda x: np.put(x, x[0].astype("u8"), 1),
+    "at has an operand of no more axes": lambda x: np.add.at(x, 0, x[:1]),
+    "nor where a mask selects": lambda x: np.add.at(x[0], x[0] > 0, x[:1]),
+    "masks are bools": lambda x: np.sum(x, where=x[0] * 1j),
+    "masks are no numbers": lambda x: np.max(x, axis=0, initial=0, where=x),
+    "no axis is rolled": lambda x: np.roll(x[0, 0], 1, ()),
+}
+
+
+@pytest.mark.parametrize("name", REFUSED)
+def test_what_numpy_refuses_is_refused(name):
+    function = REFUSED[name]
+    with pytest.raises(Exception) as wanted:
+        function(np.arange(12.0).reshape(3, 4))
+    with pytest.raises(wanted.type, match=re.escape(str(wanted.value))):
+        tracejit.jit(function)(np.arange(12.0).reshape(3, 4))
+
+
+@pytest.mark.parametrize("name", ["argmax", "argmin", "nanargmax"])
+def test_a_position_without_axes_has_none_to_keep(name):
+    position = getattr(np, name)
+    found = tracejit.jit(lambda x: position(x, axis=None, keepdims=True))(np.array(3.0))
+    assert type(found) is np.int64 and found == 0
+
+
+def test_an_empty_list_along_an_axis_is_of_positions():
+    def indices(x):
+        return np.ix_(x, x[:0], [])
+
+    x = np.arange(3.0)
+    for found, wanted in zip(tracejit.jit(indices)(x), indices(x)):
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+
+
+@pytest.mark.parametrize("name", ["maximum", "minimum", "fmax", "fmin"])
+def test_of_equal_half_zeros_the_first_is_taken(name):
+    extreme = getattr(np, name)
+    x, y = np.float16([0.0, -0.0, np.nan, 1.0] * 9), np.float16([-0.0, 0.0, 2.0, np.nan] * 9)
+    found, wanted = tracejit.jit(lambda x, y: extreme(x, y))(x, y), extreme(x, y)
+    np.testing.assert_array_equal(found, wanted)
+    np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))

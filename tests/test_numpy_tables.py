@@ -35,6 +35,38 @@ def test_lookups(function, dtype):
     check(function, x, np.unique(sample((6,), dtype, seed=3)))
 
 
+@pytest.mark.parametrize("right", [False, True])
+def test_bins_of_data_rise_or_fall_as_numpy_sees_it(right):
+    x = np.array([0.5, 3.0, -7.0, np.nan, 2.0])
+    jitted = tracejit.jit(lambda x, bins: np.digitize(x, bins, right))
+    for bins in (
+        [0.0, 1.0, 2.0, np.nan],
+        [2.0, 1.0, 1.0, 0.0],
+        [1.0, 1.0, 1.0, 1.0],
+        [0.0, 2.0, 1.0, 3.0],
+        [3.0, 1.0, 2.0, 0.0],
+    ):
+        table = np.array(bins)
+        try:
+            wanted = np.digitize(x, table, right)
+        except ValueError as error:
+            with pytest.raises(ValueError, match=str(error)):
+                jitted(x, table)
+            continue
+        np.testing.assert_array_equal(jitted(x, table), wanted)
+        known = tracejit.jit(lambda x, bins=bins: np.digitize(x, bins, right))
+        np.testing.assert_array_equal(known(x), wanted)
+
+
+def test_positions_in_shapes_are_of_integers():
+    for function in (
+        lambda x: np.ravel_multi_index((x, x), (6, 7)),
+        lambda x: np.unravel_index(x, (6, 7)),
+    ):
+        with pytest.raises(TypeError, match="only int indices permitted"):
+            tracejit.jit(function)(np.ones(3))
+
+
 def test_lookups_of_nan():
     x = np.array([[np.nan, 1.0, np.inf, -np.inf]])
     for table in ([0.0, 1.0, np.nan], [0.0, 1.0, np.inf], [np.nan, np.nan]):

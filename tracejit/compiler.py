@@ -184,14 +184,15 @@ class Compiler:
             return None
         try:
             return self._find(structure, leaves, args, kwargs)
-        except TracejitError as error:
-            self._leaving.note(structure, leaves, error)
         except Exception as error:
             # The function's own, of this very call: where it has written before, or where traced
             # values decide whether it is raised, NumPy does.
-            if not (self.calls_numpy and getattr(error, "is_for_numpy", False)):
+            if self.calls_numpy and getattr(error, "is_for_numpy", False):
+                self._leaving.note_raised(looks)
+            elif isinstance(error, TracejitError):
+                self._leaving.note(structure, leaves, error)
+            else:
                 raise
-            self._leaving.note_raised(looks)
         return None
 
     def _find(

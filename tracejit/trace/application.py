@@ -11,7 +11,7 @@ from ..ir import ops
 from ..ir.types import ArrayType, bool_
 from .advanced import indexed
 from .array import Array, agreeing, assign, assign_items, scatter, to_array, view
-from .assigned import assigned_node, is_mask, selects
+from .assigned import NO_OPERAND, assigned_node, is_mask, selects
 from .broadcasting import broadcast_shapes, shape_text
 from .context import failure
 from .host import call_through_python, known, name_of, no_rule
@@ -174,6 +174,9 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
     if options.get("out") in (None, (None,)):
         options.pop("out", None)
     options.setdefault("axis", 0)
+    if method == "accumulate" and (np.ndim(inputs[0]) == 0 or options["axis"] is None):
+        sample = np.empty((1,) * np.ndim(inputs[0]))
+        ufunc.accumulate(sample, options["axis"])  # raises NumPy's error
     return implementation(*inputs, **options)
 
 
@@ -195,16 +198,25 @@ def _combined_at(ufunc: np.ufunc, target: Any, index: Any, value: Any = None) ->
         ufunc.at(np.ones(1, own), [0], np.ones(1, wanted[1].numpy))  # raises NumPy's own error
     if not is_compiled(ufunc) or {*wanted, out} != {out}:
         return False
+    rank = len(operand[0].type.shape)
     if selects(index) or is_mask(index):
+        _check_rank(rank, target[index])
         assign_items(target, index, ufunc(target[index], value))
         return True
     node, _ = indexed(node_of(target), index)
     part = view(target, node)
+    _check_rank(rank, part)
     if part.storage is target.storage:  # slices name nothing twice
         assign(part, apply(ufunc, part, value))
     else:
         scatter(target, node, value, (ufunc.__name__, out))
     return True
+
+
+def _check_rank(rank: int, part: Array) -> None:
+    """An operand of `ufunc.at` has no more axes than what it changes, though they be of one element."""
+    if rank > part.ndim:
+        raise ValueError(NO_OPERAND)
 
 
 APPLICATIONS |= {"call": apply, "method": ufunc_method}

@@ -7,6 +7,7 @@ program is then made for. Whether later results are like it is checked at every 
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, NamedTuple
@@ -95,10 +96,17 @@ class Arguments(NamedTuple):
     is_flat: bool
 
     def call(
-        self, function: Callable[..., Any], arrays: Sequence[np.ndarray], is_known: bool
+        self,
+        function: Callable[..., Any],
+        arrays: Sequence[np.ndarray],
+        is_known: bool,
+        views: set[tuple[int, int]] | None = None,
     ) -> Any:
         """Call with these operands. A function that is not known gets copies, which it may keep, and
-        what it gives is copied, as that it may keep as well."""
+        what it gives is copied, as that it may keep as well.
+
+        `views` gets the numbers of operands and of leaves of what it gives that share memory.
+        """
         leaves = list(self.statics)
         given = arrays if is_known else [array.copy() for array in arrays]
         for position, kind, array in zip(self.positions, self.kinds, given):
@@ -108,6 +116,9 @@ class Arguments(NamedTuple):
         else:
             args, kwargs = unflatten(self.structure, leaves)
             result = function(*args, **kwargs)
+        if views is not None:
+            pairs = itertools.product(enumerate(given), enumerate(flatten(result)[0]))
+            views.update((k, n) for (k, a), (n, b) in pairs if _share_memory(a, b))
         if not is_known:
             result = _copied(result)
         for array, own in zip(arrays, given):
@@ -117,6 +128,10 @@ class Arguments(NamedTuple):
                     hint="let it change a copy, and return it",
                 )
         return result
+
+
+def _share_memory(operand: np.ndarray, leaf: Any) -> bool:
+    return isinstance(leaf, np.ndarray) and leaf.ndim > 0 and np.may_share_memory(operand, leaf)
 
 
 def _is_same(a: np.ndarray, b: np.ndarray) -> bool:
@@ -154,7 +169,8 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
     kinds = tuple([_kind_of(leaves[k]) for k in positions])
     is_flat = not kwargs and all(child == LEAF for child in structure[2][2:])
     arguments = Arguments(structure, tuple(positions), kinds, tuple(statics), is_flat)
-    result = _result_at_hand(trace, callee, arguments, nodes)
+    views: set[tuple[int, int]] = set()
+    result = _result_at_hand(trace, callee, arguments, nodes, views)
     found, structure = flatten(result)
     if len(found) > MOST_RESULTS:
         raise _not_compiled(callee, f"{len(found)} values in containers")
@@ -174,22 +190,17 @@ def call_through_python(callee: Callee, args: tuple, kwargs: dict[str, Any]) -> 
         leaf if kind is None else WRAP[0](next(values), kind is not np.ndarray, _weak(kind))
         for leaf, kind in zip(found, result_kinds)
     ]
-    if callee.is_known:
-        _doubt_views(callee, found, results, [(leaves[k], n) for k, n in zip(positions, nodes)])
+    for number, place in views:
+        _doubt_view(callee, leaves[positions[number]], results[place])
     return unflatten(structure, results)
 
 
-def _doubt_views(
-    callee: Callee, found: list, results: list, operands: list[tuple[Any, Node]]
-) -> None:
-    """Let results that NumPy gives as views of operands, and these, not be written."""
-    views = [(leaf, new) for leaf, new in zip(found, results) if getattr(leaf, "ndim", 0)]
-    for operand, node in operands if views else ():
-        array = getattr(operand, "full", operand)  # of which a mask selects
-        for leaf, new in views:
-            if hasattr(array, "storage") and np.may_share_memory(leaf, value_at_hand(node)):
-                told = f"{callee.name} of it share memory is not told"
-                array.storage.doubt = new.storage.doubt = told
+def _doubt_view(callee: Callee, operand: Any, result: Any) -> None:
+    """Let a result that is given as a view of an operand, and that, not be written."""
+    array = getattr(operand, "full", operand)  # of which a mask selects
+    if hasattr(array, "storage"):
+        told = f"{callee.name} of it share memory is not told"
+        array.storage.doubt = result.storage.doubt = told
 
 
 def _may_have_effects_here(trace: Trace, callee: Callee) -> bool:
@@ -282,8 +293,14 @@ def keep_shaped(trace: Trace, results: Sequence[Node]) -> None:
         needed.update([node, *postorder(node.operands, operands_of)])
 
 
-def _result_at_hand(trace: Trace, callee: Callee, arguments: Arguments, nodes: list[Node]) -> Any:
-    """What the function gives for the arguments that are being traced."""
+def _result_at_hand(
+    trace: Trace,
+    callee: Callee,
+    arguments: Arguments,
+    nodes: list[Node],
+    views: set[tuple[int, int]],
+) -> Any:
+    """What the function gives for the arguments that are being traced, and what of it are `views`."""
     result = trace.run.next_result() if callee.has_effects else NOT_CALLED
     is_made_now = callee.has_effects and callee.trial is None
     if callee.trial is no_result:
@@ -294,7 +311,7 @@ def _result_at_hand(trace: Trace, callee: Callee, arguments: Arguments, nodes: l
         function = callee.find(trace.run.objects) if callee.trial is None else callee.trial
         try:
             with tracing(None):
-                result = arguments.call(function, arrays, callee.is_known)
+                result = arguments.call(function, arrays, callee.is_known, views)
         except BaseException as error:
             trace.has_failed, trace.run.failure = True, error
             raise

@@ -10,7 +10,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import NotNumbers, TraceError, TracejitError, UnsupportedError
+from ..errors import NotNumbers, ShapeError, TraceError, TracejitError, UnsupportedError
 from ..ir.dims import Dim, symbol_names
 from ..ir.graph import Function, Node, operands_of, parameter, substitute
 from ..ir.host import Run
@@ -158,7 +158,7 @@ def trace(
 def _note_what_was_done(context: Trace, how: Sequence[Leaf], error: Exception) -> None:
     """Let an error say whether NumPy may run the function instead: what was done is not to be done
     again, but what the function wrote before it raised is to be seen."""
-    if not isinstance(error, TracejitError):
+    if not isinstance(error, TracejitError) or isinstance(error, ShapeError):
         written = map(_is_written, context.arguments, how)
         wrote = any(written) or any(c.storage.is_written for c in context.captures.values())
         # Where traced values decide about it, it may be that the call never comes there.

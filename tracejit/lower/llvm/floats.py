@@ -216,5 +216,25 @@ def _half_spacing(b: Builder, x: Value) -> Value:
     return b.select(_isfinite(b, x), found, b.like(np.nan, x))
 
 
-# Where a number's digits matter, f32 will not do for f16.
-HALF: dict[str, Rule] = {"nextafter": _half_nextafter, "spacing": _half_spacing}
+def _half_extreme(predicate: str, wants_nan: bool) -> Rule:
+    """Of equal numbers, which zeros of two signs are, NumPy's f16 loop takes the first, f32's the second."""
+
+    def rule(b: Builder, x: Value, y: Value) -> Value:
+        x, y = b.unify(x, y)
+        first, second = b.cast("fpext", x, "float"), b.cast("fpext", y, "float")
+        chosen = b.select(b.compare(predicate, first, second), x, y)
+        decides = first if wants_nan else second
+        return b.select(b.compare("uno", decides, decides), x, chosen)
+
+    return rule
+
+
+# Where a number's digits matter, f32 will not do for f16, nor where its sign does.
+HALF: dict[str, Rule] = {
+    "nextafter": _half_nextafter,
+    "spacing": _half_spacing,
+    "maximum": _half_extreme("oge", True),
+    "minimum": _half_extreme("ole", True),
+    "fmax": _half_extreme("oge", False),
+    "fmin": _half_extreme("ole", False),
+}

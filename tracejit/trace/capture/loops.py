@@ -232,9 +232,15 @@ class Loop:
         return frame
 
     def _rolling(
-        self, frame: FrameType, key: Any = None, index: Any = None, trips: Trips | None = None
+        self,
+        frame: FrameType,
+        key: Any = None,
+        index: Any = None,
+        trips: Trips | None = None,
+        more: tuple[str, ...] = (),
     ) -> Rolling:
-        head, after = frozenset(self.site.head), frozenset(self.site.after)
+        """`more`: names that an iteration reads, beside those that its code does."""
+        head, after = frozenset({*self.site.head, *more}), frozenset(self.site.after)
         now = self.names_now if self.is_ahead else names_of(frame)
         return Rolling(self.trace, frame, now, self.site.names, head, after, key, index, trips)
 

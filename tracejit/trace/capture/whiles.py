@@ -163,8 +163,13 @@ class While(Loop):
         )
 
     def _start(self) -> None:
-        """Begin the first pass, where the code is now."""
-        self.rolling = self._rolling(self._frame())
+        """Begin the first pass, where the code is now.
+
+        Where the test is inside, the last iteration is but a test: what is wanted after the loop comes
+        from the one before.
+        """
+        more = self.site.after if self.is_inside else ()
+        self.rolling = self._rolling(self._frame(), more=more)
         names = self.rolling.start()
         self.region = self.trace.region
         if self.is_inside:

@@ -38,6 +38,8 @@ def masked(x: Array, where: Any, other: Any) -> Array:
     """`x` where the mask says so and the number `other` elsewhere; `where` may be unset or True."""
     if where is UNSET or where is True:
         return x
+    if getattr(where, "shape", ()) and where.dtype.kind != "b":
+        np.add.reduce(np.ones(1), where=np.ones(1, where.dtype))  # raises NumPy's TypeError
     mask = broadcast(as_array(where, bool), x.shape)
     return choose(mask, x, number(other, x.dtype))
 

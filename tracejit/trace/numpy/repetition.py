@@ -41,6 +41,8 @@ def roll(a, shift, axis=None):
     shifts = np.broadcast_arrays(shift, axis)
     if shifts[0].ndim > 1:
         raise ValueError("'shift' and 'axis' should be scalars or 1D sequences")
+    if shifts[0].size == 0 and x.ndim == 0:
+        np.roll(np.zeros(()), shift, axis)  # raises NumPy's error
     x = copied(x)
     totals: dict[int, int] = {}
     for amount, along in zip(*(part.ravel().tolist() for part in shifts)):

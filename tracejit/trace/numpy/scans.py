@@ -59,8 +59,8 @@ def running_minimum(array, axis=0, dtype=None, out=None):
 
 def _extreme(op: Op, ufunc: np.ufunc, array: Any, axis: Any, dtype: Any, out: Any) -> Array:
     x = as_array(array)
-    if out is not None or (x.ndim != 1 and axis is None) or x.ndim == 0:
-        raise no_rule(f"np.{ufunc.__name__}.accumulate of a number, along all axes, or into memory")
+    if out is not None:
+        raise no_rule(f"np.{ufunc.__name__}.accumulate into memory")
     return _along(op, x if dtype is None else converted(x, dtype), axis)
 
 

@@ -48,7 +48,7 @@ def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims:
     found = reductions.min(positions, axis=along, initial=last)
     if may_be_empty:
         found = reductions.of_something(found, extent_node(own), name, 0)
-    return reshaped(found, kept_shape) if option(keepdims, False) else found
+    return reshaped(found, kept_shape) if kept_shape and option(keepdims, False) else found
 
 
 def positions_along(x: Array, axis: int) -> Array:

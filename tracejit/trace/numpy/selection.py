@@ -202,7 +202,7 @@ def ix_(*args):
             raise ValueError("Cross index must be 1 dimensional")
         if x.dtype.kind == "b":
             x = as_array(np.flatnonzero(_known_condition("ix_", x)).tolist(), np.int64)
-        elif x.size == 0:
+        elif x.size == 0 and not isinstance(sequence, Value | np.ndarray):
             x = building.converted(x, np.int64)
         found.append(reshaped(x, (*[1] * axis, *x.shape, *[1] * (len(args) - axis - 1))))
     return tuple(found)

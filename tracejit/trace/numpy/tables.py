@@ -93,21 +93,23 @@ def digitize(x, bins, right=False):
     if bins.ndim != 1:
         raise ValueError("object of too small depth for desired array")
     n = bins.shape[0]
-    known = known_value(bins.node)
-    if known is not None and not (_rises(known) or _rises(known[::-1])):
-        raise ValueError("bins must be monotonically increasing or decreasing")
     side = "left" if right else "right"
     rising = searchsorted(bins, x, side)
-    if (type(n) is int and n < 2) or (known is not None and _rises(known)):
+    if type(n) is int and n < 2:
         return rising
     falling = apply(np.subtract, n, searchsorted(window(bins, 0, n - 1, -1, -1), x, side))
+    known = known_value(bins.node)
     if known is not None:
-        return falling
-    return scalar_like(choose(taken(bins, 0, 0) <= taken(bins, 0, n - 1), rising, falling))
-
-
-def _rises(values: np.ndarray) -> bool:
-    return bool((values[1:] >= values[:-1]).all())
+        np.digitize(np.zeros(0), known)  # raises NumPy's ValueError
+        is_rising = not (known[1:] < known[:-1]).any() and (known[1:] > known[:-1]).any()
+        return rising if is_rising or (known == known[0]).all() else falling
+    before, after = window(bins, 0, 0, n - 1), window(bins, 0, 1, n)
+    ascends, descends = reductions.any(before < after), reductions.any(before > after)
+    # A nan, which is last, is neither above nor below.
+    is_level = reductions.all(apply(np.equal, before, after))
+    is_rising = (ascends | is_level) & ~descends
+    legal = wrap(ops.legal(node_of(~(ascends & descends))), True)
+    return scalar_like(choose(is_rising & legal, rising, falling))
 
 
 def _inside(positions: Array, extent: Any) -> Array:
@@ -120,8 +122,7 @@ def _inside(positions: Array, extent: Any) -> Array:
 def unravel_index(indices, shape, order="C"):
     """`np.unravel_index`."""
     flat = as_array(indices)
-    if flat.dtype.kind not in "iu":
-        raise TypeError("only int indices permitted")
+    _check_integers(flat, "iu")
     extents = static_shape(shape)
     rest = scalar_like(_inside(converted(flat, np.int64), prod(extents)))
     found: list[Array] = []
@@ -129,6 +130,11 @@ def unravel_index(indices, shape, order="C"):
         found.append(apply(np.remainder, rest, extent))
         rest = apply(np.floor_divide, rest, extent)
     return tuple(reversed(found)) if order == "C" else tuple(found)
+
+
+def _check_integers(indices: Array, kinds: str) -> None:
+    if indices.dtype.kind not in kinds:
+        raise TypeError("only int indices permitted")
 
 
 @implements(np.ravel_multi_index)
@@ -139,7 +145,9 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     pairs = list(zip(multi_index, extents, modes, strict=True))
     total: Any = None
     for index, extent, how in pairs if order == "C" else reversed(pairs):
-        index = scalar_like(converted(as_array(index), np.int64))
+        given = as_array(index)
+        _check_integers(given, "biu")
+        index = scalar_like(converted(given, np.int64))
         if how == "wrap":
             index = apply(np.remainder, index, extent)
         elif how == "clip":

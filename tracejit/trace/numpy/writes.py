@@ -111,8 +111,7 @@ def put(a, ind, v, mode="raise"):
     """
     target, positions, given = _destination("put", a), as_array(ind), as_array(v)
     positions = reshaped(positions, (positions.size,))
-    if not np.can_cast(positions.dtype, np.int64, "same_kind"):
-        np.put(np.zeros(1), np.zeros(0, positions.dtype), 0)  # raises NumPy's TypeError
+    np.put(np.zeros(1), np.zeros(0, positions.dtype), 0)  # raises NumPy's TypeError
     if positions.size == 0 or given.size == 0:
         return
     if target.size == 0:

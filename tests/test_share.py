@@ -114,3 +114,12 @@ def test_explain_tells_what_the_model_chose():
     assert "by the model; stored for" in text
     e = tracejit.jit(both_axes(dear), threads=1).explain(X)
     assert any(c.chosen.startswith("stored for") for kernel in e.kernels for c in kernel.choices)
+
+
+def test_what_foreign_code_reads_and_writes_is_no_results_memory():
+    x, i = np.random.default_rng(0).random(8), np.arange(8)
+
+    def ordered(x, i):
+        return np.lexsort((x, i % 3))
+
+    np.testing.assert_array_equal(tracejit.jit(ordered)(x, i), ordered(x, i))

@@ -44,6 +44,9 @@ def _reads_where_it_writes(kernel: Kernel, source: Buffer, target: Buffer) -> bo
         return False
     if has_control(kernel.body):
         return False  # an element may be read again after it was stored
+    externs = [s for s in statements(kernel.body) if isinstance(s, Extern)]
+    if any(address.buffer in (source, target) for s in externs for address in s.addresses):
+        return False  # foreign code reads and writes as it likes
     for statement in statements(kernel.body):
         for e in postorder(expressions_of(statement), parts):
             if isinstance(e, Load) and e.buffer is source:

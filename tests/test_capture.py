@@ -354,7 +354,7 @@ def _catches_in_a_loop(x):
 )
 def test_handlers_do_not_see_what_only_tracing_raises(function):
     with pytest.raises((tracejit.TraceError, tracejit.UnsupportedError)):
-        tracejit.jit(function)(np.arange(4.0))
+        tracejit.jit(function, fallback="error")(np.arange(4.0))
 
 
 def test_handlers_see_what_numpy_raises():

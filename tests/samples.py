@@ -28,6 +28,8 @@ EITHER_ZERO = {
     "ranked",
     "cummax",
     "cummin",
+    "fold_fmax",
+    "fold_fmin",
 }
 # Two for ours, two for the reference's own.
 ELEMENTARY_ULPS = 4
@@ -163,11 +165,11 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         if op.name == "checked_choice":
             return [arrays[0] % extents, extents]
         return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
-    if op.name == "fitting":
+    if op.name in ("fitting", "expected"):
         return [arrays[0], np.minimum(arrays[0], arrays[1]), np.maximum(arrays[0], arrays[2])]
     if op.name == "same_extent":
         return [arrays[0], arrays[0], arrays[2]]
-    if op.name == "whole":
+    if op.name == "convertible":
         return [np.where(np.abs(arrays[0]) < 2.0**63, arrays[0], 7.5)]
     if op.name == "search_sorted":
         if arrays[0].dtype.kind == "c":

@@ -23,12 +23,12 @@ from .events import Compile, listeners
 from .ir.dims import symbol_names
 from .ir.graph import Module
 from .ir.host import Run
+from .ir.refusal import LEFT_TO_NUMPY, Unexpected
 from .ir.text import show
 from .leaving import Leaving
 from .lower.pipeline import Options
 from .lower.tensor.arena import Memory
 from .recovery import Recovery
-from .refusals import LEFT_TO_NUMPY, Unexpected
 from .runtime import tiers
 from .signatures import NO_CLASHES, Signatures, signature
 from .sizes import Sizes

@@ -15,8 +15,9 @@ from .config import config
 from .deferred import module
 from .errors import IRError
 from .ir.graph import Module, is_updated
+from .ir.refusal import LEFT_TO_NUMPY, IllegalParameter
 from .ir.verify import Stage
-from .refusals import LEFT_TO_NUMPY, IllegalParameter, leaving_to_numpy, refusals
+from .refusals import leaving_to_numpy, refusals
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,

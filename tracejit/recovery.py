@@ -14,7 +14,7 @@ from typing import Any, Protocol
 from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
-from .refusals import LEFT_TO_NUMPY, Unexpected
+from .ir.refusal import LEFT_TO_NUMPY, Unexpected
 from .trace.outside import passed, undo_draws
 
 # NumPy says what is wrong with the values.

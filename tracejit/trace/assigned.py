@@ -7,8 +7,8 @@ from typing import Any
 import numpy as np
 
 from ..errors import TraceError
+from ..ir import refusal
 from ..ir.graph import Node
-from ..ir.ops import agreement
 from ..ir.types import ArrayType
 from .broadcasting import (
     broadcast_shapes,
@@ -70,7 +70,7 @@ def _check_extents(shape: tuple, own: tuple) -> None:
     """Refuse to assign where only data tells whether it fits, and nobody has seen to that."""
     for source, extent in zip(reversed(shape), reversed(own)):
         is_open = is_told_by_data(source) or is_told_by_data(extent)
-        if is_open and not is_one(source) and agreed((source, extent), agreement.INTO) != extent:
+        if is_open and not is_one(source) and agreed((source, extent), refusal.INTO) != extent:
             raise failure(
                 TraceError,
                 f"whether {shape_text(shape)} fits into {shape_text(own)} depends on traced values",
@@ -86,7 +86,7 @@ def agreed_shape(value: Any, own: tuple) -> tuple:
     for axis in range(1, min(len(shape), len(own)) + 1):
         pair = shape[-axis], own[-axis]
         if any(map(is_told_by_data, pair)) and not is_one(pair[0]):
-            found[-axis] = agreed(pair, agreement.INTO)
+            found[-axis] = agreed(pair, refusal.INTO)
     return tuple(found)
 
 

@@ -9,7 +9,7 @@ from ..errors import ShapeError, TraceError
 from ..ir import ops
 from ..ir.dims import Dim, plain, symbols_of
 from ..ir.graph import Node
-from ..ir.ops.agreement import TOGETHER
+from ..ir.refusal import TOGETHER
 from .context import failure
 
 Shape = tuple[Any, ...]

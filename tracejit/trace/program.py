@@ -13,6 +13,7 @@ import numpy as np
 from ..ir import ops
 from ..ir.graph import Function, Module, Node, is_updated
 from ..ir.op import OPS
+from ..ir.refusal import LEFT_TO_NUMPY
 from ..ir.types import ArrayType
 from .context import is_same
 from .shadows import items_of
@@ -188,7 +189,7 @@ class Program:
 
 
 def _may_fail(node: Node) -> bool:
-    return node.op in (ops.expected, ops.legal) or bool(ops.failure_of(node))
+    return any(issubclass(report.kind, LEFT_TO_NUMPY) for report in ops.refusals_of(node))
 
 
 _MISSING = object()

@@ -1,7 +1,6 @@
 """The vocabulary: one record per op. `from tracejit.ir import ops`, then `ops.add(x, y)`."""
 
-from .agreement import *
-from .assumption import *
+from .checks import *
 from .contract import *
 from .control import *
 from .create import *
@@ -14,13 +13,12 @@ from .indexing import *
 from .movement import *
 from .ordered import *
 from .partition import *
-from .pivots import *
 from .ranks import *
 from .reduce import *
 from .relayout import *
 from .search import *
+from .segments import *
 from .selection import *
 from .sort import *
 from .stacks import *
 from .update import *
-from .whole import *

@@ -13,14 +13,14 @@ import numpy as np
 from .. import expressions, tensor
 from ..dims import bind
 from ..numpy_random import DISTRIBUTIONS
-from ..op import ELEMENTWISE, OPAQUE, Element, Extern, Op, define
+from ..op import OPAQUE, Extern, Op, define
 from ..syntax import symbol_names
 from ..tensor import Allocate, Buffer, start_of
-from ..types import ArrayType, DType, TupleType, array_type, bool_, i64
+from ..types import ArrayType, TupleType, array_type, i64
 from .extern import host_call
 from .gufunc import copied
 
-__all__ = ["draw", "has_effects", "legal"]
+__all__ = ["draw", "has_effects"]
 
 
 def _draw_type(
@@ -78,39 +78,6 @@ draw = define(
         Extern(_draw_statements),
         cost=1000.0,
         samples=lambda dtype: [],
-    )
-)
-
-
-def _legal_type(condition: ArrayType) -> ArrayType:
-    if condition.dtype is not bool_:
-        raise TypeError(f"{condition} must be of dtype bool")
-    return condition
-
-
-def _legal_reference(condition: Any) -> Any:
-    if not np.all(condition):
-        raise ValueError(ILLEGAL)
-    return condition
-
-
-def _legal_samples(dtype: DType) -> list:
-    return [([array_type(shape, bool_)], {}) for shape in ((), (0,), (3, 5), (100,))]
-
-
-# What is said where NumPy itself cannot be asked.
-ILLEGAL = "a distribution, or a histogram, has no such parameters"
-
-# The condition itself; there is no result if it does not hold.
-legal = define(
-    Op(
-        "legal",
-        ELEMENTWISE,
-        _legal_type,
-        _legal_reference,
-        Element(lambda index, x, *, type: tensor.Apply("legal", (x(index),), bool_)),
-        cost=1.0,
-        samples=_legal_samples,
     )
 )
 

@@ -19,11 +19,12 @@ from numpy.linalg import _umath_linalg
 from .. import expressions, tensor
 from ..numpy_code import LOOPS, Loop, loop_for
 from ..op import OPAQUE, Extern, Op, define
+from ..refusal import FAILED, NEGATIVE_POWER, Refusal
 from ..tensor import Address, Buffer, For, Index, Load, Statement, Store
 from ..types import ArrayType, DType, TupleType, array_type, to_dtype
-from .pivots import PIVOTS
+from .checks import CHECKS
 
-__all__ = ["FOURIER", "LINALG", "failure_of", "loop_of"]
+__all__ = ["FOURIER", "LINALG", "loop_of", "refusals_of"]
 
 Extents = dict[str, Any]
 
@@ -44,13 +45,16 @@ def loop_of(op: Op, *types: ArrayType) -> Loop:
     return _loop_of(_UFUNC_OF[op.name], types)
 
 
-def failure_of(node: Any) -> str:
-    """What NumPy's LinAlgError says that this node of any op may end the program with, if any."""
-    if node.op.name in PIVOTS:
-        return PIVOTS[node.op.name]
+def refusals_of(node: Any) -> tuple[Refusal, ...]:
+    """What may be reported instead of this node's value, but for positions it reads or writes at."""
+    if node.op.name in CHECKS:
+        return tuple([report for report, _ in CHECKS[node.op.name].failures])
+    if node.op.name == "power":
+        return (NEGATIVE_POWER,) if node.dtype.is_signed else ()
     if node.op.name not in _UFUNC_OF:
-        return ""
-    return loop_of(node.op, *[operand.type for operand in node.operands]).failure
+        return ()
+    failure = loop_of(node.op, *[operand.type for operand in node.operands]).failure
+    return (FAILED[failure],) if failure else ()
 
 
 def _type_of(array: Any) -> ArrayType:

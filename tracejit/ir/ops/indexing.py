@@ -1,4 +1,4 @@
-"""Ops that read at computed positions: `gather`, `take_along`, and the check of such positions.
+"""Ops that read at computed positions: `gather` and `take_along`.
 
 An index that comes from data may be anything. It goes through `checked_index`, which wraps negative
 ones and refuses what lies outside, so that every read is proved to be inside; a pass drops the
@@ -12,76 +12,10 @@ from typing import Any
 import numpy as np
 
 from .. import expressions, tensor
-from ..op import ELEMENTWISE, MOVEMENT, Element, Op, define
+from ..op import MOVEMENT, Element, Op, define
 from ..types import ArrayType, DType, array_type, i64
+from .checks import checked_index
 from .samples import Samples
-
-
-def _checked_index_type(index: ArrayType, extent: ArrayType, axis: ArrayType) -> ArrayType:
-    if not all(type.dtype is i64 for type in (index, extent, axis)):
-        raise TypeError(f"{index}, {extent} and {axis} must be of dtype i64")
-    if not index.shape == extent.shape == axis.shape:
-        raise ValueError(f"operand shapes differ: {index}, {extent}, {axis}")
-    return index
-
-
-def _checked_index_reference(index: Any, extent: Any, axis: Any) -> Any:
-    outside = (index < -extent) | (index >= extent)
-    if np.any(outside):
-        bad, n, along = [x[outside].flat[0] for x in np.broadcast_arrays(index, extent, axis)]
-        raise IndexError(f"index {bad} is out of bounds for axis {along} with size {n}")
-    return np.where(index < 0, index + extent, index)[()]
-
-
-def _checked_index_element(index: tuple, *operands: Any, type: ArrayType) -> tensor.Expression:
-    return tensor.Apply("checked_index", tuple([operand(index) for operand in operands]), i64)
-
-
-def _checked_index_samples(dtype: DType) -> list:
-    return [([array_type(shape, i64)] * 3, {}) for shape in ((), (0,), (3, 5), (100,))]
-
-
-# `index`, counted from the end where it is negative; the program has no result when it lies outside
-# of `range(-extent, extent)`, and reports it as one along `axis`.
-checked_index = define(
-    Op(
-        "checked_index",
-        ELEMENTWISE,
-        _checked_index_type,
-        _checked_index_reference,
-        Element(_checked_index_element),
-        cost=3.0,
-        samples=_checked_index_samples,
-    )
-)
-
-
-def _checked_choice_type(index: ArrayType, count: ArrayType) -> ArrayType:
-    return _checked_index_type(index, count, count)
-
-
-def _checked_choice_reference(index: Any, count: Any) -> Any:
-    if np.any((index < 0) | (index >= count)):
-        raise ValueError("invalid entry in choice array")
-    return index
-
-
-def _checked_choice_element(index: tuple, *operands: Any, type: ArrayType) -> tensor.Expression:
-    return tensor.Apply("checked_choice", tuple([operand(index) for operand in operands]), i64)
-
-
-# `index`; the program has no result when it lies outside of `range(count)`.
-checked_choice = define(
-    Op(
-        "checked_choice",
-        ELEMENTWISE,
-        _checked_choice_type,
-        _checked_choice_reference,
-        Element(_checked_choice_element),
-        cost=2.0,
-        samples=lambda dtype: [([array_type((n,), i64)] * 2, {}) for n in (0, 3, 100)],
-    )
-)
 
 
 def _inside(index: tensor.Expression, extent: Any, axis: int) -> tensor.Expression:
@@ -114,7 +48,7 @@ def _check_indices(indices: tuple[ArrayType, ...]) -> None:
 def _gather_reference(x: Any, *indices: Any, axes: tuple[int, ...]) -> Any:
     x = np.asarray(x)
     checked = [
-        _checked_index_reference(np.asarray(i), np.int64(x.shape[axis]), np.int64(axis))
+        checked_index.reference(np.asarray(i), np.int64(x.shape[axis]), np.int64(axis))
         for i, axis in zip(indices, axes)
     ]
     picked = np.moveaxis(x, axes, range(len(axes)))[tuple(checked)]
@@ -188,7 +122,7 @@ def _take_along_type(x: ArrayType, index: ArrayType, *, axis: int) -> ArrayType:
 
 def _take_along_reference(x: Any, index: Any, *, axis: int) -> Any:
     x, index = np.asarray(x), np.asarray(index)
-    inside = _checked_index_reference(index, np.int64(x.shape[axis]), np.int64(axis))
+    inside = checked_index.reference(index, np.int64(x.shape[axis]), np.int64(axis))
     return np.take_along_axis(x, inside, axis)
 
 

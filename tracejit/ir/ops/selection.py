@@ -1,4 +1,4 @@
-"""Ops on what a mask selects: gathering it, and the checks of reductions of nothing."""
+"""The op that gathers what a mask selects."""
 
 from __future__ import annotations
 
@@ -7,43 +7,8 @@ from typing import Any
 import numpy as np
 
 from .. import expressions, tensor
-from ..op import ELEMENTWISE, SCAN, Element, Loops, Op, define
+from ..op import SCAN, Loops, Op, define
 from ..types import ArrayType, DType, array_type, bool_, i64
-
-# What NumPy says of the reductions of nothing.
-EMPTY = {
-    "maximum": "zero-size array to reduction operation maximum which has no identity",
-    "minimum": "zero-size array to reduction operation minimum which has no identity",
-    "argmax": "attempt to get argmax of an empty sequence",
-    "argmin": "attempt to get argmin of an empty sequence",
-}
-
-
-def _type(count: ArrayType) -> ArrayType:
-    if count.dtype is not i64:
-        raise TypeError(f"{count} must be of dtype i64")
-    return count
-
-
-def _some(reduction: str) -> Op:
-    def reference(count: Any) -> Any:
-        if np.any(np.equal(count, 0)):
-            raise ValueError(EMPTY[reduction])
-        return count
-
-    def element(index: tuple, count: Any, *, type: ArrayType) -> tensor.Expression:
-        return tensor.Apply(f"some_{reduction}", (count(index),), i64)
-
-    def samples(dtype: DType) -> list:
-        return [([array_type((n,), i64)], {}) for n in (0, 3, 100)]
-
-    lowering = Element(element)
-    name = f"some_{reduction}"
-    return define(Op(name, ELEMENTWISE, _type, reference, lowering, cost=2.0, samples=samples))
-
-
-# `count`; the program has no result when it is 0.
-some = {reduction: _some(reduction) for reduction in EMPTY}
 
 
 def _compress_type(x: ArrayType, mask: ArrayType) -> ArrayType:

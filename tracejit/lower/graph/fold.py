@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from ...errors import TracejitError
 from ...ir import ops
 from ...ir.graph import Function, Module, Node, map_functions
 from ...ir.op import CONTROL, CREATION, OPAQUE, OPS
@@ -31,6 +32,9 @@ def _fold_function(function: Function) -> Function:
     return function if folded is function else _fold_and_normalize(folded)
 
 
+_REFUSED = (TracejitError, ValueError, ArithmeticError, LookupError)
+
+
 def evaluated(node: Node) -> Node | None:
     """`node` as a constant, where its operands are constants and it is small."""
     values: list[Any] = []
@@ -47,11 +51,7 @@ def evaluated(node: Node) -> Node | None:
     try:
         with np.errstate(all="ignore"):
             result = np.asarray(node.op.reference(*values, **node.attrs))
-    except (
-        ValueError,
-        ArithmeticError,
-        LookupError,
-    ):  # what NumPy refuses is refused when the program runs
+    except _REFUSED:  # which is to be when the program runs
         return None
     if result.dtype != node.dtype.numpy or result.shape != node.shape:
         return None

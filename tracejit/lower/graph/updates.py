@@ -44,14 +44,7 @@ def may_refuse(node: Node) -> bool:
     """Whether a program may find that `node` has no value, and report an error instead."""
     if node.op is ops.power and node.type.dtype.is_signed:
         return scalar_value(node.operands[1]) is None
-    return node.op in _REFUSING
-
-
-_REFUSING = (
-    ops.gather, ops.take_along, ops.checked_index, ops.checked_choice, *ops.some.values(),
-    ops.whole, ops.same_extent, ops.fitting, ops.expected, ops.regular_pivot,
-    ops.definite_pivot, ops.proper_result, ops.legal, ops.assumed,
-)  # fmt: skip
+    return node.op.name in ops.CHECKS or node.op in (ops.gather, ops.take_along)
 
 
 def separated(function: Function) -> Function:

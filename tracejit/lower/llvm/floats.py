@@ -10,9 +10,7 @@ from functools import partial
 
 import numpy as np
 
-from ...ir.numpy_code import FAILURES, NO_EIGENVALUES, NOT_POSITIVE, SINGULAR
 from .builder import BITS, Builder, Value, number_of
-from .foreign import FIRST_FAILURE
 from .math import MATH, functions
 from .math.arithmetic import Number
 from .math.quotient import divide_by
@@ -47,17 +45,6 @@ def _float_truth(b: Builder, x: Value) -> Value:
 
 def _float_logical(opcode: str) -> Rule:
     return lambda b, x, y: b.binary(opcode, _float_truth(b, x), _float_truth(b, y))
-
-
-def _pivot(failure: str, fails: str) -> Rule:
-    """The number itself, where it does not compare to zero in a way that fails."""
-    status = FIRST_FAILURE + FAILURES.index(failure)
-
-    def rule(b: Builder, x: Value) -> Value:
-        b.refuse(b.compare(fails, x, b.like(0.0, x)), status)
-        return x
-
-    return rule
 
 
 def _bits(b: Builder, x: Value) -> Value:
@@ -162,11 +149,9 @@ FLOAT: dict[str, Rule] = {
     "where":         lambda b, c, x, y: b.select(c, x, y),
     "maximum":       _extreme("ogt"),
     "minimum":       _extreme("olt"),
-    "regular_pivot":  _pivot(SINGULAR, "oeq"),
-    "definite_pivot": _pivot(NOT_POSITIVE, "ule"),
-    "proper_result":  _pivot(NO_EIGENVALUES, "uno"),
     "float_power":   partial(functions.apply, "power"),
     "ldexp":         _ldexp,
+    "bits":          _bits,
 }
 # fmt: on
 HALF_EXACT = {
@@ -179,7 +164,7 @@ HALF_EXACT = {
     "copysign",
     "real",
 }
-HALF_EXACT |= {"fabs", "isnan", "isinf", "isfinite"}
+HALF_EXACT |= {"fabs", "isnan", "isinf", "isfinite", "bits"}
 
 
 def _half_from_bits(b: Builder, bits: Value) -> Value:

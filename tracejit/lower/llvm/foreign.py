@@ -9,13 +9,11 @@ from __future__ import annotations
 from typing import Any
 
 from ...ir.foreign import Foreign, ScalarFunction
-from ...ir.numpy_code import FAILURES
+from ...ir.refusal import FAILED
 from ...ir.types import DType
 from .builder import Builder, Value
 from .casts import KINDS
 
-# The statuses after a loop failed, in the order of FAILURES.
-FIRST_FAILURE = 128
 # C's FE_INVALID, and all the exceptions it is one of, on the processors that are supported.
 INVALID, ALL_EXCEPTIONS = 1, 31
 
@@ -46,8 +44,8 @@ def call_loop(emitter: Any, symbol: str, known: Foreign, values: list[Value]) ->
     if known.failure:
         module.declare("i32", "fetestexcept", ["i32"])
         flag = b.value(f"call i32 @fetestexcept(i32 {INVALID})", "i32")
-        status = FIRST_FAILURE + FAILURES.index(known.failure)
-        emitter.note_refusal(b.compare("ne", flag, b.const(0, "i32")), status)
+        failed = b.compare("ne", flag, b.const(0, "i32"))
+        emitter.note_refusal(failed, FAILED[known.failure].status)
 
 
 _EACH_LANE = """\

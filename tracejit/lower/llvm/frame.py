@@ -19,12 +19,14 @@ from contextlib import contextmanager
 
 from ...ir import tensor
 from ...ir.foreign import SCALARS
+from ...ir.ops.checks import CHECKS
 from ...ir.tensor import Apply, Buffer, Expression, Index, Literal, Load, Table, Variable, parts
 from ...ir.term import postorder
 from ...ir.types import DType
 from ..tensor.checks import is_refusing
 from .builder import Builder, Region, Value
 from .casts import KINDS, cast
+from .checks import apply_check
 from .complex import apply_complex, cast_complex
 from .foreign import call_scalar
 from .scalars import apply_real, compare_signed_with_unsigned
@@ -335,6 +337,8 @@ class Frame:
         if len(dtypes) == 2 and {dtypes[0].kind, dtypes[1].kind} == {"i", "u"}:
             (x,), (y,) = values
             return (compare_signed_with_unsigned(self.b, op, tuple(dtypes), x, y),)
+        if op in CHECKS:
+            return (apply_check(self.b, op, tuple([v for (v,) in values])),)
         # A selection is of the dtype it selects, not of its condition.
         dtype = dtypes[-1] if op == "where" else dtypes[0]
         return (apply_real(self.b, op, dtype, tuple([v for (v,) in values])),)

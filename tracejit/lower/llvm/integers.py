@@ -6,19 +6,12 @@ from collections.abc import Callable
 
 import numpy as np
 
-from ...ir.ops.selection import EMPTY
-from ...ir.ops.whole import NOT_WHOLE
+from ...ir.refusal import NEGATIVE_POWER
 from ...ir.types import DType
 from .builder import BITS, Builder, Value, is_number
 from .casts import nonzero
 
 Rule = Callable[..., Value]
-
-# What a program can report instead of a result, by status.
-NEGATIVE_POWER, INDEX_OUT_OF_BOUNDS, INVALID_CHOICE, UNEQUAL_EXTENTS, NOT_FITTING = 1, 2, 3, 4, 5
-ILLEGAL_PARAMETER, UNEXPECTED, ASSUMED_OTHERWISE = 6, 7, 8
-OF_NOTHING = {reduction: 16 + number for number, reduction in enumerate(EMPTY)}
-WITHOUT_INT = {problem: 32 + number for number, problem in enumerate(NOT_WHOLE)}
 
 
 def _integer_compare(signed: str, unsigned: str) -> Rule:
@@ -113,7 +106,7 @@ def _fmod(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
 def _integer_power(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
     """Square and multiply over the bits of the exponent; negative exponents are refused."""
     if dtype.is_signed and not is_number(y.text):
-        b.refuse(b.compare("slt", y, b.like(0, y)), NEGATIVE_POWER)
+        b.refuse(b.compare("slt", y, b.like(0, y)), NEGATIVE_POWER.status)
     x, y = b.unify(x, y)
     result, bits = b.like(1, x), BITS[x.kind]
     for position in range(bits):
@@ -123,80 +116,6 @@ def _integer_power(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
         if position < bits - 1:
             x = b.binary("mul", x, x)
     return result
-
-
-def _checked_index(b: Builder, dtype: DType, index: Value, extent: Value, axis: Value) -> Value:
-    """Negative indices count from the end; what lies outside is refused, and read at 0.
-
-    Most are neither, so one comparison decides whether there is anything to do.
-    """
-    usual, unusual = b.fresh("usual"), b.fresh("unusual")
-    b.branch_if(b.any(b.compare("uge", index, extent)), unusual, usual)
-    before = b.region.label
-    b.label(unusual)
-    inside = wrapped_index(b, index, extent, axis)
-    b.branch(usual)
-    ways = f"[ {index.text}, %{before} ], [ {inside.text}, %{b.region.label} ]"
-    b.label(usual)
-    return b.value(f"phi {index.type} {ways}", index.kind, index.lanes)
-
-
-def wrapped_index(b: Builder, index: Value, extent: Value, axis: Value) -> Value:
-    """The same without asking first whether there is anything to do."""
-    negative = b.compare("slt", index, b.like(0, index))
-    inside = b.select(negative, b.binary("add", index, extent), index)
-    outside = b.compare("uge", inside, extent)
-    b.refuse(outside, INDEX_OUT_OF_BOUNDS, index, axis, extent)
-    return b.select(outside, b.like(0, inside), inside)
-
-
-def _checked_choice(b: Builder, dtype: DType, index: Value, count: Value) -> Value:
-    outside = b.compare("uge", index, count)
-    b.refuse(outside, INVALID_CHOICE)
-    return b.select(outside, b.like(0, index), index)
-
-
-def _legal(b: Builder, dtype: DType, condition: Value) -> Value:
-    b.refuse(b.binary("xor", condition, b.like(True, condition)), ILLEGAL_PARAMETER)
-    return condition
-
-
-def _assumed(b: Builder, dtype: DType, token: Value, condition: Value) -> Value:
-    b.refuse(b.binary("xor", condition, b.like(True, condition)), ASSUMED_OTHERWISE)
-    return token
-
-
-def _same_extent(b: Builder, dtype: DType, one: Value, other: Value, use: Value) -> Value:
-    """The lower one where they differ, so that nothing is read outside of either."""
-    b.refuse(b.compare("ne", one, other), UNEQUAL_EXTENTS, one, other, use)
-    return b.intrinsic("smin", one, other)
-
-
-def _between(status: int) -> Rule:
-    def rule(b: Builder, dtype: DType, x: Value, low: Value, high: Value) -> Value:
-        outside = b.binary("or", b.compare("slt", x, low), b.compare("sgt", x, high))
-        b.refuse(outside, status, x, low, high)
-        return b.select(outside, low, x)
-
-    return rule
-
-
-def whole(b: Builder, x: Value) -> Value:
-    """A double's int; reported where there is none."""
-    nan, size = b.compare("uno", x, x), b.intrinsic("fabs", x)
-    infinite = b.compare("oeq", size, b.like(float("inf"), x))
-    large = b.compare("uge", size, b.like(2.0**63, x))
-    for problem, found in (("nan", nan), ("infinite", infinite), ("large", large)):
-        b.refuse(found, WITHOUT_INT[problem])
-    return b.cast("fptosi", b.select(large, b.like(0.0, x), x), "i64")
-
-
-def _some(status: int) -> Rule:
-    def rule(b: Builder, dtype: DType, count: Value) -> Value:
-        b.refuse(b.compare("eq", count, b.like(0, count)), status)
-        return count
-
-    return rule
 
 
 def _shift(opcode: str, signed_opcode: str) -> Rule:
@@ -319,6 +238,8 @@ def _multiply_pairs(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
     return b.binary("add", b.binary("mul", *low), b.binary("mul", *high))
 
 
+_FLOATS = {"i16": "half", "i32": "float", "i64": "double"}
+
 # fmt: off
 INTEGER: dict[str, Rule] = {
     "add":           _integer_opcode("add"),
@@ -369,13 +290,9 @@ INTEGER: dict[str, Rule] = {
     "real":          lambda b, dtype, x: x,
     "imag":          lambda b, dtype, x: b.like(0, x),
     "where":         lambda b, dtype, c, x, y: b.select(c, x, y),
-    "checked_index":  _checked_index,
-    "checked_choice": _checked_choice,
-    "same_extent":    _same_extent,
-    "assumed":        _assumed,
-    "fitting":        _between(NOT_FITTING),
-    "expected":       _between(UNEXPECTED),
-    **{f"some_{reduction}": _some(status) for reduction, status in OF_NOTHING.items()},
+    "bits":          lambda b, dtype, x: x,
+    "signed_of_bits": lambda b, dtype, x: x,
+    "float_of_bits": lambda b, dtype, x: b.cast("bitcast", x, _FLOATS[x.kind]),
 }
 
 BOOL: dict[str, Rule] = {
@@ -393,7 +310,6 @@ BOOL: dict[str, Rule] = {
     "bitwise_xor":   _integer_opcode("xor"),
     "invert":        lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
     "logical_not":   lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
-    "legal":         _legal,
     "absolute":      lambda b, dtype, x: x,
     "conjugate":     lambda b, dtype, x: x,
     "positive":      lambda b, dtype, x: x,

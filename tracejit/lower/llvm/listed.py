@@ -14,8 +14,8 @@ from typing import NamedTuple
 from ...ir.tensor import Apply, Buffer, Expression, Load
 from ...ir.types import i64
 from .builder import Value
+from .checks import wrapped_index
 from .frame import Frame, Parts, memory_kind
-from .integers import wrapped_index
 
 
 class Listed(NamedTuple):

@@ -12,7 +12,7 @@ from ...errors import UnsupportedError
 from ...ir.types import DType
 from .builder import Builder, Value
 from .floats import FLOAT, HALF, HALF_EXACT, Rule
-from .integers import BOOL, INTEGER, whole
+from .integers import BOOL, INTEGER
 from .math import MATH, functions
 
 
@@ -24,8 +24,6 @@ def apply_real(b: Builder, op: str, dtype: DType, operands: tuple[Value, ...]) -
         wide = tuple([b.cast("fpext", x, "float") if x.kind == "half" else x for x in operands])
         result = _float_rule(op)(b, *wide)
         return b.cast("fptrunc", result, "half") if result.kind == "float" else result
-    if op == "whole":
-        return whole(b, *operands)
     if dtype.is_float:
         return _float_rule(op)(b, *operands)
     table = BOOL if dtype.kind == "b" else INTEGER

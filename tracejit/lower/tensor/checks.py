@@ -45,9 +45,8 @@ from ...ir.term import Term, postorder, rebuild
 from ...ir.types import i64
 from .substitute import with_expressions
 
-CHECKS = ("checked_index", "checked_choice")
-OTHERS = ("whole", "same_extent", "fitting", "expected", "legal", "assumed")
-SOME = (*[op.name for op in ops.some.values()], *ops.PIVOTS)
+# Those that are of an index.
+OF_INDICES = (ops.checked_index.name, ops.checked_choice.name)
 
 
 def drop_checks(module: Module) -> Module:
@@ -77,7 +76,7 @@ def is_refusing(e: Expression) -> bool:
         case Apply("power", (_, exponent), dtype):
             return dtype.is_signed and not isinstance(exponent, Literal)
         case Apply(op):
-            return op in CHECKS or op in SOME or op in OTHERS
+            return op in ops.CHECKS
     return False
 
 
@@ -111,7 +110,7 @@ def _changed(body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ..
 
 
 def is_check(e: Expression) -> bool:
-    return isinstance(e, Apply) and e.op in CHECKS
+    return isinstance(e, Apply) and e.op in OF_INDICES
 
 
 def may_miss(kernel: Kernel) -> bool:
@@ -231,7 +230,7 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
     found: dict[Expression, Expression] = {}
     for e in postorder(expressions_of(statement), parts):
         match e:
-            case Apply(op, (index, extent, *_)) if op in CHECKS:
+            case Apply(op, (index, extent, *_)) if op in OF_INDICES:
                 room = expressions.subtract(expressions.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
                     found[e] = expressions.replace_expressions((index,), found)[index]

@@ -40,7 +40,7 @@ from ...ir.tensor import (
 )
 from ...ir.term import postorder
 from ...ir.types import i64
-from .checks import CHECKS
+from .checks import OF_INDICES
 from .simplify import CHOICES, COMPARISONS, DIVISIONS, Ranges, simplify_statement
 from .substitute import substitute
 
@@ -67,7 +67,7 @@ def _change(kernel: Kernel) -> Kernel:
 def _has_choice(expression: Expression) -> bool:
     return any(
         isinstance(e, Apply)
-        and e.op in (*CHOICES, *DIVISIONS, *CHECKS)
+        and e.op in (*CHOICES, *DIVISIONS, *OF_INDICES)
         and e.operands[-1].dtype is i64
         for e in postorder((expression,), parts)
     )

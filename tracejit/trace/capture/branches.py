@@ -44,10 +44,6 @@ from .state import (
 CHEAP = 16.0
 # How often a function may be inside of itself where it branches by traced values.
 MOST_DEEP = 40
-_REFUSING = (
-    "checked_index", "checked_choice", "whole", "same_extent", "fitting", "expected", "legal",
-    "assumed", *ops.PIVOTS,
-)  # fmt: skip
 
 
 class _End(NamedTuple):
@@ -376,7 +372,7 @@ def _may_fail(node: Node) -> bool:
     if node.op in (ops.floor_divide, ops.remainder):
         divisor = node.operands[1]
         return divisor.op is not ops.constant or not divisor.attrs["value"] > 0
-    return node.op.name in _REFUSING
+    return node.op.name in ops.CHECKS
 
 
 def _selected(condition: Node, a: Node, b: Node) -> Node:

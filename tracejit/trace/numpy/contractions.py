@@ -18,7 +18,7 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.dims import Dim, plain
-from ...ir.ops.agreement import PRODUCT
+from ...ir.refusal import PRODUCT
 from ..application import apply
 from ..array import Array, wrap
 from ..broadcasting import is_one, is_told_by_data, narrowed

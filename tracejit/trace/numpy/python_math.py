@@ -76,7 +76,7 @@ def _as_number(ufunc: np.ufunc) -> Callable[..., Any]:
 
 
 def _as_int(ufunc: np.ufunc) -> Callable[..., Any]:
-    return lambda x: Array(ops.whole(apply(ufunc, x).node), True, int)
+    return lambda x: Array(cast(ops.convertible(apply(ufunc, x).node), i64), True, int)
 
 
 def to_int(*args: Any) -> Any:
@@ -86,7 +86,7 @@ def to_int(*args: Any) -> Any:
     (x,) = args
     node = real_part(x, int)
     if node.type.dtype.is_float:
-        return Array(ops.whole(cast(node, f64)), True, int)
+        node = ops.convertible(cast(node, f64))
     return Array(cast(node, i64), True, int)
 
 

@@ -64,7 +64,7 @@ def test_of_rows():
 def test_of_numpy():
     check(lambda x: np.apply_over_axes(np.sum, x, [0]), M)
     check(lambda x: np.polynomial.polynomial.polyval(x, [1.0, 2.0, 0.5]), X)
-    check(lambda x: np.setxor1d(x, x[:3]), X, calls_python=True)
+    check(lambda x: np.histogram_bin_edges(x, "auto"), X, calls_python=True)
     check(lambda x: np.nanargmax(x), X)
 
 

@@ -95,6 +95,21 @@ def test_interpolation(function):
     check(lambda x, xp, fp: np.interp(x, xp, fp), x, table, np.cos(table))
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, xp, fp: np.interp(x, xp, fp, period=3),
+        lambda x, xp, fp: np.interp(x * 7, xp[::-1], fp, period=-2.5),
+        lambda x, xp, fp: np.interp(x, xp, fp * 1j, left=4, period=xp[1] + 0.5),
+        lambda x, xp, fp: np.interp(2.0, xp, fp, period=360),
+        lambda x, xp, fp: np.interp(x, xp, fp, period=0),
+    ],
+)
+def test_periodic_interpolation(function):
+    x = np.linspace(-9, 11, 41)
+    check(function, x, np.array([-7.0, 1.0, 2.75, 0.125]), np.array([1.0, 1.5, -3.0, 2.0]))
+
+
 STATISTICS = [
     lambda x: np.cov(x),
     lambda x: np.cov(x, bias=True),

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import check, sample
 
+from tracejit import jit
+
 JOINS = [
     lambda x, y: np.concatenate([x, y]),
     lambda x, y: np.concatenate((x, y), axis=-1),
@@ -136,6 +138,18 @@ REPEATS = [
     lambda x: np.insert(x, 4, x.T[:1].T, axis=1),
     lambda x: np.insert(x, [1], [[1], [2], [3]], axis=1),
     lambda x: np.insert(x, 9, 1, axis=1),
+    lambda x: np.insert(x, [1, 3], [7, 8]),
+    lambda x: np.insert(x, [3, -1, 0, 3], [7, 8, 9, 10]),
+    lambda x: np.insert(x, [0, 2], 5, axis=1),
+    lambda x: np.insert(x, [2, 0], x[:2], axis=0),
+    lambda x: np.insert(x, slice(1, None), 0, axis=1),
+    lambda x: np.insert(x, np.array([True, False, True]), 3, axis=0),
+    lambda x: np.insert(x, [], 3),
+    lambda x: np.insert(x, [0, 9], 3, axis=1),
+    lambda x: np.insert(x, list(range(12)), 3),
+    lambda x: np.insert(x[:, :0], [0, 0], 3),
+    lambda x: np.insert(x, [[0]], 3),
+    lambda x: np.delete(x, list(range(0, 12, 2)), axis=None),
 ]
 
 
@@ -143,6 +157,32 @@ REPEATS = [
 def test_repeats(function):
     check(function, sample((3, 4), "int32"))
     check(function, sample((3, 4), "complex64"))
+
+
+def test_places_that_data_tells():
+    x = sample((3, 4), "int32")
+    places = np.array([1, 0, -1])
+    check(lambda x, k: np.insert(x, k, 5, axis=1), x, places)
+    check(lambda x, k: np.insert(x, k, x, axis=0), x, places)
+    check(lambda x, k: np.delete(x, k, axis=1), x, places[:1])
+    check(lambda x, k: np.delete(x, k[0], axis=1), x, places)
+    check(lambda x, k: np.delete(x, k, axis=0), x, places)
+    check(lambda x, k: np.delete(x, k), x, places)
+    for function in (np.insert, np.delete):
+        with pytest.raises(IndexError, match="is out of bounds for axis 0"):
+            jit(lambda x, k, function=function: function(x, k, *[1][: function is np.insert]))(
+                x, np.array([0, 13])
+            )
+
+
+def test_repeats_that_data_tells():
+    repeated = jit(lambda x, k: np.repeat(x * 2, k, axis=0) + 1)
+    x = sample((5, 3), "int32")
+    for counts in ([1, 2, 0, 3, 1], [0, 0, 0, 0, 1], [9, 0, 0, 0, 90], [0, 0, 0, 0, 0]):
+        k = np.array(counts)
+        np.testing.assert_array_equal(repeated(x, k), np.repeat(x * 2, k, axis=0) + 1)
+    with pytest.raises(ValueError, match="negative"):
+        repeated(x, np.array([1, -2, 0, 3, 1]))
 
 
 WIDTHS = [

@@ -61,7 +61,7 @@ def test_results_of_unique_go_on():
     check(lambda x: np.unique(x, sorted=False), x, native=False)
     check(lambda x: tuple(np.unique_all(x)), x)
     check(lambda x: tuple(np.unique_counts(x)), x)
-    check(lambda x: np.unique(x.reshape(10, 5), axis=0), x, native=False)
+    check(lambda x: np.unique(x.reshape(2, 25), axis=0), x, native=False)
 
 
 def test_another_count_at_every_call():
@@ -107,3 +107,37 @@ def test_what_is_assumed_to_be_unique():
 def test_ints_without_a_common_dtype():
     large = np.array([2**63, 2**63 + 1, 5], np.uint64)
     check(lambda a, b: np.isin(a, b), np.arange(50), np.tile(large, 20), native=False)
+
+
+ROWS = RANDOM.integers(0, 3, (60, 3))
+
+
+@pytest.mark.parametrize("options", [{}, {"return_index": True, "return_counts": True}])
+@pytest.mark.parametrize("dtype", ["i8", "f4", "c16", "?"])
+def test_unique_rows(dtype, options):
+    x = ROWS.astype(dtype)
+    check(lambda x: np.unique(x, axis=0, **options), x)
+    check(lambda x: np.unique(x, axis=-1, **options), x.T[:, ::2], native=None)
+    check(lambda x: np.unique(x, axis=1, **options), x.reshape(5, 12, 3), native=None)
+
+
+def test_unique_rows_with_nan_are_all_different():
+    x = np.array([[1.0, np.nan], [1.0, np.nan], [0.0, 2.0], [0.0, 2.0]])
+    check(lambda x: np.unique(x, axis=0), x)
+    check(lambda x: np.unique(x, axis=0, return_inverse=True), x[2:])
+    check(lambda x: np.unique(x, axis=1), np.zeros((2, 0)), native=None)
+
+
+def test_exclusive_or():
+    x, y = RANDOM.integers(0, 30, 40), RANDOM.integers(10, 50, 33)
+    check(lambda x, y: np.setxor1d(x, y), x, y)
+    check(lambda x, y: np.setxor1d(x, y).sum(), x, y.astype(float))
+    check(lambda x, y: np.setxor1d(x, y), x, x)
+    check(lambda x, y: np.setxor1d(x, y), NAN, NAN[:3])
+
+
+def test_places_of_common_elements():
+    x, y = RANDOM.integers(0, 30, 40), RANDOM.integers(10, 50, 33)
+    check(lambda x, y: np.intersect1d(x, y, return_indices=True), x, y)
+    check(lambda x, y: np.intersect1d(x, y, return_indices=True), NAN, NAN[2:])
+    check(lambda x, y: np.intersect1d(x, y, return_indices=True), x, y + 100)

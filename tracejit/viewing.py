@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 from numpy.lib.stride_tricks import sliding_window_view
 
+from .ir import ops
 from .ir.dims import Dim, bind
 from .ir.reference import solve_dims
 from .ir.types import ArrayType
@@ -48,5 +49,6 @@ _APPLY = {
     "broadcast": _broadcast,
     "real": lambda array: array.real,
     "imag": lambda array: array.imag,
+    **{op.name: op.reference for op in (ops.bits, ops.signed_of_bits, ops.float_of_bits)},
     "windows": lambda array, axis, width: sliding_window_view(array, width, axis=axis),
 }

@@ -180,12 +180,16 @@ def identity(op: str, dtype: DType) -> Any:
     For `maximum` and `minimum` of floats it is an infinity, for integers the other end of the range.
     """
     match op:
-        case "add" | "logical_or" | "bitwise_or" | "bitwise_xor" | "logical_xor":
+        case "add" | "logical_or" | "bitwise_or" | "bitwise_xor" | "logical_xor" | "gcd":
             return {"b": False, "f": 0.0, "c": 0j}.get(dtype.kind, 0)
         case "multiply" | "logical_and":
             return {"b": True, "f": 1.0, "c": 1 + 0j}.get(dtype.kind, 1)
         case "maximum" | "minimum":
             return _extreme(dtype, op == "maximum")
+        case "fmax" | "fmin":
+            return float("nan") if dtype.is_float else _extreme(dtype, op == "fmax")
+        case "bitwise_and":
+            return True if dtype.kind == "b" else -1 if dtype.is_signed else _extreme(dtype, False)
     raise ValueError(f"{op} has no neutral element")
 
 

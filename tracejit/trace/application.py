@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from typing import Any
 
 import numpy as np
@@ -14,9 +15,9 @@ from .array import Array, agreeing, assign, assign_items, scatter, to_array, vie
 from .assigned import NO_OPERAND, assigned_node, is_mask, selects
 from .broadcasting import broadcast_shapes, shape_text
 from .context import failure
-from .host import call_through_python, known, name_of, no_rule
+from .host import NoRule, call_through_python, known, name_of, no_rule
 from .promotion import DEFAULT_DTYPES, loop_of
-from .registry import APPLICATIONS, FUNCTIONS
+from .registry import APPLICATIONS, FUNCTIONS, UFUNC_METHODS
 from .ufunc import apply_to_nodes, is_compiled, signature_of
 from .unruled import write_through_python
 from .value import Value, node_of, to_operand
@@ -167,6 +168,10 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
     if implementation is None:
         if options.get("out") not in (None, (None,)):
             raise no_rule(f"{ufunc.__name__}.{method}")
+        options.pop("out", None)
+        if method in UFUNC_METHODS:
+            with contextlib.suppress(NoRule):
+                return UFUNC_METHODS[method](ufunc, *inputs, **options)
         called = known(getattr(ufunc, method), f"{name_of(ufunc)}.{method}")
         if method == "at":
             return write_through_python(called, inputs, options)

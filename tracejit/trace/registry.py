@@ -16,6 +16,8 @@ METHODS: dict[str, Callable[..., Any]] = {}
 ATTRIBUTES: dict[str, Callable[..., Any]] = {}
 # `ufunc(...)` and `ufunc.reduce(...)` and their like, as "call" and "method".
 APPLICATIONS: dict[str, Callable[..., Any]] = {}
+# The name of a ufunc's method -> a function that takes the ufunc first, for those without a function.
+UFUNC_METHODS: dict[str, Callable[..., Any]] = {}
 # `x[mask]` and `x[mask] = value`, as "get" and "set", for masks whose count only data can tell.
 MASKS: dict[str, Callable[..., Any]] = {}
 # Of arrays that are one memory in NumPy and two here (mirrors.py): to make them so, to find the index that

@@ -18,7 +18,7 @@ from ..ir.iteration import kept_axes, reshaped_strides
 from ..ir.op import CONTRACTION, CREATION, MOVEMENT, Op
 from ..ir.types import row_major
 
-_PARTS = (ops.real, ops.imag)
+_PARTS = (ops.real, ops.imag, ops.bits, ops.signed_of_bits, ops.float_of_bits)
 
 
 class Step(NamedTuple):
@@ -243,12 +243,23 @@ def _undo_imag(whole: Node, value: Node, step: Step) -> Node:
     return ops.complex(ops.real(whole), value)
 
 
+def _undo_bits(whole: Node, value: Node, step: Step) -> Node:
+    return (ops.float_of_bits if whole.type.dtype.is_float else ops.signed_of_bits)(value)
+
+
+def _undo_of_bits(whole: Node, value: Node, step: Step) -> Node:
+    return ops.bits(value)
+
+
 _UNDO: dict[Op, Callable[[Node, Node, Step], Node]] = {
     ops.slice_: _undo_slice,
     ops.transpose: _undo_transpose,
     ops.reshape: _undo_reshape,
     ops.real: _undo_real,
     ops.imag: _undo_imag,
+    ops.bits: _undo_bits,
+    ops.signed_of_bits: _undo_of_bits,
+    ops.float_of_bits: _undo_of_bits,
 }
 
 

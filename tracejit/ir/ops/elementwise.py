@@ -17,7 +17,7 @@ import numpy as np
 from .. import expressions, tensor
 from ..fused import fused_multiply_add
 from ..op import ELEMENTWISE, Element, Op, define
-from ..types import ArrayType, DType, array_type, bool_, c64, c128, f32, f64, i32, to_dtype
+from ..types import DTYPES, ArrayType, DType, array_type, bool_, c64, c128, f32, f64, i32, to_dtype
 
 
 def _same_shape(types: tuple[ArrayType, ...]) -> tuple:
@@ -222,6 +222,21 @@ def _multiply_pairs(a: Any, b: Any) -> Any:
     return np.asarray(sum(products)).astype(np.int32)[()]
 
 
+def _bits_as(kind: str) -> dict[str, Any]:
+    """The same bits as another kind of number; from and to floats and signed ints by unsigned ones."""
+
+    def result(x: DType) -> DType:
+        if x.kind not in ("u" if kind != "u" else "if") or (kind, x.itemsize) == ("f", 1):
+            raise TypeError(f"the bits of {x} are not taken as {kind}")
+        return DTYPES[f"{kind}{8 * x.itemsize}"]
+
+    def reference(x: Any) -> Any:
+        x = np.asarray(x)
+        return x.view(f"{kind}{x.itemsize}")[()]
+
+    return {"reference": reference, "cost": 0.5, "result": result}
+
+
 # fmt: off
 multiply_pairs    = elementwise("multiply_pairs", _multiply_pairs, 2, result=_pairs_dtype, commutative=True)
 fma               = elementwise("fma", fused_multiply_add, result=_fma_dtype)
@@ -235,6 +250,9 @@ real              = elementwise("real", lambda x: np.real(x), result=lambda x: x
 imag              = elementwise("imag", lambda x: np.imag(x), result=lambda x: x.real)
 where             = elementwise("where", lambda c, x, y: np.where(c, x, y)[()], result=_where_dtype)
 complex           = elementwise("complex", _complex_reference, result=_complex_dtype)
+bits              = elementwise("bits", **_bits_as("u"))
+signed_of_bits    = elementwise("signed_of_bits", **_bits_as("i"))
+float_of_bits     = elementwise("float_of_bits", **_bits_as("f"))
 # fmt: on
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from ..expressions import identity
 from ..op import REDUCTION, SCAN, Fold, Op, define
 from ..types import ArrayType, DType, array_type, bool_, f16, f32, to_dtype
+from .elementwise import loop_dtype
 
 
 def _reduced(x: ArrayType, axes: tuple[int, ...]) -> ArrayType:
@@ -27,8 +28,9 @@ def _reduction(
     accumulate: Callable[[DType], DType] = lambda dtype: dtype,
 ) -> Op:
     def type_rule(x: ArrayType, *, axes: tuple[int, ...]) -> ArrayType:
-        if ufunc in (np.logical_and, np.logical_or) and x.dtype is not bool_:
+        if ufunc in (np.logical_and, np.logical_or, np.logical_xor) and x.dtype is not bool_:
             raise ValueError(f"{name} takes bools, not {x.dtype}; cast the operand first")
+        loop_dtype(ufunc, (x.dtype, x.dtype))
         return _reduced(x, axes)
 
     def reference(x: Any, *, axes: tuple[int, ...]) -> Any:
@@ -50,6 +52,13 @@ max_ = _reduction("max", np.maximum)
 min_ = _reduction("min", np.minimum)
 all_ = _reduction("all", np.logical_and)
 any_ = _reduction("any", np.logical_or)
+# Of other ufuncs that are associative, by the ufunc: what its method `reduce` gives.
+FOLDS = {
+    ufunc: _reduction(f"fold_{ufunc.__name__}", ufunc)
+    for ufunc in (
+        np.bitwise_or, np.bitwise_and, np.bitwise_xor, np.logical_xor, np.fmax, np.fmin, np.gcd,
+    )
+}  # fmt: skip
 
 
 def _scan(name: str, ufunc: np.ufunc) -> Op:

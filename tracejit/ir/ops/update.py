@@ -77,7 +77,7 @@ def _scatter_type(
 def _scatter_reference(
     old: Any, value: Any, *indices: Any, axes: tuple[int, ...], combine: str | None
 ) -> Any:
-    new = np.array(old)
+    new = np.array(old, order="C")
     numbers = gather.reference(np.arange(new.size).reshape(new.shape), *indices, axes=axes)
     flat, numbers, values = new.reshape(-1), np.ravel(numbers), np.ravel(value)
     if combine is None:

@@ -9,6 +9,7 @@ from . import (
     einsum,
     elementwise,
     flat,
+    folds,
     fourier,
     grids,
     histograms,

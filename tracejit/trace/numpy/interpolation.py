@@ -6,26 +6,30 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import UnsupportedError
 from ...ir import ops
 from ..application import apply
 from ..array import Array, wrap
-from ..context import failure
 from ..registry import implements
-from ..value import node_of
-from .building import as_array, broadcast, choose, converted, gathered, number, scalar_like, taken
+from ..value import Value, node_of
+from .building import (
+    as_array,
+    broadcast,
+    choose,
+    concatenated,
+    converted,
+    gathered,
+    number,
+    scalar_like,
+    taken,
+    window,
+)
+from .sorting import order_of_rows
 from .tables import searchsorted
 
 
 @implements(np.interp)
 def interp(x, xp, fp, left=None, right=None, period=None):
     """`np.interp`; points that do not increase give other values than NumPy's."""
-    if period is not None:
-        raise failure(
-            UnsupportedError,
-            "np.interp(..., period=) sorts its table, which cannot be compiled",
-            "take x % period and extend the table at both ends outside the function",
-        )
     xp, fp, x = as_array(xp, float), as_array(fp), as_array(x, float)
     if xp.ndim != 1 or fp.ndim != 1:
         raise ValueError("Data points must be 1-D sequences")
@@ -35,6 +39,9 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         raise ValueError("array of sample points is empty")
     dtype = np.complex128 if fp.dtype.kind == "c" else np.float64
     fp = converted(fp, dtype)
+    if period is not None:
+        x, xp, fp = _periodic(x, xp, fp, period)
+        left = right = None
     left = taken(fp, 0, 0) if left is None else number(left, dtype)
     right = taken(fp, 0, xp.shape[0] - 1) if right is None else number(right, dtype)
     if fp.dtype.kind != "c":
@@ -44,6 +51,21 @@ def interp(x, xp, fp, left=None, right=None, period=None):
         for part in (ops.real, ops.imag)
     ]
     return scalar_like(wrap(ops.complex(*[node_of(part) for part in parts])))
+
+
+def _periodic(x: Array, xp: Array, fp: Array, period: Any) -> tuple[Array, Array, Array]:
+    """Both in one period, where the table is sorted and has its other end's point at either end."""
+    if not isinstance(period, Value) and period == 0:
+        raise ValueError("period must be a non-zero value")
+    period = apply(np.absolute, number(period, float))
+    x, xp = as_array(apply(np.remainder, x, period)), as_array(apply(np.remainder, xp, period))
+    order = order_of_rows(xp)
+    xp, fp = gathered(xp, order, 0), gathered(fp, order, 0)
+    n = xp.shape[0]
+    ends = [(y, window(y, 0, n - 1, n), window(y, 0, 0, 1)) for y in (xp, fp)]
+    (xp, before, after), (fp, last, first) = ends
+    before, after = apply(np.subtract, before, period), apply(np.add, after, period)
+    return x, concatenated([before, xp, after], 0), concatenated([last, fp, first], 0)
 
 
 def _interpolated(x: Array, xp: Array, fp: Array, left: Array, right: Array) -> Array:

@@ -8,13 +8,16 @@ from typing import Any
 import numpy as np
 
 from ...errors import NotNumbers, UnsupportedError
+from ...ir import ops
+from ...ir.graph import Node
+from ...ir.types import DType, row_major, to_dtype
 from ..application import apply
 from ..array import Array, doubt, view, view_or_doubt, wrap
-from ..context import failure
+from ..context import failure, supported_dtype
 from ..host import call_through_python, known
 from ..registry import creates, implements
 from ..value import Value, node_of
-from ..views import Storage
+from ..views import Storage, is_in_order, strides_after
 from .arguments import static, static_int, static_shape
 from .building import (
     as_array,
@@ -56,15 +59,46 @@ def reinterpreted(a, dtype=None, type=None):
         )
     if dtype is None or np.dtype(dtype) == a.dtype:
         return a if a.is_scalar else view(a, node_of(a))
-    found = call_through_python(
-        known(_REINTERPRETED, "numpy.ndarray.view"), (a, np.dtype(dtype)), {}
-    )
+    wanted = supported_dtype(dtype) if np.dtype(dtype).kind in "iufc" else None
+    if wanted is not None and a.dtype.kind in "iuf" and wanted.itemsize == a.dtype.itemsize:
+        seen = _with_bits(node_of(a), wanted)
+        return wrap(seen, True) if a.is_scalar else view(a, seen)
+    found = None if wanted is None else _regrouped(a, wanted)
+    if found is None:
+        found = call_through_python(
+            known(_REINTERPRETED, "numpy.ndarray.view"), (a, np.dtype(dtype)), {}
+        )
     if not a.is_scalar:
         doubt(a, found, f"bytes as {np.dtype(dtype)} are one memory, which is not traced")
     return found
 
 
 builtin_type = type
+
+
+def _regrouped(a: Array, dtype: DType) -> Array | None:
+    """Complex numbers as pairs of real ones or pairs as complex ones, where memory has them in order."""
+    own = to_dtype(a.dtype)
+    in_order = a.ndim > 0 and strides_after(a.storage, a.steps) == row_major(a.node.type.shape)
+    if not in_order or not is_in_order(a.storage):
+        return None
+    *outer, last = a.shape
+    if own.is_complex and dtype is own.real:
+        parts = [reshaped(wrap(part(node_of(a))), (*a.shape, 1)) for part in (ops.real, ops.imag)]
+        return reshaped(concatenated(parts, a.ndim), (*outer, 2 * last))
+    if dtype.is_complex and own is dtype.real and type(last) is int and last % 2 == 0:
+        parts = [node_of(window(a, a.ndim - 1, k, last, 2)) for k in (0, 1)]
+        return wrap(ops.complex(*parts))
+    return None
+
+
+def _with_bits(node: Node, dtype: DType) -> Node:
+    """The same bits as numbers of another dtype that is as wide."""
+    if node.type.dtype.kind != "u":
+        node = ops.bits(node)
+    if dtype.kind == "u":
+        return node
+    return ops.float_of_bits(node) if dtype.is_float else ops.signed_of_bits(node)
 
 
 @creates(np.lib.stride_tricks.as_strided)

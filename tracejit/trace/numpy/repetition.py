@@ -1,4 +1,4 @@
-"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `delete`, ..."""
+"""Elements at other and at more places: `roll`, `tile`, `repeat`, `resize`, `delete`, `insert`."""
 
 from __future__ import annotations
 
@@ -8,23 +8,31 @@ from typing import Any
 
 import numpy as np
 
+from ..application import apply
 from ..array import Array, wrap
+from ..host import no_rule
 from ..registry import implements
-from ..value import literal
-from .arguments import one_axis, refuse, static, static_int
+from ..value import Value, known_value, literal, node_of
+from .arguments import one_axis, static, static_int
 from .building import (
     along,
     as_array,
     broadcast,
+    choose,
     concatenated,
     converted,
     copied,
     filled,
     gathered,
+    iota,
     reshaped,
     spread,
+    taken,
     window,
 )
+from .rooms import at_hand, extent_in, room_for
+from .scans import cumsum
+from .sorting import order_of_rows
 
 # More runs than these are not worth a piece of code each.
 PIECES_LIMIT = 16
@@ -45,11 +53,11 @@ def roll(a, shift, axis=None):
         np.roll(np.zeros(()), shift, axis)  # raises NumPy's error
     x = copied(x)
     totals: dict[int, int] = {}
-    for amount, along in zip(*(part.ravel().tolist() for part in shifts)):
-        along = one_axis(along, x.ndim)
-        totals[along] = totals.get(along, 0) + amount
-    for along, amount in totals.items():
-        x = _rolled(x, along, amount)
+    for amount, own in zip(*(part.ravel().tolist() for part in shifts)):
+        own = one_axis(own, x.ndim)
+        totals[own] = totals.get(own, 0) + amount
+    for own, amount in totals.items():
+        x = _rolled(x, own, amount)
     return x
 
 
@@ -114,6 +122,8 @@ def tile(A, reps):
 def repeat(a, repeats, axis=None):
     """`np.repeat`; different numbers of repeats must be known while tracing."""
     x, axis = along(as_array(a), axis)
+    if isinstance(repeats, Value) and repeats.ndim == 1 and known_value(node_of(repeats)) is None:
+        return _repeated_by_data(x, repeats, axis)
     repeats = static(repeats, "repeats")
     if isinstance(repeats, tuple | list | np.ndarray) and np.size(repeats) != 1:
         return _repeated_by(x, np.asarray(repeats), axis)
@@ -142,7 +152,23 @@ def _repeated_by(x: Array, repeats: np.ndarray, axis: int) -> Array:
             "operands could not be broadcast together with shape "
             f"({x.shape[axis]},) {repeats.shape}"
         )
-    return picked(x, axis, np.repeat(np.arange(x.shape[axis]), repeats).tolist())
+    return picked(x, axis, np.repeat(np.arange(x.shape[axis]), repeats))
+
+
+def _repeated_by_data(x: Array, repeats: Any, axis: int) -> Array:
+    """The number of each place of the result grows where the elements before it end."""
+    extent = x.shape[axis]
+    if repeats.dtype.kind not in "iu" or repeats.shape != (extent,) or extent == 0:
+        raise no_rule("np.repeat by such numbers")
+    total = int(np.sum(at_hand(repeats, "np.repeat")))
+    room = room_for(total)
+    ends = cumsum(converted(repeats, np.int64))
+    is_wrong = apply(np.less, repeats, 0).any()
+    size = extent_in(room, choose(is_wrong, -1, taken(ends, 0, extent - 1)), "repeated")
+    passed = filled((room + 1,), 0, np.int64)
+    np.add.at(passed, apply(np.minimum, apply(np.maximum, ends, 0), room), 1)
+    number = window(cumsum(passed), 0, 0, size)
+    return gathered(x, apply(np.minimum, number, extent - 1), axis)
 
 
 @implements(np.resize)
@@ -162,29 +188,30 @@ def resize(a, new_shape):
     return reshaped(window(flat, 0, 0, size), shape)
 
 
-def picked(x: Array, axis: int, positions: list[int]) -> Array:
+def picked(x: Array, axis: int, positions: np.ndarray) -> Array:
     """The elements at `positions` of `axis`, in that order: a few evenly spaced runs, or a gather."""
+    positions = positions.astype(np.int64)
     runs = _runs(positions)
     if not runs:
         return window(x, axis, 0, 0)
     if len(runs) > PIECES_LIMIT:
-        return gathered(x, wrap(literal(np.array(positions))), axis)
+        return gathered(x, wrap(literal(positions)), axis)
     return concatenated([_run(x, axis, *run) for run in runs], axis)
 
 
-def _runs(positions: list[int]) -> list[tuple[int, int, int]]:
-    """Maximal runs `(first, step, length)`."""
+def _runs(positions: np.ndarray) -> list[tuple[int, int, int]]:
+    """Maximal runs `(first, step, length)`, but no more than are of use."""
+    steps = np.diff(positions)
+    turns = np.flatnonzero(steps[1:] != steps[:-1]) + 1
     runs: list[tuple[int, int, int]] = []
-    for position in positions:
-        if runs:
-            first, step, length = runs[-1]
-            if length == 1:
-                runs[-1] = (first, position - first, 2)
-                continue
-            if position == first + step * length:
-                runs[-1] = (first, step, length + 1)
-                continue
-        runs.append((position, 0, 1))
+    at, count = 0, positions.size
+    while at < count and len(runs) <= PIECES_LIMIT:
+        turn = int(np.searchsorted(turns, at, "right"))
+        end = int(turns[turn]) if turn < turns.size else count - 1
+        step = int(steps[at]) if at < count - 1 else 0
+        length = max(end - at, 0) + 1
+        runs.append((int(positions[at]), step, length))
+        at += length
     return runs
 
 
@@ -197,7 +224,7 @@ def _run(x: Array, axis: int, first: int, step: int, length: int) -> Array:
     return window(x, axis, first, first + step * (length - 1) - 1, step)
 
 
-def _kept_positions(obj: Any, extent: int, axis: int) -> list[int]:
+def _kept_positions(obj: Any, extent: int, axis: int) -> np.ndarray:
     keep = np.ones(extent, bool)
     obj = obj if isinstance(obj, slice) else static(obj, "positions")
     if not isinstance(obj, slice):
@@ -212,36 +239,82 @@ def _kept_positions(obj: Any, extent: int, axis: int) -> list[int]:
         if obj.dtype.kind in "iu" and ((obj < -extent) | (obj >= extent)).any():
             raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {extent}")
     keep[obj] = False
-    return np.flatnonzero(keep).tolist()
+    return np.flatnonzero(keep)
 
 
 @implements(np.delete)
 def delete(arr, obj, axis=None):
-    """`np.delete` of positions known while tracing."""
-    x = as_array(arr)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
+    """`np.delete`: of positions known while tracing it takes the others, else it selects them."""
+    x, axis = along(as_array(arr), axis)
     extent = static_int(x.shape[axis], "an extent").__index__()
-    return picked(x, axis, _kept_positions(obj, extent, axis))
+    if not isinstance(obj, Value) or known_value(node_of(obj)) is not None:
+        return picked(x, axis, _kept_positions(obj, extent, axis))
+    if obj.ndim == 0 and obj.dtype.kind in "iu":
+        place = iota(extent - 1)
+        at = gathered(iota(extent), as_array(obj), 0)
+        return gathered(x, place + converted(apply(np.greater_equal, place, at), np.int64), axis)
+    keep = filled((extent,), True, bool)
+    keep[obj] = False
+    return x[(*[slice(None)] * axis, keep)]
 
 
 @implements(np.insert)
 def insert(arr, obj, values, axis=None):
-    """`np.insert` before one position known while tracing."""
-    x = as_array(arr)
-    if axis is None:
-        x, axis = reshaped(x, (x.size,)), 0
-    axis = one_axis(axis, x.ndim)
+    """`np.insert`; a mask of positions, or a slice, is known while tracing."""
+    x, axis = along(as_array(arr), axis)
     extent = x.shape[axis]
-    position = obj if isinstance(obj, slice) else np.asarray(static(obj, "a position"))
-    several = isinstance(position, slice) or position.size != 1 or position.dtype == bool
-    refuse("insert", "insert at one position at a time", obj=obj if several else None)
-    at = int(position.item())
-    if not -extent <= at <= extent:
-        raise IndexError(f"index {obj} is out of bounds for axis {axis} with size {extent}")
-    at = at + extent if at < 0 else at
+    if isinstance(obj, slice) or not isinstance(obj, Value) or obj.dtype.kind == "b":
+        obj = _positions(obj, extent)
     new = converted(as_array(values), x.dtype)
+    if not isinstance(obj, Value) and obj.size == 1:
+        return _inserted_at(x, axis, obj, new)
+    if obj.ndim != 1:
+        raise no_rule("np.insert at one position that is not known")
+    count = obj.shape[0]
+    new = broadcast(new, (*x.shape[:axis], count, *x.shape[axis + 1 :]))
+    if isinstance(obj, Value):
+        places = choose(obj < 0, obj + extent, obj)
+        order = order_of_rows(converted(places, np.int64), kind="stable")
+        places[order] = places[order] + iota(count)
+        return _merged(x, axis, places, new)
+    places = np.where(obj < 0, obj + extent, obj)
+    order = np.argsort(places, kind="stable")
+    begin = places[order]
+    places[order] += np.arange(count)
+    for place in places.tolist():
+        if not -extent - count <= place < extent + count:
+            size = extent + count
+            raise IndexError(f"index {place} is out of bounds for axis {axis} with size {size}")
+    if count > PIECES_LIMIT // 2 or (begin < 0).any():
+        return _merged(x, axis, as_array(places), new)
+    parts, last = [], 0
+    for k, at in zip(order.tolist(), begin.tolist()):
+        parts += [window(x, axis, last, at), window(new, axis, k, k + 1)]
+        last = at
+    return concatenated([*parts, window(x, axis, last, extent)], axis)
+
+
+def _positions(obj: Any, extent: Any) -> np.ndarray:
+    """Where to insert, as numbers; a single one keeps its axes, of which NumPy makes a difference."""
+    extent = static_int(extent, "an extent")
+    if isinstance(obj, slice):
+        return np.arange(*obj.indices(int(extent)))
+    found = np.asarray(static(obj, "positions"))
+    if found.dtype == bool:
+        if found.ndim != 1:
+            raise ValueError("boolean array argument obj to insert must be one dimensional")
+        return np.flatnonzero(found)
+    if found.ndim > 1:
+        raise ValueError("index array argument obj to insert must be one dimensional or scalar")
+    return found if found.size else found.astype(np.int64)
+
+
+def _inserted_at(x: Array, axis: int, position: np.ndarray, new: Array) -> Array:
+    """All of the values before one position."""
+    extent, at = x.shape[axis], int(position.item())
+    if not -extent <= at <= extent:
+        raise IndexError(f"index {at} is out of bounds for axis {axis} with size {extent}")
+    at = at + extent if at < 0 else at
     new = reshaped(new, (1,) * (x.ndim - new.ndim) + new.shape)
     if position.ndim == 0:  # NumPy lets the first axis of the values be the new one
         order = list(range(1, new.ndim))
@@ -250,3 +323,18 @@ def insert(arr, obj, values, axis=None):
     shape = tuple(new.shape[axis] if k == axis else n for k, n in enumerate(x.shape))
     parts = [window(x, axis, 0, at), broadcast(new, shape), window(x, axis, at, extent)]
     return concatenated(parts, axis)
+
+
+def _merged(x: Array, axis: int, places: Array, new: Array) -> Array:
+    """`new` at its places along the axis of the result, and what there was between in order."""
+    extent = x.shape[axis]
+    total = extent + places.shape[0]
+    is_new = filled((total,), 0, np.int64)
+    is_new[places] = 1
+    before = iota(total) - cumsum(is_new)
+    if extent == 0:
+        result = filled((*x.shape[:axis], total, *x.shape[axis + 1 :]), 0, x.dtype)
+    else:
+        result = gathered(x, apply(np.minimum, apply(np.maximum, before, 0), extent - 1), axis)
+    result[(*[slice(None)] * axis, places)] = new
+    return result

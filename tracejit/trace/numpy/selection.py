@@ -42,7 +42,7 @@ def take(a, indices, axis=None, out=None, mode="raise"):
     if known is not None and known.ndim == 0:
         result = taken(x, axis, int(known))
     elif known is not None:
-        flat = picked(x, axis, known.ravel().tolist())
+        flat = picked(x, axis, known.ravel())
         result = reshaped(flat, (*x.shape[:axis], *known.shape, *x.shape[axis + 1 :]))
     else:
         result = gathered(x, positions, axis)

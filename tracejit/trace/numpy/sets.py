@@ -7,6 +7,7 @@ finds some by hashing, and sorts them then: the same ones.
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -17,6 +18,7 @@ from ..host import no_rule
 from ..registry import implements
 from ..value import node_of
 from . import reductions, scans
+from .arguments import one_axis
 from .building import (
     as_array,
     choose,
@@ -25,8 +27,10 @@ from .building import (
     filled,
     gathered,
     in_common_dtype,
+    permuted,
     promoted_dtype,
     reshaped,
+    taken,
     window,
 )
 from .creation import arange
@@ -54,6 +58,17 @@ def _is_first(ordered: Array, equal_nan: bool = True) -> Array:
     return concatenated([filled((1,), True, bool), differs], 0)
 
 
+# Rows of more elements than that are sorted by NumPy.
+MOST_KEYS = 16
+
+
+def _is_first_row(rows: Array) -> Array:
+    """Where sorted rows have another one than before; nan differs from nan, as it does to NumPy."""
+    n = rows.shape[0]
+    differs = apply(np.not_equal, window(rows, 0, 1, n), window(rows, 0, 0, n - 1))
+    return concatenated([filled((1,), True, bool), reductions.any(differs, 1)], 0)
+
+
 @implements(np.unique)
 def unique(
     ar,
@@ -65,10 +80,16 @@ def unique(
     equal_nan=True,
     sorted=True,
 ):
-    """`np.unique` of all elements; of rows it is left to NumPy."""
-    if not sorted or axis is not None and (as_array(ar).ndim != 1 or axis not in (0, -1)):
-        raise no_rule("np.unique along an axis, or in no order")
+    """`np.unique` of all elements, or of what lies along an axis, if that is little."""
+    if not sorted:
+        raise no_rule("np.unique in no order")
     given = as_array(ar)
+    if axis is not None and given.ndim > 1:
+        return _unique_along(
+            given, one_axis(axis, given.ndim), return_index, return_inverse, return_counts
+        )
+    if axis not in (None, 0, -1):
+        raise no_rule("np.unique along an axis that there is not")
     x = _elements("unique", given)
     if not (return_index or return_inverse or return_counts):
         ordered = sorted_rows(x)
@@ -78,20 +99,47 @@ def unique(
     # Of equal elements the first one is asked for; otherwise their order does not matter.
     order = order_of_rows(x, kind="stable" if return_index else "quicksort")
     ordered = gathered(x, order, 0)
-    is_first = _is_first(ordered, equal_nan)
+    shape = given.shape if axis is None else (x.size,)
+    asked = (return_index, return_inverse, return_counts)
+    return _described(ordered, order, _is_first(ordered, equal_nan), asked, shape)
+
+
+def _described(
+    ordered: Array, order: Array, is_first: Array, asked: tuple[bool, bool, bool], shape: tuple
+) -> tuple[Array, ...]:
+    """Those of sorted elements that are the first of equal ones, and what is asked about them."""
+    n = order.shape[0]
     rank = scans.cumsum(converted(is_first, np.int64)) - 1
     results = [ordered[is_first]]
-    if return_index:
+    with_index, with_inverse, with_counts = asked
+    if with_index:
         results.append(order[is_first])
-    if return_inverse:
-        inverse = filled((x.size,), 0, np.int64)
+    if with_inverse:
+        inverse = filled((n,), 0, np.int64)
         inverse[order] = rank
-        results.append(reshaped(inverse, given.shape if axis is None else (x.size,)))
-    if return_counts:
-        counts = filled((x.size,), 0, np.int64)
+        results.append(reshaped(inverse, shape))
+    if with_counts:
+        counts = filled((n,), 0, np.int64)
         np.add.at(counts, rank, 1)
         results.append(gathered(counts, rank, 0)[is_first])
     return tuple(results)
+
+
+def _unique_along(x: Array, axis: int, *asked: bool) -> Any:
+    """What lies along an axis as rows of numbers, sorted by the first of them, then the next."""
+    x = x.swapaxes(0, axis)  # as NumPy does, so the other axes are in this order
+    n, width = x.shape[0], prod(x.shape[1:])
+    if type(n) is not int or not n or type(width) is not int or not 0 < width <= MOST_KEYS:
+        raise no_rule("np.unique of long rows, or of nothing")
+    rows = reshaped(x, (n, width))
+    order = order_of_rows(*[taken(rows, 1, k) for k in reversed(range(width))], kind="stable")
+    ordered = gathered(rows, order, 0)
+    found = _described(ordered, order, _is_first_row(ordered), asked, (n,))
+    first = as_array(found[0])
+    first = reshaped(first, (first.shape[0], *x.shape[1:]))
+    axes = [axis if k == 0 else 0 if k == axis else k for k in range(x.ndim)]
+    first = permuted(first, tuple(axes))
+    return (first, *found[1:]) if any(asked) else first
 
 
 def _counted(ordered: Array, equal_nan: bool) -> tuple[Array, Array]:
@@ -106,11 +154,13 @@ def _counted(ordered: Array, equal_nan: bool) -> tuple[Array, Array]:
 
 
 def _found(values: Array, table: Array) -> Array:
-    """Which values are in a table, by search in it sorted; a nan never is."""
-    ordered = sorted_rows(table)
-    place = searchsorted(ordered, values)
-    place = apply(np.minimum, place, ordered.shape[0] - 1)
-    return apply(np.equal, gathered(ordered, place, 0), values)
+    """Which values are in a sorted table; a nan never is."""
+    return apply(np.equal, gathered(table, _place(values, table), 0), values)
+
+
+def _place(values: Array, table: Array) -> Array:
+    """Where in a sorted table values are first, if they are there."""
+    return apply(np.minimum, searchsorted(table, values), table.shape[0] - 1)
 
 
 def _pair(name: str, one: Any, two: Any) -> tuple[Array, Array]:
@@ -132,21 +182,39 @@ def setdiff1d(ar1, ar2, assume_unique=False):
     first = _elements("setdiff1d", ar1)
     one, two = _pair("setdiff1d", ar1, ar2)
     ordered = sorted_rows(first)
-    missing = apply(np.logical_not, _found(converted(ordered, one.dtype), two))
+    missing = apply(np.logical_not, _found(converted(ordered, one.dtype), sorted_rows(two)))
     return ordered[apply(np.logical_and, missing, _is_first(ordered))]
 
 
 @implements(np.intersect1d)
 def intersect1d(ar1, ar2, assume_unique=False, return_indices=False):
-    """`np.intersect1d`, without the indices."""
-    if (
-        return_indices or assume_unique
-    ):  # if elements are not unique after all, NumPy has them twice
-        raise no_rule("np.intersect1d with indices, or of what is assumed to be unique")
+    """`np.intersect1d`."""
+    if assume_unique:  # if elements are not unique after all, NumPy has them twice
+        raise no_rule("np.intersect1d of what is assumed to be unique")
     one, two = _pair("intersect1d", ar1, ar2)
-    ordered = sorted_rows(one)
-    is_common = _found(ordered, two)
-    return ordered[apply(np.logical_and, is_common, _is_first(ordered))]
+    if not return_indices:
+        ordered = sorted_rows(one)
+        is_common = _found(ordered, sorted_rows(two))
+        return ordered[apply(np.logical_and, is_common, _is_first(ordered))]
+    orders = [order_of_rows(x, kind="stable") for x in (one, two)]
+    ordered, table = (gathered(x, order, 0) for x, order in zip((one, two), orders))
+    is_wanted = apply(np.logical_and, _found(ordered, table), _is_first(ordered))
+    of_second = gathered(orders[1], _place(ordered, table), 0)
+    return tuple([x[is_wanted] for x in (ordered, orders[0], of_second)])
+
+
+@implements(np.setxor1d)
+def setxor1d(ar1, ar2, assume_unique=False):
+    """`np.setxor1d`: of all sorted, those elements whose equals are all of one of the two."""
+    if assume_unique:  # if elements are not unique after all, NumPy leaves some out
+        raise no_rule("np.setxor1d of what is assumed to be unique")
+    one, two = _pair("setxor1d", ar1, ar2)
+    first, second = sorted_rows(one), sorted_rows(two)
+    parts = []
+    for own, other in ((first, second), (second, first)):
+        alone = apply(np.logical_not, _found(own, other))
+        parts.append(own[apply(np.logical_and, alone, _is_first(own))])
+    return sorted_rows(np.concatenate(parts))
 
 
 @implements(np.union1d)
@@ -171,5 +239,5 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None
         inside = reductions.any(equal, -1)
     else:
         one, two = _pair("isin", values, table)
-        inside = reshaped(_found(one, two), values.shape)
+        inside = reshaped(_found(one, sorted_rows(two)), values.shape)
     return wrap(node_of(apply(np.logical_not, inside) if invert else inside))

@@ -16,12 +16,11 @@ from ...ir.types import i64
 from ..advanced import constant_value
 from ..application import apply
 from ..array import Array, wrap
-from ..context import current_trace, failure
-from ..extents import bound
+from ..context import failure
 from ..host import no_rule
-from ..promotion import cast, constant
+from ..promotion import cast
 from ..registry import implements
-from ..value import known_value, node_of, value_at_hand
+from ..value import known_value, node_of
 from . import reductions
 from .arguments import numpy_dtype, refuse, static_int, static_shape
 from .building import (
@@ -42,6 +41,7 @@ from .building import (
 )
 from .calculus import diff
 from .creation import linspace
+from .rooms import at_hand, extent_in, room_for
 
 
 def _beside_table(x: Array) -> Array:
@@ -206,22 +206,17 @@ MOST_COUNTS = 1 << 16
 def _counts_of_data(x: Array, weights: Any, least: int) -> Array:
     """`np.bincount` of as many counts as only data tells: there is room for those of the arguments at
     hand and some more. For numbers beyond, or below 0, the function runs with NumPy."""
-    trace = current_trace()
-    can_ask = trace is not None and trace.packs and trace.calls_python and not trace.is_tentative
-    if not can_ask or x.dtype.kind not in "iu" or x.dtype == np.uint64 or x.size == 0:
+    if x.dtype.kind not in "iu" or x.dtype == np.uint64 or x.size == 0:
         raise no_rule("np.bincount of this")
-    greatest = int(np.max(value_at_hand(node_of(x))))
+    greatest = int(np.max(at_hand(x, "np.bincount")))
     if greatest > max(MOST_COUNTS, 4 * x.size):
         raise no_rule("np.bincount of numbers that are large")
-    trace.has_packed = True
-    room = max(least, 1 << max(greatest, 1).bit_length())
+    room = room_for(greatest, least)
     # What is below 0 is, without a sign, beyond all others.
     is_far = np.uint64(room)
     places = converted(apply(np.minimum, converted(x, np.uint64), is_far), np.int64)
-    low, high = constant(0, i64), constant(room, i64)
-    count = wrap(ops.expected(node_of(reductions.max(places) + 1), low, high))
+    extent = extent_in(room, reductions.max(places) + 1, "counts", least)
     counts = _weighed(places, weights, room + 1)
-    extent = bound(node_of(apply(np.maximum, count, least)), least, room, "counts")
     return window(counts, 0, 0, extent)
 
 

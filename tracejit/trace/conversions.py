@@ -53,7 +53,7 @@ class Conversions(Operators):
             return round(_concrete(self, "by round()"), digits)
         if digits is None:
             near = ops.rint(cast(self.node, f64)) if kind == "f" else self.node
-            return type(self)(ops.whole(near) if kind == "f" else cast(near, i64), True, int)
+            return type(self)(cast(ops.convertible(near) if kind == "f" else near, i64), True, int)
         if self.weak is float:  # which Python rounds in decimal
             return round(_concrete(self, "by round()"), digits)
         return FUNCTIONS[np.round](self, digits)

@@ -175,14 +175,28 @@ class Columns:
         ops = self.accumulated(loop)
         known = dict(self.kept)
         before = self.column_values(loop, known)
-        found = self.moments(loop)
+        found, after = self.moments(loop), []
         if found is not None:
-            ops, lets = {**ops, found.squares: "add"}, {**lets, found.squares: lets[found.total]}
+            center, sweep = self.center(loop, found, known)
+            before.append(sweep)
+            lets = {**lets, **{v: lets[found.total] for v in found.sums}}
+            ops = dict.fromkeys(found.sums, "add")
+            loop = loop.replace(body=moments.from_center(found, center))
         for v in ops:
             self.kept[v] = self.local(f"{v.name}_row{self.number}", (self.width,), v)
+        if found is not None:
+            sums = [Load(self.kept[v], (self.loop.index,)) for v in found.sums]
+            after = [self.loop.replace(body=(moments.from_mean(trips(loop), *sums),))]
         is_wide = self.width * self.itemsize(loop) >= WIDE_BLOCKS * BLOCK_BYTES
         reduce = self.in_blocks if is_wide else self.in_chunks
-        return [*before, *reduce(_Sums(loop, ops, found), lets, known)]
+        return [*before, *reduce(_Sums(loop, ops), lets, known), *after]
+
+    def center(self, loop: For, found: Moments, known: dict) -> tuple[Load, For]:
+        """What is near the mean of each column, and the loop that computes it."""
+        row = self.local(f"{found.total.name}_center{self.number}", (self.width,), found.total)
+        value = moments.center_of(loop, found, min(ROWS, trips(loop)))
+        store = Store(row, (self.loop.index,), value)
+        return Load(row, store.indices), self.loop.replace(body=self.restored((store,), known))
 
     def moments(self, loop: For) -> Moments | None:
         """What a sweep finds together with the next one, which needs nothing else but its mean."""
@@ -222,14 +236,11 @@ class Columns:
         def columns(*body: Statement) -> For:
             return self.loop.replace(stop=stop, body=body)
 
-        sums = sums.of(*substitute(self.restored((loop,), known), here))
-        add = sums.strip(strip, tensor.ZERO)
-        strips = sums.rows // ROWS
-        once = For(Index(f"once{self.number}"), tensor.ZERO, tensor.ONE, (), "unroll", 1)
-        join = sums.joined(once, place, expressions.integer(strips * ROWS))
+        sums = sums._replace(loop=substitute(self.restored((loop,), known), here)[0])
+        add, strips = sums.strip(strip), sums.rows // ROWS
         end = columns(
             *substitute([Let(v, lets[v]) for v in sums.ops], here),
-            *join,
+            *sums.joined(None, place),
             *[Store(self.kept[v], (here[column],), v) for v in sums.ops],
         )
         body = (
@@ -268,24 +279,19 @@ class Columns:
         place = {v: Load(partial[v], (chunk, column)) for v in sums.ops}
         first = expressions.multiply(chunk, expressions.integer(per))
         last = expressions.add(first, expressions.integer(per))
-        first_row = expressions.multiply(chunk, expressions.integer(per * ROWS))
         if strips % per:
             last = expressions.minimum(last, expressions.integer(strips))
-        sums = sums.of(*self.restored((loop,), known))
+        sums = sums._replace(loop=self.restored((loop,), known)[0])
         # A strip of rows adds to the partial results, which stay in the nearest cache.
-        add = sums.strip(strip, first)
+        add = sums.strip(strip)
         all_ = For(chunk, tensor.ZERO, expressions.integer(chunks), (), "serial", 1)
         body = (
             self.loop.replace(body=sums.cleared(place)),
             For(strip, first, last, (self.loop.replace(body=sums.added(place, add)),), "serial", 1),
         )
-        count = expressions.integer(per * ROWS)
-        if strips % per:
-            left = expressions.subtract(expressions.integer(strips * ROWS), first_row)
-            count = expressions.minimum(count, left)
         ends = (
             *[Let(v, lets[v]) for v in sums.ops],
-            *sums.joined(all_, place, count),
+            *sums.joined(all_, place),
             *[Store(self.kept[v], (column,), v) for v in sums.ops],
         )
         return [all_.replace(body=body), self.loop.replace(body=ends)]
@@ -329,31 +335,21 @@ class Columns:
 
 
 class _Sums(NamedTuple):
-    """What a sweep over rows accumulates, or it and the next one, by which ops."""
+    """What a sweep over rows accumulates, by which ops."""
 
     loop: For
     ops: dict[Variable, str]
-    found: Moments | None
 
     @property
     def rows(self) -> int:
         return trips(self.loop)
 
-    def of(self, loop: For) -> _Sums:
-        """The same of a sweep that reads elsewhere."""
-        found = self.found and self.found._replace(value=loop.body[0].value)
-        return self._replace(loop=loop, found=found)
-
-    def strip(self, strip: Index, first: Expression) -> tuple[Statement, ...]:
-        """What adds a few rows, unrolled; strip `first` is the first one of these sums."""
-        size = expressions.integer(ROWS)
+    def strip(self, strip: Index) -> tuple[Statement, ...]:
+        """What adds a few rows, unrolled."""
+        size, index = expressions.integer(ROWS), self.loop.index
         sweep = self.loop.replace(stop=size, mark="unroll")
-        body: tuple[Statement, ...] = (sweep,)
-        if self.found is not None:
-            before = expressions.multiply(expressions.subtract(strip, first), size)
-            body = tuple(moments.strip_of(self.found, before, sweep))
-        index = self.loop.index
-        return substitute(body, {index: expressions.add(expressions.multiply(strip, size), index)})
+        row = expressions.add(expressions.multiply(strip, size), index)
+        return substitute((sweep,), {index: row})
 
     def cleared(self, place: dict[Variable, Load]) -> tuple[Statement, ...]:
         neutral = {
@@ -368,17 +364,11 @@ class _Sums(NamedTuple):
         before = [Let(v, at) for v, at in place.items()]
         return (*before, *add, *[Store(at.buffer, at.indices, v) for v, at in place.items()])
 
-    def joined(
-        self, parts: For, place: dict[Variable, Load], count: Expression
-    ) -> tuple[Statement, ...]:
-        """What adds up the sums of `parts`, of so many rows each, and the rows that are left."""
-        rest = self.loop.replace(start=expressions.integer(self.rows // ROWS * ROWS))
-        if self.found is not None:
-            add = tuple(moments.joined(self.found, parts, place, count, rest))
-        else:
-            sums = tuple([Accumulate(v, op, place[v]) for v, op in self.ops.items()])
-            add = (parts.replace(body=sums), rest)
-        is_whole = self.rows % ROWS == 0
-        return tuple(
-            [s for s in add if not (is_whole and isinstance(s, For) and s.index is rest.index)]
+    def joined(self, parts: For | None, place: dict[Variable, Load]) -> tuple[Statement, ...]:
+        """What adds up the sums, of `parts` if there are several, and the rows that are left."""
+        sums: tuple[Statement, ...] = tuple(
+            [Accumulate(v, op, place[v]) for v, op in self.ops.items()]
         )
+        sums = sums if parts is None else (parts.replace(body=sums),)
+        rest = self.loop.replace(start=expressions.integer(self.rows // ROWS * ROWS))
+        return (*sums, rest) if self.rows % ROWS else sums

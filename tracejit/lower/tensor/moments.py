@@ -1,32 +1,35 @@
 """A mean and the squares of deviations from it, found together in one sweep.
 
-    for i: a += x[i]                        for strips of a few rows, before which come k:
-    for i: b += (x[i] - a / n)²      ->         t = sum of x in the strip; m = t / rows; q = sum of (x - m)²
-                                                b += q + (m - a / k)² · k · rows / (k + rows); a += t
+    for i: a += x[i]                        c = mean of the first few x
+    for i: b += (x[i] - a / n)²      ->     for i: a += x[i];  s += x[i] - c;  b += (x[i] - c)²
+                                            b = b - s² / n
 
-Squares of what differs from a strip's own mean are added up, and what the strips' means differ by as they come (Chan,
-Golub and LeVeque, "Updating formulae and a pairwise algorithm for computing sample variances", 1979). No
-difference of large squares is taken, so the error is that of two sweeps, or less.
+What is subtracted at the end is small: the squares of n elements' deviations from their own mean m are at least
+k / n of n (c - m)², c being the mean of k of them, and most often c is so near to m that nothing is lost (Chan,
+Golub and LeVeque, "Algorithms for computing the sample variance: analysis and recommendations", 1983). Infinities, NaNs and
+squares that overflow give what two sweeps give, unless the sum of finite numbers is infinite, too: no number then.
 """
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
+from functools import partial, reduce
 from typing import NamedTuple
 
-from ...ir.expressions import cast, integer, replace_expressions
+from ...ir.expressions import integer, replace_expressions, select
 from ...ir.tensor import (
     Accumulate,
     Apply,
     Expression,
     For,
-    Let,
     Literal,
     Load,
     Statement,
+    Store,
     Variable,
 )
-from ...ir.types import f32, f64, i64
+from ...ir.types import bool_, f32, f64
 from .cost import trips
 
 # How near to 1 / n what the sum is multiplied by must be, relative to it.
@@ -39,6 +42,15 @@ class Moments(NamedTuple):
     total: Variable
     squares: Variable
     value: Expression
+
+    @property
+    def shifted(self) -> Variable:
+        """The sum of what `value` is more than the center."""
+        return Variable(f"{self.total.name}_shifted", self.total.dtype)
+
+    @property
+    def sums(self) -> tuple[Variable, Variable, Variable]:
+        return self.total, self.shifted, self.squares
 
 
 def moments_of(first: For, second: For, lets: Mapping[Variable, Expression]) -> Moments | None:
@@ -85,54 +97,29 @@ def _is_mean(e: Expression, total: Variable, rows: int) -> bool:
     return False
 
 
-def strip_of(found: Moments, before: Expression, sweep: For) -> list[Statement]:
-    """What adds a strip to both sums; `sweep` goes over its rows, so many come `before`."""
-    rows, dtype = trips(sweep), found.value.dtype
-    total, squares = _named(found, "strip"), _named(found, "squares")
-    count, some = cast(before, dtype), cast(Apply("maximum", (before, integer(1)), i64), dtype)
-    mean = _apply("multiply", total, _number(1 / rows, total))
-    deviation = _apply("subtract", found.value, mean)
-    so_far = _apply("multiply", found.total, _apply("divide", _number(1, total), some))
-    both = _apply("add", count, _number(rows, total))
-    weight = _apply("divide", _apply("multiply", count, _number(rows, total)), both)
-    return [
-        Let(total, _number(0, total)),
-        sweep.replace(body=(Accumulate(total, "add", found.value),)),
-        Let(squares, _number(0, total)),
-        sweep.replace(body=(Accumulate(squares, "add", _square(deviation)),)),
-        Accumulate(found.squares, "add", squares),
-        *_apart(found, _apply("subtract", mean, so_far), weight),
-        Accumulate(found.total, "add", total),
-    ]
+def center_of(sweep: For, found: Moments, rows: int) -> Expression:
+    """The mean of the first rows; zero where that is infinite, or no number."""
+    first = [replace_expressions((found.value,), {sweep.index: integer(k)}) for k in range(rows)]
+    values = [new[found.value] for new in first]
+    mean = _apply("multiply", reduce(partial(_apply, "add"), values), _number(1 / rows, values[0]))
+    return select(Apply("isfinite", (mean,), bool_), mean, _number(0, mean))
 
 
-def joined(
-    found: Moments, chunks: For, parts: dict[Variable, Load], count: Expression, rest: For
-) -> list[Statement]:
-    """What adds up what chunks of so many rows have found, and the `rest` of the rows."""
-    total, dtype = found.total, found.value.dtype
-    mean, rows = _named(found, "mean"), rest.stop.value
-    of_chunk = _apply("divide", parts[total], cast(count, dtype))
-    deviation = _apply("subtract", found.value, mean)
-    between = _apart(found, _apply("subtract", of_chunk, mean), cast(count, dtype))
-    return [
-        chunks.replace(body=(Accumulate(total, "add", parts[total]),)),
-        rest.replace(body=(Accumulate(total, "add", found.value),)),
-        Let(mean, _apply("multiply", total, _number(1 / rows, total))),
-        chunks.replace(body=(Accumulate(found.squares, "add", parts[found.squares]), *between)),
-        rest.replace(body=(Accumulate(found.squares, "add", _square(deviation)),)),
-    ]
+def from_center(found: Moments, center: Expression) -> tuple[Statement, ...]:
+    """What is added to the sums for a row."""
+    apart = _apply("subtract", found.value, center)
+    added = (found.value, apart, _apply("multiply", apart, apart))
+    return tuple([Accumulate(v, "add", value) for v, value in zip(found.sums, added)])
 
 
-def _apart(found: Moments, apart: Expression, weight: Expression) -> list[Statement]:
-    """What two groups of rows add whose means lie so far apart."""
-    distance = _named(found, "apart")
-    added = _apply("multiply", _square(distance), weight)
-    return [Let(distance, apart), Accumulate(found.squares, "add", added)]
-
-
-def _named(found: Moments, word: str) -> Variable:
-    return Variable(f"{found.total.name}_{word}", found.value.dtype)
+def from_mean(rows: int, total: Load, shifted: Load, squares: Load) -> Store:
+    """What makes of the squares of deviations from the center those from the mean."""
+    less = _apply("multiply", shifted, _apply("multiply", shifted, _number(1 / rows, total)))
+    rest = _apply("maximum", _apply("subtract", squares, less), _number(0, total))
+    # Squares overflow before the sum does; where that is infinite, too, there is no deviation from the mean.
+    is_infinite = Apply("equal", (squares, _number(math.inf, total)), bool_)
+    beyond = _apply("add", squares, _apply("multiply", total, _number(0, total)))
+    return Store(squares.buffer, squares.indices, select(is_infinite, beyond, rest))
 
 
 def _number(value: float, like: Expression) -> Literal:
@@ -141,7 +128,3 @@ def _number(value: float, like: Expression) -> Literal:
 
 def _apply(op: str, a: Expression, b: Expression) -> Expression:
     return Apply(op, (a, b), a.dtype)
-
-
-def _square(a: Expression) -> Expression:
-    return _apply("multiply", a, a)

@@ -34,6 +34,8 @@ LEAST, LEAST_SIZE = 4, 1024
 
 def _radices(n: int) -> tuple[int, ...] | None:
     """The steps of a transform of `n` points: of as many as eight, in as few steps as can be."""
+    if n < 2:
+        return None
     found, rest = [], n
     for factor in FACTORS:
         while rest % factor == 0:

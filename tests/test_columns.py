@@ -95,7 +95,7 @@ def test_short_rows_run_a_row_in_each_lane(width):
             s.index.name for s in statements(kernel.body) if s.__class__ is For and s.lanes > 1
         }
         assert vectors == {"i0"}
-        np.testing.assert_allclose(tracejit.tracejit.jit(function)(x), function(x), rtol=1e-13)
+        np.testing.assert_allclose(tracejit.jit(function)(x), function(x), rtol=1e-13)
 
 
 def lanes_of(function, *args) -> list[int]:
@@ -127,7 +127,7 @@ def test_long_rows_are_cut_in_blocks(shape, dtype):
 def test_totals_of_what_lies_column_by_column(shape):
     x = np.asfortranarray(RNG.normal(size=shape))
     for function in (lambda x: x.max(), lambda x: x.min() + x.sum(), lambda x: x / x.max()):
-        np.testing.assert_allclose(tracejit.tracejit.jit(function)(x), function(x), rtol=1e-10)
+        np.testing.assert_allclose(tracejit.jit(function)(x), function(x), rtol=1e-10)
 
 
 @pytest.mark.parametrize("shape", [(2000, 70), (300, 5000)])
@@ -137,7 +137,9 @@ def test_deviations_of_numbers_far_from_zero(shape, dtype, offset):
     x = (np.random.default_rng(0).standard_normal(shape) + offset).astype(dtype)
     exact = x.astype(np.longdouble)
     for function in (lambda x: x.var(axis=0), lambda x: x.mean(axis=0)):
-        numpys, ours = [np.abs(f(x) - function(exact)).max() for f in (function, tracejit.jit(function))]
+        numpys, ours = [
+            np.abs(f(x) - function(exact)).max() for f in (function, tracejit.jit(function))
+        ]
         assert ours <= 4 * numpys + np.finfo(dtype).eps
 
 

@@ -167,3 +167,15 @@ def test_squares_of_complex_numbers(dtype, shape):
     x = numbers(shape, dtype)
     assert np.array_equal(jit(lambda x: np.ascontiguousarray(x.T))(x), x.T)
     assert np.array_equal(jit(lambda x: (x.T + 1).copy())(x), x.T + 1)
+
+
+@pytest.mark.parametrize("shape", [(256, 1, 9), (800, 8, 1), (32, 1000, 1), (1000, 2)])
+@pytest.mark.parametrize("axis", [-1, -2])
+def test_of_one_point_or_two(shape, axis):
+    """Nothing is to be added in lanes, and no step is made of it."""
+    for dtype, function in ONE.values():
+        x = numbers(shape, dtype)
+        if function in (F.irfft, F.hfft) and shape[axis] == 1:
+            continue  # of no points at all, which NumPy refuses
+        found = jit(lambda x: function(x, axis=axis))(x)
+        np.testing.assert_allclose(found, function(x, axis=axis), 1e-12, 1e-12)

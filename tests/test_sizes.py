@@ -157,3 +157,67 @@ def test_arrays_that_clash_are_told_apart_at_every_size():
         function(mine, mine)
         shift(wanted, wanted)
         np.testing.assert_array_equal(mine, wanted)
+
+
+def dilated(x):
+    p = np.pad(x, 2, mode="edge")
+    return np.maximum(p[2:, 2:], p[:-2, :-2])
+
+
+def rolled(x):
+    return np.roll(x, 3, axis=1) - np.roll(x, -2, axis=0) + np.roll(x, (1, 1), (0, 1))
+
+
+def joined(x):
+    return np.concatenate([x[:3], np.diff(x, axis=0), x[::-1], x[-4:] * 2.0])
+
+
+def mirrored(x):
+    return np.pad(x, ((7, 6), (0, 3)), mode="symmetric") + 1.0, np.pad(x, 6, mode="reflect")
+
+
+def upper(x):
+    return np.triu(x, 2) - np.tril(x, -1)
+
+
+def written(x):
+    y = np.zeros_like(x)
+    y[2:-2, 1:] = x[4:, :-1]
+    y[:, -1] += x[:, 0]
+    return np.where(np.arange(x.shape[1]) < 5, y, -y)
+
+
+CUT = [dilated, rolled, joined, mirrored, upper, written]
+
+
+@pytest.mark.parametrize("function", CUT)
+def test_loops_that_are_cut_serve_every_size(function):
+    """Also the least ones, of which some pieces are empty or come close to one another."""
+    jitted = tracejit.jit(function)
+    rng = np.random.default_rng(2)
+    sizes = [(30, 31), (32, 34), (36, 35), (40, 41)]
+    for n, m in [*sizes, *((n, m) for n in range(8, 14) for m in range(8, 14)), (200, 9), (9, 200)]:
+        x = rng.random((n, m))
+        same(jitted(x), function(x))
+    assert jitted.cache_info().misses == 4
+
+
+@pytest.mark.parametrize("function", [dilated, rolled, joined])
+def test_conditions_are_cut_out_at_every_size(function):
+    jitted = tracejit.jit(function)
+    for n in range(20, 25):
+        jitted(np.ones((n, n + 1)))
+    (entry,) = [e for e in jitted._compiler._entries.values() if e.compiled.code.symbols]
+    assert "where" not in tracejit.show(entry.compiled.lowered.module)
+
+
+def test_programs_for_a_size_stay_in_use():
+    """One for every size comes after those that were made for the very sizes, whose code is better."""
+    jitted = tracejit.jit(lambda x: x * 2.0 + 1.0)
+    for n in [20, 21, 22, 23, 20, 21, 22, 24, 20]:
+        jitted(np.ones(n))
+    entries = jitted._table._entries
+    served = {entry.has_symbols: 0 for entry in entries}
+    for entry in entries:
+        served[entry.has_symbols] += entry.get("hits")
+    assert served == {True: 1, False: 4} and entries[0].has_symbols

@@ -141,7 +141,7 @@ class _Table:
         self._words[NUMBERS[f"table.{name}"] // 8] = value
 
     def add(self, entry: Entry) -> None:
-        """Put an entry first."""
+        """Put an entry first; one for every size behind those for the very sizes, whose code is better."""
         self._change(self._add, entry)
 
     def remove(self, entry: Entry) -> None:
@@ -164,21 +164,27 @@ class _Table:
                 self._changing = False
 
     def _add(self, entry: Entry) -> None:
-        entry.set("next", self._get("entries"))
+        # The native list runs from the last of ours to the first.
+        sized = sum(other.has_symbols for other in self._entries)
+        position = sized if entry.has_symbols else len(self._entries)
+        entry.set("next", self._entries[position - 1].address if position else 0)
         self._set("frame_bytes", max(self._get("frame_bytes"), entry.frame_bytes))
-        self._entries.append(entry)
-        self._set("entries", entry.address)
+        self._point_to(entry.address, position)
+        self._entries.insert(position, entry)
+
+    def _point_to(self, address: int, position: int) -> None:
+        """Let what comes before the entry at this position in the native list lead to that address."""
+        if position < len(self._entries):
+            self._entries[position].set("next", address)
+        else:
+            self._set("entries", address)
 
     def _remove(self, entry: Entry) -> None:
         if entry not in self._entries:
             return
         position = self._entries.index(entry)
-        # The native list runs from the latest to the first: the next one in ours points to us.
-        if position + 1 < len(self._entries):
-            self._entries[position + 1].set("next", entry.get("next"))
-        else:
-            self._set("entries", entry.get("next"))
         del self._entries[position]
+        self._point_to(entry.get("next"), position)
         entry.set("dead", 1)
         if self._sets is not None:
             ctypes.memset(self._sets, 0, ctypes.sizeof(self._sets))

@@ -45,6 +45,7 @@ class Entry:
         head["entry.frame_bytes"] = self.frame_bytes = self.frame.bytes
         self._words = self.memory.block(structure(HEAD, head))
         self.address = ctypes.addressof(self._words)
+        self.has_symbols = symbols > 0
         self.has_static_int = any(
             isinstance(k, StaticLeaf) and type(k.value) is int for k in leaves
         )

@@ -32,8 +32,9 @@ COMPARISONS = ("less", "less_equal", "greater", "greater_equal")
 CHOICES = (*COMPARISONS, "minimum", "maximum")
 DIVISIONS = ("floor_divide", "remainder")
 
-# Both ends inclusive.
-Ranges = dict[Index, tuple[int, int]]
+# The first and the last value of an index: numbers, or sums of sizes; of a size, its least and None.
+Bound = int | Expression | None
+Ranges = dict[Index, tuple[Bound, Bound]]
 
 
 def simplify_statement(statement: Statement, ranges: Ranges) -> Statement:
@@ -54,7 +55,7 @@ def simplify_statement(statement: Statement, ranges: Ranges) -> Statement:
 
 
 class Simplifier:
-    """Rewrites expressions by what is known of the ranges of indices (both ends inclusive)."""
+    """Rewrites expressions by what is known of the ranges of indices and sizes."""
 
     def __init__(self, ranges: Ranges):
         self.ranges = ranges
@@ -70,7 +71,8 @@ class Simplifier:
     def rewrite(self, e: Expression) -> Expression:
         match e:
             case Index() if e in self.ranges and self.ranges[e][0] == self.ranges[e][1]:
-                return expressions.integer(self.ranges[e][0])
+                only = self.ranges[e][0]
+                return expressions.integer(only) if isinstance(only, int) else only
             case Load(buffer, indices):
                 return Load(buffer, tuple([self.memo[i] for i in indices]))
             case Table(data, index, dtype):
@@ -147,18 +149,35 @@ class Simplifier:
     def bounds(self, e: Expression) -> tuple[int | None, int | None]:
         """The least and greatest value of a sum of indices; None where it is not known."""
         atoms, constant = linear(e)
-        low: int | None = constant
-        high: int | None = constant
-        for atom, scale in atoms.items():
-            between = self.ranges.get(atom)
-            match atom:
-                case Apply("remainder", (_, Literal(n)), _) if n > 0:
-                    between = (0, n - 1)
-            if between is None:
-                return None, None
-            ends = [scale * end for end in between]
-            low, high = low + min(ends), high + max(ends)
-        return low, high
+        high = self.least({atom: -scale for atom, scale in atoms.items()}, -constant)
+        return self.least(atoms, constant), None if high is None else -high
+
+    def least(self, atoms: dict[Expression, int], constant: int) -> int | None:
+        """The least value of a sum, if that is a number.
+
+        Indices that end at a sum of sizes are replaced by that first, so that sizes may cancel.
+        """
+        ends = {atom: self.end_of(atom, scale) for atom, scale in atoms.items()}
+        while any(isinstance(end, Expression) for end in ends.values()):
+            total: Expression = expressions.integer(constant)
+            for atom, end in ends.items():
+                at = end if isinstance(end, Expression) else atom
+                factor = expressions.integer(atoms[atom])
+                total = expressions.add(total, expressions.multiply(at, factor))
+            atoms, constant = linear(total)
+            ends = {atom: self.end_of(atom, scale) for atom, scale in atoms.items()}
+        for atom, end in ends.items():
+            if end is None:
+                return None
+            constant += atoms[atom] * end
+        return constant
+
+    def end_of(self, atom: Expression, scale: int) -> Bound:
+        """The value of an atom at which a multiple of it is least."""
+        match atom:
+            case Apply("remainder", (_, Literal(n)), _) if n > 0:
+                return 0 if scale > 0 else n - 1
+        return self.ranges.get(atom, (None, None))[0 if scale > 0 else 1]
 
 
 def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
@@ -170,13 +189,13 @@ def _sum(atoms: dict[Expression, int], constant: int) -> Expression:
 
 def _decide(op: str, low: int | None, high: int | None) -> bool | None:
     """The answer of `difference op 0`, when all differences from low to high agree."""
-    if low is None or high is None:
-        return None
+    is_below, is_above = high is not None and high < 0, low is not None and low > 0
+    not_above, not_below = high is not None and high <= 0, low is not None and low >= 0
     sure = {
-        "less": (high < 0, low >= 0),
-        "less_equal": (high <= 0, low > 0),
-        "greater": (low > 0, high <= 0),
-        "greater_equal": (low >= 0, high < 0),
+        "less": (is_below, not_below),
+        "less_equal": (not_above, is_above),
+        "greater": (is_above, not_above),
+        "greater_equal": (not_below, is_below),
     }
     yes, no = sure[op]
     return True if yes else False if no else None

@@ -2,7 +2,8 @@
 
 Padding, concatenation and rolling put `where(i < 3, ...)` and clamped indices into loop bodies. Cut
 at the right places, each piece knows the answers: its conditions are constants, its clamps
-identities, its loads contiguous again. When the pieces together would be much more code than the
+identities, its loads contiguous again. That holds for unknown sizes, too: a loop up to `n + 1` is cut
+at 1 and at `n`, where it is sure that these come in this order. When the pieces together would be much more code than the
 loop, only the `PIECES` longest are made; what lies between keeps its conditions.
 
 Indices that wrap around do the same: of `x[i - 1]` and `x[(i + 1) % n]` only the first and the last iteration
@@ -14,11 +15,13 @@ Reshaping and repeating put quotients and remainders there: a loop over `i` with
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Iterable
 from itertools import pairwise
 
 from ...ir import expressions, tensor
 from ...ir.affine import linear
+from ...ir.dims import symbols_of
 from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
@@ -41,12 +44,22 @@ from ...ir.tensor import (
 from ...ir.term import postorder
 from ...ir.types import i64
 from .checks import OF_INDICES
-from .simplify import CHOICES, COMPARISONS, DIVISIONS, Ranges, simplify_statement
+from .simplify import (
+    CHOICES,
+    COMPARISONS,
+    DIVISIONS,
+    Bound,
+    Ranges,
+    Simplifier,
+    simplify_statement,
+)
 from .substitute import substitute
 
 PIECES, MOST_PIECES = 5, 64
 # How often a remainder may begin anew in a loop that is cut where it does.
 TURNS = 2
+# What a size is taken to be where only one of several choices can be made.
+TYPICAL = 1 << 20
 # How much more code than the loop had its pieces may be, and what a piece may have in any case.
 GROWTH, SMALL = 2, 12
 
@@ -61,7 +74,10 @@ def _change(kernel: Kernel) -> Kernel:
         return kernel  # by its own lowering
     if not any(_has_choice(e) for e in _all_expressions(kernel.body)):
         return kernel
-    return kernel.replace(body=_simplify_body(kernel.body, {}))
+    extents = [n for buffer in kernel.parameters for n in buffer.type.shape]
+    sizes = [symbol for n in extents for symbol in symbols_of(n) if not symbol.depth]
+    ranges: Ranges = {Index(size.name): (size.least, None) for size in sizes}
+    return kernel.replace(body=_simplify_body(kernel.body, ranges))
 
 
 def _has_choice(expression: Expression) -> bool:
@@ -97,34 +113,58 @@ def _inside(statement: Statement, ranges: Ranges) -> Statement:
 
 
 def _split(loop: For, ranges: Ranges) -> list[Statement]:
-    known = isinstance(loop.start, Literal) and isinstance(loop.stop, Literal)
-    if not known:
+    if not (_is_of_sizes(loop.start, ranges) and _is_of_sizes(loop.stop, ranges)):
         return [_inside(loop, ranges)]
     if loop.mark != "serial" or has_control(loop.body):
-        return [_inside(loop, {**ranges, loop.index: (loop.start.value, loop.stop.value - 1)})]
+        return [_inside(loop, {**ranges, loop.index: _between(loop.start, loop.stop)})]
     period = _period(loop)
     if period is not None:
         return _split(_nested(loop, period), ranges)
-    start, stop = loop.start.value, loop.stop.value
-    cuts = sorted(_cuts(loop, start, stop))
+    cuts = _in_order(_cuts(loop, ranges), loop, ranges)
     if PIECES <= len(cuts) < MOST_PIECES:
         pieces = _pieces(loop, cuts, ranges)
         if _size(pieces) <= GROWTH * _size((loop,)) + SMALL * len(cuts):
             return pieces
-    return _pieces(loop, _chosen(cuts, start, stop), ranges)
+    return _pieces(loop, _chosen(cuts, loop), ranges)
 
 
-def _pieces(loop: For, cuts: list[int], ranges: Ranges) -> list[Statement]:
-    start, stop = loop.start.value, loop.stop.value
+def _is_of_sizes(e: Expression, ranges: Ranges) -> bool:
+    """Whether an expression is a number, or a sum of sizes."""
+    return all(ranges.get(atom, (0, 0))[1] is None for atom in linear(e)[0])
+
+
+def _between(start: Expression, stop: Expression) -> tuple[Bound, Bound]:
+    """The first and the last value of an index."""
+    first, last = _normal(start), _normal(expressions.subtract(stop, tensor.ONE))
+    return tuple([e.value if isinstance(e, Literal) else e for e in (first, last)])
+
+
+def _normal(e: Expression) -> Expression:
+    """The same sum, always written in the same way."""
+    atoms, constant = linear(e)
+    total: Expression = tensor.ZERO
+    for atom in sorted(atoms, key=str):
+        total = expressions.add(total, expressions.multiply(atom, integer(atoms[atom])))
+    return expressions.add(total, integer(constant))
+
+
+def _length(start: Expression, stop: Expression) -> int | None:
+    """How many numbers there are from one to the other, if that does not depend on sizes."""
+    atoms, constant = linear(expressions.subtract(stop, start))
+    return None if atoms else constant
+
+
+def _pieces(loop: For, cuts: list[Expression], ranges: Ranges) -> list[Statement]:
     pieces: list[Statement] = []
-    for low, high in zip((start, *cuts), (*cuts, stop)):
-        if low >= high:
+    for low, high in pairwise((loop.start, *cuts, loop.stop)):
+        length = _length(low, high)
+        if length is not None and length <= 0:
             continue
-        body = _simplify_body(loop.body, {**ranges, loop.index: (low, high - 1)})
-        if cuts and high - low == 1 and not any(isinstance(s, Let | Allocate) for s in body):
-            pieces += substitute(body, {loop.index: integer(low)})  # also in loops that never run
+        body = _simplify_body(loop.body, {**ranges, loop.index: _between(low, high)})
+        if cuts and length == 1 and not any(isinstance(s, Let | Allocate) for s in body):
+            pieces += substitute(body, {loop.index: low})  # also in loops that never run
         else:
-            pieces.append(loop.replace(start=integer(low), stop=integer(high), body=body))
+            pieces.append(loop.replace(start=low, stop=high, body=body))
     return pieces or [loop]
 
 
@@ -135,9 +175,9 @@ def _size(body: Iterable[Statement]) -> int:
 
 def _period(loop: For) -> int | None:
     """The longest period of quotients and remainders of the index that divides its range."""
-    count, found = loop.stop.value, 1
-    if loop.start.value != 0:
+    if loop.start is not tensor.ZERO or not isinstance(loop.stop, Literal):
         return None
+    count, found = loop.stop.value, 1
     for root in _all_expressions(loop.body):
         if loop.index not in root.free:
             continue
@@ -161,27 +201,36 @@ def _nested(loop: For, period: int) -> For:
     return For(outer, tensor.ZERO, integer(loop.stop.value // period), (inner,), "serial", 1)
 
 
-def _cuts(loop: For, start: int, stop: int) -> set[int]:
-    """Where a comparison or a clamp that depends on this index alone changes its answer."""
-    cuts: set[int] = set()
-    clamps: list[tuple[int, int]] = []
+def _cuts(loop: For, ranges: Ranges) -> set[Expression]:
+    """Where a comparison or a clamp that depends on this index, and on sizes, changes its answer."""
+    cuts: set[Expression] = set()
+    clamps: list[tuple[Expression, Expression]] = []
     for root in _all_expressions(loop.body):
         if loop.index not in root.free:
             continue
         for e in postorder((root,), parts):
-            cuts |= _turns(e, loop.index, start, stop)
+            if isinstance(loop.start, Literal) and isinstance(loop.stop, Literal):
+                turns = _turns(e, loop.index, loop.start.value, loop.stop.value)
+                cuts |= {integer(turn) for turn in turns}
             if not isinstance(e, Apply) or e.op not in CHOICES or len(e.operands) != 2:
                 continue
             if e.operands[0].dtype is not i64 or loop.index not in e.free:
                 continue
             atoms, constant = linear(expressions.subtract(*e.operands))
-            if list(atoms) != [loop.index]:
+            scale, op = atoms.pop(loop.index, 0), e.op
+            if not scale or (atoms and abs(scale) != 1):
                 continue
-            scale, op = atoms[loop.index], e.op
+            if not all(ranges.get(atom, (0, 0))[1] is None for atom in atoms):
+                continue
             if scale < 0:
                 scale, constant, op = -scale, -constant, _MIRRORED.get(op, op)
+                atoms = {atom: -c for atom, c in atoms.items()}
+            rest = [expressions.multiply(atom, integer(-c)) for atom, c in atoms.items()]
             # The first index at which scale * i + constant is no longer negative, or positive.
-            zero, above = -(constant // scale), -constant // scale + 1
+            ends = -(constant // scale), -constant // scale + 1
+            zero, above = [
+                _normal(functools.reduce(expressions.add, rest, integer(k))) for k in ends
+            ]
             if op in ("less", "greater_equal"):
                 cuts.add(zero)
             elif op in COMPARISONS:
@@ -189,9 +238,28 @@ def _cuts(loop: For, start: int, stop: int) -> set[int]:
             else:
                 clamps.append((zero, above))
     # Where both sides are equal a clamp may go either way: with a cut that is there already.
-    edges = {start, stop, *cuts}
+    edges = {_normal(loop.start), _normal(loop.stop), *cuts}
     cuts.update(zero for zero, above in clamps if not edges & {zero, above})
-    return {cut for cut in cuts if start < cut < stop}
+    return cuts
+
+
+def _in_order(cuts: set[Expression], loop: For, ranges: Ranges) -> list[Expression]:
+    """The cuts inside a loop from the first to the last, but those of which that depends on sizes."""
+    simplifier = Simplifier(ranges)
+    first, last = _normal(loop.start), _normal(loop.stop)
+    kept = [first]
+    for cut in sorted(cuts - {first, last}, key=_typical):
+        after, _ = simplifier.bounds(expressions.subtract(cut, kept[-1]))
+        before, _ = simplifier.bounds(expressions.subtract(last, cut))
+        if after is not None and before is not None and after >= 0 and before >= 0:
+            kept.append(cut)
+    return kept[1:]
+
+
+def _typical(e: Expression) -> int:
+    """The value of a sum of sizes where all of them are large."""
+    atoms, constant = linear(e)
+    return sum(scale * TYPICAL for scale in atoms.values()) + constant
 
 
 def _turns(e: Expression, index: Index, start: int, stop: int) -> set[int]:
@@ -228,11 +296,11 @@ _MIRRORED = {
 }
 
 
-def _chosen(cuts: list[int], start: int, stop: int) -> list[int]:
+def _chosen(cuts: list[Expression], loop: For) -> list[Expression]:
     """All cuts when they are few, and otherwise those around the longest pieces."""
     if len(cuts) < PIECES:
         return cuts
-    edges = [start, *cuts, stop]
-    gaps = sorted(pairwise(edges), key=lambda gap: gap[0] - gap[1])
+    gaps = list(pairwise([loop.start, *cuts, loop.stop]))
+    gaps.sort(key=lambda gap: _typical(gap[0]) - _typical(gap[1]))
     kept = {edge for gap in gaps[: PIECES // 2] for edge in gap}
-    return sorted(kept - {start, stop})
+    return [cut for cut in cuts if cut in kept]

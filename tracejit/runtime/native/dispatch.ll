@@ -1,9 +1,9 @@
 ; The call: find the signature that fits the arguments, allocate the outputs, run, build the result.
 ;
-; A jitted function's table holds a list of entries (newest first), one per signature. An entry is a
-; program of records, which check one argument (or one item of a container) each and leave what the
-; executable wants to know in a frame: pointers to payloads, symbols, borrowed objects. All of these
-; are laid out by entry.py; structures.py gives the numbers for the $names here.
+; A jitted function's table holds a list of entries (newest first, those for every size last), one per
+; signature. An entry is a program of records, which check one argument (or one item of a container)
+; each and leave what the executable wants to know in a frame: pointers to payloads, symbols, borrowed
+; objects. All of these are laid out by entry.py; structures.py gives the numbers for the $names here.
 ; "%p[name]" is the address $name bytes from %p.
 ;
 ; Everything runs under the global lock, except the executable itself where its plan says so. Any

@@ -20,7 +20,7 @@ import tracejit.stages
 from tracejit.errors import TraceError, UnsupportedError
 from tracejit.ir import numpy_code
 from tracejit.ir.host import HostFunction
-from tracejit.trace.numpy import small_matrices
+from tracejit.trace.numpy import small_matrices, stacked_matrices
 
 pytestmark = pytest.mark.filterwarnings("ignore:.*use of fork:DeprecationWarning")
 
@@ -39,6 +39,7 @@ def no_code_of_numpys(monkeypatch):
     """As if NumPy's loops, by which many of these are compiled, were not where they are looked for."""
     monkeypatch.setattr(numpy_code, "IS_FOUND", [])
     monkeypatch.setattr(small_matrices, "LARGEST", 0)
+    monkeypatch.setattr(stacked_matrices, "LONGEST_ALONE", {})
 
 
 def same(expected, got):

@@ -6,6 +6,7 @@ from .control import *
 from .create import *
 from .draw import *
 from .elementwise import *
+from .elimination import *
 from .extern import *
 from .fourier import *
 from .gufunc import *

@@ -143,7 +143,7 @@ def solve(a, b):
     if small_matrices.is_small(operands[0]) and _has_few_columns(b, core):
         return converted(_with_columns(small_matrices.solve, *operands, core), precision.result)
     has_columns = core == 1 or type(b.shape[-1]) is int
-    if stacked_matrices.is_stack("solve", operands[0]) and has_columns and 0 not in b.shape:
+    if stacked_matrices.is_for_lanes("solve", operands[0]) and has_columns and 0 not in b.shape:
         found = _with_columns(stacked_matrices.solve, *operands, core)
         return converted(found, precision.result)
     return converted(_linalg(name, (2, core), *operands)[0], precision.result)
@@ -172,16 +172,15 @@ def inv(a):
 
 
 def _own_algorithm(name: str, a: Array) -> Callable[[Array], Array] | None:
-    """The algorithm for few elements, or for many such matrices; None: LAPACK's.
+    """The algorithm for few elements, for many such matrices, or for rows in lanes; None: LAPACK's.
 
     Written out element by element, an inverse of four rows takes long to compile.
     """
     kind, _, half = name.partition("_")
     is_dear = kind == "inv" and a.shape[-1] == small_matrices.LARGEST
-    can_stack = stacked_matrices.is_stack(kind, a)
-    if small_matrices.is_small(a) and not (is_dear and can_stack):
+    if small_matrices.is_small(a) and not (is_dear and stacked_matrices.is_stack(kind, a)):
         found = getattr(small_matrices, kind)
-    elif can_stack:
+    elif stacked_matrices.is_for_lanes(kind, a):
         found = getattr(stacked_matrices, kind)
     else:
         return None
@@ -210,7 +209,7 @@ def slogdet(a):
     a = _square(a)
     precision = _Precision(a)
     wide = converted(a, precision.wide)
-    if stacked_matrices.is_stack("slogdet", wide):
+    if stacked_matrices.is_for_lanes("slogdet", wide):
         sign, logarithm = stacked_matrices.slogdet(wide)
     else:
         sign, logarithm = _linalg("slogdet", (2,), wide)

@@ -1,4 +1,4 @@
-"""Stacks of matrices that are not large: by algorithms for many at a time (ir/ops/stacks.py).
+"""Matrices that are not large: many at a time (ir/ops/stacks.py), or with rows in lanes (ir/ops/elimination.py).
 
 Each function takes and gives arrays of double precision, with any axes before those of matrices.
 """
@@ -16,17 +16,30 @@ from ..context import current_trace
 from ..value import node_of
 from .building import broadcast, permuted, reshaped, taken
 
-# The longest side of matrices for which this is faster than LAPACK, one after the other.
+# The longest side of matrices for which this is faster than one after the other.
 LONGEST = {
-    "det": 64, "slogdet": 64, "solve": 64, "cholesky": 32, "qr_r": 32, "qr_q": 32, "inv": 24, "svdvals": 16,
+    "det": 40, "slogdet": 40, "solve": 48, "cholesky": 32, "qr_r": 32, "qr_q": 32, "inv": 20, "svdvals": 16,
     "eigvalsh": 16,
 }  # fmt: skip
 # So many matrices at least, by their longest side: in a block's other lanes is nothing of use.
 LEAST = {8: 3, 16: 6, 64: 12}
+# The longest side of matrices that are computed here one after the other, in lanes along their rows: of
+# longer ones LAPACK's blocks stay nearer.
+LONGEST_ALONE = {"det": 192, "slogdet": 192, "solve": 192, "inv": 128}
+
+
+def is_for_lanes(name: str, a: Array) -> bool:
+    """Whether matrices are computed here, many at a time or one by one."""
+    trace, n = current_trace(), a.shape[-1]
+    if is_stack(name, a):
+        return True
+    if trace is None or trace.is_strict or a.dtype != np.float64 or type(n) is not int:
+        return False
+    return 0 < n <= LONGEST_ALONE.get(name, 0) and 0 not in a.shape
 
 
 def is_stack(name: str, a: Array) -> bool:
-    """Whether matrices are computed here: many real ones, and not to the last bit as LAPACK does."""
+    """Whether matrices are computed many at a time: real ones, and not to the last bit as LAPACK does."""
     trace = current_trace()
     side, count = a.shape[-2:], prod(a.node.type.shape[:-2])
     if trace is None or trace.is_strict or a.dtype != np.float64 or a.ndim < 3:
@@ -47,7 +60,8 @@ def computed(name: str, *operands: Array) -> Array:
     fitted = [broadcast(x, (*outer, *x.shape[-2:])) for x in operands]
     count = prod(fitted[0].node.type.shape[:-2])
     stacks = [reshaped(x, (count, *x.shape[-2:])) for x in fitted]
-    found = wrap(ops.STACKS[name](*[node_of(x) for x in stacks]))
+    table = ops.STACKS if is_stack(name, fitted[0]) else ops.ELIMINATIONS
+    found = wrap(table[name](*[node_of(x) for x in stacks]))
     return reshaped(found, (*outer, *found.shape[1:]))
 
 

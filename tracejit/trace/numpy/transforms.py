@@ -29,7 +29,7 @@ FACTORS = (13, 11, 7, 5, 3)
 # The most points of transforms whose blocks stay in the caches, and of those that others are made of.
 MOST_POINTS, MOST_OF_PART = 1024, 4096
 # So many transforms at least, side by side; and so many elements.
-LEAST, LEAST_SIZE = 4, 1024
+LEAST, LEAST_SIZE = 4, 256
 
 
 def _radices(n: int) -> tuple[int, ...] | None:

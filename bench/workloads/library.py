@@ -59,6 +59,18 @@ def spectrum(x):
     return np.abs(np.fft.rfft(x)) ** 2
 
 
+def sharpened(x):
+    """An image, from whose spectrum the middle is taken."""
+    found = np.fft.rfft2(x)
+    rows, columns = np.fft.fftfreq(x.shape[0]), np.fft.rfftfreq(x.shape[1])
+    return np.fft.irfft2(found * (rows[:, None] ** 2 + columns**2), x.shape)
+
+
+def transformed(x):
+    """The transforms of columns, of as many points as there are."""
+    return np.fft.fft(x, axis=0)
+
+
 def ordered(x):
     """Rows in the order of their first elements."""
     return x[np.argsort(x[:, 0])]
@@ -258,6 +270,16 @@ def _signals(elements: int, dtype: np.dtype, generator: np.random.Generator) -> 
     return tuple(generator.normal(size=shape).astype(dtype) for shape in ((rows, 1024), (1024,)))
 
 
+def _image(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    side = int(elements**0.5) // 16 * 16
+    return (generator.normal(size=(side, side)).astype(dtype),)
+
+
+def _columns(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
+    parts = generator.normal(size=(2, 60, elements // 120))
+    return ((parts[0] + 1j * parts[1]).astype(np.result_type(dtype, np.complex64)),)
+
+
 def _vector(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     return (generator.normal(size=elements).astype(dtype),)
 
@@ -272,10 +294,13 @@ PROGRAMS = (
     Program("Cholesky of a covariance", whiten, _tall, whiten_loop),
     Program("convolution of rows", smooth, _signals),
     Program("power spectrum", spectrum, _vector),
+    Program("filter of an image", sharpened, _image),
+    Program("transforms of columns", transformed, _columns),
     Program("sort", ranked, _vector, ranked_loop),
     Program("argsort and gather", ordered, _rows, ordered_loop),
     Program("median", middle, _vector, middle_loop),
     Program("det 8 x 8", determinants, _matrices(8), determinants_loop),
+    Program("det 24 x 24", determinants, _matrices(24), determinants_loop),
     Program("det 64 x 64", determinants, _matrices(64), determinants_loop),
     Program("eigvalsh 3 x 3", eigenvalues, _matrices(3), eigenvalues_loop),
     Program("singular values 8 x 8", singular, _matrices(8), singular_loop),

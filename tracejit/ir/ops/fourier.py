@@ -29,7 +29,7 @@ from ..graph import Module
 from ..op import OPAQUE, Loops, Op, define
 from ..parse import parse
 from ..reference import reference
-from ..tensor import ARGUMENT, Buffer, For, Index, Kernel, Statement
+from ..tensor import ARGUMENT, Buffer, Index, Kernel, Statement
 from ..term import Term, rebuild
 from ..types import ArrayType, DType, array_type, c64, c128, to_dtype
 
@@ -41,6 +41,8 @@ VECTOR_BYTES = 64
 FEW = 1 << 15
 # The most vectors of a block that is read or written in no columns, in one of both, in both; and its bytes.
 MOST_VECTORS, BLOCK_BYTES = (1, 2, 4), 1 << 18
+# So many outer transforms are shared among threads; of fewer their blocks are.
+MANY = 8
 # So many elements are transformed step by step where NumPy runs a program.
 MOST_STEPS = 1 << 12
 
@@ -49,9 +51,9 @@ Pair = tuple[str, str]
 _TEXT = """
 @kernel
 def transforms({parameters}, *, out: {type}):
-    for block in {mark}(0, outer * {blocks}):
-        o: index = block // {blocks}
-        first: index = minimum(block % {blocks} * {lanes}, {inner} - {lanes})
+    for o in {outside}(0, outer):
+        for block in {inside}(0, {blocks}):
+            first: index = {first}
 {memory}
 {steps}
 """
@@ -261,7 +263,7 @@ class _Plan:
         across = self.width // side
         return text.format(n=n, squares=n // side, across=across, side=side, lanes=self.width)
 
-    def kernel(self, types: list[str], result: str) -> Kernel:
+    def kernel(self, types: list[str], result: str, marks: tuple[str, str]) -> Kernel:
         real, n, width = self.dtype.real.name, self.n, self.width
         steps = [self.step(number) for number in range(len(self.radices))]
         memory = [f"{name}: {real}[2, {n}, {width}] = local()" for name in "ba"[: len(steps) - 1]]
@@ -271,15 +273,19 @@ class _Plan:
         if self.target == "rows":
             memory.append(self.beside("columns", self.gives_real))
             steps.append(self.exchanged(_ROWS_OUT, _REST_OUT, self.gives_real))
+        # The last block is moved back, so that it ends with the last transform.
+        first = f"block * {width}"
+        if self.inner % width:
+            first = f"minimum({first}, {self.inner} - {width})"
         text = _TEXT.format(
             parameters=", ".join(f"{name}: {type}" for name, type in zip(_NAMES, types)),
             type=result,
-            mark="parallel",
+            outside=marks[0],
+            inside=marks[1],
             blocks=-(-self.inner // width),
-            lanes=width,
-            inner=self.inner,
-            memory=indent("\n".join(memory), " " * 8),
-            steps=indent("".join(steps), " " * 8),
+            first=first,
+            memory=indent("\n".join(memory), " " * 12),
+            steps=indent("".join(steps), " " * 12),
         )
         kernel = parse(text).entry
         assert isinstance(kernel, Kernel)
@@ -301,7 +307,7 @@ def _inner(x: ArrayType, source: str) -> int:
 
 
 @cache
-def _kernel(x: ArrayType, turns: int, attributes: tuple) -> Kernel:
+def _kernel(x: ArrayType, turns: int, attributes: tuple, marks: tuple[str, str]) -> Kernel:
     """The kernel for operands of these types, whose outermost extent is called `outer`."""
     attrs = dict(attributes)
     plan = _Plan(x, turns, attrs)
@@ -311,7 +317,9 @@ def _kernel(x: ArrayType, turns: int, attributes: tuple) -> Kernel:
     if turns:
         types += [f"{real}[2, {rows}, {inner}]" for rows in _turn_rows(attrs["radices"])]
     result = _result_type(x, attrs)
-    return plan.kernel(types, f"{result.dtype.name}[outer, {result.shape[1]}, {result.shape[2]}]")
+    return plan.kernel(
+        types, f"{result.dtype.name}[outer, {result.shape[1]}, {result.shape[2]}]", marks
+    )
 
 
 def _turn_rows(radices: tuple[int, ...]) -> tuple[int, int]:
@@ -366,17 +374,19 @@ def _type_rule(
 def _statements(*buffers: Buffer, **attrs: Any) -> tuple[Statement, ...]:
     x = buffers[0].type
     plain = array_type((1, *x.shape[1:]), x.dtype)
-    kernel = _kernel(plain, len(buffers) - 3, tuple(sorted(attrs.items())))
+    kernel = _kernel(plain, len(buffers) - 3, tuple(sorted(attrs.items())), _marks(x, attrs))
     new: dict[Term, Term] = dict(zip(kernel.parameters, buffers))
     new[Index("outer")] = expressions.extent(x.shape[0])
     done = rebuild(kernel.body, lambda term: new.get(term, term))
-    return tuple([_marked(done[statement], x, attrs) for statement in kernel.body])
+    return tuple([done[statement] for statement in kernel.body])
 
 
-def _marked(loop: For, x: ArrayType, attrs: dict[str, Any]) -> For:
-    """The loop over blocks, for one thread where there is little to do."""
-    points = 2 * x.size * len(attrs["radices"]) if type(x.size) is int else FEW + 1
-    return loop.replace(mark="serial") if points <= FEW else loop
+def _marks(x: ArrayType, attrs: dict[str, Any]) -> tuple[str, str]:
+    """How the loops over outer transforms and over blocks run."""
+    outer = x.shape[0]
+    if type(outer) is int and 2 * x.size * len(attrs["radices"]) <= FEW:
+        return "range", "range"
+    return ("range", "parallel") if type(outer) is int and outer < MANY else ("parallel", "range")
 
 
 def _reference(*arrays: Any, **attrs: Any) -> Any:

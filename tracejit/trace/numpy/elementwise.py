@@ -24,6 +24,7 @@ from .building import (
     promoted_dtype,
     scalar_like,
 )
+from .orders import in_c_order
 
 
 @implements(np.where)
@@ -169,7 +170,7 @@ def select(condlist, choicelist, default=0):
     result = choices[-1]
     for condition, choice in reversed(list(zip(conditions, choices))):
         result = choose(condition, choice, result)
-    return result
+    return in_c_order(result)
 
 
 def _as_number(value: Any, dtype: np.dtype) -> Array:

@@ -602,3 +602,16 @@ def test_masks_without_axes(number, value):
     found, wanted = jit(SCALARS[number])(value), SCALARS[number](value)
     assert type(found) is type(wanted)
     np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("numerics", ["strict", "default"])
+def test_what_rows_come_to_is_stored_and_packed(numerics):
+    def packed(x):
+        best, total = np.argmax(x, axis=1), x.sum(axis=1)
+        return best, best[best <= 1], total, total[total > 10], best.sum(keepdims=True)
+
+    jitted = jit(packed, numerics=numerics)
+    for shape in ((5, 4), (40, 30), (1, 3)):
+        x = np.arange(float(np.prod(shape))).reshape(shape) % 7
+        for found, wanted in zip(jitted(x), packed(x)):
+            np.testing.assert_array_equal(found, wanted)

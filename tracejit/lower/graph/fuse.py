@@ -479,7 +479,8 @@ class _Fuser:
             return "element"
         if group.axes is not None:
             kept = tuple([group.shape[axis] for axis in group.kept])
-            if domain_of(node) == kept:
+            # Rows may be done in any order; what packs them goes from one to the next.
+            if domain_of(node) == kept and not is_packing(node):
                 return "row"
         return None
 

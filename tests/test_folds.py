@@ -52,8 +52,6 @@ def test_options_of_folds():
     check(lambda x: np.bitwise_or.reduce(x, axis=0, initial=64), INTS)
     check(lambda x: np.bitwise_xor.reduce(x, axis=1, where=x > 3), INTS)
     check(lambda x: np.logical_xor.reduce(x, axis=1), FLOATS)
-    check(lambda x: np.gcd.reduce(x, axis=1), INTS * 6)
-    check(lambda x: np.gcd.reduce(x, axis=1), -np.array([[4]]))
     check(lambda x: np.fmax.reduce(x, axis=0, initial=0.25), WITH_NAN, native=False)
     check(lambda x: np.bitwise_or.reduce(x[:, :0], axis=1), INTS)
 
@@ -84,6 +82,14 @@ def test_accumulated():
     check(lambda x: np.logical_and.accumulate(x, axis=1), np.abs(INTS) > 2)
     check(lambda x: np.subtract.accumulate(x, axis=1), FLOATS[:, :0], native=False)
     check(lambda x: np.power.accumulate(x), FLOATS[0, :5] ** 2, native=False)
+
+
+def test_long_parts():
+    x = RANDOM.normal(size=3001)
+    for starts in ([0, 1000, 1700], [5, 2999, 128], [0]):
+        check(lambda x, i: np.add.reduceat(x, i), x, np.array(starts))
+        check(lambda x, i: np.minimum.reduceat(x, i), x, np.array(starts))
+        check(lambda x, i: np.add.reduceat(x, i, axis=1), np.stack([x, x + 1]), np.array(starts))
 
 
 STARTS = [[0], [0, 3, 1], [5, 5, 2, 30, 8], list(range(37)), [36], []]

@@ -180,7 +180,7 @@ def identity(op: str, dtype: DType) -> Any:
     For `maximum` and `minimum` of floats it is an infinity, for integers the other end of the range.
     """
     match op:
-        case "add" | "logical_or" | "bitwise_or" | "bitwise_xor" | "logical_xor" | "gcd":
+        case "add" | "logical_or" | "bitwise_or" | "bitwise_xor" | "logical_xor":
             return {"b": False, "f": 0.0, "c": 0j}.get(dtype.kind, 0)
         case "multiply" | "logical_and":
             return {"b": True, "f": 1.0, "c": 1 + 0j}.get(dtype.kind, 1)

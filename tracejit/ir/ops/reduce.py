@@ -56,7 +56,7 @@ any_ = _reduction("any", np.logical_or)
 FOLDS = {
     ufunc: _reduction(f"fold_{ufunc.__name__}", ufunc)
     for ufunc in (
-        np.bitwise_or, np.bitwise_and, np.bitwise_xor, np.logical_xor, np.fmax, np.fmin, np.gcd,
+        np.bitwise_or, np.bitwise_and, np.bitwise_xor, np.logical_xor, np.fmax, np.fmin,
     )
 }  # fmt: skip
 

@@ -32,6 +32,9 @@ from .gufunc import nested
 
 __all__ = ["segments"]
 
+# So many elements of a long part are combined side by side.
+BLOCK = 128
+
 
 def _type(x: ArrayType, starts: ArrayType, *, axis: int, combine: str) -> ArrayType:
     if starts.dtype is not i64 or starts.ndim != 1 or not 0 <= axis < x.ndim:
@@ -44,6 +47,11 @@ def _type(x: ArrayType, starts: ArrayType, *, axis: int, combine: str) -> ArrayT
 def _reference(x: Any, starts: Any, *, axis: int, combine: str) -> Any:
     inside = np.clip(starts, 0, np.shape(x)[axis] - 1)
     return getattr(np, combine).reduceat(x, inside, axis=axis, dtype=np.asarray(x).dtype)
+
+
+def _are_long(extent: Any, parts: Any) -> bool:
+    """Whether parts have blocks, which are combined in lanes."""
+    return type(extent) is not int or type(parts) is not int or extent >= 2 * BLOCK * parts
 
 
 def _statements(
@@ -63,12 +71,29 @@ def _statements(
     is_last = expressions.compare("equal", part, last)
     dtype = f32 if x.type.dtype is f16 else x.type.dtype
     total = Variable("total", dtype)
-    value = expressions.cast(Load(x, (*index[:axis], k, *index[axis + 1 :])), dtype)
+
+    def combined(place: Expression) -> Statement:
+        element = Load(x, (*index[:axis], place, *index[axis + 1 :]))
+        return Accumulate(total, combine, expressions.cast(element, dtype))
+
+    blocks: tuple[Statement, ...] = ()
+    rest: Expression = start
+    if axis == x.type.ndim - 1 and _are_long(x.type.shape[axis], out.type.shape[axis]):
+        block, inner, rest = Index("block"), Index("inner"), Index("rest")
+        width = expressions.integer(BLOCK)
+        whole = expressions.floor_divide(expressions.subtract(stop, start), width)
+        first = expressions.add(start, expressions.multiply(block, width))
+        row = For(inner, ZERO, width, (combined(expressions.add(first, inner)),), "serial", 1)
+        blocks = (
+            For(block, ZERO, whole, (row,), "serial", 1),
+            Let(rest, expressions.add(start, expressions.multiply(whole, width))),
+        )
     body = (
         Let(start, clamped(Load(starts, (part,)), ZERO, end)),
         Let(stop, clamped(expressions.select(is_last, n, after), expressions.add(start, ONE), n)),
         Let(total, Literal(expressions.identity(combine, dtype), dtype)),
-        For(k, start, stop, (Accumulate(total, combine, value),), "serial", 1),
+        *blocks,
+        For(k, rest, stop, (combined(k),), "serial", 1),
         Store(out, index, expressions.cast(total, x.type.dtype)),
     )
     return nested(index, out.type.shape, body)

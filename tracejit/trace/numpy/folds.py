@@ -72,7 +72,6 @@ def reduce(
     if ufunc.identity is None and (not is_plain or reduces_nothing(x, axes)):
         raise no_rule(f"np.{ufunc.__name__}.reduce of nothing, or with such options")
     if ufunc in FOLDS:
-        x = apply(np.absolute, x) if ufunc is np.gcd else x  # of one element, too
         neutral = identity(ufunc.__name__, to_dtype(x.dtype))
         found = reduced(FOLDS[ufunc], masked(x, where, neutral), axes, bool(option(keepdims, 0)))
         if initial not in (UNSET, None):

@@ -105,7 +105,12 @@ def operands_of(op: Op, instance: Instance) -> list[np.ndarray]:
     """For each operand its values: all pairs of special ones first, then random ones."""
     types = instance.types
     rng = np.random.default_rng(zlib.crc32(f"{op.name}{types}".encode()))
-    if op.kind in (REDUCTION, SCAN, CONTRACTION) and op.name not in ("max", "min", "compress"):
+    if op.kind in (REDUCTION, SCAN, CONTRACTION) and op.name not in (
+        "max",
+        "min",
+        "compress",
+        "expand",
+    ):
         return [combinable(type, rng) for type in types]
     arrays = []
     pools = [specials(type.dtype) for type in types]
@@ -156,6 +161,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [base, np.where(np.abs(exponent) < 1e6, exponent, exponent.dtype.type(1j))]
     if op.name == "compress":  # what follows the rows that are selected is unspecified
         return [arrays[0], np.ones_like(arrays[1])]
+    if op.name == "expand":  # so does what follows the room that is filled
+        return [arrays[0], arrays[1] % 5 + 1]
     if op.name.endswith("_first_in_order"):
         return [arrays[0], arrays[1] % (arrays[0].size + 1)]
     if op.name.startswith("some_"):

@@ -7,6 +7,7 @@ from .create import *
 from .draw import *
 from .elementwise import *
 from .elimination import *
+from .expand import *
 from .extern import *
 from .fourier import *
 from .gufunc import *

@@ -21,7 +21,6 @@ from ..tensor import (
     For,
     Index,
     Let,
-    Literal,
     Load,
     Statement,
     Store,
@@ -77,21 +76,22 @@ def _statements(
         return Accumulate(total, combine, expressions.cast(element, dtype))
 
     blocks: tuple[Statement, ...] = ()
-    rest: Expression = start
+    rest: Expression = expressions.add(start, ONE)
     if axis == x.type.ndim - 1 and _are_long(x.type.shape[axis], out.type.shape[axis]):
         block, inner, rest = Index("block"), Index("inner"), Index("rest")
         width = expressions.integer(BLOCK)
-        whole = expressions.floor_divide(expressions.subtract(stop, start), width)
-        first = expressions.add(start, expressions.multiply(block, width))
+        begin = expressions.add(start, ONE)
+        whole = expressions.floor_divide(expressions.subtract(stop, begin), width)
+        first = expressions.add(begin, expressions.multiply(block, width))
         row = For(inner, ZERO, width, (combined(expressions.add(first, inner)),), "serial", 1)
         blocks = (
             For(block, ZERO, whole, (row,), "serial", 1),
-            Let(rest, expressions.add(start, expressions.multiply(whole, width))),
+            Let(rest, expressions.add(begin, expressions.multiply(whole, width))),
         )
     body = (
         Let(start, clamped(Load(starts, (part,)), ZERO, end)),
         Let(stop, clamped(expressions.select(is_last, n, after), expressions.add(start, ONE), n)),
-        Let(total, Literal(expressions.identity(combine, dtype), dtype)),
+        Let(total, combined(start).value),
         *blocks,
         For(k, rest, stop, (combined(k),), "serial", 1),
         Store(out, index, expressions.cast(total, x.type.dtype)),

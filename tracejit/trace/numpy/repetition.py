@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ir import ops
 from ..application import apply
 from ..array import Array, wrap
 from ..host import no_rule
@@ -27,7 +28,6 @@ from .building import (
     iota,
     reshaped,
     spread,
-    taken,
     window,
 )
 from .rooms import at_hand, extent_in, room_for
@@ -162,9 +162,12 @@ def _repeated_by_data(x: Array, repeats: Any, axis: int) -> Array:
         raise no_rule("np.repeat by such numbers")
     total = int(np.sum(at_hand(repeats, "np.repeat")))
     room = room_for(total)
-    ends = cumsum(converted(repeats, np.int64))
+    counts = converted(repeats, np.int64)
     is_wrong = apply(np.less, repeats, 0).any()
-    size = extent_in(room, choose(is_wrong, -1, taken(ends, 0, extent - 1)), "repeated")
+    size = extent_in(room, choose(is_wrong, -1, counts.sum()), "repeated")
+    if x.ndim == 1:
+        return window(wrap(ops.expand(node_of(x), node_of(counts), room=room)), 0, 0, size)
+    ends = cumsum(counts)
     passed = filled((room + 1,), 0, np.int64)
     np.add.at(passed, apply(np.minimum, apply(np.maximum, ends, 0), room), 1)
     number = window(cumsum(passed), 0, 0, size)
@@ -329,9 +332,10 @@ def _merged(x: Array, axis: int, places: Array, new: Array) -> Array:
     """`new` at its places along the axis of the result, and what there was between in order."""
     extent = x.shape[axis]
     total = extent + places.shape[0]
-    is_new = filled((total,), 0, np.int64)
+    is_new = filled((total,), 0, np.uint8)
     is_new[places] = 1
-    before = iota(total) - cumsum(is_new)
+    counted = np.int32 if type(total) is int and total < 1 << 31 else np.int64
+    before = iota(total, counted) - cumsum(is_new, dtype=counted)
     if extent == 0:
         result = filled((*x.shape[:axis], total, *x.shape[axis + 1 :]), 0, x.dtype)
     else:

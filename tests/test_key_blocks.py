@@ -108,8 +108,49 @@ def swapped(q, k, v):
     return np.einsum("hqk,hkd->qhd", weights / weights.sum(-1, keepdims=True), v)
 
 
+def by_logarithm(q, k, v):
+    scores = scores_of(q, k)
+    top = np.max(scores, axis=-1, keepdims=True)
+    return np.exp(scores - (top + np.log(np.exp(scores - top).sum(-1, keepdims=True)))) @ v
+
+
+def by_log_softmax(q, k, v):
+    scores = scores_of(q, k)
+    scores = scores - np.amax(scores, axis=-1)[..., None]
+    return np.matmul(np.exp(scores - np.log(np.exp(scores).sum(-1, keepdims=True))), v)
+
+
+def by_reciprocals(q, k, v):
+    weights = scores_of(q, k)
+    weights = np.exp(weights - weights.max(-1, keepdims=True))
+    return (weights * (1 / weights.sum(-1, keepdims=True))) @ v
+
+
+def deferred_reciprocals(q, k, v):
+    weights = scores_of(q, k)
+    weights = np.exp(weights - weights.max(-1, keepdims=True))
+    return (weights @ v) * np.reciprocal(weights.sum(-1))[..., None]
+
+
+def keys_first(q, k, v):
+    weights = scores_of(k, q)
+    weights = np.exp(weights - weights.max(-2, keepdims=True))
+    weights = weights / weights.sum(-2, keepdims=True)
+    return weights.swapaxes(-1, -2) @ v
+
+
+def values_first(q, k, v):
+    n = k.shape[-2]
+    weights = scores_of(k, q) + np.tril(np.full((n, n), -np.inf, q.dtype), -1)
+    weights = np.exp(weights - weights.max(-2, keepdims=True))
+    mixed = np.einsum("hkq,hkd->hqd", weights, v)
+    return mixed / weights.sum(-2)[..., None]
+
+
 PROGRAMS = [plain, deferred, without_top, causal, excluded, band, later, added, swapped]
 PROGRAMS += [added_number, taken_away, chosen_number, later_number, not_hidden, biased, capped]
+PROGRAMS += [by_logarithm, by_log_softmax, by_reciprocals, deferred_reciprocals]
+PROGRAMS += [keys_first, values_first]
 
 
 def kernels(lowered):
@@ -205,9 +246,10 @@ def test_what_is_hidden_by_a_number_is_skipped_when_it_is_nothing_beside_others(
 def test_strict_keeps_the_order():
     rng = np.random.default_rng(2)
     q, k, v = (rng.standard_normal((2, 600, 32)) for _ in range(3))
-    f = tracejit.jit(plain, numerics="strict")
-    assert not is_in_blocks(f.lower(q, k, v))
-    np.testing.assert_allclose(f(q, k, v), plain(q, k, v), rtol=1e-12, atol=1e-14)
+    for function in (plain, by_logarithm, keys_first, values_first):
+        f = tracejit.jit(function, numerics="strict")
+        assert not is_in_blocks(f.lower(q, k, v))
+        np.testing.assert_allclose(f(q, k, v), function(q, k, v), rtol=1e-12, atol=1e-14)
 
 
 def test_results_do_not_depend_on_threads():

@@ -25,6 +25,7 @@ from ...ir.types import f32, f64
 from ..machine import USUAL
 from .rows import Labels, free_axes, labels_of
 from .softmax import softmax_before
+from .turned import with_keys_last
 
 # Rows of one product that pass over its right factor together, and of a strip, for tiles of a few.
 BLOCK_ROWS, STRIP_ROWS = 96, 64
@@ -39,10 +40,12 @@ PRODUCT_BYTES = 128  # of results of multiply-adds in a cycle
 @each_program
 def chain_products(module: Module) -> Module:
     """Make groups of the entry's chains of two products."""
-    function = module.entry
-    products = [node for node in function.nodes if _is_product(node)]
+    products = [node for node in module.entry.nodes if _is_product(node)]
     if len(products) < 2:
         return module
+    function = with_keys_last(module.entry, products)
+    if function is not module.entry:
+        products = [node for node in function.nodes if _is_product(node)]
     users: dict[Node, list[Node | None]] = {result: [None] for result in function.results}
     for node in function.nodes:
         for operand in node.operands:

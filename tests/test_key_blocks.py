@@ -60,6 +60,12 @@ def added(q, k, v):
     return normalised(scores_of(q, k) + np.triu(np.full((n, n), -np.inf, q.dtype), 1), v)
 
 
+def assigned(q, k, v):
+    scores = scores_of(q, k)
+    scores[:, np.triu(np.ones((q.shape[-2], k.shape[-2]), bool), 1)] = -np.inf
+    return normalised(scores, v)
+
+
 def added_number(q, k, v):
     n = q.shape[-2]
     return normalised(scores_of(q, k) + (1 - np.tri(n, dtype=q.dtype)) * q.dtype.type(-1e9), v)
@@ -150,7 +156,7 @@ def values_first(q, k, v):
 PROGRAMS = [plain, deferred, without_top, causal, excluded, band, later, added, swapped]
 PROGRAMS += [added_number, taken_away, chosen_number, later_number, not_hidden, biased, capped]
 PROGRAMS += [by_logarithm, by_log_softmax, by_reciprocals, deferred_reciprocals]
-PROGRAMS += [keys_first, values_first]
+PROGRAMS += [keys_first, values_first, assigned]
 
 
 def kernels(lowered):
@@ -221,7 +227,7 @@ def test_memory_of_a_strip_does_not_grow_with_the_row():
 
 def test_blocks_that_a_mask_hides_are_skipped():
     q = k = np.ones((1, 2048, 32), "f4")
-    for function, first in ((causal, False), (excluded, False), (band, True), (added, False)):
+    for function, first in ((causal, False), (assigned, False), (band, True), (added, False)):
         loop = loop_over_blocks(function, q, k)
         assert loop.stop.free and bool(loop.start.free) is first
     assert not loop_over_blocks(plain, q, k).stop.free

@@ -615,3 +615,31 @@ def test_what_rows_come_to_is_stored_and_packed(numerics):
         x = np.arange(float(np.prod(shape))).reshape(shape) % 7
         for found, wanted in zip(jitted(x), packed(x)):
             np.testing.assert_array_equal(found, wanted)
+
+
+def of_last_axes(x, m):
+    x[:, m] = -1
+    x[..., m[0]] = 2.5
+    x[..., m] = x.dtype.type(7)
+    x[:, :, m[1]] = x[0, 0, 0]
+    x[1:][:, ~m] = 0
+    return x
+
+
+@pytest.mark.parametrize("dtype", ["f4", "i8", "c16"])
+def test_masks_of_last_axes_take_numbers(dtype):
+    x, m = sample((3, 4, 5), dtype), sample((4, 5)) > 0
+    check(of_last_axes, x, m)
+    f = jit(of_last_axes, fallback="error")
+    assert [k.name for k in f.lower(x, m).module.functions].count("_operator_setitem") == 0
+
+
+@pytest.mark.parametrize("index", [np.s_[:, :3], np.s_[:, :, :3], np.s_[..., :, :, :, :]])
+def test_masks_of_last_axes_that_do_not_fit(index):
+    def function(x, m):
+        x[..., m[index[1:]]] = 1
+
+    x, m = sample((3, 4, 5)), sample((4, 5)) > 0
+    for f in (function, jit(function)):
+        with pytest.raises(IndexError):
+            f(x.copy(), m)

@@ -17,7 +17,15 @@ from ..ir.graph import Node
 from ..ir.term import locate, location_of
 from ..ir.types import ArrayType, DType
 from .advanced import gather_of, indexed, with_known_places
-from .assigned import NO_FIT, NO_OPERAND, agreed_shape, assigned_node, is_mask, selects
+from .assigned import (
+    NO_FIT,
+    NO_OPERAND,
+    agreed_shape,
+    assigned_node,
+    is_mask,
+    mask_of_last_axes,
+    selects,
+)
 from .broadcasting import broadcast_to_shape, narrowed
 from .context import current_trace, failure, for_numpy
 from .conversions import Conversions
@@ -414,6 +422,11 @@ def agreeing(target: Array, value: Any) -> Array:
 
 def assign_items(target: Array, index: Any, value: Any) -> None:
     """`target[index] = value`."""
+    chosen = mask_of_last_axes(index, target.node.type.shape)
+    if chosen is not None and np.ndim(value) == 0:
+        node = assigned_node(value, target.node.type)
+        target.write(ops.where(chosen, node, target.node))
+        return
     if selects(index) or is_mask(index):
         MASKS["set"](target, index, value)
         return

@@ -103,3 +103,18 @@ def selects(index: Any) -> bool:
         and (item.mask is not None or (is_mask(item) and known_value(node_of(item)) is None))
         for item in items
     )
+
+
+def mask_of_last_axes(index: Any, shape: tuple) -> Node | None:
+    """The mask of `array[..., mask]` or `array[:, mask]`, repeated along the first axes; None where an index
+    is no such one, or its mask does not fit."""
+    *first, mask = index if type(index) is tuple else (index,)
+    if not first or not is_mask(mask) or isinstance(mask, Value) and mask.mask is not None:
+        return None
+    is_all = [type(item) is slice and item == slice(None) for item in first]
+    node = to_node(mask)
+    lead = len(shape) - node.type.ndim
+    fits = len(first) == lead and all(is_all) or first == [Ellipsis]
+    if not fits or lead < 0 or node.type.shape != shape[lead:]:
+        return None
+    return broadcast_to_shape(node, shape)

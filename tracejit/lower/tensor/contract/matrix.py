@@ -44,8 +44,8 @@ TILE, GROUP = Index("tile"), Index("group")
 DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
-FEW_ROWS = 192
-MOST_PANELS, CHUNKS = 8, 4  # that a thread packs at a time; and how often it does, at least
+FEW_ROWS, FEWEST_PANELS = 192, 3
+MOST_PANELS, CHUNKS = 8, 2  # that a thread packs at a time; and how often it does, at least
 MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
 SHARED_USES = 4  # at least, of a right factor that is the same for all strips
 EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
@@ -132,7 +132,9 @@ class Matrix:
             return True  # or its elements would be converted again for each panel
         if self.tiles < 4:
             return False
-        return along != 1 or across * problem.left.itemsize % 2048 == 0
+        # Rows a power of two apart share sets of the cache; few panels use them too seldom to mind.
+        conflicts = across * problem.left.itemsize % 2048 == 0
+        return along != 1 or conflicts and self.panels >= FEWEST_PANELS
 
     def should_go_by_panel(self) -> bool:
         problem = self.problem

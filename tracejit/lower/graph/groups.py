@@ -133,9 +133,11 @@ def _part_of(node: Node) -> Node:
         and is_same_line(node)
         and not is_renaming(node)
     ):
-        if symbol_names(tuple([value for _, value in node.attributes])):
-            break  # limit: where a part begins at a loop's index, it is copied
-        (node,) = node.operands
+        (source,) = node.operands
+        unknown = symbol_names(tuple([value for _, value in node.attributes]))
+        if not unknown <= symbol_names(source.type.shape):
+            break  # limit: where a part begins or ends at a loop's index, it is copied
+        node = source
     return node
 
 

@@ -35,7 +35,7 @@ def unfold(problem: Problem) -> Problem | None:
     left, right = problem.left, problem.right
     if not (left.is_memory and right.is_memory and problem.in_place) or problem.is_part:
         return None
-    if not isinstance(problem.rows.extent, int) or problem.rows.extent < FEWEST_ROWS:
+    if isinstance(problem.rows.extent, int) and problem.rows.extent < FEWEST_ROWS:
         return None
     across = dict(zip(problem.result, problem.out.type.strides))
     others = "".join([x for x in problem.outer if x not in left.labels])
@@ -46,13 +46,22 @@ def unfold(problem: Problem) -> Problem | None:
     apart, depth = merged(contracted, problem.extents, [left.strides])
     if apart or not depth or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
         return None
-    if not all(isinstance(problem.extents[label], int) for label in depth):
+    if not all(isinstance(problem.extents[label], int) for label in depth[1:]):
         return None
+    if not isinstance(problem.extents[depth[0]], int):
+        columns = _short(problem, columns)
     if (columns, depth) == (problem.columns.labels, problem.depth.labels):
         return None
     outer = "".join([x for x in problem.outer if x not in columns])
     groups = [Group(x, tuple([problem.extents[label] for label in x])) for x in (columns, depth)]
     return replace(problem, columns=groups[0], depth=groups[1], outer=outer, sums="")
+
+
+def _short(problem: Problem, columns: str) -> str:
+    """The fastest labels of the columns, of which a block of windows stays near as a whole."""
+    while len(columns) > 1 and prod(problem.extents[x] for x in columns) > MOST_COLUMNS:
+        columns = columns[1:]
+    return columns
 
 
 class Chunks(NamedTuple):
@@ -169,7 +178,8 @@ def whole_windows(problem: Problem) -> Blocks:
     """Blocks of the depth that cut no window: all of its labels but the slowest."""
     count, inner = problem.depth.extents[0], prod(problem.depth.extents[1:])
     most = max(1, depth_block(problem) // inner)
-    return Blocks(count * inner, -(-count // -(-count // most)) * inner)
+    each = -(-count // -(-count // most)) if isinstance(count, int) else most
+    return Blocks(count * inner, each * inner)
 
 
 def copy_windows(problem: Problem, blocks: Blocks, windows: Buffer, lanes: int) -> Body:
@@ -181,8 +191,10 @@ def copy_windows(problem: Problem, blocks: Blocks, windows: Buffer, lanes: int) 
     row, column = (_joined(group, places) for group in (depth, columns))
     slowest, first = depth.labels[0], columns.labels[0]
     each = integer(blocks.size // inner)
-    behind = expressions.subtract(integer(depth.extents[0]), expressions.multiply(BLOCK, each))
-    count = each if depth.extents[0] % each.value == 0 else expressions.minimum(each, behind)
+    total = depth.extents[0]
+    behind = expressions.subtract(expressions.extent(total), expressions.multiply(BLOCK, each))
+    is_even = isinstance(total, int) and total % each.value == 0
+    count = each if is_even else expressions.minimum(each, behind)
     places[slowest] = expressions.add(expressions.multiply(BLOCK, each), places[slowest])
     start = expressions.floor_divide(columns.start, integer(line))
     places[first] = expressions.add(start, places[first])

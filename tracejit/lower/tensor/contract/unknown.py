@@ -75,14 +75,13 @@ class UnknownProduct:
             self.first = expressions.multiply(BLOCK, integer(self.block))
             behind = expressions.subtract(self.length, self.first)
             self.length = expressions.minimum(integer(self.block), behind)
-        # What is the same for all products is packed before them, if it is known how much that is.
-        sizes, inside = (self.n, self.k), set(problem.outer) & set(problem.right.labels)
-        is_known = all(isinstance(size, int) for size in sizes)
-        self.packs_once = is_known and bool(problem.outer) and not inside
         self.height, self.vectors = self.tile(machine)
         self.tiles = self.m // self.height
+        is_known = isinstance(self.n, int) and isinstance(self.k, int)
         self.in_panels = problem.panel_width == self.vectors * self.lanes and is_known
-        self.packs_once = self.packs_once and not self.in_panels
+        # What is the same for all products is packed before them.
+        inside = set(problem.outer) & set(problem.right.labels)
+        self.packs_once = bool(problem.outer) and not inside and not self.in_panels and not unfolds
         self.segments = self.panels(self.vectors)
         self.left = self.left_buffer()
         self.threads = True

@@ -310,6 +310,48 @@ def test_unknown_sizes_of_pictures(channels, out, dtype, format):
     )
 
 
+@pytest.mark.parametrize("format", nn.FORMATS)
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("growing", ["channels", "lines and channels", "all"])
+def test_unknown_numbers_of_channels(growing, dtype, format):
+    """One compile for all: blocks of windows and panels that are cut, weights packed once for all lines."""
+    last = format == "channels_last"
+
+    def layer(x, w, b):
+        return nn.relu(nn.conv(x, w, b, padding=1, data_format=format))
+
+    f = tracejit.jit(layer, threads=2)
+    sizes = [(8, 10), (9, 20), (11, 9), (17, 41), (60, 18), (7, 70), (131, 100), (21, 16)]
+    for number, (c, d) in enumerate(sizes):
+        h = 22 if growing == "channels" else 22 + number
+        n = 2 if growing != "all" else 32 + number
+        x = RNG.standard_normal((n, h, h + 3, c) if last else (n, c, h, h + 3)).astype(dtype)
+        w = RNG.standard_normal((3, 3, c, d) if last else (d, c, 3, 3)).astype(dtype)
+        b = RNG.standard_normal(d).astype(dtype)
+        expected = layer(x.astype("f8"), w.astype("f8"), b.astype("f8"))
+        atol = TOLERANCE[dtype] * np.abs(expected).max()
+        np.testing.assert_allclose(f(x, w, b), expected, rtol=0, atol=atol)
+    assert f.cache_info().misses <= 5
+    spaces = {
+        s.buffer.space
+        for call in calls_of(f.lower(x, w, b).module)
+        for s in statements(call.kernel.body)
+        if isinstance(s, Allocate)
+    }
+    assert "register" in spaces
+
+
+def test_windows_of_unknown_size_are_read_where_they_are():
+    f = tracejit.jit(lambda x, w: nn.conv(x, w, data_format="channels_last"))
+    w = np.ones((5, 5, 16, 32), "f4")
+    for side in (20, 30, 40, 50):
+        f(np.ones((1, side, side, 16), "f4"), w)
+    x = np.ones((1, 200, 200, 16), "f4")
+    f(x, w)
+    assert f.cache_info().misses == 4
+    assert f.memory(x, w).workspace < x.nbytes
+
+
 @pytest.mark.parametrize("read_first", [True, False])
 def test_windows_are_views(read_first):
     def function(x):

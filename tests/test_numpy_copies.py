@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from numpy_calls import sample
 
+import tracejit
 from tracejit.trace.program import ArgumentOutput
 from tracejit.trace.tracing import trace
 
@@ -47,3 +48,18 @@ def test_same_object(function):
     assert function(x) is x
     (output,) = trace(function, (x,), {}).outputs
     assert isinstance(output, ArgumentOutput)
+
+
+def test_what_lies_in_fortran_order_is_taken_as_it_is():
+    def column_sums(x, y):
+        f, g = np.asfortranarray(x), np.asfortranarray(y.T)
+        g[0] = 7.0  # which is seen in y
+        return f is x, f, np.asfortranarray(y), g.sum(0)
+
+    x, y = np.arange(4.0), np.arange(6.0).reshape(2, 3)
+    wanted = column_sums(x.copy(), wanted_y := y.copy())
+    got = tracejit.jit(column_sums)(x, y)
+    assert got[0] and got[1] is x and not np.shares_memory(got[2], y)
+    np.testing.assert_array_equal(y, wanted_y)
+    for a, b in zip(got[1:], wanted[1:]):
+        np.testing.assert_array_equal(a, b)

@@ -141,3 +141,22 @@ def test_places_of_common_elements():
     check(lambda x, y: np.intersect1d(x, y, return_indices=True), x, y)
     check(lambda x, y: np.intersect1d(x, y, return_indices=True), NAN, NAN[2:])
     check(lambda x, y: np.intersect1d(x, y, return_indices=True), x, y + 100)
+
+
+INTEGERS = ["i1", "u1", "i2", "u4", "i8", "u8"]
+
+
+@pytest.mark.parametrize("dtype", INTEGERS)
+def test_integers_that_are_near_each_other_are_looked_up(dtype):
+    """And those that are not, or whose ends wrap around, are searched for, by the same program."""
+    info, rng = np.iinfo(dtype), np.random.default_rng(0)
+    least, greatest = int(info.min), int(info.max)
+    jitted = jit(lambda a, b: np.isin(a, b), fallback="error")
+    ends = [(0, 100), (least, greatest), (greatest - 90, greatest), (least, least + 90)]
+    ends.append((max(least, -(1 << 40)), min(greatest, 1 << 40)))
+    for low, high in ends:
+        x = rng.integers(low, high, 200, dtype=dtype, endpoint=True)
+        table = rng.integers(low, high, 60, dtype=dtype, endpoint=True)
+        x[:2], table[:2] = (least, greatest), (low, high)
+        np.testing.assert_array_equal(jitted(x, table), np.isin(x, table))
+    assert jitted.cache_info().misses == 1

@@ -289,10 +289,14 @@ def asanyarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
 @creates(np.ascontiguousarray)
 def ascontiguousarray(a, dtype=None, *, like=None):
     """`np.ascontiguousarray`: at least one axis; `a` itself where it is in order."""
-    if type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and a.ndim:
-        if strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
-            return a
+    if _lies_so(a, dtype) and strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
+        return a
     return in_c_order(array(a, dtype, ndmin=1))
+
+
+def _lies_so(a: Any, dtype: Any) -> bool:
+    """Whether `a` is an array, with axes, of this dtype, so that only its order may not be as asked."""
+    return type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and a.ndim > 0
 
 
 @creates(np.require)
@@ -338,7 +342,11 @@ def isfortran(a):
 
 @creates(np.asfortranarray)
 def asfortranarray(a, dtype=None, *, like=None):
-    """`np.asfortranarray`: at least one axis."""
+    """`np.asfortranarray`: at least one axis; `a` itself where it is in that order."""
+    if _lies_so(a, dtype):
+        backwards = row_major(a.node.type.shape[::-1])[::-1]
+        if strides_after(a.storage, a.steps) == backwards:
+            return a
     return in_fortran_order(array(a, dtype, ndmin=1))
 
 

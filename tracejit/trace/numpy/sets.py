@@ -14,6 +14,7 @@ import numpy as np
 
 from ..application import apply
 from ..array import Array, wrap
+from ..context import current_trace
 from ..host import no_rule
 from ..registry import implements
 from ..value import node_of
@@ -226,6 +227,24 @@ def union1d(ar1, ar2):
 
 # With so many elements to look for, or fewer, each value is compared with all of them.
 FEW = 32
+# How many integers an array of bools tells about, for each value and element there is, and at most.
+RANGE, MOST_RANGE = 2, 1 << 25
+
+
+def _among_ints(values: Any, table: Any, most: int) -> Any:
+    """Which values are in a table. It is traced like a function of the user's: values decide which way
+    the program takes, and where `low + most` wraps around, it sorts."""
+    low, high = table.min(), table.max()
+    if high <= low + most:
+        is_there = np.zeros(most + 1, bool)
+        is_there[table - low] = True
+        inside = (values >= low) & (values <= high)
+        found = is_there[np.where(inside, values - low, 0)] & inside
+    else:
+        ordered = np.sort(table)
+        place = np.minimum(np.searchsorted(ordered, values), table.size - 1)
+        found = ordered[place] == values
+    return found
 
 
 @implements(np.isin)
@@ -239,5 +258,12 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None
         inside = reductions.any(equal, -1)
     else:
         one, two = _pair("isin", values, table)
-        inside = reshaped(_found(one, sorted_rows(two)), values.shape)
+        if one.dtype.kind in "iu":
+            wide = np.uint64 if one.dtype == np.uint64 else np.int64
+            most = min(RANGE * (one.size + two.size), MOST_RANGE)
+            of_ints = current_trace().hook_plain(_among_ints)
+            found = of_ints(converted(one, wide), converted(two, wide), most)
+        else:
+            found = _found(one, sorted_rows(two))
+        inside = reshaped(found, values.shape)
     return wrap(node_of(apply(np.logical_not, inside) if invert else inside))

@@ -231,10 +231,10 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
         x = converted(x, np.uint8)
     edges = edges_of(x, bins, range)
     n = static_int(edges.shape[0], "a number of bins").__index__() - 1
-    if n < FEW_BINS:
+    is_even = as_array(bins).ndim == 0 and x.dtype.itemsize * (x.dtype.kind in "iu") < 8
+    if n < (FEW_EVEN_BYTES // promoted_dtype(x, edges).itemsize if is_even else FEW_BINS):
         counts = _compared(x, edges, n, weights)
     else:
-        is_even = as_array(bins).ndim == 0 and x.dtype.itemsize * (x.dtype.kind in "iu") < 8
         counts = counted(x, (_even_bin if is_even else bin_of)(x, edges, n), n, weights)
     if density:
         widths = converted(diff(edges), np.float64)
@@ -242,8 +242,9 @@ def histogram(a, bins=10, range=None, density=None, weights=None):
     return counts, edges
 
 
-# With fewer bins every element is compared with every edge; with more it is searched for.
-FEW_BINS = 128
+# With fewer bins every element is compared with every edge; with more it is searched for, or its bin is
+# computed where all are of one width: measured with 1e3 to 5e5 elements of 4 and 8 bytes.
+FEW_BINS, FEW_EVEN_BYTES = 128, 300
 
 
 def bin_of(x: Array, edges: Array, n: int) -> Array:

@@ -114,8 +114,11 @@ class Pool:
         again = ctypes.CFUNCTYPE(None, pointer, pointer, integer, integer)
         self._repeat = again(self.bodies.address("repeat"))
 
-    def run(self, body: str, context, count: int, max_threads: int = 0) -> None:
-        self._run(self.bodies.address(body), ctypes.addressof(context), count, max_threads, 0)
+    def run(
+        self, body: str, context, count: int, max_threads: int = 0, nanoseconds: int = 0
+    ) -> None:
+        address = self.bodies.address(body)
+        self._run(address, ctypes.addressof(context), count, max_threads, nanoseconds)
 
     def repeat(self, body: str, context, count: int, regions: int) -> None:
         self._repeat(self.bodies.address(body), ctypes.addressof(context), count, regions)
@@ -181,6 +184,24 @@ def test_threads_really_run_at_once(pool):
     assert pool.meet(4)
     time.sleep(0.01)  # every worker is parked now
     assert pool.meet(4)
+
+
+def test_little_work_wakes_nobody(pool):
+    if not pool.is_parallel:
+        pytest.skip("this platform part is serial")
+
+    def workers(nanoseconds: int) -> int:
+        """How many take part in a long region that is said to take so long, after all went to sleep."""
+        time.sleep(0.05)
+        who = (ctypes.c_int64 * 50_000)()
+        pool.run("who", who, len(who), 0, nanoseconds)
+        return len(set(who))
+
+    assert pool.meet(4)
+    # On a busy machine some may not have gone to sleep yet.
+    assert any(workers(1) == 1 for _ in range(20))
+    assert any(workers(0) > 1 for _ in range(20)), "unknown work does"
+    assert any(workers(1000) > 1 for _ in range(20)), "and so does much"
 
 
 def test_the_limit_goes_up_and_down(pool):

@@ -46,6 +46,7 @@
 @sleepers = internal global i64 0, align 128
 
 @last_short = internal global i64 0, align 128 ; when a region was last found too short to wake anybody
+@last_woken = internal global i64 0, align 8   ; when one of several was not
 
 @tj_thread_limit = global i64 1, align 128
 @tj_spin_nanoseconds = global i64 SPIN_NANOSECONDS, align 8
@@ -274,7 +275,17 @@ ask:
   %elapsed = sub i64 %now, %then
   %allowed = load atomic i64, ptr @tj_spin_nanoseconds monotonic, align 8
   %is_recent = icmp ult i64 %elapsed, %allowed
-  ret i1 %is_recent
+  %woken = load i64, ptr @last_woken, align 8
+  %since = sub i64 %now, %woken
+  ; A thread that was woken and has not come is waiting for a processor.
+  %is_due = icmp uge i64 %since, WAKE_NANOSECONDS
+  %is_wanted = and i1 %is_recent, %is_due
+  br i1 %is_wanted, label %wake, label %leave
+wake:
+  store i64 %now, ptr @last_woken, align 8
+  ret i1 true
+leave:
+  ret i1 false
 worth:
   ret i1 true
 }

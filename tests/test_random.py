@@ -36,7 +36,9 @@ NEW = [
     "g.integers(low=0, high=k[0, 1], size=4)", "g.permutation(9)", "g.permutation(x)",
     "g.permutation(x, axis=1)", "g.permutation(1)", "g.permutation(0)", "g.choice(9)",
     "g.choice(9, 4)", "g.choice(x, 3)", "g.choice(x[0])", "g.choice(x, 2, axis=1)",
-    "g.choice(x[0], (2, 3))", "g.triangular(0, 0.5, 2)", "g.triangular(x - 1, x, x + 1)",
+    "g.choice(x[0], (2, 3))", "g.choice(3, p=[0.2, 0.3, 0.5])", "g.choice(2, 20, p=(0.25, 0.75))",
+    "g.choice(x, 9, p=[0.5, 0, 0.5])", "g.choice(x, (2, 4), p=[0.1] * 2 + [0.4] * 2, axis=1)",
+    "g.choice(x[0, :3], p=[1, 0, 0])", "g.triangular(0, 0.5, 2)", "g.triangular(x - 1, x, x + 1)",
     "g.triangular(0.0, x[0, 0], 9.0, 5)", "g.negative_binomial(3, 0.25, 4)",
     "g.negative_binomial(x, x / 8)", "g.hypergeometric(5, 6, 7)", "g.hypergeometric(k, 20, k + 3)",
     "g.hypergeometric(k[0, 0], 20, 3, (2, 2))",
@@ -51,6 +53,7 @@ OLD = [
     "s.binomial(10, x / 4)", "s.binomial(60, 0.5, 5)", "s.randint(10)", "s.randint(3, 9, 20)",
     "s.randint(0, k[1, 1])", "s.randint(0, 1 << 40, 4)", "s.permutation(9)", "s.permutation(x)",
     "s.choice(9)", "s.choice(9, 4)", "s.choice(x[0], 3)", "s.choice(x[0])",
+    "s.choice(3, 50, p=[0.2, 0.3, 0.5])", "s.choice(x[0, :2], p=[0.5, 0.5])",
     "s.triangular(0, 0.5, 2, 3)", "s.triangular(x - 1, x, x + 1)",
 ]  # fmt: skip
 K = np.arange(1, 13).reshape(3, 4)
@@ -127,7 +130,8 @@ def test_illegal_parameters_are_numpys_to_refuse(text):
     [
         "g.integers(0)", "g.normal(0.0, -1.0)", "g.random(-1)", "g.normal(x, size=3)", "g.beta(x, 0)",
         "g.choice(x, 3, axis=5)", "g.random(3, 'i4')", "g.permutation(2.5)",
-        "g.normal(1, 2, 3, 4)", "g.normal(mean=1)", "g.choice(0)", "g.exponential(1j)", "s.rand(-1)",
+        "g.normal(1, 2, 3, 4)", "g.normal(mean=1)", "g.choice(0)", "g.choice(2, p=[0.5, 0.6])", "g.choice(3, p=[0.5, 0.5])",
+        "s.choice(2, p=[1.5, -0.5])", "g.exponential(1j)", "s.rand(-1)",
     ],
 )  # fmt: skip
 def test_errors_are_numpys(text):

@@ -48,7 +48,7 @@ SINGLE = {"c16": "c8", "f8": "f4"}
 
 
 @pytest.mark.parametrize("name", ONE)
-@pytest.mark.parametrize("n", [4, 15, 64, 182])
+@pytest.mark.parametrize("n", [4, 15, 64, 182, 512])
 def test_numbers_of_points(name, n):
     dtype, function = ONE[name]
     for own in (dtype, SINGLE[dtype]):
@@ -149,6 +149,19 @@ def test_what_is_for_numpy():
         jitted = jit(lambda x: F.rfft(x))
         assert not is_in_lanes(jitted, x)
         assert np.array_equal(jitted(x), F.rfft(x))
+
+
+@pytest.mark.parametrize("name", ["fft", "rfft", "irfft"])
+def test_unknown_numbers_of_transforms(name):
+    """The points of each one are then beside each other in lanes."""
+    dtype, function = ONE[name]
+    for axis in (0, 1):
+        jitted = jit(lambda x, axis=axis: function(x, 48, axis=axis))
+        for count in (5, 6, 7, 8, 30, 1, 3):
+            x = numbers((count, 48), dtype)
+            x = x if axis else np.ascontiguousarray(x.T)
+            np.testing.assert_allclose(jitted(x), function(x, 48, axis=axis), atol=1e-13)
+        assert jitted.cache_info().misses < 7
 
 
 def test_transforms_in_loops():

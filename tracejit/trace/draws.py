@@ -26,6 +26,7 @@ from .context import Trace, current_trace, tracing
 from .numpy.arguments import static_shape
 from .numpy.building import as_array, broadcast, choose, converted, number
 from .numpy.selection import take
+from .numpy.tables import searchsorted
 from .promotion import constant
 from .tree import flatten, unflatten
 from .value import Value, known_value, node_of, value_at_hand
@@ -441,10 +442,35 @@ def _chosen(draw: _Draw, name: str, a: Any, size: Any, axis: int = 0) -> Any:
     return take(a, _integers(draw, name, (0, extent), size, np.int64, trial=trial), axis=axis)
 
 
+def _chosen_with(draw: _Draw, a: Any, size: Any, p: Any, axis: int = 0) -> Any:
+    """Some of `a`, or of the numbers below it, each as often as its probability says.
+
+    Probabilities are to be Python's numbers: where their sums lie, which decides, is NumPy's to the last
+    bit then.
+    """
+    extent = a if _is_count(a) else _with_axis(a, axis).shape[axis]
+    leaves, _ = flatten(p)
+    if type(extent) is not int or not all(type(leaf) in (int, float) for leaf in leaves):
+        raise NotDrawn
+    weights = np.asarray(p, np.float64)
+    try:  # NumPy says what is wrong
+        np.random.default_rng(0).choice(extent, p=weights)
+    except ValueError:
+        raise NotDrawn from None
+    sums = weights.cumsum()
+    drawn = draw("random", size, trial=("random", (size,)))
+    found = searchsorted(sums / sums[-1], drawn, side="right")
+    if _is_count(a):
+        return Array(node_of(found), drawn.is_scalar, int if drawn.is_scalar else None)
+    return take(a, found, axis=axis)
+
+
 @_enter((NEW,))
 def choice(draw, a, size=None, replace=True, p=None, axis=0, shuffle=True):
-    if p is not None or isinstance(replace, Value) or not replace:
+    if isinstance(replace, Value) or not replace:
         raise NotDrawn
+    if p is not None:
+        return _chosen_with(draw, a, size, p, axis)
     return _chosen(draw, "integers", a, size, axis)
 
 
@@ -501,6 +527,8 @@ def _randint(draw, low, high=None, size=None, dtype=int):
 
 @_enter_old("choice")
 def _old_choice(draw, a, size=None, replace=True, p=None):
-    if p is not None or isinstance(replace, Value) or not replace:
+    if isinstance(replace, Value) or not replace:
         raise NotDrawn
+    if p is not None:
+        return _chosen_with(draw, a, size, p)
     return _chosen(draw, "old_integers", a, size)

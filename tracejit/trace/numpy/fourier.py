@@ -75,7 +75,7 @@ def _transform(
     result = real if name == "irfft" else np.result_type(x.dtype, 1j)
     given = type(factor) if type(factor) is int else factor.dtype
     own, scale, _ = ufunc.resolve_dtypes((x.dtype, given, result))
-    if type(n) is int:
+    if type(n) is type(x.shape[axis]) is int:
         found = _in_lanes(name, x, result, n, axis, float(factor))
         if found is not None:
             return found

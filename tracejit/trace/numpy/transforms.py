@@ -28,6 +28,8 @@ from .building import as_array, concatenated, converted, padded, permuted, resha
 FACTORS = (13, 11, 7, 5, 3)
 # The most points of transforms whose blocks stay in the caches, and of those that others are made of.
 MOST_POINTS, MOST_OF_PART = 1024, 4096
+# The fewest points of rows that are taken apart though there are many, and the most bytes of all these.
+LEAST_APART, MOST_BYTES_APART = 256, 1 << 20
 # So many transforms at least, side by side; and so many elements.
 LEAST, LEAST_SIZE = 4, 256
 
@@ -84,13 +86,21 @@ def _parts_of(n: int) -> tuple[int, int] | None:
     return None
 
 
+def _is_better_apart(x: Array, n: int) -> bool:
+    """Whether rows of n points are themselves transformed in lanes, in two parts that fill these: rows and
+    columns are exchanged once then, not twice, but what is between lies in memory."""
+    lanes = 64 // x.real.dtype.itemsize
+    return n >= LEAST_APART and n % lanes**2 == 0 and x.size * x.dtype.itemsize <= MOST_BYTES_APART
+
+
 def _rows(x: Array, inverse: bool, scale: float, is_real: bool = False) -> Array | None:
     """The transforms of rows; `is_real`: as real numbers, two for each point."""
     count, n = x.shape
     n = n if x.dtype.kind == "c" else n // 2
     if _radices(n) is None:
         return None
-    if n <= MOST_POINTS and count >= LEAST:
+    is_many = type(count) is int and count >= LEAST
+    if n <= MOST_POINTS and is_many and (is_real or not _is_better_apart(x, n)):
         attrs = {"source": "rows", "target": "rows", "is_real": is_real, "inverse": inverse}
         found = _op(reshaped(x, (1, *x.shape)), n, scale=scale, **attrs)
         return reshaped(found, found.shape[1:])
@@ -125,7 +135,8 @@ def _is_for_lanes(x: Array) -> bool:
     trace = current_trace()
     if trace is None or trace.is_strict or x.real.dtype not in (np.float32, np.float64):
         return False
-    return all(type(extent) is int for extent in x.shape) and x.size >= LEAST_SIZE
+    size = prod(x.node.type.shape)
+    return type(size) is not int or size >= LEAST_SIZE
 
 
 def _last(x: Array, axis: int) -> Array:
@@ -142,7 +153,7 @@ def _back(x: Array, axis: int) -> Array:
 def _complex_points(x: Array, axis: int, inverse: bool, scale: float) -> Array | None:
     """The transforms of complex numbers, along any axis."""
     outer, n, inner = prod(x.shape[:axis]), x.shape[axis], prod(x.shape[axis + 1 :])
-    if inner >= LEAST:
+    if type(inner) is int and inner >= LEAST:
         found = _columns(reshaped(x, (outer, n, inner)), inverse, scale)
         return None if found is None else reshaped(found, x.shape)
     rows = _last(x, axis)

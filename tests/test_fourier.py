@@ -110,3 +110,17 @@ def test_sizes_that_change_compile_once():
         x = matrices((n,), "f8")
         np.testing.assert_array_equal(compiled(x), F.fft(x) * 2)
     assert compiled.cache_info().misses == 4
+
+
+@pytest.mark.parametrize("shape", [(0,), (3, 0)])
+def test_transforms_of_nothing_are_of_zeros(shape):
+    x = np.zeros(shape, np.float32)
+    for function in (
+        lambda x: np.fft.fft(x, n=4),
+        lambda x: np.fft.rfft(x, n=3),
+        lambda x: np.fft.irfft(x, n=4),
+        lambda x: np.fft.irfft2(x, s=(4,), axes=(-1,)),
+    ):
+        found, wanted = jit(function)(x), function(x)
+        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_array_equal(found, wanted)

@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import DTYPES, check, sample
 
+import tracejit
+
 DIFFERENCES = [
     lambda x: np.diff(x),
     lambda x: np.diff(x, 2),
@@ -137,3 +139,12 @@ STATISTICS = [
 @pytest.mark.parametrize("dtype", ["float64", "float32", "int32", "complex128"])
 def test_statistics(function, dtype):
     check(function, sample((3, 4), dtype))
+
+
+@pytest.mark.parametrize("mode", ["full", "same", "valid"])
+def test_taps_that_are_not_finite_reach_no_further(mode):
+    x = np.arange(5.0)
+    for taps in ([np.inf, 1.0, 2.0], [1.0, np.nan, 2.0], [1.0, 2.0, 3.0]):
+        for function in (np.convolve, np.correlate):
+            jitted = tracejit.jit(lambda x, k, f=function: f(x, k, mode))
+            np.testing.assert_array_equal(jitted(x, np.array(taps)), function(x, taps, mode))

@@ -378,3 +378,59 @@ def test_draws_are_no_fallback():
     assert "through Python, not compiled" not in str(jitted.explain(made()[0], X))
     with pytest.raises(tracejit.UnsupportedError, match="no rule"):
         tracejit.jit(lambda g: g.multinomial(9, [0.5, 0.5]), fallback="error")(made()[0])
+
+
+def test_generators_are_where_an_index_out_of_bounds_leaves_them():
+    def function(g, x):
+        y = np.zeros(5)
+        y[g.integers(0, 8)] = g.normal()
+        x[0] = g.random()
+        return y
+
+    jitted = tracejit.jit(function)
+    for seed in range(6):
+        ours, numpys = np.random.default_rng(seed), np.random.default_rng(seed)
+        x, z = np.zeros(2), np.zeros(2)
+        try:
+            wanted = function(numpys, z)
+        except IndexError as error:
+            with pytest.raises(IndexError, match=str(error)):
+                jitted(ours, x)
+        else:
+            np.testing.assert_array_equal(jitted(ours, x), wanted)
+        assert ours.bit_generator.state == numpys.bit_generator.state
+        np.testing.assert_array_equal(x, z)
+
+
+def test_what_both_arms_draw_first_is_drawn_once():
+    def first(g, x):
+        t = g.random()
+        if t > 0.5:
+            t = g.permutation(x)[0]
+        else:
+            g.shuffle(x)
+        return t
+
+    def then(g, x):
+        for i in range(3):
+            if g.random() > 0.5:
+                x[i] = g.normal()
+                t = g.normal() if x[0] > 0 else g.random()
+            else:
+                x[i] = g.normal()
+                t = g.random()
+        return t
+
+    def chosen(g, x):
+        t = g.random()
+        y = g.normal() if t > 0.5 else g.normal()
+        return y + (g.normal(y) if t > 0.5 else g.normal(-y)) + x[0]
+
+    for function in (first, then, chosen):
+        jitted = tracejit.jit(function)
+        for seed in range(6):
+            ours, numpys = np.random.default_rng(seed), np.random.default_rng(seed)
+            x, z = np.arange(4.0), np.arange(4.0)
+            assert jitted(ours, x) == function(numpys, z)
+            assert ours.bit_generator.state == numpys.bit_generator.state
+            np.testing.assert_array_equal(x, z)

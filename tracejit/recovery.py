@@ -3,7 +3,7 @@
 A program is made for the dtypes and shapes these gave once, and for none of them failing. Where one
 fails, or gives something else, the original function runs instead, with NumPy: it is right by
 definition, and handles its own exceptions. Generators of random numbers get the states back that they
-had. Only where functions with other effects have run, which must not run twice, is the function traced again, and takes their results from a journal.
+had; so it is where compiled code refuses an index, as it may have drawn more than NumPy had by then. Only where functions with other effects have run, which must not run twice, is the function traced again, and takes their results from a journal.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ from .dump import say
 from .entry import Entry
 from .ir.host import ResultChanged, Run, running
 from .ir.refusal import LEFT_TO_NUMPY, Unexpected
-from .trace.outside import passed, undo_draws
+from .trace.outside import has_drawn, passed, undo_draws
 
 # NumPy says what is wrong with the values.
 _OF_VALUES = (*LEFT_TO_NUMPY, ResultChanged)
@@ -67,7 +67,8 @@ class Recovery:
             except Exception as error:
                 changed = _changed(entry, error)
                 is_known = changed or error is run.failure or isinstance(error, _OF_VALUES)
-                if not is_known or not self._can_recover(entry, changed):
+                is_late = isinstance(error, IndexError | ValueError) and has_drawn(run.objects)
+                if not (is_known or is_late) or not self._can_recover(entry, changed):
                     raise
                 if isinstance(error, Unexpected):
                     self._compiler.forget(entry)

@@ -278,6 +278,11 @@ def _put_back_later(generator: Any) -> Callable[[], None]:
     return functools.partial(setattr, bits, "state", bits.state)
 
 
+def has_drawn(objects: dict) -> bool:
+    """Whether a run has drawn from generators."""
+    return any(type(key) is tuple and key[0] == _BEFORE for key in objects)
+
+
 def undo_draws(objects: dict) -> None:
     """Give the generators that a run has drawn from the states they had before."""
     for key in [key for key in objects if type(key) is tuple and key[0] == _BEFORE]:

@@ -255,10 +255,29 @@ class Choice:
 
     def _token(self, first: _End, second: _End, pairs: Pairs) -> Any:
         a, b = first.state.token, second.state.token
+        if a is not None and b is not None:
+            self._hoist(a, b)
         if a is b:
             return a
         none = constant(0, i64)
         return pairs.pair(a or none, b or none)
+
+
+    def _hoist(self, first: Node, second: Node) -> None:
+        """Let effects that both arms begin with, in the same order, come before the choice.
+
+        The arms have the same nodes for them, and so has all that comes of them, after the choice too.
+        """
+        homes, arm = self.trace.homes, self.arms[0]
+
+        def inside(token: Node) -> list[Node]:
+            found = postorder(
+                (token,), lambda n: () if encloses(homes.get(n), arm) else n.operands
+            )
+            return [node for node in found if not encloses(homes.get(node), arm)]
+
+        common = {*inside(first)} & {*inside(second)}
+        homes.update(dict.fromkeys(common, self.parent))
 
 
 def _word(container: Any) -> str:

@@ -13,7 +13,7 @@ from ..application import apply
 from ..array import Array, view_or_doubt, wrap
 from ..context import failure
 from ..registry import implements
-from ..value import node_of
+from ..value import known_value, node_of
 from . import reductions, scans
 from .arguments import UNSET, one_axis, ordered_axes, static, static_int
 from .building import (
@@ -329,6 +329,8 @@ def _correlated(x: Array, taps: Array, mode: Any) -> Array:
         )
     before = _room(mode, m)
     after = m - 1 - before if mode == "same" else before
+    if before or after:
+        taps = _finite(taps)
     x = padded(x, (before,), (after,))
     n = x.size - m + 1
     if m > _TAPS_LIMIT:
@@ -338,6 +340,16 @@ def _correlated(x: Array, taps: Array, mode: Any) -> Array:
         term = apply(np.multiply, window(x, 0, k, n + k), taken(taps, 0, k))
         total = term if total is None else apply(np.add, total, term)
     return total
+
+
+def _finite(taps: Array) -> Array:
+    """The taps, which zeros around an array may be multiplied with; NumPy has no zeros, and is left what is
+    not finite."""
+    known = known_value(taps.node)
+    if taps.dtype.kind not in "fc" or (known is not None and np.isfinite(known).all()):
+        return taps
+    legal = ops.legal(node_of(reductions.all(apply(np.isfinite, taps))))
+    return choose(wrap(legal), taps, number(0, taps.dtype))
 
 
 def _room(mode: Any, m: int) -> int:

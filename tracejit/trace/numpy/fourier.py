@@ -20,7 +20,7 @@ from ..host import no_rule
 from ..registry import implements
 from . import transforms
 from .arguments import one_axis, refuse_out, static, static_int
-from .building import as_array, converted, number, permuted
+from .building import as_array, converted, filled, number, permuted
 from .decompositions import run
 
 _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -71,6 +71,8 @@ def _transform(
     real = np.result_type(x.real.dtype, 1.0)
     factor = _factor(norm if forward else _opposite(norm), n, real)
     axis = one_axis(axis, x.ndim)
+    if type(x.shape[axis]) is int and x.shape[axis] == 0:  # of which NumPy's loop would read one
+        x = filled((*x.shape[:axis], 1, *x.shape[axis + 1 :]), 0, x.dtype)
     ufunc = getattr(_pocketfft_umath, name)
     result = real if name == "irfft" else np.result_type(x.dtype, 1j)
     given = type(factor) if type(factor) is int else factor.dtype

@@ -262,7 +262,6 @@ class Choice:
         none = constant(0, i64)
         return pairs.pair(a or none, b or none)
 
-
     def _hoist(self, first: Node, second: Node) -> None:
         """Let effects that both arms begin with, in the same order, come before the choice.
 
@@ -271,9 +270,7 @@ class Choice:
         homes, arm = self.trace.homes, self.arms[0]
 
         def inside(token: Node) -> list[Node]:
-            found = postorder(
-                (token,), lambda n: () if encloses(homes.get(n), arm) else n.operands
-            )
+            found = postorder((token,), lambda n: () if encloses(homes.get(n), arm) else n.operands)
             return [node for node in found if not encloses(homes.get(node), arm)]
 
         common = {*inside(first)} & {*inside(second)}

@@ -79,11 +79,10 @@ class _Turn:
         return self.turned[node]
 
     def _value(self, node: Node) -> Node:
-        if node.op is contract:
+        if node.op is contract:  # rows are then those of what came second
             left, right, result = split_spec(node.attrs["spec"])
-            return contract(
-                *node.operands, **{**node.attrs, "spec": f"{left},{right}->{self.moved(result)}"}
-            )
+            spec = f"{right},{left}->{self.moved(result)}"
+            return contract(*node.operands[::-1], **{**node.attrs, "spec": spec})
         if node.op.kind == ELEMENTWISE:
             return Node(node.op, tuple(map(self.value, node.operands)), node.attributes)
         if node.op is broadcast:

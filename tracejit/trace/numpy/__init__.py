@@ -28,6 +28,7 @@ from . import (
     ranks,
     reductions,
     repetition,
+    row_by_row,
     scans,
     search,
     selection,

@@ -461,16 +461,18 @@ def eigvals(a):
 
 @implements(np.linalg.cond)
 def cond(x, p=None):
-    """`np.linalg.cond` in the 2-norm; other norms are left to NumPy."""
+    """`np.linalg.cond`; of a singular matrix NumPy knows it in other norms than the 2-norm."""
     x = as_array(x)
-    if p not in (None, 2, -2):
-        raise no_rule(f"np.linalg.cond with p={p!r}")
     if x.size == 0 and 0 in x.shape[-2:]:
         raise LinAlgError("cond is not defined on empty arrays")
-    s = svd(x, compute_uv=False)
-    axis, last = s.ndim - 1, s.shape[-1] - 1
-    first, last = taken(s, axis, 0), taken(s, axis, last)
-    ratio = apply(np.divide, *((last, first) if p == -2 else (first, last)))
+    if p in (None, 2, -2):
+        s = svd(x, compute_uv=False)
+        axis, last = s.ndim - 1, s.shape[-1] - 1
+        first, last = taken(s, axis, 0), taken(s, axis, last)
+        ratio = apply(np.divide, *((last, first) if p == -2 else (first, last)))
+    else:
+        norms = [np.linalg.norm(matrix, p, axis=(-2, -1)) for matrix in (x, inv(x))]
+        ratio = as_array(apply(np.multiply, *norms))
     had_nan = reductions.any(apply(np.isnan, x), (-2, -1))
     is_infinite = apply(np.logical_and, apply(np.isnan, ratio), apply(np.logical_not, had_nan))
     return scalar_like(choose(is_infinite, filled((), np.inf, ratio.dtype), ratio))

@@ -1,0 +1,117 @@
+"""`np.apply_along_axis`: compiled where its function can be traced, else called by NumPy."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from tracejit import jit
+from tracejit.events import compiles
+
+X = np.random.default_rng(3).normal(size=(6, 20))
+T = np.random.default_rng(4).normal(size=(3, 5, 8)).astype(np.float32)
+
+
+def check(function, *args, native=True):
+    wanted = function(*args)
+    jitted = jit(function)
+    with compiles() as made:
+        results = [jitted(*args) for _ in range(2)]
+    for got in results:
+        assert (got.dtype, got.shape) == (wanted.dtype, wanted.shape)
+        np.testing.assert_allclose(got, wanted, rtol=1e-5)
+    assert native != any(one.python_calls for one in made)
+
+
+def centred(row, by=1.0):
+    return (row - row.mean()) * by
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda row: row.max() - row.min(),
+        lambda row: row[row > 0].sum(),
+        np.sort,
+        np.median,
+        np.argmax,
+        centred,
+        lambda row: np.convolve(row, [1, 2, 1], "same"),
+        lambda row: np.outer(row[:2], row[:3]),
+        lambda row: (row.sum(), row.min()),
+        lambda row: row[0] if row[0] > 0 else row[1],
+    ],
+)
+def test_along(function):
+    check(lambda x: np.apply_along_axis(function, 1, x), X)
+    check(lambda x: np.apply_along_axis(function, 0, x), X.T)
+    check(lambda x: np.apply_along_axis(function, -2, x) * 2, T)
+
+
+def test_arguments_go_on():
+    check(lambda x: np.apply_along_axis(centred, 1, x, 2.5), X)
+    check(lambda x: np.apply_along_axis(centred, axis=0, arr=x, by=2.5), X)
+
+
+def test_the_first_result_decides_about_the_dtype():
+    check(lambda x: np.apply_along_axis(lambda row: row.astype("f4"), 1, x), X)
+
+
+def test_what_cannot_be_traced_is_called():
+    check(lambda x: np.apply_along_axis(lambda row: float(str(row[0])), 1, x), X, native=False)
+    check(lambda x: np.apply_along_axis(np.sum, 0, x), X[0], native=False)
+
+
+def test_what_a_function_does_is_done_for_every_row():
+    def counting(x):
+        seen = []
+
+        def count(row):
+            seen.append(row[0])
+            return row.sum()
+
+        total = np.apply_along_axis(count, 1, x)
+        return total + len(seen)
+
+    np.testing.assert_allclose(jit(counting)(X), counting(X))
+
+    def counting_itself(x):
+        calls = 0
+
+        def count(row):
+            nonlocal calls
+            calls += 1
+            return row.sum()
+
+        return np.apply_along_axis(count, 1, x) + calls
+
+    np.testing.assert_allclose(jit(counting_itself)(X), counting_itself(X))
+
+
+def test_rows_are_views():
+    def centre(row):
+        row -= row.mean()
+        row.sort()
+        return row.max()
+
+    for x in (X, T):
+        for axis in range(x.ndim):
+            ours, numpys = x.copy(), x.copy()
+            wanted = np.apply_along_axis(centre, axis, numpys)
+            got = jit(lambda x, axis=axis: np.apply_along_axis(centre, axis, x))(ours)
+            np.testing.assert_allclose(got, wanted, rtol=1e-4)
+            np.testing.assert_allclose(ours, numpys, rtol=1e-4, atol=1e-6)
+
+
+def test_what_a_function_writes_to_beside_its_rows():
+    def program(x):
+        total = np.zeros(x.shape[1])
+
+        def add(row):
+            total[:] += row
+            return row.sum()
+
+        return np.apply_along_axis(add, 1, x), total
+
+    for got, wanted in zip(jit(program)(X), program(X)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-12)

@@ -59,6 +59,7 @@ from .tensor.interleave import interleave_rows
 from .tensor.interrupt import poll_signals
 from .tensor.jam import jam_rows
 from .tensor.latency import put_late_values_last
+from .tensor.long_extrema import search_blocks
 from .tensor.long_moments import join_moments
 from .tensor.loops import lower_called, to_loops
 from .tensor.memory import plan_memory
@@ -233,6 +234,7 @@ PIPELINE = Pipeline(
             (tile_transposed, _bind_tiles),
             cut_strips,
             _where(lambda options: options.numerics != "strict", _told(join_moments)),
+            search_blocks,
             (vectorize, _bind_lanes),
             _wide(jam_rows),
             _told(tile_time),

@@ -82,7 +82,7 @@ def _sweeps(body: tuple[Statement, ...]) -> _Sweeps | None:
         if not (_is_short(sweep) and _is_short(search) and trips(sweep) == trips(search)):
             continue
         for best in sweep.body:
-            if isinstance(best, Accumulate) and _seeks(search, best, sweep):
+            if isinstance(best, Accumulate) and seeks(search, best, sweep):
                 return _Sweeps(first, second, best, search.body[0].target)
     return None
 
@@ -93,7 +93,7 @@ def _is_short(loop: For) -> bool:
     return is_flat and loop.start is tensor.ZERO and length is not None and length <= LONGEST_ROW
 
 
-def _seeks(search: For, best: Accumulate, sweep: For) -> bool:
+def seeks(search: For, best: Accumulate, sweep: For) -> bool:
     """Whether one loop finds the first place of what the other accumulates, or of a nan."""
     extreme, number = best.target, best.value.dtype
     if best.op not in _BETTER or not isinstance(extreme, Variable):

@@ -1,0 +1,60 @@
+"""Places of extremes of long rows: blocks first, then one of them, as NumPy finds them."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+import tracejit
+
+RNG = np.random.default_rng(21)
+SIZES = [16_384, 20_000, 20_001, 70_000]
+
+
+def check(function, *arguments, **options):
+    with np.errstate(all="ignore"):
+        np.testing.assert_array_equal(
+            tracejit.jit(function, **options)(*arguments), function(*arguments)
+        )
+
+
+def text_of(function, *arguments) -> str:
+    return str(tracejit.jit(function).lower(*arguments))
+
+
+def test_a_long_row_is_read_once_and_a_block_of_it_again():
+    long, short = [text_of(np.argmax, np.zeros(n)) for n in (70_000, 5000)]
+    assert "_blocks" in long and "_blocks" not in short
+    lengths = [line.split("vector(")[1] for line in long.splitlines() if "vector(" in line]
+    assert sum(line.startswith("0, 2048") for line in lengths) == 2, "of blocks, and the search"
+
+
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u2"])
+@pytest.mark.parametrize("function", [np.argmax, np.argmin])
+def test_the_first_of_equals(function, dtype, size):
+    x = RNG.integers(3, 100, size).astype(dtype)
+    check(function, x, numerics="strict")
+    for places in ([0], [size - 1], [4095, 4096], [size // 2, size - 2], [2047, 2048, 16_383]):
+        y = x.copy()
+        y[places] = 200 if function is np.argmax else 1
+        check(function, y)
+
+
+@pytest.mark.parametrize("function", [np.argmax, np.argmin])
+def test_nans_and_infinities(function):
+    for size in SIZES:
+        x = RNG.normal(size=size)
+        for places in ([0], [size - 1], [2048], [17, 9000], [2047, size - 1]):
+            for value in (np.nan, np.inf, -np.inf):
+                y = x.copy()
+                y[places] = value
+                check(function, y)
+        for value in (np.nan, np.inf, -np.inf, 0.0):
+            check(function, np.full(size, value))
+
+
+def test_what_is_computed_and_rows_of_matrices():
+    x, w = RNG.normal(size=(2, 3, 20_000))
+    check(lambda x, w: np.argmax(x * w, axis=1), x, w)
+    check(lambda x: (np.argmax(x[0]), x[0].max(), np.argmin(x[1] * 2)), x)

@@ -110,6 +110,17 @@ def gather(x: f64[100000], at: i64[100], *, out: f64[100]):
     assert moved(text, SMALL) == pytest.approx(100 * 64 + 2 * 100 * 8, abs=128)
 
 
+def test_rows_far_apart_are_no_memory_between_them():
+    text = """
+@kernel
+def corners(x: f64[1024, 64], *, out: f64[64]):
+    for i in range(0, 1):
+        for j in vector(0, 64, 8):
+            out[j] = x[i, j] + x[512 + i, j] + x[1023 + i, j]
+"""
+    assert moved(text, SMALL) == moved(text, 1 << 8) == 4 * 64 * 8
+
+
 def test_loops_of_a_triangle_run_half_as_often():
     outer = kernel(TRIANGLE).body[0]
     rows = outer.body[0]

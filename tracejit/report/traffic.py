@@ -273,13 +273,17 @@ def _joined(pieces: list[tuple[int, float, float]]) -> list[tuple[int, float, fl
 def _moved_on(
     pieces: list[tuple[int, float, float]], step: int, trips: float
 ) -> list[tuple[int, float, float]]:
-    """Pieces that are whole steps apart, as one that makes a few steps more."""
-    found: dict[tuple[int, float], tuple[int, int, float]] = {}
+    """Pieces that are whole steps apart, and no more than all of them, as one that makes a few steps more."""
+    found: dict[tuple[int, float], list[tuple[int, int, float]]] = {}
     for offset, length, count in pieces:
-        key = (offset % step, count)
-        first, last, longest = found.get(key, (offset, offset, length))
-        found[key] = min(first, offset), max(last, offset), max(longest, length)
+        runs = found.setdefault((offset % step, count), [])
+        if runs and offset - runs[-1][1] <= step * trips:
+            first, _, longest = runs.pop()
+            runs.append((first, offset, max(longest, length)))
+        else:
+            runs.append((offset, offset, length))
     return [
         (first, length, count * (1 + (last - first) / step / trips))
-        for (_, count), (first, last, length) in found.items()
+        for (_, count), runs in found.items()
+        for first, last, length in runs
     ]

@@ -39,6 +39,7 @@ from .groups import (
     Group,
     in_memory_as,
     in_one_piece,
+    in_turn_at_a_price,
     is_argument,
     is_fusible,
     is_inline,
@@ -408,6 +409,10 @@ class _Fuser:
             return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"
+        if in_turn_at_a_price((*group.nodes, *clones, node)):
+            return (
+                "elements go one after the other where data says; what is dear runs in lanes before"
+            )
         dear = self.dear_again(group, settled)
         if level == "element" and dear is not None:
             return dear
@@ -418,7 +423,8 @@ class _Fuser:
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
             is_needed = any(third.depends & other.bit for third in needed)
-            if not is_needed and self.can_merge(group, other, settled, is_row):
+            dear = in_turn_at_a_price((*group.nodes, *other.nodes, node))
+            if not is_needed and not dear and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return None
@@ -527,6 +533,8 @@ class _Fuser:
     def can_merge(self, group: Group, other: Group, reads: Reads, row: bool) -> bool:
         """Whether `other` can be computed by the same loops as `group` and a node with `reads`."""
         if other.opaque or other.shape != group.shape or group.old or other.old:
+            return False
+        if in_turn_at_a_price((*group.nodes, *other.nodes)):
             return False
         if group.product is not None or other.product is not None:
             if (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 
 from ...ir.graph import Function, Kernel, Node, call
@@ -17,6 +17,8 @@ from .updates import memory_of
 
 # What costs this much is not done again by every reader at another place.
 DEAR_MOVEMENT = 8.0
+# What is computed beside elements that go one after the other, and costs this much, is stored before.
+DEAR_IN_TURN = 12.0
 
 FUSIBLE = (ELEMENTWISE, MOVEMENT, CREATION, REDUCTION, UPDATE)
 
@@ -31,6 +33,21 @@ def is_fusible(node: Node, machine: Machine) -> bool:
     if is_packing(node):
         return packs(node.type.dtype, machine.vector_bytes)
     return node.op.kind in FUSIBLE
+
+
+def in_turn_at_a_price(nodes: Iterable[Node]) -> bool:
+    """Whether among nodes that share their loops some let elements go one after the other to where data says,
+    which neither lanes nor, often, threads do, and the others are dear."""
+    nodes = tuple(nodes)
+    own = sum([node.op.cost for node in nodes if node.op.kind in (ELEMENTWISE, MOVEMENT)])
+    return own >= DEAR_IN_TURN and any(map(_goes_in_turn, nodes))
+
+
+def _goes_in_turn(node: Node) -> bool:
+    if node.op.kind != UPDATE:
+        return is_packing(node)
+    _, value, *indices = node.operands
+    return bool(indices) and indices[0].type.ndim == value.type.ndim
 
 
 @dataclass(eq=False)

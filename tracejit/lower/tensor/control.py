@@ -11,6 +11,7 @@ from collections.abc import Callable
 from typing import NamedTuple
 
 from ...ir import expressions, ops, tensor
+from ...ir.dims import Symbol
 from ...ir.graph import Function, Node, parameter, substitute
 from ...ir.ops.control import unknown_of
 from ...ir.tensor import (
@@ -115,10 +116,16 @@ def _scope(node: Node, plan: Plan) -> Lowered:
         for unknown, operand in zip(unknowns, node.operands)
     ]
     (body,), order, inputs, fresh = _bodies((node.attrs["body"],), plan)
-    lets = [Let(Index(u.name), Load(value, ())) for u, value in zip(unknowns, values)]
+    lets = [Let(Index(u.name), _at_least(u, Load(value, ()))) for u, value in zip(unknowns, values)]
     statements = (*lets, Call(body, (*inputs, *fresh)))
     name = "once" if node.attrs.get("once") else "scope"
     return Lowered(Kernel(name, (*values, *inputs, *fresh), len(fresh), statements), order)
+
+
+def _at_least(unknown: Symbol, value: tensor.Expression) -> tensor.Expression:
+    """The value, which says itself how small it may be: passes know an unknown by its name alone."""
+    least = unknown.least
+    return expressions.maximum(value, expressions.integer(least)) if type(least) is int else value
 
 
 def _bodies(

@@ -100,6 +100,9 @@ def _simplify_body(body: tuple[Statement, ...], ranges: Ranges) -> tuple[Stateme
             new.append(statement)
             continue
         statement = simplify_statement(statement, ranges)
+        match statement:
+            case Let(Index() as size, Apply("maximum", (_, Literal(least)))):
+                ranges = {**ranges, size: (least, None)}
         new += (
             _split(statement, ranges)
             if isinstance(statement, For)

@@ -229,6 +229,8 @@ PACKED = {
     "packed again": lambda x: x[x > 0][x[x > 0] < 20],
     "read by others": lambda x: (x[x > 0][::-1], np.cumsum(x[x > 0]), x[x > 0].sum()),
     "of a plane": lambda x: np.argwhere(x[: x.size // 3 * 3].reshape(-1, 3) > 0),
+    "rows with some": lambda x: np.flatnonzero((x[: x.size // 3 * 3].reshape(-1, 3) > 0).any(1)),
+    "by row sums": lambda x: x[: x.size // 3][x[: x.size // 3 * 3].reshape(-1, 3).sum(1) > 0],
     "of rows": lambda x: x[: x.size // 3 * 3].reshape(-1, 3)[x[: x.size // 3] > 0],
     "assigned": lambda x: _assigned(x.copy()),
     "run lengths": lambda x: _runs(np.sort(x)),
@@ -273,3 +275,26 @@ def test_packing_and_what_it_packs_are_one_loop():
     verify(program.module, Stage.SCHEDULED)
     values, count = reference(program.module, x)
     np.testing.assert_array_equal(values[: int(count)], PACKED["a place"](x))
+
+
+JOINED = {
+    "edges": lambda x: np.concatenate(([0], np.flatnonzero(x > 0) + 1, [x.size])),
+    "lengths": lambda x: np.diff(np.concatenate(([0], np.flatnonzero(x > 0) + 1, [x.size]))),
+    "twice": lambda x: np.concatenate((x[x > 0], x[x > 0] * 2)),
+    "with the whole": lambda x: np.concatenate((x[x > 0], x)) - 1,
+    "two selections": lambda x: np.concatenate((x[x > 0], x[x < -1])),
+    "shifted": lambda x: np.roll(x[x > 0], 2),
+    "padded": lambda x: np.pad(x[x > 0], (1, 2), constant_values=7),
+    "summed": lambda x: np.concatenate(([1.0], x[x > 0], [2.0])).sum(),
+    "rows": lambda x: np.concatenate((np.ones((1, 2)), np.argwhere(x > 0) @ np.ones((1, 2)))),
+    "parts": lambda x: np.concatenate((x[:1] * 0, x[1:], x[-1:])),
+    "a step": lambda x: np.where(np.arange(x.size) < x.size - 2, x, -x),
+}
+
+
+@pytest.mark.parametrize("name", JOINED)
+def test_joined_with_what_was_selected(name):
+    compiled, generator = jit(JOINED[name]), np.random.default_rng(0)
+    for count in (40, 1003, 7, 2, 40, 1, 65):
+        for x in (generator.normal(size=count), -np.ones(count), np.ones(count)):
+            np.testing.assert_allclose(compiled(x), JOINED[name](x), rtol=1e-12)

@@ -270,7 +270,7 @@ def _in_scope(results: tuple[Node, ...], group: list[Binding]) -> tuple[Node, ..
     reads: dict[Node, Node] = {}
     for node in postorder(own, operands_of):
         for operand in node.operands if node in inside else ():
-            if operand not in inside and operand.op.kind != CREATION:
+            if operand not in inside and not _is_made_anywhere(operand):
                 name = f"a{len(reads)}"
                 reads.setdefault(operand, parameter(name, array_type_of(operand)))
     body = Function("sized", tuple(reads.values()), substitute(own, dict(reads)))
@@ -281,6 +281,11 @@ def _in_scope(results: tuple[Node, ...], group: list[Binding]) -> tuple[Node, ..
         new = tuple([item(node, index=k) for k in range(len(own))])
     taken = dict(zip(own, new))
     return tuple([taken.get(result, result) for result in results])
+
+
+def _is_made_anywhere(node: Node) -> bool:
+    """Whether a scope makes a value itself: what needs no operands, and room that nobody else has seen."""
+    return node.op.kind == CREATION or node.op is ops.unset
 
 
 def array_type_of(node: Node) -> Any:

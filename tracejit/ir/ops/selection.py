@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from math import prod
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,8 @@ def _compress_reference(x: Any, mask: Any) -> Any:
 def _compress_loops(x: tensor.Buffer, mask: tensor.Buffer, out: tensor.Buffer) -> tuple:
     """Every row is stored, and only after one that is selected the next goes to another place: so
     nothing branches, and a place keeps the last row that was stored there."""
+    if _are_long(x.type):
+        return _long_rows(x, mask, out)
     index = tuple([tensor.Index(f"i{axis}") for axis in range(x.type.ndim)])
     place = tensor.Variable("place", i64)
     body: tuple = (tensor.Store(out, (place, *index[1:]), tensor.Load(x, index)),)
@@ -39,8 +42,39 @@ def _compress_loops(x: tensor.Buffer, mask: tensor.Buffer, out: tensor.Buffer) -
     return (tensor.Let(place, tensor.ZERO), rows)
 
 
+# Bytes of a row that is not copied for nothing.
+LONG_ROW = 128
+
+
+def _are_long(x: ArrayType) -> bool:
+    row = prod(x.shape[1:]) if x.ndim > 1 else 0
+    return type(row) is int and row * x.dtype.itemsize >= LONG_ROW and type(x.shape[0]) is int
+
+
+def _long_rows(x: tensor.Buffer, mask: tensor.Buffer, out: tensor.Buffer) -> tuple:
+    """The positions of the rows first; then the rows, which threads may share."""
+    i, k, found = tensor.Index("i0"), tensor.Index("k"), tensor.Index("found")
+    place, count = tensor.Variable("place", i64), expressions.extent(x.type.shape[0])
+    places = tensor.Buffer("places", array_type(x.type.shape[:1], i64), "local")
+    selected = expressions.cast(tensor.Load(mask, (i,)), i64)
+    step = tensor.Assign(place, tensor.Apply("add", (place, selected), i64))
+    inside = tuple([tensor.Index(f"i{axis}") for axis in range(1, x.type.ndim)])
+    last = expressions.subtract(count, tensor.ONE)
+    row = expressions.maximum(expressions.minimum(tensor.Load(places, (k,)), last), tensor.ZERO)
+    body: tuple = (tensor.Store(out, (k, *inside), tensor.Load(x, (row, *inside))),)
+    for j, extent in zip(reversed(inside), reversed(x.type.shape[1:])):
+        body = (tensor.For(j, tensor.ZERO, expressions.extent(extent), body, "serial", 1),)
+    return (
+        tensor.Allocate(places),
+        tensor.Let(place, tensor.ZERO),
+        tensor.For(i, tensor.ZERO, count, (tensor.Store(places, (place,), i), step), "serial", 1),
+        tensor.Let(found, expressions.minimum(place, count)),
+        tensor.For(k, tensor.ZERO, found, body, "serial", 1),
+    )
+
+
 def _compress_samples(dtype: DType) -> list:
-    shapes = ((40,), (7, 3), (0,), (1,), (5, 0))
+    shapes = ((40,), (7, 3), (0,), (1,), (5, 0), (9, 130), (3, 20, 9))
     return [([array_type(shape, dtype), array_type(shape[:1], bool_)], {}) for shape in shapes]
 
 

@@ -14,7 +14,7 @@ from tracejit.ir.tensor import For, statements
 from tracejit.ir.text import parse, show
 from tracejit.ir.verify import Stage, verify
 from tracejit.lower.pipeline import Options
-from tracejit.stages import Lowered
+from tracejit.stages import Lowered, build
 
 COUNT, BINS = 120_000, 50
 
@@ -298,3 +298,27 @@ def test_joined_with_what_was_selected(name):
     for count in (40, 1003, 7, 2, 40, 1, 65):
         for x in (generator.normal(size=count), -np.ones(count), np.ones(count)):
             np.testing.assert_allclose(compiled(x), JOINED[name](x), rtol=1e-12)
+
+
+PACKING = """
+@kernel
+def k(x: f64[43], *, y: f64[43], z: f64[43], n: i64[()]):
+    place: i64 = 0
+    for i in vector(0, 43, 8):
+        v: f64 = x[i] * 2.0
+        z[i] = v
+        {store}
+        place = place + i64(v > 0.0)
+    n[()] = place
+"""
+
+
+@pytest.mark.parametrize("store", ["y[place] = v", "y[place] = where(v > 0.0, v, y[place])"])
+def test_what_is_named_in_packing_loops(store):
+    module = verify(parse(PACKING.format(store=store)), Stage.SCHEDULED)
+    x = np.random.default_rng(0).normal(size=43)
+    y, z, n = build(module)(x)
+    wanted = x[x > 0] * 2
+    assert n == wanted.size
+    np.testing.assert_array_equal(y[: wanted.size], wanted)
+    np.testing.assert_array_equal(z, x * 2)

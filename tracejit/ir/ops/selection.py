@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -47,7 +46,7 @@ LONG_ROW = 128
 
 
 def _are_long(x: ArrayType) -> bool:
-    row = prod(x.shape[1:]) if x.ndim > 1 else 0
+    row = array_type(x.shape[1:], x.dtype).size if x.ndim > 1 else 0
     return type(row) is int and row * x.dtype.itemsize >= LONG_ROW and type(x.shape[0]) is int
 
 

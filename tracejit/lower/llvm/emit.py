@@ -65,6 +65,11 @@ class Emitter(LaneLoops):
         self.may_have_refused = False
 
     def body(self, body: Iterable[Statement]) -> None:
+        self.each(body)
+        self.leave(body)
+
+    def each(self, body: Iterable[Statement]) -> None:
+        """The statements, while what they declare is still there."""
         for statement in body:
             match statement:
                 case For():
@@ -111,7 +116,6 @@ class Emitter(LaneLoops):
                     self.poll()
                 case Extern():
                     self.extern(statement)
-        self.leave(body)
 
     def extern(self, statement: Extern) -> None:
         """Call a foreign function; stages.addresses says where it is."""

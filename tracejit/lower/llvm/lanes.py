@@ -54,10 +54,10 @@ class LaneLoops(Control):
 
     def lane_body(self, loop: For) -> None:
         if found := packing_of(loop):
-            self.body(found.lets)
-            self.body(found.others)
+            self.each((*found.lets, *found.others))
             for packing in found.packings:
                 self.pack(packing)
+            self.leave(found.lets)
         elif running := running_of(loop):
             self.run_on(running)
         else:
@@ -66,7 +66,7 @@ class LaneLoops(Control):
     def run_on(self, running: Running) -> None:
         """Store the running totals of one vector; the total itself is kept in all lanes."""
         b, lanes, op, dtype = self.b, self.lanes, running.op, running.total.dtype
-        self.body(running.lets)
+        self.each(running.lets)
         value = self.per_lane(self.emit(running.value))
         nothing = self.per_lane(self.literal(neutral(op, dtype), dtype))
         if lanes.mask is not None:
@@ -78,6 +78,7 @@ class LaneLoops(Control):
         end = b.extract_at(own[0], b.const(lanes.count - 1, "i64"))
         last = (b.splat(end, lanes.count),)
         self.put(running.total, self.joined(op, dtype, before, last))
+        self.leave(running.lets)
 
     def running(self, op: str, dtype: DType, parts: Parts, nothing: Parts) -> Parts:
         """Each lane combined with all before it: with its neighbour, then pairs with pairs."""

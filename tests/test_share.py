@@ -98,6 +98,12 @@ def test_a_sweep_that_stores_and_adds_up_reads_row_by_row():
         inner = [s for s in loops if s.mark == "unroll"]
         both = [s for s in inner if {type(t) for t in s.body} >= {Store, Accumulate}]
         assert both, tracejit.show(kernel)
+        shared = tracejit.jit(function, threads=2)
+        loops = [s for k in shared.lower(x).module.functions for s in statements(k.body)]
+        wide = [s for s in loops if isinstance(s, For) and s.mark == "parallel"]
+        assert any(isinstance(s, Accumulate) for loop in wide for s in statements(loop.body))
+        for one, other in zip(shared(x), function(x)):
+            np.testing.assert_allclose(one, other, rtol=1e-10)
 
 
 def test_many_results_are_several_kernels():

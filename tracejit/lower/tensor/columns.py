@@ -278,16 +278,25 @@ class Columns:
         }
         place = {v: Load(partial[v], (chunk, column)) for v in sums.ops}
         first = expressions.multiply(chunk, expressions.integer(per))
-        last = expressions.add(first, expressions.integer(per))
+        count: Expression = expressions.integer(per)
         if strips % per:
-            last = expressions.minimum(last, expressions.integer(strips))
+            left = expressions.subtract(expressions.integer(strips), first)
+            count = expressions.minimum(count, left)
         sums = sums._replace(loop=self.restored((loop,), known)[0])
-        # A strip of rows adds to the partial results, which stay in the nearest cache.
-        add = sums.strip(strip)
+        # A strip of rows adds to the partial results, which stay in the nearest cache. Its number counts from
+        # the chunk's first, so that what is stored is seen to be the chunk's own.
+        add = sums.strip(expressions.add(first, strip))
         all_ = For(chunk, tensor.ZERO, expressions.integer(chunks), (), "serial", 1)
         body = (
             self.loop.replace(body=sums.cleared(place)),
-            For(strip, first, last, (self.loop.replace(body=sums.added(place, add)),), "serial", 1),
+            For(
+                strip,
+                tensor.ZERO,
+                count,
+                (self.loop.replace(body=sums.added(place, add)),),
+                "serial",
+                1,
+            ),
         )
         ends = (
             *[Let(v, lets[v]) for v in sums.ops],
@@ -344,7 +353,7 @@ class _Sums(NamedTuple):
     def rows(self) -> int:
         return trips(self.loop)
 
-    def strip(self, strip: Index) -> tuple[Statement, ...]:
+    def strip(self, strip: Expression) -> tuple[Statement, ...]:
         """What adds a few rows, unrolled."""
         size, index = expressions.integer(ROWS), self.loop.index
         sweep = self.loop.replace(stop=size, mark="unroll")

@@ -28,9 +28,9 @@ from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure
 from .draws import NotDrawn, draws_natively
 from .draws import draw as draw_natively
-from .host import Callee, ask_python, call_through_python, name_of
+from .host import Callee, NoRule, ask_python, call_through_python, name_of
 from .number_classes import is_number_class, number_class
-from .registry import CREATIONS
+from .registry import CREATIONS, FUNCTIONS
 from .scipy_objects import scipy_stand_in
 from .tree import flatten
 from .unruled import apply_function, write_through_python
@@ -54,7 +54,7 @@ def stand_in(value: Any) -> Any:
     if isinstance(value, np.vectorize):
         name = name_of(getattr(value, "pyfunc", value))
         called = Callee(f"numpy.vectorize({name})", _Found(value), has_effects=True, is_known=False)
-        return _always(value, called)
+        return _looped(value, _always(value, called))
     if value is np.vectorize:
         return _vectorize
     if draws_numbers(value):
@@ -97,6 +97,19 @@ def _always(function: Callable[..., Any], callee: Callee) -> Callable[..., Any]:
         if current_trace() is None:
             return function(*args, **kwargs)
         return call_through_python(callee, args, kwargs)
+
+    return run
+
+
+def _looped(function: np.vectorize, call: Callable[..., Any]) -> Callable[..., Any]:
+    """A call of what `np.vectorize` has made: a loop where that is right, or `call`."""
+
+    @functools.wraps(call)
+    def run(*args: Any, **kwargs: Any) -> Any:
+        if current_trace() is not None:
+            with contextlib.suppress(NoRule):
+                return FUNCTIONS[np.vectorize](function, args, kwargs)
+        return call(*args, **kwargs)
 
     return run
 

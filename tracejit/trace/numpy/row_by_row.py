@@ -1,4 +1,5 @@
-"""`np.apply_along_axis` as the loop it is: of a function that can be traced, it is compiled like one."""
+"""`np.apply_along_axis` and `np.vectorize` as the loops they are: of functions that can be traced, and do
+no more than compute, they are compiled like loops."""
 
 from __future__ import annotations
 
@@ -11,8 +12,9 @@ from typing import Any
 import numpy as np
 
 from ..array import Array
-from ..attempts import NotTraced, attempt
-from ..host import no_rule
+from ..attempts import NotTraced, attempt, is_plain
+from ..context import current_trace
+from ..host import call_through_python, known, no_rule
 from ..registry import implements
 from ..value import Value
 from .arguments import one_axis
@@ -24,6 +26,8 @@ _HARMLESS = (
     type, types.ModuleType,
 )  # fmt: skip
 _ASSIGNING = ("STORE_GLOBAL", "DELETE_GLOBAL", "STORE_DEREF", "DELETE_DEREF", "STORE_ATTR")
+_DIVIDING = ("/", "%", "_DIVIDE", "_MODULO")
+_RAISING = ("**", "_POWER")
 _SPEAKING = {"print", "input", "open", "exec", "eval", "setattr", "delattr", "next"}
 
 
@@ -42,7 +46,77 @@ def apply_along_axis(func1d, axis, arr, *args, **kwargs):
     raise no_rule("np.apply_along_axis of a function that is not traced")
 
 
-def _only_computes(function: Any, known: set) -> bool:
+@implements(np.vectorize)
+def vectorized(function: np.vectorize, args: tuple, kwargs: dict[str, Any]) -> Array:
+    """What `function`, made by `np.vectorize`, gives for vectors of doubles, which it gets as Python's.
+
+    The first result, of which all have the dtype, is Python's in every run, as NumPy asks for it.
+    """
+    trace, own, wanted = current_trace(), function.pyfunc, function.otypes
+    is_simple = not (kwargs or function.signature or function.excluded or function.cache)
+    arrays = [x for x in args if type(x) is Array and x.dtype == np.float64 and not x.is_scalar]
+    if (
+        trace is None
+        or not is_simple
+        or not args
+        or len(arrays) < len(args)
+        or len(wanted or "d") > 1
+    ):
+        raise no_rule("a function made by np.vectorize, with such arguments")
+    shape, size = arrays[0].shape, arrays[0].size
+    if type(size) is not int or size == 0 or any(x.shape != shape for x in arrays):
+        raise no_rule("a function made by np.vectorize, of arrays that differ in shape")
+    if not _only_computes(own, set()) or not _never_divides(own, set()):
+        raise no_rule("a function made by np.vectorize that may raise, or do more than compute")
+    rows = tuple([x.reshape(-1) for x in arrays])
+    first = as_array(call_through_python(known(own), tuple([row[0] for row in rows]), {}))
+    if first.ndim or first.dtype.kind not in "bif":
+        raise no_rule("a function made by np.vectorize that gives no numbers")
+    dtype = np.dtype(wanted[0]) if wanted else first.dtype
+    with suppress(NotTraced):
+        traced = trace.hook_plain(own) if is_plain(own) else own
+        result = attempt(_one_by_one, (traced, first[()], dtype, rows), {})
+        if type(result) is Array:
+            return result.reshape(shape)
+    raise no_rule("a function made by np.vectorize that is not traced")
+
+
+def _one_by_one(function: Callable[..., Any], first: Any, dtype: Any, rows: tuple) -> Any:
+    found = np.empty(rows[0].shape, dtype)
+    found[0] = first
+    if len(rows) == 1:
+        (x,) = rows
+        for k in range(1, x.shape[0]):
+            found[k] = function(float(x[k]))
+    else:
+        for k in range(1, rows[0].shape[0]):
+            found[k] = function(*[float(row[k]) for row in rows])
+    return found
+
+
+def _never_divides(function: Any, seen: set) -> bool:
+    """Whether a function cannot divide by zero, where Python raises, nor take powers that are complex."""
+    if not isinstance(function, types.FunctionType) or function.__code__ in seen:
+        return True
+    seen.add(function.__code__)
+    pending = [function.__code__]
+    while pending:
+        code = pending.pop()
+        pending += [part for part in code.co_consts if isinstance(part, types.CodeType)]
+        steps = [*dis.get_instructions(code)]
+        for before, step in zip(steps, steps[1:]):
+            is_constant = before.opname == "LOAD_CONST" and type(before.argval) in (int, float)
+            sign = step.argrepr.rstrip("=") if step.opname == "BINARY_OP" else step.opname
+            if sign.endswith(_DIVIDING) and not (is_constant and before.argval != 0):
+                return False
+            if sign.endswith(_RAISING) and not (is_constant and before.argval in range(9)):
+                return False
+    named = [function.__globals__.get(n) for n in function.__code__.co_names]
+    named += [cell.cell_contents for cell in function.__closure__ or ()]
+    return all(_never_divides(x, seen) for x in named)
+
+
+def _only_computes(function: Any, seen: set) -> bool:
     """Whether a function cannot do more than give results: it names nothing that could be changed."""
     if (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy":
         return True
@@ -51,9 +125,9 @@ def _only_computes(function: Any, known: set) -> bool:
             return isinstance(function.__self__, types.ModuleType)  # and no method of a list
         return isinstance(function, _HARMLESS)
     code = function.__code__
-    if code in known:
+    if code in seen:
         return True
-    known.add(code)
+    seen.add(code)
     if any(
         step.opname in _ASSIGNING and step.argval not in code.co_cellvars
         for step in dis.get_instructions(code)
@@ -66,7 +140,7 @@ def _only_computes(function: Any, known: set) -> bool:
         named += [cell.cell_contents for cell in function.__closure__ or ()]
     except ValueError:  # a variable that has no value yet
         return False
-    return not _SPEAKING & {*code.co_names} and all(_only_computes(x, known) for x in named)
+    return not _SPEAKING & {*code.co_names} and all(_only_computes(x, seen) for x in named)
 
 
 def _row_by_row(

@@ -507,3 +507,15 @@ def test_what_follows_inner_products_is_computed_in_lanes(dtype):
         assert in_lanes or n < 16
         near = 1e-5 if dtype == "float32" else 1e-12
         np.testing.assert_allclose(f(x, w, b), chance(x, w, b), rtol=near, atol=near)
+
+
+@pytest.mark.parametrize("spec", ["ij,ij->j", "bij,bij->j", "ijb,ijb->jb", "bij,bij->ij"])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i8", "c16"])
+def test_columns_with_columns_are_added_up_row_by_row(spec, dtype):
+    """Each column with its own: lanes are neighbours in a row, and no kernel goes down a column."""
+    rng = np.random.default_rng(3)
+    a, b = ((rng.random((19, 33, 21)[: spec.index(",")]) * 9).astype(dtype) for _ in range(2))
+    jitted = tracejit.jit(lambda a, b: np.einsum(spec, a, b * 2))
+    np.testing.assert_allclose(jitted(a, b), np.einsum(spec, a, b * 2), rtol=1e-5)
+    assert jitted(a, b).dtype == a.dtype
+    assert "contract" not in tracejit.show(jitted.lower(a, b).module)

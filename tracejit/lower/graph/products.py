@@ -3,8 +3,9 @@
 `image @ weights` with three channels, or `(x * y).dot(ones(3))`, moves as many elements as it
 computes: nothing is used twice, so there is nothing to tile, while a kernel of its own would cost a
 pass over memory for every operand that is computed. The same goes for many small matrices side by
-side along a last axis, as in `einsum("ij...,jk...->ik...")`, and for long sums of few columns whose
-operands are both computed, as `(mass / distance**3) @ (position - position[i])`.
+side along a last axis, as in `einsum("ij...,jk...->ik...")`, for columns with columns, as in `einsum("ij,ij->j")`, and
+for long sums of few columns whose operands are both computed, as `(mass / distance**3) @ (position -
+position[i])`.
 """
 
 from __future__ import annotations
@@ -49,6 +50,8 @@ def _is_small(node: Node) -> bool:
         return False
     if not batch and prod(rows) * prod(columns) <= FEW and all(map(_is_computed, node.operands)):
         return 1 in (prod(rows), prod(columns))
+    if _is_by_columns(node, bool(rows or columns)):
+        return True
     if not 0 < prod(depth) <= DEPTH:
         return False
     is_side_by_side = (
@@ -73,6 +76,12 @@ def _extents(node: Node) -> dict[str, object]:
 def _batch_is_last(node: Node) -> bool:
     *_, result = split_spec(node.attrs["spec"])
     return result[-1] in label_roles(node.attrs["spec"])[0]
+
+
+def _is_by_columns(node: Node, is_product: bool) -> bool:
+    """Whether columns are multiplied with columns, each with its own: rows are added up as they lie."""
+    ends = {part[-1:] for part in split_spec(node.attrs["spec"])}
+    return not is_product and len(ends) == 1 and "" not in ends
 
 
 def _sum_of_products(node: Node) -> Node:

@@ -66,3 +66,31 @@ def test_short_rows_are_swept_once(length, sweeps):
         if isinstance(s, For) and not any(isinstance(inner, For) for inner in s.body)
     ]
     assert len(loops) == sweeps
+
+
+@pytest.mark.parametrize("n", [(3 << 13) - 1, 3 << 13, (3 << 13) + 1, 50_000])
+@pytest.mark.parametrize("dtype", ["f8", "f4", "i4", "?"])
+def test_positions_in_long_vectors_are_the_first(n, dtype):
+    """Such a vector is looked at in parts, of which the last may overlap the one before."""
+    rng = np.random.default_rng(4)
+    largest, smallest = (tracejit.jit(lambda x, f=f: f(x)) for f in (np.argmax, np.argmin))
+    kept = tracejit.jit(lambda x: np.argmax(x.reshape(2, -1, 1), keepdims=True))
+    for case in range(8):
+        x = rng.integers(0, 40, n).astype(dtype)
+        if case == 1:
+            x[:] = 3
+        elif case == 2:
+            x[-1] = x.max() + (dtype != "?")
+        elif case == 3:
+            x[[n // 2, n - 3]] = -5
+        elif case == 4 and dtype[0] == "f":
+            x[rng.integers(0, n, 3)] = np.nan
+        elif case == 5 and dtype[0] == "f":
+            x[:] = -np.inf
+        elif case == 6:
+            x[n - 1024 : n - 1000] = 0
+        assert largest(x) == np.argmax(x) and type(largest(x)) is np.int64
+        assert smallest(x) == np.argmin(x)
+        if n % 2 == 0:
+            wanted = np.argmax(x.reshape(2, -1, 1), keepdims=True)
+            np.testing.assert_array_equal(kept(x), wanted, strict=True)

@@ -198,3 +198,23 @@ def test_running_sums_of_halves_in_the_lanes_of_a_rest():
     x = np.ones((30, 40, 50), np.float16)
     with config.use(tiers=True):
         np.testing.assert_array_equal(jit(lambda x: np.cumsum(x, axis=-1))(x), x.cumsum(axis=-1))
+
+
+REDUCES = [
+    lambda u, x: u.reduce(x, 0, None, None, True),
+    lambda u, x: u.reduce(x, 0, None, None, True, 1),
+    lambda u, x: u.reduce(x, 0, None, np.zeros(4)),
+    lambda u, x: u.reduce(x, axis=None, initial=0),
+    lambda u, x: u.reduce(x, dtype=None),
+    lambda u, x: u.reduce(x, dtype=bool),
+    lambda u, x: u.reduce(x, axis=(0, 1), where=x > 0, initial=2),
+]
+
+
+@pytest.mark.parametrize("reduce", REDUCES)
+@pytest.mark.parametrize("name", ["logical_or", "logical_and", "maximum", "add", "multiply"])
+def test_reduce_of_a_ufunc_has_options_of_its_own(name, reduce):
+    ufunc, x = getattr(np, name), np.arange(12.0).reshape(3, 4) - 5
+    found, wanted = jit(lambda x: reduce(ufunc, x))(x), reduce(ufunc, x)
+    assert found.dtype == wanted.dtype
+    np.testing.assert_array_equal(found, wanted)

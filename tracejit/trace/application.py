@@ -165,10 +165,13 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
         return None
     table = {"reduce": _REDUCTIONS, "accumulate": _ACCUMULATIONS}.get(method, {})
     implementation = FUNCTIONS.get(table.get(ufunc))
-    if implementation is None:
-        if options.get("out") not in (None, (None,)):
-            raise no_rule(f"{ufunc.__name__}.{method}")
+    if implementation is not None and not _has_options(table[ufunc], options):
+        implementation = None
+    if options.get("out", (None,))[0] is None:
         options.pop("out", None)
+    if implementation is None:
+        if "out" in options:
+            raise no_rule(f"{ufunc.__name__}.{method}")
         if method in UFUNC_METHODS:
             with contextlib.suppress(NoRule):
                 return UFUNC_METHODS[method](ufunc, *inputs, **options)
@@ -176,13 +179,24 @@ def ufunc_method(ufunc: np.ufunc, method: str, inputs: tuple, options: dict[str,
         if method == "at":
             return write_through_python(called, inputs, options)
         return call_through_python(called, inputs, options)
-    if options.get("out") in (None, (None,)):
-        options.pop("out", None)
     options.setdefault("axis", 0)
     if method == "accumulate" and (np.ndim(inputs[0]) == 0 or options["axis"] is None):
         sample = np.empty((1,) * np.ndim(inputs[0]))
         ufunc.accumulate(sample, options["axis"])  # raises NumPy's error
     return implementation(*inputs, **options)
+
+
+# What NumPy's functions of the same sense as `ufunc.reduce` do not have.
+_LACKING = {np.any: ("dtype", "initial"), np.all: ("dtype", "initial")}
+_LACKING |= {np.max: ("dtype",), np.min: ("dtype",)}
+
+
+def _has_options(function: Any, options: dict[str, Any]) -> bool:
+    """Whether NumPy's function takes these; what is None says nothing, and goes."""
+    for name in _LACKING.get(function, ()):
+        if name in options and options[name] is None:
+            del options[name]
+    return not any(name in options for name in _LACKING.get(function, ()))
 
 
 def _combined_at(ufunc: np.ufunc, target: Any, index: Any, value: Any = None) -> bool:

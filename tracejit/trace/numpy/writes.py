@@ -93,6 +93,8 @@ def place(arr, mask, vals):
     if chosen.size != target.size:
         raise ValueError("place: mask and data must be the same size")
     if given.size == 0:
+        if chosen.size == 0:
+            return
         raise ValueError("Cannot insert from an empty array!")
     if given.size != 1 and target.size != 0:
         flat = reshaped(chosen, (chosen.size,))

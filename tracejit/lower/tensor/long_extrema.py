@@ -14,7 +14,7 @@ from __future__ import annotations
 from functools import partial
 from itertools import pairwise
 
-from ...ir.expressions import add, compare, integer, multiply, replace_expressions, select
+from ...ir.expressions import add, cast, compare, integer, multiply, replace_expressions, select
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     ZERO,
@@ -34,12 +34,14 @@ from ...ir.tensor import (
     loads_of,
     map_bodies,
 )
-from ...ir.types import array_type, bool_, i64
+from ...ir.types import array_type, bool_, i32, i64
 from .cost import stride, trips
 from .extrema import seeks
 
-# Of a row from which on it pays; of a block, so that few are the work of one.
-LONG_BYTES, BLOCK_BYTES = 64 << 10, 16 << 10
+# Of a row from which on it pays; of a block, of which there are some at least.
+LONG_BYTES, BLOCK_BYTES, LEAST_BLOCKS = 16 << 10, 16 << 10, 8
+# In a shorter row a search takes no time; of wider elements a vector has no more than of places.
+NARROW_FROM, NARROW_BYTES = 64, 4
 
 
 def search_blocks(module: Module) -> Module:
@@ -59,7 +61,10 @@ def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
             continue
         best = _searched(statement, search) if search is not None else None
         if best is None or best.target not in starts:
-            new.append(map_bodies(statement, partial(_body, prefix=f"{number}_")))
+            before = next((s for s in body[:place][::-1] if isinstance(s, For)), None)
+            new += _narrow(before, statement) or [
+                map_bodies(statement, partial(_body, prefix=f"{number}_"))
+            ]
             continue
         at = search.body[0].target
         declared = Let(at, starts[at]) if at in starts else None
@@ -67,6 +72,25 @@ def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
         new += _in_blocks(statement, search, best, starts[best.target], number)
         done |= {search, declared}
     return tuple(new)
+
+
+def _narrow(sweep: Statement | None, search: Statement) -> list[Statement] | None:
+    """A search in numbers of half the size, of which a vector has twice as many."""
+    if not (isinstance(sweep, For) and isinstance(search, For)) or len(search.body) != 1:
+        return None
+    (found,), count = search.body, trips(search)
+    if count is None or not NARROW_FROM <= count < 2**31 or search.mark != "serial":
+        return None
+    sums = [s for s in sweep.body if isinstance(s, Accumulate) and seeks(search, s, sweep)]
+    if not sums or sums[0].value.dtype.itemsize > NARROW_BYTES:
+        return None
+    at = Variable(f"{found.target.name}_narrow", i32)
+    here = select(found.value.operands[0], cast(search.index, i32), Literal(count, i32))
+    return [
+        Let(at, Literal(count, i32)),
+        search.replace(body=(Accumulate(at, "minimum", here),)),
+        Accumulate(found.target, "minimum", cast(at, i64)),
+    ]
 
 
 def _searched(sweep: For, search: For) -> Accumulate | None:
@@ -91,7 +115,10 @@ def _in_blocks(
 ) -> list[Statement]:
     """The extremes of blocks and of what is left of the row, then the search."""
     dtype, rows, index = best.value.dtype, trips(sweep), sweep.index
-    length = BLOCK_BYTES // dtype.itemsize
+    bytes_of_block = min(
+        BLOCK_BYTES, LONG_BYTES // LEAST_BLOCKS * (rows * dtype.itemsize // LONG_BYTES)
+    )
+    length = bytes_of_block // dtype.itemsize
     count, block = rows // length, Index(f"b{number}_{index.name}")
     kept = Buffer(f"{best.target.name}_blocks{number}", array_type((count,), dtype), "local")
     top, first = Variable(f"{best.target.name}_block", dtype), Variable(f"first{number}", i64)

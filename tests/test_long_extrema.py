@@ -23,13 +23,18 @@ def text_of(function, *arguments) -> str:
 
 
 def test_a_long_row_is_read_once_and_a_block_of_it_again():
-    long, short = [text_of(np.argmax, np.zeros(n)) for n in (70_000, 5000)]
+    long, short = [text_of(np.argmax, np.zeros(n)) for n in (70_000, 1000)]
     assert "_blocks" in long and "_blocks" not in short
     lengths = [line.split("vector(")[1] for line in long.splitlines() if "vector(" in line]
     assert sum(line.startswith("0, 2048") for line in lengths) == 2, "of blocks, and the search"
 
 
-@pytest.mark.parametrize("size", SIZES)
+def test_places_are_numbers_as_wide_as_elements():
+    narrow, wide = [text_of(np.argmin, np.zeros(1000, dtype)) for dtype in ("f4", "f8")]
+    assert "i32(" in narrow and "i32(" not in wide
+
+
+@pytest.mark.parametrize("size", [100, 3000, *SIZES])
 @pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "i8", "u2"])
 @pytest.mark.parametrize("function", [np.argmax, np.argmin])
 def test_the_first_of_equals(function, dtype, size):
@@ -37,18 +42,19 @@ def test_the_first_of_equals(function, dtype, size):
     check(function, x, numerics="strict")
     for places in ([0], [size - 1], [4095, 4096], [size // 2, size - 2], [2047, 2048, 16_383]):
         y = x.copy()
+        places = [min(place, size - 1) for place in places]
         y[places] = 200 if function is np.argmax else 1
         check(function, y)
 
 
 @pytest.mark.parametrize("function", [np.argmax, np.argmin])
 def test_nans_and_infinities(function):
-    for size in SIZES:
+    for size in (3000, *SIZES):
         x = RNG.normal(size=size)
         for places in ([0], [size - 1], [2048], [17, 9000], [2047, size - 1]):
             for value in (np.nan, np.inf, -np.inf):
                 y = x.copy()
-                y[places] = value
+                y[[min(place, size - 1) for place in places]] = value
                 check(function, y)
         for value in (np.nan, np.inf, -np.inf, 0.0):
             check(function, np.full(size, value))

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import warnings
 from contextlib import redirect_stderr
+from fractions import Fraction
 
 import numpy as np
 import pytest
@@ -385,3 +386,14 @@ def test_shapes_that_do_not_fit_are_an_error_only_where_the_program_comes_to_the
     np.testing.assert_array_equal(jitted(x), x * 2)
     with pytest.raises(ValueError, match="cannot reshape"):
         jitted(-x)
+
+
+def test_objects_that_are_no_numbers_are_numpys_to_combine():
+    half = Fraction(1, 2)
+    x = np.arange(3.0)
+    got = tracejit.jit(lambda a: a * half)(x)
+    assert got.dtype == object and got.tolist() == (x * half).tolist()
+    with pytest.raises(TypeError, match="NoneType"):
+        tracejit.jit(lambda a: a + None)(x)
+    with pytest.raises(UnsupportedError, match="objects"):
+        tracejit.jit(lambda a: a + None, fallback="error")(x)

@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from ..errors import TraceError, TracejitError, UnsupportedError
+from ..errors import NotNumbers, TraceError, TracejitError
 from .context import failure
 from .promotion import DEFAULT_DTYPES, cast
 from .ufunc import apply_to_nodes, fast_power
@@ -64,7 +64,7 @@ def _defer(self: Value, other: Any) -> Any:
     if self.is_scalar or opts_out or isinstance(other, str | bytes):
         return NotImplemented
     raise failure(
-        UnsupportedError,
+        NotNumbers,
         f"{self.node.type} combined with a {type(other).__name__} is an array of objects",
         "compare with `is None`"
         if other is None

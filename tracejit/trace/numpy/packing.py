@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from typing import Any
 
 import numpy as np
@@ -10,7 +11,6 @@ from ..application import apply
 from ..array import Array
 from ..host import no_rule
 from ..registry import implements
-from . import reductions
 from .arguments import one_axis, static_int
 from .building import (
     as_array,
@@ -20,6 +20,7 @@ from .building import (
     filled,
     permuted,
     reshaped,
+    taken,
     window,
 )
 from .shapes import moveaxis
@@ -55,13 +56,13 @@ def packbits(a, /, axis=None, bitorder="big"):
     if as_array(a).dtype.kind not in "biu":
         raise TypeError("Expected an input array of integer or boolean data type")
     x, axis, extent = _along_last(a, axis, "packbits")
-    bits = converted(apply(np.not_equal, x, 0), np.uint8)
+    bits = converted(x if x.dtype.kind == "b" else apply(np.not_equal, x, 0), np.uint8)
     missing = -extent % _BITS
     if missing:
         bits = concatenated([bits, filled((*bits.shape[:-1], missing), 0, np.uint8)], bits.ndim - 1)
     bits = reshaped(bits, (*bits.shape[:-1], (extent + missing) // _BITS, _BITS))
-    packed = reductions.sum(apply(np.left_shift, bits, places), -1, dtype=np.uint8)
-    return moveaxis(packed, -1, axis)
+    each = [apply(np.left_shift, taken(bits, bits.ndim - 1, k), places[k]) for k in range(_BITS)]
+    return moveaxis(functools.reduce(functools.partial(apply, np.bitwise_or), each), -1, axis)
 
 
 @implements(np.unpackbits)

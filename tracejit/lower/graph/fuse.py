@@ -17,7 +17,10 @@ Nodes are visited in order. A node joins the groups of its operands, and merges 
 merged without making groups depend on each other in a circle. Movement ops, constants and 0-d
 arithmetic are never stored: whoever needs them computes them. An elementwise node that is read at
 another index than its own (shifted, transposed) is computed again by its reader where that is
-cheaper than storing it (recompute.py). Scans and calls stand alone. A contraction begins a group
+cheaper than storing it (recompute.py). Scans and calls stand alone, but for what packs the elements that
+a mask selects: it is an element node, whose elements go to wherever the next one belongs, so nobody in
+the group reads it. It and writes to where data says go from one element to the next, which
+lanes cannot; what is dear is stored before. A contraction begins a group
 of which it is an element node: what is computed from it, element by element, is computed where its
 sums are, before they are stored; so does the call of a group that a user's pass has made, which also
 takes what is computed for it alone.

@@ -162,3 +162,15 @@ def test_the_dtype_of_vectorized_results_is_that_of_the_first():
         got = mixed(x)
         assert got.dtype == wanted.dtype
         np.testing.assert_array_equal(got, wanted)
+
+
+def test_random_numbers_are_drawn_as_often_as_by_numpy():
+    def program(x):
+        return np.apply_along_axis(lambda row: row + np.random.normal(), 1, x)
+
+    results = []
+    for function in (program, jit(program)):
+        np.random.seed(3)
+        results.append([function(X), function(X), np.random.normal()])
+    for wanted, got in zip(*results):
+        np.testing.assert_array_equal(got, wanted)

@@ -66,7 +66,7 @@ def vectorized(function: np.vectorize, args: tuple, kwargs: dict[str, Any]) -> A
     shape, size = arrays[0].shape, arrays[0].size
     if type(size) is not int or size == 0 or any(x.shape != shape for x in arrays):
         raise no_rule("a function made by np.vectorize, of arrays that differ in shape")
-    if not _only_computes(own, set()) or not _never_divides(own, set()):
+    if not _only_computes(own, set()) or not _never_varies(own, set()):
         raise no_rule("a function made by np.vectorize that may raise, or do more than compute")
     rows = tuple([x.reshape(-1) for x in arrays])
     first = as_array(call_through_python(known(own), tuple([row[0] for row in rows]), {}))
@@ -94,8 +94,9 @@ def _one_by_one(function: Callable[..., Any], first: Any, dtype: Any, rows: tupl
     return found
 
 
-def _never_divides(function: Any, seen: set) -> bool:
-    """Whether a function cannot divide by zero, where Python raises, nor take powers that are complex."""
+def _never_varies(function: Any, seen: set) -> bool:
+    """Whether a function draws nothing, and cannot divide by zero, where Python raises, nor take powers
+    that are complex."""
     if not isinstance(function, types.FunctionType) or function.__code__ in seen:
         return True
     seen.add(function.__code__)
@@ -105,6 +106,8 @@ def _never_divides(function: Any, seen: set) -> bool:
         pending += [part for part in code.co_consts if isinstance(part, types.CodeType)]
         steps = [*dis.get_instructions(code)]
         for before, step in zip(steps, steps[1:]):
+            if step.argval == "random":  # NumPy draws for the first element once more
+                return False
             is_constant = before.opname == "LOAD_CONST" and type(before.argval) in (int, float)
             sign = step.argrepr.rstrip("=") if step.opname == "BINARY_OP" else step.opname
             if sign.endswith(_DIVIDING) and not (is_constant and before.argval != 0):
@@ -113,13 +116,14 @@ def _never_divides(function: Any, seen: set) -> bool:
                 return False
     named = [function.__globals__.get(n) for n in function.__code__.co_names]
     named += [cell.cell_contents for cell in function.__closure__ or ()]
-    return all(_never_divides(x, seen) for x in named)
+    return all(_never_varies(x, seen) for x in named)
 
 
 def _only_computes(function: Any, seen: set) -> bool:
     """Whether a function cannot do more than give results: it names nothing that could be changed."""
-    if (getattr(function, "__module__", None) or "").partition(".")[0] == "numpy":
-        return True
+    module = getattr(function, "__module__", None)
+    if isinstance(module, str) and module.partition(".")[0] == "numpy":
+        return hasattr(function, "__name__") and "random" not in module  # no generator
     if not isinstance(function, types.FunctionType):
         if isinstance(function, types.BuiltinFunctionType):
             return isinstance(function.__self__, types.ModuleType)  # and no method of a list

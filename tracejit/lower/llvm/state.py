@@ -23,6 +23,10 @@ from .builder import Builder
 from .frame import Parts
 
 
+# In which nan is kept, by a question to the first of two.
+EXTREMES = ("maximum", "minimum")
+
+
 class State(Access):
     """Reads and changes targets; each is the SSA value it has at this point."""
 
@@ -70,7 +74,11 @@ class State(Access):
         else:
             parts = self.emit(value)
             self.here()
-            new = self.joined(op, dtype, self.get(key), parts)
+            both = (self.get(key), parts)
+            if op in EXTREMES and dtype.is_float:
+                # The value does not wait for what came before; the variable does.
+                both = both[::-1]
+            new = self.joined(op, dtype, *both)
         if self.lanes is not None and self.lanes.mask is not None and self.is_observed(target, key):
             old = self.get(key)
             if old[0].lanes > 1:

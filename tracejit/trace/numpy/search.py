@@ -16,12 +16,10 @@ from ..registry import implements
 from ..value import extent_node, node_of
 from . import reductions
 from .arguments import UNSET, one_axis, option, refuse_out
-from .building import as_array, choose, concatenated, gathered, iota, number, reshaped, window
+from .building import as_array, choose, iota, number, reshaped
 
 
 _BEST = {"argmax": "maximum", "argmin": "minimum"}
-# From how many elements on a vector is looked at in parts, and how long these are.
-LONG, PART = 3 << 13, 1 << 10
 
 
 def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims: Any) -> Array:
@@ -39,9 +37,6 @@ def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims:
     extent, own = x.shape[along], x.node.type.shape[along]
     if type(own) is int and own == 0:
         raise ValueError(f"attempt to get {name} of an empty sequence")
-    if type(own) is int and own >= LONG and x.ndim == 1 and x.dtype.kind != "c":
-        found = _position_in_parts(name, best, x, own)
-        return reshaped(found, kept_shape) if kept_shape and option(keepdims, False) else found
     may_be_empty = not is_never_negative(own - 1)
     worst, last = UNSET, UNSET
     if may_be_empty:
@@ -54,19 +49,6 @@ def _first_position(name: str, best: Any, a: Any, axis: Any, out: Any, keepdims:
     if may_be_empty:
         found = reductions.of_something(found, extent_node(own), name, 0)
     return reshaped(found, kept_shape) if kept_shape and option(keepdims, False) else found
-
-
-def _position_in_parts(name: str, best: Any, x: Array, n: int) -> Array:
-    """The same of a long vector: where the best of the first part is that has one, so that all others
-    are gone through once. The last part may overlap the one before, which then comes first."""
-    count = n // PART
-    parts = best(reshaped(window(x, 0, 0, count * PART), (count, PART)), axis=1)
-    if n % PART:
-        parts = concatenated([parts, best(window(x, 0, n - PART, n), axis=0, keepdims=True)], 0)
-    which = _first_position(name, best, parts, None, None, UNSET)
-    start = apply(np.minimum, which * PART, n - PART)
-    part = gathered(x, start + iota(PART), 0)
-    return start + _first_position(name, best, part, None, None, UNSET)
 
 
 def positions_along(x: Array, axis: int) -> Array:

@@ -18,7 +18,6 @@ from . import reductions
 from .arguments import UNSET, one_axis, option, refuse_out
 from .building import as_array, choose, iota, number, reshaped
 
-
 _BEST = {"argmax": "maximum", "argmin": "minimum"}
 
 

@@ -67,8 +67,9 @@ def assigned(q, k, v):
 
 
 def added_number(q, k, v):
-    n = q.shape[-2]
-    return normalised(scores_of(q, k) + (1 - np.tri(n, dtype=q.dtype)) * q.dtype.type(-1e9), v)
+    n, m = q.shape[-2], k.shape[-2]
+    hidden = 1 - np.tri(n, m, m - n, dtype=q.dtype)
+    return normalised(scores_of(q, k) + hidden * q.dtype.type(-1e9), v)
 
 
 def taken_away(q, k, v):
@@ -197,7 +198,8 @@ def test_other_lengths():
     rng = np.random.default_rng(1)
     for n, m in ((300, 700), (1, 513), (70, 512), (257, 1025)):
         q, k, v = (rng.standard_normal((2, size, 24)) for size in (n, m, m))
-        for function in (plain, deferred, without_top, swapped):
+        masked = (added_number, chosen_number, later_number, not_hidden)
+        for function in (plain, deferred, without_top, swapped, *masked):
             got = tracejit.jit(function, threads=1)(q, k, v)
             np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
 

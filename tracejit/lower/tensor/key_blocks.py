@@ -27,6 +27,7 @@ from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.expressions import integer
 from ...ir.graph import Function, Kernel, Node, call, parameter, substitute
+from ...ir.op import REDUCTION
 from ...ir.ops import broadcast, transpose
 from ...ir.ops.elementwise import divide
 from ...ir.tensor import (
@@ -119,8 +120,7 @@ class KeyBlocks(Strips):
         self.count, self.rest = divmod(softmax.keys, softmax.block)
         self.hidden = hidden_by(softmax)
         if self.hidden is not None:
-            self.limit = _called("limit", self.hidden.bound)
-            self.most = Buffer(self.names.pick("hidden"), self.limit.type, "local")
+            self.most = Buffer(self.names.pick("hidden"), self.hidden.bound.type, "local")
 
     def body(self) -> Body | None:
         (result,) = self.outs
@@ -128,8 +128,7 @@ class KeyBlocks(Strips):
         found = self.of_rows(shape) if self.free and 0 not in shape else None
         if found is None or self.hidden is None:
             return found
-        kernel = self.lowering.whole(self.limit)
-        return (Allocate(self.most), *self.placed(self.limit, kernel, {}, self.most), *found)
+        return (*self.bound_of_hidden(self.hidden.bound), *found)
 
     def most_rows(self, rows: int) -> int:
         return ROWS
@@ -264,6 +263,25 @@ class KeyBlocks(Strips):
         return Renaming(back | self.names.of_body(kernel.body)).body(kernel.body)
 
     # Which blocks are needed.
+
+    def bound_of_hidden(self, bound: Node) -> Body:
+        """What computes the bound: each of the reductions it is made of, over loops of its own, and the rest."""
+        nodes = postorder((bound,), lambda node: node.operands)
+        found = {
+            node: parameter(f"part{number}", node.type)
+            for number, node in enumerate(n for n in nodes if n.op.kind == REDUCTION)
+        }
+        near: dict[Node, tuple[Buffer, Window]] = {}
+        body: list[Statement] = []
+        for node, formal in found.items():
+            buffer = Buffer(self.names.pick("part"), node.type, "local")
+            body += self.whole(_called("part", node), {}, buffer)
+            near[formal] = buffer, ()
+        (rest,) = substitute((bound,), found)
+        return (*body, *self.whole(_called("limit", rest), near, self.most))
+
+    def whole(self, node: Node, near: Mapping[Node, tuple[Buffer, Window]], out: Buffer) -> Body:
+        return (Allocate(out), *self.placed(node, self.lowering.whole(node), near, out))
 
     def needed(self, plan: _Plan, block: _Products, loop: Callable, lowest: Callable) -> Body:
         """The loops over the blocks of which a mask leaves something, and over others if they count."""

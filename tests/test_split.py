@@ -57,9 +57,9 @@ def test_tile_and_repeat_are_nests():
     expect(
         body_of(lambda x: np.tile(x, 3), np.zeros(100)),
         """
-        for i0_100 in range(0, 3):
+        for i0_by_100 in range(0, 3):
             for i0_in_100 in vector(0, 100, 16):
-                out0[i0_100 * 100 + i0_in_100] = a0[i0_in_100]
+                out0[i0_by_100 * 100 + i0_in_100] = a0[i0_in_100]
         """,
     )
     assert choices(kernel_of(lambda x: np.repeat(x, 3, axis=1), np.zeros((20, 30)))) == 0

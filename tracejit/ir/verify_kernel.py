@@ -92,7 +92,8 @@ class _Checker:
         self.buffers: set[Buffer] = set(kernel.parameters)
         self.variables: set[Variable] = set()
         self.loops: list[For] = []
-        self.symbols = symbol_names(tuple(b.type for b in kernel.parameters)) | set(known)
+        self.own = symbol_names(tuple(b.type for b in kernel.parameters))
+        self.known = set(known)
         self.written: set[Buffer] = set()
         self.unproved: list[str] = []
         self.checked: set[Expression] = set()
@@ -203,13 +204,16 @@ class _Checker:
         self.bounds, self.checked, self.current = bounds, checked, statement
 
     def bind(self, index: Index) -> None:
-        """An Index that is bound from here on; one name means one thing at a time."""
-        if self.is_bound(index):
+        """An Index that is bound from here on; one name means one thing at a time. A caller's index that
+        has the name is another one."""
+        if self.is_bound_here(index) or index.name in self.own:
             self.fail(f"{index.name} is already bound")
 
+    def is_bound_here(self, index: Index) -> bool:
+        return index in self.bounds.loops or index in self.bounds.named
+
     def is_bound(self, index: Index) -> bool:
-        known = self.bounds
-        return index in known.loops or index in known.named or index.name in self.symbols
+        return self.is_bound_here(index) or index.name in self.own or index.name in self.known
 
     def variable(self, variable: Variable) -> None:
         if variable not in self.variables:

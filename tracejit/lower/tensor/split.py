@@ -196,7 +196,7 @@ def _period(loop: For) -> int | None:
 
 def _nested(loop: For, period: int) -> For:
     """The loop as one over periods and one inside a period."""
-    outer = Index(f"{loop.index.name}_{period}")
+    outer = Index(f"{loop.index.name}_by_{period}")
     inside = Index(f"{loop.index.name}_in_{period}")
     place = expressions.add(expressions.multiply(outer, integer(period)), inside)
     body = substitute(loop.body, {loop.index: place})

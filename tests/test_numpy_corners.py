@@ -224,3 +224,13 @@ def test_of_equal_half_zeros_the_first_is_taken(name):
     found, wanted = tracejit.jit(lambda x, y: extreme(x, y))(x, y), extreme(x, y)
     np.testing.assert_array_equal(found, wanted)
     np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float32", "float64"])
+def test_clip_leaves_zeros_their_signs(dtype):
+    x = np.array([-0.0, 0.0, -1.0, 3.0, np.nan, -np.inf] * 5, dtype)
+    for low, high in ((0, 2), (-0.0, 0.0), (-3, -0.0), (0.0, -0.0)):
+        found = tracejit.jit(lambda x, a=low, b=high: np.clip(x, a, b))(x)
+        wanted = np.clip(x, low, high)
+        np.testing.assert_array_equal(found, wanted)
+        np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))

@@ -79,6 +79,10 @@ def _clipped(x: Array, low: Any, high: Any, options: dict) -> Array:
         return apply(np.maximum, x, low, **options)
     if not options:
         options = {"dtype": promoted_dtype(x, low, high)}
+    if (
+        np.dtype(options["dtype"]).char in "fd"
+    ):  # of equal zeros these take the second, and `clip` has `x`
+        return apply(np.minimum, high, apply(np.maximum, low, x, **options), **options)
     return apply(np.minimum, apply(np.maximum, x, low, **options), high, **options)
 
 

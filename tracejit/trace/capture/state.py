@@ -21,6 +21,7 @@ from ..regions import Region
 from ..tree import flatten, slot_names
 from ..value import Value
 from ..views import Storage
+from .closures import CALLED, Closed, assigned_by, reached_by
 
 
 class _Mark:
@@ -71,11 +72,17 @@ def state_of(trace: Trace, names: dict[str, Any], frame: types.FrameType) -> Sta
             roots.append(list(outer.f_locals.values()))
         outer = outer.f_back
     found: dict[int, tuple[Any, Any]] = {}
+    called: set[int] = set()
     pending = [value for root in roots for value in root]
     while pending:
         value = pending.pop()
         if isinstance(value, tuple):
             pending.extend(value)
+        elif isinstance(value, CALLED) and id(value) not in called:
+            called.add(id(value))
+            pending.extend(reached_by(value))
+            for cell in assigned_by(trace, value, names, frame.f_code):
+                found.setdefault(id(cell), (cell, _copy(cell)))
         for inner in _inside(trace, value):
             if id(inner) not in found:
                 found[id(inner)] = inner, _copy(inner)
@@ -129,7 +136,7 @@ def _inside(trace: Trace, value: Any) -> Iterator[Any]:
 def _is_users_object(value: Any) -> bool:
     """Whether a value may have attributes that the user's code changes."""
     kind = type(value)
-    if kind in (tuple, dict, list, set) or issubclass(kind, Value | Slots):
+    if kind in (tuple, dict, list, set) or issubclass(kind, Value | Slots | Closed):
         return False
     if isinstance(value, type | types.ModuleType | types.FunctionType | Enum | BaseException):
         return False
@@ -145,11 +152,11 @@ _is_users: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
 def _copy(container: Any) -> Any:
-    return dict(container) if isinstance(container, dict | Slots) else list(container)
+    return dict(container) if isinstance(container, dict | Slots | Closed) else list(container)
 
 
 def _values(container: Any) -> Iterator[Any]:
-    if isinstance(container, dict | Slots):
+    if isinstance(container, dict | Slots | Closed):
         return (v for k, v in container.items() if k != "__builtins__")
     return iter(container)
 

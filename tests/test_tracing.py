@@ -592,7 +592,7 @@ def test_ordinary_python_around_arrays():
         match x.shape:
             case (rows, columns):
                 scale = rows / columns
-        shown = f"{x} {x.dtype} {first!s:>4} {count}"
+        shown = f"{x.dtype} {x.shape!s:>4} {count}"
         pairs = [a * b for a, b in zip(x, x[::-1])]
         return tuple(terms.values()), sum(pairs) * scale, len(shown) > 0, x.T[0][..., None]
 

@@ -124,3 +124,14 @@ def test_transforms_of_nothing_are_of_zeros(shape):
         found, wanted = jit(function)(x), function(x)
         assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
         np.testing.assert_array_equal(found, wanted)
+
+
+@pytest.mark.parametrize("name", ["irfft", "hfft"])
+def test_half_precision_of_many_rows(name):
+    """Transforms side by side, in single precision, give what NumPy's loops do: half precision."""
+    x = matrices((64, 64), "f2")
+    for keywords in ({}, {"axis": 0}, {"n": 9}, {"norm": "ortho"}):
+        wanted = getattr(F, name)(x, **keywords)
+        got = jit(lambda x: getattr(F, name)(x, **keywords), numerics="default")(x)
+        assert got.dtype == wanted.dtype == np.float16
+        np.testing.assert_allclose(got, wanted, rtol=2e-2, atol=2e-2)

@@ -157,3 +157,11 @@ def test_types():
     check(lambda x: np.shape(x)[0], x)
     check(lambda x: np.common_type(x, x) == np.float32, x)
     check(lambda x: np.isscalar(x.sum()), x)
+
+
+def test_piecewise_of_numbers_that_do_not_fit():
+    x = np.arange(5, dtype=np.uint8)
+    for number in (-1, 300):
+        with pytest.raises(OverflowError, match="out of bounds for uint8"):
+            tracejit.jit(lambda x: np.piecewise(x, [x < 2], [number]))(x)
+    assert tracejit.jit(lambda x: np.piecewise(x, [x < 2], [1.5, 200]))(x).tolist() == [1, 1, 200, 200, 200]

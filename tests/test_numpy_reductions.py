@@ -157,6 +157,28 @@ def test_average():
     check(lambda x, w: np.average(x, weights=w), sample((3, 4), "int32"), w.astype("float32"))
 
 
+def test_average_without_weight():
+    x, w = sample((3, 4)), abs(sample((3, 4), seed=1)) + 1
+    w[1] = [1, -1, 2, -2]
+
+    def caught(x, w):
+        try:
+            return np.average(x, weights=w)
+        except ZeroDivisionError:
+            return x[0, 0]
+
+    for function, weights in [
+        (lambda x, w: np.average(x, weights=w), w - w),
+        (lambda x, w: np.average(x, axis=1, weights=w), w),
+        (lambda x, w: np.average(x, axis=1, weights=w[1] * 1j), w),
+        (lambda x, w: np.average(x, axis=0, weights=[1, -1, 0]), w),
+    ]:
+        with pytest.raises(ZeroDivisionError, match="^Weights sum to zero, can't be normalized"):
+            jit(function)(x, weights)
+    assert jit(caught)(x, w - w) == x[0, 0]
+    assert jit(caught)(x, w) == caught(x, w)
+
+
 @pytest.mark.parametrize("function", [np.cumsum, np.cumprod], ids=lambda f: f.__name__)
 @pytest.mark.parametrize("dtype", DTYPES)
 def test_running(function, dtype):

@@ -434,3 +434,41 @@ def test_what_both_arms_draw_first_is_drawn_once():
             assert jitted(ours, x) == function(numpys, z)
             assert ours.bit_generator.state == numpys.bit_generator.state
             np.testing.assert_array_equal(x, z)
+
+
+def test_functions_that_draw_are_not_called_with_stand_ins():
+    """What `np.vectorize` calls draws for itself: NumPy runs the function, once, of the user's generator."""
+    done = []
+
+    def of_module(x, g):
+        return np.vectorize(lambda v: done.append(v) or v + np.random.normal())(x)
+
+    def of_generator(x, g):
+        return np.vectorize(lambda v: done.append(v) or v + g.normal())(x)
+
+    def of_method(x, g):
+        draw = g.normal
+        return np.vectorize(lambda v: done.append(v) or v + draw())(x)
+
+    for function in (of_module, of_generator, of_method):
+        jitted = tracejit.jit(function)
+        for seed in (1, 2):
+            results, counts = [], []
+            for called in (jitted, function):
+                np.random.seed(seed)
+                done.clear()
+                results.append(called(X, np.random.default_rng(seed)))
+                counts.append(len(done))
+            np.testing.assert_array_equal(*results)
+            assert counts[0] == counts[1]
+
+
+def test_methods_of_generators_get_no_stand_in_outside_traces():
+    """Their C code would take its memory for a generator's."""
+    hidden = "ran" + "dom"
+
+    def function(x):
+        return np.vectorize(lambda v: v + getattr(np, hidden).normal())(x)
+
+    with pytest.raises(tracejit.UnsupportedError, match="called through Python"):
+        tracejit.jit(function)(X)

@@ -367,3 +367,16 @@ def test_numbers_that_are_combined_have_dtypes_of_their_own():
 
     check(function, bytes_, bytes_.copy(), bytes_.copy(), singles)
     check(lambda x, k: np.multiply.at(x, [0, 0], k), singles, 0.1)
+
+
+def test_place_without_values():
+    def placed(x, mask):
+        y = x.copy()
+        np.place(y, mask, np.empty(0))
+        return y
+
+    x = np.arange(6.0).reshape(2, 3)
+    assert (jit(placed)(x, x > 9) == x).all()
+    with pytest.raises(ValueError, match="^Cannot insert from an empty array!"):
+        jit(placed)(x, x > 3)
+    assert (jit(placed)(x, x > 9) == x).all()

@@ -21,6 +21,10 @@ class IllegalParameter(ValueError):
     """A distribution that there is not was to be drawn from, or the like; NumPy knows what to say."""
 
 
+class NoWeight(ZeroDivisionError):
+    """Weights sum to zero."""
+
+
 class Stretched(UnsupportedError):
     """An axis that turned out to have one element would be stretched: NumPy can run the function."""
 
@@ -30,7 +34,7 @@ class Unexpected(UnsupportedError):
 
 
 # What is left to NumPy where it happens, if nothing has been written by then.
-LEFT_TO_NUMPY = (LinAlgError, Stretched, Unexpected, IllegalParameter)
+LEFT_TO_NUMPY = (LinAlgError, Stretched, Unexpected, IllegalParameter, NoWeight)
 
 
 class Refusal(NamedTuple):
@@ -111,6 +115,11 @@ EMPTY = {
         "argmax": "attempt to get argmax of an empty sequence",
         "argmin": "attempt to get argmin of an empty sequence",
     }.items()
+}
+# What it says of conditions that do not hold.
+WRONG = {
+    "weights": refusal(NoWeight, "Weights sum to zero, can't be normalized"),
+    "insertion": refusal(ValueError, "Cannot insert from an empty array!"),
 }
 # What NumPy's loops fail with, by what it says.
 FAILED = {text: refusal(LinAlgError, text) for text in FAILURES}

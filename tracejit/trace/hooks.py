@@ -30,7 +30,7 @@ from .capture.templates import HOOKS
 from .context import Trace, current_trace, failure
 from .layout import is_unlike_arrays
 from .location import is_library, is_library_class
-from .outside import stand_in
+from .outside import is_draw, stand_in
 from .registry import CREATIONS
 from .shadows import Shadows, is_container, is_object
 from .tree import flatten
@@ -108,6 +108,8 @@ class Hooks:
     def _make(self, value: Any, name: str) -> Any:
         if isinstance(value, np.ndarray):
             return self._array(value, name)
+        if is_draw(value):  # whose own code would take the stand-in's memory for the generator's
+            return getattr(self.hook(value.__self__), value.__name__)
         outside = stand_in(value)
         if outside is not None:
             return outside

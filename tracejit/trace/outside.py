@@ -25,7 +25,7 @@ from ..ir.graph import Node
 from ..ir.numpy_random import begin_drawing, in_old_class
 from ..registered import Applied, purity
 from .attempts import WARN, is_plain, warn
-from .context import current_trace, failure
+from .context import current_trace, failure, for_numpy
 from .draws import NotDrawn, draws_natively
 from .draws import draw as draw_natively
 from .host import Callee, NoRule, ask_python, call_through_python, name_of
@@ -59,9 +59,6 @@ def stand_in(value: Any) -> Any:
         return _vectorize
     if draws_numbers(value):
         return Generator(_Lasting(value), copy.deepcopy(value))
-    if isinstance(value, _METHODS) and draws_numbers(value.__self__):
-        trace = current_trace()
-        return None if trace is None else getattr(trace.hook(value.__self__), value.__name__)
     if isinstance(value, types.ModuleType) and value.__name__ == _NAMESPACE:
         trace = current_trace()
         return None if trace is None else trace.hook(np)
@@ -107,11 +104,36 @@ def _looped(function: np.vectorize, call: Callable[..., Any]) -> Callable[..., A
     @functools.wraps(call)
     def run(*args: Any, **kwargs: Any) -> Any:
         if current_trace() is not None:
+            if _draws(function.pyfunc):
+                raise for_numpy(_drawn_elsewhere())
             with contextlib.suppress(NoRule):
                 return FUNCTIONS[np.vectorize](function, args, kwargs)
         return call(*args, **kwargs)
 
     return run
+
+
+def _draws(function: Any, seen: frozenset = frozenset()) -> bool:
+    """Whether a function names a generator of random numbers, or what draws from one."""
+    if not isinstance(function, types.FunctionType) or function.__code__ in seen:
+        return False
+    names = function.__code__.co_names
+    named = [function.__globals__.get(name) for name in names]
+    for cell in function.__closure__ or ():
+        with contextlib.suppress(ValueError):  # it is empty
+            named.append(cell.cell_contents)
+    if "random" in names or any(draws_numbers(x) or is_draw(x) for x in named):
+        return True
+    seen |= {function.__code__}
+    return any(_draws(x, seen) for x in named)
+
+
+def _drawn_elsewhere() -> UnsupportedError:
+    return failure(
+        UnsupportedError,
+        "a generator of random numbers was given to a function called through Python",
+        "draw from it in the jitted function, and pass what it drew",
+    )
 
 
 def _with_arrays(function: Callable[..., Any]) -> Callable[..., Any]:
@@ -189,6 +211,11 @@ def _recovers() -> bool:
     return trace is not None and trace.recovers
 
 
+def is_draw(value: Any) -> bool:
+    """Whether `value` is a method of a generator of random numbers."""
+    return isinstance(value, _METHODS) and draws_numbers(value.__self__)
+
+
 def draws_numbers(value: Any) -> bool:
     """Whether `value` is a generator of random numbers; asked without importing numpy.random."""
     random = sys.modules.get("numpy.random")
@@ -228,11 +255,7 @@ class Generator:
 
         def draw(*args: Any, **kwargs: Any) -> Any:
             if current_trace() is None:
-                raise failure(
-                    UnsupportedError,
-                    "a generator of random numbers was given to a function called through Python",
-                    "draw from it in the jitted function, and pass what it drew",
-                )
+                raise _drawn_elsewhere()
             is_old = in_old_class(self.trial)
             if draws_natively(is_old, name) and _recovers():
                 with contextlib.suppress(NotDrawn):

@@ -29,6 +29,7 @@ from ..refusal import (
     OUTSIDE,
     UNEQUAL,
     UNEXPECTED,
+    WRONG,
     Refusal,
 )
 from ..types import ArrayType, DType, array_type, bool_, f64, i64
@@ -45,6 +46,7 @@ __all__ = [
     "legal",
     "proper_result",
     "regular_pivot",
+    "right",
     "same_extent",
     "some",
 ]
@@ -173,6 +175,11 @@ convertible = _check(
 )
 # A condition that must hold.
 legal = _check("legal", (bool_,), (ILLEGAL, lambda n, condition: n.logical_not(condition)))
+# The same, by what it is a condition of, where NumPy has words for it.
+right = {
+    name: _check(f"right_{name}", (bool_,), (report, lambda n, condition: n.logical_not(condition)))
+    for name, report in WRONG.items()
+}
 # The token of what is ordered with effects, so that none of these is dropped, and a condition: what
 # a program takes for granted, as its types depend on it, like how many roots there are.
 assumed = _check(

@@ -198,7 +198,7 @@ def piecewise(x, condlist, funclist, *args, **kw):
     result = _zeros_like(x)
     for condition, function in zip(conditions, funclist):
         value = function(x, *args, **kw) if callable(function) else function
-        result = choose(condition, converted(as_array(value), x.dtype), result)
+        result = choose(condition, converted(_as_number(value, x.dtype), x.dtype), result)
     return result
 
 

@@ -80,7 +80,7 @@ def _transform(
     if type(n) is type(x.shape[axis]) is int:
         found = _in_lanes(name, x, result, n, axis, float(factor))
         if found is not None:
-            return found
+            return converted(found, result)
     order = (*[k for k in range(x.ndim) if k != axis], axis)
     back = tuple(int(k) for k in np.argsort(order))
     operands = converted(permuted(x, order), own), number(factor, scale)

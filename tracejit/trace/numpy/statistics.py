@@ -10,15 +10,18 @@ from ...ir import ops
 from ..application import apply
 from ..array import Array, wrap
 from ..registry import implements
+from ..value import node_of
 from . import reductions
 from .arguments import UNSET, all_axes, option, ordered_axes, refuse_out
 from .building import (
     as_array,
     broadcast,
+    choose,
     concatenated,
     converted,
     count,
     filled,
+    number,
     permuted,
     promoted_dtype,
     reshaped,
@@ -141,10 +144,7 @@ def std(
 
 @implements(np.average)
 def average(a, axis=None, weights=None, returned=False, *, keepdims=UNSET):
-    """`np.average`.
-
-    # limit: weights that sum to zero give nan or inf, where NumPy raises ZeroDivisionError.
-    """
+    """`np.average`."""
     x = as_array(a)
     axes = None if axis is None else ordered_axes(axis, x.ndim, "axis")
     if weights is None:
@@ -156,10 +156,16 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=UNSET):
         least = (np.float64,) if x.dtype.kind in "biu" else ()
         dtype = np.result_type(x.dtype, w.dtype, *least)
         total = reductions.sum(apply(np.multiply, x, w, dtype=dtype), axes, keepdims=keepdims)
-        scale = reductions.sum(w, axes, dtype, keepdims=keepdims)
+        scale = _not_zero(reductions.sum(w, axes, dtype, keepdims=keepdims))
         result = apply(np.true_divide, total, scale)
         scale = broadcast(scale, result.shape)
     return (result, scalar_like(scale)) if returned else result
+
+
+def _not_zero(total: Array) -> Array:
+    """Sums of weights, of which the program refuses those that are zero."""
+    has_weight = wrap(ops.right["weights"](node_of(apply(np.not_equal, total, 0))))
+    return choose(has_weight, total, number(1, total.dtype))
 
 
 def _aligned_weights(w: Array, x: Array, axes: tuple | None) -> Array:

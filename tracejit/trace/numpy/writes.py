@@ -10,13 +10,14 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.types import array_type, bool_
 from ..application import apply
-from ..array import Array, assign, assign_items, viewing
+from ..array import Array, assign, assign_items, viewing, wrap
 from ..assigned import assigned_node
 from ..context import failure
 from ..registry import FUNCTIONS, implements
 from ..value import Value, node_of
+from . import reductions
 from .arguments import one_axis, static_int
-from .building import as_array, converted, gathered, iota, reshaped, window
+from .building import as_array, choose, converted, gathered, iota, number, reshaped, window
 from .selection import moded
 
 
@@ -95,12 +96,14 @@ def place(arr, mask, vals):
     if given.size == 0:
         if chosen.size == 0:
             return
-        raise ValueError("Cannot insert from an empty array!")
+        is_right = ops.right["insertion"](node_of(~reductions.any(chosen)))
+        target.write(node_of(choose(wrap(is_right), target, number(0, target.dtype))))
+        return
     if given.size != 1 and target.size != 0:
         flat = reshaped(chosen, (chosen.size,))
         count = FUNCTIONS[np.cumsum](flat, dtype=np.int64)
-        number = apply(np.remainder, apply(np.maximum, count - 1, 0), given.size)
-        given = reshaped(gathered(given, number, 0), target.shape)
+        turn = apply(np.remainder, apply(np.maximum, count - 1, 0), given.size)
+        given = reshaped(gathered(given, turn, 0), target.shape)
     node = assigned_node(given if given.shape == target.shape else given[0], target.node.type)
     target.write(ops.where(node_of(reshaped(chosen, target.shape)), node, target.node))
 

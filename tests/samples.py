@@ -184,7 +184,7 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [np.sort(arrays[0]), arrays[1]]
     if op.name == "assumed":
         return [arrays[0], np.ones_like(arrays[1])]
-    if op.name == "legal" or op.name.startswith("right_"):
+    if op.name == "legal" or op.name.startswith("sound_"):
         return [np.ones_like(arrays[0])]
     if op.name in ("regular_pivot", "definite_pivot", "proper_result"):
         return [np.where(arrays[0] > 0, arrays[0], 1.5)]

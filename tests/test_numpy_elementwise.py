@@ -4,6 +4,8 @@ import numpy as np
 import pytest
 from numpy_calls import DTYPES, FLOATS, check, sample, with_nan
 
+import tracejit
+
 SPECIAL = np.array([np.nan, np.inf, -np.inf, 0.0, -0.0, 0.5, -1.5, 2.5, 1e300, 5e-324])
 
 
@@ -164,4 +166,10 @@ def test_piecewise_of_numbers_that_do_not_fit():
     for number in (-1, 300):
         with pytest.raises(OverflowError, match="out of bounds for uint8"):
             tracejit.jit(lambda x: np.piecewise(x, [x < 2], [number]))(x)
-    assert tracejit.jit(lambda x: np.piecewise(x, [x < 2], [1.5, 200]))(x).tolist() == [1, 1, 200, 200, 200]
+    assert tracejit.jit(lambda x: np.piecewise(x, [x < 2], [1.5, 200]))(x).tolist() == [
+        1,
+        1,
+        200,
+        200,
+        200,
+    ]

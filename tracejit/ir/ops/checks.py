@@ -46,9 +46,9 @@ __all__ = [
     "legal",
     "proper_result",
     "regular_pivot",
-    "right",
     "same_extent",
     "some",
+    "sound",
 ]
 
 # Of the elementwise functions and the operands, as below.
@@ -176,8 +176,8 @@ convertible = _check(
 # A condition that must hold.
 legal = _check("legal", (bool_,), (ILLEGAL, lambda n, condition: n.logical_not(condition)))
 # The same, by what it is a condition of, where NumPy has words for it.
-right = {
-    name: _check(f"right_{name}", (bool_,), (report, lambda n, condition: n.logical_not(condition)))
+sound = {
+    name: _check(f"sound_{name}", (bool_,), (report, lambda n, condition: n.logical_not(condition)))
     for name, report in WRONG.items()
 }
 # The token of what is ordered with effects, so that none of these is dropped, and a condition: what

@@ -164,7 +164,7 @@ def average(a, axis=None, weights=None, returned=False, *, keepdims=UNSET):
 
 def _not_zero(total: Array) -> Array:
     """Sums of weights, of which the program refuses those that are zero."""
-    has_weight = wrap(ops.right["weights"](node_of(apply(np.not_equal, total, 0))))
+    has_weight = wrap(ops.sound["weights"](node_of(apply(np.not_equal, total, 0))))
     return choose(has_weight, total, number(1, total.dtype))
 
 

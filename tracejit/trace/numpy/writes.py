@@ -96,7 +96,7 @@ def place(arr, mask, vals):
     if given.size == 0:
         if chosen.size == 0:
             return
-        is_right = ops.right["insertion"](node_of(~reductions.any(chosen)))
+        is_right = ops.sound["insertion"](node_of(~reductions.any(chosen)))
         target.write(node_of(choose(wrap(is_right), target, number(0, target.dtype))))
         return
     if given.size != 1 and target.size != 0:

@@ -301,6 +301,38 @@ def test_numpys_results(name):
         same(function(*arguments), jitted(*arguments))
 
 
+def test_what_makes_text_or_arrays_of_single_numbers():
+    """They run in NumPy, as formatting does; others of known numbers are compiled."""
+    n = np.arange(65, 70)
+    for function in (
+        lambda n: [bin(n.sum()), hex(n[1]), oct(int(n[2])), chr(n[3]), bin(len(n)), n * 2],
+        lambda n: [bin(n[k]) for k in range(n.shape[0])],
+        lambda n: np.fromiter((k * 2 for k in n), float) + n,
+        lambda n: np.fromiter([n[0] * 2, 3], dtype=np.float32, count=1),
+        lambda n: np.fromiter((k for k in range(9)), np.float32, 5) + n,
+    ):
+        jitted = tracejit.jit(function)
+        for _ in range(2):
+            same(function(n), jitted(n))
+    with pytest.raises(UnsupportedError, match="np.fromiter goes through traced values"):
+        tracejit.jit(lambda x: np.fromiter(x, float), fallback="error")(X)
+    with pytest.raises(
+        TypeError, match="'numpy.float64' object cannot be interpreted|'float64' object"
+    ):
+        tracejit.jit(lambda x: chr(x[0]))(X)
+
+
+def test_text_with_arrays_is_a_type_error_of_numpys():
+    for function in (
+        lambda x: x + "a", lambda x: "a" + x, lambda x: x.sum() - "a", lambda x: x * "a",
+    ):  # fmt: skip
+        with pytest.raises(TypeError) as wanted:
+            function(X)
+        with pytest.raises(type(wanted.value)) as info:
+            tracejit.jit(function)(X)
+        assert str(info.value) == str(wanted.value)
+
+
 def test_it_is_said_and_can_be_refused():
     def shifted(days, x):
         return (days - days[0]).astype(float) * x

@@ -376,7 +376,8 @@ def test_global_containers_and_objects_are_inputs_too():
     model = Model(np.ones(3))
 
     def function(x):
-        assert isinstance(model, Model) and type(model.w) is type(params["w"]) is Array
+        assert isinstance(model, Model)
+        assert isinstance(model.w, Array) and isinstance(params["w"], Array)
         return params["w"] * x + params["layers"][0] * params["layers"][1] + model.hidden(x)
 
     program = trace(function, (np.ones(3),), {})
@@ -650,3 +651,32 @@ def test_a_trace_is_freed():
     program = trace(function, (np.ones(3),), {})
     gc.collect()
     assert traces[0]() is None and program.is_current() is False  # the list has grown
+
+
+def test_types_of_traced_values():
+    """`type` gives what NumPy has there, which is what `np.float64` is in traced code."""
+
+    class Pair:
+        def __init__(self, value):
+            self.value = value
+
+        def twice(self):
+            return type(self)(self.value * 2)
+
+    def seen(x, y):
+        kinds = [type(x), type(x[0]), type(x.sum() > 0), type(x[x > 0]), type(float(x[0])), type(y)]
+        names = [kind.__name__ for kind in kinds]
+        alike = [
+            type(x) is np.ndarray, type(x[0]) is np.float64, type(x[0]) == np.float64, type(y) is float,
+            type(x[0]) is float, issubclass(type(x[0]), np.floating), type(Pair(x)) is Pair,
+            type(x[0]) in (np.float32, np.float64),
+        ]  # fmt: skip
+        total = 0.0
+        for k in range(x.shape[0]):
+            total = total + (type(x[k])(3) if type(x[k]) is np.float64 else 100)
+        return names, alike, total, Pair(x).twice().value
+
+    x = np.linspace(0.0, 1.0, 5)
+    wanted, got = seen(x, 2.0), tracejit.jit(seen)(x, 2.0)
+    assert got[:3] == wanted[:3]
+    np.testing.assert_array_equal(got[3], wanted[3])

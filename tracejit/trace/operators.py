@@ -48,7 +48,7 @@ def _binary(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> 
             if other.mask is not None and self.mask is None:
                 return NotImplemented  # the selection knows how
         elif to_operand(other) is None:
-            return _defer(self, other)
+            return _defer(ufunc, self, left, right, other)
     elif self.weak is not None:
         return _python_result(ufunc, type(self), left, right)
     elif ufunc is np.power and right is other and not isinstance(other, Value):
@@ -58,8 +58,11 @@ def _binary(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> 
     return self.__array_ufunc__(ufunc, "__call__", left, right)
 
 
-def _defer(self: Value, other: Any) -> Any:
+def _defer(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> Any:
     """Leave it to `other` where NumPy would; where NumPy would make an array of objects, refuse."""
+    if isinstance(other, str | bytes) and self.weak is None and ufunc not in _COMPARISONS:
+        number = np.zeros((), self.dtype)
+        ufunc(*[number if value is self else value for value in (left, right)])  # raises TypeError
     opts_out = getattr(type(other), "__array_ufunc__", ...) is None
     if self.is_scalar or opts_out or isinstance(other, str | bytes):
         return NotImplemented
@@ -120,7 +123,7 @@ def _in_place(ufunc: np.ufunc) -> Callable[[Any, Any], Any]:
         if self.is_scalar:  # NumPy's and Python's scalars are immutable: the name is rebound
             return _binary(ufunc, self, self, other, other)
         if not isinstance(other, Value) and to_operand(other) is None:
-            return _defer(self, other)
+            return _defer(ufunc, self, self, other, other)
         fast = fast_power(self.kind, other) if ufunc is np.power else None
         inputs = (self, other) if fast is None else (self,)
         return self.__array_ufunc__(fast or ufunc, "__call__", *inputs, out=(self,))

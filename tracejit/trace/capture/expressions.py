@@ -13,7 +13,10 @@ from .templates import HOOKS, expression
 FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
 SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 # Builtins that are asked for, by name, whether they are to see traced numbers.
-BUILTINS = {"range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next"}
+BUILTINS = {
+    "range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next", "type",
+    "bin", "oct", "hex", "chr",
+}  # fmt: skip
 ITERATORS = {"ndindex", "ndenumerate"}
 PRINT = "print"
 # Builtins that go through what they are given.

@@ -241,6 +241,25 @@ def _next(iterator: Any, *default: Any) -> Any:
     return next(iterator, *default)
 
 
+def _type(value: Any, *others: Any) -> Any:
+    """`type`, of which a traced value gives what NumPy would have there."""
+    trace = current_trace()
+    if trace is None or others or not isinstance(value, Value):
+        return type(value, *others)
+    return trace.hook(value.__class__)  # which `np.float64` is in traced code, too
+
+
+def _text_of(function: Callable[[Any], str]) -> Callable[[Any], str]:
+    """A builtin that makes text of an int, which is NumPy's affair where the int is traced."""
+
+    def run(value: Any, /) -> str:
+        if isinstance(value, Value) and known_value(node_of(value)) is None:
+            return str(to_count(value))
+        return function(value)
+
+    return run
+
+
 class Seen(NamedTuple):
     """A builtin, and what traced code calls instead."""
 
@@ -257,6 +276,8 @@ _SEEN = [
     Seen(float, to_float),
     Seen(complex, to_complex),
     Seen(next, _next),
+    Seen(type, _type),
+    *[Seen(function, _text_of(function)) for function in (bin, oct, hex, chr)],
     Seen(np.ndindex, _ndindex),
     Seen(np.ndenumerate, _ndenumerate),
 ]

@@ -5,6 +5,7 @@ None of these takes a traced array first, so no protocol shows them; the hooks c
 
 from __future__ import annotations
 
+from itertools import islice
 from math import ceil
 from typing import Any
 
@@ -16,7 +17,7 @@ from ...ir.types import f64, i64, row_major
 from ..application import apply
 from ..array import Array, view, wrap
 from ..assumptions import assumed
-from ..context import failure
+from ..context import failure, for_numpy
 from ..extents import to_dim
 from ..host import call_through_python, known
 from ..registry import creates, implements
@@ -49,6 +50,18 @@ def zeros(shape, dtype=None, order="C", *, device=None, like=None):
 def empty(shape, dtype=None, order="C", *, device=None, like=None):
     """`np.empty`, with zeros, so that no program's result depends on stale memory."""
     return zeros(shape, dtype)
+
+
+@creates(np.fromiter)
+def fromiter(iter, dtype, count=-1, *, like=None):
+    """`np.fromiter`, of numbers that are known; one by one, those that are not are NumPy's affair."""
+    items = []
+    for item in islice(iter, None if count < 0 else count):
+        if is_traced(item):
+            message = "np.fromiter goes through traced values, one by one"
+            raise for_numpy(failure(UnsupportedError, message, "use np.array of a list"))
+        items.append(item)
+    return np.fromiter(items, dtype, count)
 
 
 @creates(np.ones)

@@ -95,3 +95,33 @@ def test_forward(body: str, expected: int):
     for found in (reference(done, *arguments), memory[2:]):
         for give, want in zip(found, wanted, strict=True):
             np.testing.assert_allclose(give, want, rtol=1e-13)
+
+
+def test_values_that_variables_have():
+    """What is made of a variable's value is found under the next one's name; what changes is not."""
+    text = f"""
+@kernel
+def k({SIGNATURE}):
+    a: f64 = 0.0
+    b: f64 = 0.0
+    c: f64 = 0.0
+    for k in ordered(1, 11):
+        a = x[k] * 2.0
+        b = x[k] * 2.0 + 1.0
+        c = (x[k] * 2.0 + 1.0) * y[k]
+        z[0, k] = (x[k] * 2.0 + 1.0) * y[k] + b
+        y[k] = (x[k] * 2.0 + 1.0) * y[k] - a
+        z[1, k] = (x[k] * 2.0 + 1.0) * y[k]
+        b = 5.0
+        z[2, k] = x[k] * 2.0 + 1.0 + b
+"""
+    module = verify(parse(text), Stage.TRACED)
+    done = verify(forward_values(module), Stage.TRACED)
+    shown = show(done)
+    for line in ("b = a + 1.0", "] = c + b", "v1 = (a + 1.0) * y[", "] = v1", "] = a + 1.0 + b"):
+        assert line in shown, shown
+    generator = np.random.default_rng(0)
+    x, z, y = generator.random(12), generator.random((12, 12)), generator.random(12)
+    arguments = (x, np.zeros(12, np.int64), z, y)
+    for give, want in zip(reference(done, *arguments), reference(module, *arguments), strict=True):
+        np.testing.assert_allclose(give, want, rtol=1e-13)

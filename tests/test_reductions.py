@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import linecache
 from random import Random
 
 import numpy as np
@@ -228,3 +229,17 @@ def test_a_strict_loop_gives_the_bits_of_python():
     assert tracejit.jit(total, numerics="strict")(x) == total(x)
     assert tracejit.jit(total)(x) != total(x)
     np.testing.assert_allclose(tracejit.jit(total)(x), total(x), rtol=1e-12)
+
+
+def test_many_choices_are_one_sum():
+    """Each is looked at once: the ways through them are too many to follow."""
+    count, name = 48, "<choices>"
+    lines = [
+        f"        if x[i] > {k / count}:\n            s += x[i] * {k}.5\n" for k in range(count)
+    ]
+    head = "def f(x):\n    s = 0.0\n    for i in range(x.shape[0]):\n"
+    text = head + "".join(lines) + "    return s\n"
+    linecache.cache[name] = (len(text), None, text.splitlines(True), name)
+    exec(compile(text, name, "exec"), space := {})  # noqa: S102  our own text
+    x = np.linspace(0.0, 1.0, 57)
+    np.testing.assert_allclose(tracejit.jit(space["f"])(x), space["f"](x), rtol=1e-12)

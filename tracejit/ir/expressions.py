@@ -130,6 +130,16 @@ def extent(value: int | Dim) -> Expression:
     return total
 
 
+def with_parts(e: Expression, new: dict[Term, Any]) -> Expression:
+    """`e` made of what its parts have become; index arithmetic is folded anew."""
+    if isinstance(e, Apply):
+        operands = tuple([new[operand] for operand in e.operands])
+        return e if operands == e.operands else rebuild_apply(e, operands)
+    if isinstance(e, Load):
+        return Load(e.buffer, tuple([new[index] for index in e.indices]))
+    return Table(e.data, new[e.index], e.dtype) if isinstance(e, Table) else e
+
+
 def replace_expressions(
     roots: Iterable[Expression], replacement: dict[Term, Expression]
 ) -> dict[Expression, Expression]:
@@ -138,15 +148,7 @@ def replace_expressions(
     for root in postorder(roots, lambda e: () if e in new else parts(e)):
         if root in new:
             continue
-        if isinstance(root, Apply):
-            operands = tuple([new[operand] for operand in root.operands])
-            new[root] = root if operands == root.operands else rebuild_apply(root, operands)
-        elif isinstance(root, Load):
-            new[root] = Load(root.buffer, tuple([new[index] for index in root.indices]))
-        elif isinstance(root, Table):
-            new[root] = Table(root.data, new[root.index], root.dtype)
-        else:
-            new[root] = root
+        new[root] = with_parts(root, new)
     return new
 
 

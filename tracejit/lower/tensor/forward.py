@@ -14,7 +14,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...ir.affine import linear
-from ...ir.expressions import replace_expressions
+from ...ir.expressions import replace_expressions, with_parts
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in, never_meet
 from ...ir.tensor import (
@@ -45,6 +45,7 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from .checks import is_refusing
 from .cost import trips
+from .rename import Renaming
 from .substitute import substitute
 
 
@@ -67,19 +68,42 @@ def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
 
 def _reusing(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """The statements with variables in place of what was computed for them already."""
-    new = list(body)
-    for number, statement in enumerate(new):
-        if not isinstance(statement, Assign) or not isinstance(statement.value, Apply):
-            continue
-        variable, value = statement.variable, statement.value
-        if variable in value.free or not any(isinstance(t, Buffer) for t in value.free):
-            continue
-        for later in range(number + 1, len(new)):
-            after = new[later]
-            if _writes((after,), value, (after,)) or variable in changed_in((after,)):
-                break
-            (new[later],) = substitute((after,), {value: variable})
+    new, reuse = [], _Reuse()
+    for statement in body:
+        reuse.forget_changed(statement)
+        statement = reuse.statement(statement) if reuse.known else statement
+        new.append(statement)
+        if isinstance(statement, Assign) and isinstance(statement.value, Apply):
+            variable, value = statement.variable, statement.value
+            if variable not in value.free and any(isinstance(t, Buffer) for t in value.free):
+                reuse.known.setdefault(value, variable)
     return tuple(new)
+
+
+class _Reuse(Renaming):
+    """Statements with variables in place of the values that these are known to have."""
+
+    def __init__(self) -> None:
+        super().__init__({})
+        self.known: dict[Term, Variable] = {}
+
+    def forget_changed(self, statement: Statement) -> None:
+        """Forget the values that a statement may change, and those of variables that it sets."""
+        changed = changed_in((statement,))
+        for value, variable in list(self.known.items()):
+            # Most statements have nothing to do with a value, which is seen at once.
+            if variable in changed or (
+                not changed.isdisjoint(value.free) and _writes((statement,), value, (statement,))
+            ):
+                del self.known[value]
+
+    def expressions(self, roots: tuple[Expression, ...]) -> list[Expression]:
+        """All values at once: what is made of a variable may be the value of another one."""
+        new: dict[Term, Expression] = {}
+        for e in postorder(roots, parts):
+            found = with_parts(e, new)
+            new[e] = self.known.get(found, found)
+        return [new[root] for root in roots]
 
 
 class _Use(NamedTuple):

@@ -174,37 +174,53 @@ class _Term(NamedTuple):
     value: Expression
 
 
-def _term(variable: Variable, e: Expression) -> _Term | None:
-    """What a new value of a variable combines with the old one, if it is no more than that."""
-    e = as_extreme(e)
-    match e:
+# What is known of the parts of a value that hold the variable.
+_Terms = dict[Expression, _Term | None]
+
+
+def _term(variable: Variable, value: Expression) -> _Term | None:
+    """What a new value of a variable combines with the old one, if it is no more than that.
+
+    Each part is looked at once, however many choices share it, those inside first.
+    """
+    known: _Terms = {}
+    for e in postorder((value,), lambda e: [part for part in parts(e) if variable in part.free]):
+        known[e] = _combined(variable, e, known)
+    return known[value]
+
+
+def _combined(variable: Variable, e: Expression, known: _Terms) -> _Term | None:
+    """The same for one part of a value, whose own parts are known."""
+    match as_extreme(e):
         case Apply("where", (condition, a, b)):
-            return _chosen_term(variable, condition, a, b)
+            return _chosen_term(variable, condition, a, b, known)
         case Apply("subtract", (a, b), dtype) if variable not in b.free:
-            return _joined(variable, "add", a, Apply("negative", (b,), dtype))
+            return _joined(variable, "add", a, Apply("negative", (b,), dtype), known)
         case Apply("fma", (x, y, rest), dtype):
             if variable not in x.free | y.free:
-                return _joined(variable, "add", rest, Apply("multiply", (x, y), dtype))
+                return _joined(variable, "add", rest, Apply("multiply", (x, y), dtype), known)
         case Apply(op, (a, b)) if op in EXACT + LOGICAL:
             if variable not in b.free:
-                return _joined(variable, op, a, b)
+                return _joined(variable, op, a, b, known)
             if variable not in a.free:
-                return _joined(variable, op, b, a)
+                return _joined(variable, op, b, a, known)
     return None
 
 
-def _joined(variable: Variable, op: str, old: Expression, value: Expression) -> _Term | None:
+def _joined(
+    variable: Variable, op: str, old: Expression, value: Expression, known: _Terms
+) -> _Term | None:
     """`old` is the variable, or it combined with more."""
     if old is variable:
         return _Term(op, value)
-    term = _term(variable, old)
+    term = known.get(old)
     if term is None or term.op != op:
         return None
     return _Term(op, Apply(op, (term.value, value), value.dtype))
 
 
 def _chosen_term(
-    variable: Variable, condition: Expression, a: Expression, b: Expression
+    variable: Variable, condition: Expression, a: Expression, b: Expression, known: _Terms
 ) -> _Term | None:
     """Where a condition holds `a`, else `b`: each the variable, or it combined with more."""
     is_logical = variable.dtype.kind == "b"
@@ -219,7 +235,7 @@ def _chosen_term(
         found = _set_or_cleared(variable, condition, a, b)
         if found is not None:
             return found
-    terms = [None if arm is variable else _term(variable, arm) for arm in (a, b)]
+    terms = [None if arm is variable else known.get(arm) for arm in (a, b)]
     op = next((term.op for term in terms if term is not None), None)
     if op is None or any(t is None and arm is not variable for t, arm in zip(terms, (a, b))):
         return None

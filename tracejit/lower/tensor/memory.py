@@ -94,6 +94,7 @@ class _Planner:
         self.memory: dict[Node, Buffer] = dict(zip(function.parameters, self.inputs))
         # Which value is in a buffer now.
         self.occupant: dict[Buffer, Node] = {b: p for p, b in self.memory.items()}
+        self.position = {node: position for position, node in enumerate(self.order)}
         self.last = self.last_reads()
         homes = [self.memory[p] for p in function.updated]
         self.places = [*zip(function.results, [*homes, *self.outputs])]
@@ -105,6 +106,7 @@ class _Planner:
         for buffer in self.outputs if not is_body else ():
             self.want_in_place(buffer)
         self.body: list[Statement] = []
+        self.count = 0  # of the buffers that it has made
         # Calls whose indices were checked ahead.
         self.checked: set[Node] = set()
 
@@ -127,7 +129,7 @@ class _Planner:
     def replaced_by(self, value: Node) -> Node | None:
         """A value that nobody needs once `value` is made of it, in its memory."""
         node = value if value.op is call else value.operands[0]
-        kernel, position = node.attrs["callee"], self.order.index(node)
+        kernel, position = node.attrs["callee"], self.position[node]
         if node in self.once or not isinstance(kernel, Kernel):
             return None
         own = dict(zip(results_of(node), kernel.outputs))[value]
@@ -247,8 +249,8 @@ class _Planner:
         return buffer
 
     def local(self, type: ArrayType, space: str = "local") -> Buffer:
-        count = sum(isinstance(statement, Allocate) for statement in self.body)
-        buffer = Buffer(f"t{count}", contiguous(type), space)
+        buffer = Buffer(f"t{self.count}", contiguous(type), space)
+        self.count += 1
         self.body.append(Allocate(buffer))
         return buffer
 

@@ -185,7 +185,7 @@ def branches_unlike(x):
 def lists_grow(x):
     found = []
     if x[0] > 0:
-        found.append(x[1:])
+        found.append("positive")
     return len(found)
 
 

@@ -267,14 +267,6 @@ def walked(x):
     return np.array(found)
 
 
-def of_arrays(x):
-    found = []
-    for i in range(len(x)):
-        if x[i, 0] > 0:
-            found.append(x[i])
-    return np.array(found)
-
-
 def inserted(x):
     found = []
     for i in range(len(x)):
@@ -289,7 +281,6 @@ def inserted(x):
     [
         (returned, 30, "returned a list whose length traced values decide"),
         (walked, 30, "gets other items|append"),
-        (of_arrays, (30, 2), "gets other items"),
         (inserted, 30, r"insert\(\)"),
     ],
 )
@@ -311,3 +302,246 @@ def test_handlers_do_not_see_that_tracing_begins_again():
 
     x = np.array([1.0, -1.0, 2.0])
     assert tracejit.jit(program)(x) == program(x) == 2
+
+
+def kalman(z):
+    f, h = np.eye(4) + 0.1 * np.eye(4, k=2), np.eye(2, 4)
+    x, p = np.zeros(4), np.eye(4)
+    out = []
+    for k in range(len(z)):
+        x, p = f @ x, f @ p @ f.T + 0.01 * np.eye(4)
+        gain = p @ h.T @ np.linalg.inv(h @ p @ h.T + 0.1 * np.eye(2))
+        x, p = x + gain @ (z[k] - h @ x), p - gain @ h @ p
+        out.append(x)
+    return np.array(out), out[-1], len(out)
+
+
+def snapshots(u):
+    frames = []
+    for k in range(95):
+        u[1:-1] += 0.1 * (u[2:] - 2 * u[1:-1] + u[:-2])
+        if k % 10 == 0:
+            frames.append(u.copy())
+    return np.stack(frames), len(frames)
+
+
+def rows_by_chance(x):
+    found = []
+    for i in range(len(x)):
+        if x[i, 0] > 0:
+            found.append(x[i])
+    return np.array(found)
+
+
+def rows_and_times(x):
+    out = []
+    for i in range(len(x)):
+        out.append((0.5 * i, x[i] * 2))
+    total, when = np.zeros(x.shape[1]), 0.0
+    for t, row in out:
+        total = total + row * t
+        when += t
+    return total, when, out[3][1], out[-1][0]
+
+
+def in_nested_loops(x):
+    out = []
+    for i in range(len(x)):
+        for j in range(20):
+            out.append(x[i] * j)
+    return np.array(out)
+
+
+def lists_of_each(x):
+    total = np.zeros((25, 2))
+    for i in range(len(x)):
+        out = []
+        for j in range(25):
+            out.append(x[i] - j)
+        total = total + np.array(out)
+    return total
+
+
+def from_the_last(x):
+    out = [x[0]]
+    for i in range(40):
+        out.append(out[-1] * 0.9 + x[i % 7])
+    return np.stack(out), np.array(out[-1])
+
+
+def twice(x):
+    def gather(n):
+        out = []
+        for i in range(n):
+            out.append(x[i] + i)
+        return np.array(out)
+
+    return gather(8), gather(25), gather(12)
+
+
+def two_loops(x):
+    out = []
+    for i in range(10):
+        out.append(x[i])
+    first = np.array(out)
+    for i in range(20):
+        out.append(x[i] * 2)
+    return first, np.array(out)
+
+
+def until_break(x):
+    out = []
+    for i in range(len(x)):
+        out.append(x[i])
+        if x[i, 1] > 1.5:
+            break
+    return np.array(out)
+
+
+def pushed_and_popped(x):
+    out = []
+    for i in range(20):
+        out.append(x[i])
+        out.append(x[i] * 2)
+        out.pop()
+    return np.array(out)
+
+
+def leaves_early(x):
+    out = []
+    if x[0, 0] > 0:
+        for i in range(25):
+            out.append(x[i])
+        return np.zeros(2) + len(out)
+    for i in range(10):
+        out.append(x[i] + 1)
+    return np.array(out).sum(axis=0)
+
+
+def as_made_of_them(x):
+    out = []
+    for i in range(len(x)):
+        out.append(x[i] * 2)
+    a = np.asarray(out)
+    a[0] = 77.0
+    return a, out[0]
+
+
+def written_later(x):
+    out, u = [], np.zeros(2)
+    for i in range(len(x)):
+        u += x[i]
+        out.append(u)
+    return np.array(out)
+
+
+def written_in_the_next_iteration(x):
+    out, u = [], x[0] * 1
+    for i in range(len(x)):
+        u += x[i]
+        v = u * 2
+        out.append(v)
+        u = v
+    return np.array(out)
+
+
+def written_through_the_list(x):
+    out = []
+    for i in range(len(x)):
+        out.append(x[i] * 2)
+    last = out[-1]
+    last += 1
+    return np.array(out)
+
+
+def returned_arrays(x):
+    out = []
+    for i in range(len(x)):
+        out.append(x[i] * 2)
+    return out
+
+
+def of_two_shapes(x):
+    out = []
+    for i in range(8):
+        out.append(x[i] if i % 2 else x[i, :1])
+    return out[0], out[1], len(out)
+
+
+def inserted_arrays(x):
+    out = []
+    for i in range(8):
+        out.append(x[i] * 2)
+    out.insert(0, x[1])
+    return np.array(out)
+
+
+def summed_rows(x):
+    out = []
+    for i in range(8):
+        out.append(x[i] * 2)
+    return sum(out), np.concatenate(out), np.vstack(out), np.mean(out, axis=0)
+
+
+ROWS = RNG.standard_normal((30, 2))
+OF_ARRAYS = [
+    kalman, rows_by_chance, rows_and_times, in_nested_loops, lists_of_each, from_the_last, twice,
+    two_loops, until_break, pushed_and_popped, leaves_early, as_made_of_them, written_later,
+    written_in_the_next_iteration, written_through_the_list, returned_arrays, of_two_shapes,
+    inserted_arrays, summed_rows,
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("program", OF_ARRAYS, ids=lambda program: program.__name__)
+@pytest.mark.parametrize("sign", [1, -1])
+def test_lists_of_arrays(program, sign):
+    wanted = program(sign * ROWS)
+    given = sign * ROWS
+    found = tracejit.jit(program)(given)
+    np.testing.assert_array_equal(given, sign * ROWS)
+    for one, other in zip(found, wanted, strict=True):
+        assert np.shape(one) == np.shape(other)
+        np.testing.assert_allclose(one, other, rtol=1e-12)
+
+
+def test_snapshots():
+    u = RNG.standard_normal(30)
+    (wanted, count), (found, n) = snapshots(u.copy()), tracejit.jit(snapshots)(u.copy())
+    assert n == count
+    np.testing.assert_allclose(found, wanted, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    "program", [kalman, rows_and_times, in_nested_loops, from_the_last, two_loops, twice]
+)
+def test_loops_that_append_arrays_are_rolled(program):
+    """The program does not have each iteration for itself, and needs no look at the room."""
+    text = str(tracejit.jit(program).trace(np.ones((200, 2))).module)
+    assert text.count("\n") < 400
+
+
+def test_an_array_of_no_arrays():
+    jitted = tracejit.jit(rows_by_chance)
+    for sign in (1, -1, 1):
+        x = sign * np.ones((20, 2))
+        np.testing.assert_array_equal(jitted(x), wanted := rows_by_chance(x))
+        assert jitted(x).shape == wanted.shape
+
+
+def test_more_arrays_than_there_is_room_for():
+    jitted = tracejit.jit(rows_by_chance)
+    x = RNG.standard_normal((5000, 3))
+    for _ in range(3):
+        np.testing.assert_array_equal(jitted(x), rows_by_chance(x))
+
+
+def test_programs_that_would_be_too_large():
+    def program(x):
+        out = {}
+        for k in range(3000):
+            x = np.sin(x) * 0.5 + np.cos(x) * k - np.exp(-x * x) + x / (k + 1.0)
+            out[f"{k}"] = x
+        return out["2999"]
+
+    with pytest.raises(TracejitError, match="operations after"):
+        tracejit.jit(program).trace(np.ones(3))

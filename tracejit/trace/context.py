@@ -75,6 +75,7 @@ class Trace:
     held           gives containers that traced code may change, of its globals and closures
     lists          by identity, lists that may become ones that grow, with where they are made
     growing        where lists are made that do, and what their items are
+    guessed        by identity, lists that grow without a look at whether there is room
     walking        what the loops go through that are being traced
     slotted        by identity, the attributes that objects keep in slots
     held_first     gives them with what they held when they were made
@@ -129,6 +130,7 @@ class Trace:
         self.slotted: dict[int, Any] = {}
         self.lists: dict[int, tuple[Any, Any]] = {}
         self.growing: dict[Any, Any] = {}
+        self.guessed: dict[int, Any] = {}
         self.walking: list[Any] = []
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
@@ -152,6 +154,14 @@ class Trace:
         """The unknowns that are numbers the program computes, as far as the region knows of any
         (extents.py)."""
         return self.region.bindings
+
+    def is_in_loops_alone(self) -> bool:
+        """Whether what is traced now is done in every iteration of the loops around, and by no choice."""
+        bodies = {id(loop.region) for loop in self.passes if loop is not None}
+        region = self.region
+        while region.parent is not None and id(region) in bodies:
+            region = region.parent
+        return region.parent is None
 
     def loop_at_fault(self, error: Exception) -> Any:
         """The loop to unroll, as its body raised `error` with an index that is not known.

@@ -119,6 +119,7 @@ def trace(
     unrolled: set[Any] = set()
     rolled: set[Any] = set()
     growing: dict[Any, Any] = {}
+    tried: set[Any] = set()  # lists that grow though their loops could be unrolled
     leaves_none, packs, checks_late = False, True, False
     while True:
         context = Trace()
@@ -130,14 +131,22 @@ def trace(
         context.run = context.run if run is None else run
         context.is_strict, context.growing = is_strict, growing
         try:
-            return _traced(context, function, args, kwargs, leaves, structure, how)
+            program = _traced(context, function, args, kwargs, leaves, structure, how)
+            for guess in [*context.guessed.values()]:
+                guess.fit(context)
+            return program
         except Regrow as again:
             growing[again.key] = again.note
+            if again.is_tried:
+                tried.add(again.key)
             run = context.run.again()
         except Exception as error:
             # A loop's body that needs the index as a number is traced for each number in turn.
             loop = context.loop_at_fault(error)
-            if context.to_roll is not None:
+            if tried and error is not context.run.failure:
+                growing |= dict.fromkeys(tried)
+                tried.clear()
+            elif context.to_roll is not None:
                 rolled.add(context.to_roll)
             elif isinstance(error, IndexError) and context.region.parent and not checks_late:
                 checks_late = True

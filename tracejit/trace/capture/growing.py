@@ -5,13 +5,17 @@ then, and the display that made the list, `stack = []`, makes a `Growing` one: a
 many items, from where to where they are, as traced ints. Where the room is not enough when the program
 runs, NumPy runs the function instead, and the next call compiles it with more.
 
-limit: items are numbers of one kind, which NumPy's promotion finds, or tuples of such numbers; an item
-that is read has that type.
+Items that are arrays are copied into the list. As in Python they would be the same memory, neither they
+nor what is read from the list may be written while there is the list.
+
+limit: items are numbers of one kind, which NumPy's promotion finds, arrays of one static type, or tuples
+of such; an item that is read has that type.
 """
 
 from __future__ import annotations
 
 import heapq
+import math
 import operator
 from collections import deque
 from collections.abc import Iterable, Iterator
@@ -23,37 +27,69 @@ from ...errors import UnsupportedError
 from ...ir import ops
 from ...ir.graph import Node
 from ...ir.host import ResultChanged
+from ...ir.types import i8
 from ..application import apply
 from ..array import Array, wrap
 from ..context import Trace, current_trace, failure
 from ..host import refuse_through_python
+from ..numpy.arguments import is_traced
 from ..promotion import cast, filled
 from ..registry import FUNCTIONS, creates
 from ..tree import LEAF, flatten, unflatten
+from ..unruled import apply_function
 from ..value import Value, node_of
 from . import stacks
 from .generators import Selected, as_arrays
 from .iterables import Enumerated, Items, Reversed, Unsized, Zipped
 from .joins import Kind, joined, kind_of
+from .state import is_array
 
 # How many items a list has room for at first, and how much more if that is not enough.
 ROOM, MORE = 1024, 16
+# Bytes that a list of arrays has room for at first, and at most.
+FIRST_BYTES, MOST_BYTES = 1 << 26, 1 << 30
+# The room that a note has of a list whose number of items loops do not tell.
+UNKNOWN = 0
 # By the display that made the list: for how many items there is room now.
 _rooms: dict[Any, int] = {}
 
 
 class Note(NamedTuple):
-    """What the items of a list are: how they are taken apart, and the kinds of their parts."""
+    """What the items of a list are: how they are taken apart, and the kinds of their parts. `room`: how
+    many arrays there are, as loops that run so often have told; None where that is to be seen."""
 
     structure: Any
     kinds: tuple[Kind, ...]
+    room: int | None = None
 
     def joined(self, other: Note) -> Note | None:
         """What has the items of both; None if there is nothing."""
         if self.structure != other.structure:
             return None
-        kinds = [joined(a, b) for a, b in zip(self.kinds, other.kinds)]
-        return None if None in kinds else Note(self.structure, tuple(kinds))
+        kinds = [_joined(a, b) for a, b in zip(self.kinds, other.kinds)]
+        return None if None in kinds else Note(self.structure, tuple(kinds), self.room)
+
+    @property
+    def has_arrays(self) -> bool:
+        return not all(kind.is_scalar for kind in self.kinds)
+
+    @property
+    def first_room(self) -> int:
+        """For how many items there is room if nothing is known about their number."""
+        return max(1, min(ROOM, FIRST_BYTES // self.bytes)) if self.has_arrays else ROOM
+
+    @property
+    def bytes(self) -> int:
+        """The size of an item."""
+        sizes = [math.prod(kind.shape) * kind.dtype.numpy.itemsize for kind in self.kinds]
+        return max(1, sum(sizes))
+
+
+def _joined(a: Kind, b: Kind) -> Kind | None:
+    """What has two parts of items; an array of another dtype would not be the item any more."""
+    if a != b and not (a.is_scalar and b.is_scalar):
+        return None
+    return joined(a, b)
 
 
 class Regrow(BaseException):
@@ -62,10 +98,16 @@ class Regrow(BaseException):
     def __init__(self, key: Any, note: Note):
         super().__init__(key, note)
         self.key, self.note = key, note
+        # Whether the loop could be unrolled instead, if more than what is done now is asked of the list.
+        self.is_tried = note.has_arrays
 
 
 def _is_frozen(value: Any) -> bool:
     return all(map(_is_frozen, value)) if type(value) is tuple else kind_of(value) is not None
+
+
+def _is_static(kind: Kind | None) -> bool:
+    return kind is not None and all(type(extent) is int for extent in kind.shape)
 
 
 def note_of(items: Iterable[Any]) -> Note | None:
@@ -74,7 +116,7 @@ def note_of(items: Iterable[Any]) -> Note | None:
     for item in items:
         leaves, structure = flatten(item)
         kinds = [kind_of(leaf) for leaf in leaves]
-        if not _is_frozen(item) or any(kind is None or kind.shape for kind in kinds):
+        if not _is_frozen(item) or not all(map(_is_static, kinds)):
             return None
         own = Note(structure, tuple(kinds))
         found = own if found is None else found.joined(own)
@@ -87,7 +129,9 @@ def growth(trace: Trace, container: Any, *versions: Iterable[Any]) -> Regrow | N
     """What makes a list one that grows, of which these are items in turn; None where it cannot be."""
     _, key = trace.lists.get(id(container), (None, None))
     note = None if key is None else note_of([item for version in versions for item in version])
-    return None if note is None else Regrow(key, note)
+    if note is None or note.has_arrays and key in trace.growing:  # that was in vain
+        return None
+    return Regrow(key, note)
 
 
 def grows(items: Any, key: Any) -> Any:
@@ -96,7 +140,7 @@ def grows(items: Any, key: Any) -> Any:
     if trace is None or type(items) not in (list, deque):
         return items
     note = trace.growing.get(key)
-    if note is None:
+    if note is None:  # also where it was tried in vain
         trace.lists[id(items)] = items, key
         return items
     return Growing(key, note, items)
@@ -115,8 +159,15 @@ class Growing(Unsized):
     def __init__(self, key: Any, note: Note, items: Iterable[Any]):
         self.key, self.note = key, note
         items = list(items)
-        self.room = max(_rooms.setdefault(key, ROOM), len(items))
-        self.buffers = tuple([wrap(filled(0, kind.dtype, (self.room,))) for kind in note.kinds])
+        self.room = max(note.room or _rooms.setdefault(key, note.first_room), len(items))
+        if note.has_arrays and self.room * note.bytes > MOST_BYTES:
+            raise self._refused(f"{self.room * note.bytes >> 20} MiB")
+        shapes = [(self.room, *kind.shape) for kind in note.kinds]
+        self.buffers = tuple(
+            [wrap(filled(0, kind.dtype, shape)) for kind, shape in zip(note.kinds, shapes)]
+        )
+        # Stands for the memory of all items that are arrays.
+        self.memory = wrap(filled(0, i8, ())).storage
         self.first: Any = 0
         self.end: Any = len(items)
         for place, item in enumerate(items):
@@ -131,18 +182,27 @@ class Growing(Unsized):
             raise failure(
                 UnsupportedError,
                 "a list whose length traced values decide gets an item that is unlike the others, or no "
-                "number or tuple of numbers",
+                "number, array, or tuple of these",
                 "fill arrays that are large enough, and count",
             )
         if note != self.note:
             raise Regrow(self.key, note)
         for buffer, kind, leaf in zip(self.buffers, note.kinds, flatten(item)[0]):
             buffer[place] = kind.wrap(kind.node(leaf))
+            self._keep(leaf)
 
     def at(self, place: Any) -> Any:
         parts = zip(self.buffers, self.note.kinds)
         leaves = [kind.wrap(cast(node_of(buffer[place]), kind.dtype)) for buffer, kind in parts]
+        for leaf in leaves:
+            self._keep(leaf)
         return unflatten(self.note.structure, leaves)
+
+    def _keep(self, leaf: Any) -> None:
+        """What is an item in Python is a copy of one here, so that it may not be written."""
+        trace = current_trace()
+        if trace is not None and is_array(leaf):
+            trace.may_share(leaf.storage, self.memory)
 
     def outgrow(self) -> None:
         """There is no room for one more."""
@@ -150,19 +210,53 @@ class Growing(Unsized):
         trace = current_trace()
         assert trace is not None
         if trace.region.parent is None:
-            _rooms[key] = max(_rooms[key], room * MORE)
+            _rooms[key] = max(_rooms.get(key, 0), room * MORE)
             raise Regrow(key, self.note)
 
         def fail(objects: dict) -> None:
-            _rooms[key] = max(_rooms[key], room * MORE)
+            _rooms[key] = max(_rooms.get(key, 0), room * MORE)
             raise ResultChanged(f"a list had more than {room} items")
 
         refuse_through_python("a list that grows", fail)
+
+    @property
+    def is_counted(self) -> bool:
+        """Whether an item is appended without a look at the room: loops are to tell how many there are,
+        before the list is read."""
+        trace = current_trace()
+        if trace is None or not self.note.has_arrays or self.note.room == UNKNOWN:
+            return False
+        is_full = type(self.end) is int and self.end >= self.room
+        if is_full or not trace.is_in_loops_alone():
+            self._is_not_counted()
+        trace.guessed[id(self)] = self
+        return True
+
+    def _is_not_counted(self) -> None:
+        raise Regrow(self.key, self.note._replace(room=UNKNOWN))
+
+    def shrinks(self) -> None:
+        """It loses items, so that it may have had more of them than it has in the end."""
+        if self.note.has_arrays and self.note.room != UNKNOWN:
+            self._is_not_counted()
+
+    def fit(self, trace: Trace | None) -> None:
+        """See to it that there is room for what was appended without a look at it."""
+        if trace is None or id(self) not in trace.guessed:
+            return
+        room = self.note.room
+        if type(self.end) is not int or room is not None and self.end > room:
+            self._is_not_counted()
+        if room is None:
+            raise Regrow(self.key, self.note._replace(room=self.end))
+        del trace.guessed[id(self)]
 
     @staticmethod
     def is_less(one: Any, other: Any) -> Any:
         """Whether an item comes before another one, as Python compares numbers and tuples."""
         a, b = flatten(one)[0], flatten(other)[0]
+        if any(map(is_array, [*a, *b])):
+            raise Growing._refused("an order of the arrays")
         found: Node | None = None
         for x, y in zip(reversed(a), reversed(b)):
             less = node_of(apply(np.less, x, y))
@@ -183,9 +277,25 @@ class Growing(Unsized):
 
     @property
     def array(self) -> Any:
-        """The items side by side, tuples as rows."""
-        parts = [buffer[self.first : self.end] for buffer in self.buffers]
+        """The items side by side, tuples as rows, in memory of their own."""
+        if len({kind.shape for kind in self.note.kinds}) > 1:
+            raise self._refused("an array of items that have no shape")
+        if self.note.has_arrays:
+            self.fit(current_trace())
+            # NumPy's array of no items has another shape.
+            _hooked(stacks.has_some)(self)
+        parts = [wrap(buffer[self.first : self.end].node) for buffer in self.buffers]
         return parts[0] if self.note.structure == LEAF else FUNCTIONS[np.stack](parts, axis=1)
+
+    def for_numpy(self) -> Any:
+        """What NumPy's functions are given: a list, where its length is known."""
+        self.fit(current_trace())
+        return self if isinstance(self.size, Value) else [*self]
+
+    @staticmethod
+    def is_empty() -> None:
+        """The list has no items where it is to be an array."""
+        refuse_through_python("an array of no arrays")
 
     # What lists and deques do.
 
@@ -211,16 +321,21 @@ class Growing(Unsized):
         return self.pop(0)
 
     def clear(self) -> None:
+        self.shrinks()
         self.end = self.first
 
     def copy(self) -> Growing:
+        self.fit(current_trace())
         new = Growing(self.key, self.note, ())
         new.first, new.end = self.first, self.end
         new.buffers = tuple([FUNCTIONS[np.copy](buffer) for buffer in self.buffers])
+        new.memory = self.memory
         return new
 
     def __getitem__(self, index: Any) -> Any:
         if isinstance(index, slice):
+            if self.note.has_arrays:
+                raise self._refused("a slice")
             return Selected(self.array[index])
         return _hooked(stacks.item)(self, index)
 
@@ -289,6 +404,19 @@ def _walks(items: Any, growing: Growing) -> bool:
         case Zipped():
             return any(_walks(one, growing) for one in items.several)
     return False
+
+
+@creates(np.stack)
+def _stack(arrays: Any, *more: Any, **options: Any) -> Any:
+    """`np.stack`, of which a growing list has the result where that is along the first axis."""
+    if isinstance(arrays, Growing):
+        if more in ((), (0,)) and options in ({}, {"axis": 0}):
+            return arrays.array
+        arrays = arrays.for_numpy()
+    args = arrays, *more
+    if is_traced(args) or is_traced(tuple(options.values())):
+        return apply_function(np.stack, args, options)
+    return np.stack(*args, **options)
 
 
 @creates(heapq.heappush)

@@ -26,6 +26,7 @@ from ..tree import flatten
 from ..value import Value, to_node
 from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down
+from .growing import Regrow
 from .iterables import Items, items_of
 from .joins import Pairs
 from .ramps import Trips
@@ -43,6 +44,8 @@ MOST_PEELED = 2
 MOST_ROTATED = 6
 # Iterations of plain Python that may make arrays or numbers of the program; of more, a loop is made.
 MOST_PLAIN = 500
+# Operations that the iterations of a loop may be which is not rolled; more take minutes to compile.
+MOST_NODES = 20_000
 # Passes after which what a body carries should be settled.
 MOST_PASSES = 12
 
@@ -309,7 +312,7 @@ class For(Loop):
     def _run(self, items: Items, start: int, stop: int) -> Iterator[Any]:
         """Iterations as they are; those that compute with traced values are limited."""
         trace, count = self.trace, stop - start
-        before, busy = trace.repeated, 0
+        before, busy, known = trace.repeated, 0, len(trace.homes)
         trace.repeated *= max(count, 1)
         try:
             for index in range(start, stop):
@@ -325,6 +328,13 @@ class For(Loop):
                         f"this loop runs {count} times, and each would be a part of the program: its "
                         "body needs the index as a Python number",
                         "use arrays for what the index selects, or set TRACEJIT_UNROLL_LIMIT",
+                    )
+                if len(trace.homes) - known > MOST_NODES and count > config.unroll:
+                    raise self.regrow or failure(
+                        TraceError,
+                        f"this loop runs {count} times, and each is a part of the program, which "
+                        f"has more than {MOST_NODES} operations after {index - start + 1} of them",
+                        "give what it carries from one iteration to the next one type and shape",
                     )
                 if not self._goes_on():
                     break
@@ -347,6 +357,8 @@ class For(Loop):
             self.regrow = getattr(error, "regrow", None)
             if not is_known:
                 raise self.regrow or self.unsettled(str(error))
+            if isinstance(self.regrow, Regrow) and self.regrow.is_tried:
+                raise self.regrow
             if isinstance(error, Rotated):
                 period *= error.period
                 count = (stop - start) % period

@@ -12,6 +12,7 @@ from collections.abc import Iterator
 from types import FrameType
 from typing import Any, NamedTuple
 
+from ...ir import ops
 from ...ir.dims import Dim, Symbol, symbols_of
 from ...ir.graph import Node, item, operands_of, parameter, substitute
 from ...ir.op import ELEMENTWISE, OPS
@@ -485,6 +486,18 @@ class Rolling:
         self.made[key] = array
         return array
 
+    def _counted(self, key: Any, first: Any, last: Any, made: Any) -> Any:
+        """An int that every iteration adds the same to, as a number; of anything else, what it is."""
+        own = self.parameters.get(key)
+        if self.trips is None or type(first) is not int or not isinstance(last, Array):
+            return made
+        if last.weak is not int or last.node.op is not ops.add or own not in last.node.operands:
+            return made
+        (step,) = [node for node in last.node.operands if node is not own] or [own]
+        if step.op is not ops.constant:
+            return made
+        return first + step.attrs["value"] * self.trips.count
+
     def _after(self, cell: _Cell, before: Any, items: dict[Any, Node]) -> Any:
         kinds = self.kinds.get(cell.id)
         if kinds is not None:
@@ -495,6 +508,8 @@ class Rolling:
                     part = items[cell.id, position]
                     made = kind.after(part) if isinstance(kind, Ramp) else kind.wrap(part)
                     last = flatten(self.end[cell.id])[0][position]
+                    if cell.holder is not self.begin.names and self.surely:
+                        made = self._counted((cell.id, position), first, last, made)
                     leaves[position] = self._make((cell.id, position), made, last)
                     if is_array(first) and not self.surely:
                         self.trace.may_share(leaves[position].storage, first.storage)

@@ -13,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import TraceError
+from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ...ir.types import bool_
 from ..application import apply
@@ -229,6 +229,12 @@ def contains(item: Any, container: Any) -> Any:
     """`item in container`: a bool, or a traced one."""
     if isinstance(container, Unsized):
         container = container.array
+        if container.ndim > 1:
+            raise failure(
+                UnsupportedError,
+                "traced values decide which arrays or tuples a list has that is searched",
+                "compare with the rows of an array: (np.array(items) == item).all(axis=1).any()",
+            )
     if isinstance(container, Value) and not container.is_scalar:
         return Array(FUNCTIONS[np.any](apply(np.equal, container, item)).node, True, bool)
     if not _is_number(item) or known_value(node_of(item)) is not None:

@@ -10,7 +10,7 @@ from typing import Any
 
 def append(stack: Any, item: Any) -> None:
     """`list.append`."""
-    if stack.end >= stack.room:
+    if not stack.is_counted and stack.end >= stack.room:
         stack.outgrow()
         raise OverflowError("the list has no room for more items")
     stack.put(stack.end, item)
@@ -25,6 +25,7 @@ def extend(stack: Any, items: Any) -> None:
 
 def pop(stack: Any) -> Any:
     """`list.pop` of the last item."""
+    stack.shrinks()
     if stack.end <= stack.first:
         raise IndexError("pop from empty list")
     stack.end = stack.end - 1
@@ -33,6 +34,7 @@ def pop(stack: Any) -> Any:
 
 def popleft(stack: Any) -> Any:
     """`deque.popleft`, and `list.pop(0)`."""
+    stack.shrinks()
     if stack.end <= stack.first:
         raise IndexError("pop from an empty deque")
     found = stack.at(stack.first)
@@ -57,6 +59,13 @@ def item(stack: Any, index: Any) -> Any:
 def assign(stack: Any, index: Any, value: Any) -> None:
     """`items[index] = value`."""
     stack.put(place_of(stack, index), value)
+
+
+def has_some(stack: Any) -> None:
+    """That there are items; else NumPy runs the function."""
+    if stack.end <= stack.first:
+        stack.is_empty()
+        raise ValueError("the list has no items")
 
 
 def push(heap: Any, value: Any) -> None:

@@ -24,6 +24,7 @@ def _chooser(function: Any) -> Callable[..., Any]:
     """NumPy's own function, unless there is a traced value among the arguments or inside one."""
 
     def call(*args: Any, **kwargs: Any) -> Any:
+        args = tuple([a.for_numpy() if hasattr(type(a), "for_numpy") else a for a in args])
         traced = is_traced(args) or is_traced(tuple(kwargs.values()))
         return apply_function(function, args, kwargs) if traced else function(*args, **kwargs)
 

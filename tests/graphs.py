@@ -12,6 +12,7 @@ from tracejit.errors import TracejitError
 from tracejit.ir import ops
 from tracejit.ir.graph import Node, operands_of, parameter
 from tracejit.ir.op import ELEMENTWISE, OPS, Op
+from tracejit.ir.ops.expand import EAGER
 from tracejit.ir.rewrite import Pattern
 from tracejit.ir.term import postorder
 from tracejit.ir.types import DTYPES, ArrayType, DType, array_type
@@ -264,6 +265,12 @@ class Maker:
             raise Refused
         index = array_type(type.shape, DTYPES["i64"])
         return [array_type((5, *type.shape[1:]), type.dtype), index], {"axis": 0}
+
+    def split_expand(self, type, op):
+        room = type.size - EAGER
+        if len(type.shape) != 1 or room < 0:
+            raise Refused
+        return [array_type((3,), type.dtype), array_type((3,), DTYPES["i64"])], {"room": room}
 
     def split_search_sorted(self, type, op):
         dtype = self.pick([DTYPES["i64"], DTYPES["f32"]])

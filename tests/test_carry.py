@@ -76,5 +76,6 @@ def test_values_that_are_carried(body, count):
             np.testing.assert_array_equal(ours, numpys)
         memory = [array.copy() for array in given]
         build(module)(*memory)
-        np.testing.assert_array_equal(memory[2], expected[0])
+        # Sums are in the order of lanes.
+        np.testing.assert_allclose(memory[2], expected[0], 1e-14)
         np.testing.assert_array_equal(memory[3], expected[1])

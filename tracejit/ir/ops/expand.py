@@ -41,7 +41,7 @@ def _type(x: ArrayType, counts: ArrayType, *, room: int) -> ArrayType:
 
 def _reference(x: Any, counts: Any, *, room: int) -> Any:
     x = np.asarray(x)
-    found = np.repeat(x, np.maximum(counts, 0))[:room]
+    found = np.repeat(x, np.clip(counts, 0, room))[:room]
     result = np.full(room + EAGER, x[-1], x.dtype)
     result[: found.size] = found
     return result

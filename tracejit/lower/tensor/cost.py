@@ -143,10 +143,10 @@ def _scatter_cost(store: Store, index: Index, lanes: int) -> float:
 def _vector_overhead(loop: For, lanes: int, count: int) -> float:
     """Entering the loop, a partial vector at its end, and joining the lanes of what it accumulates.
 
-    What is one vector at most, as in the tiles of a product, is no loop.
+    What is one whole vector, as in the tiles of a product, is no loop.
     """
     joins = sum(isinstance(s, Accumulate) and loop.index not in s.target.free for s in loop.body)
-    ends = 0.0 if count <= lanes and trips(loop) is not None else 8.0 if count % lanes else 4.0
+    ends = 0.0 if trips(loop) == lanes else 8.0 if count % lanes else 4.0
     return ends + joins * JOIN_CYCLES * (lanes.bit_length() - 1)
 
 

@@ -23,8 +23,8 @@ BLOCK_SECONDS, TURN_SECONDS = 0.0006, 0.004
 LEAST_BLOCKS = 2
 LONG_SECONDS = 0.02  # a call that needs no other before it
 # OpenBLAS's threads spin for 110 ms after their work, others for less: until this process does
-# nothing in a short time.
-SETTLE_SECONDS, LOOK_SECONDS, IDLE = 0.12, 0.002, 0.2
+# nothing in a short time, which is long beside a tick of the clock that counts what threads did.
+SETTLE_SECONDS, LOOK_SECONDS, IDLE = 0.12, 0.02, 0.2
 MIN_ROUNDS = 3
 HOPELESS = 8.0  # times slower than the fastest: leave after MIN_ROUNDS
 # Blocks of us and of limits, one after the other.

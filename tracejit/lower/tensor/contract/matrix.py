@@ -147,7 +147,9 @@ class Matrix:
         rows = problem.rows.extent * prod(problem.extents[label] for label in self.spread)
         cores = self.machine.cores
         rounds = -(-self.panels // cores)
-        return rows <= FEW_ROWS or self.panels >= EVEN * rounds * cores
+        # What is converted is converted once for all panels, where it is packed.
+        is_even = problem.left.dtype is problem.wide and self.panels >= EVEN * rounds * cores
+        return rows <= FEW_ROWS or is_even
 
     # Loops.
 

@@ -160,3 +160,10 @@ def test_integers_that_are_near_each_other_are_looked_up(dtype):
         x[:2], table[:2] = (least, greatest), (low, high)
         np.testing.assert_array_equal(jitted(x, table), np.isin(x, table))
     assert jitted.cache_info().misses == 1
+
+
+@pytest.mark.parametrize("axis", [0, -1, 1])
+def test_unique_along_an_axis_that_there_is_not(axis):
+    shape = () if axis < 1 else (3,)
+    with pytest.raises(np.exceptions.AxisError):
+        jit(lambda x: np.unique(x, axis=axis))(np.ones(shape))

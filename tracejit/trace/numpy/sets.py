@@ -89,7 +89,7 @@ def unique(
         return _unique_along(
             given, one_axis(axis, given.ndim), return_index, return_inverse, return_counts
         )
-    if axis not in (None, 0, -1):
+    if axis is not None and (given.ndim == 0 or axis not in (0, -1)):
         raise no_rule("np.unique along an axis that there is not")
     x = _elements("unique", given)
     if not (return_index or return_inverse or return_counts):

@@ -12,18 +12,12 @@ from collections.abc import Callable
 from functools import cache, partial
 from math import log
 from textwrap import indent
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from .. import expressions
-from ..graph import Module
-from ..op import OPAQUE, Loops, Op, define
 from ..parse import parse
-from ..reference import reference
-from ..tensor import ARGUMENT, Buffer, For, Index, Kernel, Statement
-from ..term import Term, rebuild
+from ..tensor import Buffer, For, Kernel, Statement
 from ..types import ArrayType, array_type, f64
+from .written import fitted, matrix_op
 
 __all__ = ["ELIMINATIONS"]
 
@@ -184,22 +178,10 @@ def _statements(name: str, *buffers: Buffer) -> tuple[Statement, ...]:
     types = [buffer.type for buffer in buffers[:-1]]
     (count, n, _), r = types[0].shape, _columns(name, *types)
     kernel = _kernel(name, n, r)
-    new: dict[Term, Term] = dict(zip(kernel.parameters, buffers))
-    new[Index("count")] = expressions.extent(count)
-    done = rebuild(kernel.body, lambda term: new.get(term, term))
-    (loop,) = [done[statement] for statement in kernel.body]
+    (loop,) = fitted(kernel, buffers, "count")
     assert isinstance(loop, For)
     is_short = type(count) is int and count * n * n * (n + 3 * r) <= 3 * FEW
     return (loop.replace(mark="serial") if is_short else loop,)
-
-
-def _reference(name: str, *arrays: Any) -> Any:
-    """The same steps, one by one; NumPy's results are rounded otherwise."""
-    types = [array_type(np.shape(array), f64) for array in arrays]
-    inputs = [Buffer(f"x{k}", type, ARGUMENT) for k, type in enumerate(types)]
-    buffers = (*inputs, Buffer("out", _type(name, *types), ARGUMENT))
-    kernel = Kernel(f"eliminated_{name}", buffers, 1, _statements(name, *buffers))
-    return reference(Module(kernel), *arrays)
 
 
 def _type(name: str, x: ArrayType, *others: ArrayType) -> ArrayType:
@@ -219,20 +201,14 @@ def _samples(name: str) -> list:
     return [([array_type(s, f64), *other], {}) for s, other in zip(shapes, others)]
 
 
-def _elimination(name: str) -> Op:
-    return define(
-        Op(
-            f"eliminated_{name}",
-            OPAQUE,
-            partial(_type, name),
-            partial(_reference, name),
-            Loops(partial(_statements, name)),
-            cost=100.0,
-            samples=lambda dtype: _samples(name) if dtype is f64 else [],
-        )
-    )
-
-
 # By what NumPy calls them: the operand is a stack of matrices, along one axis. Where there is no
 # result, it is nan.
-ELIMINATIONS = {name: _elimination(name) for name in _ALGORITHMS}
+ELIMINATIONS = {
+    name: matrix_op(
+        f"eliminated_{name}",
+        partial(_type, name),
+        partial(_statements, name),
+        partial(_samples, name),
+    )
+    for name in _ALGORITHMS
+}

@@ -17,21 +17,18 @@ external or hierarchical memory (1990). Rounded otherwise than NumPy's: not for 
 
 from __future__ import annotations
 
-from functools import cache
+from functools import cache, partial
 from math import cos, pi, prod, sin
 from textwrap import indent
 from typing import Any
 
 import numpy as np
 
-from .. import expressions
-from ..graph import Module
 from ..op import OPAQUE, Loops, Op, define
 from ..parse import parse
-from ..reference import reference
-from ..tensor import ARGUMENT, Buffer, Index, Kernel, Statement
-from ..term import Term, rebuild
+from ..tensor import Buffer, Kernel, Statement
 from ..types import ArrayType, DType, array_type, c64, c128, to_dtype
+from .written import fitted, interpreted
 
 __all__ = ["fourier"]
 
@@ -375,10 +372,7 @@ def _statements(*buffers: Buffer, **attrs: Any) -> tuple[Statement, ...]:
     x = buffers[0].type
     plain = array_type((1, *x.shape[1:]), x.dtype)
     kernel = _kernel(plain, len(buffers) - 3, tuple(sorted(attrs.items())), _marks(x, attrs))
-    new: dict[Term, Term] = dict(zip(kernel.parameters, buffers))
-    new[Index("outer")] = expressions.extent(x.shape[0])
-    done = rebuild(kernel.body, lambda term: new.get(term, term))
-    return tuple([done[statement] for statement in kernel.body])
+    return fitted(kernel, buffers, "outer")
 
 
 def _marks(x: ArrayType, attrs: dict[str, Any]) -> tuple[str, str]:
@@ -395,10 +389,9 @@ def _reference(*arrays: Any, **attrs: Any) -> Any:
     result = _type_rule(*types, **attrs)
     if types[0].size > MOST_STEPS:
         return _by_numpy(*arrays, result=result, **attrs)
-    inputs = [Buffer(f"x{k}", type, ARGUMENT) for k, type in enumerate(types)]
-    buffers = (*inputs, Buffer("out", result, ARGUMENT))
-    kernel = Kernel("fourier", buffers, 1, _statements(*buffers, **attrs))
-    return reference(Module(kernel), *arrays)
+    return interpreted(
+        "fourier", partial(_type_rule, **attrs), partial(_statements, **attrs), *arrays
+    )
 
 
 def _by_numpy(x: Any, roots: Any, *turns: Any, result: ArrayType, **attrs: Any) -> Any:

@@ -11,18 +11,12 @@ from collections.abc import Callable
 from functools import cache, partial
 from math import log
 from textwrap import indent
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
-import numpy as np
-
-from .. import expressions
-from ..graph import Module
-from ..op import OPAQUE, Loops, Op, define
 from ..parse import parse
-from ..reference import reference
-from ..tensor import ARGUMENT, Buffer, Index, Kernel, Statement
-from ..term import Term, rebuild
+from ..tensor import Buffer, Kernel, Statement
 from ..types import ArrayType, array_type, f64
+from .written import fitted, matrix_op
 
 __all__ = ["STACKS"]
 
@@ -401,19 +395,7 @@ def _statements(name: str, *buffers: Buffer) -> tuple[Statement, ...]:
     count, m, n = buffers[0].type.shape
     r = buffers[1].type.shape[-1] if _ALGORITHMS[name].operands == 2 else 0
     kernel = _kernel(name, m, n, r, type(count) is not int or count > FEW)
-    new: dict[Term, Term] = dict(zip(kernel.parameters, buffers))
-    new[Index("count")] = expressions.extent(count)
-    done = rebuild(kernel.body, lambda term: new.get(term, term))
-    return tuple([done[statement] for statement in kernel.body])
-
-
-def _reference(name: str, *arrays: Any) -> Any:
-    """The same steps, one by one; NumPy's results are rounded otherwise."""
-    types = [array_type(np.shape(array), f64) for array in arrays]
-    inputs = [Buffer(f"x{k}", type, ARGUMENT) for k, type in enumerate(types)]
-    buffers = (*inputs, Buffer("out", _type(name, *types), ARGUMENT))
-    kernel = Kernel(f"stack_{name}", buffers, 1, _statements(name, *buffers))
-    return reference(Module(kernel), *arrays)
+    return fitted(kernel, buffers, "count")
 
 
 def _type(name: str, x: ArrayType, *others: ArrayType) -> ArrayType:
@@ -437,20 +419,11 @@ def _samples(name: str) -> list:
     return [([array_type(s, f64), *other], {}) for s, other in zip(shapes, others)]
 
 
-def _stack(name: str) -> Op:
-    return define(
-        Op(
-            f"stack_{name}",
-            OPAQUE,
-            partial(_type, name),
-            partial(_reference, name),
-            Loops(partial(_statements, name)),
-            cost=100.0,
-            samples=lambda dtype: _samples(name) if dtype is f64 else [],
-        )
-    )
-
-
 # By what NumPy calls them: the operand is a stack of matrices, along one axis. Where there is no
 # result, it is nan.
-STACKS = {name: _stack(name) for name in _ALGORITHMS}
+STACKS = {
+    name: matrix_op(
+        f"stack_{name}", partial(_type, name), partial(_statements, name), partial(_samples, name)
+    )
+    for name in _ALGORITHMS
+}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import numpy as np
 import pytest
 import textbook_loops
@@ -119,3 +121,99 @@ def test_a_size_that_comes_out_of_a_loop_over_another_one(counts):
         a, k = np.arange(5.0), np.arange(first, 5)
         for found, wanted in zip(jitted(a, a + 1, k), function(a, a + 1, k)):
             np.testing.assert_array_equal(found, wanted)
+
+
+def fetched(x, places):
+    """What is there, or -1 for all from the first place on that is not."""
+    found = np.full(len(places), -1.0)
+    try:
+        for k in range(len(places)):
+            found[k] = x[places[k]]
+    except IndexError:
+        return found * 2
+    return found
+
+
+def written_where_there_is(x, k, others):
+    x += 1
+    try:
+        x[k] = 9.0
+        x[1] = others[k]
+    except (IndexError, ValueError) as error:
+        x[0] = len(str(error))
+    return x.sum()
+
+
+def suppressed(x, k):
+    y = x * 2
+    with suppress(IndexError):
+        y[k] = 5.0
+    return y
+
+
+def helped(x, k):
+    def element(k):
+        return x[k] * 2
+
+    try:
+        return element(k)
+    except LookupError:
+        return -1.0
+
+
+def powers(n, k):
+    try:
+        return n**k
+    except ValueError:
+        return n * 0
+
+
+def at_last(x, k):
+    try:
+        y = x[k]
+    except IndexError:
+        y = -1.0
+    finally:
+        x[0] = 4.0
+    return y
+
+
+X, PLACES = np.arange(5.0), np.array([1, 4, 5, 0])
+
+
+@pytest.mark.parametrize(
+    "function, good, bad",
+    [
+        (fetched, (X, PLACES[:2]), (X, PLACES)),
+        (written_where_there_is, (X, np.int64(1), X[:3]), (X, np.int64(4), X[:3])),
+        (written_where_there_is, (X, np.int64(1), X[:3]), (X, np.int64(5), X[:3])),
+        (suppressed, (X, np.int64(2)), (X, np.int64(7))),
+        (helped, (X, np.int64(2)), (X, np.int64(-7))),
+        (powers, (PLACES, np.array([1, 2, 3, 4])), (PLACES, np.array([1, -2, 3, 4]))),
+        (at_last, (X, np.int64(2)), (X, np.int64(7))),
+    ],
+)
+def test_what_a_handler_is_for(function, good, bad):
+    """A `try` may handle what compiled code raises; the arguments are what they were before."""
+    jitted = tracejit.jit(function)
+    for args in (good, bad, bad, good):
+        ours, theirs = ([a.copy() for a in args] for _ in range(2))
+        np.testing.assert_array_equal(jitted(*ours), function(*theirs))
+        for one, other in zip(ours, theirs):
+            np.testing.assert_array_equal(one, other)
+    assert jitted.cache_info().misses <= 2
+
+
+def test_what_no_handler_is_for():
+    def optional(x, k):
+        try:
+            import math
+        except ImportError:
+            return x[0]
+        return x[k] * math.pi
+
+    jitted = tracejit.jit(optional)
+    jitted(X, np.int64(1))
+    assert not tracejit.jit(optional).trace(X, np.int64(1)).program.needs_recovery
+    with pytest.raises(IndexError):
+        jitted(X, np.int64(5))

@@ -3,7 +3,9 @@
 A program is made for the dtypes and shapes these gave once, and for none of them failing. Where one
 fails, or gives something else, the original function runs instead, with NumPy: it is right by
 definition, and handles its own exceptions. Generators of random numbers get the states back that they
-had; so it is where compiled code refuses an index, as it may have drawn more than NumPy had by then. Only where functions with other effects have run, which must not run twice, is the function traced again, and takes their results from a journal.
+had; so it is where compiled code refuses an index, as it may have drawn more than NumPy had by then, and
+as a `try` of the function's may handle that. Only where functions with other effects have run, which must
+not run twice, is the function traced again, and takes their results from a journal.
 """
 
 from __future__ import annotations
@@ -19,6 +21,8 @@ from .trace.outside import has_drawn, passed, undo_draws
 
 # NumPy says what is wrong with the values.
 _OF_VALUES = (*LEFT_TO_NUMPY, ResultChanged)
+# What NumPy raises where compiled code does, and the function may handle.
+_OF_NUMPY = (IndexError, ValueError, ArithmeticError)
 # Results that change more often than this are left to NumPy.
 MOST_CHANGES = 3
 
@@ -67,7 +71,9 @@ class Recovery:
             except Exception as error:
                 changed = _changed(entry, error)
                 is_known = changed or error is run.failure or isinstance(error, _OF_VALUES)
-                is_late = isinstance(error, IndexError | ValueError) and has_drawn(run.objects)
+                is_late = isinstance(error, _OF_NUMPY) and (
+                    entry.program.is_handled or has_drawn(run.objects)
+                )
                 if not (is_known or is_late) or not self._can_recover(entry, changed):
                     raise
                 if isinstance(error, Unexpected):

@@ -16,6 +16,7 @@ from .ir.refusal import MOST_DETAILS, OUTSIDE, REFUSALS
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
 from .trace.location import with_source
+from .trace.program import AT_POSITIONS
 
 
 class Site(NamedTuple):
@@ -64,7 +65,7 @@ def _sites(node: Node) -> list[Site]:
     location = location_of(node)
     if location is None:
         return []
-    if node.op in (ops.gather, ops.take_along, ops.scatter):
+    if node.op in AT_POSITIONS:
         attrs, shape = node.attrs, node.operands[0].shape
         axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
         return [Site(OUTSIDE.status, {axis: shape[axis] for axis in axes}, location)]

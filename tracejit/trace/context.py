@@ -92,6 +92,7 @@ class Trace:
     writes         how often an array has been written
     returned       the storages that results of functions, which have not ended yet, may be
     blocks         how many `finally` and context managers are to follow what is being traced
+    handles        whether the function may handle an exception that compiled code raises
     leaves_none    where a function returns None that returns a value elsewhere, NumPy is to run it
     checks_late    whether a known index that is out of bounds is an error of the running program, as
                    it may be in an arm that never runs
@@ -145,7 +146,7 @@ class Trace:
         self.passes: list[Any] = []
         self.arguments: list[Any] = []
         self.writes = 0
-        self.leaves_none = self.checks_late = False
+        self.leaves_none = self.checks_late = self.handles = False
         self.blocks = 0
         self.returned: list[tuple[Storage, Storage]] = []
 

@@ -6,6 +6,7 @@ import types
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import chain
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -104,6 +105,7 @@ class Program:
     contents    `(array, copy)`: and while this captured array still holds these very values.
     made        what calls of Python functions gave while tracing, for the first run (ir/host.py).
     has_failed  such a call raised, and the function went on: it is so for these arguments only.
+    handles     the function may handle what compiled code raises.
     """
 
     function: Function
@@ -121,6 +123,7 @@ class Program:
     contents: tuple[tuple[np.ndarray, np.ndarray], ...] = field(repr=False)
     made: list = field(default_factory=list, repr=False)
     has_failed: bool = False
+    handles: bool = False
 
     @cached_property
     def host_calls(self) -> tuple[Node, ...]:
@@ -161,10 +164,18 @@ class Program:
         functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
         return any(_may_fail(node) for function in functions for node in function.nodes)
 
+    @cached_property
+    def is_handled(self) -> bool:
+        """Whether it may raise what the function handles."""
+        functions = [f for f in Module(self.function).functions if isinstance(f, Function)]
+        return self.handles and any(
+            map(_may_raise, chain.from_iterable(f.nodes for f in functions))
+        )
+
     @property
     def needs_recovery(self) -> bool:
         """Whether the function itself may have to run after all, and find its arguments unchanged."""
-        return self.calls_python or (self.may_fail and self.writes)
+        return self.calls_python or self.is_handled or (self.may_fail and self.writes)
 
     @property
     def is_guarded_natively(self) -> bool:
@@ -188,10 +199,16 @@ class Program:
         )
 
 
+def _may_raise(node: Node) -> bool:
+    return node.op in AT_POSITIONS or bool(ops.refusals_of(node))
+
+
 def _may_fail(node: Node) -> bool:
     return any(issubclass(report.kind, LEFT_TO_NUMPY) for report in ops.refusals_of(node))
 
 
+# What reads or writes at positions, which may be out of bounds.
+AT_POSITIONS = (ops.gather, ops.take_along, ops.scatter)
 _MISSING = object()
 
 

@@ -238,6 +238,7 @@ def _traced(
         tuple(context.contents()),
         context.run.done,
         context.has_failed,
+        context.handles,
     )
 
 

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import sys
+import warnings
+from contextlib import nullcontext
 from typing import Any
+
+import numpy as np
 
 from ...errors import TraceError, UnsupportedError
 from ...ir import ops
@@ -193,6 +197,10 @@ def _is_of_tracing(error: BaseException | None) -> bool:
     return is_ours and current_trace() is not None
 
 
+# Context managers that handle nothing.
+_LETS_PASS = (np.errstate, warnings.catch_warnings, nullcontext)
+
+
 class _Manager:
     """A context manager that is not asked whether an exception of tracing is handled."""
 
@@ -286,10 +294,19 @@ class CaptureHooks:
             raise error
 
     @staticmethod
+    def handles() -> None:
+        """What follows is in a `try` that may handle what compiled code raises."""
+        trace = current_trace()
+        if trace is not None:
+            trace.handles = True
+
+    @staticmethod
     def manager(value: Any) -> Any:
         """The context manager of a `with`, which handles what handlers do."""
-        if current_trace() is None or not hasattr(type(value), "__exit__"):
+        trace = current_trace()
+        if trace is None or not hasattr(type(value), "__exit__"):
             return value
+        trace.handles |= not isinstance(value, _LETS_PASS)
         return _Manager(value)
 
     @staticmethod

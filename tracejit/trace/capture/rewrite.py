@@ -84,6 +84,21 @@ if TJ.raises():
 """
 # First in a handler: what only tracing has raised is none of its business.
 _CAUGHT = "E = TJ.caught()"
+# First in what handlers are for: compiled code may raise there, too.
+_HANDLES = "TJ.handles()"
+# What compiled code never raises, by name.
+_OF_PYTHON = {
+    "AssertionError",
+    "AttributeError",
+    "ImportError",
+    "KeyError",
+    "ModuleNotFoundError",
+    "NameError",
+    "OSError",
+    "RecursionError",
+    "StopIteration",
+    "TypeError",
+}
 _RETURN = """
 V = VALUE
 if F.returns(V):
@@ -258,8 +273,10 @@ class _Rewriter(ast.NodeTransformer):
         if node.finalbody and any(map(self.jumps, inside)):
             return self.finally_(node, inside)
         self.catches += bool(node.handlers)
-        node.body = self.block(node.body)
+        body = self.block(node.body)
         self.catches -= bool(node.handlers)
+        noted = not all(map(_is_of_python, node.handlers))
+        node.body = [*(build(_HANDLES, node, TJ=HOOKS) if noted else []), *body]
         for handler in node.handlers:
             caught = build(_CAUGHT, handler, E=self.name("e"), TJ=HOOKS)
             self.generic_visit(handler)
@@ -354,6 +371,13 @@ class _Rewriter(ast.NodeTransformer):
 
     def name(self, kind: str) -> str:
         return self.own.name(kind)
+
+
+def _is_of_python(handler: ast.ExceptHandler) -> bool:
+    """Whether nothing that compiled code raises comes to a handler."""
+    kind = handler.type
+    kinds = kind.elts if isinstance(kind, ast.Tuple) else [kind]
+    return all(isinstance(k, ast.Name) and k.id in _OF_PYTHON for k in kinds)
 
 
 def _site(name: str, place: ast.AST, *facts: Any) -> ast.Constant:

@@ -217,3 +217,18 @@ def test_what_no_handler_is_for():
     assert not tracejit.jit(optional).trace(X, np.int64(1)).program.needs_recovery
     with pytest.raises(IndexError):
         jitted(X, np.int64(5))
+
+
+def short_and_beyond(u, v, steps):
+    for _ in range(steps):
+        u[1:-1] = v[2:]
+        v[-1] = v[2]
+    return u
+
+
+def test_what_is_kept_in_registers_is_there():
+    """An array of few elements, one of which is known not to be."""
+    args = np.arange(2.0), np.arange(2.0)
+    with pytest.raises(IndexError, match="index 2 is out of bounds for axis 0 with size 2"):
+        tracejit.jit(short_and_beyond)(*args, 8)
+    np.testing.assert_array_equal(tracejit.jit(short_and_beyond)(*args, 0), [0, 1])

@@ -37,6 +37,7 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.term import Term, postorder
+from .checks import is_check
 from .cost import trips
 from .rename import FreshNames, Renaming
 from .substitute import substitute
@@ -82,7 +83,10 @@ class _Registers:
         return found & written
 
     def are_known(self, indices: Iterable[Expression]) -> bool:
-        return all(index.free <= self.short.keys() for index in indices)
+        """Whether all are numbers once short loops are written out; no place is out of bounds, as an
+        index may be whose check is left."""
+        checks = any(is_check(part) for part in postorder(indices, parts))
+        return not checks and all(index.free <= self.short.keys() for index in indices)
 
     def run(self) -> Kernel:
         if not self.small:

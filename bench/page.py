@@ -84,6 +84,7 @@ ROWS = (
     Entry("axes", "cumsum(x, axis=0)"),
     Entry("library", "sort", NEAR),
     Entry("library", "argsort", NEAR),
+    Entry("library", "histogram", NEAR),
     Entry("indexing", "add.at, ", NEAR),
     Entry("indexing", "add.at of values", NEAR),
     Entry("indexing", "x[i]", NEAR),

@@ -237,6 +237,26 @@ def most_common_loop(x):
     return found
 
 
+def counts(x):
+    """How many elements lie in each of a hundred intervals."""
+    return np.histogram(x, bins=100, range=(-3, 3))[0]
+
+
+def counts_loop(x):
+    """By the intervals' borders, as NumPy does: the quotient may be rounded across one."""
+    edges = np.linspace(-3, 3, 101).astype(x.dtype)
+    found = np.zeros(100, np.int64)
+    for k in range(x.size):
+        if -3 <= x[k] <= 3:
+            at = min(int((x[k] + 3) * (100 / 6)), 99)
+            if x[k] < edges[at]:
+                at -= 1
+            elif at < 99 and x[k] >= edges[at + 1]:
+                at += 1
+            found[at] += 1
+    return found
+
+
 def _runs(elements: int, dtype: np.dtype, generator: np.random.Generator) -> tuple:
     return (np.sort(_repeated(elements, dtype, generator)[0]),)
 
@@ -311,6 +331,7 @@ PROGRAMS = (
     Program("Cholesky 6 x 6", factors, _matrices(6), factors_loop),
     Program("quartiles", quartiles, _vector, quartiles_loop),
     Program("the hundred largest", largest, _vector, largest_loop),
+    Program("histogram, 100 intervals", counts, _vector, counts_loop),
     Program("unique", distinct, _repeated, distinct_loop),
     Program("the most common", most_common, _repeated, most_common_loop),
     Program("run lengths", lengths, _runs, lengths_loop),

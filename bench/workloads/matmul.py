@@ -27,7 +27,15 @@ SHAPES = (
     (1024, 8, 1024),
     (5000, 3, 7),
 )
-QUICK = ((64, 64, 64), (127, 253, 511), (512, 512, 512), (1024, 1024, 1024), (8, 1024, 1024))
+QUICK = (
+    (64, 64, 64),
+    (127, 253, 511),
+    (256, 256, 256),
+    (512, 512, 512),
+    (1024, 1024, 1024),
+    (2048, 2048, 2048),
+    (8, 1024, 1024),
+)
 TOLERANCE = {"float32": 1e-4, "float64": 1e-12, "int32": 0.0}
 # Short numbers that are multiplied in more bits: by what they are stored as, the dtype of the product.
 STORED = {"int8": "int32", "float16": "float32"}

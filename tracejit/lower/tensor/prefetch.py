@@ -16,7 +16,19 @@ from __future__ import annotations
 from ...ir import expressions, tensor
 from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
-from ...ir.tensor import Address, Buffer, Extern, For, Kernel, Load, Statement, loads_of, map_bodies
+from ...ir.tensor import (
+    Address,
+    Buffer,
+    Extern,
+    For,
+    Kernel,
+    Let,
+    Load,
+    Statement,
+    loads_of,
+    map_bodies,
+    statements,
+)
 from .cost import stride, trips
 
 # A shorter row is there soon enough, a longer one gone again before it is used.
@@ -72,8 +84,11 @@ def _is_row(load: Load, loop: For, sweep: For) -> bool:
     """Whether `sweep` reads a stretch of memory, another one in each iteration of `loop`."""
     type = load.buffer.type
     size = (trips(sweep) or 0) * type.dtype.itemsize
+    inside = {s.index for s in statements(sweep.body) if isinstance(s, For)}
+    inside |= {s.variable for s in statements(sweep.body) if isinstance(s, Let)}
     return (
-        LEAST_ROW <= size <= MOST_ROW
+        not any(index.free & inside for index in load.indices)
+        and LEAST_ROW <= size <= MOST_ROW
         and stride(type, load.indices, sweep.index) == 1
         and bool(stride(type, load.indices, loop.index))
     )

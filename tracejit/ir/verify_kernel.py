@@ -379,6 +379,7 @@ class _Checker:
         if running is not None:
             own.add(running.total)
         inner = {s.index for s in statements(loop.body) if isinstance(s, For)}
+        packed = _packed_alone(loop) if loop.mark == "parallel" else ()
         stores: list[tuple[Buffer, tuple[Expression, ...]]] = []
         for statement in statements(loop.body):
             self.current = statement
@@ -390,6 +391,8 @@ class _Checker:
                         self.fail(f"accumulates into {term.name} across a parallel loop")
                 case Store(buffer, indices, _) if buffer not in own:
                     if packing and any(statement is part.store for part in packing.packings):
+                        continue
+                    if statement in packed:
                         continue
                     if is_chosen_by_data(indices) and not are_apart(loop, indices):
                         if loop.mark == "parallel" or not keeps_order(loop, statement):
@@ -436,6 +439,14 @@ class _Checker:
                 case value if value is not kept:
                     self.current = inner
                     self.fail("lanes store that have no part in it")
+
+
+def _packed_alone(loop: For) -> set[Store]:
+    """Stores of what vector loops inside pack, and of nothing else: what was counted before says where, so that
+    iterations fill stretches of their own."""
+    inner = [s for s in statements(loop.body) if isinstance(s, For) and s.mark == "vector"]
+    found = [packing for packing in map(packing_of, inner) if packing is not None]
+    return {part.store for packing in found for part in packing.packings if part.is_exact}
 
 
 def _own(loop: For) -> set[Term]:

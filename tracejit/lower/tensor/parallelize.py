@@ -34,6 +34,7 @@ from ...ir.tensor import (
 from ..machine import USUAL, Machine
 from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
 from .prefixes import split_running
+from .sorts import split_sort
 from .stacks import split_stack
 from .tables import Table, count_of_tables, pieces_of, tables_of, with_sums, with_tables
 from .vectorize import independent
@@ -65,8 +66,20 @@ class _Splitter:
             return self.kernel
         if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
             return self.kernel
-        body = self.body(self.kernel.body, True)
+        body = self.outermost(self.kernel.body)
         return self.kernel.replace(body=_by_one(body) if self.alone else body)
+
+    def outermost(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+        """The kernel's statements; threads share the sort of a long result."""
+        for number, call in enumerate(body if self.reorders and not self.alone else ()):
+            if isinstance(call, Extern) and any(
+                a.buffer in self.kernel.fresh for a in call.addresses
+            ):
+                before = self.body(body[:number], True)
+                shared = split_sort(before, call, self.chunk_name(), self.vector_bytes)
+                if shared is not None:
+                    return (*shared, *self.body(body[number + 1 :], True))
+        return self.body(body, True)
 
     def body(self, body: tuple[Statement, ...], outermost: bool = False) -> tuple[Statement, ...]:
         new: list[Statement] = []

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from ... import machine
 from .problem import Problem
+from .symmetric import computed_part, is_symmetric
 
 WAYS = 8  # of the first-level cache: rows a power of two apart share one set
 # The same on all machines, as they decide in how many parts sums are cut.
@@ -33,6 +34,7 @@ class Machine(machine.Machine):
         conflicts = across is not None and across * problem.left.itemsize % 2048 == 0
         best, least = (1, 1), float("inf")
         given = problem.panel_width // lanes
+        is_halved = is_symmetric(problem)
         widths = range(1, min(vectors, budget // 2) + 1)
         for wide in [given] if given in widths else widths:
             # Of these `wide` hold the other factor.
@@ -41,6 +43,8 @@ class Machine(machine.Machine):
                 if conflicts and tall > WAYS:
                     cost *= 1.5
                 panels = -(-vectors // wide)
+                if is_halved:
+                    cost *= computed_part(panels)
                 if panels >= shares > 1:
                     cost *= max(1.0, -(-panels // shares) * wide * shares / vectors)
                 if cost < least:

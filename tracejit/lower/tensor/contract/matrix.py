@@ -38,6 +38,7 @@ from .panels import (
     pack_tile_rows,
 )
 from .problem import Body, Problem
+from .symmetric import is_symmetric, mirrored, panels_below
 from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
 TILE, GROUP = Index("tile"), Index("group")
@@ -84,6 +85,10 @@ class Matrix:
         most = depth_block(problem) if self.is_blocked else self.depth
         self.blocks = blocks_of(problem, self.depth, most)
         self.threads = threads
+        # Whether tiles above the diagonal are left out.
+        self.is_halved = self.panels > 1 and self.tiles > 1 and is_symmetric(problem)
+        if self.is_halved:
+            self.store = lambda r, c, value: (Store(problem.out, problem.position(r, c), value),)
         self.range_of: dict[str, tuple[Expression, Expression]] = {}
 
     @property
@@ -154,11 +159,15 @@ class Matrix:
     # Loops.
 
     def body(self) -> Body:
-        if self.by_panel:
-            return self.panel_blocks()
         found: Body = ()
-        for segments, panels in self.phases():
-            found += self.phase(segments, panels)
+        if self.by_panel:
+            found = self.panel_blocks()
+        else:
+            for segments, panels in self.phases():
+                found += self.phase(segments, panels)
+        if self.is_halved:
+            side = self.machine.vector_bytes // self.problem.wide.itemsize
+            found += mirrored(self.problem, side, self.threads)
         return found
 
     def phases(self) -> list[tuple[list[Segment], int]]:
@@ -210,11 +219,13 @@ class Matrix:
             return parallel(chunks, work) + self.rows(tensor.ZERO, integer(tiles), rest)
         if packed:
             # Each block of rows streams the panels through its cache, so there are few.
-            chunks = max(6, -(-self.problem.rows.extent // ROWS))
+            chunks = max(6, -(-self.problem.rows.extent // ROWS)) * (1 + self.is_halved)
         else:
             chunks = chunks_of(tiles, each / tiles)
         chunks = even(chunks, self.machine.cores, tiles)
-        first, last = chunk_range(tiles, chunks)
+        # The longest rows first, where they differ.
+        chunk = expressions.subtract(integer(chunks - 1), CHUNK) if self.is_halved else CHUNK
+        first, last = chunk_range(tiles, chunks, chunk)
         size = -(-tiles // chunks)
         return parallel(chunks, self.some_rows(first, last, size, segments, packed))
 
@@ -271,7 +282,7 @@ class Matrix:
         for segment in segments:
             start, stop = panels or (tensor.ZERO, integer(segment.panels))
             found += self.row_tiles(
-                first, last, lambda *tile, s=segment: self.tile(*tile, s), start, stop
+                first, last, lambda *tile, s=segment: self.tile(*tile, s), segment, start, stop
             )
         return found
 
@@ -299,7 +310,7 @@ class Matrix:
                 stop = expressions.minimum(stop, integer(segment.panels))
             factor = self.packed_factor(segment, buffer)
             tile = partial(self.packed_tile, segment, factor, left, place)
-            inner = self.spread_over(self.row_tiles(first, last, tile, start, stop))
+            inner = self.spread_over(self.row_tiles(first, last, tile, segment, start, stop))
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
         found = blocks.loop(found)
         return problem.loops(problem.sums, found) if self.is_blocked else found
@@ -336,7 +347,7 @@ class Matrix:
                 copy = pack_some(problem, self.blocks, segment, panels_of, self.lanes, buffer)
                 work += (Allocate(buffer),)
             tile = partial(self.packed_tile, segment, factor, None, tensor.ZERO)
-            tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile, start, stop)
+            tiles = self.row_tiles(tensor.ZERO, integer(self.tiles), tile, segment, start, stop)
             inner = self.blocks.loop((*copy, *self.spread_over(tiles)))
             work += problem.loops(problem.sums, inner) if self.is_blocked else inner
             before += segment.panels
@@ -369,14 +380,19 @@ class Matrix:
         first: Expression,
         last: Expression,
         body: Callable[[Expression, int], Body],
-        *panels: Expression,
+        segment: Segment | None = None,
+        first_panel: Expression = tensor.ZERO,
+        last_panel: Expression = tensor.ONE,
     ) -> Body:
-        """`body(top, rows)` for the tiles from `first` to `last`, and for each of the panels."""
+        """`body(top, rows)` for the tiles from `first` to `last`, and for some panels of a segment."""
 
         def loop(start: Expression, stop: Expression, top: Expression, rows: int) -> For:
             inner = body(top, rows)
-            if panels:
-                inner = (For(PANEL, *panels, inner, "serial", 1),)
+            if segment:
+                end = last_panel
+                if self.is_halved:
+                    end = panels_below(segment.start, segment.width, top, rows, end)
+                inner = (For(PANEL, first_panel, end, inner, "serial", 1),)
             return For(TILE, start, stop, inner, "serial", 1)
 
         top = expressions.multiply(TILE, integer(self.height))
@@ -461,8 +477,10 @@ class Matrix:
         if total > 1:
             again = expressions.compare("greater", number, tensor.ZERO)
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
-        if total > 1 and not problem.is_bare or not problem.finishes_in_registers:
+        is_apart = total > 1 and not problem.is_bare or not problem.finishes_in_registers
+        if is_apart or self.is_halved:
             store = lambda position, value: (Store(problem.out, position, value),)
+        if is_apart and not self.is_halved:
             block = number if total > 1 else tensor.ZERO
             end = problem.after_last(self.finish_tile(shape, top, base), block, integer(total))
         return (

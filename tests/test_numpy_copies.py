@@ -63,3 +63,54 @@ def test_what_lies_in_fortran_order_is_taken_as_it_is():
     np.testing.assert_array_equal(y, wanted_y)
     for a, b in zip(got[1:], wanted[1:]):
         np.testing.assert_array_equal(a, b)
+
+
+_IN_ORDER = {
+    "ascontiguousarray": np.ascontiguousarray,
+    "asfortranarray": np.asfortranarray,
+    "asarray C": lambda x: np.asarray(x, order="C"),
+    "asarray F": lambda x: np.asarray(x, order="F"),
+    "array F": lambda x: np.array(x, order="F", copy=None),
+    "array": lambda x: np.array(x, copy=None),
+    "astype": lambda x: x.astype(x.dtype, order="C", copy=False),
+    "np.astype": lambda x: np.astype(x, np.float64, copy=False),
+    "require C": lambda x: np.require(x, requirements="C"),
+    "require F": lambda x: np.require(x, requirements="F"),
+}
+
+
+@pytest.mark.parametrize("name", _IN_ORDER)
+@pytest.mark.parametrize("shape", [(3, 4), (1, 5), (5, 1)])
+def test_a_copy_only_where_the_order_is_another(name, shape):
+    """What is written to one of them is seen in the other where NumPy makes no copy."""
+
+    def function(x, order):
+        found = []
+        least = [x.min(axis=-1, keepdims=True).T] if order == "C" else []
+        for source in (x, x[:, :1], x[:1], x.T, x.copy().T, x[::2], *least):
+            taken = _IN_ORDER[name](source)
+            source += 1
+            taken[0] *= 2
+            found += [source * 1, taken * 1]
+        return found
+
+    for order in "CF":
+        x = np.asarray(sample(shape, "float64"), order=order)
+        ours = tracejit.jit(function)(x.copy(order="K"), order)
+        for one, other in zip(ours, function(x.copy(order="K"), order)):
+            np.testing.assert_array_equal(one, other)
+
+
+def test_a_copy_that_may_be_none():
+    """Sums of what lies in Fortran order lie in an order that is not followed."""
+
+    def function(x):
+        y = x * 2
+        z = np.ascontiguousarray(y)
+        z += 1
+        return y, z
+
+    x = sample((3, 4), "float64")
+    np.testing.assert_array_equal(tracejit.jit(function)(x)[0], function(x)[0])
+    with pytest.raises(tracejit.UnsupportedError, match="copy in one order"):
+        tracejit.jit(function)(np.asfortranarray(x))

@@ -5,6 +5,7 @@ None of these takes a traced array first, so no protocol shows them; the hooks c
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from itertools import islice
 from math import ceil
 from typing import Any
@@ -13,16 +14,16 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir.dims import Dim, as_number
-from ...ir.types import f64, i64, row_major
+from ...ir.types import f64, i64
 from ..application import apply
-from ..array import Array, view, wrap
+from ..array import Array, doubt, view, wrap
 from ..assumptions import assumed
 from ..context import failure, for_numpy
 from ..extents import to_dim
 from ..host import call_through_python, known
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
-from ..views import is_in_order, strides_after
+from ..views import is_contiguous, is_in_order, strides_after
 from .arguments import is_traced, numpy_dtype, static, static_int, static_shape
 from .building import (
     as_array,
@@ -263,6 +264,8 @@ def identity(n, dtype=None, *, like=None):
 @creates(np.array)
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None):
     """`np.array`; what is not made of numbers stays what NumPy makes of it."""
+    if not copy and ndmin == 0 and _is_taken(object, dtype):
+        return _in_order(object, order)
     if isinstance(object, np.flatiter):
         object = object.copy()
     if is_traced(object, Value | Dim | np.ndarray):
@@ -279,10 +282,29 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndm
 @creates(np.asarray)
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     """`np.asarray`."""
-    if type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and not copy:
-        node_of(a)
+    if not copy and _is_taken(a, dtype):
+        return _in_order(a, order)
+    return in_fortran_order(array(a, dtype)) if order == "F" else array(a, dtype)
+
+
+def _is_taken(a: Any, dtype: Any) -> bool:
+    """Whether `a` is an array of this dtype, so that only its order may not be as asked."""
+    return type(a) is Array and not a.is_scalar and dtype in (None, a.dtype)
+
+
+def _in_order(a: Array, order: str | None) -> Array:
+    """`a` itself where its elements lie in this order, or else a copy."""
+    node_of(a)
+    if order not in ("C", "F"):
         return a
-    return array(a, dtype)
+    is_known = is_in_order(a.storage)
+    strides = strides_after(a.storage, a.steps) if is_known else None
+    if strides is not None and is_contiguous(a.node.type.shape, strides, order):
+        return a
+    copy = in_c_order(array(a)) if order == "C" else in_fortran_order(array(a))
+    if not is_known:
+        doubt(a, copy, "copy in one order share memory depends on the order NumPy has")
+    return copy
 
 
 @creates(np.from_dlpack)
@@ -296,20 +318,15 @@ def from_dlpack(x, /, *, device=None, copy=None):
 @creates(np.asanyarray)
 def asanyarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     """`np.asanyarray`."""
-    return asarray(a, dtype, copy=copy)
+    return asarray(a, dtype, order, copy=copy)
 
 
 @creates(np.ascontiguousarray)
 def ascontiguousarray(a, dtype=None, *, like=None):
     """`np.ascontiguousarray`: at least one axis; `a` itself where it is in order."""
-    if _lies_so(a, dtype) and strides_after(a.storage, a.steps) == row_major(a.node.type.shape):
-        return a
+    if _is_taken(a, dtype) and a.ndim > 0:
+        return _in_order(a, "C")
     return in_c_order(array(a, dtype, ndmin=1))
-
-
-def _lies_so(a: Any, dtype: Any) -> bool:
-    """Whether `a` is an array, with axes, of this dtype, so that only its order may not be as asked."""
-    return type(a) is Array and not a.is_scalar and dtype in (None, a.dtype) and a.ndim > 0
 
 
 @creates(np.require)
@@ -317,10 +334,8 @@ def require(a, dtype=None, requirements=None, *, like=None):
     """`np.require`: a copy only where `a` is not as required; all are writable and aligned."""
     wanted = {str(item).upper()[:1] for item in requirements or ()}
     result = asarray(a, dtype)
-    if "F" in wanted and "C" not in wanted:
-        return in_fortran_order(result)
-    if "C" in wanted and result.ndim:
-        result = ascontiguousarray(result)
+    if result.ndim and wanted & {"C", "F"}:
+        result = (ascontiguousarray if "C" in wanted else asfortranarray)(result)
     return copy(result) if "O" in wanted and result is a else result
 
 
@@ -356,10 +371,8 @@ def isfortran(a):
 @creates(np.asfortranarray)
 def asfortranarray(a, dtype=None, *, like=None):
     """`np.asfortranarray`: at least one axis; `a` itself where it is in that order."""
-    if _lies_so(a, dtype):
-        backwards = row_major(a.node.type.shape[::-1])[::-1]
-        if strides_after(a.storage, a.steps) == backwards:
-            return a
+    if _is_taken(a, dtype) and a.ndim > 0:
+        return _in_order(a, "F")
     return in_fortran_order(array(a, dtype, ndmin=1))
 
 
@@ -379,6 +392,8 @@ def copy_method(a, order="C"):
 @implements(np.astype)
 def astype(x, dtype, /, *, copy=True, device=None):
     """`np.astype`; a scalar stays one."""
+    if not copy and _is_taken(x, numpy_dtype(dtype)):
+        return x
     is_scalar = isinstance(x, Value) and x.is_scalar
     return converted(wrap(as_array(x).node, is_scalar), numpy_dtype(dtype))
 
@@ -387,8 +402,8 @@ def astype(x, dtype, /, *, copy=True, device=None):
 def astype_method(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """`x.astype(dtype)`; a scalar stays one."""
     dtype = numpy_dtype(dtype)
-    if not copy and dtype == x.dtype and not x.is_scalar:
-        return x
+    if not copy and _is_taken(x, dtype):
+        return _in_order(x, order)
     if not np.can_cast(x.dtype, dtype, casting):
         raise TypeError(
             f"Cannot cast array data from {x.dtype!r} to {dtype!r} according to the rule '{casting}'"

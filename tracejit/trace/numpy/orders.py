@@ -43,6 +43,8 @@ def _keeping(function: Callable[..., Any], parameters: Any) -> Callable[..., Any
         source = args[0] if args else None
         if type(result) is not Array or result.is_scalar or result is source:
             return result
+        if result.storage.doubt:  # it is in that order, and may be the source
+            return result
         match _order(str(order).upper(), source):
             case "C":
                 result = in_c_order(result)

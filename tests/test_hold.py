@@ -71,7 +71,11 @@ CASES = [
     ("z[i, 3] = z[i, 3] * 0.5 + a[j, 0]", True),
     ("z[i, 3] = z[i, 3] * 0.5 + z[8 - i, 4]", True),
     ("y[2] = y[2] + a[i, j]\nif y[2] > 4.0: break", True),
-    ("if a[i, j] > 0.0:\n    y[i] = y[i] + 1.0", False),  # only the condition makes it right
+    ("if a[i, j] > 0.0:\n    y[i] = y[i] + 1.0", True),
+    # Only the condition makes it right.
+    ("if i < 8:\n    y[i + 1] = y[i + 1] + a[i, j]", False),
+    ("if m < 4:\n    y[m] = y[m] + a[i, j]", False),
+    ("if a[i, j] > 0.0:\n    y[i] = y[i] + y[minimum(j, i)]", False),
     ("y[i] = y[i] + 1.0\nif a[i, j] > 0.0:\n    y[i] = y[i] * 0.5", True),
     ("z[i, 3] = z[i, 3] + z[i, j]", False),
     ("z[i, 3] = z[i, 3] + 1.0\nz[i, 4] = 2.0", False),
@@ -90,6 +94,13 @@ def test_empty_loops_leave_everything():
     for size in (0, 1, 5):
         assert check(program("y[i] = y[i] * 2.0 + a[i, j]", "0, m"), size)
         assert check(program("y[i] = y[i] * 2.0 + a[i, j]", "m, 5"), size)
+
+
+def test_elements_before_the_one_that_is_changed():
+    """A loop that ends before a place does not come to it."""
+    assert check(program("if a[i, j] > y[j] + y[i]:\n    y[i] = y[j] + 1.0", "0, i"))
+    assert check(program("if a[i, j] > y[j] + y[i]:\n    y[i] = y[j] + 1.0", "i + 1, 9"))
+    assert not check(program("if a[i, j] > y[j] + y[i]:\n    y[i] = y[j] + 1.0", "0, i + 1"))
 
 
 def test_random_loops():

@@ -7,11 +7,13 @@ import resource
 import signal
 import threading
 import time
+from random import Random
 
 import numpy as np
 import pytest
 
 import tracejit
+from tracejit.lower.tensor import interrupt
 
 pytestmark = [
     pytest.mark.skipif(not hasattr(signal, "setitimer"), reason="a timer sends the signals"),
@@ -225,3 +227,31 @@ def test_loops_that_ask_run_in_lanes_and_by_threads():
     text = str(collatz.trace(np.arange(1, 30_001)).lower())
     parallel, vector, trip = map(text.index, ("in parallel(", "in vector(", "for trip in ordered("))
     assert parallel < vector < trip < text.rindex("extern('poll')")
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_strips_change_nothing(seed: int, monkeypatch):
+    """Loops of all lengths, that end early or not, give what they gave in one piece."""
+    monkeypatch.setattr(interrupt, "SHORT_CYCLES", 0.0)
+    monkeypatch.setattr(interrupt, "LEAST_STRIP", 1)
+    monkeypatch.setattr(interrupt, "_pause", lambda _: 4)
+    random = Random(seed)
+    start, most = random.randint(0, 9), random.choice([3, 7, 8, 9, 40])
+
+    @tracejit.jit
+    def sweep(x, n, last):
+        steps = 0
+        for i in range(start, n):
+            x[i + 1] = 0.5 * x[i] + x[i + 1]
+            for j in range(i):
+                steps += j
+                if steps > last:
+                    break
+        return steps
+
+    for n in (0, 1, 4, 5, 8, 9, 41):
+        x, n = np.random.default_rng(seed).random(50), np.int64(n)
+        ours, wanted = x.copy(), x.copy()
+        assert sweep(ours, n, np.int64(most)) == sweep.__wrapped__(wanted, n, np.int64(most))
+        np.testing.assert_array_equal(ours, wanted)
+    assert "strip" in str(sweep.lower(x, n, np.int64(most)))

@@ -132,7 +132,15 @@ BESTS = [
     "m = where(s < x[i], i, m)\ns = where(s < x[i], x[i], s)\nn = n + p[i]",
     "s = where(x[i] > s, x[i], s)",
     "m = where(p[i] > n, i, m)\nn = where(p[i] > n, p[i], n)",
+    # Where something else must hold as well.
+    "if y[i] > 0.0:\n    if x[i] > s:\n        s = x[i]\n        m = i",
+    "b: bool = False\nif y[i] > 0.0: b = x[i] > s\nif b:\n    m = i\n    s = x[i]",
+    "b: bool = False\nif y[i] > 0.0: b = x[i] < s\nelse: b = False\nif b: s = x[i]",
+    "b: bool = False\nb = logical_not(y[i] > 0.0)\nif b: b = x[i] > s\nif logical_not(b):\n    m = m\nelse:\n    m = i\n    s = x[i]",
+    "if logical_and(x[i] > s, x[i] < t): s = x[i]",
+    "if p[i] > 0:\n    if p[i] > n: n = p[i]\n    m = m + 1",
     # Not the first of the best, or more than that.
+    "if logical_or(y[i] > 0.0, x[i] > s): s = x[i]",
     "m = where(x[i] >= s, i, m)\ns = where(x[i] >= s, x[i], s)",
     "m = where(x[i] > s, i, m)\nt = where(x[i] > s, s, t)\ns = where(x[i] > s, x[i], s)",
     "m = where(x[i] > s, i, m)\ns = where(x[i] > s, y[i], s)",
@@ -143,7 +151,18 @@ BESTS = [
 @pytest.mark.parametrize("body", BESTS, ids=range(len(BESTS)))
 def test_bests(body: str):
     for seed in range(5):
-        assert bool(check(program(body), seed, reorders=False)) == (body in BESTS[:5])
+        assert bool(check(program(body), seed, reorders=False)) == (body in BESTS[:11])
+
+
+def test_choices_are_no_reduction_where_one_of_them_may_fail():
+    module = program("if y[i] > 0.0:\n    if x[checked_index(p[i], 53, 0)] > s: s = x[p[i]]")
+    assert "accumulate" not in show(find_reductions(module))
+
+
+def test_a_best_under_a_condition_is_one_of_all():
+    done = show(find_reductions(program("if y[i] > 0.0:\n    if p[i] > n: n = p[i]")))
+    worst = -(2**63)
+    assert f"n = accumulate(maximum, n, where(y[i] > 0.0, p[i], {worst}))" in done
 
 
 def test_a_best_among_numbers_that_are_none():
@@ -183,6 +202,8 @@ def random_body(seed: int) -> str:
                 f"for j in ordered(0, 3):\n    {v} = {changed}",
                 "n = where(" + condition + ", n + p[i], n)",
                 f"m = where({condition}, i, m)",
+                f"if {condition}:\n    if {w} > {v}:\n        {v} = {w}\n        m = i",
+                f"if logical_and({w} < {v}, {condition}): {v} = {w}",
             ]
         )
 

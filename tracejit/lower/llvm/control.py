@@ -13,7 +13,8 @@ from functools import partial
 from ...errors import IRError
 from ...ir import expressions
 from ...ir.affine import linear
-from ...ir.tensor import Assign, Buffer, For, If, Index, Literal, Statement, Variable
+from ...ir.foreign import POLL
+from ...ir.tensor import Assign, Buffer, Extern, For, If, Index, Literal, Statement, Variable
 from .builder import Builder, Value
 from .frame import BRANCH, GUARD, LOOP, Parts
 from .state import State
@@ -49,16 +50,25 @@ class Control(State):
         self.branch(condition, BRANCH, then, orelse, (choice,), self.guess(choice))
 
     def guess(self, choice: If) -> str:
-        """What LLVM is told of a choice between keeping several variables, the best found so far and where
-        it was, and changing them: that it is seldom. With selections every iteration would wait for
-        the one before."""
+        """What LLVM is told of a choice that is seldom made.
+
+        One is to ask for signals: the loop keeps its registers, which the call alone saves. The other is to
+        change several variables, the best found so far and where it was, or else to keep them: with
+        selections every iteration would wait for the one before.
+        """
+        if choice.then == (Extern(POLL, ()),):
+            return self.weighted(False)
         keeps = [all(map(_is_copy, body)) for body in (choice.then, choice.orelse)]
         changed = choice.then if keeps[1] else choice.orelse
         simple = all(isinstance(statement, Assign) for statement in changed)
         if self.lanes is not None or keeps[0] is keeps[1] or not simple or len(changed) < MANY:
             return ""
-        number = 1 if keeps[0] else 2
-        weights = (USUALLY, 1) if keeps[0] else (1, USUALLY)
+        return self.weighted(keeps[0])
+
+    def weighted(self, holds: bool) -> str:
+        """What tells LLVM that a condition usually holds, or that it does not."""
+        number = 1 if holds else 2
+        weights = (USUALLY, 1) if holds else (1, USUALLY)
         text = ", ".join(f"i32 {weight}" for weight in weights)
         self.b.module.metadata[number] = f'!{number} = !{{!"branch_weights", {text}}}'
         return f", !prof !{number}"

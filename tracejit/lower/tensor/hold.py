@@ -4,13 +4,16 @@
                                         for j: held = held + a[i, j]
                                         y[i] = held
 
-Its place stays the same in the loop, where nothing else may lie. What such a variable is for is seen
-later: sums become Accumulates (reductions.py).
+Its place stays the same in the loop, where nothing else may lie, and is there: each iteration goes to
+it, or it is proved to be inside the buffer. What such a variable is for is seen later: sums become
+Accumulates (reductions.py).
 """
 
 from __future__ import annotations
 
 from ...ir import expressions
+from ...ir.bounds import Bounds, unknowns_of
+from ...ir.expressions import integer
 from ...ir.graph import Module, map_kernels
 from ...ir.places import are_always_apart, changed_in
 from ...ir.tensor import (
@@ -42,7 +45,6 @@ from .checks import is_refusing
 from .cost import trips
 from .rename import FreshNames
 from .substitute import substitute
-from .walk import exchange_inner_loops
 
 Place = tuple[Expression, ...]
 
@@ -57,23 +59,42 @@ class _Holder:
         self.kernel, self.names = kernel, FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=exchange_inner_loops(self.kernel.body, self.loop))
+        bounds = Bounds((), unknowns=unknowns_of(self.kernel))
+        return self.kernel.replace(body=self.body(self.kernel.body, bounds))
 
-    def loop(self, loop: For) -> tuple[Statement, ...] | None:
+    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
+        """The statements, with inner loops exchanged first, where these bounds are known."""
+        new: list[Statement] = []
+        for statement in body:
+            match statement:
+                case For():
+                    inner = self.body(statement.body, bounds.inside(statement))
+                    new += self.loop(statement.replace(body=inner), bounds)
+                    continue
+                case If(condition, then, orelse):
+                    then = self.body(then, bounds.where(condition, True))
+                    orelse = self.body(orelse, bounds.where(condition, False))
+                    statement = If(condition, then, orelse)
+                case Let(Index() as index, value):
+                    bounds = bounds.naming(index, value)
+            new.append(statement)
+        return tuple(new)
+
+    def loop(self, loop: For, bounds: Bounds) -> tuple[Statement, ...]:
         """The loop, between what it reads first and what it leaves at last."""
         if loop.mark != "ordered":
-            return None
+            return (loop,)
         before: list[Statement] = []
         after: list[Statement] = []
         changed = loop
-        for buffer, place in _held(loop):
+        for buffer, place in _held(loop, bounds):
             held = Variable(self.names.pick(f"{buffer.name}_held"), buffer.type.dtype)
             before.append(Let(held, Load(buffer, place)))
             after.append(Store(buffer, place, held))
             body = substitute(changed.body, {Load(buffer, place): held})
             changed = changed.replace(body=_direct(_assigning(body, buffer, held)))
         if not before:
-            return None
+            return (loop,)
         if (trips(loop) or 0) > 0:
             return (*before, changed, *after)
         # Where the loop is empty nothing may be read.
@@ -106,8 +127,8 @@ def _direct(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     return tuple(new)
 
 
-def _held(loop: For) -> list[tuple[Buffer, Place]]:
-    """The buffers of which a loop changes one element, and where."""
+def _held(loop: For, bounds: Bounds) -> list[tuple[Buffer, Place]]:
+    """The buffers of which a loop changes one element, and where; `bounds` are known around it."""
     changed = changed_in((loop,))
     places: dict[Buffer, Place] = {}
     others: set[Buffer] = set()
@@ -135,10 +156,32 @@ def _held(loop: For) -> list[tuple[Buffer, Place]]:
         and buffer.space != "register"
         and buffer.type.dtype is not f16
         and all(isinstance(t, Index) and t not in changed for e in place for t in e.free)
-        and Load(buffer, place) in (*certain, *stored)
+        and (Load(buffer, place) in (*certain, *stored) or _is_inside(buffer, place, bounds))
         and all(
-            load.indices == place or are_always_apart((loop,), place, load.indices)
+            load.indices == place or _are_apart(loop, place, load.indices, bounds)
             for load in loads_of(loop.body)
             if load.buffer is buffer
         )
     ]
+
+
+def _is_inside(buffer: Buffer, place: Place, bounds: Bounds) -> bool:
+    """Whether a place is surely one of the buffer's."""
+    return all(bounds.is_below(index, extent) for index, extent in zip(place, buffer.type.shape))
+
+
+def _are_apart(loop: For, place: Place, other: Place, bounds: Bounds) -> bool:
+    """Whether a place that stays the same in a loop is certainly none that the loop comes to."""
+    if are_always_apart((loop,), place, other):
+        return True
+    if any(
+        isinstance(s, For) or isinstance(s, Let) and isinstance(s.variable, Index)
+        for s in statements(loop.body)
+    ):
+        return False  # what is known of their indices holds inside of them alone
+    inside = bounds.inside(loop)
+    return any(
+        inside.is_nonnegative(expressions.subtract(expressions.subtract(x, y), integer(1)))
+        for a, b in zip(place, other)
+        for x, y in ((a, b), (b, a))
+    )

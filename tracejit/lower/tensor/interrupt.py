@@ -10,6 +10,14 @@ to speak of:
         body               ->            if (k + 1) & 4095 == 0: extern("poll")
                                          if c: body
 
+    for i in ordered(n):             for strip in ordered((n + 4095) // 4096):
+        body               ->            if strip != 0: extern("poll")
+                                         for i in ordered(4096 * strip, min(4096 * strip + 4096, n)):
+                                             body
+
+Loops of short iterations, of which the last is known, are cut into strips: a call among their
+iterations, however seldom it is made, takes a test of each, and registers.
+
 Loops of arrays alone are left as they are, as NumPy's functions are. The pass comes after all that make
 loops independent, give them lanes or threads: to these, a call might do anything.
 """
@@ -27,16 +35,23 @@ from ...ir.tensor import (
     ONE,
     ZERO,
     Apply,
+    Assign,
+    Break,
     Extern,
     For,
     If,
+    Index,
     Kernel,
+    Let,
+    Literal,
     Statement,
+    Variable,
     has_control,
     map_bodies,
 )
-from ...ir.types import i64
+from ...ir.types import bool_, i64
 from .cost import body_cost
+from .rename import FreshNames
 
 # Loops that are over after so many cycles, a ten-thousandth of a second, need not ask.
 SHORT_CYCLES = 350_000.0
@@ -45,6 +60,8 @@ PAUSE_CYCLES = 60_000.0
 # Iterations of which it is not known how long they take: the loops in them ask themselves, or go
 # through rows, which are short or many.
 UNKNOWN_PAUSE, MOST_PAUSE = 64, 1 << 16
+# Iterations from which on a loop is cut into strips; of those that take longer each may ask.
+LEAST_STRIP = 64
 # What a part of a parallel loop takes at least that asks before it begins.
 LEAST_CYCLES = 60_000.0
 
@@ -58,7 +75,7 @@ def poll_signals(module: Module, vector_bytes: int = 32) -> Module:
         if not has_control(kernel.body):
             return kernel
         bounds = Bounds((), unknowns=unknowns_of(kernel))
-        return kernel.replace(body=_Polls(vector_bytes).body(kernel.body, bounds))
+        return kernel.replace(body=_Polls(kernel, vector_bytes).body(kernel.body, bounds))
 
     return map_kernels(module, change)
 
@@ -66,29 +83,52 @@ def poll_signals(module: Module, vector_bytes: int = 32) -> Module:
 class _Polls:
     """The statements of a kernel with calls among them."""
 
-    def __init__(self, vector_bytes: int):
-        self.vector_bytes = vector_bytes
+    def __init__(self, kernel: Kernel, vector_bytes: int):
+        self.vector_bytes, self.names = vector_bytes, FreshNames(kernel)
 
     def body(self, body: Iterable[Statement], bounds: Bounds) -> tuple[Statement, ...]:
         new: list[Statement] = []
         for statement in body:
             if isinstance(statement, For):
-                new.append(self.loop(statement, bounds))
+                new += self.loop(statement, bounds)
             else:
                 new.append(map_bodies(statement, lambda inner: self.body(inner, bounds)))
         return tuple(new)
 
-    def loop(self, loop: For, bounds: Bounds) -> For:
+    def loop(self, loop: For, bounds: Bounds) -> tuple[Statement, ...]:
         inside = bounds.inside(loop)
-        each = self.most(loop.body, inside)
-        if _most_trips(loop, bounds) * each < SHORT_CYCLES:
-            return loop
+        each, trips = self.most(loop.body, inside), _most_trips(loop, bounds)
+        if trips * each < SHORT_CYCLES:
+            return (loop,)
         new = loop.replace(body=self.body(loop.body, inside))
         if loop.mark in ("vector", "unroll") or loop.mark == "parallel" and each < LEAST_CYCLES:
-            return new
+            return (new,)
         if loop.mark == "parallel":  # parts that are not begun yet are over at once
-            return new.replace(body=(_ASK, *new.body))
-        return new.replace(body=(_asking(loop, _pause(each)), *new.body))
+            return (new.replace(body=(_ASK, *new.body)),)
+        every = _pause(each)
+        if LEAST_STRIP <= every < trips and _has_known_end(loop):
+            return self.strips(new, every)
+        return (new.replace(body=(_asking(loop, every), *new.body)),)
+
+    def strips(self, loop: For, every: int) -> tuple[Statement, ...]:
+        """The loop in strips of so many iterations, before each of which but the first it asks."""
+        strip, length = Index(self.names.pick("strip")), expressions.integer(every)
+        count = expressions.subtract(loop.stop, loop.start)
+        count = expressions.floor_divide(
+            expressions.add(count, expressions.integer(every - 1)), length
+        )
+        first = expressions.add(loop.start, expressions.multiply(length, strip))
+        last = expressions.minimum(expressions.add(first, length), loop.stop)
+        ask = If(expressions.compare("not_equal", strip, ZERO), (_ASK,), ())
+        if not isinstance(loop.body[-1], Break):
+            part = loop.replace(start=first, stop=last)
+            return (For(strip, ZERO, count, (ask, part), "ordered", 1),)
+        ends = Variable(self.names.pick("ends"), bool_)
+        *body, leave = loop.body
+        body = (*body, Assign(ends, leave.condition), Break(ends))
+        part = loop.replace(start=first, stop=last, body=body)
+        around = For(strip, ZERO, count, (ask, part, Break(ends)), "ordered", 1)
+        return (Let(ends, Literal(False, bool_)), around)
 
     def most(self, body: Iterable[Statement], bounds: Bounds) -> float:
         """How many cycles one pass may take; infinity where that is not known."""
@@ -111,6 +151,13 @@ def _most_trips(loop: For, bounds: Bounds) -> float:
         return inf
     _, most = bounds.interval(expressions.subtract(loop.stop, loop.start))
     return most if isinstance(most, int) else inf
+
+
+def _has_known_end(loop: For) -> bool:
+    """Whether it is the same all the time where an ordered loop begins and ends."""
+    if loop.mark != "ordered" or loop.stop is expressions.ENDLESS:
+        return False
+    return all(isinstance(term, Index) for term in loop.start.free | loop.stop.free)
 
 
 def _asking(loop: For, every: int) -> Statement:

@@ -7,6 +7,8 @@ An Accumulate may come in any order, so that the loop may run in lanes and by th
 and conditions come out the same; sums and extremes of floats (whose zeros have signs) only where
 the caller says that they may be rounded in another order.
 
+Choices that change what a loop carries become selections where the loop is a reduction then.
+
 A running best is found in two steps, of which each may run in lanes: the best of all, and its place.
 
     if x[i] > best: best, k = x[i], i   ->   most = max(x); if most > best: first i where x[i] == most
@@ -17,6 +19,7 @@ from __future__ import annotations
 from typing import NamedTuple
 
 from ...ir import expressions
+from ...ir.bounds import Bounds, unknowns_of
 from ...ir.expressions import replace_expressions, select
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
@@ -27,6 +30,7 @@ from ...ir.tensor import (
     Expression,
     For,
     If,
+    Index,
     Kernel,
     Let,
     Literal,
@@ -41,8 +45,11 @@ from ...ir.tensor import (
 )
 from ...ir.term import Term, postorder
 from ...ir.types import i64
+from .checks import is_refusing
+from .conditions import conjuncts
 from .latency import as_extreme
 from .rename import FreshNames
+from .select import without_choices
 
 EXACT = ("add", "multiply", "minimum", "maximum", "bitwise_or", "bitwise_xor")
 LOGICAL = ("logical_or", "logical_and", "logical_xor")
@@ -68,20 +75,65 @@ class _Finder:
         self.names = FreshNames(kernel)
 
     def run(self) -> Kernel:
-        return self.kernel.replace(body=self.body(self.kernel.body))
+        bounds = Bounds((), unknowns=unknowns_of(self.kernel))
+        return self.kernel.replace(body=self.body(self.kernel.body, bounds))
 
-    def body(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
         new: list[Statement] = []
         for statement in body:
-            if isinstance(statement, For) and _is_carrying(statement):
-                loop = self.accumulating(statement)
-                best = _best_of(loop)
-                if best is not None:
-                    new += self.searched(loop, best)
+            match statement:
+                case For():
+                    new += self.loop(statement, bounds)
                     continue
-                statement = loop
-            new.append(map_bodies(statement, self.body))
+                case If(condition, then, orelse):
+                    then = self.body(then, bounds.where(condition, True))
+                    orelse = self.body(orelse, bounds.where(condition, False))
+                    statement = If(condition, then, orelse)
+                case Let(Index() as index, value):
+                    bounds = bounds.naming(index, value)
+            new.append(statement)
         return tuple(new)
+
+    def loop(self, loop: For, bounds: Bounds) -> list[Statement]:
+        """What a loop becomes."""
+        if _is_carrying(loop):
+            loop = self.accumulating(loop)
+            best = _best_of(loop)
+            if best is not None:
+                return self.searched(loop, best)
+            selecting = self.without_choices(loop, bounds)
+            if selecting is not None:
+                best = _best_of(selecting)
+                return [selecting] if best is None else self.searched(selecting, best)
+        return [loop.replace(body=self.body(loop.body, bounds.inside(loop)))]
+
+    def without_choices(self, loop: For, bounds: Bounds) -> For | None:
+        """A loop whose choices keep it from being no more than a reduction, as one."""
+        inside = list(statements(loop.body))
+        carried = set(carried_by(loop))
+        decided = [_assigned(s) for s in inside if isinstance(s, If)]
+        if any(isinstance(s, For) for s in inside) or all(map(carried.isdisjoint, decided)):
+            return None
+        roots = [e for s in inside for e in expressions_of(s)]
+        if any(map(is_refusing, postorder(roots, parts))):
+            return None
+        selecting = without_choices(loop, bounds, self.names)
+        final = None if selecting is None else _final_values(selecting)
+        if not final:
+            return None
+        selecting = self.accumulating(selecting.replace(body=self.settled(selecting, final)))
+        is_reduction = not carried_by(selecting) or _best_of(selecting) is not None
+        return selecting if is_reduction else None
+
+    def settled(self, loop: For, final: dict[Variable, Expression]) -> tuple[Statement, ...]:
+        """The body of a loop that only computes values, which leaves these in what it carries."""
+        sums = [s for s in loop.body if isinstance(s, Accumulate)]
+        final = _plainly(final)
+        if all(final.keys() & value.free <= {v} for v, value in final.items()):
+            return (*sums, *[Assign(variable, value) for variable, value in final.items()])
+        new = {v: Variable(self.names.pick(f"{v.name}_new"), v.dtype) for v in final}
+        lets = [Let(new[v], value) for v, value in final.items()]
+        return (*sums, *lets, *[Assign(v, new[v]) for v in final])
 
     def accumulating(self, loop: For) -> For:
         """The loop, outermost first, with Accumulates of what is only accumulated in it."""
@@ -135,6 +187,11 @@ class _Finder:
             loop.replace(body=(first, *sums)),
             If(expressions.compare(best.comparison, found, best.variable), improved, ()),
         ]
+
+
+def _assigned(choice: If) -> set[Variable]:
+    inside = statements((*choice.then, *choice.orelse))
+    return {s.variable for s in inside if isinstance(s, Assign)}
 
 
 def _is_carrying(loop: For) -> bool:
@@ -302,6 +359,42 @@ def _final_values(loop: For) -> dict[Variable, Expression] | None:
             case _:
                 return None
     return {variable: values[variable] for variable in carried}
+
+
+def _plainly(final: dict[Variable, Expression]) -> dict[Variable, Expression]:
+    """What is left in carried variables, in which a best is one among all.
+
+    Where something else must hold for a value to be the best, it is the worst of all if that fails.
+    """
+    decided = {variable: _decided(variable, value) for variable, value in final.items()}
+    for variable, (needed, value) in decided.items():
+        own = [c for c in needed if variable in c.free]
+        comparison = _compared(own[0], value, variable) if len(own) == 1 else None
+        if comparison is None or variable in value.free:
+            continue
+        op = "maximum" if comparison == "greater" else "minimum"
+        worst = Literal(expressions.identity(op, variable.dtype), variable.dtype)
+        for other in needed:
+            value = value if other is own[0] else select(other, value, worst)
+        is_better = expressions.compare(comparison, value, variable)
+        new = {
+            v: select(is_better, changed, v) if conditions == needed else final[v]
+            for v, (conditions, changed) in decided.items()
+        }
+        return {**new, variable: select(is_better, value, variable)}
+    return final
+
+
+def _decided(variable: Variable, e: Expression) -> tuple[list[Expression], Expression]:
+    """What all must hold for a variable to be changed, and what it is then."""
+    needed: list[Expression] = []
+    while True:
+        match e:
+            case Apply("where", (condition, a, b)) if variable in (a, b) and a is not b:
+                needed += conjuncts(condition, b is variable)
+                e = a if b is variable else b
+            case _:
+                return needed, e
 
 
 def _compared(condition: Expression, value: Expression, variable: Variable) -> str | None:

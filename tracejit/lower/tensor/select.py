@@ -10,6 +10,8 @@ read is proved to stay inside its buffer without the condition.
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.expressions import replace_expressions, select
 from ...ir.graph import Module, map_kernels
@@ -43,20 +45,36 @@ CHEAP, CHEAP_IN_LANES = 6.0, 60.0
 
 # A variable, or an element as a Load.
 Target = Variable | Load
+# What an arm changes, and the values it gives.
+Arm = dict[Target, Expression]
 
 
 def select_values(module: Module) -> Module:
     """Replace choices in the loops of every Kernel by selections where that pays."""
-    return map_kernels(module, lambda k: _Selector(k).run() if has_control(k.body) else k)
+
+    def change(kernel: Kernel) -> Kernel:
+        if not has_control(kernel.body):
+            return kernel
+        bounds = Bounds((), unknowns=unknowns_of(kernel))
+        selector = _Selector(FreshNames(kernel), _is_wanted)
+        return kernel.replace(body=selector.body(kernel.body, bounds, None))
+
+    return map_kernels(module, change)
+
+
+def without_choices(loop: For, bounds: Bounds, names: FreshNames) -> For | None:
+    """The loop with selections for all choices in it, as it may run in lanes; None where there are
+    some for which that cannot be, or costs too much. `bounds` are known around it."""
+    selector = _Selector(names, lambda then, orelse, _: _cost_of(then, orelse) <= CHEAP_IN_LANES)
+    body = selector.body(loop.body, bounds.inside(loop), loop)
+    return None if any(isinstance(s, If) for s in statements(body)) else loop.replace(body=body)
 
 
 class _Selector:
-    def __init__(self, kernel: Kernel):
-        self.kernel, self.names = kernel, FreshNames(kernel)
+    """Makes selections of the choices that are wanted so."""
 
-    def run(self) -> Kernel:
-        bounds = Bounds((), unknowns=unknowns_of(self.kernel))
-        return self.kernel.replace(body=self.body(self.kernel.body, bounds, None))
+    def __init__(self, names: FreshNames, is_wanted: Callable[[Arm, Arm, For], bool]):
+        self.names, self.is_wanted = names, is_wanted
 
     def body(
         self, body: tuple[Statement, ...], bounds: Bounds, loop: For | None
@@ -82,7 +100,7 @@ class _Selector:
     def selected(self, choice: If, bounds: Bounds, loop: For) -> list[Statement]:
         """What stands for a choice inside `loop`; itself, where that is better."""
         then, orelse = _outcome(choice.then), _outcome(choice.orelse)
-        if then is None or orelse is None or not _is_wanted(then, orelse, loop):
+        if then is None or orelse is None or not self.is_wanted(then, orelse, loop):
             return [choice]
         targets = list(dict.fromkeys((*then, *orelse)))
         places = [target for target in targets if isinstance(target, Load)]
@@ -107,7 +125,7 @@ def _changed(target: Target, value: Expression) -> Statement:
     return Store(target.buffer, target.indices, value)
 
 
-def _outcome(body: tuple[Statement, ...]) -> dict[Target, Expression] | None:
+def _outcome(body: tuple[Statement, ...]) -> Arm | None:
     """What an arm changes, to values in terms of what was before; None if it does more than that."""
     values: dict[Term, Expression] = {}
     own: set[Term] = set()
@@ -134,10 +152,13 @@ def _outcome(body: tuple[Statement, ...]) -> dict[Target, Expression] | None:
     return {target: value for target, value in values.items() if target not in own}
 
 
-def _is_wanted(then: dict[Target, Expression], orelse: dict[Target, Expression], loop: For) -> bool:
+def _cost_of(then: Arm, orelse: Arm) -> float:
+    return sum(map(_cost, postorder([*then.values(), *orelse.values()], parts)))
+
+
+def _is_wanted(then: Arm, orelse: Arm, loop: For) -> bool:
     """Whether selecting is better than a branch."""
-    roots = [*then.values(), *orelse.values()]
-    cost = sum(map(_cost, postorder(roots, parts)))
+    cost = _cost_of(then, orelse)
     if loop.mark == "serial":
         return cost <= CHEAP_IN_LANES
     # What the next iteration needs would wait for both arms, and a store for a read.

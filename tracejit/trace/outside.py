@@ -26,7 +26,8 @@ from ..ir.numpy_random import begin_drawing, in_old_class
 from ..registered import Applied, purity
 from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure, for_numpy
-from .draws import NotDrawn, draws_natively
+from .drawing import NotDrawn
+from .draws import draws_natively
 from .draws import draw as draw_natively
 from .host import Callee, NoRule, ask_python, call_through_python, name_of
 from .number_classes import is_number_class, number_class

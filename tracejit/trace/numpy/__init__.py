@@ -37,6 +37,7 @@ from . import (
     sorting,
     special,
     statistics,
+    systems,
     tables,
     writes,
 )

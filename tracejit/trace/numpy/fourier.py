@@ -21,7 +21,7 @@ from ..registry import implements
 from . import transforms
 from .arguments import one_axis, refuse_out, static, static_int
 from .building import as_array, converted, filled, number, permuted
-from .decompositions import run
+from .gufuncs import run
 
 _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
 

@@ -33,11 +33,12 @@ from .building import (
 )
 from .calculus import convolve
 from .creation import vander
-from .decompositions import eigvals, least_squares
+from .decompositions import eigvals
 from .diagonals import diag
 from .predicates import isclose
 from .search import argmax, argmin
 from .sorting import sort
+from .systems import least_squares
 
 
 @implements(np.polyval)

@@ -178,6 +178,14 @@ def at_last(x, k):
     return y
 
 
+def there(x, k):
+    try:
+        x[k]
+    except IndexError:
+        return False
+    return True
+
+
 X, PLACES = np.arange(5.0), np.array([1, 4, 5, 0])
 
 
@@ -190,6 +198,7 @@ X, PLACES = np.arange(5.0), np.array([1, 4, 5, 0])
         (suppressed, (X, np.int64(2)), (X, np.int64(7))),
         (helped, (X, np.int64(2)), (X, np.int64(-7))),
         (powers, (PLACES, np.array([1, 2, 3, 4])), (PLACES, np.array([1, -2, 3, 4]))),
+        (there, (X, np.int64(2)), (X, np.int64(7))),
         (at_last, (X, np.int64(2)), (X, np.int64(7))),
     ],
 )
@@ -202,6 +211,25 @@ def test_what_a_handler_is_for(function, good, bad):
         for one, other in zip(ours, theirs):
             np.testing.assert_array_equal(one, other)
     assert jitted.cache_info().misses <= 2
+
+
+def test_a_place_that_is_looked_up():
+    """Of a short array that a loop writes, at a known place of a constant array."""
+
+    def function(x):
+        total = 0.5
+        for _ in range(2):
+            z = x[[0, 1]]
+            total = total + z[0]
+            x[5] = x[0]
+            x += 1
+        return total, x
+
+    with tracejit.config.use(unroll=0):
+        total, x = tracejit.jit(function)(np.arange(6.0))
+    wanted, theirs = function(np.arange(6.0))
+    assert total == wanted
+    np.testing.assert_array_equal(x, theirs)
 
 
 def test_what_no_handler_is_for():

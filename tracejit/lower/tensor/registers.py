@@ -29,6 +29,7 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    Table,
     Variable,
     expressions_of,
     has_control,
@@ -83,10 +84,10 @@ class _Registers:
         return found & written
 
     def are_known(self, indices: Iterable[Expression]) -> bool:
-        """Whether all are numbers once short loops are written out; no place is out of bounds, as an
-        index may be whose check is left."""
-        checks = any(is_check(part) for part in postorder(indices, parts))
-        return not checks and all(index.free <= self.short.keys() for index in indices)
+        """Whether all are numbers once short loops are written out: nothing is looked up, and no index
+        is left that may be out of bounds."""
+        unknown = any(isinstance(e, Table) or is_check(e) for e in postorder(indices, parts))
+        return not unknown and all(index.free <= self.short.keys() for index in indices)
 
     def run(self) -> Kernel:
         if not self.small:

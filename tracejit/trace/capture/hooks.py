@@ -12,7 +12,7 @@ import numpy as np
 from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ..array import Array
-from ..context import Trace, current_trace, failure
+from ..context import Trace, current_trace, failure, for_numpy
 from ..host import refuse_through_python
 from ..location import user_line
 from ..value import Value, known_value, node_of
@@ -299,6 +299,18 @@ class CaptureHooks:
         trace = current_trace()
         if trace is not None:
             trace.handles = True
+
+    @staticmethod
+    def probes(value: Any) -> None:
+        """An element was read to see whether it is there: a program reads only what it needs."""
+        if isinstance(value, Value):
+            raise for_numpy(
+                failure(
+                    UnsupportedError,
+                    "an element is read for the exception that there is if it is not there",
+                    "compare the index with the length instead",
+                )
+            )
 
     @staticmethod
     def manager(value: Any) -> Any:

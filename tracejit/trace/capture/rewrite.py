@@ -247,6 +247,15 @@ class _Rewriter(ast.NodeTransformer):
         place = ast.copy_location(ast.Constant((node.lineno, node.col_offset)), node)
         return expression("TJ.grows(X, PLACE)", node, TJ=HOOKS, X=node, PLACE=place)
 
+    def visit_Expr(self, node: ast.Expr) -> Any:
+        """An element that is read for nothing, in a `try`, is read to see whether it is there."""
+        is_probe = self.catches > 0 and isinstance(node.value, ast.Subscript)
+        node.value = self.expression(node.value)
+        if is_probe:
+            self.own.count += 1
+            node.value = expression("TJ.probes(X)", node, TJ=HOOKS, X=node.value)
+        return node
+
     def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
         return build(_BREAK, node, L=self.loops[-1])
 

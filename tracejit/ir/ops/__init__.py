@@ -14,6 +14,7 @@ from .gufunc import *
 from .indexing import *
 from .movement import *
 from .ordered import *
+from .packed_orders import *
 from .partition import *
 from .ranks import *
 from .reduce import *

@@ -61,7 +61,7 @@ def reinterpreted(a, dtype=None, type=None):
         return a if a.is_scalar else view(a, node_of(a))
     wanted = supported_dtype(dtype) if np.dtype(dtype).kind in "iufc" else None
     if wanted is not None and a.dtype.kind in "iuf" and wanted.itemsize == a.dtype.itemsize:
-        seen = _with_bits(node_of(a), wanted)
+        seen = with_bits(node_of(a), wanted)
         return wrap(seen, True) if a.is_scalar else view(a, seen)
     found = None if wanted is None else _regrouped(a, wanted)
     if found is None:
@@ -92,7 +92,7 @@ def _regrouped(a: Array, dtype: DType) -> Array | None:
     return None
 
 
-def _with_bits(node: Node, dtype: DType) -> Node:
+def with_bits(node: Node, dtype: DType) -> Node:
     """The same bits as numbers of another dtype that is as wide."""
     if node.type.dtype.kind != "u":
         node = ops.bits(node)

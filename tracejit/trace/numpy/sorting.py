@@ -22,6 +22,7 @@ from .building import (
     permuted,
     reshaped,
 )
+from .packed_orders import packed_order, packs_order
 
 _KINDS = {None: "quicksort", "quicksort": "quicksort", "mergesort": "stable", "stable": "stable"}
 
@@ -82,6 +83,8 @@ def _sorted_bytes(x: Array) -> Array:
 def order_of_rows(*keys: Array, kind: str = "quicksort") -> Array:
     """Positions along the last axis, by the last key first."""
     require_sorting("argsort", kind, *keys)
+    if len(keys) == 1 and packs_order(keys[0], kind):
+        return wrap(packed_order(keys[0], kind))
     return wrap(ops.order(*[node_of(key) for key in keys], kind=kind))
 
 

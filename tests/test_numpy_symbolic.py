@@ -61,6 +61,13 @@ FUNCTIONS = [
     lambda x: np.clip(x, -1, 1),
     lambda x: np.meshgrid(x[:, 0], x[0]),
     lambda x: np.cov(x, rowvar=False),
+    lambda x: np.median(x),
+    lambda x: np.median(np.where(x > 1, np.nan, x), axis=0, keepdims=True),
+    lambda x: np.median((x * 10).astype(int), axis=0),
+    lambda x: np.tile(x[:, 0], 3),
+    lambda x: np.tile(x, (2, 2)),
+    lambda x: np.repeat(x, 3, axis=0) + np.repeat(x, 3).reshape(-1, 3),
+    lambda x: np.tile(np.concatenate([x[:, 0], x[:, 1] * 2]), 2),
 ]
 
 

@@ -11,9 +11,15 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracejit
+from tracejit.ir.dims import symbol
+from tracejit.ir.graph import Kernel, Module
 from tracejit.ir.tensor import Apply, For, Load, expressions_of, parts, statements
 from tracejit.ir.term import postorder
-from tracejit.ir.types import i64
+from tracejit.ir.types import array_type, f64, i64
+from tracejit.ir.verify import Stage
+from tracejit.lower import pipeline
+from tracejit.trace.program import Traced
+from tracejit.trace.tracing import trace
 
 RNG = np.random.default_rng(5)
 
@@ -63,6 +69,17 @@ def test_tile_and_repeat_are_nests():
         """,
     )
     assert choices(kernel_of(lambda x: np.repeat(x, 3, axis=1), np.zeros((20, 30)))) == 0
+
+
+@pytest.mark.parametrize("function", [lambda x: np.tile(x, 3), lambda x: np.repeat(x, 3)])
+def test_tile_and_repeat_of_unknown_sizes_are_nests(function):
+    own = Traced(array_type((symbol("n"),), f64))
+    traced = trace(function, (np.zeros(5),), {}, how=[own])
+    stages = pipeline.run(Module(traced.function), pipeline.Options(32))
+    (kernel,) = [
+        k for k in stages[Stage.SCHEDULED].functions if isinstance(k, Kernel) and not k.callees
+    ]
+    assert choices(kernel) == 0
 
 
 def test_ravel_of_a_transpose():

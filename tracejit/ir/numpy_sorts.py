@@ -42,13 +42,18 @@ class Sorting(NamedTuple):
 
     def run(self, *arguments: Any) -> None:
         """A call, as NumPy makes it."""
-        *arrays, n, _ = arguments
-        rows = [np.lib.stride_tricks.as_strided(a, (int(n),), (a.itemsize,)) for a in arrays]
+        *arrays, last, n, _ = arguments
+        ordered = _row(last, int(n))
         if self.name == "sort":
-            rows[0].sort(kind=self.kind)
-        else:
-            row, order = rows
-            order[...] = order[row[order].argsort(kind=self.kind)]
+            ordered.sort(kind=self.kind)
+        elif n > 0:
+            row = _row(arrays[0], int(ordered.max()) + 1)
+            ordered[...] = ordered[row[ordered].argsort(kind=self.kind)]
+
+
+def _row(start: np.ndarray, n: int) -> np.ndarray:
+    """So many elements of the memory behind the first of them."""
+    return np.lib.stride_tricks.as_strided(start, (n,), (start.itemsize,))
 
 
 SORTINGS = {

@@ -49,6 +49,10 @@ NEAR = 8
 def _check(words: ArrayType, keys: ArrayType, dropped: ArrayType, bits: int) -> None:
     if words.dtype is not u64 or words.ndim == 0 or words.shape != keys.shape:
         raise ValueError(f"{words} are not words of keys {keys}")
+    if keys.dtype.kind not in "iuf" or keys.dtype.itemsize < 4:
+        raise ValueError(
+            f"keys are of 4 or 8 bytes, not {keys}"
+        )  # NumPy sorts others by digits, whole rows alone
     if dropped.dtype is not i64 or dropped.shape != words.shape[:-1] or not 0 < bits < 64:
         raise ValueError(f"{dropped} do not tell the bits that rows of {words} lack")
 
@@ -61,7 +65,7 @@ def _order_type(words: ArrayType, keys: ArrayType, dropped: ArrayType, *, bits: 
 def _order_reference(words: Any, keys: Any, dropped: Any, *, bits: int) -> Any:
     order = _positions(words, bits)
     for row in np.ndindex(words.shape[:-1]):
-        if dropped[row] == 0:
+        if dropped[row] <= 0:
             continue
         for run in _runs(words[row] >> np.uint64(bits)):
             order[row][run] = order[row][run][np.argsort(keys[row][order[row][run]], kind="stable")]
@@ -217,7 +221,7 @@ def _ties_statements(
 
 
 def _samples(dtype: DType) -> list:
-    if dtype.kind not in "iuf":
+    if dtype.kind not in "iuf" or dtype.itemsize < 4:
         return []
     cases = [((9,), 4), ((3, 200), 8), ((2, 0), 3), ((0, 5), 3), ((1,), 1)]
     return [

@@ -41,7 +41,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import postorder
+from ...ir.term import Term, postorder
 from ...ir.types import i64
 from .checks import OF_INDICES
 from .simplify import (
@@ -176,32 +176,59 @@ def _size(body: Iterable[Statement]) -> int:
     return len(list(postorder(list(_all_expressions(body)), parts)))
 
 
-def _period(loop: For) -> int | None:
+def _period(loop: For) -> Expression | None:
     """The longest period of quotients and remainders of the index that divides its range."""
-    if loop.start is not tensor.ZERO or not isinstance(loop.stop, Literal):
+    if loop.start is not tensor.ZERO:
         return None
-    count, found = loop.stop.value, 1
+    found: Expression | None = None
     for root in _all_expressions(loop.body):
         if loop.index not in root.free:
             continue
         for e in postorder((root,), parts):
             match e:
-                case Apply(op, (a, Literal(n)), dtype) if op in DIVISIONS and dtype is i64:
+                case Apply(op, (a, period), dtype) if op in DIVISIONS and dtype is i64:
                     atoms, constant = linear(a)
-                    fits = found < n < count and count % n == 0 and constant % n == 0
-                    if fits and atoms == {loop.index: 1}:
-                        found = n
-    return found if found > 1 else None
+                    is_plain = atoms == {loop.index: 1} and _times(period, integer(constant))
+                    times = _times(period, loop.stop) if is_plain else None
+                    if times in (None, tensor.ZERO, tensor.ONE) or _typical(period) < 2:
+                        continue
+                    if found is None or _typical(found) < _typical(period):
+                        found = period
+    return found
 
 
-def _nested(loop: For, period: int) -> For:
+def _times(period: Expression, count: Expression) -> Expression | None:
+    """How many periods make up a number, each of them a sum of sizes; None where that is not certain."""
+    (own, least), (atoms, constant) = linear(period), linear(count)
+    if not own:  # a number
+        numbers = (*atoms.values(), constant)
+        if least < 1 or any(n % least for n in numbers):
+            return None
+        total: Expression = integer(constant // least)
+        for atom, scale in atoms.items():
+            total = expressions.add(total, expressions.multiply(atom, integer(scale // least)))
+        return total
+    if not atoms and not constant:
+        return tensor.ZERO
+    atom, scale = next(iter(own.items()))
+    times = atoms.get(atom, 0) // scale
+    is_whole = {a: times * c for a, c in own.items()} == atoms and times * least == constant
+    return integer(times) if is_whole else None
+
+
+def _nested(loop: For, period: Expression) -> For:
     """The loop as one over periods and one inside a period."""
-    outer = Index(f"{loop.index.name}_by_{period}")
-    inside = Index(f"{loop.index.name}_in_{period}")
-    place = expressions.add(expressions.multiply(outer, integer(period)), inside)
-    body = substitute(loop.body, {loop.index: place})
-    inner = For(inside, tensor.ZERO, integer(period), body, "serial", 1)
-    return For(outer, tensor.ZERO, integer(loop.stop.value // period), (inner,), "serial", 1)
+    name = period.value if isinstance(period, Literal) else "period"
+    outer = Index(f"{loop.index.name}_by_{name}")
+    inside = Index(f"{loop.index.name}_in_{name}")
+    place = expressions.add(expressions.multiply(outer, period), inside)
+    known: dict[Term, Expression] = {
+        Apply("floor_divide", (loop.index, period), i64): outer,
+        Apply("remainder", (loop.index, period), i64): inside,
+    }
+    body = substitute(substitute(loop.body, known), {loop.index: place})
+    inner = For(inside, tensor.ZERO, period, body, "serial", 1)
+    return For(outer, tensor.ZERO, _times(period, loop.stop), (inner,), "serial", 1)
 
 
 def _cuts(loop: For, ranges: Ranges) -> set[Expression]:

@@ -81,14 +81,30 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
         raise no_rule("np.median of a number, or of nothing")
     x, axes = _gathered_axes(x, axis)
     n = x.shape[-1]
-    if type(n) is not int:
-        raise no_rule("np.median of an unknown number of elements")
-    middle = ranked(x, tuple(range((n - 1) // 2, n // 2 + 1)))
-    elements = [taken(middle, x.ndim - 1, k) for k in range(middle.shape[-1])]
-    result = _mean_of(*elements)
+    if type(n) is int:
+        middle = ranked(x, tuple(range((n - 1) // 2, n // 2 + 1)))
+        elements = [taken(middle, x.ndim - 1, k) for k in range(middle.shape[-1])]
+        result = _mean_of(*elements)
+    else:
+        elements = _middle_of_unknown(x)
+        is_odd = apply(np.equal, apply(np.remainder, as_array(n), 2), 1)
+        result = choose(is_odd, _mean_of(elements[0]), _mean_of(*elements))
     if x.dtype.kind == "c":  # of which one part may be a number
         result = choose(apply(np.isnan, elements[0]), elements[0], result)
     return _with_axes(result, axes) if keepdims else scalar_like(result)
+
+
+def _middle_of_unknown(x: Array) -> list[Array]:
+    """The two elements in the middle of rows, the same where their number is odd; NaN where a row has any."""
+    rows, axis, n = sorted_rows(x), x.ndim - 1, as_array(x.shape[-1])
+    halves = [apply(np.floor_divide, apply(np.subtract, n, k), 2) for k in (1, 0)]
+    *found, last = [
+        taken(gathered(rows, reshaped(as_array(place), (1,)), axis), axis, 0)
+        for place in (*halves, apply(np.subtract, n, 1))
+    ]
+    if x.dtype.kind not in "fc":
+        return found
+    return [choose(apply(np.isnan, last), last, element) for element in found]
 
 
 def _mean_of(*elements: Array) -> Array:

@@ -105,12 +105,36 @@ def lanes_of(function, *args) -> list[int]:
 
 def test_columns_are_read_in_runs_that_registers_hold():
     """Sixteen vectors of each row, shared between the sums of a sweep and no more than there are."""
-    x = np.zeros((64, 512), np.float32)
+    x = np.zeros((16, 512), np.float32)
     (one,) = lanes_of(lambda x: x.sum(axis=0), x)
     (two,) = lanes_of(lambda x: x.sum(axis=0) + (x * x).sum(axis=0), x)
     (row,) = lanes_of(lambda x: x.sum(), x)
     (few,) = lanes_of(lambda x: x.sum(axis=0), x[:, : one // 2 + 1].copy())
     assert (one, two, row, few) == (4 * row, 2 * row, row, 2 * row)
+
+
+def strips_of(x) -> set[int]:
+    """How many rows are added up before their sums are stored again."""
+    loops = [s for s in statements(kernel_of(lambda x: x.sum(axis=0), x).body) if type(s) is For]
+    return {s.stop.value for s in loops if s.mark == "unroll"}
+
+
+def test_how_many_rows_are_read_at_once_depends_on_where_they_lie():
+    """Caches are read from end to end, blocks of long rows two at a time, and memory in several places."""
+    assert strips_of(np.zeros((64, 512), np.float32)) == {1}
+    assert strips_of(np.zeros((1024, 1024), np.float32)) == {1}
+    assert strips_of(np.zeros((64, 16384), np.float32)) == {2}
+    assert strips_of(np.zeros((4096, 4096), np.float32)) == {8}
+    assert strips_of(np.zeros((16, 512), np.float32)) == set(), "columns are walked down"
+
+
+@pytest.mark.parametrize("shape", [(33, 700), (64, 512), (9001, 1030), (259, 40000), (40, 7, 300)])
+def test_sums_of_what_lies_in_all_caches_and_memory(shape):
+    x = np.random.default_rng(5).integers(-3, 4, shape).astype(np.float32)
+    for program in (lambda x: x.sum(axis=0), lambda x: x.max(axis=0) - x[0], lambda x: x.mean(0)):
+        np.testing.assert_allclose(tracejit.jit(program)(x), program(x), rtol=1e-6)
+    two = lambda x: x.sum(axis=0) * np.exp(-x.max(axis=0)) + x.min(axis=0)
+    np.testing.assert_allclose(tracejit.jit(two)(x), two(x), rtol=1e-5)
 
 
 @pytest.mark.parametrize("shape", [(66, 16384), (131, 17000)])

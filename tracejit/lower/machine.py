@@ -44,10 +44,14 @@ class Machine(NamedTuple):
         """Outputs of so many bytes and more do not stay in any cache until they are read."""
         return self.l3_bytes * 3 // 4
 
+    @property
+    def far_bytes(self) -> int:
+        """More than this is not found in the last cache again, as others use it, too."""
+        return self.l3_bytes // 4
+
     def byte_cycles(self, size: float) -> float:
         """Cycles of reading or writing a byte of an array of so many, by where it fits."""
-        near, far = self.l2_bytes, self.l3_bytes // 4  # a last cache is shared
-        return 1 / 32 if size <= near else 1 / 16 if size <= far else 1 / 8
+        return 1 / 32 if size <= self.l2_bytes else 1 / 16 if size <= self.far_bytes else 1 / 8
 
     @property
     def worthwhile_seconds(self) -> float:

@@ -3,7 +3,8 @@
     for i: total = total + x[i]; out[i] = total
 
 Where the order of additions is free, lanes can share the work: each vector is summed up in itself,
-in as many steps as it has halves, and the total of all before it is added to all its lanes.
+in as many steps as it has halves, and the total of all before it is added to all its lanes. The loop may
+accumulate other things besides.
 """
 
 from __future__ import annotations
@@ -11,27 +12,33 @@ from __future__ import annotations
 from typing import Any, NamedTuple
 
 from . import expressions
-from .tensor import Apply, Assign, Expression, For, Let, Store, Variable, loads_of
+from .tensor import Accumulate, Apply, Assign, Expression, For, Let, Store, Variable, loads_of
 from .types import DType
 
 OPS = ("add", "multiply", "minimum", "maximum")
 
 
 class Running(NamedTuple):
-    """The parts of such a loop: what it computes first, the total, how it grows by what, the store."""
+    """The parts of such a loop: what it computes first, the total, how it grows by what, the store, and what it
+    accumulates besides."""
 
     lets: tuple[Let, ...]
     total: Variable
     op: str
     value: Expression
     store: Store
+    others: tuple[Accumulate, ...] = ()
 
 
 def running_of(loop: For) -> Running | None:
     """The parts of a loop that stores running totals; None if it does anything else."""
-    if len(loop.body) < 2:
+    body = list(loop.body)
+    others: list[Accumulate] = []
+    while body and isinstance(body[-1], Accumulate):
+        others.insert(0, body.pop())
+    if len(body) < 2:
         return None
-    *lets, step, store = loop.body
+    *lets, step, store = body
     match step, store:
         case (
             Assign(total, Apply(op, (again, value), _)),
@@ -39,10 +46,12 @@ def running_of(loop: For) -> Running | None:
         ) if total is again is stored and op in OPS and total.dtype.kind in "iuf":
             is_read = any(load.buffer is buffer for load in loads_of(loop.body))
             used = [value, *indices, *[let.value for let in lets if isinstance(let, Let)]]
+            used += [other.value for other in others]
             is_plain = all(isinstance(let, Let) and let.variable is not total for let in lets)
+            is_plain = is_plain and all(other.target is not total for other in others)
             if is_read or not is_plain or any(total in e.free for e in used):
                 return None
-            return Running(tuple(lets), total, op, value, store)
+            return Running(tuple(lets), total, op, value, store, tuple(others))
     return None
 
 

@@ -308,6 +308,10 @@ class Builder:
         listed = ", ".join([f"{a.type} {a.text}" for a in arguments])
         return self.value(f"call {result} @{name}({listed})", kind, lanes)
 
+    def hidden(self, a: Value) -> Value:
+        """The same integer, which LLVM takes for one that is known at run time only."""
+        return self.value(f'call {a.type} asm "", "=r,0"({a.type} {a.text})', a.kind)
+
     def call_defined(self, function: Definition, kind: str, arguments: Sequence[Value]) -> Value:
         """Call a function whose definition comes with the module; of the operands' lanes."""
         self.module.functions[function.symbol] = function

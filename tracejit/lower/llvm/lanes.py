@@ -9,7 +9,7 @@ from ...ir import expressions, tensor
 from ...ir.packing import Packing, packing_of
 from ...ir.running import Running, neutral, running_of
 from ...ir.tensor import For, Literal
-from ...ir.types import DType
+from . import totals
 from .access import CACHE_LINE
 from .alignment import LEAST_VECTORS, aligning_store
 from .builder import Value, is_number
@@ -68,28 +68,22 @@ class LaneLoops(Control):
         b, lanes, op, dtype = self.b, self.lanes, running.op, running.total.dtype
         self.each(running.lets)
         value = self.per_lane(self.emit(running.value))
-        nothing = self.per_lane(self.literal(neutral(op, dtype), dtype))
         if lanes.mask is not None:
+            nothing = self.per_lane(self.literal(neutral(op, dtype), dtype))
             value = (b.select(lanes.mask, value[0], nothing[0]),)
         before = self.get(running.total)
-        own = self.running(op, dtype, value, nothing)
+
+        def combine(first: Value, second: Value) -> Value:
+            (both,) = self.joined(op, dtype, (first,), (second,))
+            return both
+
+        own = (totals.running(b, value[0], self.upper_halves, combine),)
         self.put(running.total, self.joined(op, dtype, before, own))
-        self.body((running.store,))
-        end = b.extract_at(own[0], b.const(lanes.count - 1, "i64"))
-        last = (b.splat(end, lanes.count),)
+        self.body((running.store, *running.others))
+        # Not the last lane of what is stored, which would be waited for longer.
+        last = (totals.last(b, own[0]),)
         self.put(running.total, self.joined(op, dtype, before, last))
         self.leave(running.lets)
-
-    def running(self, op: str, dtype: DType, parts: Parts, nothing: Parts) -> Parts:
-        """Each lane combined with all before it: with its neighbour, then pairs with pairs."""
-        (value,), (empty,) = parts, nothing
-        count, distance = value.lanes, 1
-        while distance < count:
-            order = [count - distance + lane for lane in range(count)]
-            moved = self.b.shuffle(empty, value, order)
-            (value,) = self.joined(op, dtype, (moved,), (value,))
-            distance *= 2
-        return (value,)
 
     def pack(self, packing: Packing) -> None:
         """Store what the lanes select side by side, and count it."""
@@ -125,6 +119,7 @@ class LaneLoops(Control):
             self.here()
             (total,) = self.get(running.total)
             self.put(running.total, (self.b.splat(total, count),))
+            self.upper_halves = totals.upper_halves(self.b, count)
         outer = {target: self.get(target) for target in ops}
         for target, op in ops.items():
             self.here()

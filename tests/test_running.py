@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit import stages
 from tracejit.ir.tensor import For, statements
 
 SHAPES = [
@@ -77,10 +78,56 @@ def _marks(compiled, x):
     return [s.mark for k in kernels for s in statements(k.body) if isinstance(s, For)]
 
 
-def test_lanes_and_threads_share_the_work_where_the_order_is_free():
+@pytest.fixture
+def on(monkeypatch):
+    """Lower for a machine of so many cores."""
+    here = stages.schedule_parameters()
+
+    def choose(cores):
+        machine = here._replace(cores=cores, l3_bytes=32 << 20)
+        monkeypatch.setattr(stages, "schedule_parameters", lambda: machine)
+
+    return choose
+
+
+def test_lanes_and_threads_share_the_work_where_the_order_is_free(on):
     x = np.ones(300_000)
-    assert _marks(tracejit.jit(lambda x: np.cumsum(x)), x).count("parallel") == 2
+    for cores, regions in ((2, 1), (8, 2)):
+        on(cores)
+        assert _marks(tracejit.jit(lambda x: np.cumsum(x)), x).count("parallel") == regions
     assert _marks(tracejit.jit(lambda x: np.cumsum(x), numerics="strict"), x) == ["serial"]
+
+
+def test_two_cores_leave_to_one_what_is_far(on):
+    on(2)
+    assert _marks(tracejit.jit(lambda x: np.cumsum(x)), np.ones(1 << 21)) == ["serial", "vector"]
+
+
+@pytest.mark.parametrize("cores", [1, 2, 8])
+@pytest.mark.parametrize("dtype", ["float32", "float64", "int64"])
+@pytest.mark.parametrize("n", [70_001, 131_072, 262_144, 262_145, 300_007, 700_000])
+def test_however_many_cores_there_are(on, cores, dtype, n):
+    """Also of what is computed first, and where the total is used afterwards."""
+    on(cores)
+    x, y = np.random.default_rng(n).integers(-2, 3, (2, n)).astype(dtype)
+    for program in (
+        lambda x, y: np.cumsum(x),
+        lambda x, y: np.cumsum(x * y + x)[-1] + np.cumsum(x * y + x),
+        lambda x, y: np.maximum.accumulate(x - y),
+    ):
+        np.testing.assert_array_equal(tracejit.jit(program)(x, y), program(x, y))
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("n", [300_000, 524_293, 2_200_005])
+def test_cores_do_not_matter(on, dtype, n):
+    x = np.random.default_rng(n).normal(size=n).astype(dtype)
+    found = []
+    for cores in (1, 2, 8):
+        on(cores)
+        found.append(tracejit.jit(lambda x: np.cumsum(x * 2 + 1))(x))
+    np.testing.assert_array_equal(found[1], found[0])
+    np.testing.assert_array_equal(found[2], found[0])
 
 
 def test_sizes_that_are_not_known():

@@ -56,7 +56,7 @@ def parallelize(
 
 class _Splitter:
     def __init__(self, kernel: Kernel, machine: Machine, reorders: bool, alone: bool):
-        self.kernel, self.vector_bytes = kernel, machine.vector_bytes
+        self.kernel, self.machine, self.vector_bytes = kernel, machine, machine.vector_bytes
         self.reorders, self.alone = reorders, alone
         self.worthwhile, self.cores = machine.worthwhile_seconds, machine.cores
         self.count = 0
@@ -112,7 +112,9 @@ class _Splitter:
             return self.partial(loop, cost, count, outer)
         if loop.mark == "vector":
             running = running_of(loop)
-            return running and split_running(loop, running, self.chunk_name()) or [loop]
+            if running is None:
+                return [loop]
+            return split_running(loop, running, self.chunk_name(), self.machine) or [loop]
         tables = tables_of(loop, self.reorders) if count is not None else ()
         if tables and (wanted := count_of_tables(tables, count)) > 1:
             return self.tables(loop, tables, count, wanted)

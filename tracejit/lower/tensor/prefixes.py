@@ -10,8 +10,20 @@
 
 A stretch is short enough for what the chunks read at first to be near when they are read again. What the
 next one adds up to is found in the same loop: that waits for memory while the lanes of the totals are
-exchanged. Where the next stretch ends early, the rest of this one has a loop of its own. Chunks depend on
-sizes alone, and so do results.
+exchanged; where the next chunk is not whole, in a loop of its own.
+
+Two cores wait for each other too often so. One of them has the first chunks, and the other adds these
+up itself, which is faster than to wait, and has the rest. What is too far for the last cache is done by one:
+
+    for c in parallel of 2:
+        for k in the first chunks, if c: part = neutral; for i in chunk k: part += x[i]; total = total + part
+        for k in chunks of c:
+            own = total; part = neutral
+            for i in chunk k: own = own + x[i]; out[i] = own; part += x[i]
+            total = total + part
+
+Chunks depend on sizes alone, and all of these add up the same numbers in the same order: results depend
+neither on how many threads there are nor on how many cores.
 """
 
 from __future__ import annotations
@@ -36,63 +48,96 @@ from ...ir.tensor import (
     Variable,
 )
 from ...ir.types import array_type
+from ..machine import Machine
 from .cost import trips
 from .substitute import with_expressions
-from .vectorize import SUMS
 
 CHUNK_BYTES, CHUNKS = 64 << 10, 16
 # A shorter array is done by one thread, which need not read it twice, before several would be.
 LEAST_CHUNKS = 8
+# The first one's part of what two cores do: to add up takes half as long as to exchange lanes and store.
+FIRST_PART = 2 / 3
 
 
-def split_running(loop: For, running: Running, name: str) -> list[Statement] | None:
+def split_running(
+    loop: For, running: Running, name: str, machine: Machine
+) -> list[Statement] | None:
     """The statements instead of a vector loop that stores running totals; None for a short one."""
-    count = trips(loop)
-    chunks = _Chunks(loop, running, name)
-    return chunks.statements(count) if count and count >= LEAST_CHUNKS * chunks.size else None
+    count, size = trips(loop), CHUNK_BYTES // running.total.dtype.itemsize
+    if count is None or count < LEAST_CHUNKS * size:
+        return None
+    chunks = _Chunks(loop, running, name, size)
+    if machine.cores > 2:
+        return chunks.in_stretches()
+    is_far = count * running.total.dtype.itemsize > machine.far_bytes
+    return [chunks.one_by_one()] if is_far or machine.cores == 1 else chunks.by_two()
 
 
 class _Chunks:
-    """The chunks of one loop, each of `size` elements."""
+    """The chunks of one loop, each of `size` elements but the last."""
 
-    def __init__(self, loop: For, running: Running, name: str):
-        self.loop, self.running, self.chunk = loop, running, Index(name)
+    def __init__(self, loop: For, running: Running, name: str, size: int):
+        self.loop, self.running, self.size, self.name = loop, running, size, name
+        self.chunk, self.count = Index(name), -(-trips(loop) // size)
         self.dtype = running.total.dtype
-        self.size = CHUNK_BYTES // self.dtype.itemsize
-        self.stretch_size = CHUNKS * self.size
-        self.name = name
-        self.part, self.own, self.before = [
-            Variable(f"{name}_{word}", self.dtype) for word in ("part", "own", "before")
-        ]
+        self.part, self.own = [Variable(f"{name}_{w}", self.dtype) for w in ("part", "own")]
         self.parts = Buffer(f"{name}_parts", array_type((CHUNKS,), self.dtype), "local")
         self.place = Load(self.parts, (self.chunk,))
 
-    def statements(self, count: int) -> list[Statement]:
-        total, stretch = self.running.total, Index(f"{self.name}_stretch")
+    def in_stretches(self) -> list[Statement]:
+        """By any number of threads."""
+        total, before = self.running.total, Variable(f"{self.name}_before", self.dtype)
+        stretch = Index(f"{self.name}_stretch")
+        stretches = expressions.integer(-(-self.count // CHUNKS))
+        first = expressions.multiply(stretch, expressions.integer(CHUNKS))
+        keep = Store(self.parts, (self.chunk,), self.part)
         steps = (
-            self.chunks(
+            _each(
+                self.chunk,
+                CHUNKS,
                 "serial",
-                Let(self.before, self.place),
+                Let(before, self.place),
                 Store(self.parts, (self.chunk,), total),
-                Assign(total, self.combined(total, self.before)),
+                Assign(total, self.combined(total, before)),
             ),
-            self.chunks(
+            _each(
+                self.chunk,
+                CHUNKS,
                 "parallel",
                 Let(self.own, self.place),
                 self.nothing(),
-                *self.totals(stretch),
-                Store(self.parts, (self.chunk,), self.part),
+                *self.totals_and_next(expressions.add(first, self.chunk)),
+                keep,
             ),
         )
-        stretches = expressions.integer(-(-count // self.stretch_size))
         return [
             Allocate(self.parts),
-            self.chunks("parallel", *self.sums()),
+            _each(self.chunk, CHUNKS, "parallel", self.nothing(), self.sum(self.chunk), keep),
             For(stretch, tensor.ZERO, stretches, steps, "serial", 1),
         ]
 
-    def chunks(self, mark: str, *body: Statement) -> For:
-        return For(self.chunk, tensor.ZERO, expressions.integer(CHUNKS), body, mark, 1)
+    def by_two(self) -> list[Statement]:
+        """By two threads."""
+        total, first = self.running.total, int(self.count * FIRST_PART)
+        number, own = Index(f"{self.name}_number"), Variable(f"{self.name}_total", self.dtype)
+        start = expressions.multiply(self.chunk, expressions.integer(first))
+        rest = expressions.multiply(self.chunk, expressions.integer(self.count - first))
+        stop = expressions.add(expressions.integer(first), rest)
+        more = Assign(own, self.combined(own, self.part))
+        both = (
+            Let(own, total),
+            For(number, tensor.ZERO, start, (self.nothing(), self.sum(number), more), "serial", 1),
+            For(number, start, stop, (*self.totals(number, own), more), "serial", 1),
+            Store(self.parts, (self.chunk,), own),
+        )
+        end = Assign(total, Load(self.parts, (tensor.ONE,)))
+        return [Allocate(self.parts), _each(self.chunk, 2, "parallel", *both), end]
+
+    def one_by_one(self) -> For:
+        """By one thread."""
+        total = self.running.total
+        more = Assign(total, self.combined(total, self.part))
+        return _each(self.chunk, self.count, "serial", *self.totals(self.chunk, total), more)
 
     def combined(self, a: Expression, b: Expression) -> Expression:
         return Apply(self.running.op, (a, b), self.dtype)
@@ -100,44 +145,59 @@ class _Chunks:
     def nothing(self) -> Let:
         return Let(self.part, Literal(neutral(self.running.op, self.dtype), self.dtype))
 
-    def range(self, stretch: Expression) -> tuple[Expression, Expression]:
-        """Where the chunk begins and where it ends."""
-        loop, size = self.loop, expressions.integer(self.size)
-        first = expressions.add(expressions.multiply(self.chunk, size), loop.start)
-        past = expressions.multiply(stretch, expressions.integer(self.stretch_size))
-        start = expressions.add(past, first)
-        return start, expressions.minimum(expressions.add(start, size), loop.stop)
+    def range(self, number: Expression) -> tuple[Expression, Expression]:
+        """Where a chunk begins and where it ends."""
+        size = expressions.integer(self.size)
+        start = expressions.add(expressions.multiply(number, size), self.loop.start)
+        return start, expressions.minimum(expressions.add(start, size), self.loop.stop)
 
-    def sums(self) -> tuple[Statement, ...]:
-        """What the chunk of the first stretch adds up to."""
-        running, (start, stop) = self.running, self.range(tensor.ZERO)
-        body = (*running.lets, Accumulate(self.part, running.op, running.value))
-        added = self.loop.replace(start=start, stop=stop, lanes=SUMS * self.loop.lanes, body=body)
-        return self.nothing(), added, Store(self.parts, (self.chunk,), self.part)
+    def sum(self, number: Expression) -> For:
+        """What adds up a chunk."""
+        start, stop = self.range(number)
+        added = Accumulate(self.part, self.running.op, self.running.value)
+        return self.loop.replace(start=start, stop=stop, body=(*self.running.lets, added))
 
-    def totals(self, stretch: Expression) -> tuple[Statement, ...]:
-        """The chunk's running totals, beside what the chunk of the next stretch adds up to."""
-        running, loop = self.running, self.loop
-        start, stop = self.range(stretch)
-        size = expressions.integer(self.stretch_size)
-        last = expressions.minimum(stop, expressions.subtract(loop.stop, size))
-        middle = expressions.maximum(start, last)
-        body = (
+    def stored(self) -> tuple[Statement, ...]:
+        """A running total, stored."""
+        running = self.running
+        return (
             *running.lets,
             Assign(self.own, self.combined(self.own, running.value)),
             with_expressions(running.store, {running.total: self.own}),
         )
-        ahead = Accumulate(self.part, running.op, self.ahead())
+
+    def totals(self, number: Expression, before: Expression) -> tuple[Statement, ...]:
+        """The running totals of a chunk, beside what it adds up to."""
+        start, stop = self.range(number)
+        added = Accumulate(self.part, self.running.op, self.running.value)
+        both = self.loop.replace(start=start, stop=stop, body=(*self.stored(), added))
+        return Let(self.own, before), self.nothing(), both
+
+    def totals_and_next(self, number: Expression) -> tuple[Statement, ...]:
+        """The running totals of a chunk, beside what the chunk a stretch later adds up to."""
+        later = expressions.integer(CHUNKS * self.size)
+        start, stop = self.range(number)
+        next_start, next_stop = self.range(expressions.add(number, expressions.integer(CHUNKS)))
+        ends = expressions.add(next_start, expressions.integer(self.size))
+        is_whole = expressions.compare("less_equal", ends, self.loop.stop)
+        middle = expressions.select(is_whole, stop, start)
+        ahead = expressions.add(self.loop.index, later)
+        value = replace_expressions((self.value(),), {self.loop.index: ahead})[self.value()]
+        added = Accumulate(self.part, self.running.op, value)
+        rest = self.sum(number)
         return (
-            loop.replace(start=start, stop=middle, body=(*body, ahead)),
-            loop.replace(start=middle, stop=stop, body=body),
+            self.loop.replace(start=start, stop=middle, body=(*self.stored(), added)),
+            self.loop.replace(start=middle, stop=stop, body=self.stored()),
+            rest.replace(start=expressions.select(is_whole, next_stop, next_start), stop=next_stop),
         )
 
-    def ahead(self) -> Expression:
-        """What is added a stretch later."""
+    def value(self) -> Expression:
+        """What is added for an element, in terms of the element alone."""
         known: dict[Expression, Expression] = {}
         for let in self.running.lets:
             known[let.variable] = replace_expressions((let.value,), known)[let.value]
-        value = replace_expressions((self.running.value,), known)[self.running.value]
-        later = expressions.add(self.loop.index, expressions.integer(self.stretch_size))
-        return replace_expressions((value,), {self.loop.index: later})[value]
+        return replace_expressions((self.running.value,), known)[self.running.value]
+
+
+def _each(index: Index, count: int, mark: str, *body: Statement) -> For:
+    return For(index, tensor.ZERO, expressions.integer(count), body, mark, 1)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit import stages
 from tracejit.config import config
 from tracejit.ir import ops
 from tracejit.ir.dims import symbol
@@ -19,6 +20,7 @@ from tracejit.ir.verify_kernel import unproved
 from tracejit.lower.machine import Machine
 from tracejit.lower.tensor.contract import lower_contraction
 from tracejit.lower.tensor.contract.library import Library
+from tracejit.runtime import engine
 from tracejit.runtime.libraries import blas_integer_bits
 from tracejit.stages import build
 
@@ -463,16 +465,20 @@ def test_panels_of_one_thread_inside_of_chunks_of_batches():
     np.testing.assert_allclose(tracejit.jit(np.matmul)(a, b), a @ b, rtol=1e-3, atol=1e-3)
 
 
-@pytest.mark.parametrize("left, right", [("i1", "i1"), ("u1", "i1"), ("i2", "i2"), ("i2", "u1")])
+SHORT = [("i1", "i1"), ("u1", "i1"), ("i1", "u1"), ("u1", "u1"), ("i2", "i2"), ("i2", "u1")]
+
+
+@pytest.mark.parametrize("left, right", SHORT)
 @pytest.mark.parametrize("spec", ["ik,kj->ij", "ik,jk->ij", "bki,bkj->bij"])
-def test_short_whole_numbers_are_multiplied_in_pairs(spec, left, right):
+def test_short_whole_numbers_are_multiplied_several_at_a_time(spec, left, right):
     """Their least and greatest values, odd and even depths: exact, as sums of 32 bits wrap around."""
     rng = np.random.default_rng(1)
 
     def function(a, b):
         return np.einsum(spec, a.astype("i4"), b.astype("i4"))
 
-    for rows, columns, depth in ((80, 70, 64), (67, 129, 801)):
+    in_quads = engine.target().dots and "i2" not in (left, right)
+    for rows, columns, depth in ((80, 70, 64), (67, 129, 801), (9, 600, 1027)):
         extents = {"i": rows, "j": columns, "k": depth, "b": 2}
         a, b = (
             rng.choice(
@@ -483,11 +489,27 @@ def test_short_whole_numbers_are_multiplied_in_pairs(spec, left, right):
         f = tracejit.jit(function)
         np.testing.assert_array_equal(f(a, b), function(a, b))
         lowered = f.lower(a, b)
-        assert "multiply_pairs" in str(lowered)
+        assert ("multiply_quads" if in_quads else "multiply_pairs") in str(lowered)
         for kernel in lowered.module.functions:
             assert unproved(kernel) == []
-    small = [x[..., :20, :20] for x in (a, b)]
+    small = [x[..., :20, :19] for x in (a, b)]
+    if spec == "ik,kj->ij":
+        small[1] = b[:19, :20]
     np.testing.assert_array_equal(reference(f.lower(*small).module, *small), function(*small))
+
+
+def test_products_of_bytes_on_other_machines():
+    """What is emitted where no instruction multiplies four bytes at a time."""
+    rng = np.random.default_rng(2)
+    a, b = (rng.integers(-(2**31), 2**31, (3, 40)).astype("i4") for _ in range(2))
+    x, y = (parameter(name, array_type(a.shape, i32)) for name in "xy")
+    module = Module(Function("f", (x, y), (ops.sum_(ops.multiply_quads(x, y), axes=(1,)),)))
+    wanted = (a.view("u1").astype("i4") * b.view("i1")).sum(1, dtype="i4")
+    for dots in (False, engine.target().dots):
+        options = stages.default_options()
+        options = options._replace(machine=options.machine._replace(dots=dots))
+        code = stages.Lowered(module, options).compile()
+        np.testing.assert_array_equal(code(a, b), wanted)
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

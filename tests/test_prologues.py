@@ -39,6 +39,23 @@ def shifted(x, w):
     return np.concatenate([x[1:] - x[:-1], x[:1]]) @ w
 
 
+def from_bits(x, w):
+    """Weights of 16 bits, bfloat16: the upper half of a float32."""
+    return x @ (w.astype(np.uint32) << 16).view(np.float32).astype(x.dtype)
+
+
+def from_bits_transposed(x, w):
+    return x @ (w.astype(np.uint32) << 16).view(np.float32).astype(x.dtype).T
+
+
+def from_halves(x, w):
+    return x @ w.astype(x.dtype)
+
+
+def upper_halves(*shape):
+    return (RNG.standard_normal(shape).astype("float32").view("uint32") >> 16).astype("uint16")
+
+
 def numbers(dtype, *shapes):
     return [RNG.standard_normal(shape).astype(dtype) for shape in shapes]
 
@@ -50,6 +67,8 @@ def whole(*shape):
 def cases(dtype):
     x, w, mean, scale = numbers(dtype, (100, 90), (90, 80), 100, 100)
     v, few, batch, weights = numbers(dtype, 90, (5, 90), (3, 70, 40), (3, 40, 66))
+    some = RNG.standard_normal((32, 90)).astype(dtype)
+    halves = RNG.standard_normal((90, 80)).astype("float16")
     mask = RNG.random((100, 90)) > 0.3
     return [
         (scaled, (x, w), 1),
@@ -65,6 +84,15 @@ def cases(dtype):
         (both, (batch, weights), 2),
         (shifted, (x, w), 2),
         (scaled, (x[:, ::2], w[::2].T.copy().T), 1),
+        (dequantised, (some, whole(90, 80), scale[:80]), 1),
+        (from_bits, (x, upper_halves(90, 80)), 1),
+        (from_bits, (some, upper_halves(90, 80)), 1),
+        (from_bits, (v, upper_halves(90, 80)), 1),
+        (from_bits_transposed, (x, upper_halves(80, 90)), 1),
+        (from_bits_transposed, (some, upper_halves(80, 90)), 1),
+        (from_bits_transposed, (few, upper_halves(80, 90)), 1),
+        (from_halves, (x, halves), 1),
+        (from_halves, (some, halves), 1),
         (scaled, (few, w), 2),  # it is little beside what else would have to be packed
     ]
 

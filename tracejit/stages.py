@@ -87,6 +87,7 @@ def schedule_parameters() -> Machine:
         l2_bytes=l2 or last,
         l3_bytes=l3 or last,
         fork_seconds=found.fork,
+        dots=engine.target().dots,
     )
 
 

@@ -16,7 +16,8 @@ class Machine(NamedTuple):
 
     `multiply_adds` are per second, of 8 bytes; `memory_bytes` are read or written per second;
     `fork_seconds` is from the beginning of an empty region to its end;
-    `store_price` is how many times as dear a value is to store as caches say, for `tune=` to try.
+    `store_price` is how many times as dear a value is to store as caches say, for `tune=` to try;
+    `dots`: four bytes are multiplied with four others, and added up, in one instruction.
     """
 
     vector_bytes: int = 32
@@ -28,6 +29,7 @@ class Machine(NamedTuple):
     memory_bytes: float = 12e9
     fork_seconds: float = 2e-6
     store_price: float = 1.0
+    dots: bool = False
 
     @property
     def registers(self) -> int:

@@ -375,6 +375,7 @@ def emit(module: Module, options: Options, captures: dict[int, int] | None = Non
         attributes=attributes,
         stream_bytes=options.stream_bytes,
         permutes=options.permutes,
+        dots=options.machine.dots,
         vector_bytes=options.vector_bytes,
     )
     program.entry(kernel, captures or {})

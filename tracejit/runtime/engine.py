@@ -35,7 +35,8 @@ class Target(NamedTuple):
 
     ``features`` is LLVM's list (``"+avx2,-sse4a,..."``); ``vector_bytes`` is the width of the widest
     vector register the code should use; ``has_masks`` says that lanes can be masked for free;
-    ``permutes`` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
+    ``permutes`` is the instruction set that picks lanes at run time: "avx512", "avx2" or none;
+    ``dots``: it multiplies four bytes with four others, and adds them up, in one instruction.
     """
 
     triple: str
@@ -45,6 +46,7 @@ class Target(NamedTuple):
     vector_bytes: int
     has_masks: bool
     permutes: str
+    dots: bool = False
 
 
 class Library:
@@ -177,7 +179,8 @@ class _LLVM:
         layout = str(machine.target_data)
         has_masks = has_avx512 or bool(feature_map.get("sve"))
         permutes = {64: "avx512", 32: "avx2", 16: ""}[vector_bytes]
-        return Target(triple, cpu, features, layout, vector_bytes, has_masks, permutes)
+        dots = has_avx512 and bool(feature_map.get("avx512vnni"))
+        return Target(triple, cpu, features, layout, vector_bytes, has_masks, permutes, dots)
 
     def machine(self, target: Target, level: int) -> Any:
         """The target machine, made once per target and level."""

@@ -209,7 +209,7 @@ def _fma_dtype(a: DType, b: DType, c: DType) -> DType:
 
 def _pairs_dtype(a: DType, b: DType) -> DType:
     if not (a is b is i32):
-        raise TypeError("multiply_pairs takes two i32")
+        raise TypeError("short numbers are multiplied several at a time in two i32")
     return i32
 
 
@@ -220,6 +220,14 @@ def _multiply_pairs(a: Any, b: Any) -> Any:
         low, high = (np.int64(np.left_shift(x, shift, dtype=np.int32) >> 16) for x in (a, b))
         products.append(low * high)
     return np.asarray(sum(products)).astype(np.int32)[()]
+
+
+def _multiply_quads(a: Any, b: Any) -> Any:
+    """The sum of the products of each byte of `a`, which has no sign, and that of `b`, which has one."""
+    both = np.broadcast_arrays(np.asarray(a, np.int32), np.asarray(b, np.int32))
+    a, b = (np.ascontiguousarray(x[..., None]) for x in both)
+    unsigned, signed = a.view(np.uint8), b.view(np.int8)
+    return (unsigned.astype(np.int32) * signed).sum(-1, dtype=np.int32)[()]
 
 
 def _bits_as(kind: str) -> dict[str, Any]:
@@ -239,6 +247,7 @@ def _bits_as(kind: str) -> dict[str, Any]:
 
 # fmt: off
 multiply_pairs    = elementwise("multiply_pairs", _multiply_pairs, 2, result=_pairs_dtype, commutative=True)
+multiply_quads    = elementwise("multiply_quads", _multiply_quads, 2, result=_pairs_dtype)
 fma               = elementwise("fma", fused_multiply_add, result=_fma_dtype)
 erf               = elementwise("erf", _scalar_reference(_erf), 20, result=_float_result("erf"))
 erfc              = elementwise("erfc", _scalar_reference(_erfc), 25, result=_float_result("erfc"))

@@ -103,11 +103,18 @@ class Module:
     `externals` names declared functions that are neither intrinsics nor in the C library.
     `permutes` is the instruction set that picks lanes at run time: "avx512", "avx2" or none.
     `attributes` are those of all functions, which are the group `#0`. Names of tables begin with
-    `prefix`.
+    `prefix`. `dots` is as in `engine.Target`.
     """
 
-    def __init__(self, permutes: str = "", attributes: str = "nounwind", prefix: str = "") -> None:
+    def __init__(
+        self,
+        permutes: str = "",
+        attributes: str = "nounwind",
+        prefix: str = "",
+        dots: bool = False,
+    ) -> None:
         self.permutes, self.attributes, self.prefix = permutes, attributes, prefix
+        self.dots = dots
         self.declarations: dict[str, str] = {}
         self.definitions: list[str] = []
         self.tables: dict[str, str] = {}

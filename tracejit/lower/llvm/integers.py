@@ -238,6 +238,33 @@ def _multiply_pairs(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
     return b.binary("add", b.binary("mul", *low), b.binary("mul", *high))
 
 
+# What adds the products of four bytes without and four with a sign to each of so many i32.
+_QUADS = {lanes: f"llvm.x86.avx512.vpdpbusd.{32 * lanes}" for lanes in (4, 8, 16)}
+
+
+def add_quads(b: Builder, x: Value, y: Value, total: Value) -> Value:
+    """`total` and the products of the bytes of `x`, which have no sign, and of `y`."""
+    x, y, total = b.unify(x, y, total)
+    if b.module.dots and x.lanes in _QUADS:
+        quarters = f"<{4 * x.lanes} x i8>"
+        bytes_of = [
+            b.value(f"bitcast {v.type} {v.text} to {quarters}", "i8", 4 * v.lanes) for v in (x, y)
+        ]
+        return b.call(_QUADS[x.lanes], "i32", x.lanes, [total, *bytes_of])
+    high = b.like(24, x)
+    for place in (24, 16, 8, 0):
+        up = b.like(place, x)
+        one, other = [b.binary("shl", v, up) if place else v for v in (x, y)]
+        product = b.binary("mul", b.binary("lshr", one, high), b.binary("ashr", other, high))
+        total = b.binary("add", total, product)
+    return total
+
+
+def _multiply_quads(b: Builder, dtype: DType, x: Value, y: Value) -> Value:
+    x, y = b.unify(x, y)
+    return add_quads(b, x, y, b.like(0, x))
+
+
 _FLOATS = {"i16": "half", "i32": "float", "i64": "double"}
 
 # fmt: off
@@ -246,6 +273,7 @@ INTEGER: dict[str, Rule] = {
     "subtract":      _integer_opcode("sub"),
     "multiply":      _integer_opcode("mul"),
     "multiply_pairs": _multiply_pairs,
+    "multiply_quads": _multiply_quads,
     "floor_divide":  _floor_divide,
     "remainder":     _remainder,
     "fmod":          _fmod,

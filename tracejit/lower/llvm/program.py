@@ -29,9 +29,10 @@ class Program:
         attributes: str = "nounwind",
         stream_bytes: int = 0,
         permutes: str = "",
+        dots: bool = False,
         vector_bytes: int = 32,
     ):
-        self.module = Module(permutes, attributes)
+        self.module = Module(permutes, attributes, dots=dots)
         self.vector_bytes = vector_bytes
         self.offset_of = plan
         self.symbols = tuple(symbols)

@@ -21,7 +21,7 @@ from ...ir.types import DType
 from .access import Access
 from .builder import Builder
 from .frame import Parts
-
+from .integers import add_quads
 
 # In which nan is kept, by a question to the first of two.
 EXTREMES = ("maximum", "minimum")
@@ -70,7 +70,10 @@ class State(Access):
                 for f, v in zip(factors, (a, b))
             ]
             self.here()
-            new = self.multiply_add(a, b, self.get(key))
+            if value.op == "multiply_quads":
+                new = (add_quads(self.b, *a, *b, *self.get(key)),)
+            else:
+                new = self.multiply_add(a, b, self.get(key))
         else:
             parts = self.emit(value)
             self.here()
@@ -143,9 +146,8 @@ def dtype_of(target: object) -> DType:
 
 
 def _is_product(value: tensor.Expression, op: str) -> bool:
-    return (
-        op == "add"
-        and isinstance(value, tensor.Apply)
-        and value.op == "multiply"
-        and value.dtype.real.name in ("f32", "f64")
-    )
+    """Whether a value is multiplied and added in one instruction."""
+    if op != "add" or not isinstance(value, tensor.Apply):
+        return False
+    is_float = value.op == "multiply" and value.dtype.real.name in ("f32", "f64")
+    return is_float or value.op == "multiply_quads"

@@ -86,13 +86,16 @@ def schedule(problem: Problem, machine: Machine) -> Body:
         return plain(problem)
     if not unknown_labels(problem) <= set(problem.outer):
         return UnknownProduct(unfolded or problem, machine, unfolded is not None).body()
+    short = None if unfolded else paired(problem, machine)
+    if short is not None:
+        return multiply_matrices(short, machine)
     if is_inner(problem, machine):
         return problem.loops(problem.outer, inner_products(problem, machine))
     if is_row_sum(problem, machine):
         return row_sum(problem, machine)
     if unfolded is not None:
         return multiply_unfolded(unfolded, machine)
-    return multiply_matrices(paired(problem, machine) or problem, machine)
+    return multiply_matrices(problem, machine)
 
 
 def is_plain(problem: Problem) -> bool:

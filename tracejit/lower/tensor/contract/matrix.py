@@ -27,6 +27,7 @@ from ....ir.types import array_type
 from .chunks import CHUNK, SHARE, chunk_range, chunks_of, even, even_size, one_by_one, parallel
 from .lines import lines_for
 from .machine import Machine, seconds
+from .pairs import Several, starts_of
 from .panels import (
     PANEL,
     Segment,
@@ -103,6 +104,8 @@ class Matrix:
         uses = self.tiles * prod(problem.extents[label] for label in self.spread)
         if problem.shares_right:
             uses = max(uses, SHARED_USES)
+        if isinstance(right, Several):
+            return True
         if uses < 2:
             return False
         elements = self.depth * problem.repeats * problem.columns.extent
@@ -110,6 +113,8 @@ class Matrix:
             return True  # or the left factor would be computed again for each panel
         if not right.is_memory or problem.step(right, problem.columns) != 1:
             return elements > self.lanes * self.lanes
+        if right.dtype is not problem.wide and elements > self.lanes * self.lanes:
+            return True  # or its elements would be converted again for each tile
         stride = problem.step(right, problem.depth)
         # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
         conflicts = stride is not None and stride * size % 1024 == 0
@@ -159,9 +164,9 @@ class Matrix:
     # Loops.
 
     def body(self) -> Body:
-        found: Body = ()
+        found = starts_of(self.problem, self.lanes, self.threads)
         if self.by_panel:
-            found = self.panel_blocks()
+            found += self.panel_blocks()
         else:
             for segments, panels in self.phases():
                 found += self.phase(segments, panels)
@@ -435,6 +440,7 @@ class Matrix:
             self.steps(shape),
             lambda r, c, value: store(expressions.add(top, r), expressions.add(base, c), value),
             problem.sums,
+            base=base,
         )
         return tile + end
 
@@ -493,6 +499,7 @@ class Matrix:
                 lambda r, c, value: store(at(r, c), value),
                 "" if self.is_blocked else problem.sums,
                 resume,
+                base,
             )
             + end
         )

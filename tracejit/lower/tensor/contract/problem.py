@@ -163,7 +163,8 @@ class Problem:
     Every one of `outs` is computed from the product, element by element, by `finish`, at a price of
     `epilogue` for all of them. Partial sums may be kept in `out`, the first that has their dtype.
     Where the problem is one of many parts of a product, `moving` are the labels in which these differ.
-    Factors may be parts of, or windows on, what is `padded`.
+    Factors may be parts of, or windows on, what is `padded`. The multiplication may want the right
+    element first (`flips`). Sums begin at `starts`, one for each column, rather than at 0.
     """
 
     left: Operand
@@ -186,6 +187,8 @@ class Problem:
     is_bare: bool
     moving: str | None = None
     padded: tuple[Padded, ...] = ()
+    flips: bool = False
+    starts: Buffer | None = None
 
     @property
     def is_part(self) -> bool:
@@ -273,7 +276,7 @@ class Problem:
         return {**places, **dict.fromkeys(self.single, tensor.ZERO)}
 
     def product(self, left: Expression, right: Expression) -> Expression:
-        return Apply(self.times, (left, right), self.wide)
+        return Apply(self.times, (right, left) if self.flips else (left, right), self.wide)
 
     def join(self, a: Expression, b: Expression) -> Expression:
         """The sum of two partial sums."""
@@ -281,6 +284,10 @@ class Problem:
 
     def zero(self) -> Expression:
         return tensor.Literal(expressions.identity(self.combine, self.wide), self.wide)
+
+    def start(self, column: Expression) -> Expression:
+        """What the sums of a column begin at."""
+        return Load(self.starts, (column,)) if self.starts else self.zero()
 
     def position(self, row: Expression, column: Expression) -> Position:
         """The element of the result for a row and a column."""

@@ -25,7 +25,7 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     if not problem.outer:
         matrix = Matrix(problem, machine, total >= WORTHWHILE)
         few = matrix.tiles * matrix.panels < 4 and not matrix.pack_right
-        few = few and not problem.is_part and not matrix.is_halved
+        few = few and not (problem.is_part or problem.starts or matrix.is_halved)
         if matrix.threads and few and matrix.depth >= LONG_DEPTH and problem.repeats == 1:
             return sum_ranges(matrix)
         return matrix.body()

@@ -104,21 +104,22 @@ def multiply_tile(
     store: Callable[[Expression, Expression, Expression], Body],
     sums_over: str = "",
     resume: tuple[Expression, Factor] | None = None,
+    base: Expression = tensor.ZERO,
 ) -> Body:
-    """The statements of one tile.
+    """The statements of one tile, whose first column is `base`.
 
     The steps are repeated for the labels `sums_over`. `resume` is a condition, and partial results to
     start from where it holds.
     """
     copies = steps.unroll if steps.copies else 1
     sums = shape.sums(problem.wide, copies)
-    zero = problem.zero()
 
     def first(row: Expression, column: Expression, total: Load) -> Body:
-        if resume is None:
-            return (Store(total.buffer, total.indices, zero),)
-        again, earlier = resume
-        value = expressions.select(again, earlier(row, column), zero)
+        is_first = total.indices[0] is tensor.ZERO
+        value = problem.start(expressions.add(base, column)) if is_first else problem.zero()
+        if resume is not None:
+            again, earlier = resume
+            value = expressions.select(again, earlier(row, column), value)
         return (Store(total.buffer, total.indices, value),)
 
     def step(k: Expression, copy: Expression) -> Body:

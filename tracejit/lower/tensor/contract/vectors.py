@@ -30,6 +30,7 @@ from .problem import Body, Problem
 
 ROW, COLUMN, DEPTH, LANE = map(Index, ("row", "column", "depth", "lane"))
 TOP, BASE = Index("top"), Index("base")
+FEW_ROWS = 8  # of inner products, whatever their lanes cost to join
 ROWS_AT_ONCE = 8  # that are added to the results in one pass over them
 
 
@@ -46,8 +47,10 @@ def is_inner(problem: Problem, machine: Machine) -> bool:
         return False
     if rows == 1 or columns == 1:
         return depth >= lanes // 2
+    if rows > FEW_ROWS and not (problem.right.is_memory and problem.right.dtype is problem.wide):
+        return False  # it would be computed, or converted, again for every few rows
     # Packing costs about a cycle an element; joining lanes about ten a result.
-    return rows <= 8 and depth >= 2 * lanes or rows <= 48 and depth >= 16 * lanes
+    return rows <= FEW_ROWS and depth >= 2 * lanes or rows <= 48 and depth >= 16 * lanes
 
 
 def inner_products(problem: Problem, machine: Machine) -> Body:

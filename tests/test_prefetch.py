@@ -90,3 +90,11 @@ def test_what_both_sweeps_go_through_is_no_row(dtype):
         return x - x.max(axis=(0, 1), keepdims=True)
 
     np.testing.assert_array_equal(lowered(centred, x, 1).compile()(x), centred(x))
+
+
+@pytest.mark.parametrize("mode", ["wrap", "symmetric", "reflect"])
+def test_sweeps_of_other_lengths_ask_for_nothing(mode):
+    """A row is written with its border after it, which is a sweep of its own over two elements."""
+    x = rows(70, 1100, "f4")
+    padded = lowered(lambda x: np.pad(x, (0, 2), mode=mode), x, 1).compile()(x)
+    np.testing.assert_array_equal(padded, np.pad(x, (0, 2), mode=mode))

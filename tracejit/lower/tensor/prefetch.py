@@ -70,7 +70,8 @@ def _loop(loop: For, inputs: set[Buffer]) -> For:
     for load in loads_of(first.body):
         if load.buffer not in inputs or not _is_row(load, loop, first):
             continue
-        again = [s for s in others if any(l.buffer is load.buffer for l in loads_of(s.body))]
+        again = [s for s in others if s.start is first.start and s.stop is first.stop]
+        again = [s for s in again if any(l.buffer is load.buffer for l in loads_of(s.body))]
         if again:
             # limit: of several arrays that are swept again only the first is asked for.
             sweep = again[-1]

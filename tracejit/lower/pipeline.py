@@ -62,6 +62,7 @@ from .tensor.latency import put_late_values_last
 from .tensor.long_extrema import search_blocks
 from .tensor.long_moments import join_moments
 from .tensor.loops import lower_called, to_loops
+from .tensor.meeting import split_at_reads
 from .tensor.memory import plan_memory
 from .tensor.merge import merge_loops
 from .tensor.nest import nest_choices
@@ -218,6 +219,7 @@ PIPELINE = Pipeline(
             settle_values,
             drop_checks,
             hold_elements,
+            split_at_reads,
             _reductions,
             distribute_loops,
             _reductions,

@@ -50,6 +50,9 @@ CASES = [
     # Floats are not computed twice.
     ("t: f64 = y[i] * 2.0\nz[i] = t", 0),
     ("t: f64 = y[i] * 2.0\nz[i] = t\nz[0] = t + 1.0", 1),
+    # What nobody reads goes, however often it is given a value, if none may be refused.
+    ("t: i64 = 0\nfor j in ordered(0, 5):\n    t += x[j]\n    w[j] = x[j]\nt = 3", 0),
+    ("t: i64 = 0\nt += x[checked_index(x[i] + 5, 12, 0)]\nw[i] = 3", 1),
     # What a choice leaves for another variable.
     (HANDED.format("t = s"), 2),
     (HANDED.format("t = r\n        r = 4.0"), 3),

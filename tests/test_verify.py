@@ -231,6 +231,23 @@ def test_parts_of_something_are_at_most_as_long_as_the_longest():
     assert Bounds(loops).is_below(item, 22) and not Bounds(loops).is_below(item, 21)
 
 
+def test_a_loop_to_a_named_end():
+    """`range(i + 1, n)`: the end is `n - (i + 1)`, by its name, and what is read is `i + 1 + j`."""
+    i, m, j = Index("i"), Index("m"), Index("j")
+    named = expressions.subtract(integer(9), expressions.add(i, tensor.ONE))
+    bounds = Bounds((For(i, ZERO, integer(9), (), "ordered", 1),)).naming(m, named)
+    inside = bounds.inside(For(j, ZERO, m, (), "ordered", 1))
+    place = expressions.add(expressions.add(i, tensor.ONE), j)
+    assert inside.is_below(place, 9) and not inside.is_below(place, 8)
+    assert not inside.is_below(expressions.add(place, tensor.ONE), 9)
+    assert inside.is_below(j, 8) and not inside.is_below(j, 7)
+    # What a name stands for may be data, of which no more is known than its bounds.
+    some = Apply("maximum", (Variable("count", tensor.i64), ZERO), tensor.i64)
+    loop = For(j, ZERO, m, (), "ordered", 1)
+    assert not Bounds(()).naming(m, some).inside(loop).is_below(j, 9)
+    assert Bounds(()).naming(m, some).inside(loop).is_nonnegative(j)
+
+
 def _value(e, at):
     match e:
         case Literal(value):

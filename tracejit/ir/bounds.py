@@ -115,6 +115,11 @@ class Bounds:
             # The smaller of two is at most either, so to bound it from above one of them will do.
             shrinks = "minimum" if atoms[choice] < 0 else "maximum"
             return any(proofs) if choice.op == shrinks else all(proofs)
+        for atom in atoms:
+            value = self.named.get(atom)
+            if value is not None and _are_indices(value) and self._is_exact(value):
+                sums = _replaced(atoms, constant, atom, value)
+                return self._is_nonnegative(*sums, splits) or self._is_least(atoms, constant)
         for index in reversed(self.loops):
             if (scale := atoms.get(index)) is not None and self._is_exact_range(index):
                 loop = self.loops[index]
@@ -126,6 +131,10 @@ class Bounds:
                 return self._is_nonnegative(
                     *_replaced(atoms, constant - scale, index, loop.stop), splits
                 )
+        return self._is_least(atoms, constant)
+
+    def _is_least(self, atoms: dict[Expression, int], constant: int | Dim) -> bool:
+        """Whether a sum is at least 0 whatever its atoms are, each between its own bounds."""
         atoms, least = _without_steps(atoms, constant)
         for atom, scale in atoms.items():
             low, high = self.interval(atom)

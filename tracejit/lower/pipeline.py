@@ -75,7 +75,7 @@ from .tensor.relax import relax
 from .tensor.repeat import repeat_bodies
 from .tensor.sections import run_sections
 from .tensor.select import select_values
-from .tensor.settle import settle_values
+from .tensor.settle import drop_unread, settle_values
 from .tensor.split import split_domains
 from .tensor.stencil_rows import join_stencil_rows
 from .tensor.strips import cut_strips
@@ -218,6 +218,7 @@ PIPELINE = Pipeline(
             forward_values,
             settle_values,
             drop_checks,
+            drop_unread,
             hold_elements,
             split_at_reads,
             _reductions,

@@ -52,6 +52,15 @@ def settle_values(module: Module) -> Module:
     return map_kernels(module, lambda k: _settled(k) if has_control(k.body) else k)
 
 
+def drop_unread(module: Module) -> Module:
+    """The same module without what only checks that turned out to be needless were for."""
+
+    def change(kernel: Kernel) -> Kernel:
+        return kernel.replace(body=_without_unread(kernel.body))
+
+    return map_kernels(module, lambda k: change(k) if has_control(k.body) else k)
+
+
 def _settled(kernel: Kernel) -> Kernel:
     body = _Declarations(kernel.body).joined(kernel.body)
     body = _Values(body).body(body, {})
@@ -217,29 +226,29 @@ def _negated(truth: Expression) -> Expression:
 def _without_unread(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """The statements without variables that nobody reads any more."""
     while True:
-        reads, sets = _read_in(body), _set_in(body)
-
-        def kept(
-            body: tuple[Statement, ...], reads: Counter = reads, sets: Counter = sets
-        ) -> tuple[Statement, ...]:
-            return tuple(
-                [
-                    map_bodies(s, lambda inner: kept(inner, reads, sets))
-                    for s in body
-                    if not _is_unread(s, reads, sets)
-                ]
-            )
-
-        fewer = kept(body)
-        if fewer == body:
+        unread = _unread_in(body)
+        if not unread:
             return body
-        body = fewer
+
+        def kept(body: tuple[Statement, ...], unread: set = unread) -> tuple[Statement, ...]:
+            return tuple([map_bodies(s, kept) for s in body if _target(s) not in unread])
+
+        body = kept(body)
 
 
-def _is_unread(statement: Statement, reads: Counter, sets: Counter) -> bool:
-    if not isinstance(statement, Let) or not isinstance(statement.variable, Variable):
-        return False
-    variable = statement.variable
-    if reads[variable] or sets[variable] > 1:
-        return False
-    return not any(map(is_refusing, postorder((statement.value,), parts)))
+def _unread_in(body: tuple[Statement, ...]) -> set[Term]:
+    """The variables that are only given values, none of which is refused."""
+    unread = {s.variable for s in statements(body) if isinstance(s, Let)} - _read_in(body).keys()
+    unread = {term for term in unread if isinstance(term, Variable)}
+    for s in statements(body):
+        if _target(s) in unread and any(map(is_refusing, postorder((s.value,), parts))):
+            unread.discard(_target(s))
+    return unread
+
+
+def _target(statement: Statement) -> Term | None:
+    """The variable that a statement does no more than give a value."""
+    match statement:
+        case Let(target) | Assign(target) | Accumulate(Variable() as target):
+            return target
+    return None

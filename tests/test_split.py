@@ -11,6 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 import tracejit
+from tracejit import nn
 from tracejit.ir.dims import symbol
 from tracejit.ir.graph import Kernel, Module
 from tracejit.ir.tensor import Apply, For, Load, expressions_of, parts, statements
@@ -249,3 +250,34 @@ def test_addresses_of_foreign_functions_are_split_with_their_loop():
     for count in (2, 3, 16):
         p = np.random.default_rng(0).random((count, 2))
         np.testing.assert_array_equal(tracejit.jit(moved, numerics="strict")(p, 7), moved(p, 7))
+
+
+@pytest.mark.parametrize("last", [False, True], ids=["channels_first", "channels_last"])
+def test_windows_that_touch_a_border_are_apart(last):
+    shape = (1, 20, 24, 16) if last else (1, 16, 20, 24)
+    how = {"stride": 1, "padding": 1, "data_format": nn.FORMATS[last]}
+    x = RNG.standard_normal(shape).astype("f4")
+    kernel = kernel_of(lambda x: nn.max_pool(x, 3, **how), x)
+    assert choices(kernel) == 0
+    np.testing.assert_array_equal(
+        tracejit.jit(lambda x: nn.max_pool(x, 3, **how))(x), nn.max_pool(x, 3, **how)
+    )
+
+
+@given(st.data())
+def test_reductions_over_windows_of_what_is_padded(data):
+    mode = data.draw(st.sampled_from(["constant", "edge", "reflect", "wrap"]))
+    window = [data.draw(st.integers(1, 4)) for _ in range(2)]
+    low = [data.draw(st.integers(0, 3)) for _ in range(4)]
+    step = [data.draw(st.integers(1, 3)) for _ in range(2)]
+    dilation = data.draw(st.integers(1, 2))
+    shape = [data.draw(st.integers(4, 9)) for _ in range(2)]
+
+    def pooled(x):
+        around = np.pad(x, ((low[0], low[1]), (low[2], low[3])), mode)
+        wide = [min((n - 1) * dilation + 1, m) for n, m in zip(window, around.shape)]
+        windows = np.lib.stride_tricks.sliding_window_view(around, wide)
+        return windows[:: step[0], :: step[1], ::dilation, ::dilation].max((2, 3))
+
+    x = RNG.standard_normal(shape)
+    np.testing.assert_array_equal(tracejit.jit(pooled)(x), pooled(x))

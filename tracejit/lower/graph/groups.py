@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from ...ir.graph import Function, Kernel, Node, call
 from ...ir.op import CONTRACTION, CREATION, ELEMENTWISE, MOVEMENT, REDUCTION, SCAN, UPDATE
 from ...ir.ops import compress, contract, pad, relayout, reshape, slice_, transpose, windows
+from ...ir.ops.movement import matched_axes
 from ...ir.packing import packs
 from ...ir.places import stores_alone
 from ...ir.syntax import symbol_names
@@ -147,7 +148,7 @@ def _part_of(node: Node) -> Node:
         or node.op is relayout
         and "inverse" in node.attrs
         or node.op is reshape
-        and is_same_line(node)
+        and only_splits(node)
         and not is_renaming(node)
     ):
         (source,) = node.operands
@@ -164,6 +165,15 @@ def is_same_line(node: Node) -> bool:
         [n for n in shape if n != 1] for shape in (node.operands[0].type.shape, node.type.shape)
     ]
     return before == after
+
+
+def only_splits(node: Node) -> bool:
+    """Whether a reshape mixes no axes: it splits some, and drops or adds axes of extent 1."""
+    before = node.operands[0].type.shape
+    return all(
+        sum(before[axis] != 1 for axis in left) <= 1
+        for left, _ in matched_axes(before, node.type.shape)
+    )
 
 
 def is_open(node: Node) -> bool:

@@ -6,6 +6,10 @@ identities, its loads contiguous again. That holds for unknown sizes, too: a loo
 at 1 and at `n`, where it is sure that these come in this order. When the pieces together would be much more code than the
 loop, only the `PIECES` longest are made; what lies between keeps its conditions.
 
+Windows that move over a border (`i + j - 1 < 0`, `j` being the place in one) cut the loop over `i` where all
+of a window is on one side; what is left of the conditions cuts the loop over the window, in the first
+and the last iterations alone.
+
 Indices that wrap around do the same: of `x[i - 1]` and `x[(i + 1) % n]` only the first and the last iteration
 do, and what lies between reads neighbours.
 
@@ -16,7 +20,7 @@ Reshaping and repeating put quotients and remainders there: a loop over `i` with
 from __future__ import annotations
 
 import functools
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from itertools import pairwise
 
 from ...ir import expressions, tensor
@@ -60,6 +64,8 @@ PIECES, MOST_PIECES = 5, 64
 TURNS = 2
 # What a size is taken to be where only one of several choices can be made.
 TYPICAL = 1 << 20
+# How many values an index of a window may have.
+LONGEST_WINDOW = 32
 # How much more code than the loop had its pieces may be, and what a piece may have in any case.
 GROWTH, SMALL = 2, 12
 
@@ -235,6 +241,7 @@ def _cuts(loop: For, ranges: Ranges) -> set[Expression]:
     """Where a comparison or a clamp that depends on this index, and on sizes, changes its answer."""
     cuts: set[Expression] = set()
     clamps: list[tuple[Expression, Expression]] = []
+    known = _short_ranges(loop, ranges)
     for root in _all_expressions(loop.body):
         if loop.index not in root.free:
             continue
@@ -248,29 +255,54 @@ def _cuts(loop: For, ranges: Ranges) -> set[Expression]:
                 continue
             atoms, constant = linear(expressions.subtract(*e.operands))
             scale, op = atoms.pop(loop.index, 0), e.op
-            if not scale or (atoms and abs(scale) != 1):
-                continue
-            if not all(ranges.get(atom, (0, 0))[1] is None for atom in atoms):
+            if not scale:
                 continue
             if scale < 0:
                 scale, constant, op = -scale, -constant, _MIRRORED.get(op, op)
                 atoms = {atom: -c for atom, c in atoms.items()}
+            within = {atom: atoms.pop(atom) for atom in tuple(atoms) if atom in known}
+            if atoms and scale != 1:
+                continue
+            if not all(ranges.get(atom, (0, 0))[1] is None for atom in atoms):
+                continue
             rest = [expressions.multiply(atom, integer(-c)) for atom, c in atoms.items()]
-            # The first index at which scale * i + constant is no longer negative, or positive.
-            ends = -(constant // scale), -constant // scale + 1
-            zero, above = [
-                _normal(functools.reduce(expressions.add, rest, integer(k))) for k in ends
-            ]
-            if op in ("less", "greater_equal"):
-                cuts.add(zero)
-            elif op in COMPARISONS:
-                cuts.add(above)
-            else:
-                clamps.append((zero, above))
+            # Windows are cut where all of one is on the same side.
+            for end in {constant + _extreme(within, known, pick) for pick in (min, max)}:
+                # The first index at which scale * i + end is no longer negative, or positive.
+                ends = -(end // scale), -end // scale + 1
+                zero, above = [
+                    _normal(functools.reduce(expressions.add, rest, integer(k))) for k in ends
+                ]
+                if op in ("less", "greater_equal"):
+                    cuts.add(zero)
+                elif op in COMPARISONS:
+                    cuts.add(above)
+                else:
+                    clamps.append((zero, above))
     # Where both sides are equal a clamp may go either way: with a cut that is there already.
     edges = {_normal(loop.start), _normal(loop.stop), *cuts}
     cuts.update(zero for zero, above in clamps if not edges & {zero, above})
     return cuts
+
+
+def _short_ranges(loop: For, ranges: Ranges) -> dict[Expression, tuple[int, int]]:
+    """The other indices of a few values: of windows inside the loop, of pieces of loops around it."""
+    found = dict(ranges)
+    for statement in statements(loop.body):
+        if isinstance(statement, For) and _length(statement.start, statement.stop):
+            found[statement.index] = _between(statement.start, statement.stop)
+    return {
+        index: (low, high)
+        for index, (low, high) in found.items()
+        if isinstance(low, int) and isinstance(high, int) and high - low < LONGEST_WINDOW
+    }
+
+
+def _extreme(
+    atoms: dict[Expression, int], known: dict[Expression, tuple[int, int]], pick: Callable
+) -> int:
+    """The least (`min`) or the greatest value of a sum of such indices."""
+    return sum(pick(scale * bound for bound in known[atom]) for atom, scale in atoms.items())
 
 
 def _in_order(cuts: set[Expression], loop: For, ranges: Ranges) -> list[Expression]:

@@ -12,8 +12,9 @@ Arrays of pictures and signals are `(batch, channels, *spatial)` with weights
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import prod
-from typing import Any
+from itertools import product
+from math import gcd, prod
+from typing import Any, NamedTuple
 
 from numpy.lib.stride_tricks import sliding_window_view
 
@@ -112,35 +113,95 @@ def conv_transpose(
         raise ValueError(
             f"{channels} channels, with weights for {inside}, do not fit {groups} groups"
         )
-    batch, spatial = x.shape[0], [x.shape[axis] for axis in axes]
-    s, k = _SPATIAL[:count], _KERNEL[:count]
     split = channels // groups
+    x = x.reshape(_split(x.shape, x.ndim - 1 if last else 1, groups))
     if last:
-        x = x.reshape(batch, *spatial, groups, split)
         weight = weight.reshape(*kernel, each, groups, split)
-        y = np.einsum(f"n{s}gc,{k}dgc->{k}n{s}gd", x, weight)
-        y = y.reshape(*kernel, batch, *spatial, groups * each)
     else:
-        x = x.reshape(batch, groups, split, *spatial)
         weight = weight.reshape(groups, split, each, *kernel)
-        y = np.einsum(f"ngc{s},gcd{k}->{k}ngd{s}", x, weight)
-        y = y.reshape(*kernel, batch, groups * each, *spatial)
-    full = [
-        (n - 1) * s + (k - 1) * d + 1 + extra
-        for n, s, k, d, extra in zip(spatial, stride, kernel, dilation, more)
+    sides = [
+        _phases(*sizes)
+        for sizes in zip(
+            [x.shape[a + (not last)] for a in axes], kernel, stride, padding, dilation, more
+        )
     ]
-    shape = (batch, *full, groups * each) if last else (batch, groups * each, *full)
-    out = np.zeros(shape, y.dtype)
-    for taps in np.ndindex(*kernel):
-        place = [slice(None)] * out.ndim
-        for axis, tap, n, step, d in zip(axes, taps, spatial, stride, dilation):
-            place[axis] = slice(tap * d, tap * d + (n - 1) * step + 1, step)
-        out[tuple(place)] += y[taps]
-    kept = [slice(None)] * out.ndim
-    for axis, cut, n in zip(axes, padding, full):
-        kept[axis] = slice(cut, n - cut)
-    out = out[tuple(kept)]
+    full = [extent for extent, _ in sides]
+    shape = (x.shape[0], *full, groups * each) if last else (x.shape[0], groups * each, *full)
+    if prod(stride) == 1:
+        out = _phase(x, weight, [phases[0] for _, phases in sides], last)
+        out = out.reshape(shape)
+    else:
+        out = np.zeros(shape, np.result_type(x, weight))
+        for one in product(*[phases for _, phases in sides]):
+            place = [slice(None)] * out.ndim
+            for axis, phase, step in zip(axes, one, stride):
+                place[axis] = slice(phase.start, None, step)
+            part = out[tuple(place)]
+            if 0 not in part.shape and all(phase.taps for phase in one):
+                out[tuple(place)] = _phase(x, weight, one, last).reshape(part.shape)
     return out if bias is None else out + _on_channels(bias, count, last)
+
+
+class _Phase(NamedTuple):
+    """Every `stride`-th output along an axis, from `start` on: a convolution with some of the weights.
+
+    `around` are the inputs to add before and after, fewer than none where some are left out; `taps`
+    the weights, `dilation` how far apart the inputs are for these.
+    """
+
+    start: int
+    around: tuple[int, int]
+    taps: range
+    dilation: int
+
+
+def _phases(
+    extent: int, kernel: int, stride: int, padding: int, dilation: int, more: int
+) -> tuple[int, list[_Phase]]:
+    """The outputs along an axis of a transposed convolution, and the phases that they are made of.
+
+    Input `n` and weight `t` are for output `n * stride + t * dilation - padding`, so that in a phase all
+    weights a certain step apart meet neighbouring inputs, or such that lie equally far apart.
+    """
+    fixed = (kernel - 1) * dilation - 2 * padding + more + 1
+    outputs = (extent - 1) * stride + fixed
+    if outputs < 1 or extent < 1:
+        raise ValueError(f"{extent} inputs and {kernel} weights leave {outputs} outputs")
+    unit = gcd(stride, dilation)
+    phases = []
+    for start in range(stride):
+        shift = [(t * dilation - padding - start) / stride for t in range(kernel)]
+        met = [t for t in range(kernel) if shift[t].is_integer()]
+        taps = range(met[0], kernel, stride // unit) if met else range(0)
+        # Output `start + stride * q` is a sum over inputs `q - shift`, and there are so many more of them.
+        shifts = [int(shift[t]) for t in taps] or [0]
+        count = -(-(fixed - start) // stride) - 1
+        around = max(shifts), count - min(shifts)
+        phases.append(_Phase(start, around, taps, dilation // unit))
+    return outputs, phases
+
+
+def _phase(x: Any, weight: Any, phases: Sequence[_Phase], last: bool) -> Any:
+    """The outputs of one phase along each axis; inputs and weights have an axis of groups."""
+    count = len(phases)
+    axes = range(1, count + 1) if last else range(3, count + 3)
+    taken = [slice(None)] * x.ndim
+    pads = []
+    for axis, phase in zip(axes, phases):
+        before, after = phase.around
+        taken[axis] = slice(max(-before, 0), x.shape[axis] + min(after, 0))
+        pads.append((max(before, 0), max(after, 0)))
+    x = _padded(x[tuple(taken)], tuple(axes), pads, 0)
+    wide = [(len(phase.taps) - 1) * phase.dilation + 1 for phase in phases]
+    v = _windows(x, tuple(axes), wide, [1] * count, [phase.dilation for phase in phases])
+    # Inputs are walked forwards, and weights therefore backwards.
+    chosen = tuple([slice(t[0], t[-1] + 1, t.step) for t in (phase.taps for phase in phases)])
+    back = (slice(None, None, -1),) * count
+    s, k = _SPATIAL[:count], _KERNEL[:count]
+    if last:
+        return np.einsum(f"n{s}gc{k},{k}dgc->n{s}gd", v, weight[chosen][back])
+    weight = weight[(slice(None),) * 3 + chosen][(slice(None),) * 3 + back]
+    return np.einsum(f"ngc{s}{k},gcd{k}->ngd{s}", v, weight)
 
 
 def max_pool(

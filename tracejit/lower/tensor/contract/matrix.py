@@ -61,6 +61,8 @@ def depth_block(problem: Problem) -> int:
 class Matrix:
     """The schedule of one problem."""
 
+    shares_panels = True  # between threads, where there are enough of them
+
     def __init__(self, problem: Problem, machine: Machine, threads: bool, spread: str = ""):
         self.problem, self.machine, self.spread = problem, machine, spread
         self.lanes = machine.lanes(problem)
@@ -68,7 +70,7 @@ class Matrix:
         self.store: Callable[[Expression, Expression, Expression], Body] = problem.store
         m, n = problem.rows.extent, problem.columns.extent
         # Small tiles sum in an order of their own, which no number of cores must change.
-        shares = machine.cores if threads and m >= 8 else 1
+        shares = machine.cores if threads and m >= 8 and self.shares_panels else 1
         tall, wide = machine.tile(problem, shares)
         self.tiles = -(-m // tall)
         self.height, self.taller = divmod(m, self.tiles)

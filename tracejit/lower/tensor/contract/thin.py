@@ -9,6 +9,10 @@ Where one factor is padded, only results near the border ask for each element wh
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from math import prod
+from typing import NamedTuple
+
 from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Index, Load, Store
@@ -19,8 +23,13 @@ from .machine import Machine, seconds
 from .problem import Body, Problem
 from .tile import power_of_two
 
-ROW, TOP = Index("row"), Index("top")
-MOST_ROWS = 6
+ROW, TOP, LINE, TOP_LINE = map(Index, ("row", "top", "line", "top_line"))
+MOST_ROWS = 6  # results along one label
+MOST_LINES, MOST_TILE = (
+    2,
+    8,
+)  # along another one as well, and of both: more find no room in registers
+MOSTLY_INSIDE = 0.8  # of the results, or what is padded is copied
 IN_LINE = 32  # steps of the depth
 LONGEST = 128  # depth: beyond it, walking along the lanes' label matters more
 
@@ -46,36 +55,81 @@ def shared_label(problem: Problem) -> str:
     return ""
 
 
+class Stretch(NamedTuple):
+    """Neighbours along a label that are computed together: `first + place`, where `place` is below `count`."""
+
+    label: str
+    place: Index
+    first: Expression
+    count: int
+
+
 def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     """All results, `shared` a few indices at a time; later passes choose threads."""
     *around, last = [x for x in problem.result if x not in problem.single and x != shared]
     padded = next(iter(problem.padded), None)
-    inside = None if padded is None else inner_ranges(problem, padded)
+    inside = {} if padded is None else inner_ranges(problem, padded)
     if inside is None or last in inside:
         return _by_chunks(problem, machine, shared, around, last)
-    inner = reading(problem, padded, padded.inner)
-    outer = reading(problem, padded, padded.element)
+    free = prod((stop - start) / problem.extents[x] for x, (start, stop) in inside.items())
+    if padded is None or free < MOSTLY_INSIDE:
+        inner = outer = problem
+        inside = {}
+    else:
+        inner, outer = (reading(problem, padded, e) for e in (padded.inner, padded.element))
+    lines = _lines(problem, around)
 
-    def nest(labels: list[str]) -> Body:
+    def nest(labels: list[str], tile: tuple[Stretch, ...]) -> Body:
         """What is inside along all labels before these."""
-        if labels:
-            label, *more = labels
-            start, stop = inside.get(label, (0, problem.extents[label]))
-            border = outer.loops("".join(more), _rows(outer, machine, shared, last))
-            make = lambda first, end, body: (
-                For(problem.index(label), integer(first), integer(end), body, "serial", 1),
+        if not labels:
+            start, stop = inside.get(shared, (0, problem.extents[shared]))
+            return (
+                *_rows(outer, machine, shared, last, 0, start, tile),
+                *_rows(inner, machine, shared, last, start, stop, tile),
+                *_rows(outer, machine, shared, last, stop, None, tile),
             )
-            ends = ((0, start), (stop, problem.extents[label]))
-            found = make(start, stop, nest(more))
-            return found + tuple([s for end in ends if end[0] < end[1] for s in make(*end, border)])
-        start, stop = inside.get(shared, (0, problem.extents[shared]))
-        return (
-            *_rows(outer, machine, shared, last, 0, start),
-            *_rows(inner, machine, shared, last, start, stop),
-            *_rows(outer, machine, shared, last, stop),
-        )
+        label, *more = labels
+        start, stop = inside.get(label, (0, problem.extents[label]))
+        border = outer.loops("".join(more), _rows(outer, machine, shared, last))
+        ends = ((0, start), (stop, problem.extents[label]))
+        apart = tuple([_loop(problem, label, *end, border) for end in ends if end[0] < end[1]])
+        if label != lines:
+            return (_loop(problem, label, start, stop, nest(more, tile)), *apart)
+        body = lambda first, count: nest(more, (Stretch(label, LINE, first, count), *tile))
+        return _by_few(start, stop, MOST_LINES, TOP_LINE, body) + apart
 
-    return nest(around)
+    return nest(around, ())
+
+
+def _lines(problem: Problem, around: list[str]) -> str:
+    """Another label along which windows slide, so that neighbours overlap; "" where there is none."""
+    for label in reversed(around):
+        owners = [f for f in (problem.left, problem.right) if label in f.labels]
+        if len(owners) == 1 and any(
+            owners[0].strides[label] == owners[0].strides.get(x)
+            for x in owners[0].labels
+            if x not in problem.result
+        ):
+            return label
+    return ""
+
+
+def _loop(problem: Problem, label: str, start: int, stop: int, body: Body) -> For:
+    return For(problem.index(label), integer(start), integer(stop), body, "serial", 1)
+
+
+def _by_few(
+    start: int, stop: int, most: int, top: Index, body: Callable[[Expression, int], Body]
+) -> Body:
+    """`body(first, count)` for all indices from `start` to `stop`, at most so many at a time."""
+    count = stop - start
+    if count <= 0:
+        return ()
+    tall = min(range(1, min(most, count) + 1), key=lambda r: (-(-count // r), count % r > 0))
+    full, rest = divmod(count, tall)
+    first = expressions.add(expressions.multiply(top, integer(tall)), integer(start))
+    found: Body = (For(top, tensor.ZERO, integer(full), body(first, tall), "serial", 1),)
+    return found + body(integer(start + full * tall), rest) if rest else found
 
 
 def _by_chunks(
@@ -106,40 +160,36 @@ def _rows(
     last: str,
     start: int = 0,
     stop: int | None = None,
+    tile: tuple[Stretch, ...] = (),
 ) -> Body:
-    """Results for the indices of `shared` from `start` on, a few at a time."""
-    count = (problem.extents[shared] if stop is None else stop) - start
-    if count <= 0:
-        return ()
-    tall = min(range(1, min(MOST_ROWS, count) + 1), key=lambda r: (-(-count // r), count % r > 0))
-    full, rest = divmod(count, tall)
+    """Results for the indices of `shared` from `start` on, a few at a time, with those of the `tile`."""
+    stop = problem.extents[shared] if stop is None else stop
     lanes = min(machine.lanes(problem), power_of_two(problem.extents[last]))
+    most = max(1, MOST_TILE // prod(stretch.count for stretch in tile)) if tile else MOST_ROWS
 
-    def rows(top: Expression, height: int) -> Body:
-        stop = integer(problem.extents[last])
-        body = _results(problem, shared, top, height)
-        return (For(problem.index(last), tensor.ZERO, stop, body, "vector", lanes),)
+    def few(first: Expression, count: int) -> Body:
+        body = _results(problem, (*tile, Stretch(shared, ROW, first, count)))
+        along = integer(problem.extents[last])
+        return (For(problem.index(last), tensor.ZERO, along, body, "vector", lanes),)
 
-    body: Body = ()
-    if full:
-        top = expressions.add(expressions.multiply(TOP, integer(tall)), integer(start))
-        body += (For(TOP, tensor.ZERO, integer(full), rows(top, tall), "serial", 1),)
-    if rest:
-        body += rows(integer(start + full * tall), rest)
-    return body
+    return _by_few(start, stop, most, TOP, few)
 
 
-def _results(problem: Problem, shared: str, top: Expression, height: int) -> Body:
+def _results(problem: Problem, tile: tuple[Stretch, ...]) -> Body:
     """Results of one vector, in registers."""
-    sums = Buffer("sums", array_type((height,), problem.wide), "register")
+    shape = tuple([stretch.count for stretch in tile])
+    sums = Buffer("sums", array_type(shape, problem.wide), "register")
     contracted = [x for x in problem.extents if x not in problem.result and x not in problem.single]
     places = problem.others("".join(problem.extents))
     places |= {label: problem.index(label) for label in contracted}
-    places[shared] = expressions.add(top, ROW)
-    total = Load(sums, (ROW,))
+    places |= {s.label: expressions.add(s.first, s.place) for s in tile}
+    at = tuple([stretch.place for stretch in tile])
+    total = Load(sums, at)
 
     def each(*body: tensor.Statement) -> Body:
-        return (For(ROW, tensor.ZERO, integer(height), body, "unroll", 1),)
+        for stretch in reversed(tile):
+            body = (For(stretch.place, tensor.ZERO, integer(stretch.count), body, "unroll", 1),)
+        return body
 
     product = problem.product(problem.left.at(places), problem.right.at(places))
     body = each(Accumulate(total, problem.combine, product))
@@ -152,7 +202,7 @@ def _results(problem: Problem, shared: str, top: Expression, height: int) -> Bod
     position = tuple([places[label] for label in problem.result])
     return (
         Allocate(sums),
-        *each(Store(sums, (ROW,), problem.zero())),
+        *each(Store(sums, at, problem.zero())),
         *body,
         *each(*problem.finished(position, total)),
     )

@@ -20,8 +20,9 @@ from ....ir.types import array_type
 from .chunks import WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
 from .matrix import Matrix, depth_block
+from .padded import FEWEST_SHARED
 from .panels import BLOCK, PANEL, Blocks, Segment
-from .problem import Body, Group, Problem, merged, slowest_first
+from .problem import Body, Group, Operand, Problem, merged, slowest_first
 from .tile import power_of_two
 
 LINES = Index("lines")
@@ -40,11 +41,17 @@ def unfold(problem: Problem) -> Problem | None:
     across = dict(zip(problem.result, problem.out.type.strides))
     others = "".join([x for x in problem.outer if x not in left.labels])
     contracted = slowest_first(problem.sums + problem.depth.labels, left.strides)
+    if not _is_in_order(problem, contracted):
+        problem = _with_rows(problem)
+        if problem is None:
+            return None
+        left = problem.left
+        contracted = "".join([x for x in left.labels if x in contracted])
     _, columns = merged(others + problem.columns.labels, problem.extents, [left.strides, across])
     while not all(isinstance(problem.extents[label], int) for label in columns[1:]):
         columns = columns[1:]  # an index is not split by unknown extents
     apart, depth = merged(contracted, problem.extents, [left.strides])
-    if apart or not depth or 1 not in (left.strides[depth[-1]], problem.step(left, problem.rows)):
+    if apart or not depth:
         return None
     if not all(isinstance(problem.extents[label], int) for label in depth[1:]):
         return None
@@ -55,6 +62,45 @@ def unfold(problem: Problem) -> Problem | None:
     outer = "".join([x for x in problem.outer if x not in columns])
     groups = [Group(x, tuple([problem.extents[label] for label in x])) for x in (columns, depth)]
     return replace(problem, columns=groups[0], depth=groups[1], outer=outer, sums="")
+
+
+def _is_in_order(problem: Problem, contracted: str) -> bool:
+    """Whether neighbours of the left factor along its rows or along the depth are neighbours in memory."""
+    along = problem.left.strides.get(contracted[-1:])
+    return 1 in (along, problem.step(problem.left, problem.rows))
+
+
+class Rows(Operand):
+    """A copy of a left factor, each row in the order of the depth."""
+
+    def __init__(self, source: Operand, labels: str, extents: dict):
+        shape = [extents[label] for label in labels]
+        self.source = source
+        self.memory = Buffer("left_rows", array_type(shape, source.wide), "local")
+        super().__init__(labels, lambda index: Load(self.memory, index), source.wide)
+
+    def copied(self, problem: Problem) -> Body:
+        """Write it, the first label that has several indices by threads."""
+        places = problem.others("".join(problem.extents))
+        value = self.source.at({label: places[label] for label in self.source.labels})
+        body: Body = (Store(self.memory, tuple([places[x] for x in self.labels]), value),)
+        is_large = prod(self.memory.type.shape) >= FEWEST_SHARED
+        for number, label in reversed(list(enumerate(self.labels))):
+            mark = "parallel" if is_large and number == 0 else "serial"
+            stop = integer(problem.extents[label])
+            body = (For(problem.index(label), tensor.ZERO, stop, body, mark, 1),)
+        return (Allocate(self.memory), *body)
+
+
+def _with_rows(problem: Problem) -> Problem | None:
+    """The problem with a copy of its left factor, whose rows are read in order."""
+    left, contracted = problem.left, problem.sums + problem.depth.labels
+    inside = slowest_first(contracted, problem.right.strides)
+    rows = problem.rows.labels
+    around = "".join([x for x in left.labels if x not in rows + contracted + problem.single])
+    if not all(isinstance(problem.extents[x], int) for x in around + rows + inside):
+        return None
+    return replace(problem, left=Rows(left, rows + around + inside, problem.extents))
 
 
 def _short(problem: Problem, columns: str) -> str:
@@ -122,6 +168,7 @@ def multiply_unfolded(problem: Problem, machine: Machine) -> Body:
         part = replace(problem, outer=outer, columns=chunks.part(number, count))
         return Unfolded(part, machine, level == "rows").body()
 
+    before = problem.left.copied(problem) if isinstance(problem.left, Rows) else ()
     body: Body = ()
     if chunks.full == 1:
         body = piece(tensor.ZERO, chunks.each)
@@ -131,16 +178,19 @@ def multiply_unfolded(problem: Problem, machine: Machine) -> Body:
     if chunks.rest:
         body += piece(integer(chunks.full), chunks.rest)
     if level != "outer":
-        return problem.loops(outer, body)
+        return before + problem.loops(outer, body)
     count = problem.extents[widest]
     number = even(chunks_of(count, total / count, 64), machine.cores, count)
     first, last = chunk_range(count, number)
     inner = problem.loops(outer.replace(widest, ""), body)
-    return parallel(number, (For(problem.index(widest), first, last, inner, "serial", 1),))
+    loop = For(problem.index(widest), first, last, inner, "serial", 1)
+    return before + parallel(number, (loop,))
 
 
 class Unfolded(Matrix):
     """The schedule of some of the columns."""
+
+    shares_panels = False  # threads share rows, or products
 
     def __init__(self, problem: Problem, machine: Machine, threads: bool):
         super().__init__(problem, machine, threads)

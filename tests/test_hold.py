@@ -7,6 +7,7 @@ from random import Random
 import numpy as np
 import pytest
 
+import tracejit
 from tests.golden import expect
 from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
 from tracejit.ir.reference import reference
@@ -82,12 +83,31 @@ CASES = [
     ("z[i, j] = z[i, j] + 1.0", False),
     ("y[i64(a[i, 0] + 4.0) % 9] = 1.0", False),
     ("y[checked_index(i, 9, 0)] = y[i] + 1.0", False),
+    ("y[i] = y[i] + a[i, checked_index(j, 9, 0)]", True),
+    ("if a[i, j] > 0.0:\n    y[i] = y[i] + a[i, checked_index(j, 9, 0)]", True),
+    ("if m > j:\n    y[checked_index(m - 1, 9, 0)] = 1.0", False),
 ]
 
 
 @pytest.mark.parametrize("body, holds", CASES, ids=range(len(CASES)))
 def test_what_is_held(body: str, holds: bool):
     assert check(program(body)) == holds
+
+
+def test_what_is_refused_on_the_way_finds_the_element_as_it_was():
+    @tracejit.jit
+    def add(y, x, k):
+        for j in range(len(k)):
+            y[3] += x[k[j]]
+
+    y, x, k = np.zeros(40), np.arange(1.0, 6.0), np.array([0, 4, 2, 0, 9, 1])
+    assert "_held" in str(add.lower(y, x, k))
+    wanted = y.copy()
+    for function, memory in ((add, y), (add.__wrapped__, wanted)):
+        with pytest.raises(IndexError):
+            function(memory, x, k)
+    np.testing.assert_array_equal(y, wanted)
+    assert y[3] == 10.0
 
 
 def test_empty_loops_leave_everything():

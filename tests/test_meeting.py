@@ -76,6 +76,7 @@ CASES = [
     ("z[i, j] = z[i, j] + z[i, k]\ny[i] = y[i] + z[i, j]", "0, 9", False),
     ("if k < m: z[i, j] = z[i, j] + z[i, m - 1]", "0, 9", False),  # that may be outside
     ("z[i, j] = z[i, j] + z[i, k]\nif z[i, j] > 2.0: break", "0, 9", False),
+    ("z[i, j] = z[i, j] + z[i, checked_index(k + m, 9, 1)]", "9, m", False),
 ]
 
 

@@ -4,12 +4,17 @@
                                         for j: held = held + a[i, j]
                                         y[i] = held
 
+Where something may be refused on the way, the element is written in every iteration, as whoever looks
+at it then must see what it was, and is read no more.
+
 Its place stays the same in the loop, where nothing else may lie, and is there: each iteration goes to
 it, or it is proved to be inside the buffer. What such a variable is for is seen later: sums become
 Accumulates (reductions.py).
 """
 
 from __future__ import annotations
+
+from functools import partial
 
 from ...ir import expressions
 from ...ir.bounds import Bounds, unknowns_of
@@ -86,13 +91,15 @@ class _Holder:
             return (loop,)
         before: list[Statement] = []
         after: list[Statement] = []
-        changed = loop
+        changed, may_refuse = loop, _may_refuse(loop)
         for buffer, place in _held(loop, bounds):
             held = Variable(self.names.pick(f"{buffer.name}_held"), buffer.type.dtype)
+            kept = Store(buffer, place, held)
             before.append(Let(held, Load(buffer, place)))
-            after.append(Store(buffer, place, held))
+            after += [] if may_refuse else [kept]
             body = substitute(changed.body, {Load(buffer, place): held})
-            changed = changed.replace(body=_direct(_assigning(body, buffer, held)))
+            body = _direct(_assigning(body, held, kept, may_refuse))
+            changed = changed.replace(body=body)
         if not before:
             return (loop,)
         if (trips(loop) or 0) > 0:
@@ -102,14 +109,22 @@ class _Holder:
         return (If(some, (*before, changed, *after), ()),)
 
 
+def _may_refuse(loop: For) -> bool:
+    roots = [e for s in statements(loop.body) for e in expressions_of(s)]
+    return any(map(is_refusing, postorder(roots, parts)))
+
+
 def _assigning(
-    body: tuple[Statement, ...], buffer: Buffer, held: Variable
+    body: tuple[Statement, ...], held: Variable, kept: Store, is_kept: bool
 ) -> tuple[Statement, ...]:
+    """The statements with a variable for what is stored, and where it is kept, the store after that."""
     new: list[Statement] = []
     for statement in body:
-        if isinstance(statement, Store) and statement.buffer is buffer:
-            statement = Assign(held, statement.value)
-        new.append(map_bodies(statement, lambda inner: _assigning(inner, buffer, held)))
+        if isinstance(statement, Store) and statement.buffer is kept.buffer:
+            new += [Assign(held, statement.value), *[kept] * is_kept]
+        else:
+            inner = partial(_assigning, held=held, kept=kept, is_kept=is_kept)
+            new.append(map_bodies(statement, inner))
     return tuple(new)
 
 
@@ -143,12 +158,11 @@ def _held(loop: For, bounds: Bounds) -> list[tuple[Buffer, Place]]:
                 others.update(buffers)
             case Extern():
                 others.update(address.buffer for address in statement.addresses)
-    roots = [e for s in statements(loop.body) for e in expressions_of(s)]
-    if any(map(is_refusing, postorder(roots, parts))):
-        return []
     # What is read or stored whatever holds is there.
-    certain = postorder([e for s in loop.body for e in expressions_of(s)], parts)
-    stored = [Load(s.buffer, s.indices) for s in loop.body if isinstance(s, Store)]
+    reached: set[Expression] = set()
+    if not _may_refuse(loop):
+        reached.update(postorder([e for s in loop.body for e in expressions_of(s)], parts))
+        reached.update(Load(s.buffer, s.indices) for s in loop.body if isinstance(s, Store))
     return [
         (buffer, place)
         for buffer, place in places.items()
@@ -156,7 +170,7 @@ def _held(loop: For, bounds: Bounds) -> list[tuple[Buffer, Place]]:
         and buffer.space != "register"
         and buffer.type.dtype is not f16
         and all(isinstance(t, Index) and t not in changed for e in place for t in e.free)
-        and (Load(buffer, place) in (*certain, *stored) or _is_inside(buffer, place, bounds))
+        and (Load(buffer, place) in reached or is_inside(buffer, place, bounds))
         and all(
             load.indices == place or _are_apart(loop, place, load.indices, bounds)
             for load in loads_of(loop.body)
@@ -165,8 +179,10 @@ def _held(loop: For, bounds: Bounds) -> list[tuple[Buffer, Place]]:
     ]
 
 
-def _is_inside(buffer: Buffer, place: Place, bounds: Bounds) -> bool:
-    """Whether a place is surely one of the buffer's."""
+def is_inside(buffer: Buffer, place: Place, bounds: Bounds) -> bool:
+    """Whether a place is surely one of the buffer's, and not because it is checked."""
+    if any(map(is_refusing, postorder(place, parts))):
+        return False
     return all(bounds.is_below(index, extent) for index, extent in zip(place, buffer.type.shape))
 
 

@@ -10,10 +10,10 @@ to speak of:
         body               ->            if (k + 1) & 4095 == 0: extern("poll")
                                          if c: body
 
-    for i in ordered(n):             for strip in ordered((n + 4095) // 4096):
-        body               ->            if strip != 0: extern("poll")
-                                         for i in ordered(4096 * strip, min(4096 * strip + 4096, n)):
-                                             body
+    for i in ordered(n):             while first < n:
+        body               ->            for i in ordered(first, min(first + 4096, n)): body
+                                         first += 4096
+                                         if first < n: extern("poll")
 
 Loops of short iterations, of which the last is known, are cut into strips: a call among their
 iterations, however seldom it is made, takes a test of each, and registers.
@@ -51,7 +51,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import bool_, i64
 from .cost import body_cost
-from .rename import FreshNames
+from .rename import TRIP, FreshNames
 
 # Loops that are over after so many cycles, a ten-thousandth of a second, need not ask.
 SHORT_CYCLES = 350_000.0
@@ -112,23 +112,24 @@ class _Polls:
 
     def strips(self, loop: For, every: int) -> tuple[Statement, ...]:
         """The loop in strips of so many iterations, before each of which but the first it asks."""
-        strip, length = Index(self.names.pick("strip")), expressions.integer(every)
-        count = expressions.subtract(loop.stop, loop.start)
-        count = expressions.floor_divide(
-            expressions.add(count, expressions.integer(every - 1)), length
+        first, last = [Variable(self.names.pick(name), i64) for name in ("first", "last")]
+        following = expressions.add(first, expressions.integer(every))
+        goes_on = expressions.compare("less", first, loop.stop)
+        part = loop.replace(start=first, stop=last)
+        before, body = (
+            [Let(first, loop.start)],
+            [Let(last, expressions.minimum(following, loop.stop))],
         )
-        first = expressions.add(loop.start, expressions.multiply(length, strip))
-        last = expressions.minimum(expressions.add(first, length), loop.stop)
-        ask = If(expressions.compare("not_equal", strip, ZERO), (_ASK,), ())
-        if not isinstance(loop.body[-1], Break):
-            part = loop.replace(start=first, stop=last)
-            return (For(strip, ZERO, count, (ask, part), "ordered", 1),)
-        ends = Variable(self.names.pick("ends"), bool_)
-        *body, leave = loop.body
-        body = (*body, Assign(ends, leave.condition), Break(ends))
-        part = loop.replace(start=first, stop=last, body=body)
-        around = For(strip, ZERO, count, (ask, part, Break(ends)), "ordered", 1)
-        return (Let(ends, Literal(False, bool_)), around)
+        if isinstance(loop.body[-1], Break):
+            ends = Variable(self.names.pick("ends"), bool_)
+            leave = loop.body[-1].condition
+            part = part.replace(body=(*loop.body[:-1], Assign(ends, leave), Break(ends)))
+            before.append(Let(ends, Literal(False, bool_)))
+            goes_on = expressions.select(ends, Literal(False, bool_), goes_on)
+        over = Apply("logical_not", (goes_on,), bool_)
+        body += [part, Assign(first, last), If(goes_on, (_ASK,), ()), Break(over)]
+        trip = Index(self.names.pick(TRIP))
+        return (*before, For(trip, ZERO, expressions.ENDLESS, tuple(body), "ordered", 1))
 
     def most(self, body: Iterable[Statement], bounds: Bounds) -> float:
         """How many cycles one pass may take; infinity where that is not known."""

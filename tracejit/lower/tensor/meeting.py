@@ -38,6 +38,7 @@ from ...ir.tensor import (
     loads_of,
     statements,
 )
+from .hold import is_inside
 from .independent import is_independent
 from .rename import FreshNames, Renaming
 from .substitute import substitute
@@ -148,8 +149,7 @@ def _meeting(loop: For, bounds: Bounds) -> _Meeting | None:
             continue
         if not all(isinstance(term, Index) and term not in changed for term in free):
             continue
-        pairs = zip(load.indices, load.buffer.type.shape)
-        if not all(bounds.is_below(index, extent) for index, extent in pairs):
+        if not is_inside(load.buffer, load.indices, bounds):
             return None
         for stored in places[load.buffer]:
             at = _iteration(loop, stored, load.indices)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit.ir.numpy_code import LOOPS
 from tracejit.ir.tensor import For, statements
 from tracejit.ir.types import f32, f64
 from tracejit.ir.verify import Stage
@@ -195,3 +196,19 @@ def test_explain_tells_predicted_and_measured(tmp_path):
     assert one.predicted > 0 and one.measured > 0 and one.cycles > 0
     assert one.limit in ("arithmetic", "memory: L2", "memory: L3", "threads")
     assert f"predicted ({one.limit})" in str(explanation)
+
+
+MATRIX_LOOPS = [loop for loop in LOOPS.values() if loop.is_on_matrices]
+
+
+@pytest.mark.parametrize("loop", MATRIX_LOOPS, ids=lambda loop: loop.symbol)
+def test_what_lapack_does_grows_with_the_cube_of_the_side(loop):
+    """Where one extent says it all, too: a square matrix is told its side once."""
+
+    def cycles(side, count=1):
+        return loop.cycles(*[None] * loop.ufunc.nargs, count, *[side] * len(loop.names))
+
+    assert cycles(16, 10) == 10 * cycles(16)
+    assert 6 < cycles(2000) / cycles(1000) <= 8
+    # No machine has a hundred multiply-adds in a cycle, and a Cholesky factor takes a sixth of a cube.
+    assert cycles(1000) > 1000**3 / 600

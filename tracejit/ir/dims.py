@@ -364,6 +364,25 @@ def bind(extent: int | Dim, values: dict[str, int]) -> int:
     return total
 
 
+def bound(extent: int | Dim, values: dict[str, int]) -> int | Dim:
+    """`extent` where some of its unknowns have the values given."""
+    if isinstance(extent, int) or values.keys().isdisjoint(symbol_names(extent)):
+        return extent
+    total: int | Dim = 0
+    for coefficient, atoms in extent.terms:
+        product: int | Dim = coefficient
+        for atom in atoms:
+            product = product * _bound_atom(atom, values)
+        total = total + product
+    return total
+
+
+def _bound_atom(atom: Term, values: dict[str, int]) -> int | Dim:
+    if isinstance(atom, Symbol):
+        return values.get(atom.name, Dim(((1, (atom,)),)))
+    return bound(atom.numerator, values) // bound(atom.denominator, values)
+
+
 def symbols_of(extent: int | Dim) -> list[Symbol]:
     """The unknowns in an extent, in order of appearance."""
     if isinstance(extent, int):

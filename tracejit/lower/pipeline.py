@@ -17,6 +17,7 @@ from ..ir.graph import Kernel, Module
 from ..ir.tensor import Accumulate, Assign, Extern, For, statements
 from ..ir.verify import Stage, verify
 from . import collector
+from .graph.assemble import assemble
 from .graph.canonicalize import canonicalize
 from .graph.carry_layouts import carry_layouts
 from .graph.chains import chain_products
@@ -37,6 +38,7 @@ from .graph.rounding import contract
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .graph.stencils import chain_stencils
+from .graph.unroll import unroll_sweeps
 from .llvm.builder import Definition
 from .llvm.program import Program
 from .machine import USUAL, Machine
@@ -182,9 +184,11 @@ PIPELINE = Pipeline(
             Stage.FUSED,
             expand,
             carry_layouts,
+            unroll_sweeps,
             _where(lambda options: options.numerics == "strict", keep_order),
             canonicalize,
             fold,
+            assemble,
             adopt_layouts,
             _where(lambda options: options.numerics != "strict", split_components),
             hoist,

@@ -14,18 +14,21 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from functools import cache
+from math import prod
 
+from ...ir.expressions import integer, replace_expressions
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, UPDATE
 from ...ir.ops import compress
-from ...ir.tensor import Apply, Expression, Literal, parts
+from ...ir.tensor import Apply, Expression, Index, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
 from ..elements import Composer, Position, axis_indices, domain_of
 from ..machine import Machine
-from .weigh import Choice, arithmetic, size_of, storing
+from .weigh import UNKNOWN_EXTENT, Choice, arithmetic, size_of, storing
 
 Reads = list[tuple[Node, Position]]
+Span = tuple[int, int]
 
 CLAMPS = ("minimum", "maximum")
 # Nodes of an expression beyond which compiling it costs more than it could save.
@@ -141,21 +144,59 @@ def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> 
     for source, found in places.items():
         own = axis_indices(source.type.ndim)
         if any(place != (source.type.shape, own) for place in found):
-            counts[source] = sum(_evaluations(source, shape, at) for shape, at in found)
+            counts[source] = sum(dict([evaluations(shape, at) for shape, at in found]).values())
     return counts
 
 
-def _evaluations(source: Node, shape: tuple, at: Position) -> int:
-    """How often a reader with loops over `shape` needs `source`.
+def evaluations(shape: tuple, at: Position) -> tuple[tuple, int]:
+    """How often a reader with loops over `shape` needs a value at `at`; and at which places, for readers that
+    come to the same ones.
 
     A clamped index belongs to a part of the loops (of a concatenation, within a padding): outside
-    of that part nothing is read, once the loops are cut there.
+    of that part nothing is read, once the loops are cut there. A part of extent 1 has no loop of its own: what
+    the parts of a stack have in common is computed once for all of them.
     """
-    every = size_of(shape)
-    is_part = any(isinstance(e, Apply) and e.op in CLAMPS for e in postorder(at, parts))
+    indices = axis_indices(len(shape))
+    extents = {i: n if type(n) is int else UNKNOWN_EXTENT for i, n in zip(indices, shape)}
+    before = frozenset().union(*[e.free for e in at])
+    spans: dict[Expression, Span | None] = {}
+    for e in postorder(at, parts):
+        spans[e] = _span(e, spans, extents)
+    clamps = [e for e in spans if isinstance(e, Apply) and e.op in CLAMPS]
+    fixed = {e: integer(s[0]) for e in clamps if (s := spans[e]) and s[0] == s[1]}
+    moved = replace_expressions(at, fixed)
+    at = tuple([moved[e] for e in at])
     free = frozenset().union(*[e.free for e in at])
-    varies = all(i in free for i, n in zip(axis_indices(len(shape)), shape) if n != 1)
-    return min(every, size_of(source.type.shape)) if is_part and varies else every
+    loops = tuple([(i, n) for i, n in extents.items() if i in free or i not in before and n != 1])
+    every = prod([n for _, n in loops])
+    if clamps and all(i in before for i, n in extents.items() if n != 1):
+        found = [spans.get(e) for e in at if not isinstance(e, Literal)]
+        if None not in found:
+            every = min(every, prod([high - low + 1 for low, high in found]))
+    return (loops, at), every
+
+
+def _span(e: Expression, spans: dict, extents: dict) -> Span | None:
+    """The least and the largest value of an index; None where nothing is known."""
+    match e:
+        case Literal(value):
+            return value, value
+        case Index() if e in extents:
+            return 0, extents[e] - 1
+        case Apply(op, (a, b)):
+            (a, b) = spans[a], spans[b]
+            if a is None or b is None:
+                return None
+            match op:
+                case "add":
+                    return a[0] + b[0], a[1] + b[1]
+                case "subtract":
+                    return a[0] - b[1], a[1] - b[0]
+                case "minimum":
+                    return min(a[0], b[0]), min(a[1], b[1])
+                case "maximum":
+                    return max(a[0], b[0]), max(a[1], b[1])
+    return None
 
 
 def _price(node: Node, is_stored: Callable[[Node], bool], machine: Machine) -> float | None:

@@ -1,0 +1,131 @@
+"""Short loops of sweeps over arrays are written out, so that all of their iterations are one sweep.
+
+    total = np.zeros_like(x)
+    for i in range(5):
+        for j in range(5):
+            total = total + w[i, j] * p[i : i + n, j : j + m]
+
+Each iteration reads and writes the sum; written out, it is 25 terms of one kernel. That is done where an
+iteration's elements need nothing of the one before it but the very same elements: what reads its neighbours
+(a stencil's steps over time) would be computed again at all of their places, and is a loop that
+`tile_time` cuts. Small arrays stay in the nearest cache from one iteration to the next, and scalars in registers,
+so their loops stay loops, and so do long ones, for the time that their code would take to compile.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+from ...ir import ops
+from ...ir.dims import Dim, bound
+from ...ir.graph import Function, Module, Node, each_program, item, rebuild_nodes
+from ...ir.op import CREATION, ELEMENTWISE, MOVEMENT
+from ...ir.term import from_same_place
+from ...ir.types import TupleType
+from .values import constant_like
+
+# Iterations, operations that they become, and elements of what they carry.
+MOST_ITERATIONS, MOST_NODES, LEAST_ELEMENTS = 32, 400, 4096
+
+
+@each_program
+def unroll_sweeps(module: Module) -> Module:
+    """The same module without such loops; inner ones are written out first."""
+    entry = module.entry
+    if not any(node.op is ops.for_loop for node in entry.nodes):
+        return module
+
+    # What stands for a loop of several results is one node for each; their items find them here.
+    results: dict[Node, tuple[Node, ...]] = {}
+
+    def visit(node: Node) -> Node:
+        if node.op is item and node.operands[0] in results:
+            return results[node.operands[0]][node.attrs["index"]]
+        if node.op is not ops.for_loop or not _is_short(node):
+            return node
+        made = _written_out(node)
+        if isinstance(node.type, TupleType):
+            results[node] = made
+            return node
+        return made[0]
+
+    return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+
+
+def _is_short(loop: Node) -> bool:
+    """Whether a loop is written out."""
+    attrs = loop.attrs
+    start, stop, body = attrs["start"], attrs["stop"], attrs["body"]
+    if not (type(start) is int and type(stop) is int) or attrs.get("breaks"):
+        return False
+    count = stop - start
+    carried = body.parameters[: attrs["carried"]]
+    return (
+        0 < count <= MOST_ITERATIONS
+        and count * sum(map(_is_sweep, body.nodes)) <= MOST_NODES
+        and all(_is_large(p.type.shape) for p in carried)
+        and _is_by_element(body, {*carried})
+    )
+
+
+def _is_sweep(node: Node) -> bool:
+    """Whether a node is arithmetic of arrays: numbers that the index gives are folded away."""
+    return node.op.kind == ELEMENTWISE and node.type.shape != ()
+
+
+def _is_large(shape: tuple) -> bool:
+    size = 1
+    for extent in shape:
+        size *= extent if type(extent) is int else 1
+    return size >= LEAST_ELEMENTS
+
+
+def _is_by_element(body: Function, carried: set[Node]) -> bool:
+    """Whether all is computed of elements, and of what is carried of those at its own index."""
+    needing = set(carried)
+    for node in body.nodes:
+        if node.op.name == "parameter":
+            continue
+        if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION):
+            return False
+        if not needing.isdisjoint(node.operands):
+            if node.op.kind != ELEMENTWISE:
+                return False
+            needing.add(node)
+    return True
+
+
+def _written_out(loop: Node) -> tuple[Node, ...]:
+    """What is carried after the last iteration."""
+    attrs = loop.attrs
+    body, count = attrs["body"], attrs["carried"]
+    (symbol,) = attrs["index"].terms[0][1]
+    carried, read = loop.operands[:count], loop.operands[count:]
+    for number in range(attrs["start"], attrs["stop"]):
+        start = dict(zip(body.parameters, (*carried, *read)))
+        carried = _iteration(body, start, symbol.name, number)
+    return tuple(carried)
+
+
+def _iteration(body: Function, new: dict[Node, Node], name: str, number: int) -> tuple[Node, ...]:
+    """The results of a body, given its parameters, in the iteration `number`."""
+    values = {name: number}
+    for node in body.nodes:
+        if node in new:
+            continue
+        operands = tuple([new[operand] for operand in node.operands])
+        attributes = tuple([(key, _with_number(value, values)) for key, value in node.attributes])
+        if node.op is ops.extent and type(dict(attributes)["value"]) is int:
+            made = constant_like(node, dict(attributes)["value"])
+        else:
+            made = Node(node.op, operands, attributes)
+        new[node] = from_same_place(made, node)
+    return tuple([new[result] for result in body.results])
+
+
+def _with_number(value: Any, values: dict[str, int]) -> Any:
+    if isinstance(value, Dim):
+        return bound(value, values)
+    if type(value) is tuple:
+        return tuple([_with_number(item, values) for item in value])
+    return value

@@ -184,7 +184,7 @@ PIPELINE = Pipeline(
             Stage.FUSED,
             expand,
             carry_layouts,
-            unroll_sweeps,
+            _told(unroll_sweeps),
             _where(lambda options: options.numerics == "strict", keep_order),
             canonicalize,
             fold,

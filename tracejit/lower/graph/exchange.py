@@ -10,13 +10,14 @@ from __future__ import annotations
 from ...ir import ops
 from ...ir.graph import Node
 from ...ir.op import OPS
-from ...ir.rewrite import any_use
-from .values import scalar_of
+from ...ir.rewrite import any_use, wild
+from .values import scalar_of, scalar_value
 
 # Pieces up to which an array is put together; beyond, pieces are written in place.
-PIECES = 8
+PIECES = 32
 
 slice_ = OPS["slice"]
+old, value, index = wild("old"), wild("value"), wild("index")
 KEYS = ("start", "stop", "step")
 
 
@@ -94,6 +95,25 @@ def bordered(node: Node) -> Node | None:
     return ops.pad(value, fill, low=low, high=high)
 
 
+def scattered_once(node: Node, old: Node, value: Node, index: Node) -> Node | None:
+    """One part along the first axis, at a place that is known and there."""
+    place = scalar_value(index) if index.shape == () else None
+    if place is None or node.attrs["axes"] != (0,) or node.attrs["combine"] is not None:
+        return None
+    first, extent = int(place), old.shape[0]
+    if type(extent) is not int or not 0 <= first < extent:
+        return None
+    part = ops.reshape(value, shape=(1, *old.shape[1:]))
+    rest = len(old.shape) - 1
+    return ops.update(
+        old,
+        part,
+        start=(first, *[0] * rest),
+        stop=(first + 1, *old.shape[1:]),
+        step=(1,) * (1 + rest),
+    )
+
+
 def read_back(node: Node) -> Node | None:
     """A slice of an update that is the very part that was exchanged."""
     (update,) = node.operands
@@ -106,4 +126,5 @@ UPDATE_RULES = [
     any_use(ops.update) >> put_together,
     any_use(ops.update) >> bordered,
     slice_(any_use(ops.update)) >> read_back,
+    ops.scatter(old, value, index) >> scattered_once,
 ]

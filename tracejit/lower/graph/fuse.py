@@ -150,7 +150,9 @@ class _Fuser:
         def fixed(node: Node) -> bool:
             return node in cannot or node.op.kind == CONTROL or is_argument(node)
 
-        return cannot | choose_stored(order, self.reads_of, fixed, self.machine, self.choices)
+        return cannot | choose_stored(
+            order, self.reads_of, self.is_stored, fixed, self.machine, self.choices
+        )
 
     def run(self) -> Function:
         for node in self.order:

@@ -12,14 +12,14 @@ operand at several indices, and so what is innermost at a number that is a power
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from functools import cache
 from math import prod
 
 from ...ir.expressions import integer, replace_expressions
 from ...ir.graph import Node
 from ...ir.op import CONTROL, ELEMENTWISE, MOVEMENT, UPDATE
-from ...ir.ops import compress
+from ...ir.ops import compress, concatenate
 from ...ir.tensor import Apply, Expression, Index, Literal, parts
 from ...ir.term import postorder
 from ...ir.types import DType, bool_, f64
@@ -76,6 +76,7 @@ def reach(
 def choose_stored(
     order: Iterable[Node],
     reads_of: Callable[[Node], Reads],
+    is_read: Callable[[Node], bool],
     fixed: Callable[[Node], bool],
     machine: Machine,
     choices: list[Choice],
@@ -83,10 +84,10 @@ def choose_stored(
     """The elementwise nodes of `order` that must not be computed again.
 
     `order` are the nodes that could be stored, operands first; `reads_of` says which of these each
-    reads; those for which `fixed` holds are stored whatever it costs. What is chosen is added to `choices`.
+    reads, and `is_read` whether a node is one that is read; those for which `fixed` holds are stored whatever it costs. What is chosen is added to `choices`.
     """
     order = list(order)
-    evaluations = _count_evaluations(order, reads_of)
+    evaluations = _count_evaluations(order, reads_of, is_read, fixed)
     chosen: set[Node] = set()
 
     def is_stored(node: Node) -> bool:
@@ -132,20 +133,62 @@ def cut_nests(order: Iterable[Node], is_read: Callable[[Node], bool]) -> set[Nod
     return cut
 
 
-def _count_evaluations(order: list[Node], reads_of: Callable[[Node], Reads]) -> dict[Node, float]:
+def _count_evaluations(
+    order: list[Node],
+    reads_of: Callable[[Node], Reads],
+    is_read: Callable[[Node], bool],
+    fixed: Callable[[Node], bool],
+) -> dict[Node, float]:
     """How often nodes that are read out of place would be evaluated, if each reader did it anew."""
-    places: dict[Node, set[tuple[tuple, Position]]] = {}
-    for reader in order:
+    places: dict[Node, set[tuple[Node | None, tuple, Position]]] = {}
+    # The nests of loops in which a value is computed, if it is not stored; None: one for all others.
+    nests: dict[Node, set[Node | None]] = {}
+    for reader in reversed(order):
         if reader.op.kind == CONTROL:
             continue
-        for source, at in reads_of(reader):
-            places.setdefault(source, set()).add((domain_of(reader), at))
+        own = {None} if fixed(reader) else nests.get(reader, {None})
+        for nest, shape, reads in _loops_of(reader, reads_of, is_read):
+            inside = own if nest is None else {nest}
+            for source, at in reads:
+                nests.setdefault(source, set()).update(inside)
+                places.setdefault(source, set()).update([(n, shape, at) for n in inside])
     counts: dict[Node, float] = {}
     for source, found in places.items():
-        own = axis_indices(source.type.ndim)
-        if any(place != (source.type.shape, own) for place in found):
-            counts[source] = sum(dict([evaluations(shape, at) for shape, at in found]).values())
+        own_index = axis_indices(source.type.ndim)
+        if any((shape, at) != (source.type.shape, own_index) for _, shape, at in found) or any(
+            nest is not None for nest, _, _ in found
+        ):
+            times = {}
+            for nest, shape, at in found:
+                where, count = evaluations(shape, at)
+                times[nest, where] = count
+            counts[source] = sum(times.values())
     return counts
+
+
+def _loops_of(
+    reader: Node, reads_of: Callable[[Node], Reads], is_read: Callable[[Node], bool]
+) -> Iterator[tuple[Node | None, tuple, Reads]]:
+    """The shapes of a reader's loops, and what it reads in each, with the nest that these are.
+
+    What joins arrays has a nest of loops for each of them: but for arrays along a last axis of extent 1, whose
+    elements lie side by side, and are made by one.
+    """
+    if reader.op is not concatenate:
+        yield None, domain_of(reader), reads_of(reader)
+        return
+    pending = [(operand, reader) for operand in reader.operands]
+    while pending:
+        part, whole = pending.pop()
+        own, shape = axis_indices(part.type.ndim), part.type.shape
+        is_side_by_side = whole.attrs["axis"] == len(shape) - 1 and shape[-1] == 1
+        nest = None if is_side_by_side else part
+        if is_read(part):
+            yield nest, shape, [(part, own)]
+        elif part.op is concatenate:
+            pending += [(operand, part) for operand in part.operands]
+        else:
+            yield nest, shape, reach(part, own, is_read)
 
 
 def evaluations(shape: tuple, at: Position) -> tuple[tuple, int]:
@@ -163,17 +206,20 @@ def evaluations(shape: tuple, at: Position) -> tuple[tuple, int]:
     for e in postorder(at, parts):
         spans[e] = _span(e, spans, extents)
     clamps = [e for e in spans if isinstance(e, Apply) and e.op in CLAMPS]
-    fixed = {e: integer(s[0]) for e in clamps if (s := spans[e]) and s[0] == s[1]}
+    known = [*clamps, *[e for e in spans if isinstance(e, Index)]]
+    fixed = {e: integer(s[0]) for e in known if (s := spans[e]) and s[0] == s[1]}
     moved = replace_expressions(at, fixed)
     at = tuple([moved[e] for e in at])
     free = frozenset().union(*[e.free for e in at])
     loops = tuple([(i, n) for i, n in extents.items() if i in free or i not in before and n != 1])
+    named = dict(zip([i for i, _ in loops], indices))
     every = prod([n for _, n in loops])
     if clamps and all(i in before for i, n in extents.items() if n != 1):
         found = [spans.get(e) for e in at if not isinstance(e, Literal)]
         if None not in found:
             every = min(every, prod([high - low + 1 for low, high in found]))
-    return (loops, at), every
+    at = tuple([replace_expressions((e,), named)[e] for e in at])
+    return (tuple([n for _, n in loops]), at), every
 
 
 def _span(e: Expression, spans: dict, extents: dict) -> Span | None:

@@ -8,8 +8,9 @@
 Each iteration reads and writes the sum; written out, it is 25 terms of one kernel. That is done where an
 iteration's elements need nothing of the one before it but the very same elements: what reads its neighbours
 (a stencil's steps over time) would be computed again at all of their places, and is a loop that
-`tile_time` cuts. Small arrays stay in the nearest cache from one iteration to the next, and scalars in registers,
-so their loops stay loops, and so do long ones, for the time that their code would take to compile.
+`tile_time` cuts. Lists that grow by an array in each iteration become what joins these. Small arrays stay in the nearest cache from one iteration to the next, and scalars in registers,
+so their loops stay loops; so do those whose arithmetic takes longer than their sweeps, and long ones, for the time that
+their code would take to compile.
 """
 
 from __future__ import annotations
@@ -22,14 +23,20 @@ from ...ir.graph import Function, Module, Node, each_program, item, rebuild_node
 from ...ir.op import CREATION, ELEMENTWISE, MOVEMENT
 from ...ir.term import from_same_place
 from ...ir.types import TupleType
+from ..machine import USUAL, Machine
+from .fold import evaluated
 from .values import constant_like
+from .weigh import WRITE, arithmetic, passing, size_of
 
 # Iterations, operations that they become, and elements of what they carry.
-MOST_ITERATIONS, MOST_NODES, LEAST_ELEMENTS = 32, 400, 4096
+MOST_ITERATIONS, MOST_NODES, LEAST_ELEMENTS = 64, 640, 4096
+
+# What passing over these takes of the arithmetic, where it is worth saving.
+LEAST_PART = 0.5
 
 
 @each_program
-def unroll_sweeps(module: Module) -> Module:
+def unroll_sweeps(module: Module, machine: Machine = USUAL) -> Module:
     """The same module without such loops; inner ones are written out first."""
     entry = module.entry
     if not any(node.op is ops.for_loop for node in entry.nodes):
@@ -41,7 +48,7 @@ def unroll_sweeps(module: Module) -> Module:
     def visit(node: Node) -> Node:
         if node.op is item and node.operands[0] in results:
             return results[node.operands[0]][node.attrs["index"]]
-        if node.op is not ops.for_loop or not _is_short(node):
+        if node.op is not ops.for_loop or not _is_short(node, machine):
             return node
         made = _written_out(node)
         if isinstance(node.type, TupleType):
@@ -52,7 +59,7 @@ def unroll_sweeps(module: Module) -> Module:
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
 
 
-def _is_short(loop: Node) -> bool:
+def _is_short(loop: Node, machine: Machine) -> bool:
     """Whether a loop is written out."""
     attrs = loop.attrs
     start, stop, body = attrs["start"], attrs["stop"], attrs["body"]
@@ -60,12 +67,21 @@ def _is_short(loop: Node) -> bool:
         return False
     count = stop - start
     carried = body.parameters[: attrs["carried"]]
+    arrays = [p for p in carried if p.type.shape]
     return (
         0 < count <= MOST_ITERATIONS
         and count * sum(map(_is_sweep, body.nodes)) <= MOST_NODES
-        and all(_is_large(p.type.shape) for p in carried)
-        and _is_by_element(body, {*carried})
+        and bool(arrays)
+        and all(_is_large(p.type.shape) for p in arrays)
+        and _is_by_element(body, carried)
+        and _is_passing(body, arrays, machine)
     )
+
+
+def _is_passing(body: Function, arrays: list[Node], machine: Machine) -> bool:
+    """Whether an iteration takes as long for reading and writing what is carried as for its arithmetic, or half as long."""
+    work = sum([size_of(node.type.shape) * arithmetic(node, machine) for node in body.nodes])
+    return (1 + WRITE) * sum([passing(array, machine) for array in arrays]) >= LEAST_PART * work
 
 
 def _is_sweep(node: Node) -> bool:
@@ -80,11 +96,13 @@ def _is_large(shape: tuple) -> bool:
     return size >= LEAST_ELEMENTS
 
 
-def _is_by_element(body: Function, carried: set[Node]) -> bool:
-    """Whether all is computed of elements, and of what is carried of those at its own index."""
-    needing = set(carried)
+def _is_by_element(body: Function, carried: tuple[Node, ...]) -> bool:
+    """Whether all is computed of elements, and of what is carried of those at its own index, or of numbers; and
+    what is only written to, of none."""
+    lists = {p for p, result in zip(carried, body.results) if _grows(p, result, body)}
+    needing = {p for p in carried if p.type.shape and p not in lists}
     for node in body.nodes:
-        if node.op.name == "parameter":
+        if node.op.name == "parameter" or node.op is ops.scatter and node.operands[0] in lists:
             continue
         if node.op.kind not in (ELEMENTWISE, MOVEMENT, CREATION):
             return False
@@ -93,6 +111,19 @@ def _is_by_element(body: Function, carried: set[Node]) -> bool:
                 return False
             needing.add(node)
     return True
+
+
+def _grows(parameter: Node, result: Node, body: Function) -> bool:
+    """Whether what is carried is given one array in each iteration, and is else not looked at."""
+    return (
+        result.op is ops.scatter
+        and result.operands[0] is parameter
+        and result.attrs["axes"] == (0,)
+        and result.attrs["combine"] is None
+        and result.operands[2].type.shape == ()
+        and all(parameter not in n.operands or n is result for n in body.nodes)
+        and all(result not in n.operands for n in body.nodes)
+    )
 
 
 def _written_out(loop: Node) -> tuple[Node, ...]:
@@ -119,6 +150,7 @@ def _iteration(body: Function, new: dict[Node, Node], name: str, number: int) ->
             made = constant_like(node, dict(attributes)["value"])
         else:
             made = Node(node.op, operands, attributes)
+            made = operands and evaluated(made) or made
         new[node] = from_same_place(made, node)
     return tuple([new[result] for result in body.results])
 

@@ -70,7 +70,7 @@ def steps(x, y):
 
 def long(x, y):
     total = x
-    for k in range(60):
+    for k in range(90):
         total = total * 0.5 + y[k]
     return total
 
@@ -90,7 +90,7 @@ def sums(x, y):
 
 @pytest.mark.parametrize("function", [steps, long, small, sums])
 def test_what_stays_a_loop(function):
-    x, y = np.nan_to_num(X, posinf=1, neginf=2), np.ones((60, 1, 90))
+    x, y = np.nan_to_num(X, posinf=1, neginf=2), np.ones((90, 1, 90))
     traced = tracejit.jit(function).trace(x, y).module
     assert loops(traced) == loops(unroll_sweeps(traced)) == 1
     np.testing.assert_allclose(tracejit.jit(function)(x, y), function(x, y), rtol=1e-12, atol=1e-12)

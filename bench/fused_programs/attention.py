@@ -117,11 +117,11 @@ PROGRAMS = [
         lambda draw, n: (*heads(draw, n), draw.uniform(4)),
         tolerance=1e-4,
     ),
-    FusedProgram("attention, rotary", rotary, turned, 2, ROTATED, 1e-4),
+    FusedProgram("attention, rotary", rotary, turned, 1, ROTATED, 1e-4),
     FusedProgram("attention, grouped queries", grouped_query, grouped, tolerance=1e-4),
     FusedProgram("cross attention", cross, masks, tolerance=1e-4),
     FusedProgram("attention with dropout", with_dropout, dropped, tolerance=1e-4),
-    FusedProgram("linear attention", linear, heads, 4, "three products and a sum", 1e-4),
+    FusedProgram("linear attention", linear, heads, 5, "three products and a sum", 1e-4),
     FusedProgram(
         "weights of attention", scores_alone, lambda draw, n: heads(draw, n)[:2], 2, "", 1e-4
     ),

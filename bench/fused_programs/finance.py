@@ -114,15 +114,15 @@ def curves(draw, n):
 
 TIGHT = 1e-9
 PROGRAMS = [
-    FusedProgram("Monte Carlo, Asian option", monte_carlo, paths, 3, "a running sum", TIGHT),
-    FusedProgram("Monte Carlo, barrier", barrier, paths, 3, "a running sum", TIGHT),
-    FusedProgram("binomial tree", binomial_tree, options, 2, tolerance=TIGHT),
-    FusedProgram("Heston", heston, volatile, tolerance=TIGHT),
-    FusedProgram("GARCH likelihood", garch, returns, 2, "a recurrence", TIGHT, is_pure=False),
-    FusedProgram("exponential averages", ewma, returns, tolerance=TIGHT, is_pure=False),
+    FusedProgram("Monte Carlo, Asian option", monte_carlo, paths, 5, "a running sum", TIGHT),
+    FusedProgram("Monte Carlo, barrier", barrier, paths, 4, "a running sum", TIGHT),
+    FusedProgram("binomial tree", binomial_tree, options, 4, tolerance=TIGHT),
+    FusedProgram("Heston", heston, volatile, kernels=4, tolerance=TIGHT),
+    FusedProgram("GARCH likelihood", garch, returns, 3, "a recurrence", TIGHT, is_pure=False),
+    FusedProgram("exponential averages", ewma, returns, kernels=2, tolerance=TIGHT, is_pure=False),
     FusedProgram("largest drawdown", drawdown, markets, 2, "a running maximum", TIGHT),
     FusedProgram("Sharpe ratios", sharpe, markets, tolerance=1e-8),
-    FusedProgram("Bollinger bands", bollinger, markets, 3, "running sums", 1e-6),
-    FusedProgram("value at risk", value_at_risk, portfolio, 2, "a sort", TIGHT),
-    FusedProgram("forward rates", forward_rates, curves, tolerance=TIGHT),
+    FusedProgram("Bollinger bands", bollinger, markets, 4, "running sums", 1e-6),
+    FusedProgram("value at risk", value_at_risk, portfolio, 3, "a sort", TIGHT),
+    FusedProgram("forward rates", forward_rates, curves, kernels=3, tolerance=TIGHT),
 ]

@@ -110,22 +110,26 @@ def local_threshold(x):
 
 PROGRAMS = [
     FusedProgram("Sobel", sobel, image),
-    FusedProgram("Harris corners", harris, image, tolerance=1e-3),
-    FusedProgram("unsharp mask", unsharp, image),
-    FusedProgram("Gaussian pyramid", pyramid, image, 3, "a level is read by the next"),
-    FusedProgram("bilateral filter", bilateral, image),
-    FusedProgram("morphological opening", opening, image),
-    FusedProgram("morphological gradient", gradient, image),
+    FusedProgram("Harris corners", harris, image, kernels=5, tolerance=1e-3),
+    FusedProgram("unsharp mask", unsharp, image, kernels=2),
+    FusedProgram("Gaussian pyramid", pyramid, image, 8, "a level is read by the next"),
+    FusedProgram("bilateral filter", bilateral, image, kernels=6),
+    FusedProgram("morphological opening", opening, image, kernels=4),
+    FusedProgram("morphological gradient", gradient, image, kernels=2),
     FusedProgram(
-        "equalised histogram", equalised, image, 3, "all are counted before the first is mapped"
+        "equalised histogram", equalised, image, 4, "all are counted before the first is mapped"
     ),
     FusedProgram(
         "RGB to YCbCr", colours, lambda d, n: (d.uniform(square(n // 4), square(n // 4), 3),)
     ),
     FusedProgram(
-        "structural similarity", structure, lambda d, n: image(d, n) + image(d, n), tolerance=1e-3
+        "structural similarity",
+        structure,
+        lambda d, n: image(d, n) + image(d, n),
+        kernels=3,
+        tolerance=1e-3,
     ),
     FusedProgram("total variation", total_variation, image, tolerance=1e-4),
     FusedProgram("mean of blocks", downsampled, image),
-    FusedProgram("local threshold", local_threshold, image, tolerance=0),
+    FusedProgram("local threshold", local_threshold, image, kernels=2, tolerance=0),
 ]

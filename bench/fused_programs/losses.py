@@ -146,31 +146,46 @@ def sample_gumbel(x, u):
 
 APART = "sums of columns end before the next kernel begins"
 PROGRAMS = [
-    FusedProgram("cross entropy, gather", cross_entropy, logits_and_labels),
-    FusedProgram("cross entropy, take_along_axis", cross_entropy_take, logits_and_labels),
-    FusedProgram("cross entropy, smoothed labels", smoothed_cross_entropy, logits_and_labels),
+    FusedProgram("cross entropy, gather", cross_entropy, logits_and_labels, kernels=2),
+    FusedProgram(
+        "cross entropy, take_along_axis", cross_entropy_take, logits_and_labels, kernels=2
+    ),
+    FusedProgram(
+        "cross entropy, smoothed labels", smoothed_cross_entropy, logits_and_labels, kernels=2
+    ),
     FusedProgram("gradient of cross entropy", cross_entropy_gradient, logits_and_labels),
     FusedProgram("focal loss", focal, targets),
-    FusedProgram("hinge loss", hinge, logits_and_labels),
-    FusedProgram("Kullback-Leibler", kullback_leibler, two_rows),
-    FusedProgram("Jensen-Shannon", jensen_shannon, two_rows),
+    FusedProgram("hinge loss", hinge, logits_and_labels, kernels=2),
+    FusedProgram("Kullback-Leibler", kullback_leibler, two_rows, kernels=2),
+    FusedProgram("Jensen-Shannon", jensen_shannon, two_rows, kernels=2),
     FusedProgram("Huber", huber, pair),
     FusedProgram("logistic loss", logistic_loss, lambda draw, n: (draw.normal(n), draw.uniform(n))),
-    FusedProgram("cosine loss", cosine_loss, two_rows),
+    FusedProgram("cosine loss", cosine_loss, two_rows, kernels=2),
     FusedProgram(
-        "triplet loss", triplet, lambda draw, n: [draw.normal(n // 256, 256) for _ in range(3)]
+        "triplet loss",
+        triplet,
+        lambda draw, n: [draw.normal(n // 256, 256) for _ in range(3)],
+        kernels=2,
     ),
     FusedProgram("dice loss", dice, targets),
     FusedProgram("entropy of rows", entropy, lambda draw, n: (draw.normal(n // 256, 256),)),
-    FusedProgram("perplexity", perplexity, logits_and_labels),
+    FusedProgram("perplexity", perplexity, logits_and_labels, kernels=2),
     FusedProgram("argmax of softmax", argmax_rows, lambda draw, n: (draw.normal(n // 256, 256),)),
     FusedProgram(
-        "argmax of softmax, axis 0", argmax_columns, lambda draw, n: (draw.normal(n // 256, 256),)
+        "argmax of softmax, axis 0",
+        argmax_columns,
+        lambda draw, n: (draw.normal(n // 256, 256),),
+        kernels=3,
     ),
-    FusedProgram("accuracy", accuracy, logits_and_labels),
-    FusedProgram("softmax, axis 0", softmax_columns, lambda draw, n: (draw.normal(n // 256, 256),)),
+    FusedProgram("accuracy", accuracy, logits_and_labels, kernels=2),
     FusedProgram(
-        "softmax, middle axis", softmax_middle, lambda draw, n: (draw.normal(n // 4096, 64, 64),)
+        "softmax, axis 0", softmax_columns, lambda draw, n: (draw.normal(n // 256, 256),), kernels=2
+    ),
+    FusedProgram(
+        "softmax, middle axis",
+        softmax_middle,
+        lambda draw, n: (draw.normal(n // 4096, 64, 64),),
+        kernels=2,
     ),
     FusedProgram("difference of logsumexp", evidence, two_rows),
     FusedProgram(

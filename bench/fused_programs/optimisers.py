@@ -80,10 +80,10 @@ EACH = "one for each shape; the small ones side by side"
 PROGRAMS = [
     FusedProgram("SGD with momentum", sgd, lists(3), 4, EACH),
     FusedProgram("Adam", adam, positive_lists, 4, EACH),
-    FusedProgram("LAMB", lamb, positive_lists, 8, "both norms are known before a step is taken"),
+    FusedProgram("LAMB", lamb, positive_lists, 4, "both norms are known before a step is taken"),
     FusedProgram(
-        "SGD, clipped by norm", clipped, lists(2), 8, "the norm of all is known before a step"
+        "SGD, clipped by norm", clipped, lists(2), 7, "the norm of all is known before a step"
     ),
-    FusedProgram("Adafactor", adafactor, factored, 3, "along rows, along columns, and the step"),
+    FusedProgram("Adafactor", adafactor, factored, 5, "along rows, along columns, and the step"),
     FusedProgram("RMSprop in place", rmsprop_in_place, squares, 4, EACH, is_pure=False),
 ]

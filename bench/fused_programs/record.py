@@ -13,7 +13,8 @@ class FusedProgram:
 
     It becomes at most `kernels` kernels. Where these are more than one, or move more than the arguments and the results,
     `because` says what keeps them apart. `tolerance` is how far results may be from NumPy's, relative to the largest;
-    JAX runs it too where it `is_pure`: it writes to no array.
+    JAX runs it too where it `is_pure`: it writes to no array. It `has_specials` where what becomes of nan and of infinities is
+    told by arithmetic, not by a transform.
     """
 
     name: str
@@ -23,6 +24,7 @@ class FusedProgram:
     because: str = ""
     tolerance: float = 2e-5
     is_pure: bool = True
+    has_specials: bool = True
 
     def arguments(self, n: int) -> tuple:
         return self.inputs(Draw(), n)

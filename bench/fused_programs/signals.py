@@ -143,7 +143,7 @@ def vectors(draw, n):
 
 PRODUCT = "a product"
 PROGRAMS = [
-    FusedProgram("windowed spectra", spectra, signal, 3, "a transform", 1e-9),
+    FusedProgram("windowed spectra", spectra, signal, 3, "a transform", 1e-9, has_specials=False),
     FusedProgram("log energy of frames", log_energy, signal, tolerance=1e-9),
     FusedProgram("FIR filter", fir, channels),
     FusedProgram(
@@ -163,7 +163,7 @@ PROGRAMS = [
     FusedProgram("embedding and norm", embedding, tokens),
     FusedProgram("bag of words", bag_of_words, bags),
     FusedProgram(
-        "PageRank step", page_rank, ranked, 3, "all is added up before it is scaled", 1e-9
+        "PageRank step", page_rank, ranked, 4, "all is added up before it is scaled", 1e-9
     ),
     FusedProgram("label propagation", propagated, labelled, 3, "a scatter", 1e-9, is_pure=False),
     FusedProgram("lengths of edges", edge_lengths, mesh, tolerance=1e-9),
@@ -175,12 +175,16 @@ PROGRAMS = [
         "nearest centre",
         nearest,
         lambda d, n: (d.normal(n // 32, 32), d.normal(64, 32)),
-        2,
+        5,
         PRODUCT,
         0,
     ),
     FusedProgram("one-hot", one_hot, lambda d, n: (d.integers(64, n // 64),), tolerance=0),
     FusedProgram(
-        "Goertzel", goertzel, lambda d, n: (d.normal(n // 512, 512, dtype="f8"),), tolerance=1e-8
+        "Goertzel",
+        goertzel,
+        lambda d, n: (d.normal(n // 512, 512, dtype="f8"),),
+        kernels=2,
+        tolerance=1e-8,
     ),
 ]

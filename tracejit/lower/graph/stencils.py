@@ -14,12 +14,13 @@ from ...ir.graph import Function, Module, Node, each_program, substitute
 from ...ir.group import group_call, with_calls
 from ...ir.op import CREATION, ELEMENTWISE
 from ...ir.ops import broadcast, pad, slice_
+from ...ir.term import postorder
 from .fuse import grouping
 from .groups import Group, in_one_piece
 
 # Values between that are worth it; what they may take in a strip of the fewest lines there should be.
 LEAST_BYTES, NEAR_BYTES, FEWEST_LINES = 1 << 20, 512 << 10, 16
-MOST_GROUPS, MOST_NODES = 6, 96
+MOST_BETWEEN, MOST_NODES = 8, 96
 MOVED = (slice_, pad, broadcast)
 
 
@@ -60,36 +61,57 @@ def _chains(function: Function) -> list[list[tuple[Node, set[Node]]]]:
     for group, _, _ in decided.calls:
         for source, _, _ in group.reads:
             readers.setdefault(source, []).append(group)
-    fit = {group: outputs[0] for group, outputs, _ in decided.calls if _fits(group, outputs)}
+    fit = {group: outputs for group, outputs, _ in decided.calls if _fits(group, outputs)}
     taken: set[Group] = set()
     found: list[list[tuple[Node, set[Node]]]] = []
     order = [group for group, _, _ in decided.calls]
     for group in reversed(order):
-        if group not in fit or group in taken:
+        if group in taken or len(fit.get(group, ())) != 1:
             continue
         members = [group]
         for member in members:
             for source, _, _ in member.reads:
                 home = decided.group_of.get(source)
-                is_inner = fit.get(home) is source and source not in results
+                inner = fit.get(home, ())
+                is_inner = source in inner and results.isdisjoint(inner)
                 if not is_inner or home in taken or home in members:
                     continue
-                if all(reader in members for reader in readers[source]) and _has_room(
-                    members, home
-                ):
+                read = {reader for output in inner for reader in readers.get(output, ())}
+                if read <= {*members} and _has_room(fit, members, home):
                     members.append(home)
         if len(members) > 1:
             taken.update(members)
-            found.append([(fit[m], {*m.nodes, *m.clones}) for m in order if m in members])
+            found.append([stage for m in order if m in members for stage in _stages(m, fit[m])])
     return found[::-1]
 
 
+def _stages(group: Group, outputs: list[Node]) -> list[tuple[Node, set[Node]]]:
+    """What a group stores, and the nodes for each: what several need is computed for each of them."""
+    own = {*group.nodes, *group.clones}
+    if len(outputs) == 1:
+        return [(outputs[0], own)]
+    others = {*outputs}
+    return [
+        (
+            output,
+            own.intersection(
+                postorder(
+                    (output,),
+                    lambda n, output=output: () if n in others and n is not output else n.operands,
+                )
+            )
+            - (others - {output}),
+        )
+        for output in outputs
+    ]
+
+
 def _fits(group: Group, outputs: list[Node]) -> bool:
-    """Whether a group is one nest of loops over its one, large result, that reads at steady distances."""
-    if group.opaque or group.product or group.axes is not None or group.old or len(outputs) != 1:
+    """Whether a group is one nest of loops over its large results, that reads at steady distances."""
+    if group.opaque or group.product or group.axes is not None or group.old:
         return False
-    (output,) = outputs
-    if output.type.shape != group.shape or not _is_large(output) or group.shape[0] < FEWEST_LINES:
+    whole = all(o.type.shape == group.shape and _is_large(o) for o in outputs)
+    if not whole or group.shape[0] < FEWEST_LINES:
         return False
     own = {*group.nodes, *group.clones}
     if any(node.op.kind != ELEMENTWISE for node in own):
@@ -107,10 +129,10 @@ def _fits(group: Group, outputs: list[Node]) -> bool:
     return True
 
 
-def _has_room(members: list[Group], more: Group) -> bool:
-    """Whether the values between, with one more, fit the cache for a few lines."""
-    between = [*members[1:], more]
-    lines = sum(prod(g.shape[1:]) * g.nodes[-1].type.dtype.itemsize for g in between)
+def _has_room(fit: dict[Group, list[Node]], members: list[Group], more: Group) -> bool:
+    """Whether the values between, with one group's more, fit the cache for a few lines."""
+    between = [output for group in (*members[1:], more) for output in fit[group]]
+    lines = sum(prod(o.type.shape[1:]) * o.type.dtype.itemsize for o in between)
     nodes = sum(len(g.nodes) for g in (*members, more))
-    fits = len(between) < MOST_GROUPS and nodes <= MOST_NODES
+    fits = len(between) <= MOST_BETWEEN and nodes <= MOST_NODES
     return fits and lines * FEWEST_LINES <= NEAR_BYTES

@@ -15,7 +15,17 @@ from collections.abc import Callable
 
 from ...errors import IRError
 from ...ir import tensor
-from ...ir.graph import Function, Kernel, Module, Node, call, item, map_module, substitute
+from ...ir.graph import (
+    Function,
+    Kernel,
+    Module,
+    Node,
+    call,
+    item,
+    map_module,
+    rebuild_nodes,
+    substitute,
+)
 from ...ir.op import CONTRACTION, CONTROL, OPAQUE, REDUCTION, SCAN, UPDATE
 from ...ir.tensor import (
     Allocate,
@@ -26,7 +36,7 @@ from ...ir.tensor import (
     Store,
     is_scheduled,
 )
-from ...ir.term import Term, location_of
+from ...ir.term import Term, location_of, postorder
 from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
@@ -182,6 +192,27 @@ def inlined(function: Function) -> Function:
         results = substitute(results, new)
 
 
+def one_result_each(program: Function) -> Function:
+    """The same program, whose calls have one result: what several need is computed for each, strip by strip."""
+
+    def visit(node: Node) -> Node:
+        if node.op is not item or node.operands[0].op is not call:
+            return node
+        (made,) = node.operands
+        callee = made.attrs["callee"]
+        if isinstance(callee, Kernel) or callee.updated:
+            return node
+        result = callee.results[node.attrs["index"]]
+        used = {*postorder((result,), lambda n: n.operands)}
+        given = [(p, o) for p, o in zip(callee.parameters, made.operands) if p in used]
+        name = f"{callee.name}_{node.attrs['index']}"
+        own = Function(name, tuple([p for p, _ in given]), (result,))
+        return call(*[o for _, o in given], callee=own)
+
+    results = rebuild_nodes(program.results, visit)
+    return program if results == program.results else program.replace(results=results)
+
+
 class _Composite:
     def __init__(self, function: Function, lower: Lower, machine: Machine):
         self.function, self.lower, self.machine = function, lower, machine
@@ -204,8 +235,10 @@ class _Composite:
         near_bytes = self.machine.l2_bytes
         body = self.key_blocks()
         if body is None:
-            strips = Strips(self.calls, self.inputs, self.outs, self.part, near_bytes, self.free)
-            body = strips.body()
+            apart = one_result_each(self.program)
+            calls = [n for n in apart.nodes if n.op is call]
+            outs = dict(zip(apart.results, self.outs.values()))
+            body = Strips(calls, self.inputs, outs, self.part, near_bytes, self.free).body()
         if body is None:
             body = self.sequence()
         return Kernel(self.function.name, self.parameters, len(self.outs), body)

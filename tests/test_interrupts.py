@@ -254,4 +254,4 @@ def test_strips_change_nothing(seed: int, monkeypatch):
         ours, wanted = x.copy(), x.copy()
         assert sweep(ours, n, np.int64(most)) == sweep.__wrapped__(wanted, n, np.int64(most))
         np.testing.assert_array_equal(ours, wanted)
-    assert "first" in str(sweep.lower(x, n, np.int64(most)))
+    assert "extern" in str(sweep.lower(x, n, np.int64(most)))

@@ -26,6 +26,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from math import inf
+from typing import Any
 
 from ...ir import expressions
 from ...ir.bounds import Bounds, unknowns_of
@@ -111,25 +112,41 @@ class _Polls:
         return (new.replace(body=(_asking(loop, every), *new.body)),)
 
     def strips(self, loop: For, every: int) -> tuple[Statement, ...]:
-        """The loop in strips of so many iterations, before each of which but the first it asks."""
-        first, last = [Variable(self.names.pick(name), i64) for name in ("first", "last")]
-        following = expressions.add(first, expressions.integer(every))
-        goes_on = expressions.compare("less", first, loop.stop)
-        part = loop.replace(start=first, stop=last)
-        before, body = (
-            [Let(first, loop.start)],
-            [Let(last, expressions.minimum(following, loop.stop))],
-        )
+        """The loop in strips of so many iterations, between which it asks.
+
+        Strips of a known number are counted, from which LLVM sees between which numbers the index is;
+        others begin where the one before has ended, as counting them takes longer than short loops do.
+        """
+        length = expressions.integer(every)
+        match loop.start, loop.stop:
+            case Literal(start), Literal(stop):
+                strip = Index(self.names.pick("strip"))
+                first = expressions.add(loop.start, expressions.multiply(strip, length))
+                last = expressions.minimum(expressions.add(first, length), loop.stop)
+                count = expressions.integer(-((start - stop) // every))
+                before, part, after = [], loop.replace(start=first, stop=last), []
+            case _:
+                strip, count = Index(self.names.pick(TRIP)), expressions.ENDLESS
+                first, last = [Variable(self.names.pick(name), i64) for name in ("first", "last")]
+                end = expressions.minimum(expressions.add(first, length), loop.stop)
+                before, part = [Let(first, loop.start)], loop.replace(start=first, stop=last)
+                after = [Assign(first, last)]
+        goes_on: Any = expressions.compare("less", last, loop.stop)
         if isinstance(loop.body[-1], Break):
             ends = Variable(self.names.pick("ends"), bool_)
             leave = loop.body[-1].condition
             part = part.replace(body=(*loop.body[:-1], Assign(ends, leave), Break(ends)))
             before.append(Let(ends, Literal(False, bool_)))
             goes_on = expressions.select(ends, Literal(False, bool_), goes_on)
-        over = Apply("logical_not", (goes_on,), bool_)
-        body += [part, Assign(first, last), If(goes_on, (_ASK,), ()), Break(over)]
-        trip = Index(self.names.pick(TRIP))
-        return (*before, For(trip, ZERO, expressions.ENDLESS, tuple(body), "ordered", 1))
+        body = (
+            part,
+            *after,
+            If(goes_on, (_ASK,), ()),
+            Break(Apply("logical_not", (goes_on,), bool_)),
+        )
+        if after:
+            body = (Let(last, end), *body)
+        return (*before, For(strip, ZERO, count, body, "ordered", 1))
 
     def most(self, body: Iterable[Statement], bounds: Bounds) -> float:
         """How many cycles one pass may take; infinity where that is not known."""

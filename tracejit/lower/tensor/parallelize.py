@@ -58,6 +58,7 @@ class _Splitter:
     def __init__(self, kernel: Kernel, machine: Machine, reorders: bool, alone: bool):
         self.kernel, self.machine, self.vector_bytes = kernel, machine, machine.vector_bytes
         self.reorders, self.alone = reorders, alone
+        self.machine = machine
         self.worthwhile, self.cores = machine.worthwhile_seconds, machine.cores
         self.count = 0
 
@@ -76,7 +77,7 @@ class _Splitter:
                 a.buffer in self.kernel.fresh for a in call.addresses
             ):
                 before = self.body(body[:number], True)
-                shared = split_sort(before, call, self.chunk_name(), self.vector_bytes)
+                shared = split_sort(before, call, self.chunk_name(), self.machine)
                 if shared is not None:
                     return (*shared, *self.body(body[number + 1 :], True))
         return self.body(body, True)

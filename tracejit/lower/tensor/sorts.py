@@ -42,11 +42,12 @@ from ...ir.tensor import (
     Variable,
 )
 from ...ir.types import array_type, bool_, i32, i64
+from ..machine import Machine
 from .in_place import with_buffer
 
 LONG = 1 << 15  # elements of a row from which on it is shared
-# Of a range so many elements at least, and how many ranges there may be; of unknown rows the fewest.
-RANGE, FEWEST, MOST = 1 << 18, 4, 16
+# Ranges: two for each core, as they are not quite alike, but each is one more pass over the row.
+FEWEST, MOST = 4, 16
 # So many elements tell ranges of half of all to one or two percent.
 SAMPLE = 1024
 # Of a chunk, which is read once for each range: few enough to stay near, in several chunks for each thread.
@@ -55,14 +56,14 @@ NEAR, LEAST_CHUNKS, MOST_CHUNKS, CHUNKS_OF_UNKNOWN = 1 << 14, 16, 1024, 128
 Body = tuple[Statement, ...]
 
 
-def split_sort(before: Body, call: Extern, name: str, vector_bytes: int) -> Body | None:
+def split_sort(before: Body, call: Extern, name: str, machine: Machine) -> Body | None:
     """The statements instead of those `before` a call, which make a row, and the call, which sorts it.
 
     None for a row that is short, or that is not all of a result; where the machine cannot pack; and of
     equal elements that must stay in order.
     """
     sorting = SORTINGS.get(call.symbol)
-    if sorting is None or sorting.name != "sort" or not packs(sorting.dtype, vector_bytes):
+    if sorting is None or sorting.name != "sort" or not packs(sorting.dtype, machine.vector_bytes):
         return None
     if sorting.kind != "quicksort":
         return None
@@ -72,20 +73,18 @@ def split_sort(before: Body, call: Extern, name: str, vector_bytes: int) -> Body
         return None
     if isinstance(extent, int) and extent < LONG:
         return None
-    return _Sort(sorting, row.buffer, name, vector_bytes).around(before, call)
+    return _Sort(sorting, row.buffer, name, machine).around(before, call)
 
 
 class _Sort:
     """The sort of all of `target`; what makes the row gives it to `row` instead."""
 
-    def __init__(self, sorting: Sorting, target: Buffer, name: str, vector_bytes: int):
+    def __init__(self, sorting: Sorting, target: Buffer, name: str, machine: Machine):
         self.sorting, self.target, self.name = sorting, target, name
-        self.dtype, self.lanes = sorting.dtype, vector_bytes // sorting.dtype.itemsize
+        self.dtype, self.lanes = sorting.dtype, machine.vector_bytes // sorting.dtype.itemsize
         self.extent = target.type.shape[0]
         self.count = expressions.extent(self.extent)
-        self.ranges = FEWEST
-        while isinstance(self.extent, int) and self.ranges < min(MOST, self.extent // RANGE):
-            self.ranges *= 2
+        self.ranges = min(max(FEWEST, 2 * machine.cores), MOST)
         self.chunks = CHUNKS_OF_UNKNOWN
         if isinstance(self.extent, int):
             self.chunks = min(max(self.extent // NEAR, LEAST_CHUNKS), MOST_CHUNKS)

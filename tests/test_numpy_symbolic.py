@@ -18,6 +18,7 @@ FUNCTIONS = [
     lambda x: np.max(x, axis=0, keepdims=True),
     lambda x: np.argmax(x),
     lambda x: np.argmin(x, axis=0),
+    lambda x: np.argmax(x, axis=1),
     lambda x: np.average(x, axis=0),
     lambda x: np.cumsum(x, axis=0),
     lambda x: x.reshape(-1),
@@ -81,3 +82,21 @@ def test_symbolic(function):
             results, wanted = outputs_of(program, [x]), list(flat(function(x)))
         for result, want in zip(results, wanted, strict=True):
             compare(result, want)
+
+
+@pytest.mark.parametrize("function", [np.argmax, np.argmin])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int32"])
+def test_places_in_rows_of_unknown_length(function, dtype):
+    program = trace(
+        function, (np.zeros(4),), {}, how=[Traced(array_type((symbol("n"),), to_dtype(dtype)))]
+    )
+    rng = np.random.default_rng(8)
+    for n in (2, 255, 256, 512, 513, 1025, 20_000):
+        for place in (0, n // 2, n - 1):
+            x = rng.integers(-50, 50, n).astype(dtype)
+            x[place] = 60 if function is np.argmax else -60
+            (found,) = outputs_of(program, [x])
+            assert found == function(x) == place
+            if x.dtype.kind == "f":
+                x[[place, n - 1]] = np.nan
+                assert outputs_of(program, [x])[0] == function(x)

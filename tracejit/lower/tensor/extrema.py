@@ -13,7 +13,7 @@ import itertools
 from typing import NamedTuple
 
 from ...ir import expressions, tensor
-from ...ir.expressions import integer, replace_expressions
+from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
     Accumulate,
@@ -103,7 +103,7 @@ def seeks(search: For, best: Accumulate, sweep: For) -> bool:
     (found,) = search.body
     if not isinstance(found, Accumulate) or found.op != "minimum":
         return False
-    here, nowhere = search.index, integer(trips(search))
+    here, nowhere = search.index, search.stop
     seen = [replace_expressions((best.value,), {sweep.index: here})[best.value]]
     rows = [s for s in sweep.body if isinstance(s, Store) and s.value is best.value]
     seen += [Load(s.buffer, (here,)) for s in rows if s.indices == (sweep.index,)]

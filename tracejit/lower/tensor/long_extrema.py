@@ -13,10 +13,24 @@ from __future__ import annotations
 
 from functools import partial
 from itertools import pairwise
+from typing import NamedTuple
 
-from ...ir.expressions import add, cast, compare, integer, multiply, replace_expressions, select
+from ...ir.expressions import (
+    add,
+    cast,
+    compare,
+    floor_divide,
+    integer,
+    maximum,
+    minimum,
+    multiply,
+    replace_expressions,
+    select,
+    subtract,
+)
 from ...ir.graph import Module, map_kernels
 from ...ir.tensor import (
+    ONE,
     ZERO,
     Accumulate,
     Allocate,
@@ -40,6 +54,8 @@ from .extrema import seeks
 
 # Of a row from which on it pays; of a block, of which there are some at least.
 LONG_BYTES, BLOCK_BYTES, LEAST_BLOCKS = 16 << 10, 16 << 10, 8
+# A single row of unknown length has so many blocks at most, and none where it is shorter than the shortest.
+MOST_OF_UNKNOWN = 4096
 # In a shorter row a search takes no time; of wider elements a vector has no more than of places.
 NARROW_FROM, NARROW_BYTES = 64, 4
 
@@ -59,7 +75,7 @@ def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
         search, number = after.get(statement), f"{prefix}{place}"
         if statement in done:
             continue
-        best = _searched(statement, search) if search is not None else None
+        best = _searched(statement, search, not prefix) if search is not None else None
         if best is None or best.target not in starts:
             before = next((s for s in body[:place][::-1] if isinstance(s, For)), None)
             new += _narrow(before, statement) or [
@@ -93,7 +109,7 @@ def _narrow(sweep: Statement | None, search: Statement) -> list[Statement] | Non
     ]
 
 
-def _searched(sweep: For, search: For) -> Accumulate | None:
+def _searched(sweep: For, search: For, is_outermost: bool) -> Accumulate | None:
     """What a sweep accumulates, if it does nothing else, of a long row in which its place is looked for."""
     match sweep.body:
         case (Accumulate() as best,):
@@ -102,42 +118,62 @@ def _searched(sweep: For, search: For) -> Accumulate | None:
             return None
     is_plain = sweep.mark == search.mark == "serial" and sweep.start is search.start is ZERO
     count = trips(sweep)
-    if not is_plain or count is None or count != trips(search) or not seeks(search, best, sweep):
+    if not is_plain or sweep.stop is not search.stop or not seeks(search, best, sweep):
         return None
     loads = [load for load in loads_of(sweep.body) if sweep.index in load.free]
     steps = [stride(load.buffer.type, load.indices, sweep.index) for load in loads]
-    size = count * max([load.dtype.itemsize for load in loads], default=0)
-    return best if size >= LONG_BYTES and all(step == 1 for step in steps) else None
+    if not loads or any(step != 1 for step in steps):
+        return None
+    if count is None:
+        is_of_sizes = all(isinstance(term, Index) for term in sweep.stop.free)
+        return best if is_outermost and is_of_sizes else None
+    return best if count * max([load.dtype.itemsize for load in loads]) >= LONG_BYTES else None
+
+
+class _Blocks(NamedTuple):
+    """How many blocks a row has, of what length, and how many there are room for."""
+
+    count: Expression
+    length: Expression
+    room: int
+
+
+def _blocks_of(sweep: For, itemsize: int) -> _Blocks:
+    rows = trips(sweep)
+    if rows is None:
+        least = integer(LONG_BYTES // LEAST_BLOCKS // itemsize)
+        length = maximum(floor_divide(sweep.stop, integer(MOST_OF_UNKNOWN)), least)
+        return _Blocks(floor_divide(sweep.stop, length), length, MOST_OF_UNKNOWN)
+    bytes_of_block = min(BLOCK_BYTES, LONG_BYTES // LEAST_BLOCKS * (rows * itemsize // LONG_BYTES))
+    size = bytes_of_block // itemsize
+    return _Blocks(integer(rows // size), integer(size), rows // size)
 
 
 def _in_blocks(
     sweep: For, search: For, best: Accumulate, start: Expression, number: str
 ) -> list[Statement]:
     """The extremes of blocks and of what is left of the row, then the search."""
-    dtype, rows, index = best.value.dtype, trips(sweep), sweep.index
-    bytes_of_block = min(
-        BLOCK_BYTES, LONG_BYTES // LEAST_BLOCKS * (rows * dtype.itemsize // LONG_BYTES)
-    )
-    length = bytes_of_block // dtype.itemsize
-    count, block = rows // length, Index(f"b{number}_{index.name}")
-    kept = Buffer(f"{best.target.name}_blocks{number}", array_type((count,), dtype), "local")
+    dtype, index = best.value.dtype, sweep.index
+    count, length, room = _blocks_of(sweep, dtype.itemsize)
+    block, last = Index(f"b{number}_{index.name}"), maximum(subtract(count, ONE), ZERO)
+    kept = Buffer(f"{best.target.name}_blocks{number}", array_type((room,), dtype), "local")
     top, first = Variable(f"{best.target.name}_block", dtype), Variable(f"first{number}", i64)
-    inside, rest = sweep.replace(stop=integer(length)), integer(count * length)
-    here = {index: add(multiply(block, integer(length)), index)}
+    inside, rest = sweep.replace(stop=length), multiply(count, length)
+    here = {index: add(multiply(block, length), index)}
     value = replace_expressions((best.value,), here)[best.value]
     greatest = Load(kept, (block,))
 
     def blocks(*body: Statement) -> For:
-        return For(block, ZERO, integer(count), body, "serial", 1)
+        return For(block, ZERO, count, body, "serial", 1)
 
     is_best = compare("equal", greatest, best.target)
     if dtype.kind == "f":
         is_best = Apply("bitwise_or", (is_best, Apply("isnan", (greatest,), bool_)), bool_)
     (found,) = search.body
     # If the best is in what is left, the last block is searched in vain.
-    there = {search.index: add(multiply(first, integer(length)), search.index)}
+    there = {search.index: add(multiply(first, length), search.index)}
     place = replace_expressions((found.value,), there)[found.value]
-    left = [sweep.replace(start=rest), search.replace(start=rest)] if rows % length else []
+    left = [sweep.replace(start=rest), search.replace(start=rest)] if rest is not sweep.stop else []
     return [
         Allocate(kept),
         blocks(
@@ -147,8 +183,10 @@ def _in_blocks(
         ),
         blocks(Accumulate(best.target, best.op, greatest)),
         *left[:1],
-        Let(first, integer(count - 1)),
-        blocks(Accumulate(first, "minimum", select(is_best, block, Literal(count - 1, i64)))),
-        search.replace(stop=integer(length), body=(Accumulate(found.target, "minimum", place),)),
+        Let(first, last),
+        blocks(Accumulate(first, "minimum", select(is_best, block, last))),
+        search.replace(
+            stop=minimum(length, rest), body=(Accumulate(found.target, "minimum", place),)
+        ),
         *left[1:],
     ]

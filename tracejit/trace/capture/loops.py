@@ -15,15 +15,12 @@ from typing import Any, NamedTuple
 from ...config import config
 from ...errors import TraceError
 from ...ir import ops
-from ...ir.dims import plain, symbol, symbol_names
-from ...ir.graph import Node, item
+from ...ir.graph import Node
 from ..array import Array
 from ..context import Trace, failure
 from ..location import user_frame
-from ..promotion import constant
 from ..regions import Region
 from ..tree import flatten
-from ..value import Value, to_node
 from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down
 from .growing import Regrow
@@ -31,7 +28,8 @@ from .iterables import Items, items_of
 from .joins import Pairs
 from .ramps import Trips
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
-from .rolling import Plain, Rolling, Rotated, Unsettled
+from .rolling import Rolling
+from .spans import Span
 from .state import UNBOUND, is_array, names_of
 
 # How often a body is part of the program, at most, per iteration that a loop alone may have.
@@ -48,6 +46,7 @@ MOST_PLAIN = 500
 MOST_NODES = 20_000
 # Passes after which what a body carries should be settled.
 MOST_PASSES = 12
+from .unsettled import Plain, Rotated, Unsettled
 
 
 class Site(NamedTuple):
@@ -380,7 +379,7 @@ class For(Loop):
         self, items: Items, start: Any, stop: Any, period: int, failed: list
     ) -> Iterator[Any]:
         """Passes of `period` iterations each; an error in `failed` where they do not settle."""
-        span = _Span(self.trace, start, stop, period)
+        span = Span(self.trace, start, stop, period)
         self.period = period
         is_known = type(span.start) is int and type(span.stop) is int
         frame = self._frame()
@@ -427,7 +426,7 @@ class For(Loop):
             self._give(self._op(rolling, items, span, value, stop_flag))
 
     def _op(
-        self, rolling: Rolling, items: Items, span: _Span, value: Any, stop_flag: Any
+        self, rolling: Rolling, items: Items, span: Span, value: Any, stop_flag: Any
     ) -> dict[str, Any]:
         """The loop as an op, and the names after it."""
         breaks = stop_flag is not False
@@ -444,7 +443,7 @@ class For(Loop):
         names = rolling.install(keys, node, type(span.last) is int and not breaks)
         return {**self._at_exits(names), **finals}
 
-    def _targets(self, rolling: Rolling, items: Items, span: _Span, value: Any) -> dict[str, Any]:
+    def _targets(self, rolling: Rolling, items: Items, span: Span, value: Any) -> dict[str, Any]:
         """What the loop's own variables are after the last iteration, where that can be told."""
         if type(span.last) is not int:
             return {}
@@ -470,60 +469,3 @@ def _is_static(leaf: Any) -> bool:
     if not isinstance(leaf, Array):
         return True
     return not leaf.is_scalar or leaf.weak is int
-
-
-class _Span:
-    """From where to where a loop runs; bounds that only data tells become extents of a scope."""
-
-    def __init__(self, trace: Trace, start: Any, stop: Any, period: int):
-        self.trace, self.period = trace, period
-        self.start, self.stop = plain(start), plain(stop)
-        self.first: Any = None
-        self.last, self.extent = stop - 1, None
-        if isinstance(start, Value) or isinstance(stop, Value):
-            count = _at_least_zero(stop - start)
-            self.first, self.count = start, count
-            self.extent = symbol(trace.unique_name("m"), 0, None)
-            self.start, self.stop = 0, self.extent
-        elif period > 1:
-            self.first, self.start, self.stop = start, 0, (stop - start) // period
-        self.index = symbol(trace.unique_name("i"), self.start, self.stop - 1)
-        if type(self.start) is int:
-            trace.indices[symbol_names(self.index)[0]] = self.start
-
-    def indices(self) -> Iterator[Array]:
-        """The indices of the iterations of a pass, as the body sees them."""
-        index = Array(ops.extent(value=self.index), True, int)
-        if self.first is None:
-            yield index
-            return
-        for number in range(self.period):
-            yield self.first + number + index * self.period
-
-    def loop(self, region: Region, bodies: Bodies, before: list[Node], breaks: bool) -> Node:
-        (body,) = bodies.functions()
-        more = {"breaks": True} if breaks else {}
-        node = ops.for_loop(
-            *before,
-            *bodies.operands,
-            index=self.index,
-            start=self.start,
-            stop=self.stop,
-            body=body,
-            carried=len(before),
-            **more,
-        )
-        if self.extent is None:
-            return node
-        count = to_node(self.count)
-        inside = Region(region.parent, region.start)
-        around = Bodies(self.trace)
-        parts = [node] if len(before) == 1 else [item(node, index=k) for k in range(len(before))]
-        around.add("scoped", inside, parts)
-        (scoped,) = around.functions()
-        return ops.scope(count, *around.operands, extents=(self.extent,), body=scoped)
-
-
-def _at_least_zero(count: Array) -> Array:
-    node = to_node(count)
-    return Array(ops.maximum(node, constant(0, node.type.dtype)), True, int)

@@ -7,14 +7,12 @@ parameter, of a kind that has the values of before the loop and of after the bod
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterator
 from types import FrameType
-from typing import Any, NamedTuple
+from typing import Any
 
-from ...ir import ops
 from ...ir.dims import Dim, Symbol, symbols_of
-from ...ir.graph import Node, item, operands_of, parameter, substitute
+from ...ir.graph import Node, operands_of, parameter, substitute
 from ...ir.op import ELEMENTWISE, OPS
 from ...ir.ops.control import unknown_of
 from ...ir.term import postorder
@@ -23,14 +21,15 @@ from ..array import Array
 from ..context import Trace
 from ..promotion import cast, constant
 from ..regions import Region, encloses
-from ..registry import MIRRORS
 from ..tree import flatten, unflatten
 from .growing import growth
+from .installing import Installation
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
 from .kin import Kin
 from .ramps import Ramp, Trips, ramp
 from .state import (
     UNBOUND,
+    Cell,
     contents,
     is_array,
     is_same,
@@ -38,45 +37,7 @@ from .state import (
     slots_of,
     state_of,
 )
-
-
-class Unsettled(Exception):
-    """The body cannot be traced once for all iterations; `why`, in words.
-
-    `can_peel`: it may be possible from the second iteration on.
-    """
-
-    def __init__(self, why: str, can_peel: bool = True):
-        super().__init__(why)
-        self.why, self.can_peel = why, can_peel
-        self.regrow: BaseException | None = None  # what makes a list of the loop one that grows
-
-
-class Plain(Unsettled):
-    """What the body computes depends on nothing but the index: Python can run it."""
-
-    def __init__(self) -> None:
-        super().__init__("it is plain Python", can_peel=False)
-
-
-class Rotated(Exception):
-    """Names exchange the arrays they are bound to, which come back after `period` iterations."""
-
-    def __init__(self, period: int):
-        super().__init__(period)
-        self.period = period
-
-
-class _Cell(NamedTuple):
-    """Where a value is kept: `holder[key]`. `is_read`: at the beginning of an iteration."""
-
-    holder: Any
-    key: Any
-    is_read: bool
-
-    @property
-    def id(self) -> tuple[int, Any]:
-        return id(self.holder), self.key
+from .unsettled import Unsettled, place_of, rotation
 
 
 class Rolling:
@@ -123,7 +84,7 @@ class Rolling:
             kind.wrap(storage.node)
         names = dict(self.begin.names)
         self.inside, arrays = {}, {}
-        for cell, before in self._cells():
+        for cell, before in self.cells():
             kinds = self.kinds.get(cell.id)
             if kinds and cell.is_read:
                 leaves, structure = flatten(before)
@@ -156,15 +117,15 @@ class Rolling:
             self.trace.firsts[self.parameters[key]] = first
         return self.parameters[key]
 
-    def _cells(self) -> Iterator[tuple[_Cell, Any]]:
+    def cells(self) -> Iterator[tuple[Cell, Any]]:
         """Every cell, with its value before the loop."""
         records = {id(part) for record in self.trace.records for part in record.dicts()}
         for name in sorted({*self.begin.names, *self.names}):
             before = self.begin.names.get(name, UNBOUND)
-            yield _Cell(self.begin.names, name, name in self.head), before
+            yield Cell(self.begin.names, name, name in self.head), before
         for container, items in self.begin.held:
             for key in slots_of(container, items) or ():
-                yield _Cell(container, key, id(container) not in records), items[key]
+                yield Cell(container, key, id(container) not in records), items[key]
 
     def finish(self, names: dict[str, Any]) -> bool:
         """End a pass, after which the names are these; whether nothing new was found.
@@ -188,7 +149,7 @@ class Rolling:
         self.moved: dict[Any, Any] = {}
         if trace.token is not self.begin.token and not self.carries_token:
             self.carries_token, is_settled = True, False
-        for cell, before in self._cells():
+        for cell, before in self.cells():
             if cell.holder is self.begin.names:
                 after = names.get(cell.key, UNBOUND)
             else:
@@ -204,13 +165,13 @@ class Rolling:
         self.nodes = dict(self._last_nodes(held_by)) if not self.moved else {}
         self._leave()
         if self.moved:
-            raise _rotation(self.moved)
+            raise rotation(self.moved)
         return is_settled
 
     def _shares(self) -> dict[Any, list[Any]]:
         """What the memory may be, beside its own, that is carried in leaves."""
         firsts: dict[Any, Any] = {}
-        for cell, before in self._cells():
+        for cell, before in self.cells():
             insides = flatten(self.inside.get(cell.id, before))[0]
             pairs = zip(insides, flatten(before)[0])
             firsts |= {x.storage: y.storage for x, y in pairs if is_array(x) and is_array(y)}
@@ -235,8 +196,8 @@ class Rolling:
         """Forget of moves to arrays of before the loop that are carried as values, and are others in
         the next pass; whether there were none."""
         carried = {
-            _place(flatten(before)[0][position])
-            for cell, before in self._cells()
+            place_of(flatten(before)[0][position])
+            for cell, before in self.cells()
             for position in self.kinds.get(cell.id, ())
         }
         kept = {place: goal for place, goal in self.moved.items() if goal not in carried}
@@ -255,10 +216,10 @@ class Rolling:
         self.trace.region = self.parent
         self.begin.restore(self.trace)
 
-    def _settle(self, cell: _Cell, before: Any, after: Any) -> bool:
+    def _settle(self, cell: Cell, before: Any, after: Any) -> bool:
         """Note what of a cell is carried; whether that was known."""
         inside = self.inside.get(cell.id, before)
-        if is_same(inside, after) or not self._is_wanted(cell):
+        if is_same(inside, after) or not self.is_wanted(cell):
             self.end[cell.id] = after
             return True
         if not cell.is_read:
@@ -276,8 +237,8 @@ class Rolling:
         for position, (a, b, c) in enumerate(zip(befores, leaves, insides)):
             if is_same(b, c) and position not in kinds:
                 continue
-            if self._is_elsewhere(b):
-                self.moved[_place(a)] = _place(b)
+            if self.is_elsewhere(b):
+                self.moved[place_of(a)] = place_of(b)
                 continue
             if is_array(a) and a.storage in self.storages and self._is_known_elsewhere(a, cell):
                 raise Unsettled(f"{what} is other memory in the first iteration than in the next")
@@ -338,19 +299,19 @@ class Rolling:
                 if kind is not None:
                     yield (id_, position), node(kind, leaf, (id_, position))
 
-    def _is_elsewhere(self, value: Any) -> bool:
+    def is_elsewhere(self, value: Any) -> bool:
         """Whether a value is memory from before the loop."""
         return is_array(value) and value.storage.birth <= self.region.start
 
-    def _is_known_elsewhere(self, value: Array, own: _Cell) -> bool:
+    def _is_known_elsewhere(self, value: Array, own: Cell) -> bool:
         """Whether somebody else has the memory of an array, and may see what is written."""
         if value.storage.source is not None:
             return True
-        others = [before for cell, before in self._cells() if cell.id != own.id]
+        others = [before for cell, before in self.cells() if cell.id != own.id]
         leaves = [leaf for before in others for leaf in flatten(before)[0]]
         return any(is_array(leaf) and leaf.storage is value.storage for leaf in leaves)
 
-    def _is_wanted(self, cell: _Cell) -> bool:
+    def is_wanted(self, cell: Cell) -> bool:
         is_name = cell.holder is self.begin.names
         return not is_name or cell.key in self.head or cell.key in self.after
 
@@ -391,7 +352,7 @@ class Rolling:
         )
 
     def _firsts(self) -> Iterator[tuple[Kind, Any]]:
-        for cell, value in self._cells():
+        for cell, value in self.cells():
             for position, kind in self.kinds.get(cell.id, {}).items():
                 yield kind, flatten(value)[0][position]
 
@@ -413,7 +374,7 @@ class Rolling:
         for storage in self.storages:
             own = self.parameters[storage]
             carry(storage, storage.node, own, self.written.get(storage, own))
-        for cell, value in self._cells():
+        for cell, value in self.cells():
             if cell.id in self.kinds:
                 befores = flatten(value)[0]
                 for position, kind in self.kinds[cell.id].items():
@@ -448,113 +409,7 @@ class Rolling:
 
         `surely`: every iteration is run to its end, and there is one.
         """
-        trace = self.trace
-        self.surely = surely
-        items = {}
-        if node is not None:
-            parts = [node] if len(keys) == 1 else [item(node, index=k) for k in range(len(keys))]
-            items = dict(zip(keys, parts))
-        for part in items.values():
-            trace.locate(part)
-        for storage in self.storages:
-            if storage in items:
-                trace.has_written(storage)
-                storage.exchange(items[storage])
-        if "token" in items:
-            trace.token = items["token"]
-        names = dict(self.begin.names)
-        self.made, self.made_of = {}, {}
-        for cell, before in self._cells():
-            value = self._after(cell, before, items)
-            if cell.holder is not self.begin.names:
-                if value is not before:
-                    cell.holder[cell.key] = value
-            elif value is UNBOUND:
-                names.pop(cell.key, None)
-            else:
-                names[cell.key] = value
-        self.kin.share(self.made)
-        self.kin.pairs.clear()
-        self.made, self.made_of, self.shares = {}, {}, {}
-        return names
-
-    def _make(self, key: Any, array: Array, last: Any) -> Array:
-        """The array that a leaf is after the loop, and that all are which were `last` after an iteration,
-        if there was one."""
-        if self.surely and is_array(last):
-            array = self.made_of.setdefault(id(last), array)
-        self.made[key] = array
-        return array
-
-    def _counted(self, key: Any, first: Any, last: Any, made: Any) -> Any:
-        """An int that every iteration adds the same to, as a number; of anything else, what it is."""
-        own = self.parameters.get(key)
-        if self.trips is None or type(first) is not int or not isinstance(last, Array):
-            return made
-        if last.weak is not int or last.node.op is not ops.add or own not in last.node.operands:
-            return made
-        (step,) = [node for node in last.node.operands if node is not own] or [own]
-        if step.op is not ops.constant:
-            return made
-        return first + step.attrs["value"] * self.trips.count
-
-    def _after(self, cell: _Cell, before: Any, items: dict[Any, Node]) -> Any:
-        kinds = self.kinds.get(cell.id)
-        if kinds is not None:
-            leaves, structure = flatten(before)
-            for position, kind in kinds.items():
-                if (cell.id, position) in items:
-                    first = leaves[position]
-                    part = items[cell.id, position]
-                    made = kind.after(part) if isinstance(kind, Ramp) else kind.wrap(part)
-                    last = flatten(self.end[cell.id])[0][position]
-                    if cell.holder is not self.begin.names and self.surely:
-                        made = self._counted((cell.id, position), first, last, made)
-                    leaves[position] = self._make((cell.id, position), made, last)
-                    if is_array(first) and not self.surely:
-                        self.trace.may_share(leaves[position].storage, first.storage)
-                    for other in self.shares.get((cell.id, position), ()):
-                        self.trace.may_share(leaves[position].storage, other)
-            return unflatten(structure, leaves)
-        if cell.id in self.lasts:
-            leaves, structure = flatten(self.lasts[cell.id])
-            befores = flatten(before)[0] if self.key is None else ()
-            for position, leaf in enumerate(leaves):
-                kind = self.last_kinds[cell.id][position]
-                if kind is not None:
-                    made = kind.wrap(items[cell.id, position])
-                    leaves[position] = self._make((cell.id, position), made, leaf)
-                    is_result = any(cell.holder is r.value for r in self.trace.records)
-                    share = self.trace.will_share if is_result else self.trace.may_share
-                    if self._is_elsewhere(leaf):
-                        share(leaves[position].storage, leaf.storage)
-                    if is_array(leaf):  # of before the loop, if there is no iteration
-                        for first in filter(is_array, befores):
-                            share(leaves[position].storage, first.storage)
-                    for partner in MIRRORS["partners"](leaf.storage) if is_array(leaf) else ():
-                        share(leaves[position].storage, partner)
-            return unflatten(structure, leaves)
-        if not self._is_wanted(cell) and not is_same(before, self.end[cell.id]):
-            return UNBOUND
-        return before
-
-
-def _place(value: Any) -> Any:
-    """Where an array is in memory; of other values nothing is known."""
-    return (value.storage, value.steps) if is_array(value) else id(value)
-
-
-def _rotation(moved: dict[Any, Any]) -> Exception:
-    """What is to be done about names that are bound to other arrays after an iteration."""
-    if {*moved} != {*moved.values()}:
-        return Unsettled("a name is bound to other memory in the first iteration than in the next")
-    period = 1
-    for first in moved:
-        length, place = 1, moved[first]
-        while place != first:
-            length, place = length + 1, moved[place]
-        period = math.lcm(period, length)
-    return Rotated(period)
+        return Installation(self, surely).names(keys, node)
 
 
 def unknowns_in(value: Any) -> list[Symbol]:

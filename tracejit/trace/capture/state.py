@@ -48,6 +48,18 @@ _OPEN = {
 }
 
 
+class Cell(NamedTuple):
+    """Where a value is kept: `holder[key]`. `is_read`: at the beginning of an iteration."""
+
+    holder: Any
+    key: Any
+    is_read: bool
+
+    @property
+    def id(self) -> tuple[int, Any]:
+        return id(self.holder), self.key
+
+
 class State(NamedTuple):
     """`names` of the frame; `held` has containers with what they hold; the last ordered call."""
 

@@ -24,7 +24,7 @@ from .bodies import Bodies
 from .branches import chosen, close_down, is_over
 from .loops import MOST_PASSES, MOST_PEELED, MOST_ROTATED, Loop, Site
 from .records import flag_node, is_flag_set
-from .rolling import Rolling, Rotated, Unsettled
+from .rolling import Rolling
 from .state import State, flat, is_array, names_of, state_of
 
 # So many iterations that Python makes may become parts of the program before the rest is rolled, if
@@ -33,6 +33,7 @@ from .state import State, flat, is_array, names_of, state_of
 MOST_BUSY, MOST_MADE = 32, 64
 # The elements of arrays below which these are folded.
 FOLDED = 1 << 10
+from .unsettled import Rotated, Unsettled
 
 
 class While(Loop):

@@ -128,3 +128,14 @@ def test_sums_of_parts_in_numpys_order():
     x = RANDOM.normal(size=1001) * 1e8
     exact = tracejit.jit(lambda x: np.add.reduceat(x, [0, 300, 301]), numerics="strict")
     np.testing.assert_array_equal(exact(x), np.add.reduceat(x, [0, 300, 301]))
+
+
+@pytest.mark.parametrize("dtype", ["u1", "i2", "u4", "f2", "f4"])
+@pytest.mark.parametrize("numerics", ["default", "strict"])
+def test_differences_of_many_elements_keep_their_dtype(dtype, numerics):
+    x = np.random.default_rng(0).integers(0, 5, (70, 3)).astype(dtype)
+    for axis in (0, 1):
+        wanted = np.subtract.reduce(x, axis=axis)
+        got = jit(lambda x: np.subtract.reduce(x, axis=axis), numerics=numerics)(x)
+        assert got.dtype == wanted.dtype
+        np.testing.assert_array_equal(got, wanted)

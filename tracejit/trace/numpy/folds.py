@@ -91,8 +91,10 @@ def _along(ufunc: np.ufunc, x: Array, axis: int) -> Array:
     extent = x.shape[axis]
     if type(extent) is int and extent <= FEW and ufunc in _IN_ORDER:
         return _partial(ufunc, x, axis)[-1]
-    if ufunc is np.subtract:
-        rest = sum(window(x, axis, 1, extent), axis)
+    trace = current_trace()
+    is_ordered = trace is not None and trace.is_strict and x.dtype.kind in "fc"
+    if ufunc is np.subtract and not is_ordered:
+        rest = sum(window(x, axis, 1, extent), axis, x.dtype)
         return apply(ufunc, taken(x, axis, 0), rest)
     if ufunc in _BASE:  # as one may add numbers that are scaled, so that the greatest is 1
         power, logarithm = _BASE[ufunc]

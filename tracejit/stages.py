@@ -23,7 +23,7 @@ from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
 from .ir.numpy_random import BY_SYMBOL, ROUTINES, Distribution, routine_address
 from .ir.numpy_sorts import KINDS, SORTINGS, Sorting
-from .ir.tensor import UPDATED, Extern, has_control
+from .ir.tensor import UPDATED, Extern
 from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
@@ -36,6 +36,7 @@ from .lower.machine import USUAL, Machine
 from .lower.pipeline import Code, Options, estimated_seconds
 from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
+from .lower.tensor.cost import may_run_on
 from .lower.tensor.kept import split_off_kept
 from .refusals import refusals
 from .runtime import engine, host, layout, libraries, native_code, numpy_code, threads, tiers
@@ -182,7 +183,7 @@ class Compiled:
     def may_be_long(self) -> bool:
         """Whether a call should begin with the best code, because it stays in what it began with."""
         long = LONG + LONG_PER_CHARACTER * len(self.code.short)
-        return self.seconds > long or any(has_control(k.body) for k in self.module.functions)
+        return self.seconds > long or any(may_run_on(k.body) for k in self.module.functions)
 
     @property
     def releases_gil(self) -> bool:

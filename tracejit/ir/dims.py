@@ -16,7 +16,7 @@ from collections.abc import Callable
 from typing import Any
 
 from ..errors import TraceError
-from .term import Term
+from .term import Term, remembered
 
 Monomial = tuple["Term", ...]
 
@@ -224,19 +224,23 @@ def _normal(coefficients: dict[Monomial, int]) -> int | Dim:
     kept = [(c, atoms) for atoms, c in coefficients.items() if c]
     if not kept:
         return 0
-    if len(kept) == 1 and not kept[0][1]:
-        return kept[0][0]
+    if len(kept) == 1:
+        return Dim(tuple(kept)) if kept[0][1] else kept[0][0]
     return Dim(tuple(sorted(kept, key=lambda term: (-len(term[1]), str(term[1])))))
 
 
-def _sum(a: int | Dim, b: int | Dim) -> int | Dim:
+def _sum(a: Dim, b: int | Dim) -> int | Dim:
+    if isinstance(b, int) and not b:
+        return a
     total: dict[Monomial, int] = {}
     for coefficient, atoms in (*_terms(a), *_terms(b)):
         total[atoms] = total.get(atoms, 0) + coefficient
     return _normal(total)
 
 
-def _product(a: int | Dim, b: int | Dim) -> int | Dim:
+def _product(a: Dim, b: int | Dim) -> int | Dim:
+    if isinstance(b, int):
+        return Dim(tuple([(c * int(b), atoms) for c, atoms in a.terms])) if b else 0
     total: dict[Monomial, int] = {}
     for c, left in _terms(a):
         for d, right in _terms(b):
@@ -294,14 +298,17 @@ def _sign_of(difference: int | Dim) -> int:
     return 1 if low is not None and low > 0 else -1 if high is not None and high > 0 else 0
 
 
-def lowest(extent: int | Dim) -> int | None:
+def lowest(extent: int | Dim | None) -> int | None:
     """A number that an extent is never below; None where none is known."""
-    while isinstance(extent, Dim):
-        bounded = [s for s in symbols_of(extent) if s.depth]
-        if not bounded:
-            return _least_of_sizes(extent)
-        extent = _without(extent, max(bounded, key=lambda s: s.depth))
-    return extent
+    return _lowest(extent) if isinstance(extent, Dim) else extent
+
+
+@remembered
+def _lowest(extent: Dim) -> int | None:
+    bounded = [s for s in symbols_of(extent) if s.depth]
+    if not bounded:
+        return _least_of_sizes(extent)
+    return lowest(_without(extent, max(bounded, key=lambda s: s.depth)))
 
 
 def highest(extent: int | Dim) -> int | Dim | None:

@@ -35,7 +35,7 @@ from .tensor import (
     loads_of,
     statements,
 )
-from .term import Term
+from .term import Term, remembered
 
 
 def is_chosen_by_data(indices: Iterable[Expression]) -> bool:
@@ -51,6 +51,20 @@ def are_apart(loop: For, indices: Sequence[Expression]) -> bool:
 def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) -> bool:
     """Whether two iterations of `loop` certainly use different places: one of them `one`, another
     `two`. Of some index they use different stretches, `scale * i + rest` with a rest below scale."""
+    return any(_never_equal_in(loop, a, b) for a, b in zip(one, two))
+
+
+@remembered
+def _never_equal_in(loop: For, a: Expression, b: Expression) -> bool:
+    """Whether an index that is `a` in an iteration of `loop` is never what `b` is in another one."""
+    own, inside = _indices_in(loop)
+    return any(_are_stretches(loop, index, a, b, inside) for index in own)
+
+
+@remembered
+def _indices_in(loop: For) -> tuple[list[Index], dict[Index, For | None]]:
+    """The indices whose stretches iterations of `loop` have for themselves; and all that are bound inside,
+    with their loops."""
     own: list[Index] = [loop.index]
     inside: dict[Index, For | None] = {}
     for statement in statements(loop.body):
@@ -61,8 +75,7 @@ def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) 
                     own.append(index)
             case Let(Index() as index):
                 inside[index] = None
-    pairs = zip(one, two)
-    return any(_are_stretches(loop, index, a, b, inside) for a, b in pairs for index in own)
+    return own, inside
 
 
 def are_always_apart(

@@ -6,6 +6,7 @@ width. Any half-lowered Module may be handed in: a pass leaves alone what is low
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
@@ -50,7 +51,7 @@ from .tensor.carry import carry_values
 from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
-from .tensor.cost import body_cost, seconds
+from .tensor.cost import body_cost, calls_in, seconds
 from .tensor.distribute import distribute_loops
 from .tensor.extrema import track_extrema
 from .tensor.forward import forward_values
@@ -334,9 +335,14 @@ def _verify_complete(module: Module) -> None:
 
 def estimated_seconds(module: Module, options: Options) -> float:
     """What the cost model says a call takes on one core."""
-    kernels = [f for f in module.functions if f is not module.entry]
-    costs = [body_cost(k.body, frozenset(), None, 1, options.vector_bytes) for k in kernels]
-    return seconds(sum(costs))
+    cycles, times = 0.0, Counter([module.entry])
+    for kernel in reversed(module.functions):
+        for callee, count in calls_in(kernel.body):
+            times[callee] += times[kernel] * count
+        if kernel is not module.entry:
+            once = body_cost(kernel.body, frozenset(), None, 1, options.vector_bytes)
+            cycles += times[kernel] * once
+    return seconds(cycles)
 
 
 class Code(NamedTuple):

@@ -84,6 +84,7 @@ class Trace:
     indices        the first values of loops' indices, by name
     firsts         what the parameters of loops' bodies are in the first iteration
     repeated       how many iterations of the loops around are part of the program
+    settled        what loops carried, by the loop and what it found when it began
     unrolled       the loops whose bodies need Python's values, so that they are not rolled
     rolled         the loops that are too long for Python to run them, though it can
     to_roll        one more of these, if that was found just now
@@ -144,6 +145,7 @@ class Trace:
         self.firsts: dict[Node, Node] = {}
         self.repeated = 1
         self.passes: list[Any] = []
+        self.settled: dict[Any, Any] = {}
         self.arguments: list[Any] = []
         self.writes = 0
         self.leaves_none = self.checks_late = self.handles = False

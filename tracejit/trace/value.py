@@ -174,13 +174,9 @@ def known_value(node: Node) -> Any:
     Captured arrays are known too; the trace remembers that their values were used. What was found
     out about a node is kept: a program that Python runs asks again and again.
     """
-    trace = current_trace()
-    can_be: dict[Node, bool] = {} if trace is None else trace.can_be_known
-    for found in postorder((node,), lambda n: () if n in can_be else operands_of(n)):
-        if found not in can_be:
-            can_be[found] = _can_be_known(found, can_be)
-    if not can_be[node]:
+    if not may_be_known(node):
         return None
+    trace = current_trace()
     kept: dict[Node, Any] = {} if trace is None else trace.known
     values: dict[Node, Any] = {}
     for found in postorder((node,), lambda n: () if n in kept else operands_of(n)):
@@ -195,6 +191,16 @@ def known_value(node: Node) -> Any:
             if np.size(values[found]) <= KEPT_LIMIT:
                 kept[found] = values[found]
     return values[node]
+
+
+def may_be_known(node: Node) -> bool:
+    """Whether a node is small and depends on no argument."""
+    trace = current_trace()
+    can_be: dict[Node, bool] = {} if trace is None else trace.can_be_known
+    for found in postorder((node,), lambda n: () if n in can_be else operands_of(n)):
+        if found not in can_be:
+            can_be[found] = _can_be_known(found, can_be)
+    return can_be[node]
 
 
 def _can_be_known(node: Node, can_be: dict[Node, bool]) -> bool:

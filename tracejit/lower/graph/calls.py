@@ -36,7 +36,8 @@ class Calls:
         remaining = {group.number: group for group in self.groups}
         done = 0
         while remaining:
-            ready = [g for g in remaining.values() if not g.depends & ~done]
+            missing = ~done
+            ready = [g for g in remaining.values() if not g.depends & missing]
             assert ready, "groups depend on each other in a circle"
             for group in ready:
                 del remaining[group.number]
@@ -50,19 +51,22 @@ class Calls:
     def wanted_outputs(self) -> set[Node]:
         """Stored nodes somebody outside their group reads, found backwards from the results."""
         wanted: set[Node] = set()
+        seen: dict[Group, set[Node]] = {}
         pending = [r for r in map(in_one_piece, self.function.results) if r in self.group_of]
         while pending:
             node = pending.pop()
             if node in wanted:
                 continue
             wanted.add(node)
-            pending.extend(self.boundary(self.group_of[node], [node]))
+            group = self.group_of[node]
+            pending.extend(self.boundary(group, node, seen.setdefault(group, set())))
         return wanted
 
-    def boundary(self, group: Group, outputs: list[Node]) -> list[Node]:
-        """The stored nodes of other groups (and calls' items) that `outputs` are computed from."""
+    def boundary(self, group: Group, output: Node, seen: set[Node]) -> list[Node]:
+        """The stored nodes of other groups (and calls' items) that `output` is computed from, but for those
+        by way of nodes `seen` before."""
         found: dict[Node, None] = {}
-        pending, seen = list(outputs), set()
+        pending = [output]
         while pending:
             node = pending.pop()
             if node in seen:

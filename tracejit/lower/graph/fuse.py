@@ -30,6 +30,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
+from itertools import chain
 from typing import NamedTuple
 
 from ...ir.graph import Function, Kernel, Module, Node, call, each_program
@@ -40,6 +41,7 @@ from .beside import put_side_by_side
 from .calls import Calls
 from .groups import (
     Group,
+    goes_in_turn,
     in_memory_as,
     in_one_piece,
     in_turn_at_a_price,
@@ -91,6 +93,9 @@ class _Fuser:
     def __init__(self, function: Function, machine: Machine):
         self.function, self.machine = function, machine
         self.groups: dict[int, Group] = {}
+        # The bits of the groups that others depend on, and by value in memory the groups that read it.
+        self.needed = 0
+        self.readers: dict[Node, set[Group]] = {}
         self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
@@ -102,6 +107,7 @@ class _Fuser:
         self.renamed |= self.find_renamed()
         self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
         self.reads: dict[Node, Reads] = {}
+        self.has_turns = any(map(goes_in_turn, self.order))
         self.has_empty = any(getattr(n.type, "size", 1) == 0 for n in self.order)
         if self.updates:
             self.order, stored = self.updates.arrange(self.is_stored)
@@ -129,7 +135,23 @@ class _Fuser:
                 self.renamed.update(filter(is_renaming, read))
             elif node.op.kind == UPDATE and not is_argument(node.operands[0]):
                 roots.add(old_of(node))
-        return roots | cut_nests(self.order, lambda n: n in roots or not is_inline(n))
+        roots |= cut_nests(self.order, lambda n: n in roots or not is_inline(n))
+        return roots | self.find_shared(roots)
+
+    def find_shared(self, roots: set[Node]) -> set[Node]:
+        """0-d arithmetic that stored numbers are made of, and something else as well: one kernel computes
+        them together, where each by itself would compute anew all that it is made of."""
+        made_of: set[Node] = set()
+        shared: set[Node] = set()
+        for node in reversed(self.order):
+            is_update, users = node.op.kind == UPDATE, self.users.get(node, ())
+            if not (is_update or is_inline(node)) or any(n != 1 for n in domain_of(node)):
+                continue
+            if node in roots or is_update or not made_of.isdisjoint(users):
+                made_of.add(node)
+                if len(users) > 1 and node.op.kind == ELEMENTWISE:
+                    shared.add(node)
+        return shared
 
     def find_renamed(self) -> set[Node]:
         """Reshapes of what is stored anyway, but for unit axes: these never hide what is fusable."""
@@ -233,6 +255,7 @@ class _Fuser:
             group.nodes.append(node)
             reads = self.reads_of(node)
             group.reads.update({(source, at, False): None for source, at in reads})
+            self.note_readers(group, reads)
             self.group_of[node] = group
             self.depend(group, reads)
             if group.product is node:
@@ -310,6 +333,7 @@ class _Fuser:
         group.nodes.append(node)
         group.clones |= clones
         group.reads.update({(source, at, reads_rows): None for source, at in reads})
+        self.note_readers(group, reads)
         inside = [read for read in reads if self.group_of.get(read[0]) is group]
         self.sweeps[node] = self.sweeps_before(inside) + (node.op.kind == REDUCTION)
         self.group_of[node] = group
@@ -325,8 +349,8 @@ class _Fuser:
             old = old_of(node)
             group.old[old] = self.updates.place(node)
             self.depend(group, [(old, ())])
-            for other in self.groups.values():
-                if other is not group and self.reads_memory(other, old):
+            for other in self.readers_in_order(old):
+                if other is not group:
                     self.come_after(group, other)
         for source, _ in reads:
             for update in self.updates.of_value.get(memory_of(source), ()):
@@ -350,12 +374,19 @@ class _Fuser:
 
     def need(self, group: Group, others: int) -> None:
         group.depends |= others
-        for later in self.groups.values():
-            if later.depends & group.bit:
-                later.depends |= others
+        self.needed |= others
+        if self.needed & group.bit:
+            for later in self.groups.values():
+                if later.depends & group.bit:
+                    later.depends |= others
 
-    def reads_memory(self, group: Group, value: Node) -> bool:
-        return any(memory_of(source) is value for source, _, _ in group.reads)
+    def note_readers(self, group: Group, reads: Reads) -> None:
+        for source, _ in reads:
+            self.readers.setdefault(memory_of(source), set()).add(group)
+
+    def readers_in_order(self, value: Node) -> list[Group]:
+        """The groups that read a value in memory."""
+        return sorted(self.readers.get(value, ()), key=lambda group: group.number)
 
     def disturbs_updates(self, node: Node, group: Group, reads: Reads) -> bool:
         """Whether `node` in `group` would read what an update there exchanges too late, or elsewhere;
@@ -368,11 +399,11 @@ class _Fuser:
                 return True
             old[exchanged] = self.updates.place(node)
             reads = [*reads, *[(source, at) for source, at, _ in group.reads]]
-            readers = [g for g in self.groups.values() if self.reads_memory(g, exchanged)]
+            readers = self.readers.get(exchanged, ())
             if any(reader is not group and reader.depends & group.bit for reader in readers):
                 return True
         sweeps = group.axes is not None or node.op.kind == REDUCTION
-        if sweeps and any(self.reads_memory(group, value) for value in group.old):
+        if sweeps and any(group in self.readers.get(value, ()) for value in group.old):
             return True  # what is swept again would be computed again, from new values
         axes = node.attrs["axes"] if node.op.kind == REDUCTION else group.axes
         if sweeps and None in old.values() and len(axes) < len(group.shape):
@@ -392,7 +423,7 @@ class _Fuser:
         """Put `node` into `group`, merging the groups of its other operands; or say why not."""
         if group.opaque:
             return "it stands alone: scans, library calls and Python's do not fuse"
-        if len(group.nodes) >= GROUP_LIMIT:
+        if len(group.nodes) >= GROUP_LIMIT and group.shape:
             return f"the kernel has {GROUP_LIMIT} operations already"
         if group.product is not None and node.op.kind != ELEMENTWISE:
             return "the loops of a contraction or of a user's group take up elementwise operations alone"
@@ -414,7 +445,7 @@ class _Fuser:
             return "it also needs a kernel that must come after"
         if node.op.kind == REDUCTION and self.sweeps_too_often(node, group, settled):
             return f"it would sweep columns more than {COLUMN_SWEEPS} times"
-        if in_turn_at_a_price((*group.nodes, *clones, node)):
+        if self.in_turn_at_a_price(group.nodes, clones, (node,)):
             return (
                 "elements go one after the other where data says; what is dear runs in lanes before"
             )
@@ -428,11 +459,15 @@ class _Fuser:
         for other in sorted(others, key=lambda g: -g.number):
             # What `node` needs besides may need `other` itself.
             is_needed = any(third.depends & other.bit for third in needed)
-            dear = in_turn_at_a_price((*group.nodes, *other.nodes, node))
+            dear = self.in_turn_at_a_price(group.nodes, other.nodes, (node,))
             if not is_needed and not dear and self.can_merge(group, other, settled, is_row):
                 self.merge(group, other)
         self.add(node, group, settled, clones, is_row or node.op.kind == REDUCTION, is_row)
         return None
+
+    def in_turn_at_a_price(self, *parts: Iterable[Node]) -> bool:
+        """The same of the nodes of all parts, in a program where some elements go in turn."""
+        return self.has_turns and in_turn_at_a_price(chain(*parts))
 
     def homes(self, reads: Reads) -> set[Group]:
         """The groups that make what is read."""
@@ -539,7 +574,7 @@ class _Fuser:
         """Whether `other` can be computed by the same loops as `group` and a node with `reads`."""
         if other.opaque or other.shape != group.shape or group.old or other.old:
             return False
-        if in_turn_at_a_price((*group.nodes, *other.nodes)):
+        if self.in_turn_at_a_price(group.nodes, other.nodes):
             return False
         if group.product is not None or other.product is not None:
             if (
@@ -550,7 +585,7 @@ class _Fuser:
                 return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
             return False
-        if len(group.nodes) + len(other.nodes) > GROUP_LIMIT:
+        if len(group.nodes) + len(other.nodes) > GROUP_LIMIT and group.shape:
             return False
         axes = other.axes if group.axes is None else group.axes
         if axes and len(group.shape) - 1 not in axes and group.depends & other.bit:
@@ -586,12 +621,19 @@ class _Fuser:
         group.clones |= other.clones
         group.renamed += other.renamed
         group.reads.update(other.reads)
+        for source, _, _ in other.reads:
+            readers = self.readers[memory_of(source)]
+            readers.discard(other)
+            readers.add(group)
         group.axes = other.axes if group.axes is None else group.axes
         group.product = group.product or other.product
         group.depends = (group.depends | other.depends) & ~other.bit & ~group.bit
         for node in (*other.nodes, *other.renamed):
             self.group_of[node] = group
         del self.groups[other.number]
+        if not self.needed & (group.bit | other.bit):
+            return
+        self.needed |= group.bit | group.depends
         for third in self.groups.values():
             if third.depends & other.bit:
                 third.depends = third.depends & ~other.bit | group.bit | group.depends

@@ -41,10 +41,11 @@ def in_turn_at_a_price(nodes: Iterable[Node]) -> bool:
     which neither lanes nor, often, threads do, and the others are dear."""
     nodes = tuple(nodes)
     own = sum([node.op.cost for node in nodes if node.op.kind in (ELEMENTWISE, MOVEMENT)])
-    return own >= DEAR_IN_TURN and any(map(_goes_in_turn, nodes))
+    return own >= DEAR_IN_TURN and any(map(goes_in_turn, nodes))
 
 
-def _goes_in_turn(node: Node) -> bool:
+def goes_in_turn(node: Node) -> bool:
+    """Whether elements of a node go one after the other to where data says."""
     if node.op.kind != UPDATE:
         return is_packing(node)
     _, value, *indices = node.operands

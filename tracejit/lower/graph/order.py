@@ -26,12 +26,12 @@ def readers_first(
     for node in nodes:
         for operand in dict.fromkeys(node.operands):
             users.setdefault(operand, []).append(node)
-    below = descendants(nodes, overwrites)
+    below = Dependents(nodes, overwrites)
     wishes: dict[Node, int] = {}
     wished_by: dict[Node, list[Node]] = {}
     for update, values in overwrites.items():
         found = {r for v in values for r in readers.get(v, ()) if r in rank}
-        found = {r for r in found if r is not update and r not in below[update]}
+        found = {r for r in found if r is not update and not below.depends(r, update)}
         wishes[update] = len(found)
         for reader in found:
             wished_by.setdefault(reader, []).append(update)
@@ -58,18 +58,25 @@ def readers_first(
     return order
 
 
-def descendants(nodes: Iterable[Node], roots: Iterable[Node]) -> dict[Node, set[Node]]:
-    """For each of `roots`, the nodes that depend on it; `nodes` come operands first."""
-    found: dict[Node, set[Node]] = {root: set() for root in roots}
-    above: dict[Node, tuple[Node, ...]] = {}
-    for node in nodes:
-        roots_here = dict.fromkeys(root for o in node.operands for root in above.get(o, ()))
-        for root in roots_here:
-            found[root].add(node)
-        if node in found:
-            roots_here[node] = None
-        above[node] = tuple(roots_here)
-    return found
+class Dependents:
+    """Which nodes depend on which of `roots`; `nodes` come operands first.
+
+    What a node depends on are the bits of an int, so that the time is that of the nodes alone.
+    """
+
+    def __init__(self, nodes: Iterable[Node], roots: Iterable[Node]):
+        self._bits = {root: 1 << number for number, root in enumerate(roots)}
+        self._above: dict[Node, int] = {}
+        for node in nodes:
+            above = self._bits.get(node, 0)
+            for operand in node.operands:
+                above |= self._above.get(operand, 0)
+            if above:
+                self._above[node] = above
+
+    def depends(self, node: Node, root: Node) -> bool:
+        """Whether a node is computed from one of the roots, and is another one."""
+        return node is not root and bool(self._above.get(node, 0) & self._bits[root])
 
 
 def readers_of(

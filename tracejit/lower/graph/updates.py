@@ -9,12 +9,13 @@ what comes after the update, is stored.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 from ...ir import ops
 from ...ir.graph import Function, Node, substitute
 from ...ir.op import ELEMENTWISE, UPDATE
 from ..elements import Composer, Position, axis_indices
-from .order import descendants, readers_first, readers_of
+from .order import Dependents, readers_first, readers_of
 from .recompute import reach
 from .values import scalar_value
 
@@ -101,7 +102,7 @@ class Updates:
             # What an update exchanges is no value it reads.
             for operand in node.operands[node.op.kind == UPDATE :]:
                 users.setdefault(operand, []).append(node)
-        below = descendants(self.order, self.nodes)
+        below = Dependents(self.order, self.nodes)
         readers: dict[Node, set[Node]] = {}
         stored: set[Node] = set()
         for update in self.nodes:
@@ -109,9 +110,10 @@ class Updates:
             readers[old], between = readers_of(
                 old, users, lambda node: node.op is ops.reshape or not is_stored(node)
             )
-            late = below[update]
-            for node in (readers[old] | between) - late - {update}:
-                if memory_of(node) is not old and any(user in late for user in users.get(node, ())):
+            is_late = partial(below.depends, root=update)
+            for node in (readers[old] | between) - {update}:
+                is_early = memory_of(node) is not old and not is_late(node)
+                if is_early and any(map(is_late, users.get(node, ()))):
                     stored.add(node)
             stored |= self.read_elsewhere(update, is_stored)
         wanted = {update: (old_of(update),) for update in self.nodes}

@@ -111,14 +111,22 @@ def _reads_on(condition: Expression) -> bool:
 def _conditions(statement: Statement) -> set[Expression]:
     """The conditions that select something in it, all of which may be left out."""
     found: set[Expression] = set()
-    for e in postorder(expressions_of(statement), parts):
+    terms = postorder(expressions_of(statement), parts)
+    refusing = {e for e in terms if is_refusing(e)}
+    for e in terms:
         match e:
             case Apply("where", (condition, a, b)) if not isinstance(condition, Literal):
-                known = set(postorder((condition,), parts))
-                rest = set(postorder((a, b), parts)) - known
-                if not any(map(is_refusing, rest)):
+                if not refusing or _may_be_left_out((a, b), condition, refusing):
                     found.add(condition)
     return found
+
+
+def _may_be_left_out(
+    asked: tuple[Expression, ...], condition: Expression, refusing: set[Expression]
+) -> bool:
+    """Whether nothing that is refused goes unnoticed where these are not computed, but the condition is."""
+    known = set(postorder((condition,), parts))
+    return refusing.isdisjoint(set(postorder(asked, parts)) - known)
 
 
 def _decided(statement: Statement, condition: Expression, which: int) -> Statement:

@@ -26,6 +26,7 @@ from ...ir.tensor import (
     For,
     If,
     Index,
+    Kernel,
     Let,
     Literal,
     Load,
@@ -33,6 +34,8 @@ from ...ir.tensor import (
     Store,
     Table,
     Variable,
+    bodies_of,
+    has_control,
     parts,
     statements,
 )
@@ -269,6 +272,25 @@ def _known_cycles(body: tuple[Statement, ...], index: Index, vector_bytes: int) 
                     return None
                 total += inside
     return total
+
+
+def calls_in(body: Iterable[Statement], times: int = 1) -> list[tuple[Kernel, int]]:
+    """The kernels that statements call, and how often."""
+    found = []
+    for statement in body:
+        if isinstance(statement, Call):
+            found.append((statement.kernel, times))
+        more = times * expected_trips(statement) if isinstance(statement, For) else times
+        for inner in bodies_of(statement):
+            found += calls_in(inner, more)
+    return found
+
+
+def may_run_on(body: Iterable[Statement]) -> bool:
+    """Whether the order or the number of iterations depends on data, so that no model tells their time."""
+    return has_control(body) and any(
+        _is_unknown(s) for s in statements(body) if isinstance(s, For)
+    )
 
 
 def _is_unknown(loop: For) -> bool:

@@ -32,7 +32,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import ArrayType
 from ..graph.layouts import CONTROL_FLOW
-from ..graph.order import descendants, readers_first, readers_of
+from ..graph.order import Dependents, readers_first, readers_of
 from .checks import checks_of, may_miss, may_refuse
 from .control import lower_control
 from .in_place import merged_in_place, with_buffer
@@ -90,7 +90,7 @@ class _Planner:
         if function.updated and not is_body:
             found = enumerate(self.order)
             self.refusing = [k for k, node in found if may_refuse(node.attrs["callee"])]
-        self.below = descendants(function.nodes, self.order) if self.refusing else {}
+        self.below = Dependents(function.nodes, self.order if self.refusing else ())
         self.memory: dict[Node, Buffer] = dict(zip(function.parameters, self.inputs))
         # Which value is in a buffer now.
         self.occupant: dict[Buffer, Node] = {b: p for p, b in self.memory.items()}
@@ -103,8 +103,9 @@ class _Planner:
         for result, buffer in self.places:
             for value in updates_of(result):
                 self.wanted.setdefault(value, buffer)
+        latest = {buffer: value for value, buffer in self.wanted.items()}
         for buffer in self.outputs if not is_body else ():
-            self.want_in_place(buffer)
+            self.want_in_place(latest.get(buffer), buffer)
         self.body: list[Statement] = []
         self.count = 0  # of the buffers that it has made
         # Calls whose indices were checked ahead.
@@ -117,14 +118,12 @@ class _Planner:
             last |= dict.fromkeys([memory_of(operand) for operand in node.operands], position)
         return last | {memory_of(result): len(self.order) for result in self.function.results}
 
-    def want_in_place(self, buffer: Buffer) -> None:
+    def want_in_place(self, value: Node | None, buffer: Buffer) -> None:
         """Let what a result is made of, element by element, be where the result will take its place."""
-        values = [value for value, wanted in self.wanted.items() if wanted is buffer]
-        for value in values[-1:]:
-            while value is not None:
-                value = self.replaced_by(value)
-                if value is not None:
-                    self.wanted[value] = buffer
+        while value is not None:
+            value = self.replaced_by(value)
+            if value is not None:
+                self.wanted[value] = buffer
 
     def replaced_by(self, value: Node) -> Node | None:
         """A value that nobody needs once `value` is made of it, in its memory."""
@@ -132,7 +131,7 @@ class _Planner:
         kernel, position = node.attrs["callee"], self.position[node]
         if node in self.once or not isinstance(kernel, Kernel):
             return None
-        own = dict(zip(results_of(node), kernel.outputs))[value]
+        own = kernel.outputs[0 if value is node else value.attrs["index"]]
         sources = [memory_of(operand) for operand in node.operands]
         for k, source in enumerate(sources):
             is_made = source.op in (call, item) and source not in self.wanted
@@ -157,9 +156,8 @@ class _Planner:
             if may_refuse(kernel) and not runs_in_order(kernel):
                 self.check_ahead([node])
         elif any(self.wanted.get(result) in self.inputs for result in results):
-            below = self.below.get(node, ())
             later = [self.order[k] for k in self.refusing if k >= position]
-            self.check_ahead([call for call in later if call not in below])
+            self.check_ahead([call for call in later if not self.below.depends(call, node)])
         elif may_miss(kernel):
             self.check_ahead([node])
         buffers = [self.memory[memory_of(operand)] for operand in node.operands]
@@ -219,10 +217,13 @@ class _Planner:
         """Whether a call may write to the caller's memory, as no error can come that NumPy would raise
         before: one of itself, or of a later call that does not follow from it."""
         node = self.order[position]
-        harmless = {*self.below.get(node, ()), *self.checked}
-        if runs_in_order(node.attrs["callee"]):
-            harmless.add(node)
-        return all(self.order[k] in harmless for k in self.refusing if k >= position)
+        in_order = runs_in_order(node.attrs["callee"])
+
+        def is_harmless(other: Node) -> bool:
+            follows = self.below.depends(other, node)
+            return follows or other in self.checked or in_order and other is node
+
+        return all(is_harmless(self.order[k]) for k in self.refusing if k >= position)
 
     def place_for(self, value: Node, position: int) -> Buffer | None:
         """Where a value belongs, if what is there now is needed by no later call, and lies in order."""

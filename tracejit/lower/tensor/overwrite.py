@@ -13,8 +13,9 @@ are stored by other means, as the beginning of a recurrence is, the rest of them
 
 from __future__ import annotations
 
+from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from functools import partial
+from functools import cached_property
 
 from ...ir import expressions, tensor
 from ...ir.affine import linear
@@ -42,7 +43,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import postorder, remembered
+from ...ir.term import Term, postorder, remembered
 from .checks import is_refusing
 from .cost import trips
 
@@ -62,12 +63,34 @@ def drop_overwritten_parts(module: Module) -> Module:
 
 def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     body = tuple([map_bodies(statement, _body) for statement in body])
-    kept = []
+    users, kept = _Users(body), []
     for number, statement in enumerate(body):
         filled = _filled(statement)
-        if filled is None or not _is_overwritten(body[number + 1 :], filled):
+        if filled is None or not _is_overwritten(users.next(filled, number), filled):
             kept.append(statement)
     return tuple(kept)
+
+
+class _Users:
+    """Which of the statements of a body have to do with a buffer."""
+
+    def __init__(self, body: tuple[Statement, ...]):
+        self.body = body
+
+    @cached_property
+    def places(self) -> dict[Buffer, list[int]]:
+        """By buffer the numbers of the statements that store to it, read it or hand it on."""
+        found: dict[Buffer, list[int]] = {}
+        for number, statement in enumerate(self.body):
+            for buffer in _touched(statement):
+                found.setdefault(buffer, []).append(number)
+        return found
+
+    def next(self, buffer: Buffer, number: int) -> Statement | None:
+        """The first after statement `number`; None where there is none."""
+        places = self.places.get(buffer, [])
+        later = bisect_right(places, number)
+        return self.body[places[later]] if later < len(places) else None
 
 
 def _filled(statement: Statement) -> Buffer | None:
@@ -86,36 +109,35 @@ def _only_fills(kernel: Kernel) -> bool:
     return not any(map(is_refusing, postorder(roots, parts)))
 
 
-def _is_overwritten(later: Iterable[Statement], buffer: Buffer) -> bool:
-    """Whether the first that has to do with a buffer stores all of it, and reads nothing of it."""
-    for statement in later:
-        if not isinstance(statement, Call):
-            if _touches(statement, buffer):
-                return False
-        elif buffer in statement.buffers:
-            kernel = statement.kernel
-            if statement.buffers.count(buffer) > 1 or not isinstance(kernel, Kernel):
-                return False
-            return _stores_all(kernel.body, kernel.parameters[statement.buffers.index(buffer)])
-    return False
+def _is_overwritten(user: Statement | None, buffer: Buffer) -> bool:
+    """Whether the first statement that has to do with a buffer stores all of it, and reads nothing of it."""
+    if not isinstance(user, Call) or user.buffers.count(buffer) > 1:
+        return False
+    kernel = user.kernel
+    if not isinstance(kernel, Kernel):
+        return False
+    return _stores_all(kernel.body, kernel.parameters[user.buffers.index(buffer)])
 
 
 def _trimmed(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
     """The statements, with calls of kernels that fill less."""
-    kept = []
+    users, kept = _Users(body), []
     for number, statement in enumerate(body):
         if isinstance(statement, Call) and isinstance(statement.kernel, Kernel):
-            for buffer in statement.kernel.fresh:
-                statement = _fills_less(statement, buffer, body[number + 1 :])
+            for own, buffer in zip(statement.kernel.fresh, _fresh(statement)):
+                statement = _fills_less(statement, own, buffer, users.next(buffer, number))
         kept.append(statement)
     return tuple(kept)
 
 
-def _fills_less(call: Call, own: Buffer, later: Iterable[Statement]) -> Call:
-    """A call of a kernel that leaves out of its result `own` what is stored over later."""
+def _fresh(call: Call) -> tuple[Buffer, ...]:
+    """What a call gives for the results of its kernel."""
+    return call.buffers[len(call.buffers) - call.kernel.results :]
+
+
+def _fills_less(call: Call, own: Buffer, buffer: Buffer, user: Statement | None) -> Call:
+    """A call of a kernel that leaves out of its result `own`, in `buffer`, what its next user stores over."""
     kernel = call.kernel
-    buffer = call.buffers[kernel.parameters.index(own)]
-    user = next((s for s in later if _touches(s, buffer)), None)
     if not isinstance(user, Call) or not isinstance(user.kernel, Kernel):
         return call
     if user.buffers.count(buffer) > 1 or call.buffers.count(buffer) > 1:
@@ -200,22 +222,32 @@ def _is_outside(place: Iterable[Expression], box: Box) -> bool:
     return False
 
 
+def _touched(statement: Statement) -> set[Term]:
+    """What a statement has to do with: buffers that it names, and all that it reads."""
+    found: set[Term] = set()
+    for inner in statements((statement,)):
+        found.update(_named(inner), *[e.free for e in expressions_of(inner)])
+    return found
+
+
 def _touches(statement: Statement, buffer: Buffer) -> bool:
-    return any(map(partial(_names, buffer=buffer), statements((statement,)))) or _is_read(
-        (statement,), buffer
-    )
+    return buffer in _touched(statement)
+
+
+def _named(statement: Statement) -> tuple[Buffer, ...]:
+    """The buffers that a statement by itself stores to, accumulates in or hands on."""
+    match statement:
+        case Store(target) | Accumulate(Load(target)):
+            return (target,)
+        case Call(_, buffers):
+            return buffers
+        case Extern():
+            return tuple([address.buffer for address in statement.addresses])
+    return ()
 
 
 def _names(statement: Statement, buffer: Buffer) -> bool:
-    """Whether the buffer is what a statement by itself stores to, accumulates in or hands on."""
-    match statement:
-        case Store(target) | Accumulate(Load(target)):
-            return target is buffer
-        case Call(_, buffers):
-            return buffer in buffers
-        case Extern():
-            return any(address.buffer is buffer for address in statement.addresses)
-    return False
+    return buffer in _named(statement)
 
 
 def _is_read(body: Iterable[Statement], buffer: Buffer) -> bool:

@@ -78,7 +78,7 @@ def split_domains(module: Module) -> Module:
 def _change(kernel: Kernel) -> Kernel:
     if is_scheduled(kernel.body) and not has_control(kernel.body):
         return kernel  # by its own lowering
-    if not any(_has_choice(e) for e in _all_expressions(kernel.body)):
+    if not _has_choice(_all_expressions(kernel.body)):
         return kernel
     extents = [n for buffer in kernel.parameters for n in buffer.type.shape]
     sizes = [symbol for n in extents for symbol in symbols_of(n) if not symbol.depth]
@@ -86,12 +86,12 @@ def _change(kernel: Kernel) -> Kernel:
     return kernel.replace(body=_simplify_body(kernel.body, ranges))
 
 
-def _has_choice(expression: Expression) -> bool:
+def _has_choice(expressions: Iterable[Expression]) -> bool:
     return any(
         isinstance(e, Apply)
         and e.op in (*CHOICES, *DIVISIONS, *OF_INDICES)
         and e.operands[-1].dtype is i64
-        for e in postorder((expression,), parts)
+        for e in postorder(expressions, parts)
     )
 
 

@@ -23,6 +23,7 @@ from ...ir.tensor import (
     Load,
     Statement,
     Store,
+    expressions_of,
     has_control,
     loads_of,
     map_bodies,
@@ -60,7 +61,8 @@ def keeps_order(statement: Statement) -> bool:
     """Whether it reads what it stores, or stores where data says."""
     stores = [s for s in statements_of((statement,)) if isinstance(s, Store)]
     written = {store.buffer for store in stores}
-    is_read = any(load.buffer in written for load in loads_of((statement,)))
+    roots = [e for s in statements_of((statement,)) for e in expressions_of(s)]
+    is_read = not all(written.isdisjoint(e.free) for e in roots)
     return is_read or any(is_chosen_by_data(store.indices) for store in stores)
 
 
@@ -69,7 +71,7 @@ def _cut(statement: Statement) -> list[Statement] | None:
 
     A loop around several nests of stores is first given to each of them.
     """
-    if keeps_order(statement):
+    if not isinstance(statement, For) or keeps_order(statement):
         return None
     nests = list(distributed(statement))
     cut = [_cut_nest(nest) for nest in nests]

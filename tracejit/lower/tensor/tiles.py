@@ -76,7 +76,7 @@ def _body(body: tuple[Statement, ...], target: _Target) -> tuple[Statement, ...]
 
 
 def _tiled(statement: Statement, target: _Target) -> list[Statement] | None:
-    if keeps_order(statement):
+    if not isinstance(statement, For) or keeps_order(statement):
         return None
     nests = list(distributed(statement))
     tiled = [_tiled_nest(nest, target) for nest in nests]

@@ -389,6 +389,7 @@ class For(Loop):
             trips = Trips(span.index, span.start, span.stop - span.start, self.shapes)
         rolling = self._rolling(frame, self.key if is_known else None, span.index, trips)
         self.rolling, self.is_pass = rolling, True
+        rolling.expect((self.key, period, is_counted))
         try:
             for _ in range(MOST_PASSES):
                 self.exits.clear()

@@ -27,6 +27,7 @@ from .installing import Installation
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of
 from .kin import Kin
 from .ramps import Ramp, Trips, ramp
+from .settled import Carried, Surroundings
 from .state import (
     UNBOUND,
     Cell,
@@ -67,6 +68,67 @@ class Rolling:
         self.storages: dict[Any, None] = {}
         self.kin = Kin(trace)
         self.carries_token = False
+        # By cell the kinds that a pass has found, from those of before the loop.
+        self.seen: dict[tuple[int, Any], dict[int, Kind | None]] = {}
+        self.surroundings: Surroundings | None = None
+        self.guess: Carried | None = None
+
+    # What it carried before, where it was traced in another pass of a loop around.
+
+    def expect(self, key: Any) -> None:
+        """Begin with what the loop of this key carried when it found the same before."""
+        trace = self.trace
+        if not trace.passes:
+            return
+        self.surroundings = Surroundings([value for _, value in self._cells()])
+        self.site = key
+        self.guess = trace.settled.get((key, self.surroundings.look))
+        if self.guess is not None:
+            cells = [cell for cell, _ in self._cells()]
+            self.kinds = {cells[n].id: dict(kinds) for n, kinds in self.guess.kinds.items()}
+            self.storages = dict.fromkeys(self.surroundings.storages_of(self.guess))
+            self.carries_token = self.guess.has_token
+
+    def finish(self, names: dict[str, Any]) -> bool:
+        """End a pass, after which the names are these; whether nothing new was found.
+
+        Raises Unsettled, but not of a pass that began with a guess: that was wrong then.
+        """
+        if self.guess is None:
+            is_settled = self._finish(names)
+            if is_settled:
+                self._remember()
+            return is_settled
+        try:
+            is_settled = self._finish(names) and self._is_confirmed()
+        except (Unsettled, Rotated):
+            is_settled = False
+        self.guess = None
+        if not is_settled:
+            self.kinds, self.storages, self.carries_token = {}, {}, False
+            self.kin, self.lasts, self.last_kinds = Kin(self.trace), {}, {}
+        return is_settled
+
+    def _is_confirmed(self) -> bool:
+        """Whether a pass that began with a guess has found all of that."""
+        assert self.guess is not None
+        found = {id_: kinds for id_, kinds in self.seen.items() if kinds}
+        own = self.parameters.get("token")
+        return (
+            found == self.kinds
+            and {*self.written} == {*self.storages}
+            and self.carries_token == (self.end_token not in (own, self.begin.token))
+        )
+
+    def _remember(self) -> None:
+        """Keep what is carried for when the same is found again."""
+        if self.surroundings is None or self.kin.pairs:
+            return
+        cells = [cell.id for cell, _ in self._cells()]
+        kinds = {cells.index(id_): kinds for id_, kinds in self.kinds.items()}
+        carried = self.surroundings.carried(kinds, self.storages, self.carries_token)
+        if carried is not None:
+            self.trace.settled[self.site, self.surroundings.look] = carried
 
     # A pass.
 
@@ -127,11 +189,7 @@ class Rolling:
             for key in slots_of(container, items) or ():
                 yield Cell(container, key, id(container) not in records), items[key]
 
-    def finish(self, names: dict[str, Any]) -> bool:
-        """End a pass, after which the names are these; whether nothing new was found.
-
-        Raises Unsettled.
-        """
+    def _finish(self, names: dict[str, Any]) -> bool:
         trace = self.trace
         end = state_of(trace, names, self.frame)
         self.end = {}
@@ -147,6 +205,7 @@ class Rolling:
         self.storages.update(dict.fromkeys(found))
         self.end_token = trace.token
         self.moved: dict[Any, Any] = {}
+        self.seen = {}
         if trace.token is not self.begin.token and not self.carries_token:
             self.carries_token, is_settled = True, False
         for cell, before in self.cells():
@@ -248,6 +307,7 @@ class Rolling:
             kind = self._carried(cell.key, kinds.get(position, own), new)
             if kind is None or not isinstance(kind, Ramp) and not holds_exactly(kind, a):
                 raise Unsettled(f"{what} changes from {_short(a)} to {_short(b)}")
+            self.seen.setdefault(cell.id, {})[position] = joined(own, new)
             is_known &= kinds.get(position) == kind
             kinds[position] = kind
         self.end[cell.id] = after

@@ -140,25 +140,16 @@ def test_code_that_nobody_uses_any_more_is_not_improved(tiered, monkeypatch):
     assert not tiers._jobs
 
 
-LOOP = """
-t = bounded(0, 6)
-
-
-def body(u: f64[10]):
-    t0 = exp(u)
-    return t0
-
-
-def main(u: f64[10]):
-    t0 = for_loop(u, body=body, carried=1, index=t, start=0, stop=7)
-    return t0
-"""
-
-
 def test_long_calls_begin_with_the_final_code(tiered):
     """Those of much data, and of loops that may run for ever."""
+
+    def halved(x):
+        while x > 1:
+            x = x * 0.5
+        return x
+
     tracejit.jit(lambda x: np.sin(x) * 2).lower(np.ones(30_000_000)).compile()
-    build(tracejit.parse(LOOP))
+    tracejit.jit(halved).lower(9.0).compile()
     assert not tiers._jobs
 
 

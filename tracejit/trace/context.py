@@ -107,7 +107,7 @@ class Trace:
         self.hook_plain: Callable[[Any], Any] = lambda value: value
         self.hook_class: Callable[[Any], Any] = lambda value: value
         self.attempts: list[Any] = []
-        self._names: set[str] = set()
+        self._names: dict[str, int] = {}
         self.calls_python = True
         self.recovers = True
         self.is_strict = False
@@ -193,11 +193,13 @@ class Trace:
         """`name`, with a number when a parameter of this trace has it already."""
         name = "".join(c if c.isalnum() else "_" for c in name) or "x"
         name = name if not name[0].isdigit() else f"_{name}"
-        candidate, count = name, 1
+        candidate, count = name, self._names.get(name, 0)
         while candidate in self._names:
             count += 1
             candidate = f"{name}_{count}"
-        self._names.add(candidate)
+        # By name the last number it was given.
+        self._names[candidate] = 1
+        self._names[name] = max(count, 1)
         return candidate
 
     def locate(self, node: Node) -> None:

@@ -14,6 +14,7 @@ from collections import OrderedDict, defaultdict
 from collections.abc import Callable, Iterator
 from enum import Enum
 from typing import Any
+from weakref import WeakKeyDictionary
 
 import numpy as np
 
@@ -103,13 +104,22 @@ def _unflatten(structure: Structure, leaves: Iterator[Any]) -> Any:
 def _container_kind(value: Any, is_opened: Callable[[Any], bool] | None) -> Any:
     """How to take an instance of a less common class apart; None for a leaf."""
     cls = type(value)
+    if cls not in _known_classes:
+        _known_classes[cls] = _kind_of_class(cls)
+    found = _known_classes[cls]
+    if found is None and is_opened is not None and is_opened(value):
+        return _apart_object
+    return found
+
+
+def _kind_of_class(cls: type) -> Any:
     if issubclass(cls, tuple) and hasattr(cls, "_fields"):
         return _apart_namedtuple if hasattr(cls, "_make") else _apart_tuple_object
-    if dataclasses.is_dataclass(cls):
-        return _apart_object
-    if is_opened is not None and is_opened(value):
-        return _apart_object
-    return None
+    return _apart_object if dataclasses.is_dataclass(cls) else None
+
+
+# By class, how all its instances are taken apart.
+_known_classes: WeakKeyDictionary[type, Any] = WeakKeyDictionary()
 
 
 def is_plain_object(value: Any) -> bool:

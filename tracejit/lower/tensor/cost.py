@@ -288,9 +288,7 @@ def calls_in(body: Iterable[Statement], times: int = 1) -> list[tuple[Kernel, in
 
 def may_run_on(body: Iterable[Statement]) -> bool:
     """Whether the order or the number of iterations depends on data, so that no model tells their time."""
-    return has_control(body) and any(
-        _is_unknown(s) for s in statements(body) if isinstance(s, For)
-    )
+    return has_control(body) and any(_is_unknown(s) for s in statements(body) if isinstance(s, For))
 
 
 def _is_unknown(loop: For) -> bool:

@@ -389,7 +389,8 @@ class For(Loop):
             trips = Trips(span.index, span.start, span.stop - span.start, self.shapes)
         rolling = self._rolling(frame, self.key if is_known else None, span.index, trips)
         self.rolling, self.is_pass = rolling, True
-        rolling.expect((self.key, period, is_counted))
+        rolling.observe((self.key, period, is_counted))
+        rolling.guesses()
         try:
             for _ in range(MOST_PASSES):
                 self.exits.clear()

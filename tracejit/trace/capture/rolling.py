@@ -75,19 +75,24 @@ class Rolling:
 
     # What it carried before, where it was traced in another pass of a loop around.
 
-    def expect(self, key: Any) -> None:
-        """Begin with what the loop of this key carried when it found the same before."""
-        trace = self.trace
-        if not trace.passes:
-            return
-        self.surroundings = Surroundings([value for _, value in self._cells()])
-        self.site = key
-        self.guess = trace.settled.get((key, self.surroundings.look))
-        if self.guess is not None:
-            cells = [cell for cell, _ in self._cells()]
-            self.kinds = {cells[n].id: dict(kinds) for n, kinds in self.guess.kinds.items()}
-            self.storages = dict.fromkeys(self.surroundings.storages_of(self.guess))
-            self.carries_token = self.guess.has_token
+    def observe(self, key: Any) -> None:
+        """Note what the loop of this key finds, if it may find the same again."""
+        if self.trace.passes:
+            self.surroundings = Surroundings([value for _, value in self._cells()])
+            self.place = key, self.surroundings.look
+
+    def guesses(self) -> bool:
+        """Begin with what was carried where the same was found before, if it was."""
+        if self.surroundings is None:
+            return False
+        self.guess = self.trace.settled.get(self.place)
+        if self.guess is None:
+            return False
+        cells = [cell for cell, _ in self._cells()]
+        self.kinds = {cells[n].id: dict(kinds) for n, kinds in self.guess.kinds.items()}
+        self.storages = dict.fromkeys(self.surroundings.storages_of(self.guess))
+        self.carries_token = self.guess.has_token
+        return True
 
     def finish(self, names: dict[str, Any]) -> bool:
         """End a pass, after which the names are these; whether nothing new was found.
@@ -128,7 +133,7 @@ class Rolling:
         kinds = {cells.index(id_): kinds for id_, kinds in self.kinds.items()}
         carried = self.surroundings.carried(kinds, self.storages, self.carries_token)
         if carried is not None:
-            self.trace.settled[self.site, self.surroundings.look] = carried
+            self.trace.settled[self.place] = carried
 
     # A pass.
 

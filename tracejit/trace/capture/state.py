@@ -148,18 +148,21 @@ def _inside(trace: Trace, value: Any) -> Iterator[Any]:
 def _is_users_object(value: Any) -> bool:
     """Whether a value may have attributes that the user's code changes."""
     kind = type(value)
-    if kind in (tuple, dict, list, set) or issubclass(kind, Value | Slots | Closed):
-        return False
-    if isinstance(value, type | types.ModuleType | types.FunctionType | Enum | BaseException):
-        return False
     known = _is_users.get(kind)
     if known is None:
-        is_open = (kind.__module__, kind.__qualname__) in _OPEN
-        is_open |= hasattr(kind, "__dataclass_fields__")
-        known = _is_users[kind] = is_open or not is_library_class(kind)
+        known = _is_users[kind] = _is_users_class(kind)
     return known
 
 
+def _is_users_class(kind: type) -> bool:
+    if kind in (tuple, dict, list, set) or issubclass(kind, _NEVER):
+        return False
+    is_open = (kind.__module__, kind.__qualname__) in _OPEN
+    is_open |= hasattr(kind, "__dataclass_fields__")
+    return is_open or not is_library_class(kind)
+
+
+_NEVER = (Value, Slots, Closed, type, types.ModuleType, types.FunctionType, Enum, BaseException)
 _is_users: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 

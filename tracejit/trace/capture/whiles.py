@@ -53,6 +53,8 @@ class While(Loop):
         self.before: tuple[State, int] | None = None
 
     def __iter__(self) -> Iterator[None]:
+        if self._begins_as_before():
+            yield None
         while True:
             while self.rolling is None:
                 if self.is_inside:
@@ -163,6 +165,18 @@ class While(Loop):
             for one, other in [(before.names, now.names), *pairs]
         )
 
+    def _begins_as_before(self) -> bool:
+        """Begin with a whole pass where the loop was found to carry something before, from what is here."""
+        if self.site.acts or not self.trace.passes:
+            return False
+        rolling = self._rolling(self._frame())
+        rolling.observe(self.key)
+        if not rolling.guesses():
+            return False
+        self.rolling, self.is_pass = rolling, True
+        self._begin_pass(rolling)
+        return True
+
     def _start(self) -> None:
         """Begin the first pass, where the code is now.
 
@@ -171,6 +185,8 @@ class While(Loop):
         """
         more = self.site.after if self.is_inside else ()
         self.rolling = self._rolling(self._frame(), more=more)
+        if not (self.is_inside or self.peeled):
+            self.rolling.observe(self.key)
         names = self.rolling.start()
         self.region = self.trace.region
         if self.is_inside:
@@ -202,11 +218,7 @@ class While(Loop):
                 self._begin_again(rolling, error)
                 return False
             self.exits.clear()
-            self._give(rolling.start())
-            self.region = self.trace.region
-            if not self.is_inside:
-                self.test_region = self.trace.region = Region(self.region, self.trace.births)
-            self._note_before()
+            self._begin_pass(rolling)
             yield None
         else:
             raise self.unsettled("what it carries does not settle")
@@ -214,6 +226,14 @@ class While(Loop):
         self.region = self.trace.region
         self._give(self._op(rolling, stop_flag, is_left))
         return True
+
+    def _begin_pass(self, rolling: Rolling) -> None:
+        """Begin a pass that is no iteration which Python makes: with the test."""
+        self._give(rolling.start())
+        self.region = self.trace.region
+        if not self.is_inside:
+            self.test_region = self.trace.region = Region(self.region, self.trace.births)
+        self._note_before()
 
     def _further(self, rolling: Rolling) -> Iterator[None]:
         """The iterations of a pass after its first one, and the end of the pass."""

@@ -28,9 +28,51 @@ def test_a_long_row_is_read_once_for_both_sums():
     assert len(sweeps) == 6, "and two of blocks"
 
 
-@pytest.mark.parametrize("size", [1000, 20_000])
-def test_a_row_that_stays_near_is_swept_twice(size):
-    assert "_blocks" not in text_of(np.var, np.zeros(size))
+def sweeps(function, x) -> int:
+    return text_of(function, x, threads=1).count("vector(")
+
+
+def test_a_row_that_stays_near_is_swept_once():
+    deviations = lambda x: x.std(axis=1)
+    assert sweeps(deviations, np.zeros((40, 1000))) == 1
+    assert sweeps(lambda x: x.var(), np.zeros(20_000)) == 1
+    assert sweeps(deviations, np.zeros((40, 100))) == 2, "too short for that"
+    assert sweeps(deviations, np.zeros((40_000, 1000), np.float32)) == 2, "memory is waited for"
+
+
+@pytest.mark.parametrize("shape", [(30, 1000), (7, 259), (3, 20_000)])
+@pytest.mark.parametrize(
+    ("dtype", "offset"), [("f8", 1e8), ("f8", -3.0), ("f4", 1e3), ("f4", -30.0), ("f4", 0.0)]
+)
+def test_deviations_in_one_sweep_are_as_exact(shape, dtype, offset):
+    x = (np.random.default_rng(3).standard_normal(shape) + offset).astype(dtype)
+    exact = x.astype(np.longdouble)
+    for function in (lambda x: x.var(axis=1), lambda x: x.std(axis=1)):
+        numpys, ours = [
+            np.abs(f(x) - function(exact)).max() for f in (function, tracejit.jit(function))
+        ]
+        assert ours <= 4 * numpys + np.abs(function(exact)).max() * 8 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_the_first_few_may_be_far_from_all_others(dtype):
+    """Rows begin with large numbers, of which the center is the mean."""
+    x = np.random.default_rng(3).standard_normal((50, 2000)).astype(dtype)
+    x[:, :4] = 1000
+    exact = x.astype(np.longdouble).var(axis=1)
+    error = np.abs(tracejit.jit(lambda x: x.var(axis=1))(x) / exact - 1).max()
+    # Of the squares of what all are apart from the center, 1 / 500 is due to what they are from their mean.
+    assert error < 4 * 500 * np.finfo(dtype).eps
+
+
+@pytest.mark.parametrize("place", [0, 3, 4, 999])
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf, 1e300, 1e308])
+def test_rows_with_what_is_not_finite_or_very_large(value, place):
+    x = np.random.default_rng(0).standard_normal((5, 1000))
+    x[2, place] = value
+    with np.errstate(all="ignore"):
+        for function in (lambda x: x.var(axis=1), lambda x: x.mean(1) + x.std(1)):
+            np.testing.assert_allclose(tracejit.jit(function)(x), function(x))
 
 
 def test_what_is_in_numpys_order_stays_in_it():

@@ -225,7 +225,9 @@ class Columns:
             end = tuple([Store(self.kept[v], (self.loop.index,), v) for v in ops])
         if found is not None:
             sums = [Load(self.kept[v], (self.loop.index,)) for v in found.sums]
-            after = [self.loop.replace(body=(moments.from_mean(trips(loop), *sums),))]
+            value = moments.squares_from_mean(trips(loop), *sums)
+            store = Store(sums[-1].buffer, sums[-1].indices, value)
+            after = [self.loop.replace(body=(store,))]
         is_wide = self.width * self.itemsize(loop) >= WIDE_BYTES
         sums = _Sums(loop, ops, self.strip_size(loop, len(ops), is_wide))
         reduce = self.in_blocks if is_wide else self.in_chunks

@@ -1,4 +1,6 @@
-"""A mean and the squares of deviations from it, of a row that is longer than caches are large, in blocks.
+"""A mean and the squares of deviations from it, of rows.
+
+One that is longer than caches are large is swept in blocks:
 
     for i: a += x[i]                     for blocks of the row: t = sum of x in the block; m = t / size
     for i: b += (x[i] - a / n)²     ->                          q = sum of (x - m)²; keep t and q
@@ -6,11 +8,14 @@
 
 Each block is swept twice in the nearest cache, and read from afar once. What blocks add to the squares by
 having other means is added at the end (Chan, Golub and LeVeque, "Algorithms for computing the sample variance: analysis and
-recommendations", 1983): no difference of large squares is taken.
+recommendations", 1983): no difference of large squares is taken. Shorter ones are swept once, with deviations
+from what the first few elements are near (moments.py); in arrays that lie in memory, for which the first sweep
+waits anyway, twice: the second one asks for the next row meanwhile (prefetch.py).
 """
 
 from __future__ import annotations
 
+import math
 from functools import partial
 from itertools import pairwise
 
@@ -21,6 +26,7 @@ from ...ir.tensor import (
     Accumulate,
     Allocate,
     Apply,
+    Assign,
     Buffer,
     Expression,
     For,
@@ -36,6 +42,7 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type
 from ..machine import USUAL, Machine
+from . import moments
 from .cost import stride, trips
 from .moments import Moments, moments_of
 
@@ -43,15 +50,16 @@ from .moments import Moments, moments_of
 PART_OF_CACHE = 4
 # Of a block, so that it is in the nearest cache.
 BLOCK_BYTES = 16 << 10
+# The first few elements, and the bytes of a row beside which these are little.
+FIRST, LEAST_BYTES = 4, 1 << 10
 
 
 def join_moments(module: Module, machine: Machine = USUAL) -> Module:
     """Join the two sweeps over long rows in every Kernel."""
-    far = machine.l2_bytes // PART_OF_CACHE
-    return map_kernels(module, lambda kernel: kernel.replace(body=_body(kernel.body, "", far)))
+    return map_kernels(module, lambda k: k.replace(body=_body(k.body, "", machine)))
 
 
-def _body(body: tuple[Statement, ...], prefix: str, far: int) -> tuple[Statement, ...]:
+def _body(body: tuple[Statement, ...], prefix: str, machine: Machine) -> tuple[Statement, ...]:
     """Names of what a sweep is given start with `prefix` and the place it has in its body."""
     lets = {s.variable: s.value for s in body if isinstance(s, Let)}
     after = dict(pairwise([s for s in body if isinstance(s, For)]))
@@ -62,21 +70,45 @@ def _body(body: tuple[Statement, ...], prefix: str, far: int) -> tuple[Statement
             continue
         second, number = after.get(statement), f"{prefix}{place}"
         found = moments_of(statement, second, lets) if second is not None else None
-        if found is not None and _is_long(statement, far) and second.mark == "serial":
+        size = _row_bytes(statement) if found is not None and second.mark == "serial" else 0
+        if size > machine.l2_bytes // PART_OF_CACHE:
             new += _in_blocks(found, statement, number)
             done |= {second, Let(found.squares, lets[found.squares])}
+        elif size >= LEAST_BYTES and _largest(statement) <= machine.far_bytes:
+            new += _in_one_sweep(found, statement, lets, number)
+            done |= {second, Let(found.squares, lets[found.squares])}
         else:
-            new.append(map_bodies(statement, partial(_body, prefix=f"{number}_", far=far)))
+            new.append(map_bodies(statement, partial(_body, prefix=f"{number}_", machine=machine)))
     return tuple(new)
 
 
-def _is_long(sweep: For, far: int) -> bool:
-    """Whether a sweep reads more than stays near, as it lies."""
+def _row_bytes(sweep: For) -> int:
+    """How much a sweep reads as it lies; 0 where it does not read so."""
     loads = [load for load in loads_of(sweep.body) if sweep.index in load.free]
     steps = [stride(load.buffer.type, load.indices, sweep.index) for load in loads]
-    size = trips(sweep) * max([load.dtype.itemsize for load in loads], default=0)
-    is_plain = sweep.mark == "serial" and sweep.start is ZERO
-    return is_plain and size > far and all(step == 1 for step in steps)
+    is_plain = sweep.mark == "serial" and sweep.start is ZERO and all(step == 1 for step in steps)
+    return trips(sweep) * max([load.dtype.itemsize for load in loads], default=0) * is_plain
+
+
+def _largest(sweep: For) -> float:
+    """The bytes of the largest array that a sweep reads."""
+    types = [load.buffer.type for load in loads_of(sweep.body)]
+    known = [t.size * t.dtype.itemsize for t in types if isinstance(t.size, int)]
+    return max(known) if len(known) == len(types) else math.inf
+
+
+def _in_one_sweep(
+    found: Moments, sweep: For, lets: dict[Variable, Expression], number: str
+) -> list[Statement]:
+    """The sums of elements, of what they are more than the center, and of the squares of that."""
+    center = Variable(f"{found.total.name}_center{number}", found.value.dtype)
+    kept = [v for v in found.sums if v is not found.total]
+    return [
+        Let(center, moments.center_of(sweep, found, FIRST)),
+        *[Let(v, lets[found.total]) for v in kept],
+        sweep.replace(body=moments.from_center(found, center)),
+        Assign(found.squares, moments.squares_from_mean(trips(sweep), *found.sums)),
+    ]
 
 
 def _in_blocks(found: Moments, sweep: For, number: str) -> list[Statement]:

@@ -24,9 +24,7 @@ from ...ir.tensor import (
     Expression,
     For,
     Literal,
-    Load,
     Statement,
-    Store,
     Variable,
 )
 from ...ir.types import bool_, f32, f64
@@ -112,14 +110,16 @@ def from_center(found: Moments, center: Expression) -> tuple[Statement, ...]:
     return tuple([Accumulate(v, "add", value) for v, value in zip(found.sums, added)])
 
 
-def from_mean(rows: int, total: Load, shifted: Load, squares: Load) -> Store:
-    """What makes of the squares of deviations from the center those from the mean."""
+def squares_from_mean(
+    rows: int, total: Expression, shifted: Expression, squares: Expression
+) -> Expression:
+    """The squares of deviations from the mean, of those from the center."""
     less = _apply("multiply", shifted, _apply("multiply", shifted, _number(1 / rows, total)))
     rest = _apply("maximum", _apply("subtract", squares, less), _number(0, total))
     # Squares overflow before the sum does; where that is infinite, too, there is no deviation from the mean.
     is_infinite = Apply("equal", (squares, _number(math.inf, total)), bool_)
     beyond = _apply("add", squares, _apply("multiply", total, _number(0, total)))
-    return Store(squares.buffer, squares.indices, select(is_infinite, beyond, rest))
+    return select(is_infinite, beyond, rest)
 
 
 def _number(value: float, like: Expression) -> Literal:

@@ -139,7 +139,7 @@ def lower_function(
         if isinstance(node.op.lowering, Loops) and not is_packing(node):
             return _own_loops(function, node)
         if node.op.kind == SCAN and not is_packing(node):
-            return lower_scan(function, node)
+            return lower_scan(function, node, machine)
         if isinstance(node.op.lowering, Extern):
             return lower_extern(function, node)
     kernel = _Nest(function).kernel()

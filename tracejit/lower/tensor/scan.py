@@ -29,30 +29,30 @@ from ...ir.tensor import (
 )
 from ...ir.types import array_type
 from ..elements import axis_indices
+from ..machine import USUAL, Machine
 
 # A smaller array is in the nearest cache, where it does not matter how its columns are walked down.
 LARGE_BYTES = 32 << 10
-# Of a block's row: long enough to be read in one go, several to an array, for threads.
-LEAST_BLOCK, MOST_BLOCK = 512, 4096
-ENOUGH_BLOCKS = 4
+# Of a block's row: long enough to be read in one go, and short enough for its running values to stay near.
+LEAST_BLOCK, MOST_BLOCK = 512, 16 << 10
 
 
-def lower_scan(function: Function, node: Node) -> Kernel:
+def lower_scan(function: Function, node: Node, machine: Machine = USUAL) -> Kernel:
     """`out[.., k, ..] = x[.., 0, ..] combined with ... x[.., k, ..]`, in order."""
     (source,) = node.operands
     inputs = {p: Buffer(p.attrs["name"], p.type, "argument") for p in function.parameters}
     out = Buffer("out0", node.type, "argument")
     body: tuple[Statement, ...] = ()
     if node.type.shape[node.attrs["axis"]] != 0:
-        body = _Scan(node, inputs[source], out).body()
+        body = _Scan(node, inputs[source], out, machine).body()
     return Kernel(function.name, (*inputs.values(), out), 1, body)
 
 
 class _Scan:
     """The loops of one scan."""
 
-    def __init__(self, node: Node, source: Buffer, out: Buffer):
-        self.source, self.out, self.type = source, out, node.type
+    def __init__(self, node: Node, source: Buffer, out: Buffer, machine: Machine):
+        self.source, self.out, self.type, self.machine = source, out, node.type, machine
         self.axis, self.op = node.attrs["axis"], node.op.lowering.combine
         self.index = axis_indices(node.type.ndim)
 
@@ -100,9 +100,15 @@ class _Scan:
         itemsize = type.dtype.itemsize
         if not isinstance(type.size, int) or type.size * itemsize < LARGE_BYTES:
             return 0
-        row = last * itemsize // ENOUGH_BLOCKS
+        row = last * itemsize // self.count_of_blocks(type.size * itemsize)
         width = min(max(row, LEAST_BLOCK), MOST_BLOCK) // LEAST_BLOCK * LEAST_BLOCK // itemsize
         return width if last * itemsize >= LEAST_BLOCK else 0
+
+    def count_of_blocks(self, size: int) -> int:
+        """How many are wanted: one for each core, except where one is as fast as memory, or has little to do.
+        Whole rows are read and written from end to end."""
+        is_shared = self.machine.near_bytes < size <= self.machine.far_bytes
+        return self.machine.cores if is_shared else 1
 
     def of_columns(self, width: int) -> tuple[Statement, ...]:
         """Blocks of columns, with a row of running values each."""

@@ -58,7 +58,8 @@ class Variant:
 @dataclass
 class Case:
     """One row of the report. `bytes` (of which `written`; the largest array has `largest`) and `flops` are the
-    least the work can move and compute, for the limits. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
+    least the work can move and compute, for the limits; `sweeps` says that the largest must have been read once
+    before anything is written. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
     is the time of compiling."""
 
     section: str
@@ -70,6 +71,7 @@ class Case:
     bytes: int = 0
     written: int = 0
     largest: int = 0
+    sweeps: bool = False
     flops: int = 0
     threads: int = 0  # 0 means all
     tolerance: float = 0.0

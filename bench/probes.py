@@ -2,15 +2,16 @@
 
 Memory is as fast as it is at the moment: on a machine that others use it may be twice as fast a minute later. So a
 row is held against a *probe* that runs in turns with it, on as many threads, over as many arrays of as many bytes as
-the row reads and writes; the least that each of the two took gives the row's share of the limit. A probe does as little as there is to do between reading and writing, stores past the caches where that is
-faster, and does not count what starting threads takes.
+the row reads and writes; the least that each of the two took gives the row's share of the limit. A probe does as
+little as there is to do between reading and writing, stores past the caches where that is faster, and does not count
+what starting threads takes. Where all must be read before anything can be written, the probe reads it before, too.
 """
 
 import ctypes
 import functools
 import time
 import timeit
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -81,8 +82,13 @@ def limits_of(case: Case) -> list[Variant]:
         moved = stream_of(case)
         alone = _streams(moved, 1)
         short = min(probe.seconds() / probe.share for probe in alone) < SHORT_SECONDS
-        chosen = alone if short or count == 1 else _streams(moved, count)
-        found += [probe.variant(f"{case.level} {moved}") for probe in chosen]
+        threads = 1 if short else count
+        chosen = _streams(moved, threads)
+        label, before = f"{case.level} {moved}", []
+        if case.sweeps:
+            sweep = Stream(1, 0, moved.bytes // (moved.reads + moved.writes))
+            label, before = f"{case.level} {sweep}+{moved}", _streams(sweep, threads)
+        found += [probe.variant(label, before) for probe in chosen]
     if case.flops and case.dtype in _kernels().lanes:
         found.append(_multiply_adds(case.flops, case.dtype, count).variant("multiply-adds"))
     return found
@@ -154,8 +160,7 @@ class _Probe:
         turns, grown = 0, self.words[0]
         while grown > 1.5 * turns:  # what one turn takes is not known from a few short ones
             turns = grown
-            for number in range(self.parts):
-                self.words[number * WORDS] = turns
+            self.take(turns)
             start = time.perf_counter()
             self.run()
             seconds = (time.perf_counter() - start) / turns
@@ -164,11 +169,23 @@ class _Probe:
             grown = round(TRY_SECONDS / seconds) if self.parts <= THREADS else 1
         return min(timeit.repeat(self.run, number=1, repeat=TRIES)) / turns
 
-    def variant(self, label: str) -> Variant:
-        """What takes as long as the row's work would."""
+    def take(self, turns: int) -> None:
+        """Do so many turns in a run."""
+        for number in range(self.parts):
+            self.words[number * WORDS] = turns
+
+    def variant(self, label: str, before: Sequence["_Probe"] = ()) -> Variant:
+        """What takes as long as the row's work would, which does as many turns of others first."""
         self.seconds()  # of so many turns that starting threads does not count
+        for probe in before:
+            probe.take(self.words[0])
+
+        def run() -> None:
+            for probe in (*before, self):
+                probe.run()
+
         share = self.words[0] * self.share
-        return Variant("limit", "f()", {"f": self.run}, label=label, calls=share)
+        return Variant("limit", "f()", {"f": run}, label=label, calls=share)
 
 
 def _streams(moved: Stream, count: int) -> list[_Probe]:

@@ -17,7 +17,8 @@ class Program:
 
     `inputs(elements, dtype, generator)` makes the arguments for arrays of about `elements` elements.
     `loop` is the explicit loop that Numba compiles (its `prange` is bound to Numba's); without one, an
-    elementwise loop is made around `function`. `numexpr` is the expression for numexpr, over the parameters' names.
+    elementwise loop is made around `function`. What it `sweeps` must be read whole before the first result is
+    known, and then again. `numexpr` is the expression for numexpr, over the parameters' names.
     """
 
     name: str
@@ -26,6 +27,7 @@ class Program:
     loop: Callable[..., Any] | None = None
     numexpr: str = ""
     outputs: int = 1
+    sweeps: bool = False
 
 
 def rebind(function: Callable, **names: Any) -> Callable:

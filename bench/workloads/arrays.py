@@ -62,6 +62,7 @@ def array_cases(
                         bytes=sum(moved),
                         written=sum(results),
                         largest=max(moved, default=0),
+                        sweeps=program.sweeps,
                         threads=threads,
                         tolerance=TOLERANCE[dtype],
                         missing=without,

@@ -297,7 +297,7 @@ def _line(elements: int) -> tuple[int]:
 PROGRAMS = (
     Program("logsumexp of rows", logsumexp, _of_shape(_matrix), logsumexp_loop),
     Program("RMS norm of rows", rms_norm, _weighed, rms_norm_loop),
-    Program("standardised columns", standardise, _of_shape(_matrix), standardise_loop),
+    Program("standardised columns", standardise, _of_shape(_matrix), standardise_loop, sweeps=True),
     Program("argmax(x * w, axis=1)", best_product, _weighed, best_product_loop),
     Program("mean(x, axis=1)", row_means, _of_shape(_matrix), row_means_loop),
     Program("sum(x, axis=0), 3-D", layers_sum, _of_shape(_cube), layers_sum_loop),

@@ -458,3 +458,46 @@ def test_halves_of_windows_that_are_summed_inside_of_tiles():
     x, w = x.astype("f2"), w.astype("f2")
     expected = nn.conv(x.astype("f4"), w.astype("f4"))
     np.testing.assert_allclose(tracejit.jit(nn.conv)(x, w), expected, rtol=0, atol=2e-2)
+
+
+def test_loops_over_the_taps_of_a_kernel_are_one_pass():
+    def filtered(s, k):
+        out = np.zeros(len(s) - 30)
+        for i in range(31):
+            out += k[i] * s[i : i + len(out)]
+        return out
+
+    def depthwise(x, w):
+        n, height, width, c = x.shape
+        out = np.zeros((n, height - 4, width - 4, c))
+        for i in range(5):
+            for j in range(5):
+                out += x[:, i : i + height - 4, j : j + width - 4] * w[i, j]
+        return out
+
+    def shifting(s, k):  # what a tap reads is what the last one wrote
+        for i in range(9):
+            s = s[1:] * k[i] + s[:-1]
+        return s
+
+    def rows(x, w):  # nothing is read again
+        total = np.zeros_like(x[0, 0])
+        for i in range(9):
+            total += x[0, i] * w[0, 0]
+        return total
+
+    s, k = RNG.standard_normal(3000), RNG.standard_normal(31)
+    x, w = RNG.standard_normal((1, 20, 20, 24)), RNG.standard_normal((5, 5, 24))
+    for function, arguments in (
+        (filtered, (s, k)),
+        (depthwise, (x, w)),
+        (shifting, (s, k)),
+        (rows, (x, w)),
+    ):
+        f = tracejit.jit(function)
+        expected = function(*arguments)
+        np.testing.assert_allclose(f(*arguments), expected, rtol=1e-9, atol=1e-12)
+        if function in (filtered, depthwise):
+            assert len(calls_of(f.lower(*arguments).module)) == 1
+        if function is rows:
+            assert "for_loop" in str(f.trace(*arguments))

@@ -418,7 +418,8 @@ class For(Loop):
             more = [stop_flag] if isinstance(stop_flag, Node) else []
             if is_known and self.key not in self.trace.rolled and rolling.is_plain(more):
                 raise Plain
-            if is_known and rolling.is_by_element(MOST_BY_ELEMENT // (stop - start)):
+            count = stop - start if is_known else 0
+            if is_known and rolling.is_by_element(MOST_BY_ELEMENT // count, count):
                 raise Unsettled("its iterations fuse", can_peel=False)
         except (Unsettled, Rotated) as error:
             failed.append(error)

@@ -8,6 +8,7 @@ parameter, of a kind that has the values of before the loop and of after the bod
 from __future__ import annotations
 
 from collections.abc import Iterator
+from math import prod
 from types import FrameType
 from typing import Any
 
@@ -39,6 +40,9 @@ from .state import (
     state_of,
 )
 from .unsettled import Unsettled, place_of, rotation
+
+# How many elements there are to compute, at least, for each that is read of what is short for them.
+FEW_OF = 16
 
 
 class Rolling:
@@ -394,16 +398,30 @@ class Rolling:
                 return False
         return True
 
-    def is_by_element(self, most: int) -> bool:
-        """Whether the body computes arrays element by element, in few operations: iterations of
-        that are best done one after the other for each element."""
+    def is_by_element(self, most: int, count: int) -> bool:
+        """Whether the body computes arrays element by element, in few operations: `count` iterations of
+        that are best done one after the other for each element.
+
+        It may read windows of what stays the same, which overlap with those of other iterations, and little else.
+        """
         homes, region = self.trace.homes, self.region
         results = [*self.nodes.values(), *self.written.values()]
         if not results:
             return False
-        inside = postorder(results, lambda n: () if encloses(homes.get(n), region) else n.operands)
-        work = [n for n in inside if n.operands and not encloses(homes.get(n), region)]
-        kinds_fit = all(n.op.kind == ELEMENTWISE or n.op is OPS["broadcast"] for n in work)
+        is_outside = lambda n: encloses(homes.get(n), region)
+        inside = postorder(results, lambda n: () if is_outside(n) else n.operands)
+        work = [n for n in inside if n.operands and not is_outside(n)]
+        own, read = {*self.parameters.values()}, set()
+        sizes = [prod(n.type.shape) for n in results]
+        size = min(sizes) if all(type(n) is int for n in sizes) else 0
+        for n in work:
+            (source, *_) = n.operands
+            stays = is_outside(source) and source not in own or source in read
+            if stays and (n.op is OPS["reshape"] or is_window(n, count, size)):
+                read.add(n)
+        kinds_fit = all(
+            n.op.kind == ELEMENTWISE or n.op is OPS["broadcast"] or n in read for n in work
+        )
         return kinds_fit and len(work) <= most and all(n.type.shape for n in self.nodes.values())
 
     def depends(self, node: Node) -> bool:
@@ -510,3 +528,13 @@ def _short(value: Any) -> str:
     if kind is None:
         return repr(value) if value is None or value is UNBOUND else f"a {type(value).__name__}"
     return str(kind)
+
+
+def is_window(node: Node, count: int, size: int) -> bool:
+    """Whether a node is a part of an array that overlaps with those of `count` indices beside it, or is
+    short for what is computed of `size` elements."""
+    if node.op is not OPS["slice"] or not all(type(n) is int for n in node.type.shape):
+        return False
+    starts, extents = node.attrs["start"], node.type.shape
+    moves = [extent for start, extent in zip(starts, extents) if not isinstance(start, int)]
+    return node.type.size * FEW_OF <= size or all(n > count for n in moves)

@@ -7,6 +7,8 @@ import pytest
 
 import tracejit
 from tracejit import nn
+from tracejit.ir.tensor import For, statements
+from tracejit.runtime import engine
 
 RNG = np.random.default_rng(3)
 
@@ -245,3 +247,57 @@ def test_a_layer_is_one_kernel():
     x, w, b = np.ones((1, 8, 8, 16)), np.ones((3, 3, 16, 16)), np.ones(16)
     lowered = tracejit.jit(layer).lower(x, w, b)
     assert len(lowered.module.entry.body) == 1
+
+
+@pytest.mark.parametrize("pool", [nn.max_pool, nn.avg_pool])
+def test_lanes_of_windows_that_skip_elements_are_one_vector(pool):
+    x = RNG.standard_normal((2, 3, 20, 112)).astype("f4")
+    f = tracejit.jit(lambda x: pool(x, 2), threads=1)
+    np.testing.assert_allclose(f(x), pool(x, 2), rtol=0, atol=1e-6)
+    kernel = f.lower(x).module.functions[0]
+    lanes = {s.lanes for s in statements(kernel.body) if isinstance(s, For) and s.mark == "vector"}
+    assert lanes and max(lanes) * 4 <= engine.target().vector_bytes
+
+
+@pytest.mark.parametrize("groups", [1, 2])
+@pytest.mark.parametrize(
+    "kernel, stride, padding, dilation, more",
+    [
+        ((4, 4), (2, 2), (1, 1), (1, 1), (0, 0)),
+        ((3, 3), (2, 2), (1, 1), (1, 1), (1, 1)),
+        ((2, 5), (3, 2), (0, 4), (1, 1), (2, 0)),
+        ((3, 2), (4, 2), (0, 0), (2, 4), (1, 3)),
+        ((1,), (3,), (0,), (1,), (2,)),
+        ((2, 1, 3), (1, 2, 3), (1, 0, 0), (1, 1, 1), (0, 1, 1)),
+    ],
+)
+def test_conv_transpose_by_its_definition(kernel, stride, padding, dilation, more, groups):
+    spatial = (5, 4, 3)[: len(kernel)]
+    x, w = arrays((2, 4, *spatial), (4, 3, *kernel))
+    sides = list(zip(spatial, kernel, stride, padding, dilation, more))
+    full = [(n - 1) * s + (k - 1) * d + 1 + extra for n, k, s, p, d, extra in sides]
+    expected = np.zeros((2, 3 * groups, *full))
+    for place in np.ndindex(*spatial):
+        for taps in np.ndindex(*kernel):
+            at = [n * s + t * d for n, t, s, d in zip(place, taps, stride, dilation)]
+            for g in range(groups):
+                inside, outside = (
+                    slice(g * 4 // groups, (g + 1) * 4 // groups),
+                    slice(3 * g, 3 * g + 3),
+                )
+                part = x[(slice(None), inside, *place)] @ w[(inside, slice(None), *taps)]
+                expected[(slice(None), outside, *at)] += part
+    kept = tuple([slice(p, n - p) for n, p in zip(full, padding)])
+    expected = expected[(..., *kept)]
+    options = {"stride": stride, "padding": padding, "dilation": dilation, "groups": groups}
+    options["output_padding"] = more
+    found = both(nn.conv_transpose, x, w, **options)
+    np.testing.assert_allclose(found, expected, rtol=1e-9, atol=1e-9)
+    found = both(nn.conv_transpose, last(x), kernel_last(w), data_format="channels_last", **options)
+    np.testing.assert_allclose(np.moveaxis(found, -1, 1), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_transposed_convolution_of_nothing_is_refused():
+    x, w = np.ones((1, 2, 3)), np.ones((2, 2, 2))
+    with pytest.raises(ValueError, match="leave 0 outputs"):
+        nn.conv_transpose(x, w, padding=2)

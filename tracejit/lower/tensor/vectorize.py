@@ -235,7 +235,7 @@ def lane_count(loop: For, vector_bytes: int) -> int:
     count = trips(loop)
     if count is not None and count <= 1:
         return 1
-    widest, accumulates, touched = 1, False, False
+    widest, accumulates, touched, is_spread = 1, False, False, False
     values: list[Expression] = []
     for statement in statements(loop.body):
         if isinstance(statement, For):
@@ -247,7 +247,7 @@ def lane_count(loop: For, vector_bytes: int) -> int:
             touched = True
             widest = max(widest, _register_size(part.dtype))
             if stride(part.buffer.type, part.indices, loop.index) not in (0, 1):
-                accumulates = False
+                accumulates, is_spread = False, True
         elif loop.index in part.free:
             widest = max(widest, _register_size(part.dtype))
     if not touched and not values:
@@ -255,7 +255,8 @@ def lane_count(loop: For, vector_bytes: int) -> int:
     lanes = max(1, vector_bytes // widest)
     inner = frozenset((loop.index,))
     price = body_cost(_leaves(loop), inner, None, 1, vector_bytes)
-    if price <= CHEAP:
+    # Elements of a window that are not side by side come out of several vectors as it is.
+    if price <= CHEAP and not (is_spread and any(isinstance(s, For) for s in loop.body)):
         lanes *= _vectors(loop, lanes, count) if accumulates else ELEMENTS
     elif not accumulates and _reads_in_a_row(values) >= LONG:
         lanes *= SEARCHES

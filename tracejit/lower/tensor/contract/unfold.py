@@ -212,7 +212,7 @@ class Unfolded(Matrix):
         if not self.threads:
             work = self.packed_rows(tensor.ZERO, integer(self.tiles), self.tiles, packed)
             return (Allocate(self.windows), *work)
-        chunks = even(min(self.tiles, FEWEST_CHUNKS), self.machine.cores, self.tiles)
+        chunks = min(self.tiles, self.machine.cores)  # each of them copies the windows
         first, last = chunk_range(self.tiles, chunks)
         work = self.packed_rows(first, last, -(-self.tiles // chunks), packed)
         return parallel(chunks, (Allocate(self.windows), *work))

@@ -472,3 +472,26 @@ def test_methods_of_generators_get_no_stand_in_outside_traces():
 
     with pytest.raises(tracejit.UnsupportedError, match="called through Python"):
         tracejit.jit(function)(X)
+
+
+@pytest.mark.parametrize(
+    "fails",
+    [
+        lambda y, rng: y @ np.ones(4),
+        lambda y, rng: y[7],
+        lambda y, rng: rng.normal(0, -1),
+    ],
+)
+def test_what_was_drawn_before_an_error_of_tracing(fails):
+    """The function raises whatever is drawn, so that tracing it comes to that; the generator has drawn."""
+
+    def function(rng):
+        return fails(rng.normal(size=3), rng)
+
+    jitted = tracejit.jit(function)
+    for _ in range(2):
+        ours, theirs = np.random.default_rng(1), np.random.default_rng(1)
+        for called, rng in ((jitted, ours), (function, theirs)):
+            with pytest.raises((ValueError, IndexError)):
+                called(rng)
+        assert ours.bit_generator.state == theirs.bit_generator.state

@@ -166,12 +166,12 @@ def trace(
 
 def _note_what_was_done(context: Trace, how: Sequence[Leaf], error: Exception) -> None:
     """Let an error say whether NumPy may run the function instead: what was done is not to be done
-    again, but what the function wrote before it raised is to be seen."""
+    again, but what the function wrote, drew or printed before it raised is to be seen."""
     if not isinstance(error, TracejitError) or isinstance(error, ShapeError):
         written = map(_is_written, context.arguments, how)
         wrote = any(written) or any(c.storage.is_written for c in context.captures.values())
         # Where traced values decide about it, it may be that the call never comes there.
-        is_open = wrote or context.region.parent is not None
+        is_open = wrote or context.token is not None or context.region.parent is not None
         error.is_for_numpy = is_open and context.run.is_untouched  # type: ignore[attr-defined]
     elif error.is_about_kinds:
         error.is_about_kinds = context.run.is_untouched

@@ -19,6 +19,8 @@ FLOAT_BITS = {"half": 16, "float": 32, "double": 64}
 INTEGER_BITS = {"i1": 1, "i8": 8, "i16": 16, "i32": 32, "i64": 64}
 BITS = {**FLOAT_BITS, **INTEGER_BITS, "ptr": 64}
 SUFFIX = {"half": "f16", "float": "f32", "double": "f64", **{k: k for k in INTEGER_BITS}}
+# How much more often a condition holds that usually does.
+USUALLY = 1000
 SUFFIX["ptr"] = "p0"
 
 # What the indices of inlined loops leave to compute.
@@ -215,8 +217,18 @@ class Builder:
     def branch(self, label: str) -> None:
         self.emit(f"br label %{label}")
 
-    def branch_if(self, condition: Value, then: str, otherwise: str) -> None:
-        self.emit(f"br i1 {condition.text}, label %{then}, label %{otherwise}")
+    def branch_if(self, condition: Value, then: str, otherwise: str, told: str = "") -> None:
+        """`told`: what LLVM is told of how often it holds (`usually`)."""
+        self.emit(f"br i1 {condition.text}, label %{then}, label %{otherwise}{told}")
+
+    def usually(self, holds: bool) -> str:
+        """What tells LLVM that a condition usually holds, or that it does not: code for what is seldom
+        lies elsewhere, and registers are saved there alone."""
+        number = 1 if holds else 2
+        weights = (USUALLY, 1) if holds else (1, USUALLY)
+        text = ", ".join(f"i32 {weight}" for weight in weights)
+        self.module.metadata[number] = f'!{number} = !{{!"branch_weights", {text}}}'
+        return f", !prof !{number}"
 
     @property
     def length(self) -> int:

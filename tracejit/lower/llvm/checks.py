@@ -53,7 +53,8 @@ def _checked_index(b: Builder, index: Value, extent: Value, axis: Value) -> Valu
     Most are neither, so one comparison decides whether there is anything to do.
     """
     usual, unusual = b.fresh("usual"), b.fresh("unusual")
-    b.branch_if(b.any(b.compare("uge", index, extent)), unusual, usual)
+    is_unusual = b.any(b.compare("uge", index, extent))
+    b.branch_if(is_unusual, unusual, usual, b.usually(False))
     before = b.region.label
     b.label(unusual)
     inside = wrapped_index(b, index, extent, axis)

@@ -20,8 +20,8 @@ from .frame import BRANCH, GUARD, LOOP, Parts
 from .state import State
 
 Emit = Callable[[], None]
-# How many variables are changed by what LLVM is told to be seldom, and how much more often it is not.
-MANY, USUALLY = 2, 1000
+# How many variables are changed by what LLVM is told to be seldom.
+MANY = 2
 
 
 class Control(State):
@@ -57,21 +57,13 @@ class Control(State):
         selections every iteration would wait for the one before.
         """
         if choice.then == (Extern(POLL, ()),):
-            return self.weighted(False)
+            return self.b.usually(False)
         keeps = [all(map(_is_copy, body)) for body in (choice.then, choice.orelse)]
         changed = choice.then if keeps[1] else choice.orelse
         simple = all(isinstance(statement, Assign) for statement in changed)
         if self.lanes is not None or keeps[0] is keeps[1] or not simple or len(changed) < MANY:
             return ""
-        return self.weighted(keeps[0])
-
-    def weighted(self, holds: bool) -> str:
-        """What tells LLVM that a condition usually holds, or that it does not."""
-        number = 1 if holds else 2
-        weights = (USUALLY, 1) if holds else (1, USUALLY)
-        text = ", ".join(f"i32 {weight}" for weight in weights)
-        self.b.module.metadata[number] = f'!{number} = !{{!"branch_weights", {text}}}'
-        return f", !prof !{number}"
+        return self.b.usually(keeps[0])
 
     def anywhere(self, condition: Value) -> Value:
         """Whether a condition holds, in lanes in any one that counts."""

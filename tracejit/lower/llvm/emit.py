@@ -206,7 +206,7 @@ class Emitter(LaneLoops):
             mask = b.binary("and", mask, lanes.mask)
         self.program.refusing.add(self.kernel)
         refused, first, passed = b.fresh("refused"), b.fresh("first"), b.fresh("passed")
-        b.branch_if(b.any(mask), refused, passed)
+        b.branch_if(b.any(mask), refused, passed, b.usually(False))
         b.label(refused)
         report = b.value(
             f"cmpxchg ptr {self.workspace.text}, i64 0, i64 {status} monotonic monotonic",
@@ -241,7 +241,7 @@ class Emitter(LaneLoops):
         """Return where the status is not 0."""
         b = self.b
         stop, passed = b.fresh("stop"), b.fresh("passed")
-        b.branch_if(b.compare("ne", status, b.const(0, "i64")), stop, passed)
+        b.branch_if(b.compare("ne", status, b.const(0, "i64")), stop, passed, b.usually(False))
         b.label(stop)
         self.leave_function(status.text)
         b.label(passed)

@@ -82,7 +82,7 @@ class Rolling:
     def observe(self, key: Any) -> None:
         """Note what the loop of this key finds, if it may find the same again."""
         if self.trace.passes:
-            self.surroundings = Surroundings([value for _, value in self._cells()])
+            self.surroundings = Surroundings([value for _, value in self.cells()])
             self.place = key, self.surroundings.look
 
     def guesses(self) -> bool:
@@ -92,7 +92,7 @@ class Rolling:
         self.guess = self.trace.settled.get(self.place)
         if self.guess is None:
             return False
-        cells = [cell for cell, _ in self._cells()]
+        cells = [cell for cell, _ in self.cells()]
         self.kinds = {cells[n].id: dict(kinds) for n, kinds in self.guess.kinds.items()}
         self.storages = dict.fromkeys(self.surroundings.storages_of(self.guess))
         self.carries_token = self.guess.has_token
@@ -133,7 +133,7 @@ class Rolling:
         """Keep what is carried for when the same is found again."""
         if self.surroundings is None or self.kin.pairs:
             return
-        cells = [cell.id for cell, _ in self._cells()]
+        cells = [cell.id for cell, _ in self.cells()]
         kinds = {cells.index(id_): kinds for id_, kinds in self.kinds.items()}
         carried = self.surroundings.carried(kinds, self.storages, self.carries_token)
         if carried is not None:

@@ -24,6 +24,8 @@ EITHER_ZERO = {
     "max",
     "min",
     "prod",
+    "cumlogaddexp",
+    "cumlogaddexp2",
     "partition",
     "ranked",
     "cummax",
@@ -33,6 +35,7 @@ EITHER_ZERO = {
 }
 # Two for ours, two for the reference's own.
 ELEMENTARY_ULPS = 4
+RUNNING_LOGARITHMS, RUNNING_ULPS = ("cumlogaddexp", "cumlogaddexp2"), 100
 # Of the modulus: products and quotients of complex numbers cancel in their parts.
 COMPLEX_ULPS = 8
 COMPLEX_INEXACT = ELEMENTARY | {
@@ -397,6 +400,8 @@ def wider(op: Op, instance: Instance, arrays: list[np.ndarray]) -> Any:
 
 def ulps_of(op: Op, arrays: list[np.ndarray]) -> Any:
     """How far apart two right answers of an elementwise op may be, everywhere or at each place."""
+    if op.name in RUNNING_LOGARITHMS:  # a step after the other, or in lanes
+        return RUNNING_ULPS
     if op.kind != ELEMENTWISE:
         return 0
     if any(array.dtype.kind == "c" for array in arrays):

@@ -75,6 +75,26 @@ def test_few_elements_are_taken_in_order():
     check(lambda x: np.hypot.reduce(x, axis=1), FLOATS, native=False)
 
 
+@pytest.mark.parametrize("ufunc", [np.logaddexp, np.logaddexp2])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize(("shape", "axis"), [((40_001,), 0), ((90, 30), 0), ((3, 7, 50), 2)])
+def test_running_sums_of_logarithms(ufunc, dtype, shape, axis):
+    rng = np.random.default_rng(6)
+    x = (rng.standard_normal(shape) * rng.choice([1, 30, 300], shape)).astype(dtype)
+    x.flat[0] = -np.inf
+    f = tracejit.jit(lambda x: ufunc.accumulate(x, axis=axis))
+    found, wanted = f(x), ufunc.accumulate(x.astype("f8"), axis=axis)
+    assert found.dtype == x.dtype
+    np.testing.assert_allclose(
+        found, wanted, rtol=40 * np.finfo(dtype).eps, atol=np.finfo(dtype).eps * 40
+    )
+    assert "numpy." not in str(f.explain(x))
+    strict = tracejit.jit(lambda x: ufunc.accumulate(x, axis=axis), numerics="strict")
+    assert np.array_equal(strict(x), ufunc.accumulate(x, axis=axis))
+    x.flat[-2] = np.nan
+    assert np.isnan(f(x)).sum() == np.isnan(ufunc.accumulate(x, axis=axis)).sum()
+
+
 def test_accumulated():
     check(lambda x: np.subtract.accumulate(x, axis=1), FLOATS)
     check(lambda x: np.subtract.accumulate(x), INTS)

@@ -190,6 +190,8 @@ def identity(op: str, dtype: DType) -> Any:
             return _extreme(dtype, op == "maximum")
         case "fmax" | "fmin":
             return float("nan") if dtype.is_float else _extreme(dtype, op == "fmax")
+        case "logaddexp" | "logaddexp2":
+            return float("-inf")
         case "bitwise_and":
             return True if dtype.kind == "b" else -1 if dtype.is_signed else _extreme(dtype, False)
     raise ValueError(f"{op} has no neutral element")

@@ -15,7 +15,7 @@ from . import expressions
 from .tensor import Accumulate, Apply, Assign, Expression, For, Let, Store, Variable, loads_of
 from .types import DType
 
-OPS = ("add", "multiply", "minimum", "maximum")
+OPS = ("add", "multiply", "minimum", "maximum", "logaddexp", "logaddexp2")
 
 
 class Running(NamedTuple):

@@ -61,10 +61,12 @@ FOLDS = {
 }  # fmt: skip
 
 
-def _scan(name: str, ufunc: np.ufunc) -> Op:
+def _scan(name: str, ufunc: np.ufunc, kinds: str = "biufc") -> Op:
     def type_rule(x: ArrayType, *, axis: int) -> ArrayType:
         if not 0 <= axis < x.ndim:
             raise ValueError(f"{x} has no axis {axis}")
+        if x.dtype.kind not in kinds:
+            raise TypeError(f"{name} of {x.dtype}")
         return array_type(x.shape, x.dtype)
 
     def reference(x: Any, *, axis: int) -> Any:
@@ -78,3 +80,7 @@ cumsum = _scan("cumsum", np.add)
 cumprod = _scan("cumprod", np.multiply)
 cummax = _scan("cummax", np.maximum)
 cummin = _scan("cummin", np.minimum)
+# Of the logarithms of sums, by the ufunc.
+SCANS_OF_LOGARITHMS = {
+    ufunc: _scan(f"cum{ufunc.__name__}", ufunc, "f") for ufunc in (np.logaddexp, np.logaddexp2)
+}

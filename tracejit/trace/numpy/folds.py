@@ -130,6 +130,10 @@ def accumulate(
     if ufunc is np.subtract and extent != 0:  # each step rounds as that of a sum does
         rest = apply(np.negative, window(x, axis, 1, extent))
         return cumsum(concatenated([window(x, axis, 0, 1), rest], axis), axis, x.dtype)
+    trace, scan = current_trace(), ops.SCANS_OF_LOGARITHMS.get(ufunc)
+    if scan is not None and x.dtype in (np.float32, np.float64):
+        if trace is None or not trace.is_strict:
+            return wrap(scan(node_of(x), axis=axis))
     if type(extent) is not int or not 0 < extent <= FEW or ufunc not in _IN_ORDER:
         raise no_rule(f"np.{ufunc.__name__}.accumulate")
     one = (*x.shape[:axis], 1, *x.shape[axis + 1 :])

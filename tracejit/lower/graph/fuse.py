@@ -14,10 +14,9 @@ what reads it and is needed by something that must come after is stored. Should 
 possible for all, memory planning copies the old value.
 
 Nodes are visited in order. A node joins the groups of its operands, and merges those that can be
-merged without making groups depend on each other in a circle. Movement ops, constants and 0-d
-arithmetic are never stored: whoever needs them computes them. An elementwise node that is read at
-another index than its own (shifted, transposed) is computed again by its reader where that is
-cheaper than storing it (recompute.py). Scans and calls stand alone, but for what packs the elements that
+merged without making groups depend on each other in a circle. What may be stored at all is decided before
+(stored.py). An elementwise node that is read at another index than its own (shifted, transposed) is
+computed again by its reader where that is cheaper than storing it (recompute.py). Scans and calls stand alone, but for what packs the elements that
 a mask selects: it is an element node, whose elements go to wherever the next one belongs, so nobody in
 the group reads it. It and writes to where data says go from one element to the next, which
 lanes cannot; what is dear is stored before. A contraction begins a group
@@ -29,7 +28,6 @@ takes what is computed for it alone.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from functools import cached_property
 from itertools import chain
 from typing import NamedTuple
 
@@ -42,22 +40,16 @@ from .calls import Calls
 from .groups import (
     Group,
     goes_in_turn,
-    in_memory_as,
-    in_one_piece,
     in_turn_at_a_price,
     is_argument,
-    is_fusible,
-    is_inline,
     is_open,
     is_packing,
-    is_renaming,
-    is_same_line,
-    source_of,
 )
 from .prologues import is_prologue
-from .recompute import Reads, choose_stored, cut_nests, reach
+from .recompute import Reads, reach
 from .share import Sharing
-from .updates import Updates, in_memory, memory_of, old_of, separated
+from .stored import Stored
+from .updates import in_memory, memory_of, old_of, separated
 from .weigh import Choice, load_of, passing
 
 GROUP_LIMIT = 192
@@ -89,92 +81,20 @@ def grouping(function: Function, machine: Machine = USUAL) -> Grouping:
     return Grouping(fuser.run(), fuser.calls, fuser.refused, fuser.group_of, fuser.choices)
 
 
-class _Fuser:
+class _Fuser(Stored):
     def __init__(self, function: Function, machine: Machine):
-        self.function, self.machine = function, machine
+        super().__init__(function, machine)
         self.groups: dict[int, Group] = {}
         # The bits of the groups that others depend on, and by value in memory the groups that read it.
         self.needed = 0
         self.readers: dict[Node, set[Group]] = {}
         self.sweeps: dict[Node, int] = {}
         self.group_of: dict[Node, Group] = {}
-        self.order = [n for n in function.nodes if n.op.name != "parameter"]
-        self.updates = Updates(self.order)
-        self.alone = self.updates.refused_apart()
-        # Values in another shape than that in which they are stored.
-        self.renamed: set[Node] = set()
-        self.roots = self.find_roots()
-        self.renamed |= self.find_renamed()
-        self.candidates = {n for n in self.order if not is_inline(n) or n in self.roots}
-        self.reads: dict[Node, Reads] = {}
         self.has_turns = any(map(goes_in_turn, self.order))
-        self.has_empty = any(getattr(n.type, "size", 1) == 0 for n in self.order)
-        if self.updates:
-            self.order, stored = self.updates.arrange(self.is_stored)
-            self.roots |= stored
-            self.candidates |= stored
-        self.position = {n: k for k, n in enumerate(self.order)}
-        self.choices: list[Choice] = []
-        self.stored = self.choose_stored()
         self.count = 0
         # For reading alone: what could not join which group and why; what became of the groups.
         self.refused: list[tuple[Node, Group, str]] = []
         self.calls: list[tuple[Group, list[Node], Node]] = []
-
-    def find_roots(self) -> set[Node]:
-        """Inline nodes that must be stored after all.
-
-        They are results, operands of what stands alone, and movement nested too deeply.
-        """
-        results = map(in_one_piece, self.function.results)
-        roots = {n for n in results if n.op.name != "parameter"} | self.alone
-        for node in self.order:
-            if not self.is_fusible(node):
-                read = [o for o in map(source_of(node), node.operands) if not is_argument(o)]
-                roots.update(map(in_memory_as, read))
-                self.renamed.update(filter(is_renaming, read))
-            elif node.op.kind == UPDATE and not is_argument(node.operands[0]):
-                roots.add(old_of(node))
-        roots |= cut_nests(self.order, lambda n: n in roots or not is_inline(n))
-        return roots | self.find_shared(roots)
-
-    def find_shared(self, roots: set[Node]) -> set[Node]:
-        """0-d arithmetic that stored numbers are made of, and something else as well: one kernel computes
-        them together, where each by itself would compute anew all that it is made of."""
-        made_of: set[Node] = set()
-        shared: set[Node] = set()
-        for node in reversed(self.order):
-            is_update, users = node.op.kind == UPDATE, self.users.get(node, ())
-            if not (is_update or is_inline(node)) or any(n != 1 for n in domain_of(node)):
-                continue
-            if node in roots or is_update or not made_of.isdisjoint(users):
-                made_of.add(node)
-                if len(users) > 1 and node.op.kind == ELEMENTWISE:
-                    shared.add(node)
-        return shared
-
-    def find_renamed(self) -> set[Node]:
-        """Reshapes of what is stored anyway, but for unit axes: these never hide what is fusable."""
-        return {
-            node
-            for node in self.order
-            if is_renaming(node)
-            and not is_same_line(node)
-            and node not in self.roots
-            and (memory_of(node).op.kind != ELEMENTWISE or memory_of(node) in self.roots)
-        }
-
-    def choose_stored(self) -> set[Node]:
-        """Nodes that are not worth computing again."""
-        order = [n for n in self.order if n in self.candidates]
-        cannot = {n for n in order if n in self.roots or n.op.kind != ELEMENTWISE}
-
-        def fixed(node: Node) -> bool:
-            return node in cannot or node.op.kind == CONTROL or is_argument(node)
-
-        return cannot | choose_stored(
-            order, self.reads_of, self.is_stored, fixed, self.machine, self.choices
-        )
 
     def run(self) -> Function:
         for node in self.order:
@@ -189,58 +109,6 @@ class _Fuser:
         calls = Calls(self.function, self.groups.values(), self.group_of)
         self.calls = calls.made
         return calls.run()
-
-    # What a node reads.
-
-    def is_fusible(self, node: Node) -> bool:
-        return is_fusible(node, self.machine)
-
-    def is_stored(self, node: Node) -> bool:
-        is_memory = node in self.candidates or node in self.renamed
-        return is_memory or node.op.kind == CONTROL or is_argument(node)
-
-    def reads_of(self, node: Node) -> Reads:
-        """The stored nodes `node` reads, and where, as a function of its own canonical index.
-
-        A reduction's index runs over its operand's shape.
-        """
-        found = self.reads.get(node)
-        if found is None:
-            found = self.find_reads(node)
-            self.reads[node] = found
-        return found
-
-    def find_reads(self, node: Node) -> Reads:
-        if node.op.kind == UPDATE:
-            return reach(node, axis_indices(len(domain_of(node))), self.is_stored)
-        if node.op.kind == REDUCTION:
-            (operand,) = node.operands
-            index = axis_indices(operand.type.ndim)
-            if self.is_stored(operand):
-                return [(operand, index)]
-            return reach(operand, index, self.is_stored)
-        if not self.is_fusible(node):
-            return [(operand, ()) for operand in map(source_of(node), node.operands)]
-        if node.op.kind == ELEMENTWISE and all(map(self.is_stored, node.operands)):
-            index = axis_indices(node.type.ndim)
-            return [(operand, index) for operand in dict.fromkeys(node.operands)]
-        return reach(node, axis_indices(node.type.ndim), self.is_stored)
-
-    def unread_by(self, nodes: Iterable[Node]) -> Reads:
-        """The stored values that nodes are made of, where there are parts without elements: of these
-        nothing is read, but the calls that make them come first."""
-        found: dict[Node, None] = {}
-        pending, seen = [o for n in nodes for o in n.operands] if self.has_empty else [], set()
-        while pending:
-            node = pending.pop()
-            if node in seen:
-                continue
-            seen.add(node)
-            if not self.is_stored(node):
-                pending.extend(node.operands)
-            else:
-                found[node] = None
-        return [(node, ()) for node in found]
 
     # Joining groups.
 
@@ -297,15 +165,6 @@ class _Fuser:
                 # It is read as the group likes, and before what follows the product.
                 home.reads = {(source, (), False): None for source, _, _ in home.reads}
                 self.merge(group, home)
-
-    @cached_property
-    def users(self) -> dict[Node, set[Node | None]]:
-        """What reads each node; None for the results."""
-        users: dict[Node, set[Node | None]] = {result: {None} for result in self.function.results}
-        for node in self.order:
-            for operand in node.operands:
-                users.setdefault(operand, set()).add(node)
-        return users
 
     def start(self, node: Node, reads: Reads) -> None:
         """A new group for `node`; cheap producers it reads out of place are computed again."""
@@ -576,13 +435,9 @@ class _Fuser:
             return False
         if self.in_turn_at_a_price(group.nodes, other.nodes):
             return False
-        if group.product is not None or other.product is not None:
-            if (
-                group.axes
-                or other.axes
-                or (group.product is not None and other.product is not None)
-            ):
-                return False
+        products = [g for g in (group, other) if g.product is not None]
+        if len(products) == 2 or products and (group.axes or other.axes):
+            return False
         if None not in (group.axes, other.axes) and group.axes != other.axes:
             return False
         if len(group.nodes) + len(other.nodes) > GROUP_LIMIT and group.shape:

@@ -11,20 +11,21 @@ from __future__ import annotations
 
 import ast
 import functools
-import os
 import pathlib
 import time
 from typing import Any, NamedTuple
 
 from tracejit.deferred import module
 from tracejit.runtime import engine, native_code
+from tracejit.runtime.cores import cores_of_process
 
 # Of what is measured, and how; another number makes old measurements void.
 VERSION = 4
 TRIES, BLOCK_SECONDS = 8, 0.001
 # No array of a probe is larger: fresh pages take their time.
 MOST_BYTES = 64 << 20
-# Where the system says nothing.
+# Where Linux tells of the caches of a core; where the system says nothing.
+CACHES = "/sys/devices/system/cpu/cpu0/cache"
 USUAL_CACHES = {"L1": 32 << 10, "L2": 1 << 20, "L3": 32 << 20}
 MEMORY = "DRAM"
 PRIVATE = ("L1", "L2")
@@ -185,7 +186,7 @@ def cache_sizes() -> dict[str, int]:
 @functools.cache
 def _told_sizes() -> tuple[tuple[str, int], ...]:
     found: dict[str, int] = {}
-    for cache in sorted(pathlib.Path("/sys/devices/system/cpu/cpu0/cache").glob("index*")):
+    for cache in sorted(pathlib.Path(CACHES).glob("index*")):
         try:
             kind = (cache / "type").read_text().strip()
             level = f"L{(cache / 'level').read_text().strip()}"
@@ -193,7 +194,7 @@ def _told_sizes() -> tuple[tuple[str, int], ...]:
             size = int(text[:-1]) << {"K": 10, "M": 20, "G": 30}[text[-1]]
         except (OSError, ValueError, KeyError):
             continue
-        if kind != "Instruction":
+        if kind != "Instruction" and size > 0:
             found[level] = max(size, found.get(level, 0))
     return tuple(sorted(found.items())) or tuple(USUAL_CACHES.items())
 
@@ -208,13 +209,6 @@ def _array_bytes(level: str, sizes: dict[str, int]) -> int:
     if level == MEMORY:
         return max(min(MOST_BYTES, 2 * max(sizes.values())), 16 << 20)
     return min(sizes[level] // 8, MOST_BYTES // 8)
-
-
-def cores_of_process() -> int:
-    """The cores that this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 @functools.cache

@@ -14,6 +14,7 @@ from pathlib import Path
 from tracejit.config import config
 from tracejit.interruption import INTERRUPTED, POLL_DUE
 from tracejit.runtime import engine, interrupts
+from tracejit.runtime.cores import cores_of_process
 
 MAX_THREADS = 1024
 
@@ -102,9 +103,7 @@ def address(name: str) -> int:
 def _default_limit() -> int:
     if config.threads > 0:
         return min(config.threads, MAX_THREADS)
-    if hasattr(os, "sched_getaffinity"):
-        return min(len(os.sched_getaffinity(0)), MAX_THREADS)
-    return min(os.cpu_count() or 1, MAX_THREADS)
+    return min(cores_of_process(), MAX_THREADS)
 
 
 def _publish_limit() -> None:

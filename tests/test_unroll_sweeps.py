@@ -7,7 +7,10 @@ import pytest
 
 import tracejit
 from tracejit.ir.dims import bound, symbol
+from tracejit.ir.reference import reference
+from tracejit.ir.text import parse
 from tracejit.lower.graph.unroll import unroll_sweeps
+from tracejit.stages import build
 from tracejit.testing import assert_kernels
 
 X = np.random.default_rng(0).standard_normal((70, 90))
@@ -68,13 +71,6 @@ def steps(x, y):
     return x
 
 
-def long(x, y):
-    total = x
-    for k in range(90):
-        total = total * 0.5 + y[k]
-    return total
-
-
 def small(x, y):
     total = x[0]
     for k in range(9):
@@ -88,7 +84,7 @@ def sums(x, y):
     return x
 
 
-@pytest.mark.parametrize("function", [steps, long, small, sums])
+@pytest.mark.parametrize("function", [steps, small, sums])
 def test_what_stays_a_loop(function):
     x, y = np.nan_to_num(X, posinf=1, neginf=2), np.ones((90, 1, 90))
     traced = tracejit.jit(function).trace(x, y).module
@@ -96,19 +92,44 @@ def test_what_stays_a_loop(function):
     np.testing.assert_allclose(tracejit.jit(function)(x, y), function(x, y), rtol=1e-12, atol=1e-12)
 
 
-def test_what_is_written_out():
-    """Of several values that are carried."""
+TEXT = """
+i = bounded(0, {last})
 
-    def both(x, taps):
-        a, b = x, np.zeros_like(x)
-        for k in range(7):
-            a, b = b + taps[k] * x, a - taps[k + 1]
-        return a, b
 
-    traced = tracejit.jit(both).trace(X, TAPS).module
-    assert (loops(traced), loops(unroll_sweeps(traced))) == (1, 0)
-    for found, wanted in zip(tracejit.jit(both)(X, TAPS), both(X, TAPS)):
-        np.testing.assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
+def body(a: f64[{n}], b: f64[{n}], taps: f64[100], x: f64[{n}]):
+    t0 = slice(taps, start=(i,), step=(1,), stop=(i + 1,))
+    t1 = broadcast(reshape(t0, shape=()), axes=(), shape=({n},))
+    t2 = {dear}(multiply(x, t1))
+    t3 = cast(broadcast(extent(value=i), axes=(), shape=({n},)), dtype=f64)
+    return add(b, t2), subtract(a, t3)
+
+
+def both(x: f64[{n}], taps: f64[100]):
+    t0, t1 = for_loop(x, x, taps, x, body=body, carried=2, index=i, start=0, stop={last} + 1)
+    return t0, t1
+"""
+
+
+@pytest.mark.parametrize(
+    "last, n, dear, left",
+    [
+        (7, 5000, "negative", 0),
+        (7, 300, "negative", 1),  # in the nearest cache
+        (90, 5000, "negative", 1),  # much code
+        (7, 5000, "power_of_itself", 1),  # arithmetic is what takes time
+    ],
+)
+def test_what_is_worth_it(last: int, n: int, dear: str, left: int):
+    text = TEXT.replace("{last} + 1", str(last + 1)).format(last=last, n=n, dear=dear)
+    if dear == "power_of_itself":
+        text = text.replace("power_of_itself(multiply(x, t1))", "arctan2(exp(sin(x)), exp(t1))")
+    module = parse(text)
+    assert (loops(module), loops(unroll_sweeps(module))) == (1, left)
+    x, taps = np.random.default_rng(0).random(n), np.random.default_rng(1).random(100)
+    wanted = reference(module, x, taps)
+    for found in (reference(unroll_sweeps(module), x, taps), build(module)(x, taps)):
+        for a, b in zip(found, wanted):
+            np.testing.assert_allclose(a, b, rtol=1e-12, atol=1e-12)
 
 
 def test_extents_with_an_unknown_known():

@@ -122,7 +122,7 @@ PROGRAMS = [
     FusedProgram("Pearson", pearson, pair, 1, MEAN, 1e-10),
     FusedProgram("histogram of radii", histogram_of_radii, pair, kernels=4, tolerance=0),
     FusedProgram("histogram of logarithms", histogram_of_logs, lambda d, n: (d.normal(n),), 3),
-    FusedProgram("quantile normalisation", quantile_normal, table, 6, "sorts", 1e-10),
+    FusedProgram("quantile normalisation", quantile_normal, table, 12, "sorts", 1e-10),
     FusedProgram("min-max scaling", min_max, table, tolerance=1e-10),
     FusedProgram("winsorised means", winsorised, table, 2, MEAN, 1e-10),
     FusedProgram("linear regression", regression, pair, 1, MEAN, 1e-8),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+import tracejit
 from tracejit.ir import ops  # noqa: F401  (the vocabulary that the texts use)
 from tracejit.ir.reference import reference
 from tracejit.ir.text import parse, show
@@ -98,3 +99,20 @@ def main(u: f64[100], v: f64[100]):
     wanted = reference(module, *arguments)
     np.testing.assert_array_equal(reference(done, *arguments), wanted)
     np.testing.assert_allclose(build(module)(*arguments), wanted, rtol=1e-12)
+
+
+def test_what_an_update_stores_twice_is_not_read_back():
+    """Of three elements the one inside is the one that the border gets: the update itself needs it again."""
+
+    def function(u, v, w, steps):
+        for t in range(steps):
+            v[1:-1] = u[1:-1] + 0.5 * v[1:-1]
+            w[1:-1] = u[1:-1] * 0.5 - u[1:-1]
+            u, v = v, u
+            u[-1] = t
+            w[0] = w[-2]
+        return u, v, w
+
+    given = np.random.default_rng(0).normal(size=(3, 3))
+    got = tracejit.jit(function, numerics="strict")(*given.copy(), 5)
+    np.testing.assert_array_equal(got, function(*given.copy(), 5))

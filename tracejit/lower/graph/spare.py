@@ -97,6 +97,8 @@ def _reading_back(body: Function, count: int) -> Function:
             continue
         memory, stored = (parameter(n, v.type) for n, v in (("memory", update), ("stored", value)))
         found = substitute(body.results, {update: memory, value: stored})
+        if stored not in postorder(found, _operands):  # nothing but the update itself needs it
+            continue
         again = {memory: update, stored: ops.slice_(update, **update.attrs)}
         body = body.replace(results=substitute(found, again))
         return _reading_back(body, count)

@@ -28,6 +28,7 @@ from .tile import power_of_two
 LINES = Index("lines")
 MOST_COLUMNS = 256  # of a block: as deep as blocks are, it is half of the second-level cache
 FEWEST_ROWS = 16  # that make up for the copy
+IN_LINE = 32  # elements of a row that are copied without counting
 FEWEST_CHUNKS = 4  # for two threads that take one after the other
 
 
@@ -84,9 +85,11 @@ class Rows(Operand):
         places = problem.others("".join(problem.extents))
         value = self.source.at({label: places[label] for label in self.source.labels})
         body: Body = (Store(self.memory, tuple([places[x] for x in self.labels]), value),)
-        is_large = prod(self.memory.type.shape) >= FEWEST_SHARED
+        is_large, steps = prod(self.memory.type.shape) >= FEWEST_SHARED, 1
         for number, label in reversed(list(enumerate(self.labels))):
-            mark = "parallel" if is_large and number == 0 else "serial"
+            steps *= problem.extents[label]
+            mark = "unroll" if steps <= IN_LINE else "serial"
+            mark = "parallel" if is_large and number == 0 else mark
             stop = integer(problem.extents[label])
             body = (For(problem.index(label), tensor.ZERO, stop, body, mark, 1),)
         return (Allocate(self.memory), *body)

@@ -4,7 +4,10 @@ Of depthwise convolutions, and of many small products side by side, each result 
 own, so there is no tile of rows and columns. Yet neighbours along a label that one factor lacks use
 the same elements of it, and those along which windows slide also share what they overlap. A few of
 them at a time are kept in registers; a short depth is in line, so that every element is loaded once.
-Where one factor is padded, only results near the border ask for each element whether it is inside.
+Where windows slide along two labels, these are a few neighbours along each: lines of a picture that lie
+far apart then come from the next cache once for two lines of results, not for each of them.
+Where one factor is padded, only results near the border ask for each element whether it is inside. Of small
+pictures and large windows much is near the border: they are copied with it.
 """
 
 from __future__ import annotations
@@ -29,7 +32,7 @@ MOST_LINES, MOST_TILE = (
     2,
     8,
 )  # along another one as well, and of both: more find no room in registers
-MOSTLY_INSIDE = 0.8  # of the results, or what is padded is copied
+ASKED = 4.0  # steps for a result, on average, that ask where the border is: it is copied rather
 IN_LINE = 32  # steps of the depth
 LONGEST = 128  # depth: beyond it, walking along the lanes' label matters more
 
@@ -72,7 +75,8 @@ def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     if inside is None or last in inside:
         return _by_chunks(problem, machine, shared, around, last)
     free = prod((stop - start) / problem.extents[x] for x, (start, stop) in inside.items())
-    if padded is None or free < MOSTLY_INSIDE:
+    asked = (1.0 - free) * problem.depth.extent * problem.repeats
+    if padded is None or asked > ASKED:
         inner = outer = problem
         inside = {}
     else:

@@ -180,3 +180,16 @@ def test_deviations_of_what_is_infinite_or_very_large(value, row):
 def test_deviations_of_equal_numbers_are_not_negative():
     x = np.full((2000, 70), 0.1)
     assert (tracejit.jit(lambda x: x.var(axis=0))(x) >= 0).all()
+
+
+@pytest.mark.parametrize("step", [2, 3])
+def test_rows_of_elements_a_step_apart_are_added_up_along_the_rows(step):
+    """Lanes down the columns would meet a page each."""
+    x = RNG.random((700, 600 * step)).astype(np.float32)[:, ::step]
+    kernel = kernel_of(lambda x: x.sum(axis=1), x, threads=2)
+    assert {
+        s.index.name for s in statements(kernel.body) if s.__class__ is For and s.lanes > 1
+    } == {"i1"}
+    for function in (np.sum, np.max, np.std):
+        got = tracejit.jit(lambda x: function(x, axis=1))(x)
+        np.testing.assert_allclose(got, function(x, axis=1), rtol=1e-4)

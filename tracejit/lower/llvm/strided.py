@@ -6,10 +6,8 @@ of the vectors they lie in; others are loaded and stored one by one.
 
 from __future__ import annotations
 
+from ..tensor.cost import CLOSE
 from .builder import Builder, Value
-
-# Steps up to which neighbouring vectors are loaded and shuffled.
-CLOSE = 4
 
 
 def load_strided(b: Builder, pointer: Value, kind: str, step: int, count: int) -> Value:

@@ -176,7 +176,8 @@ class Columns:
         rows = trips(loop)
         for load in loads_of((loop,)):
             step = stride(load.buffer.type, load.indices, loop.index)
-            if step is None:
+            lane_step = stride(load.buffer.type, load.indices, self.loop.index)
+            if step is None or lane_step is None or abs(lane_step) > max(abs(step), 1):
                 continue
             row_bytes = self.width * load.buffer.type.dtype.itemsize
             is_near = self.is_narrow(loop) or self.is_cut(loop)

@@ -51,6 +51,8 @@ JOIN_CYCLES = 3.0
 # Neighbours so far apart share no page, and most often too few places in the cache.
 PAGE_BYTES = 4096
 CYCLES_PER_SECOND = 3.5e9
+# Steps up to which neighbouring vectors are loaded and shuffled (llvm/strided.py).
+CLOSE = 4
 # What loops call that is no work.
 NOTHING = ("prefetch", POLL)
 
@@ -128,6 +130,8 @@ def access_cost(load: Load, index: Index | None, lanes: int, vector_bytes: int) 
         return max(1.0, lanes * size / vector_bytes)
     if step == -1:
         return 2.0 * max(1.0, lanes * size / vector_bytes)
+    if lanes > 1 and step is not None and 2 <= step <= CLOSE:  # as many vectors, shuffled
+        return min(1.5 * step * max(1.0, lanes * size / vector_bytes), 1.5 * lanes)
     return 1.5 * lanes
 
 

@@ -45,7 +45,7 @@ from ...ir.types import array_type, bool_, i32, i64
 from ..machine import Machine
 from .in_place import with_buffer
 
-LONG = 1 << 15  # elements of a row from which on it is shared
+LONG = 1 << 16  # elements of a row from which on it is shared
 # Ranges: two for each core, as they are not quite alike, but each is one more pass over the row.
 FEWEST, MOST = 4, 16
 # So many elements tell ranges of half of all to one or two percent.

@@ -35,6 +35,7 @@ from .graph.numpy_order import keep_order
 from .graph.outline import outline
 from .graph.points import lay_out_points
 from .graph.products import expand_products
+from .graph.row_ends import reduce_products
 from .graph.rounding import contract
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
@@ -203,6 +204,7 @@ PIPELINE = Pipeline(
             set_constants_apart,
             outline,
             chain_products,
+            reduce_products,
             chain_stencils,
             _told(fuse),
             collapse,

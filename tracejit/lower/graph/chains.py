@@ -7,7 +7,7 @@ features for many rows.
 
 What is saved is the way of the values between to memory and back; what it costs is that the operands
 all rows share, the keys and values or the weights, are read once for every strip, not for every block
-of rows of one product. The group is made where the first is more (`_is_worth`), in cycles by where
+of rows of one product. The group is made where the first is more (`is_worth`), in cycles by where
 each of them fits.
 """
 
@@ -89,7 +89,7 @@ def _chained(last: Node, users: dict, taken: set[Node]) -> tuple[Node, Node] | N
         inside = _inside(root, first, on_the_way, users)
         if inside is None:
             continue
-        made = group_call(root, inside, "products", when=_is_worth)
+        made = group_call(root, inside, "products", when=is_worth)
         if made is not None:
             taken |= {first, last}
             return root, made
@@ -170,7 +170,16 @@ def _seen_through(node: Node) -> Iterable[Node]:
         yield operand
 
 
-def _is_worth(function: Function) -> bool:
+def is_worth(function: Function) -> bool:
+    """Whether strips of rows save more than they cost, or much memory."""
+    if not free_axes(function):
+        return False
+    (between, *_) = [node for node in function.nodes if node.op is contract]
+    is_much = _bytes(between) >= MOST_BYTES and _has_sweeps(function.nodes)
+    return is_much or saves_more(function)
+
+
+def saves_more(function: Function) -> bool:
     """Whether strips of rows save more than they cost."""
     axes = free_axes(function)
     if not axes:
@@ -182,8 +191,8 @@ def _is_worth(function: Function) -> bool:
     between = products[0]
     size = _bytes(between)
     strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
-    if size < LEAST_BYTES or size >= MOST_BYTES and _has_sweeps(function.nodes):
-        return size >= MOST_BYTES
+    if size < LEAST_BYTES:
+        return False
     outer = prod(last.type.shape[axis] for axis in axes[:-1])
     shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
     weights = sum(_bytes(o) for o in shared) / outer

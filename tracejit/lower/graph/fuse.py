@@ -286,6 +286,8 @@ class _Fuser(Stored):
             return f"the kernel has {GROUP_LIMIT} operations already"
         if group.product is not None and node.op.kind != ELEMENTWISE:
             return "the loops of a contraction or of a user's group take up elementwise operations alone"
+        if group.product is not None and self.is_read_anyway(node, group, reads):
+            return "another kernel reduces what it is computed from, and computes it there"
         level = self.level_in(node, group)
         if level is None:
             return self.other_loops(node, group)
@@ -327,6 +329,15 @@ class _Fuser(Stored):
     def in_turn_at_a_price(self, *parts: Iterable[Node]) -> bool:
         """The same of the nodes of all parts, in a program where some elements go in turn."""
         return self.has_turns and in_turn_at_a_price(chain(*parts))
+
+    def is_read_anyway(self, node: Node, group: Group, reads: Reads) -> bool:
+        """Whether what `node` reads of a group is reduced by another kernel, and it is cheap for that one.
+
+        With the product it would be one more array to store, and to read.
+        """
+        own = [source for source, _ in reads if self.group_of.get(source) is group]
+        reduced = lambda n: any(u is not None and u.op.kind == REDUCTION for u in self.users[n])
+        return node.op.cost <= 1 and None not in self.users[node] and all(map(reduced, own))
 
     def homes(self, reads: Reads) -> set[Group]:
         """The groups that make what is read."""

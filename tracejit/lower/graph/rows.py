@@ -11,8 +11,9 @@ from collections.abc import Iterable
 
 from ...ir.graph import Function, Node
 from ...ir.op import CONTRACTION, ELEMENTWISE, REDUCTION
-from ...ir.ops import broadcast, transpose
+from ...ir.ops import broadcast, gather, iota, reshape, take_along, transpose
 from ...ir.ops.contract import split_spec
+from .groups import is_same_line
 
 Labels = tuple[int | None, ...]
 
@@ -75,6 +76,18 @@ def _of_operands(node: Node, own: Labels) -> list[tuple[Node, Labels]]:
                 tuple([None if a in reduced else next(kept) for a in range(operand.type.ndim)]),
             )
         ]
+    if node.op is reshape and is_same_line(node):
+        (operand,) = node.operands
+        kept = iter([label for label, n in zip(own, node.type.shape) if n != 1])
+        return [(operand, tuple([None if n == 1 else next(kept) for n in operand.type.shape]))]
+    if node.op is take_along and len(own) == len(node.operands[0].type.shape):
+        x, index = node.operands
+        across = tuple([None if a == attrs["axis"] else label for a, label in enumerate(own)])
+        return [(x, across), (index, own)]
+    if node.op is gather and len(own) == 1 and len(attrs["axes"]) == node.operands[0].type.ndim:
+        x, *indices = node.operands
+        places = [own[0] if index.op is iota else None for index in indices]
+        return [(x, tuple(places)), *[(index, own[: index.type.ndim]) for index in indices]]
     if node.op.kind == CONTRACTION:
         left, right, result = split_spec(attrs["spec"])
         known = dict(zip(result, own))

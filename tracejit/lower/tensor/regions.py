@@ -94,8 +94,17 @@ def _side(index: Expression, known: Bounds, strips: Strips) -> Side | None:
 
 
 def _clamped(e: Expression, known: Bounds, strips: Strips) -> Side | None:
-    """Where the smaller or larger of an index and a number is."""
+    """Where the smaller or larger of an index and a number is, or an index that data tell."""
     match e:
+        case Apply("checked_index", (index, Literal(extent), _)):
+            side = _side(index, known, strips)
+            if side is not None:
+                starts = [side.scale * strip + side.low for strip in strips[side.strip]]
+                if 0 <= min(starts) and max(starts) + side.extent <= extent:
+                    return side
+            return Side(0, 0, extent)
+        case Apply("remainder", (_, Literal(extent))) if extent > 0:
+            return Side(0, 0, extent)
         case Apply("minimum" | "maximum" as op, (Literal(limit), index) | (index, Literal(limit))):
             side = _side(index, known, strips)
             if side is None:

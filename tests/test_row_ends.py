@@ -1,0 +1,132 @@
+"""Products whose rows are reduced: made a strip of rows at a time, without the matrix."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+import tracejit
+from tracejit.lower.graph import row_ends
+
+WITHOUT = tracejit.pipeline().drop("reduce_products")
+RNG = np.random.default_rng(0)
+LABELS = RNG.integers(0, 1000, 5003)
+
+
+def nearest(x, centres):
+    return ((centres * centres).sum(1) - 2 * (x @ centres.T)).argmin(1)
+
+
+def least_distance(x, centres):
+    squares = (x * x).sum(1)[:, None] + (centres * centres).sum(1)
+    return np.sqrt(np.maximum(squares - 2 * (x @ centres.T), 0).min(1))
+
+
+def log_of_sum(x, centres):
+    scores = x @ centres.T
+    top = scores.max(1, keepdims=True)
+    return np.log(np.exp(scores - top).sum(1)) + top[:, 0]
+
+
+def cross_entropy(x, centres):
+    scores = x @ centres.T
+    label = LABELS[: len(x)] % len(centres)
+    top = scores.max(1, keepdims=True)
+    chosen = scores[np.arange(len(x)), label]
+    return (np.log(np.exp(scores - top).sum(1)) + top[:, 0] - chosen).mean()
+
+
+def picked(x, centres):
+    scores = x @ centres.T
+    label = (LABELS[: len(x)] % len(centres))[:, None]
+    return np.take_along_axis(scores, label, 1)[:, 0] - scores.mean(1)
+
+
+def second_moment(x, centres):
+    return ((x @ centres.T) ** 2).sum(1, keepdims=True) + x[:, :1]
+
+
+PROGRAMS = [nearest, least_distance, log_of_sum, cross_entropy, picked, second_moment]
+
+
+def points(rows, columns, depth, dtype):
+    return [RNG.standard_normal((n, depth)).astype(dtype) for n in (rows, columns)]
+
+
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+@pytest.mark.parametrize("program", PROGRAMS, ids=lambda f: f.__name__)
+def test_the_matrix_is_not_stored(program, dtype):
+    x, centres = points(5003, 611, 24, dtype)
+    wanted = program(x.astype("float64"), centres.astype("float64"))
+    size = 5003 * 611 * x.itemsize
+    results = []
+    for options in ({"threads": 1}, {"threads": 2}, {"numerics": "fast"}):
+        f = tracejit.jit(program, **options)
+        assert f.memory(x, centres).workspace < size / 4
+        results.append(f(x, centres))
+    apart = tracejit.jit(program, passes=WITHOUT)
+    assert apart.memory(x, centres).workspace >= size
+    np.testing.assert_array_equal(results[0], results[1])
+    for got in (*results, apart(x, centres)):
+        if program is nearest:
+            assert (got != wanted).mean() < 1e-3
+        else:
+            near = 2e-5 if dtype == "float32" else 1e-12
+            np.testing.assert_allclose(got, wanted, rtol=near, atol=near * abs(wanted).max())
+
+
+@given(
+    st.integers(1, 70),
+    st.integers(1, 70),
+    st.integers(1, 40),
+    st.sampled_from(PROGRAMS),
+    st.sampled_from(["strict", "default"]),
+    st.booleans(),
+)
+@settings(max_examples=10, deadline=None)
+def test_every_size(rows, columns, depth, program, numerics, turned):
+    x, centres = points(rows, columns, depth, "float64")
+    if turned:
+        x, centres = np.asfortranarray(x), centres[::-1]
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_ends, "LEAST_BYTES", 0)
+        patch.setattr(row_ends, "saves_more", lambda function: True)
+        got = tracejit.jit(program, numerics=numerics)(x, centres)
+    np.testing.assert_allclose(got, program(x, centres), rtol=1e-9, atol=1e-9)
+
+
+def test_values_that_are_not_numbers():
+    x, centres = points(5000, 600, 16, "float32")
+    x[7, 3], x[8, 2] = np.nan, np.inf
+    with np.errstate(all="ignore"):
+        for program in (nearest, log_of_sum):
+            np.testing.assert_allclose(
+                tracejit.jit(program)(x, centres)[:20], program(x, centres)[:20], rtol=1e-4
+            )
+
+
+def test_what_else_reads_the_matrix_keeps_it():
+    def both(x, centres):
+        scores = x @ centres.T
+        return scores.max(1), scores
+
+    x, centres = points(5003, 611, 24, "float32")
+    for got, wanted in zip(tracejit.jit(both)(x, centres), both(x, centres)):
+        np.testing.assert_allclose(got, wanted, rtol=1e-4, atol=1e-4)
+
+
+def test_labels_outside_are_refused():
+    def loss(x, centres, label):
+        scores = x @ centres.T
+        return scores.max(1) - scores[np.arange(len(x)), label]
+
+    x, centres = points(5003, 611, 24, "float32")
+    label = RNG.integers(-611, 611, 5003)
+    f = tracejit.jit(loss)
+    assert f.memory(x, centres, label).workspace < 5003 * 611
+    np.testing.assert_allclose(f(x, centres, label), loss(x, centres, label), rtol=1e-4, atol=1e-4)
+    label[4000] = 611
+    with pytest.raises(IndexError):
+        f(x, centres, label)

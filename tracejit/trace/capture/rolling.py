@@ -39,7 +39,7 @@ from .state import (
     slots_of,
     state_of,
 )
-from .unsettled import Unsettled, place_of, rotation
+from .unsettled import Rotated, Unsettled, place_of, rotation
 
 # How many elements there are to compute, at least, for each that is read of what is short for them.
 FEW_OF = 16

@@ -91,6 +91,12 @@ def test_twice_the_program_is_twice_the_work(name):
     assert large < 2.3 * small
 
 
+def test_a_long_chain_of_lookups():
+    """Each is read where the next one says: an index would be as deep as the chain."""
+    f, places = many([], "x = x[y] * 0.5", "return x", "x, y")(300), np.arange(300)[::-1].copy()
+    np.testing.assert_array_equal(tracejit.jit(f)(X, places), f(X, places))
+
+
 def test_numbers_made_of_one_another_are_one_kernel():
     module = tracejit.jit(PROGRAMS["numbers"](40)).lower(X).module
     assert len([s for s in statements(module.entry.body) if isinstance(s, Call)]) == 1

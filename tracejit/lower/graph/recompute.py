@@ -33,6 +33,8 @@ Span = tuple[int, int]
 CLAMPS = ("minimum", "maximum")
 # Nodes of an expression beyond which compiling it costs more than it could save.
 EXPRESSION_LIMIT = 512
+# Values read out of place that are computed from one another before one is stored: each is an index deeper.
+CHAIN_LIMIT = 32
 # A nest of movement that is evaluated this often, and each node in it so many times, is cut.
 NEST_LIMIT, NEST_REPEATS = 128, 4
 
@@ -89,12 +91,18 @@ def choose_stored(
     order = list(order)
     evaluations = _count_evaluations(order, reads_of, is_read, fixed)
     chosen: set[Node] = set()
+    chains: dict[Node, int] = {}
 
     def is_stored(node: Node) -> bool:
         return node in chosen or fixed(node)
 
     for node in order:
         if node.op.kind != ELEMENTWISE or node not in evaluations or is_stored(node):
+            continue
+        inside = [chains.get(source, 0) for source, _ in reads_of(node) if source not in chosen]
+        chains[node] = 1 + max(inside, default=0)
+        if chains[node] > CHAIN_LIMIT:
+            chosen.add(node)
             continue
         size, times = size_of(node.type.shape), evaluations[node]
         if times <= size:

@@ -85,6 +85,17 @@ def test_a_branch_on_a_size_is_never_guessed(where):
         same(jitted(x), f(x))
 
 
+def test_it_is_said_why_each_size_is_compiled(capfd):
+    @tracejit.jit
+    def halves(x):
+        return x[: len(x) // 2].sum() if len(x) % 2 == 0 else x.sum()
+
+    with tracejit.config.use(debug=1):
+        for size in (5, 7, 9, 11):
+            halves(np.ones(size))
+    assert "halves is compiled for each size: TraceError" in capfd.readouterr().err
+
+
 def test_mismatched_shapes_still_raise():
     def f(x, y):
         return x + y

@@ -291,10 +291,16 @@ class Compiler:
             except Exception as error:  # noqa: BLE001 - mostly: it needs to know its sizes
                 if error is run.failure:
                     raise
+                self._say_fixed("size", error)
                 run = run.again()
                 self._sizes.refuse(key[0], leaves, how)
         program = self._trace(key, args, kwargs, leaves, how, run)
         return program, self._traced(program, leaves).lower(), False
+
+    def _say_fixed(self, what: str, error: Exception) -> None:
+        """Why no program serves all: what the function asks for, or a fault of ours."""
+        why = f"{type(error).__name__}: {error}".partition("\n")[0]
+        say(1, lambda: f"tracejit: {self.name} is compiled for each {what}: {why}")
 
     def _traced(self, program: Program, leaves: list) -> TracedProgram:
         return TracedProgram(program, self._lowering(), leaves, self._options["check"])
@@ -341,6 +347,7 @@ class Compiler:
             except Exception as error:  # noqa: BLE001 - mostly: it needs the number after all
                 if error is run.failure:
                     raise
+                self._say_fixed("number", error)
                 run = run.again()
                 self._signatures.need_values(key[0], symbolic)
                 how = [

@@ -7,7 +7,8 @@ As an update it would be written whole, and then once more in part, which is rea
 kernel, as their loops run over other shapes. Put together, each element is written once, by the loops of its
 part. That is right where the old value is needed nowhere else: a computed one that others read is stored
 anyway, and only its part is written. Who reads the new value at other places wants it in memory, so for
-them it stays an update; and so does the state of a loop, which is exchanged in its place.
+them it stays an update; and so does the state of a loop, and what is left in an argument's memory: these are
+exchanged in their place.
 """
 
 from __future__ import annotations
@@ -32,11 +33,13 @@ def assemble(module: Module) -> Module:
             users.setdefault(operand, []).append(node)
     for result in entry.results:
         users.setdefault(result, []).append(None)
+    in_place = set(entry.results[: len(entry.updated)])
     new: dict[Node, Node] = {}
     for node in entry.nodes:
         operands = tuple([new[operand] for operand in node.operands])
         made = node if operands == node.operands else Node(node.op, operands, node.attributes)
-        if node.op is ops.update and _is_partial(node) and _is_apart(node, users):
+        is_free = node.op is ops.update and node not in in_place
+        if is_free and _is_partial(node) and _is_apart(node, users):
             made = _put_together(made)
         new[node] = from_same_place(made, node)
     return Module(entry.replace(results=tuple([new[result] for result in entry.results])))

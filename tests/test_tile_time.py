@@ -87,6 +87,42 @@ def test_steps_are_tiled(function, arrays, steps):
     assert run(function, *arrays, steps)
 
 
+def along_rows(u, steps):
+    for t in range(steps):
+        u[:, 1:-1] = 0.5 * (u[:, :-2] + u[:, 2:]) + 0.01 * t
+        u[:, 0] = u[:, 1]
+        u[7] -= 0.5 * t
+    return u
+
+
+def shrinking(u, steps):
+    """As the prices in a tree of binomial steps."""
+    u = u.repeat(6, axis=1)
+    for _ in range(steps):
+        u = 0.999 * (0.25 * u[:, 1:] + 0.75 * u[:, :-1])
+    return u
+
+
+def two_arrays(u, v, steps):
+    for _ in range(steps):
+        u, v = 0.5 * (u + v), np.sqrt(u * v)
+        v[3:9] = u[3:9]
+    return u - v
+
+
+@pytest.mark.parametrize("steps", [1, 13, 40])
+@pytest.mark.parametrize(
+    "function, arrays",
+    [
+        (along_rows, (PLANE,)),
+        (shrinking, (PLANE,)),
+        (two_arrays, (LINE, OTHER)),
+    ],
+)
+def test_rows_that_need_no_other_take_all_steps(function, arrays, steps):
+    assert run(function, *arrays, steps) or steps == 1
+
+
 def everywhere(u, steps):
     for _ in range(steps):
         u[1:-1] = 0.5 * (u[:-2] + u[2:])

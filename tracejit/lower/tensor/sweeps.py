@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from typing import NamedTuple
 
 from ...ir.affine import linear
+from ...ir.dims import highest
 from ...ir.expressions import replace_expressions
 from ...ir.tensor import (
     Accumulate,
@@ -35,8 +36,10 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.term import Term, postorder
+from ...ir.types import array_type
 from .checks import is_refusing
 from .cost import trips
+from .in_place import with_buffer
 from .substitute import substitute
 from .vectorize import independent
 
@@ -73,11 +76,12 @@ class Steps(NamedTuple):
 
 def steps_of(time: For) -> Steps | None:
     """The steps of a loop over time; None if they are not sweeps over rows."""
-    changed = {s.buffer for s in statements(time.body) if isinstance(s, Store)}
-    body = _flat(time.body)
-    memory = tuple([s for s in body if isinstance(s, Allocate)])
-    if any(not isinstance(n, int) for s in memory for n in s.buffer.type.shape):
+    inside = _sized(time.body)
+    if inside is None:
         return None
+    changed = {s.buffer for s in statements(inside) if isinstance(s, Store)}
+    body = _flat(inside)
+    memory = tuple([s for s in body if isinstance(s, Allocate)])
     found = _swept(body, changed)
     if found is None:
         return None
@@ -89,6 +93,22 @@ def steps_of(time: For) -> Steps | None:
     pairs = list(zip(sweeps, lags))
     stride = max([a + d - b for one, a in pairs for two, b in pairs for d in _gaps(one, two)] + [0])
     return Steps(tuple(sweeps), tuple(lags), stride, tuple(named), memory)
+
+
+def _sized(body: tuple[Statement, ...]) -> tuple[Statement, ...] | None:
+    """The statements with memory that is as large as the largest step needs; None if that is not known."""
+    for statement in body:
+        if isinstance(statement, Allocate):
+            type = statement.buffer.type
+            shape = tuple([highest(extent) for extent in type.shape])
+            if not all(isinstance(extent, int) for extent in shape):
+                return None
+            if shape != type.shape:
+                whole = Buffer(
+                    statement.buffer.name, array_type(shape, type.dtype), statement.buffer.space
+                )
+                body = with_buffer(body, statement.buffer, whole)
+    return body
 
 
 def _swept(body: list[Statement], changed: set[Buffer]) -> tuple[list[Sweep], list[Let]] | None:

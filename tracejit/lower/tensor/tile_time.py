@@ -13,6 +13,8 @@ left has been computed by the block before, and what is still needed there is no
 Chunks shrink by as much at both ends, so they need nothing from each other; the seams, which grow by
 as much, come after all chunks. Every row is computed once for each step, from the same numbers as before:
 the results are the same to the bit. Memory is read once for K steps.
+
+Where a row needs no other one, there is nothing to stay behind: blocks of rows take all steps, each by itself.
 """
 
 from __future__ import annotations
@@ -71,8 +73,26 @@ class _Tiler:
 
     def loop(self, loop: For) -> Iterable[Statement] | None:
         steps = steps_of(loop) if loop.mark == "ordered" else None
-        sizes = _sizes(loop, steps, self.machine) if steps is not None else None
+        if steps is None:
+            return None
+        if not steps.stride and not any(steps.lags):
+            return self.apart(loop, steps)
+        sizes = _sizes(loop, steps, self.machine)
         return self.tiled(loop, steps, sizes) if sizes is not None else None
+
+    def apart(self, time: For, steps: Steps) -> list[Statement] | None:
+        """All steps for one block of rows after the other, where not all rows are near."""
+        first, stop = _range(steps)
+        row = _row_bytes(steps)
+        if row * (stop - first) <= self.machine.l1_bytes or trips(time) == 1:
+            return None
+        rows = max(self.machine.l1_bytes // (2 * row), 1)
+        block = Index(self.names.pick("block_"))
+        low = add(multiply(block, integer(rows)), integer(first))
+        high = minimum(add(low, integer(rows)), integer(stop))
+        inner = self.swept(time, steps, lambda behind: (low, high))
+        count = integer(-(-(stop - first) // rows))
+        return [*steps.memory, For(block, ZERO, count, (inner,), "parallel", 1)]
 
     def tiled(self, time: For, steps: Steps, sizes: _Sizes) -> list[Statement]:
         first, stop = _range(steps)
@@ -160,7 +180,7 @@ def _sizes(time: For, steps: Steps, machine: Machine) -> _Sizes | None:
     first, stop = _range(steps)
     row = _row_bytes(steps)
     count = trips(time)
-    if row * (stop - first) <= machine.l2_bytes * 2 or steps.stride == 0:
+    if row * (stop - first) <= machine.l2_bytes * 2:
         return None
     most = MOST_STEPS if count is None else min(MOST_STEPS, count)
     # The first-level cache will do for short rows; what is left of a block when it moves on is read again.

@@ -266,6 +266,29 @@ def test_depthwise_keeps_neighbours_in_registers(spatial, kernel, dtype, format)
     assert {b.name for b in local if b.space != "register"} <= copies
 
 
+@pytest.mark.parametrize("dtype", ["f4", "c16"])
+@pytest.mark.parametrize("channels", [48, 1024])
+def test_depthwise_pictures_are_copied_a_few_vectors_at_a_time(channels, dtype):
+    x = (RNG.standard_normal((3, 9, 6, channels)) * 4).astype(dtype)
+    w = (RNG.standard_normal((5, 3, 1, channels)) * 4).astype(dtype)
+
+    def layer(x, w):
+        return nn.conv(x, w, stride=(1, 2), padding=2, groups=channels, data_format="channels_last")
+
+    expected, f = layer(x, w), tracejit.jit(layer, threads=2)
+    tolerance = {"f4": 1e-5, "c16": 1e-13}[dtype]
+    np.testing.assert_allclose(f(x, w), expected, rtol=0, atol=tolerance * np.abs(expected).max())
+    kernel = calls_of(f.lower(x, w).module)[-1].kernel
+    assert unproved(kernel) == []
+    (lines,) = [
+        s.buffer
+        for s in statements(kernel.body)
+        if isinstance(s, Allocate) and s.buffer.space != "register"
+    ]
+    assert lines.name == "lines" and lines.type.shape[:-1] == (1, 13, 9)
+    assert lines.type.shape[-1] * lines.type.dtype.itemsize <= 256 * (1 + (dtype == "c16"))
+
+
 def products(x, w, b):
     y = x @ w
     return y, y + b, (y + b) > 0

@@ -20,7 +20,7 @@ from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
-from .chunks import WORTHWHILE, chunk_range, chunks_of, even, parallel
+from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .lines import inner_ranges, lines_for, reading
 from .machine import Machine, seconds
 from .problem import Body, Problem
@@ -28,11 +28,11 @@ from .tile import power_of_two
 
 ROW, TOP, LINE, TOP_LINE = map(Index, ("row", "top", "line", "top_line"))
 MOST_ROWS = 6  # results along one label
-MOST_LINES, MOST_TILE = (
-    2,
-    8,
-)  # along another one as well, and of both: more find no room in registers
-ASKED = 4.0  # steps for a result, on average, that ask where the border is: it is copied rather
+MOST_LINES = 2  # along another one as well
+MOST_TILE = 8  # of both: more find no room in sixteen registers, or in the few sets of a cache that
+# neighbours a power of two apart have
+ASKED = 2.0  # steps for a result, on average, that ask where the border is: it is copied rather
+MOST_VECTORS = 4  # of lanes, for which a picture is copied at a time
 IN_LINE = 32  # steps of the depth
 LONGEST = 128  # depth: beyond it, walking along the lanes' label matters more
 
@@ -67,6 +67,28 @@ class Stretch(NamedTuple):
     count: int
 
 
+class Labels(NamedTuple):
+    """Of the result: `shared` is walked a few indices at a time, and so are `lines`, if not "", which are
+    one of those `around`; along the `last` there are lanes."""
+
+    shared: str
+    lines: str
+    around: tuple[str, ...]
+    last: str
+
+
+class Lanes(NamedTuple):
+    """The label that lanes run along, from where to where."""
+
+    label: str
+    first: Expression
+    end: Expression
+
+
+def _all(problem: Problem, label: str) -> Lanes:
+    return Lanes(label, tensor.ZERO, integer(problem.extents[label]))
+
+
 def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     """All results, `shared` a few indices at a time; later passes choose threads."""
     *around, last = [x for x in problem.result if x not in problem.single and x != shared]
@@ -74,35 +96,75 @@ def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     inside = {} if padded is None else inner_ranges(problem, padded)
     if inside is None or last in inside:
         return _by_chunks(problem, machine, shared, around, last)
+    labels = Labels(shared, _lines(problem, around), tuple(around), last)
+    whole = _all(problem, last)
     free = prod((stop - start) / problem.extents[x] for x, (start, stop) in inside.items())
     asked = (1.0 - free) * problem.depth.extent * problem.repeats
-    if padded is None or asked > ASKED:
-        inner = outer = problem
-        inside = {}
-    else:
-        inner, outer = (reading(problem, padded, e) for e in (padded.inner, padded.element))
-    lines = _lines(problem, around)
+    if padded is None:
+        return _nest(problem, problem, {}, machine, labels, whole)
+    if asked > ASKED:
+        still = [label for label in around if label not in inside]
+        return _by_vectors(problem, machine, labels, "".join(still))
+    inner, outer = (reading(problem, padded, e) for e in (padded.inner, padded.element))
+    return _nest(inner, outer, inside, machine, labels, whole)
 
-    def nest(labels: list[str], tile: tuple[Stretch, ...]) -> Body:
+
+def _nest(
+    inner: Problem,
+    outer: Problem,
+    inside: dict[str, tuple[int, int]],
+    machine: Machine,
+    labels: Labels,
+    lanes: Lanes,
+    most: int = MOST_TILE,
+) -> Body:
+    """Results of these lanes, at `most` so many at a time; what is not `inside` reads as `outer` does."""
+    problem, shared = inner, labels.shared
+
+    def nest(around: tuple[str, ...], tile: tuple[Stretch, ...]) -> Body:
         """What is inside along all labels before these."""
-        if not labels:
+        if not around:
             start, stop = inside.get(shared, (0, problem.extents[shared]))
             return (
-                *_rows(outer, machine, shared, last, 0, start, tile),
-                *_rows(inner, machine, shared, last, start, stop, tile),
-                *_rows(outer, machine, shared, last, stop, None, tile),
+                *_rows(outer, machine, shared, lanes, 0, start, tile, most),
+                *_rows(inner, machine, shared, lanes, start, stop, tile, most),
+                *_rows(outer, machine, shared, lanes, stop, None, tile, most),
             )
-        label, *more = labels
+        label, *more = around
         start, stop = inside.get(label, (0, problem.extents[label]))
-        border = outer.loops("".join(more), _rows(outer, machine, shared, last))
+        border = outer.loops("".join(more), _rows(outer, machine, shared, lanes))
         ends = ((0, start), (stop, problem.extents[label]))
         apart = tuple([_loop(problem, label, *end, border) for end in ends if end[0] < end[1]])
-        if label != lines:
+        if label != labels.lines:
             return (_loop(problem, label, start, stop, nest(more, tile)), *apart)
         body = lambda first, count: nest(more, (Stretch(label, LINE, first, count), *tile))
         return _by_few(start, stop, MOST_LINES, TOP_LINE, body) + apart
 
-    return nest(around, ())
+    return nest(labels.around, ())
+
+
+def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) -> Body:
+    """All results, a few vectors of lanes after the other: what these read is copied with its border.
+
+    So little of a picture stays in the nearest cache while windows slide over it. Along the labels
+    `still` nothing slides: there, one picture follows another.
+    """
+    last, extent = labels.last, problem.extents[labels.last]
+    most = max(MOST_TILE, machine.registers // problem.parts * 7 // 16)
+    moving = labels._replace(around=tuple([x for x in labels.around if x not in still]))
+    for vectors in range(MOST_VECTORS, 0, -1):
+        width = vectors * machine.lanes(problem)
+        chunks, rest = divmod(extent, width)
+        if rest:
+            continue
+        first, end = chunk_range(extent, chunks)
+        own, copied = lines_for(problem, last, first, width, still, machine)
+        if copied:
+            few = _nest(own, own, {}, machine, moving, Lanes(last, first, end), most)
+            mark = "parallel" if seconds(problem) >= WORTHWHILE else "serial"
+            body = problem.loops(still, (*copied, *few))
+            return (For(CHUNK, tensor.ZERO, integer(chunks), body, mark, 1),)
+    return _nest(problem, problem, {}, machine, labels, _all(problem, last))
 
 
 def _lines(problem: Problem, around: list[str]) -> str:
@@ -148,33 +210,30 @@ def _by_chunks(
         first, end = chunk_range(count, chunks)
         own, lines = lines_for(problem, label, first, -(-count // chunks), others, machine)
         if lines:
-            one = (
-                For(
-                    problem.index(label), first, end, _rows(own, machine, shared, last), "serial", 1
-                ),
-            )
+            rows = _rows(own, machine, shared, _all(own, last))
+            one = (For(problem.index(label), first, end, rows, "serial", 1),)
             return parallel(chunks, problem.loops(others, (*lines, *one)))
-    return problem.loops("".join(around), _rows(problem, machine, shared, last))
+    return problem.loops("".join(around), _rows(problem, machine, shared, _all(problem, last)))
 
 
 def _rows(
     problem: Problem,
     machine: Machine,
     shared: str,
-    last: str,
+    along: Lanes,
     start: int = 0,
     stop: int | None = None,
     tile: tuple[Stretch, ...] = (),
+    most_tile: int = MOST_TILE,
 ) -> Body:
     """Results for the indices of `shared` from `start` on, a few at a time, with those of the `tile`."""
     stop = problem.extents[shared] if stop is None else stop
-    lanes = min(machine.lanes(problem), power_of_two(problem.extents[last]))
-    most = max(1, MOST_TILE // prod(stretch.count for stretch in tile)) if tile else MOST_ROWS
+    lanes = min(machine.lanes(problem), power_of_two(problem.extents[along.label]))
+    most = max(1, most_tile // prod(stretch.count for stretch in tile)) if tile else MOST_ROWS
 
     def few(first: Expression, count: int) -> Body:
         body = _results(problem, (*tile, Stretch(shared, ROW, first, count)))
-        along = integer(problem.extents[last])
-        return (For(problem.index(last), tensor.ZERO, along, body, "vector", lanes),)
+        return (For(problem.index(along.label), along.first, along.end, body, "vector", lanes),)
 
     return _by_few(start, stop, most, TOP, few)
 

@@ -5,7 +5,7 @@ import pytest
 
 import tracejit
 from tracejit import stages
-from tracejit.ir.tensor import For, statements
+from tracejit.ir.tensor import Allocate, For, statements
 
 SHAPES = [
     ((1,), 0), ((16,), 0), ((17,), 0), ((1000,), 0), ((70_001,), 0), ((300_000,), 0),
@@ -101,6 +101,28 @@ def test_lanes_and_threads_share_the_work_where_the_order_is_free(on):
 def test_two_cores_leave_to_one_what_is_far(on):
     on(2)
     assert _marks(tracejit.jit(lambda x: np.cumsum(x)), np.ones(1 << 21)) == ["serial", "vector"]
+
+
+@pytest.mark.parametrize("shape", [(64, 8192), (1024, 4096), (1024, 20_000)])
+def test_each_thread_has_a_block_of_columns(on, shape):
+    """One that is alone reads whole rows, as long as its running values stay near."""
+    x = np.random.default_rng(0).integers(-9, 9, shape).astype("float64")
+    on(2)
+    both, alone = (tracejit.jit(lambda x: np.cumsum(x, axis=0), threads=n) for n in (0, 1))
+    for compiled in (both, alone):
+        np.testing.assert_array_equal(compiled(x), np.cumsum(x, axis=0))
+    is_near = x.nbytes <= stages.schedule_parameters().far_bytes
+    longest = (16 << 10 if is_near else 64 << 10) // x.itemsize
+    assert max(_lengths(alone, x)) == min(shape[1], longest)
+    assert max(_lengths(both, x)) == min(shape[1] // 2, longest)
+    assert "parallel" in _marks(both, x) and "parallel" not in _marks(alone, x)
+
+
+def _lengths(compiled, x):
+    """Of the rows of running values."""
+    kernels = compiled.trace(x).lower().module.functions
+    inside = [s for k in kernels for s in statements(k.body) if isinstance(s, Allocate)]
+    return [s.buffer.type.shape[0] for s in inside]
 
 
 @pytest.mark.parametrize("cores", [1, 2, 8])

@@ -116,8 +116,9 @@ class Options(NamedTuple):
 
     @property
     def core(self) -> Machine:
-        """The machine, with vectors as wide as these options say."""
-        return self.machine._replace(vector_bytes=self.vector_bytes)
+        """The machine, with vectors as wide as these options say, and no more cores than they allow threads."""
+        cores = min(self.slots, self.machine.cores)
+        return self.machine._replace(vector_bytes=self.vector_bytes, cores=cores)
 
     @property
     def keeps_bits(self) -> bool:

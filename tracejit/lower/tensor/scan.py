@@ -33,8 +33,9 @@ from ..machine import USUAL, Machine
 
 # A smaller array is in the nearest cache, where it does not matter how its columns are walked down.
 LARGE_BYTES = 32 << 10
-# Of a block's row: long enough to be read in one go, and short enough for its running values to stay near.
-LEAST_BLOCK, MOST_BLOCK = 512, 16 << 10
+# Of a block's row: long enough to be read in one go, and short enough for its running values to stay in the
+# nearest cache, or in the second one while what is added to them comes from memory.
+LEAST_BLOCK, MOST_BLOCK, MOST_FROM_MEMORY = 512, 16 << 10, 64 << 10
 
 
 def lower_scan(function: Function, node: Node, machine: Machine = USUAL) -> Kernel:
@@ -98,17 +99,18 @@ class _Scan:
         if self.axis == type.ndim - 1 or not self.has_neutral() or not isinstance(last, int):
             return 0
         itemsize = type.dtype.itemsize
-        if not isinstance(type.size, int) or type.size * itemsize < LARGE_BYTES:
+        size = type.size * itemsize if isinstance(type.size, int) else 0
+        if size < LARGE_BYTES:
             return 0
-        row = last * itemsize // self.count_of_blocks(type.size * itemsize)
-        width = min(max(row, LEAST_BLOCK), MOST_BLOCK) // LEAST_BLOCK * LEAST_BLOCK // itemsize
+        row = last * itemsize // self.count_of_blocks(size)
+        most = MOST_FROM_MEMORY if size > self.machine.far_bytes else MOST_BLOCK
+        width = min(max(row, LEAST_BLOCK), most) // LEAST_BLOCK * LEAST_BLOCK // itemsize
         return width if last * itemsize >= LEAST_BLOCK else 0
 
     def count_of_blocks(self, size: int) -> int:
-        """How many are wanted: one for each core, except where one is as fast as memory, or has little to do.
+        """How many are wanted: one for each core, except where one has little to do.
         Whole rows are read and written from end to end."""
-        is_shared = self.machine.near_bytes < size <= self.machine.far_bytes
-        return self.machine.cores if is_shared else 1
+        return self.machine.cores if size > self.machine.near_bytes else 1
 
     def of_columns(self, width: int) -> tuple[Statement, ...]:
         """Blocks of columns, with a row of running values each."""

@@ -137,6 +137,30 @@ def test_cycles_follow_the_busiest_resource():
     assert cycles_of(kernel(many), OPTIONS, MACHINE) > 5 * loads
 
 
+def test_what_is_seldom_weighs_little():
+    text = """
+@kernel
+def repaired(x: f64[4096], *, out: f64[4096]):
+    for i in range(0, 4096):
+        out[i] = x[i]
+        if seldom(x[i] < 0.0):
+            for k in range(0, 64):
+                out[i] = exp(out[i])
+"""
+    seldom, often = kernel(text), kernel(text.replace("seldom", ""))
+    for cycles in (lambda k: cycles_of(k, OPTIONS, MACHINE), lambda k: work_of(k).total):
+        assert cycles(seldom) < cycles(often) / 20
+
+
+def test_settling_an_order_weighs_little():
+    def cycles(function) -> float:
+        traced = tracejit.jit(function).trace(np.arange(10_000.0))
+        kernels = pipeline.run(traced.module, traced.options)[Stage.SCHEDULED].functions[:-1]
+        return sum(cycles_of(k, OPTIONS, MACHINE) for k in kernels)
+
+    assert cycles(np.argsort) < 4 * cycles(np.sort)
+
+
 def test_a_sum_waits_for_itself():
     text = """
 @kernel

@@ -52,6 +52,15 @@ def multiply(a: Expression, b: Expression) -> Expression:
     return Apply("multiply", (a, b), i64)
 
 
+def seldom(condition: Expression) -> Expression:
+    """The condition, marked as one that seldom holds: what it chooses is repaired, refused or settled."""
+    return Apply("seldom", (condition,), bool_)
+
+
+def is_seldom(condition: Expression) -> bool:
+    return isinstance(condition, Apply) and condition.op == "seldom"
+
+
 def subtract(a: Expression, b: Expression) -> Expression:
     return add(a, multiply(b, integer(-1)))
 

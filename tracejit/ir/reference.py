@@ -129,7 +129,7 @@ def _control(bind: Callable[[str, int], None]) -> dict[str, Callable[..., Any]]:
             values = tupled(body(*values, *read))
         return single(values)
 
-    def branch(choice: Any, *operands: Any, branches: tuple) -> Any:
+    def branch(choice: Any, *operands: Any, branches: tuple, usual: bool = False) -> Any:
         return branches[min(max(int(choice), 0), len(branches) - 1)](*operands)
 
     def scope(*operands: Any, extents: tuple[str, ...], body: Any, once: bool = False) -> Any:

@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
+from ..ir.expressions import is_seldom
 from ..ir.foreign import foreign
 from ..ir.host import HostFunction
 from ..ir.op import OPS
@@ -34,6 +35,7 @@ from ..ir.tensor import (
     statements,
 )
 from ..ir.term import postorder
+from ..lower.tensor.cost import SELDOM
 from ..lower.tensor.turns import average_trips, changing_loops, values_of
 
 # Beyond this an op's cost is that of a polynomial of so many multiply-adds.
@@ -102,7 +104,11 @@ class _Counter:
                     self.loops.pop()
                 case If(condition, then, orelse):
                     self.values([condition], seen)
-                    self.body(max(then, orelse, key=_length), times)
+                    if is_seldom(condition):
+                        self.seldom(then, times)
+                        self.body(orelse, times)
+                    else:
+                        self.body(max(then, orelse, key=_length), times)
                 case Call(kernel, buffers):
                     self.call(kernel, buffers, times)
                 case Extern(symbol):
@@ -118,6 +124,13 @@ class _Counter:
                         target = statement.target
                         price = _price(statement.op, target)
                         self.operations[target.dtype.numpy.name] += times * price
+
+    def seldom(self, body: Iterable[Statement], times: float) -> None:
+        """What is chosen in few of all turns of the loops around it."""
+        outer = self.loops
+        self.loops = [(loop, turns * SELDOM) for loop, turns in outer]
+        self.body(body, times * SELDOM)
+        self.loops = outer
 
     def values(self, roots: Iterable[Expression], seen: set[Expression]) -> None:
         for part in postorder(roots, parts):

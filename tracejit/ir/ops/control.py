@@ -79,7 +79,7 @@ def _while_type(
 
 
 def _branch_type(
-    choice: ArrayType, *types: ArrayType, branches: tuple[Function, ...]
+    choice: ArrayType, *types: ArrayType, branches: tuple[Function, ...], usual: bool = False
 ) -> ArrayType | TupleType:
     if choice is not _SCALAR:
         raise TypeError(f"a branch is chosen by an {_SCALAR}, not by {choice}")
@@ -112,6 +112,7 @@ for_loop = define(Op("for_loop", CONTROL, _for_type, _no_reference))
 while_loop = define(Op("while_loop", CONTROL, _while_type, _no_reference))
 
 # `branches[choice](*operands)`; a choice that is too small or too large is the first or the last.
+# Where the first is `usual`, the others are seldom chosen.
 branch = define(Op("branch", CONTROL, _branch_type, _no_reference))
 
 # `body(*operands)`, in which the unknowns `extents` are what the first operands say. What is done `once`

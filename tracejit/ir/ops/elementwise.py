@@ -207,6 +207,12 @@ def _fma_dtype(a: DType, b: DType, c: DType) -> DType:
     return a
 
 
+def _truth_dtype(x: DType) -> DType:
+    if x is not bool_:
+        raise TypeError(f"only what is true or false is seldom true, not {x}")
+    return x
+
+
 def _pairs_dtype(a: DType, b: DType) -> DType:
     if not (a is b is i32):
         raise TypeError("short numbers are multiplied several at a time in two i32")
@@ -258,6 +264,8 @@ modf_integer      = elementwise("modf_integer", lambda x: np.modf(x)[1], 2, resu
 real              = elementwise("real", lambda x: np.real(x), result=lambda x: x.real)
 imag              = elementwise("imag", lambda x: np.imag(x), result=lambda x: x.real)
 where             = elementwise("where", lambda c, x, y: np.where(c, x, y)[()], result=_where_dtype)
+# The truth itself, which is seldom true: where it chooses, the arm for that is off the way, and weighs little.
+seldom            = elementwise("seldom", lambda x: np.array(x)[()], 0, result=_truth_dtype)
 complex           = elementwise("complex", _complex_reference, result=_complex_dtype)
 bits              = elementwise("bits", **_bits_as("u"))
 signed_of_bits    = elementwise("signed_of_bits", **_bits_as("i"))

@@ -119,7 +119,7 @@ class _Row:
         counted = expressions.cast(self.is_like_the_one_before(self.k), i64)
         look = For(self.k, first, stop, (Accumulate(here, "add", counted),), "serial", 1)
         each = For(self.k, first, stop, body, "ordered", 1)
-        some = compare("less", ZERO, here)
+        some = expressions.seldom(compare("less", ZERO, here))
         return For(block, ZERO, whole, (Let(here, ZERO), look, If(some, (each,), ())), "ordered", 1)
 
     def nested(self, *body: Statement) -> tuple[Statement, ...]:
@@ -168,7 +168,7 @@ def _order_statements(
         ),
     )
     begun = compare("logical_and", row.is_like_the_one_before(k), begins)
-    settle = row.where_alike(If(begun, run, ()))
+    settle = row.where_alike(If(expressions.seldom(begun), run, ()))
     lacks = compare("less", ZERO, Load(dropped, row.rows))
     return row.nested(copy, If(lacks, (settle,), ()))
 
@@ -216,7 +216,8 @@ def _ties_statements(
     is_far = compare("logical_and", alike, compare("equal", distance, integer(NEAR)))
     found = add(expressions.cast(is_tie, i64), expressions.cast(is_far, i64))
     count = For(back, ZERO, near, (Assign(ties, Apply("add", (ties, found), i64)),), "ordered", 1)
-    look = row.where_alike(If(row.is_like_the_one_before(k), (count,), ()))
+    is_alike = expressions.seldom(row.is_like_the_one_before(k))
+    look = row.where_alike(If(is_alike, (count,), ()))
     return row.nested(Let(ties, ZERO), look, Store(out, row.rows, ties))
 
 

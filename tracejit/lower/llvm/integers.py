@@ -338,6 +338,7 @@ BOOL: dict[str, Rule] = {
     "bitwise_xor":   _integer_opcode("xor"),
     "invert":        lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
     "logical_not":   lambda b, dtype, x: b.binary("xor", x, b.like(True, x)),
+    "seldom":        lambda b, dtype, x: x,
     "absolute":      lambda b, dtype, x: x,
     "conjugate":     lambda b, dtype, x: x,
     "positive":      lambda b, dtype, x: x,

@@ -104,8 +104,12 @@ def _branch(node: Node, plan: Plan) -> Lowered:
     *others, last = [(Call(body, (*inputs, *fresh)),) for body in bodies]
     statements: tuple[Statement, ...] = last
     for number, call in reversed([*enumerate(others)]):
-        is_chosen = Apply("less_equal", (Load(choice, ()), expressions.integer(number)), bool_)
-        statements = (If(is_chosen, call, statements),)
+        sides = (Load(choice, ()), expressions.integer(number))
+        if number == 0 and node.attrs.get("usual"):
+            is_other = expressions.seldom(expressions.compare("greater", *sides))
+            statements = (If(is_other, statements, call),)
+        else:
+            statements = (If(expressions.compare("less_equal", *sides), call, statements),)
     return Lowered(Kernel("branch", (choice, *inputs, *fresh), len(fresh), statements), order)
 
 

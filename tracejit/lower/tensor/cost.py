@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from ...ir.affine import coefficient, linear
-from ...ir.expressions import integer, maximum
+from ...ir.expressions import integer, is_seldom, maximum
 from ...ir.expressions import subtract as minus
 from ...ir.foreign import POLL, SCALARS, foreign
 from ...ir.op import OPS
@@ -46,6 +46,8 @@ UNKNOWN_TRIPS = 512
 # How often a loop runs that a Break ends, if it could run more often; in lanes, until all are done.
 BROKEN_TRIPS = 32
 SLOWEST_LANE = 2
+# How many of the times that a choice is made what is seldom is chosen.
+SELDOM = 1 / 256
 # Each halving of a vector when its lanes are combined.
 JOIN_CYCLES = 3.0
 # Neighbours so far apart share no page, and most often too few places in the cache.
@@ -203,10 +205,11 @@ def body_cost(
                 total += _loop_cost(statement, index, lanes, vector_bytes)
             case If(condition, then, orelse):
                 values.append(condition)
-                total += 1.0 + max(
+                arms = [
                     body_cost(inside, inner, index, lanes, vector_bytes)
                     for inside in (then, orelse)
-                )
+                ]
+                total += 1.0 + cost_of_choice(condition, *arms)
             case Call():
                 total += 1000.0
             case Extern(symbol, arguments):
@@ -250,6 +253,13 @@ def _loop_cost(loop: For, index: Index | None, lanes: int, vector_bytes: int) ->
         count *= SLOWEST_LANE
     each = body_cost(loop.body, frozenset((loop.index,)), wide, own, vector_bytes)
     return total + count * (each + 0.5) + _hoisted_cost(loop, index, lanes, vector_bytes)
+
+
+def cost_of_choice(condition: Expression, then: float, orelse: float) -> float:
+    """What a choice takes on average; nobody knows how often, where nothing says so, and the dearer arm counts."""
+    if is_seldom(condition):
+        return SELDOM * then + (1 - SELDOM) * orelse
+    return max(then, orelse)
 
 
 def seconds(cycles: float) -> float:

@@ -40,7 +40,7 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from ...ir.types import DType, i64
 from ..machine import Machine
-from .cost import stride
+from .cost import cost_of_choice, stride
 from .turns import average_trips, changing_loops, values_of
 
 # In a cycle: vector operations, loads and stores of a register, instructions of any kind.
@@ -148,7 +148,7 @@ class _Counter:
                 case If(condition, then, orelse):
                     self.values([condition], seen)
                     self.frames[-1].busy += BRANCH
-                    self.branches(then, orelse)
+                    self.branches(condition, then, orelse)
                 case Call(kernel):
                     self.frames[-1].inner += cycles_of(kernel, self.core)
                 case Extern(symbol, arguments):
@@ -158,15 +158,17 @@ class _Counter:
                 case _:
                     self.simple(statement, seen)
 
-    def branches(self, then: tuple[Statement, ...], orelse: tuple[Statement, ...]) -> None:
-        """The dearer of the two; both where lanes may part."""
+    def branches(
+        self, condition: Expression, then: tuple[Statement, ...], orelse: tuple[Statement, ...]
+    ) -> None:
+        """The one that counts; both where lanes may part."""
         frame = self.frames[-1]
         costs = []
         for inside in (then, orelse):
             self.frames.append(_Frame(frame.loop, frame.lanes))
             self.body(inside)
             costs.append(self.frames.pop().cycles)
-        frame.inner += sum(costs) if frame.lanes > 1 else max(costs)
+        frame.inner += sum(costs) if frame.lanes > 1 else cost_of_choice(condition, *costs)
 
     def loop(self, loop: For) -> None:
         outer = [frame.loop for frame in self.frames if frame.loop is not None]

@@ -56,7 +56,7 @@ def packed_order(x: Array, kind: str) -> Node:
     )
     again = Function("order_again", tuple(inside), (ops.order(inside[1], kind=kind),))
     ties = ops.ties_in_order(*read, bits=words.bits)
-    chosen = ops.branch(_some(wrap(ties)), *read, branches=(settled, again))
+    chosen = ops.branch(_some(wrap(ties)), *read, branches=(settled, again), usual=True)
     by_words = Function("order_by_words", (here,), (chosen,))
     return ops.branch(_some(_ties_in_sample(x)), node_of(x), branches=(by_words, by_numpy))
 

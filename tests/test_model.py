@@ -152,6 +152,19 @@ def repaired(x: f64[4096], *, out: f64[4096]):
         assert cycles(seldom) < cycles(often) / 20
 
 
+def test_what_is_seldom_moves_nothing():
+    text = """
+@kernel
+def repaired(x: f64[64], y: f64[4096], *, out: f64[64]):
+    for i in range(0, 64):
+        out[i] = x[i]
+        if seldom(x[i] < 0.0):
+            for k in range(0, 4096):
+                out[i] = out[i] + y[k]
+"""
+    assert 100 * moved(text, SMALL) < moved(text.replace("seldom", ""), SMALL)
+
+
 def test_settling_an_order_weighs_little():
     def cycles(function) -> float:
         traced = tracejit.jit(function).trace(np.arange(10_000.0))

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 from ..ir import expressions
 from ..ir.affine import coefficient, linear
-from ..ir.expressions import replace_expressions
+from ..ir.expressions import is_seldom, replace_expressions
 from ..ir.tensor import (
     ZERO,
     Accumulate,
@@ -26,6 +26,7 @@ from ..ir.tensor import (
     Expression,
     Extern,
     For,
+    If,
     Index,
     Kernel,
     Load,
@@ -95,11 +96,18 @@ def accesses_of(kernel: Kernel) -> list[Access]:
             for part in postorder(values_of(statement), parts):
                 if isinstance(part, Load) and part.buffer.space != "register":
                     touch(part, False, loops)
-            for inner in bodies_of(statement):
+            for inner in _usual(statement):
                 visit(inner, loops)
 
     visit(kernel.body, ())
     return [*found]
+
+
+def _usual(statement: Statement) -> tuple[tuple[Statement, ...], ...]:
+    """The bodies of a statement; what is seldom chosen moves next to nothing."""
+    if isinstance(statement, If) and is_seldom(statement.condition):
+        return (statement.orelse,)
+    return bodies_of(statement)
 
 
 def _in_vectors(loops: tuple[tuple[For, float], ...]) -> tuple[tuple, tuple]:

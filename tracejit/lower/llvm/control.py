@@ -52,9 +52,9 @@ class Control(State):
     def guess(self, choice: If) -> str:
         """What LLVM is told of a choice that is seldom made.
 
-        One is to ask for signals, another is marked so: the loop keeps its registers, which what is chosen alone saves. The third is to
-        change several variables, the best found so far and where it was, or else to keep them: with
-        selections every iteration would wait for the one before.
+        One is to ask for signals, another is marked so: the loop keeps its registers, which what is
+        chosen alone saves. The third is to change several variables, the best found so far and where it
+        was, or else to keep them: with selections every iteration would wait for the one before.
         """
         if choice.then == (Extern(POLL, ()),) or expressions.is_seldom(choice.condition):
             return self.b.usually(False)

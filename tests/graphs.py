@@ -168,6 +168,7 @@ class Maker:
         return [type], {"axis": int(self.rng.integers(len(type.shape)))}
 
     split_cumprod = split_cummax = split_cummin = split_cumsum
+    split_cumlogaddexp = split_cumlogaddexp2 = split_cumsum
 
     def split_transpose(self, type, op):
         axes = tuple(int(axis) for axis in self.rng.permutation(len(type.shape)))

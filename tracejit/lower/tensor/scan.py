@@ -108,9 +108,12 @@ class _Scan:
         return width if last * itemsize >= LEAST_BLOCK else 0
 
     def count_of_blocks(self, size: int) -> int:
-        """How many are wanted: one for each core, except where one has little to do.
-        Whole rows are read and written from end to end."""
-        return self.machine.cores if size > self.machine.near_bytes else 1
+        """How many are wanted. Of what little there is to do a core makes one, whose rows are whole; else each has
+        one, or two where a core that comes late would have none left to do."""
+        if size <= self.machine.near_bytes:
+            return 1
+        is_alone = self.machine.cores == 1
+        return self.machine.cores * (1 if is_alone or size > self.machine.far_bytes else 2)
 
     def of_columns(self, width: int) -> tuple[Statement, ...]:
         """Blocks of columns, with a row of running values each."""

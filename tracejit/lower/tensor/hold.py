@@ -50,6 +50,7 @@ from .checks import is_refusing
 from .cost import trips
 from .rename import FreshNames
 from .substitute import substitute
+from .walk import exchange_bounded_loops
 
 Place = tuple[Expression, ...]
 
@@ -65,28 +66,13 @@ class _Holder:
 
     def run(self) -> Kernel:
         bounds = Bounds((), unknowns=unknowns_of(self.kernel))
-        return self.kernel.replace(body=self.body(self.kernel.body, bounds))
-
-    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
-        """The statements, with inner loops exchanged first, where these bounds are known."""
-        new: list[Statement] = []
-        for statement in body:
-            match statement:
-                case For():
-                    inner = self.body(statement.body, bounds.inside(statement))
-                    new += self.loop(statement.replace(body=inner), bounds)
-                    continue
-                case If(condition, then, orelse):
-                    then = self.body(then, bounds.where(condition, True))
-                    orelse = self.body(orelse, bounds.where(condition, False))
-                    statement = If(condition, then, orelse)
-                case Let(Index() as index, value):
-                    bounds = bounds.naming(index, value)
-            new.append(statement)
-        return tuple(new)
+        body = exchange_bounded_loops(self.kernel.body, bounds, self.loop)
+        return self.kernel.replace(body=body)
 
     def loop(self, loop: For, bounds: Bounds) -> tuple[Statement, ...]:
-        """The loop, between what it reads first and what it leaves at last."""
+        """The loop, whose own are exchanged before, between what it reads first and what it leaves at last."""
+        inside = exchange_bounded_loops(loop.body, bounds.inside(loop), self.loop)
+        loop = loop.replace(body=inside)
         if loop.mark != "ordered":
             return (loop,)
         before: list[Statement] = []

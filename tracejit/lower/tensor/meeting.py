@@ -42,6 +42,7 @@ from .hold import is_inside
 from .independent import is_independent
 from .rename import FreshNames, Renaming
 from .substitute import substitute
+from .walk import exchange_bounded_loops
 
 
 def split_at_reads(module: Module) -> Module:
@@ -62,29 +63,14 @@ class _Splitter:
 
     def run(self) -> Kernel:
         bounds = Bounds((), unknowns=unknowns_of(self.kernel))
-        return self.kernel.replace(body=self.body(self.kernel.body, bounds))
-
-    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            match statement:
-                case For() if any(isinstance(s, For) for s in statements(statement.body)):
-                    inside = bounds.inside(statement)
-                    statement = statement.replace(body=self.body(statement.body, inside))
-                case For():
-                    new += self.loop(statement, bounds)
-                    continue
-                case If(condition, then, orelse):
-                    then = self.body(then, bounds.where(condition, True))
-                    orelse = self.body(orelse, bounds.where(condition, False))
-                    statement = If(condition, then, orelse)
-                case Let(Index() as index, value):
-                    bounds = bounds.naming(index, value)
-            new.append(statement)
-        return tuple(new)
+        body = exchange_bounded_loops(self.kernel.body, bounds, self.loop)
+        return self.kernel.replace(body=body)
 
     def loop(self, loop: For, bounds: Bounds) -> tuple[Statement, ...]:
-        """The loop, or its parts."""
+        """The loop, or its parts; of nests the innermost ones."""
+        if any(isinstance(s, For) for s in statements(loop.body)):
+            inside = exchange_bounded_loops(loop.body, bounds.inside(loop), self.loop)
+            return (loop.replace(body=inside),)
         if loop.mark != "ordered" or loop.stop is expressions.ENDLESS:
             return (loop,)
         meeting = _meeting(loop, bounds)

@@ -30,7 +30,6 @@ from ...ir.tensor import (
     Expression,
     For,
     If,
-    Index,
     Kernel,
     Let,
     Literal,
@@ -50,6 +49,7 @@ from .conditions import conjuncts
 from .latency import as_extreme
 from .rename import FreshNames
 from .select import without_choices
+from .walk import exchange_bounded_loops
 
 EXACT = ("add", "multiply", "minimum", "maximum", "bitwise_or", "bitwise_xor")
 LOGICAL = ("logical_or", "logical_and", "logical_xor")
@@ -76,23 +76,8 @@ class _Finder:
 
     def run(self) -> Kernel:
         bounds = Bounds((), unknowns=unknowns_of(self.kernel))
-        return self.kernel.replace(body=self.body(self.kernel.body, bounds))
-
-    def body(self, body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ...]:
-        new: list[Statement] = []
-        for statement in body:
-            match statement:
-                case For():
-                    new += self.loop(statement, bounds)
-                    continue
-                case If(condition, then, orelse):
-                    then = self.body(then, bounds.where(condition, True))
-                    orelse = self.body(orelse, bounds.where(condition, False))
-                    statement = If(condition, then, orelse)
-                case Let(Index() as index, value):
-                    bounds = bounds.naming(index, value)
-            new.append(statement)
-        return tuple(new)
+        body = exchange_bounded_loops(self.kernel.body, bounds, self.loop)
+        return self.kernel.replace(body=body)
 
     def loop(self, loop: For, bounds: Bounds) -> list[Statement]:
         """What a loop becomes."""
@@ -105,7 +90,8 @@ class _Finder:
             if selecting is not None:
                 best = _best_of(selecting)
                 return [selecting] if best is None else self.searched(selecting, best)
-        return [loop.replace(body=self.body(loop.body, bounds.inside(loop)))]
+        inside = exchange_bounded_loops(loop.body, bounds.inside(loop), self.loop)
+        return [loop.replace(body=inside)]
 
     def without_choices(self, loop: For, bounds: Bounds) -> For | None:
         """A loop whose choices keep it from being no more than a reduction, as one."""

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 
-from ...ir.tensor import For, Statement, map_bodies
+from ...ir.bounds import Bounds
+from ...ir.tensor import For, If, Index, Let, Statement, map_bodies
 
 # What takes a loop's place, if anything does.
 Exchange = Callable[[For], Iterable[Statement] | None]
@@ -45,3 +46,25 @@ def exchange_inner_loops(body: Iterable[Statement], exchange: Exchange) -> tuple
         return tuple(new)
 
     return walk(body)
+
+
+def exchange_bounded_loops(
+    body: Iterable[Statement],
+    bounds: Bounds,
+    exchange: Callable[[For, Bounds], Iterable[Statement]],
+) -> tuple[Statement, ...]:
+    """The statements with what `exchange` gives for outermost loops, told what is known of indices there."""
+    new: list[Statement] = []
+    for statement in body:
+        match statement:
+            case For():
+                new += exchange(statement, bounds)
+                continue
+            case If(condition, then, orelse):
+                then = exchange_bounded_loops(then, bounds.where(condition, True), exchange)
+                orelse = exchange_bounded_loops(orelse, bounds.where(condition, False), exchange)
+                statement = If(condition, then, orelse)
+            case Let(Index() as index, value):
+                bounds = bounds.naming(index, value)
+        new.append(statement)
+    return tuple(new)

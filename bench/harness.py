@@ -96,7 +96,8 @@ class Measurement:
 @dataclass
 class Row:
     """A measured case: the times by subject, why one is missing, and what part of tracejit's time the machine would
-    need at the least (`share`), set by `bound`; `shares` are those of all limits that were looked at."""
+    need at the least (`share`), set by `bound`; `shares` are those of all limits that were looked at. Where it is short: `why`,
+    what its instructions wait for, and `explained`, by which sections of docs/limits.md."""
 
     section: str
     name: str
@@ -108,6 +109,8 @@ class Row:
     share: float = 0.0
     bound: str = ""
     shares: dict[str, float] = field(default_factory=dict)
+    why: list[str] = field(default_factory=list)
+    explained: list[str] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
 
 

@@ -4,22 +4,26 @@
 L2, L3 and memory where there are sizes. For each row it tells how many times faster than the best of the others
 tracejit is, which part of the machine's limit it reaches, and what that limit is: a level of memory ("L3 2r1w" is
 two arrays read and one written there) or multiply-adds, measured in turns with the row (`bench.probes`). Where
-neither is near, the row's own "instructions" may be: what the same work takes for each row of arrays so
-small that they lie in the nearest cache. Where these cannot be cut, the cost model is asked: "arithmetic", "scattered
-memory", or "threads", what parallel loops cost; the share is of its seconds then. What NumPy's own code does
-has no limit here.
+neither is near, the row's own "instructions" may be: each block of its machine code, as often as it runs, measured
+by itself with all memory in the nearest cache (`tracejit.bottlenecks`), and what it takes to call the program and to begin its
+parallel loops. Where other libraries' code does most of the work, "NumPy's code" or the "library" is the limit, and
+the share what it takes of the time.
+
+Rows that are short of their limit, or behind the best of the others, are told with what their instructions wait
+for, and the section of `docs/limits.md` that explains them; those that none explains are listed at the end.
 """
 
 import dataclasses
 import pathlib
 import statistics
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
-from tracejit.report.records import LIBRARY, NUMPY, PYTHON
-from tracejit.report.roofline import MEMORY
+from tracejit.lower.tensor.cost import NOTHING
+from tracejit.report.bottlenecks import Bottlenecks
+from tracejit.report.records import LIBRARY, NUMPY, KernelRecord
 
-from . import probes, report
+from . import explained, probes, report
 from .harness import Budget, Case, Row, measure, reason
 from .picture import write_picture
 from .workloads import SECTIONS
@@ -29,15 +33,19 @@ NEAR, ALL = ("L2", "L3"), ("L2", "L3", "DRAM")
 # Where rows stand with one thread, when there is little time.
 QUICK_LEVEL = "L3"
 ENOUGH = 0.85  # of a limit
-# What the model reckons beyond this is its error, and no limit; what it sees moved so many times as often as
-# arrays are read and written once is scattered.
-CREDIBLE, SCATTERED = 1.25, 2.5
-BY_MODEL, INSTRUCTIONS = ", model", "instructions"
+# Blocks of instructions that others run beside, in the program, take less together than one by one; more than
+# this is an error.
+CREDIBLE = 1.25
+INSTRUCTIONS = "instructions"
+# Blocks of a row that are told.
+BLOCKS = 2
+# Of seconds a call counts.
+SHORT = 50e-6
 KINDS_OF_BOUNDS: dict[str, Callable[[str], bool]] = {
     "memory": lambda bound: bound.startswith(("L2", "L3", "DRAM")),
     "multiply-adds": lambda bound: bound == "multiply-adds",
     "its own instructions": lambda bound: bound == INSTRUCTIONS,
-    "what the model reckons": lambda bound: bound.endswith(BY_MODEL),
+    "other libraries' code": lambda bound: bound in (LIBRARY, NUMPY),
 }
 
 
@@ -119,21 +127,39 @@ def run(settings: Settings, budget: Budget, output: pathlib.Path, say: Callable)
     rows = []
     for case in cases(settings):
         row = measure(case, budget, probes.limits_of)
-        if row.share < ENOUGH:
+        if is_short(row):
             _look_further(case, row)
+            row.explained = explained.sections(row)
         rows.append(row)
         say(_line(row))
+        for line in _reasons(row):
+            say(line)
     for line in summary(rows):
         say(line)
     report.write_json(output / "page.json", about, None, rows, figures(rows))
     write_picture(output / "page.svg", about, rows)
 
 
+def is_short(row: Row) -> bool:
+    """Whether a row does not reach its limit, or is behind the best of the others."""
+    return row.share < ENOUGH or 0 < report.ratio_to_peers(row) < report.BEHIND
+
+
+def _reasons(row: Row) -> Iterator[str]:
+    """What is known of a row that is short."""
+    if not is_short(row):
+        return
+    others = [f"{share:.0%} {name}" for name, share in row.shares.items() if name != row.bound]
+    for text in [*row.why, *([f"also {', '.join(others)}"] if others else [])]:
+        yield f"{'':<6}{text}"
+    yield f"{'':<6}{'docs/limits.md: ' + '; '.join(row.explained) if row.explained else 'not explained'}"
+
+
 def _line(row: Row) -> str:
     mine, ratio = row.times.get("tracejit"), report.ratio_to_peers(row)
     time = report.duration(mine.median) if mine else "-"
     share = f"{100 * row.share:4.0f} {row.bound}" if row.share else f"   - {row.bound}".rstrip()
-    if row.share and row.bound == INSTRUCTIONS:
+    if row.share and row.bound == INSTRUCTIONS and row.level:
         share += "".join([f", {100 * part:.0f} {name}" for name, part in [*row.shares.items()][:1]])
     return (
         f"{row.name:<34}{row.size:>14} {row.dtype:<8}{time:>10}{ratio or float('nan'):8.2f}"
@@ -142,8 +168,7 @@ def _line(row: Row) -> str:
 
 
 def _look_further(case: Case, row: Row) -> None:
-    """Find what else may set the time, where it is neither memory nor multiply-adds: the row's own instructions,
-    where its arrays can be cut; else let the cost model say."""
+    """Find what else may set the time: the row's own instructions, or those of other libraries."""
     ours = next((v for v in case.variants if v.subject == "tracejit"), None)
     if ours is None or "tracejit" not in row.times or "f" not in ours.namespace:
         return
@@ -151,32 +176,31 @@ def _look_further(case: Case, row: Row) -> None:
     try:
         with ours.context():
             kernels = function.explain(*arguments).kernels
-        least = row.times["tracejit"].least
-        if case.level:
-            own = probes.instructions(function, arguments, case.threads)
-            _take(row, INSTRUCTIONS, own / least)
+            found = function.bottlenecks(*arguments)
     except Exception as error:  # noqa: BLE001  what is not explained has no bound
         row.notes["bound"] = reason(error)
         return
-    total = sum(kernel.predicted for kernel in kernels)
-    others = [kernel for kernel in kernels if kernel.kind in (LIBRARY, NUMPY, PYTHON)]
-    if others and sum(kernel.predicted for kernel in others) >= total / 2:
-        row.share, row.bound = 0.0, max(others, key=lambda kernel: kernel.predicted).kind
-    elif kernels and row.share < ENOUGH:
-        _reckoned(row, kernels, total / least)
+    least = row.times["tracejit"].least
+    for kind, seconds in _foreign(kernels, found).items():
+        _take(row, kind, min(seconds / least, 1.0))
+    around = probes.call_seconds(len(arguments)) if least < SHORT else 0.0
+    _take(row, INSTRUCTIONS, (found.seconds + around) / least)
+    row.why += [text for text in found.largest(BLOCKS)]
 
 
-def _reckoned(row: Row, kernels: list, share: float) -> None:
-    """What the cost model says that sets the time."""
+def _foreign(kernels: Iterable[KernelRecord], found: Bottlenecks) -> dict[str, float]:
+    """Seconds in code of others: of kernels that call some, without what their own instructions take."""
     seconds: dict[str, float] = {}
     for kernel in kernels:
-        limit = kernel.limit.partition(":")[0]
-        seconds[limit] = seconds.get(limit, 0.0) + kernel.predicted
-    bound = max(seconds, key=seconds.__getitem__)
-    if bound != MEMORY:
-        _take(row, bound + BY_MODEL, share)
-    elif share > SCATTERED * row.share:
-        _take(row, f"scattered {MEMORY}{BY_MODEL}", share)
+        called = [symbol for symbol in kernel.symbols if symbol not in NOTHING]
+        if called:
+            kind = NUMPY if all(symbol.startswith("numpy_") for symbol in called) else LIBRARY
+            own = sum(
+                h.seconds for h in found.hot if h.trace.function.startswith(f"{kernel.name}.")
+            )
+            rest = max((kernel.measured or 0.0) - own, 0.0)
+            seconds[kind] = seconds.get(kind, 0.0) + rest
+    return seconds
 
 
 def _take(row: Row, bound: str, share: float) -> None:
@@ -230,6 +254,11 @@ def summary(rows: list[Row]) -> Iterator[str]:
             f"{known['least']:>8.0%}"
         )
     yield f"{'no known limit':<34}{found['without a limit']:>6}"
-    short = [row for row in rows if 0 < row.share < ENOUGH]
+    short = [row for row in rows if row.share < ENOUGH]
     for row in sorted(short, key=lambda row: row.share):
         yield f"  short of its limit: {_line(row)}"
+        yield from _reasons(row)
+    unknown = [row for row in rows if is_short(row) and not row.explained]
+    yield f"\n{len(unknown)} rows that are short or behind are not explained in docs/limits.md"
+    for row in unknown:
+        yield f"  not explained: {_line(row)}"

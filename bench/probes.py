@@ -13,7 +13,6 @@ import time
 import timeit
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 
@@ -31,8 +30,6 @@ TRIES, TRY_SECONDS = 20, 0.0003
 SHORT_SECONDS = 4e-6
 KINDS = {"kept": False, "streamed": True}
 PIECES, PIECE_BYTES = 8, 64 << 10
-# Of the fewer of the rows whose instructions are timed.
-NEAR_BYTES = 8 << 10
 # What a thread is given: how many turns, of which loop, and on what. A thread of a region calls the part
 # with its number.
 WORDS = 16
@@ -94,42 +91,18 @@ def limits_of(case: Case) -> list[Variant]:
     return found
 
 
-def instructions(function: Callable, arguments: list, count: int) -> float:
-    """Seconds that a function's instructions take, whatever memory does: of few rows of its arrays, which lie in
-    the nearest cache, each, times all of them, on so many threads (0: all). 0 where results are not made
-    row by row.
-    """
-    largest = max([a for a in arguments if _is_array(a)], key=lambda a: a.nbytes, default=None)
-    if largest is None:
-        return 0.0
-    rows, each = len(largest), largest.nbytes // len(largest)
-    few = max(NEAR_BYTES // each, 1)
-    if 3 * few > rows:
-        return 0.0
-    seconds = []
-    for part in (few, 3 * few):
-        cut = [a[:part].copy() if _is_like(a, largest) else a for a in arguments]
-        try:
-            results = function(*cut)
-        except (ValueError, IndexError):  # places in what was cut off, or other axes as long
-            return 0.0
-        made = results if isinstance(results, tuple) else (results,)
-        if any(_is_array(result) and len(result) != part for result in made):
-            return 0.0
-        tracejit.wait()
-        timer = timeit.Timer(lambda: function(*cut))
-        number = max(1, round(TRY_SECONDS / min(timer.repeat(3, 1))))
-        seconds.append(min(timer.repeat(TRIES, number)) / number)
-    return max(seconds[1] - seconds[0], 0.0) / (2 * few) * rows / (count or THREADS)
-
-
-def _is_array(value: Any) -> bool:
-    return isinstance(value, np.ndarray) and value.ndim > 0
-
-
-def _is_like(value: Any, largest: np.ndarray) -> bool:
-    is_array = _is_array(value) and value.ndim == largest.ndim
-    return is_array and len(value) == len(largest)
+@functools.cache
+def call_seconds(count: int) -> float:
+    """What a call takes of so many arrays, which hardly does anything with them."""
+    names = ", ".join(f"a{k}" for k in range(count))
+    function = tracejit.jit(eval(f"lambda {names}: a0 + 1"))  # noqa: S307  our own text
+    arrays = [np.zeros(1) for _ in range(count)]
+    function(*arrays)
+    tracejit.wait()
+    timer = timeit.Timer(lambda: function(*arrays))
+    empty = timeit.Timer(lambda: None)
+    number = 1000
+    return max(min(timer.repeat(TRIES, number)) - min(empty.repeat(TRIES, number)), 0.0) / number
 
 
 class _Probe:

@@ -7,8 +7,10 @@ from xml.etree import ElementTree
 import numpy as np
 import pytest
 
-from bench import page, picture, probes
+import tracejit
+from bench import explained, page, picture, probes
 from bench.harness import Case, Measurement, Row, Variant, _close_run, _hold_against, _Runner
+from bench.limits import LEVELS
 from bench.loop_programs import PROGRAMS as LOOPS
 from bench.workloads import axes, elementwise, indexing, layers, library, programs, rows
 
@@ -101,40 +103,62 @@ def test_the_picture_shows_ratio_and_share(tmp_path):
     summary = "\n".join(page.summary([first, second]))
     assert "geometric mean 2.50" in summary
     assert page.figures([first, second])["bounds"]["memory"]["enough"] == 1
-    assert "short of its limit" not in summary
-
-
-def test_instructions_are_those_of_work_that_goes_row_by_row():
-    def run(function, *arguments):
-        return probes.instructions(function, list(arguments), 1)
-
-    x, gain = np.ones((64, 64)), np.ones(64)
-    assert run(lambda x, gain: np.sqrt(x) * gain, x, gain) > 0, "a square, and a row beside it"
-    assert run(np.sum, x) > 0
-    assert run(lambda x: x.T.copy(), x) == 0
-    assert run(lambda x, i: x[i], np.ones(4096), np.full(4096, 4095)) == 0, (
-        "places that were cut off"
-    )
-    assert run(np.sqrt, np.ones(8)) == 0, "too few"
+    assert "short of its limit: sum < all" not in summary
+    assert "short of its limit: matmul 8" in summary and "not explained" in summary
 
 
 def test_a_nearer_limit_bounds_a_row_if_it_can_be_one():
     row = Row("rows", "work", "L3", "float64", share=0.3, bound="L3 1r1w", shares={"L3 1r1w": 0.3})
-    page._take(row, "arithmetic, model", 1.5)  # the model's error
-    page._take(row, "threads, model", 0.2)
+    page._take(row, page.INSTRUCTIONS, 1.5)  # an error
+    page._take(row, "library", 0.2)
     assert (row.bound, row.share) == ("L3 1r1w", 0.3)
     page._take(row, page.INSTRUCTIONS, 0.9)
     assert (row.bound, row.share) == (page.INSTRUCTIONS, 0.9)
     assert page.figures([row])["bounds"]["its own instructions"]["enough"] == 1
 
 
-def test_memory_is_scattered_where_far_more_is_moved():
-    kernel = SimpleNamespace(limit="memory: L3", predicted=1.0)
-    row = Row("rows", "work", "L3", "float64", share=0.3, bound="L3 1r1w")
-    page._reckoned(row, [kernel], 0.6)  # a second sweep is no other bound
-    assert row.bound == "L3 1r1w"
-    page._reckoned(row, [kernel], 0.9)
-    assert row.bound == "scattered memory, model"
+def test_a_row_that_is_short_is_told_its_instructions():
+    x = np.linspace(0.0, 1.0, 1 << 14)
+    function = tracejit.jit(lambda x: np.sin(x) * np.exp(x))
+    case = _case()
+    case.variants = (Variant("tracejit", "f(x)", {"f": function, "x": x}),)
+    row = Row("rows", "work", "L2", "float64", "L2", share=0.1, bound="L2 1r1w")
+    row.times["tracejit"] = Measurement(1.0, 1.0, 1.0, 1.0, 3)
+    page._look_further(case, row)
+    assert page.INSTRUCTIONS in row.shares and "cycles for" in row.why[0]
+    assert any("cycles for" in line for line in page._reasons(row))
+
+
+def test_other_libraries_bound_what_they_do_themselves():
+    kernel = SimpleNamespace(name="sort", symbols=("poll", "numpy_sort"), measured=3.0)
+    own = SimpleNamespace(seconds=1.0, trace=SimpleNamespace(function="sort.0"))
+    found = SimpleNamespace(hot=[own])
+    assert page._foreign([kernel], found) == {"NumPy's code": 2.0}
+    assert page._foreign([SimpleNamespace(name="x", symbols=("prefetch",))], found) == {}
+
+
+@pytest.mark.parametrize("entry", explained.entries(), ids=lambda entry: entry.title)
+def test_what_the_limits_explain_is_on_the_page(entry):
+    sizes = [*LEVELS, "1 thread", "2 threads"]
+    for name, places in entry.rows:
+        assert any(e.name.startswith(name) or name.startswith(e.name) for e in page.ROWS), name
+        assert all(place == "" or place.startswith(tuple(sizes)) for place in places), places
+
+
+def test_rows_find_what_explains_them(tmp_path, monkeypatch):
+    text = """
+- **Sums.** Why. Rows: `sum(x)` (L2, L3 1 thread); `mean`.
+- **Sorts.** No
+  rows.
+"""
+    (tmp_path / "limits.md").write_text(text)
+    monkeypatch.setattr(explained, "PAGE", tmp_path / "limits.md")
+    entries = explained.entries.__wrapped__()
+    assert [entry.title for entry in entries] == ["Sums", "Sorts"]
+    sums = entries[0]
+    assert sums.explains(Row("rows", "sum(x)", "L3 1 thread", "float32"))
+    assert not sums.explains(Row("rows", "sum(x)", "L3", "float32"))
+    assert sums.explains(Row("rows", "mean(x, axis=1)", "DRAM", "float32"))
 
 
 def test_a_close_run_is_between_us_and_the_fastest_of_the_others():

@@ -102,7 +102,7 @@ def measured_seconds(
         return "Python functions that do more than compute are called in a loop or a branch"
     updated = [k for k, p in enumerate(program.function.parameters) if "updated" in p.attrs]
     compiled = Compiled(lowered.with_module(with_clocks(lowered.module)), {})
-    run = partial(_run, compiled, tuple(program.made), leaves)
+    run = partial(run_on, compiled, tuple(program.made), leaves)
     try:
         found = measure(run, arrays, updated, calls_of(lowered.module))
     except Exception as error:  # noqa: BLE001 - whatever the program raises for these arguments
@@ -110,7 +110,8 @@ def measured_seconds(
     return [s if k not in _with_effects(lowered.module) else None for k, s in enumerate(found)]
 
 
-def _run(compiled: Compiled, made: tuple, leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
+def run_on(compiled: Compiled, made: tuple, leaves: Sequence[Any], arrays: Sequence[Any]) -> None:
+    """Run a program, with what Python functions gave while it was traced."""
     with running(Run(made, Rehearsal(copy.deepcopy(passed(leaves))))), np.errstate(all="ignore"):
         compiled(*arrays)
 

@@ -60,6 +60,15 @@ class Jitted(JitBase):
         """
         return module("tracejit.explaining").explain(self._compiler, args, kwargs)
 
+    def bottlenecks(self, *args: Any, **kwargs: Any) -> Any:
+        """What the machine code for these arguments takes where it waits for no memory, block by block, and which
+        instructions set that.
+
+        Print it; `.seconds` is the sum and `.hot` has the blocks. Runs the program once, on copies of what it
+        writes, to count how often each block runs, and then each of them by itself.
+        """
+        return module("tracejit.bottlenecks").find(self._compiler, args, kwargs)
+
     def scaling(self, *args: Any, **kwargs: Any) -> Any:
         """The time of a call with these arguments on 1 to 64 cores, simulated from the kernels' times on one.
 

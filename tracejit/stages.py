@@ -165,14 +165,28 @@ class Compiled:
         first = len(lowered.module.entry.inputs)
         captures = captures | {first + k: a.ctypes.data for k, a in enumerate(self.kept)}
         self.code: Code = pipeline.emit(self.module, lowered.options, captures)
-        sites = {name: host_site(call) for name, call in self.code.hosts.items()}
-        imports = addresses(self.code.externals) | {name: id(site) for name, site in sites.items()}
+        self.sites = {name: host_site(call) for name, call in self.code.hosts.items()}
         quickly = config.tiers and not self.may_be_long
-        self.library = load_code(self.code, imports, tuple(sites.values()), quickly)
+        self.library = load_code(self.code, self.imports, tuple(self.sites.values()), quickly)
         self.entry = self.library.cell("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
         show_code(lowered.module.entry.name, self.llvm_ir, lambda: self.asm)
+
+    def with_library(self, library: engine.Library) -> Compiled:
+        """The same program, with other machine code for it."""
+        other = copy(self)
+        other.__dict__.pop("_executable", None)
+        other.library, other.entry = library, library.cell("entry")
+        other.shapes = library.address("shapes") if self.code.symbols else 0
+        return other
+
+    @property
+    def imports(self) -> dict[str, int]:
+        """The addresses of what the machine code expects to find."""
+        return addresses(self.code.externals) | {
+            name: id(site) for name, site in self.sites.items()
+        }
 
     @cached_property
     def seconds(self) -> float:

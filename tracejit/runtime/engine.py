@@ -118,6 +118,18 @@ def assembly(text: str, level: int = 2, passes: str = "", target: Target | None 
     return _compile(text, level, passes, target, "emit_assembly")
 
 
+def assemble(text: str) -> bytes:
+    """Assembly text, as ``assembly`` gives it, to relocatable object code. Raises CompileError where it is none."""
+    lines = [line.translate(_QUOTED) for line in text.splitlines()]
+    with _using_llvm() as llvm:
+        llvm.binding.initialize_native_asmparser()
+    # limit: LLVM ends the process where it cannot read a line; nobody but us writes any.
+    return compile_ir("\n".join([f'module asm "{line}"' for line in lines]))
+
+
+_QUOTED = str.maketrans({"\\": "\\5C", '"': "\\22", "\t": "\\09"})
+
+
 # limit: LLVM keeps about 9 KB per library that was ever loaded, even when it is unloaded.
 def load(
     object_code: bytes, exports: Sequence[str], imports: Mapping[str, int] | None = None

@@ -10,6 +10,7 @@ import pytest
 import tracejit
 from tracejit.ir.numpy_random import can_draw, pairs_offset
 from tracejit.ir.op import OPS
+from tracejit.trace import outside
 
 X = np.linspace(0.25, 3.0, 12).reshape(3, 4)
 
@@ -240,6 +241,29 @@ def test_generators_made_in_the_program():
     for _ in range(2):
         for a, b in zip(f(X.ravel()), jitted(X.ravel())):
             np.testing.assert_allclose(b, a, rtol=1e-13)
+
+
+def test_loops_ask_once_for_a_generator_that_was_made_before_them(monkeypatch):
+    def walks(seed, n):
+        rng, path = np.random.default_rng(seed), np.empty((n, 40))
+        for k in range(n):
+            own, x = np.random.default_rng(k), 0.0
+            for i in range(40):
+                step = rng.normal()
+                if step > 0.0:
+                    step = step * own.random()
+                x += step
+                path[k, i] = x
+        return path
+
+    count = []
+    begin = outside.begin_drawing
+    monkeypatch.setattr(outside, "begin_drawing", lambda *args: count.append(0) or begin(*args))
+    compiled = tracejit.jit(walks)
+    compiled(4, 30)
+    count.clear()
+    np.testing.assert_allclose(compiled(4, 30), walks(4, 30), rtol=1e-12)
+    assert len(count) <= 31  # the one, and each of the others
 
 
 def test_a_failure_puts_the_states_back():

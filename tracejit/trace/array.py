@@ -310,7 +310,9 @@ class Array(Conversions):
         known = known_value(node_of(self))
         if known is None:
             remedy = "use astype, or a NumPy function that has a rule"
-            raise for_numpy(needs_value(self, "as an ndarray", remedy))
+            error = for_numpy(needs_value(self, "as an ndarray", remedy))
+            error.is_about_ndarrays = True
+            raise error
         return np.array(known, dtype)
 
     def item(self, *index: Any) -> Any:

@@ -95,6 +95,7 @@ class Trace:
     blocks         how many `finally` and context managers are to follow what is being traced
     handles        whether the function may handle an exception that compiled code raises
     leaves_none    where a function returns None that returns a value elsewhere, NumPy is to run it
+    wraps_ufuncs   whether ufuncs are given lists of arrays, and are stood in for (ufunc_objects.py)
     checks_late    whether a known index that is out of bounds is an error of the running program, as
                    it may be in an arm that never runs
     """
@@ -113,6 +114,7 @@ class Trace:
         self.is_strict = False
         self.packs = True
         self.has_packed = False
+        self.wraps_ufuncs = False
         self.values: dict[Node, Any] = {}
         self.extents: dict[str, int] = {}
         self.is_tentative = False
@@ -205,11 +207,15 @@ class Trace:
     def locate(self, node: Node) -> None:
         """Note the user's line as the origin of `node`, and the region; the first ones stay."""
         locate(node, user_line() or "")
+        if self.open_home(node) is None:
+            self.homes[node] = self.region
+
+    def open_home(self, node: Node) -> Region | None:
+        """The region that computes a node, if it is still being traced."""
         home = self.homes.get(node)
         while home is not None and home.into is not None:
             home = home.into
-        if home is None or not home.is_open:
-            self.homes[node] = self.region
+        return home if home is not None and home.is_open else None
 
     @property
     def whole(self) -> Region:

@@ -27,13 +27,14 @@ from ..registered import Applied, purity
 from .attempts import WARN, is_plain, warn
 from .context import current_trace, failure, for_numpy
 from .drawing import NotDrawn
-from .draws import draws_natively
 from .draws import draw as draw_natively
+from .draws import draws_natively
 from .host import Callee, NoRule, ask_python, call_through_python, name_of
 from .number_classes import is_number_class, number_class
 from .registry import CREATIONS, FUNCTIONS
 from .scipy_objects import scipy_stand_in
 from .tree import flatten
+from .ufunc_objects import Ufunc
 from .unruled import apply_function, write_through_python
 from .value import Value
 
@@ -46,8 +47,10 @@ _METHODS = (types.MethodType, types.BuiltinMethodType)
 
 def stand_in(value: Any) -> Any:
     """What the traced code gets instead of `value`; None if it is nothing of this kind."""
-    if isinstance(value, Applied):
+    if isinstance(value, Applied) or type(value) is Ufunc:
         return value
+    if isinstance(value, np.ufunc) and _wraps_ufuncs():
+        return Ufunc(value)
     is_pure = purity(value)
     if is_pure is not None:
         called = Callee(name_of(value), _Found(value), not is_pure, is_known=False)
@@ -75,6 +78,11 @@ def stand_in(value: Any) -> Any:
         return number_class(value)
     found = scipy_stand_in(value)
     return found if found is not None else _made_by_random(value)
+
+
+def _wraps_ufuncs() -> bool:
+    trace = current_trace()
+    return trace is not None and trace.wraps_ufuncs
 
 
 @dataclass(frozen=True)
@@ -234,14 +242,15 @@ class Generator:
         return type(self.trial)
 
     def address(self, in_pairs: bool) -> Node:
-        """The address of what natively drawn numbers come from; found once in a run, before all loops,
-        where the generator is there already."""
+        """The address of what natively drawn numbers come from; found once, before all loops in which
+        the generator is not made."""
         trace = current_trace()
         assert trace is not None
         begin = Callee("numpy.random.begin", _Begin(self._find, in_pairs))
         node = ask_python(begin, [] if self._made is None else [self._made])
-        if self._made is None:
-            trace.homes[node] = trace.whole
+        home = trace.whole if self._made is None else trace.open_home(self._made)
+        if home is not None:
+            trace.homes[node] = home
         return node
 
     def __getattr__(self, name: str) -> Any:

@@ -120,13 +120,13 @@ def trace(
     rolled: set[Any] = set()
     growing: dict[Any, Any] = {}
     tried: set[Any] = set()  # lists that grow though their loops could be unrolled
-    leaves_none, packs, checks_late = False, True, False
+    leaves_none, packs, checks_late, wraps_ufuncs = False, True, False, False
     while True:
         context = Trace()
         context.packs = packs
         context.calls_python, context.unrolled = calls_python, unrolled
         context.recovers = recovers or calls_python
-        context.rolled = rolled
+        context.rolled, context.wraps_ufuncs = rolled, wraps_ufuncs
         context.leaves_none, context.checks_late = leaves_none, checks_late
         context.run = context.run if run is None else run
         context.is_strict, context.growing = is_strict, growing
@@ -148,6 +148,8 @@ def trace(
                 tried.clear()
             elif context.to_roll is not None:
                 rolled.add(context.to_roll)
+            elif getattr(error, "is_about_ndarrays", False) and not wraps_ufuncs:
+                wraps_ufuncs = True
             elif isinstance(error, IndexError) and context.region.parent and not checks_late:
                 checks_late = True
             elif loop is not None:

@@ -90,7 +90,8 @@ def test_cores_do_not_change_results(name, cores, monkeypatch):
     expected = tracejit.jit(PROGRAMS[name])(x)
     here = schedule_parameters()._replace(cores=cores, fork_seconds=cores * 1e-6)
     monkeypatch.setattr("tracejit.stages.schedule_parameters", lambda: here)
-    assert_same_bits(tracejit.jit(PROGRAMS[name])(x), expected)
+    with tracejit.threads(cores):
+        assert_same_bits(tracejit.jit(PROGRAMS[name])(x), expected)
 
 
 @pytest.fixture

@@ -201,7 +201,8 @@ def test_the_estimate_says_what_limits():
 def parallel_loops(function, x, **parameters) -> list[int]:
     """The turns of the parallel loops of a program, lowered for a machine with these parameters."""
     traced = tracejit.jit(function).trace(x)
-    options = traced.options._replace(machine=traced.options.machine._replace(**parameters))
+    machine = traced.options.machine._replace(**parameters)
+    options = traced.options._replace(machine=machine, threads=machine.cores)
     kernels = pipeline.run(traced.module, options)[Stage.SCHEDULED].functions[:-1]
     loops = [s for k in kernels for s in statements(k.body) if isinstance(s, For)]
     return [loop.stop.value for loop in loops if loop.mark == "parallel"]

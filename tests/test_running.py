@@ -86,8 +86,10 @@ def on(monkeypatch):
     def choose(cores):
         machine = here._replace(cores=cores, l3_bytes=32 << 20)
         monkeypatch.setattr(stages, "schedule_parameters", lambda: machine)
+        tracejit.set_num_threads(cores)
 
-    return choose
+    with tracejit.threads(2):
+        yield choose
 
 
 def test_lanes_and_threads_share_the_work_where_the_order_is_free(on):

@@ -29,7 +29,7 @@ from .leaving import Leaving
 from .lower.pipeline import Options
 from .lower.tensor.arena import Memory
 from .recovery import Recovery
-from .runtime import tiers
+from .runtime import threads, tiers
 from .signatures import NO_CLASHES, Signatures, signature
 from .sizes import Sizes
 from .stages import Compiled, Lowered, default_options
@@ -137,6 +137,8 @@ class Compiler:
                 entry = self._find(structure, leaves, args, kwargs, clashes)
                 direct = entry.fits(leaves)
         entry.python_hits += 1
+        if not entry.is_for(threads.get_num_threads()):
+            self._change_threads(entry, leaves)
         if entry.program.needs_recovery:
             return self._recovery.run(entry, leaves, args, kwargs)
         try:
@@ -246,21 +248,16 @@ class Compiler:
             why = self._why(key) if config.debug or listeners else ""
             program, lowered, sized = self._lowered(key, args, kwargs, leaves, how, run or Run())
             done = time.perf_counter()
-            first = len(program.function.parameters) - len(program.captures)
-            captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
-            entry = Entry(program, Compiled(lowered, captures, program.captures))
+            entry = Entry(program, _compiled(program, lowered))
             key = signature(key[0], leaves, program.leaves)
             self._entries[key] = entry
             entry.kind = key
             if sized:
                 self._sizes.add(key[0], leaves, how, entry)
             self._compiles += 1
-            entry.publish(self.jitted, key[0])
+            entry.publish(self.jitted)
             self._evict()
-            if self._options["tune"]:
-                module("tracejit.tuning").start(
-                    self, entry, lowered, leaves, self._tuning_seconds()
-                )
+            self._start_tuning(entry, lowered, leaves)
             ended = time.perf_counter()
             self._tell(program, why, ended - started)
             say(1, lambda: (
@@ -312,20 +309,32 @@ class Compiler:
         )
         return found._replace(tune=bool(options["tune"]), reproducible=options["reproducible"])
 
-    def _tuning_seconds(self) -> float:
-        seconds = self._options["tune"]
-        return module("tracejit.tuning").SECONDS if isinstance(seconds, bool | str) else seconds
+    def _start_tuning(self, entry: Entry, lowered: Lowered, leaves: list) -> None:
+        chosen = self._options["tune"]
+        if chosen:
+            tuning = module("tracejit.tuning")
+            seconds = tuning.SECONDS if isinstance(chosen, bool | str) else chosen
+            tuning.start(self, entry, lowered, leaves, seconds)
 
     def exchange(self, entry: Entry, lowered: Lowered) -> None:
         """Let a program that was lowered in another way take the calls of an entry."""
-        program = entry.program
-        first = len(program.function.parameters) - len(program.captures)
-        captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
-        compiled = Compiled(lowered, captures, program.captures)
+        compiled = _compiled(entry.program, lowered)
         with self._lock:
             if any(found is entry for found in self._entries.values()):
                 self._known.clear()
                 entry.exchange(self.jitted, compiled)
+
+    def _change_threads(self, entry: Entry, leaves: list) -> None:
+        """Let a program serve calls with as many threads as there are now."""
+        count = threads.get_num_threads()
+        with self._lock, tiers.foreground():
+            if not entry.change_threads(count):
+                started = time.perf_counter()
+                lowered = self._traced(entry.program, leaves).lower()
+                self.exchange(entry, lowered)
+                self._start_tuning(entry, lowered, leaves)
+                seconds = time.perf_counter() - started
+                say(1, lambda: f"tracejit: compiled {self.name} for {count} threads: {1e3 * seconds:.1f} ms")  # fmt: skip
 
     def _trace(
         self,
@@ -373,8 +382,7 @@ class Compiler:
         self._known.clear()
         self._ended_hits += entry.hits
         self._sizes.remove(entry)
-        self.jitted.retire(entry.handle)
-        entry.handle = None
+        entry.retire(self.jitted)
 
     def _why(self, key: Any) -> str:
         """Which argument made this call different from the calls it was compiled for."""
@@ -440,6 +448,13 @@ class Compiler:
         with tiers.foreground():
             program = self._trace(key, args, kwargs, leaves, how, Run())
         return self._traced(program, leaves)
+
+
+def _compiled(program: Program, lowered: Lowered) -> Compiled:
+    """Machine code that knows where the arrays are that the program captured."""
+    first = len(program.function.parameters) - len(program.captures)
+    captures = {first + k: a.ctypes.data for k, a in enumerate(program.captures)}
+    return Compiled(lowered, captures, program.captures)
 
 
 def _sizes_of(entry: Entry, leaves: list[Any]) -> dict[str, int]:

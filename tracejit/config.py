@@ -3,10 +3,9 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from typing import Any, NamedTuple
-
 
 # How far results may be from NumPy's: `jit` says more.
 NUMERICS = ("strict", "default", "fast")
@@ -65,9 +64,13 @@ VARIABLES = {
 
 
 class Config:
-    """The current values, as attributes; set one for a while with ``with config.use(debug=1)``."""
+    """The current values, as attributes; set one for a while with ``with config.use(debug=1)``.
+
+    `followers` are called after variables were set so.
+    """
 
     def __init__(self, environment: Any = os.environ):
+        self.followers: list[Callable[[], None]] = []
         for name, variable in VARIABLES.items():
             text = environment.get(f"TRACEJIT_{name.upper()}")
             try:
@@ -85,11 +88,16 @@ class Config:
         if unknown:
             raise TypeError(f"unknown variable {sorted(unknown)}; there are {sorted(VARIABLES)}")
         before = {name: getattr(self, name) for name in values}
-        vars(self).update(values)
+        self._set(values)
         try:
             yield self
         finally:
-            vars(self).update(before)
+            self._set(before)
+
+    def _set(self, values: dict[str, Any]) -> None:
+        vars(self).update(values)
+        for follow in self.followers:
+            follow()
 
 
 config = Config()

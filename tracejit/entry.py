@@ -18,6 +18,7 @@ from .ir.graph import Module, is_updated
 from .ir.refusal import LEFT_TO_NUMPY, IllegalParameter
 from .ir.verify import Stage
 from .refusals import leaving_to_numpy, refusals
+from .runtime import threads
 from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
@@ -37,13 +38,18 @@ from .trace.program import FirstOutput, NodeOutput, Program, Traced, ViewOutput
 from .trace.tree import LEAF, Structure, class_of, keys_of, kind_of, unflatten
 from .viewing import viewed
 
+# Numbers of threads for which the code of one program is kept.
+MOST_CODES = 4
+
 
 class Entry:
     """What a jitted function keeps for a signature."""
 
     def __init__(self, program: Program, compiled: Compiled):
         self.program, self.compiled = program, compiled
-        self.handle: Any = None
+        # By how many threads calls have: the code for them, and its place in native code, if it has one.
+        self._codes: dict[int, Compiled] = {compiled.lowered.options.threads: compiled}
+        self._handles: dict[int, Any] = {}
         self.python_hits = 0
         self.last_hits = 0
         self.kind: Any = None  # what calls it is for, as the compiler knows them
@@ -128,9 +134,9 @@ class Entry:
     def _run_for_tuple(self) -> Executable:
         return self._executable_with("tuple")
 
-    def publish(self, native: Any, structure: Structure) -> None:
+    def publish(self, native: Any) -> None:
         """Let native code serve this signature, where it can check all that matters."""
-        program = self.program
+        program, structure = self.program, self.kind[0]
         if config.reference or not program.is_guarded_natively:
             return
         symbols = self.compiled.code.symbols
@@ -141,22 +147,50 @@ class Entry:
         trees = native_trees(structure, leaves)
         if trees is not None:
             outside = (program.guards, program.cells, program.snapshots, program.entries)
-            signature = Signature(*trees, *outside, apart=pairs_apart(program))
+            count = self.compiled.threads
+            words = ((threads.LIMIT_ADDRESS, count),) if count else ()
+            signature = Signature(*trees, *outside, apart=pairs_apart(program), words=words)
             plan = self._plan(self._result)
             left = (LinAlgError, IllegalParameter) if program.writes else LEFT_TO_NUMPY
             plan = plan._replace(on_error=leaving_to_numpy(plan.on_error, left))
-            self.handle = native.publish(signature, plan)
+            self._handles[self.compiled.lowered.options.threads] = native.publish(signature, plan)
 
     def exchange(self, native: Any, compiled: Compiled) -> None:
-        """Let other code of the same program take the calls; those that run finish where they are."""
-        before = self.handle
+        """Let other code of the same program take the calls with as many threads; those that run finish where
+        they are."""
+        count = compiled.lowered.options.threads
+        for other in (count, *[*self._codes][: 1 - MOST_CODES]):
+            self._codes.pop(other, None)
+            self._retire(native, self._handles.pop(other, None))
+        self._codes[count] = compiled
+        self._use(compiled)
+        self.publish(native)
+
+    def is_for(self, count: int) -> bool:
+        """Whether its code is meant for so many threads."""
+        return self.compiled.threads in (0, count)
+
+    def change_threads(self, count: int) -> bool:
+        """Use the code for so many threads, if there is any."""
+        found = self._codes.get(count)
+        if found is not None and found is not self.compiled:
+            self._use(found)
+        return found is not None
+
+    def retire(self, native: Any) -> None:
+        """Let native code serve the signature no more."""
+        while self._handles:
+            self._retire(native, self._handles.popitem()[1])
+
+    def _retire(self, native: Any, handle: Any) -> None:
+        if handle is not None:
+            self.python_hits += handle.get("hits")
+            native.retire(handle)
+
+    def _use(self, compiled: Compiled) -> None:
         self.compiled = compiled
         for made in ("run_directly", "_run_for_tuple"):
             vars(self).pop(made, None)
-        if before is not None:
-            self.python_hits += before.get("hits")
-            self.publish(native, self.kind[0])
-            native.retire(before)
 
     def fits(self, leaves: list[Any]) -> bool:
         """Whether these leaves can be handed over as they are."""
@@ -213,7 +247,8 @@ class Entry:
 
     @property
     def hits(self) -> int:
-        return self.python_hits + (self.handle.get("hits") if self.handle is not None else 0)
+        native = [handle.get("hits") for handle in self._handles.values() if handle is not None]
+        return self.python_hits + sum(native)
 
 
 def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[int]]:

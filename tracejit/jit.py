@@ -143,7 +143,8 @@ def jit(
     int that keeps changing becomes an input where the function allows it.
 
     static_argnums, static_argnames   arguments that are always part of the signature
-    threads       the most threads a call may use; 0: `tracejit.get_num_threads()`
+    threads       the most threads a call may use; 0: `tracejit.get_num_threads()`; programs with parallel
+                  loops are compiled for that number, and again, without tracing, when it is another
     cache_size    signatures kept; default TRACEJIT_CACHE_SIZE
     numerics      "strict": NumPy's order and rounding, bit for bit, wherever NumPy has one;
                   "default": sums in any order, and `a*b + c` may round once instead of twice;

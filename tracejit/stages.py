@@ -23,7 +23,7 @@ from .ir.host import attempt
 from .ir.numpy_code import IS_FOUND, LOOPS
 from .ir.numpy_random import BY_SYMBOL, ROUTINES, Distribution, routine_address
 from .ir.numpy_sorts import KINDS, SORTINGS, Sorting
-from .ir.tensor import UPDATED, Extern
+from .ir.tensor import UPDATED, Extern, is_shared, statements
 from .ir.text import show
 from .ir.types import ArrayType, i32, i64
 from .ir.verify import Stage
@@ -57,7 +57,7 @@ def default_options(
     numerics: str = "default",
     instruments: Iterable[Callable] = (),
 ) -> Options:
-    """Options for the machine this runs on."""
+    """Options for the machine this runs on, and as many threads as there are now."""
     target = engine.target()
     parameters = schedule_parameters()
     stream = parameters.stream_bytes if target.triple.startswith("x86_64") else 0
@@ -72,6 +72,7 @@ def default_options(
         tuple(instruments),
         _numpys_blas,
         parameters,
+        threads=threads.get_num_threads(),
     )
 
 
@@ -187,6 +188,15 @@ class Compiled:
         return addresses(self.code.externals) | {
             name: id(site) for name, site in self.sites.items()
         }
+
+    @cached_property
+    def threads(self) -> int:
+        """How many threads it was made for; 0: for as many as there will be."""
+        chosen = self.lowered.options
+        if chosen.max_threads == 1:
+            return 0
+        shares = any(is_shared(s) for k in self.module.functions for s in statements(k.body))
+        return chosen.threads if shares or chosen.threads == 1 else 0
 
     @cached_property
     def seconds(self) -> float:

@@ -35,7 +35,7 @@ from .lower import pipeline
 from .lower.pipeline import Options
 from .lower.variants import Variant, alternatives, calls_of, grafted, variants
 from .report.clocks import can_read_clocks, with_clocks
-from .runtime import native_code, threads, tiers
+from .runtime import native_code, tiers
 from .stages import Compiled, Lowered, fit
 
 SECONDS = 2.0  # to spend on a signature, unless told otherwise
@@ -63,10 +63,9 @@ _known: dict[Any, Choice] = {}
 
 
 def _key(text: str, options: Options) -> tuple:
-    count = options.max_threads or threads.get_num_threads()
     parameters = (*options.machine[:5], options.vector_bytes, options.stream_bytes, options.library)
-    count, kept = min(count, threads.get_num_threads()), (options.numerics, options.keeps_bits)
-    return (VERSION, text, *kept, count, *parameters)
+    kept = (options.numerics, options.keeps_bits)
+    return (VERSION, text, *kept, options.slots, *parameters)
 
 
 def _recalled(key: tuple) -> Choice | None:

@@ -392,6 +392,17 @@ def map_bodies(
     return statement
 
 
+def is_shared(statement: Statement) -> bool:
+    """Whether threads share it."""
+    return isinstance(statement, For) and statement.mark == "parallel"
+
+
+def by_one_thread(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+    """The statements with a plain loop for every one that threads would share."""
+    found = [map_bodies(statement, by_one_thread) for statement in body]
+    return tuple([s.replace(mark="serial") if is_shared(s) else s for s in found])
+
+
 def has_control(body: Iterable[Statement]) -> bool:
     """Whether some statement says in which order, how often or whether others run."""
     return any([s.has_control for s in body if isinstance(s, Nest)])

@@ -35,8 +35,8 @@ from .graph.numpy_order import keep_order
 from .graph.outline import outline
 from .graph.points import lay_out_points
 from .graph.products import expand_products
-from .graph.row_ends import reduce_products
 from .graph.rounding import contract
+from .graph.row_ends import reduce_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .graph.stencils import chain_stencils
@@ -96,7 +96,8 @@ class Options(NamedTuple):
     Outputs of `stream_bytes` and more are stored past the cache; 0: none are. `passes` are a pipeline
     of the user's; None: `PIPELINE`. Contractions may use `library`, if there is one; `blas()` is
     that of the machine, for those that ask for it; `machine` is what schedules know of it. To `tune` is to
-    take what was measured to be faster than what the model of the machine chose (tuning.py).
+    take what was measured to be faster than what the model of the machine chose (tuning.py). Loops are shared
+    among so many `threads`, 0: as many as there are cores, and at most among `max_threads`.
     `numerics` and `reproducible` are as in `jit`, `permutes` as in `engine.Target`. `instruments` are called with `(pass, before, after)`
     after every pass.
     """
@@ -113,6 +114,7 @@ class Options(NamedTuple):
     machine: Machine = USUAL
     tune: bool = False
     reproducible: bool = False
+    threads: int = 0
 
     @property
     def core(self) -> Machine:
@@ -127,8 +129,9 @@ class Options(NamedTuple):
 
     @property
     def slots(self) -> int:
-        """For how many threads there is memory of their own in parallel loops that need some."""
-        return self.max_threads or self.machine.cores
+        """How many threads are reckoned with; parallel loops have memory for each of so many where they need some."""
+        most = self.threads or self.machine.cores
+        return min(most, self.max_threads or most)
 
 
 def _steps(stage: Stage, *passes: Any) -> list[Step]:
@@ -165,7 +168,7 @@ _bind_threads: Bind = lambda options: partial(
     parallelize,
     machine=options.core,
     reorders=options.numerics != "strict",
-    alone=options.max_threads == 1,
+    alone=options.slots == 1,
 )
 _bind_lanes: Bind = lambda options: partial(
     vectorize, vector_bytes=options.vector_bytes, reorders=options.numerics != "strict"
@@ -262,7 +265,7 @@ PIPELINE = Pipeline(
             unroll_short_loops,
             repeat_bodies,
             _wide(poll_signals),
-            _where(lambda options: options.max_threads != 1, _told(run_sections)),
+            _where(lambda options: options.slots != 1, _told(run_sections)),
         ),
     ]
 )

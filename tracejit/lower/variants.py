@@ -15,7 +15,7 @@ from ..ir import expressions, tensor
 from ..ir.expressions import integer
 from ..ir.graph import Function, Kernel, Module, Node, call, each_program, parameter
 from ..ir.op import CONTRACTION
-from ..ir.tensor import Call, For, Index, Statement, map_bodies, statements
+from ..ir.tensor import Call, For, Index, Statement, is_shared, map_bodies, statements
 from ..ir.term import postorder
 from .machine import Machine
 from .pipeline import PIPELINE, Options
@@ -155,13 +155,13 @@ def in_shares(kernel: Kernel, count: int) -> Kernel:
 
 
 def _with_parallel_loops(kernel: Kernel, change: Callable[[For], tuple[Statement, ...]]) -> Kernel:
-    if not any(isinstance(s, For) and s.mark == "parallel" for s in statements(kernel.body)):
+    if not any(map(is_shared, statements(kernel.body))):
         return kernel
 
     def visit(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
         found: list[Statement] = []
         for statement in body:
-            if isinstance(statement, For) and statement.mark == "parallel":
+            if is_shared(statement):
                 found += change(statement)
             else:
                 found.append(map_bodies(statement, visit))

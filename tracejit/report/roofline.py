@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from typing import Any, NamedTuple
 
-from ..ir.tensor import For, Kernel, statements
+from ..ir.tensor import For, Kernel, is_shared, statements
 from ..lower.pipeline import Options
 from ..lower.tensor.cost import expected_trips
 from .prices import cycles_of
@@ -34,7 +34,7 @@ class Estimate(NamedTuple):
 
 def threads_of(kernel: Kernel, available: int) -> int:
     """How many threads a kernel's widest parallel loop keeps busy."""
-    loops = [s for s in statements(kernel.body) if isinstance(s, For) and s.mark == "parallel"]
+    loops = [s for s in statements(kernel.body) if is_shared(s)]
     return max([int(min(expected_trips(loop), available)) for loop in loops], default=1)
 
 

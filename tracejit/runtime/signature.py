@@ -89,6 +89,7 @@ class Signature(NamedTuple):
     entries  ``(dict, count)``: how many keys a dict has.
     apart    ``(leaf, leaf)``: the numbers of arrays whose memory does not overlap; or, second, an
              array itself.
+    words    ``(address, number)``: what a word in memory holds.
     """
 
     positional: tuple[Tree, ...] = ()
@@ -98,6 +99,7 @@ class Signature(NamedTuple):
     lists: tuple[tuple[list, list], ...] = ()
     entries: tuple[tuple[dict, int], ...] = ()
     apart: tuple[tuple[int, int | np.ndarray], ...] = ()
+    words: tuple[tuple[int, int], ...] = ()
 
     def leaves(self) -> tuple[Leaf, ...]:
         """Every leaf, in the order that numbers them."""

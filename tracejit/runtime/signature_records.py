@@ -52,12 +52,13 @@ class SignatureEncoder:
         for position, (_, tree) in enumerate(signature.keywords):
             self._tree(tree, NUMBERS["frame.keywords"], position, records)
         records += map(self._guard, signature.guards)
-        records += [self._watched("cell", cell, 1, id(it)) for cell, it in signature.cells]
+        records += [self._watched("cell", id(cell), 1, id(it)) for cell, it in signature.cells]
         records += [
-            self._watched("items", kept, len(items), self.memory.store([*map(id, items)]))
+            self._watched("items", id(kept), len(items), self.memory.store([*map(id, items)]))
             for kept, items in signature.lists
         ]
-        records += [self._watched("size", held, count, 0) for held, count in signature.entries]
+        records += [self._watched("size", id(held), count, 0) for held, count in signature.entries]
+        records += [self._watched("word", at, 0, value) for at, value in signature.words]
         leaves = signature.leaves()
         records += [self._apart(leaves, first, second) for first, second in signature.apart]
         records.append(_record("end", {}))
@@ -104,8 +105,8 @@ class SignatureEncoder:
             values["pair.second_size"] = leaves[second].dtype.itemsize
         return _record("apart", values)
 
-    def _watched(self, kind: str, watched: object, count: int, value: int) -> list[int]:
-        members = {"watched.object": id(watched), "watched.count": count, "watched.value": value}
+    def _watched(self, kind: str, watched: int, count: int, value: int) -> list[int]:
+        members = {"watched.object": watched, "watched.count": count, "watched.value": value}
         return _record(kind, members)
 
     def _tree(self, tree: Tree, base: int, position: int, records: list[list[int]]) -> None:

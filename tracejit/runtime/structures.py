@@ -71,10 +71,10 @@ NUMBERS = {
     "hash.depth": 3,
     **_enumerate(
         "kind",
-        "end guard names cell items size apart "  # about the call as a whole
+        "end guard names cell items size apart word "  # about the call as a whole
         "array payload int bool identical equal bits tuple list dict instance any",
     ),
-    "kind.last_whole": 6,
+    "kind.last_whole": 7,
     **_enumerate("output", "array scalar float int complex bool argument object"),
     **_enumerate("result", "single tuple function tree"),
     **_enumerate("build", "end push tuple list dict"),

@@ -41,40 +41,39 @@ RELAX_DECLARATION = {
     "aarch64": "declare void @llvm.aarch64.hint(i32)",
 }
 
-_limit: int | None = None
+_chosen: int | None = None
 _library: engine.Library | None = None
+# How many threads a parallel loop may use, where native code reads it.
+_limit = ctypes.c_int64(1)
+LIMIT_ADDRESS = ctypes.addressof(_limit)
 
 
 def get_num_threads() -> int:
     """How many threads a parallel loop may use, the calling one included."""
-    with engine.lock:
-        return _default_limit() if _limit is None else _limit
+    return _limit.value
 
 
 def set_num_threads(count: int) -> None:
     """Set how many threads a parallel loop may use, the calling one included; process-wide.
 
-    Takes effect with the next loop, also for code that is compiled already. Raises ValueError
-    outside 1 to 1024.
+    Takes effect with the next loop and the next call: programs with parallel loops are compiled again for
+    another number, and kept. Raises ValueError outside 1 to 1024.
     """
-    global _limit
     count = index(count)
     if not 1 <= count <= MAX_THREADS:
         raise ValueError(f"cannot use {count} threads; the number must be from 1 to {MAX_THREADS}")
-    with engine.lock:
-        _limit = count
-        _publish_limit()
+    _choose(count)
 
 
 @contextmanager
 def threads(count: int) -> Iterator[None]:
     """Use ``count`` threads inside a ``with`` block; process-wide, restored on the way out."""
-    before = get_num_threads()
+    before = _chosen
     set_num_threads(count)
     try:
         yield
     finally:
-        set_num_threads(before)
+        _choose(before)
 
 
 def parallel_for_address() -> int:
@@ -96,19 +95,23 @@ def address(name: str) -> int:
     with engine.lock:
         if _library is None:
             _library = _load(*_platform())
-            _publish_limit()
         return _library.address(name)
 
 
-def _default_limit() -> int:
-    if config.threads > 0:
-        return min(config.threads, MAX_THREADS)
-    return min(cores_of_process(), MAX_THREADS)
+def _choose(count: int | None) -> None:
+    global _chosen
+    with engine.lock:
+        _chosen = count
+        _publish_limit()
 
 
 def _publish_limit() -> None:
-    if _library is not None:
-        ctypes.c_int64.from_address(_library.address("tj_thread_limit")).value = get_num_threads()
+    """What was chosen, or what TRACEJIT_THREADS says, or as many as there are cores."""
+    _limit.value = _chosen or min(max(config.threads, 0) or cores_of_process(), MAX_THREADS)
+
+
+_publish_limit()
+config.followers.append(_publish_limit)
 
 
 def _platform() -> tuple[str, str]:
@@ -137,9 +140,10 @@ def _load(system: str, machine: str) -> engine.Library:
     text += f"\ndefine internal void @relax() {{\n  {RELAX.get(machine, '')}\n  ret void\n}}\n"
     text += f"\ndefine internal i64 @ticks() {{\n  %t = {ticks}\n  ret i64 %t\n}}\n"
     text += "declare i64 @llvm.readcyclecounter()\n"
-    exports = ["tj_parallel_for", "tj_parallel_for_polling", "tj_poll", "tj_thread_limit"]
+    exports = ["tj_parallel_for", "tj_parallel_for_polling", "tj_poll"]
     exports += ["tj_spin_nanoseconds", "tj_forget_threads"]
-    library = engine.load(engine.compile_ir(text, level=0), exports, interrupts.imports())
+    imports = {**interrupts.imports(), "tj_thread_limit": LIMIT_ADDRESS}
+    library = engine.load(engine.compile_ir(text, level=0), exports, imports)
     _call_after_fork(library.address("tj_forget_threads"))
     return library
 

@@ -24,6 +24,7 @@ from ...ir.tensor import (
     For,
     Literal,
     bodies_of,
+    is_shared,
     statements,
 )
 from ...ir.term import postorder
@@ -171,7 +172,7 @@ def _place_locals(kernel, body, offset: Any, slots: int | None, threads: int, pl
     """
     for statement in body:
         inside = slots
-        if isinstance(statement, For) and statement.mark == "parallel" and slots == 0:
+        if is_shared(statement) and slots == 0:
             inside = slots_of(statement, threads)
         for inner in bodies_of(statement):
             offset = _place_locals(kernel, inner, offset, inside, threads, places)

@@ -23,6 +23,7 @@ from ...ir.tensor import (
     Statement,
     change_kernels,
     expressions_of,
+    is_shared,
     statements,
 )
 from .rename import FreshNames, Renaming
@@ -49,7 +50,7 @@ def inline_bodies(module: Module) -> Module:
 
 def _is_inlined(kernel: Kernel, symbols: set[str]) -> bool:
     found = list(statements(kernel.body))
-    scheduled = any(isinstance(s, For) and s.mark == "parallel" for s in found)
+    scheduled = any(map(is_shared, found))
     return len(found) <= LARGEST and not scheduled or _reads_outside(kernel, found, symbols)
 
 

@@ -44,6 +44,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    by_one_thread,
 )
 from ...ir.term import postorder
 from ...ir.types import array_type
@@ -52,7 +53,7 @@ from ..graph.hidden import UNDERFLOW, hidden_by
 from ..graph.softmax import Softmax
 from .regions import Moving, region
 from .rename import Renaming
-from .strips_of_groups import Body, Strips, by_one_thread
+from .strips_of_groups import Body, Strips
 from .window import BLOCK, STRIP, Side, Window
 
 ROWS = 192  # of a strip: keys are packed, and read, once for so many

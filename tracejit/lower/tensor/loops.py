@@ -43,6 +43,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    by_one_thread,
 )
 from ...ir.types import array_type, contiguous, i64
 from ..elements import Composer, Position, axis_indices, domain_of
@@ -148,19 +149,9 @@ def lower_function(
 
 def _on_one_thread(kernel: Kernel) -> Kernel:
     """The same kernel, without parallel loops if it calls what one thread alone may call."""
-    if not needs_one_thread(kernel.body):
-        return kernel
-
-    def serial(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        found = [tensor.map_bodies(statement, serial) for statement in body]
-        return tuple(
-            [
-                s.replace(mark="serial") if isinstance(s, For) and s.mark == "parallel" else s
-                for s in found
-            ]
-        )
-
-    return kernel.replace(body=serial(kernel.body))
+    return (
+        kernel.replace(body=by_one_thread(kernel.body)) if needs_one_thread(kernel.body) else kernel
+    )
 
 
 def _own_loops(function: Function, node: Node) -> Kernel:

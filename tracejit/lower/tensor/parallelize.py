@@ -27,6 +27,8 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
+    by_one_thread,
+    is_shared,
     loads_of,
     map_bodies,
     statements,
@@ -65,10 +67,10 @@ class _Splitter:
     def run(self) -> Kernel:
         if needs_one_thread(self.kernel.body):
             return self.kernel
-        if any(isinstance(s, For) and s.mark == "parallel" for s in statements(self.kernel.body)):
+        if any(map(is_shared, statements(self.kernel.body))):
             return self.kernel
         body = self.outermost(self.kernel.body)
-        return self.kernel.replace(body=_by_one(body) if self.alone else body)
+        return self.kernel.replace(body=by_one_thread(body) if self.alone else body)
 
     def outermost(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
         """The kernel's statements; threads share the sort of a long result."""
@@ -198,16 +200,6 @@ class _Splitter:
         if most < 2:
             return [loop]
         return with_sums(outer, pieces_of(inner), chunk, chunks, most).statements(chunk, chunks)
-
-
-def _by_one(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-    """The statements with a loop for every parallel one."""
-    changed = []
-    for statement in body:
-        if isinstance(statement, For) and statement.mark == "parallel":
-            statement = statement.replace(mark="serial")
-        changed.append(map_bodies(statement, _by_one))
-    return tuple(changed)
 
 
 def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, Expression]:

@@ -34,6 +34,7 @@ from ...ir.tensor import (
     Kernel,
     Statement,
     expressions_of,
+    is_shared,
     parts,
     statements,
 )
@@ -126,8 +127,8 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
     is_known = all(isinstance(buffer.type.size, int) for buffer in buffers)
     if not is_known or needs_one_thread(kernel.body):
         return None
-    is_shared = any(isinstance(s, For) and s.mark == "parallel" for s in statements(kernel.body))
-    if is_shared and _seconds(kernel, machine) > machine.worthwhile_seconds:
+    shares = any(map(is_shared, statements(kernel.body)))
+    if shares and _seconds(kernel, machine) > machine.worthwhile_seconds:
         return None
     pairs = [*zip(kernel.parameters, buffers)]
     outputs = {*kernel.outputs}

@@ -28,6 +28,7 @@ from ...ir.tensor import (
     Let,
     Statement,
     Store,
+    by_one_thread,
     expressions_of,
     statements,
 )
@@ -290,13 +291,6 @@ def _strip_length(extent: int, most: int) -> int:
         return extent
     even = [n for n in range(most, most // 2, -1) if extent % n == 0]
     return even[0] if even else most
-
-
-def by_one_thread(body: Body) -> Body:
-    """Threads take strips, so what is in one is for one of them."""
-    found = [tensor.map_bodies(statement, by_one_thread) for statement in body]
-    is_shared = lambda s: isinstance(s, For) and s.mark == "parallel"
-    return tuple([s.replace(mark="serial") if is_shared(s) else s for s in found])
 
 
 def base_of(node: Node) -> Node:

@@ -88,8 +88,8 @@ def tables_of(loop: For, reorders: bool = True) -> tuple[Table, ...]:
     if len({table.buffer for table in tables}) < len(tables):
         return ()
     others = tuple([s for s in loop.body if s not in found])
-    is_shared = independent(loop.replace(body=others), threads=True)
-    return tables if is_shared and _are_apart(loop, tables, others) else ()
+    shares = independent(loop.replace(body=others), threads=True)
+    return tables if shares and _are_apart(loop, tables, others) else ()
 
 
 def _table_of(statement: Statement, reorders: bool) -> Table | None:

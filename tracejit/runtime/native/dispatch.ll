@@ -409,6 +409,7 @@ whole_call:
     i64 $kind.items, label %kept
     i64 $kind.size, label %entries
     i64 $kind.apart, label %apart
+    i64 $kind.word, label %word
   ]
 matched:
   ret i1 true
@@ -428,6 +429,14 @@ cell:
   %cell.now = load ptr, ptr %cell.object[cell.contents]
   %cell.holds = icmp eq ptr %cell.now, %cell.value
   br i1 %cell.holds, label %next, label %mismatch
+
+; A number that is as it was, somewhere in memory.
+word:
+  %word.at = load ptr, ptr %record[watched.object]
+  %word.expected = load i64, ptr %record[watched.value]
+  %word.now = load i64, ptr %word.at
+  %word.holds = icmp eq i64 %word.now, %word.expected
+  br i1 %word.holds, label %next, label %mismatch
 
 ; A dict that has as many keys as it had.
 entries:

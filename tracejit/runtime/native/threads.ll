@@ -48,7 +48,7 @@
 @last_short = internal global i64 0, align 128 ; when a region was last found too short to wake anybody
 @last_woken = internal global i64 0, align 8   ; when one of several was not
 
-@tj_thread_limit = global i64 1, align 128
+@tj_thread_limit = external global i64 ; Python sets it, and others read it, too
 @tj_spin_nanoseconds = global i64 SPIN_NANOSECONDS, align 8
 
 ; Where a segment begins, and the one before it ends.

@@ -24,6 +24,7 @@ from ....ir.tensor import (
     Statement,
     Store,
     expressions_of,
+    is_shared,
     parts,
     statements,
 )
@@ -100,10 +101,6 @@ def with_padding(padded: Iterable[Padded], body: Body, lanes: int) -> Body:
             threads = large and any(map(is_shared, statements(body)))
             before += (Allocate(one.buffer), *written(one, one.buffer, whole, lanes, threads))
     return before + body
-
-
-def is_shared(statement: Statement) -> bool:
-    return isinstance(statement, For) and statement.mark == "parallel"
 
 
 def written(

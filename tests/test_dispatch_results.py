@@ -36,6 +36,7 @@ from tracejit.runtime.signature import (
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
+    CountOutput,
     DictTree,
     ListTree,
     ObjectOutput,
@@ -66,6 +67,55 @@ def test_argument_and_object_outputs():
     assert result[3] is marker and result[4] is np.True_
     del result
     assert [sys.getrefcount(thing) for thing in (X, value, mode, marker)] == before
+
+
+def rows_plan(shape, count):
+    """A plan for an array that counts up, and how many of its rows are returned."""
+    size = np.prod(shape).item()
+
+    def program(pointers):
+        write(pointers[0], ctypes.c_double, *range(size))
+        write(pointers[1], ctypes.c_int64, count)
+
+    return plan_of(program, 2, [ArrayOutput(F8, shape, count=1), CountOutput()], 0)
+
+
+@pytest.mark.parametrize("shape", [(9,), (9, 4), (9, 1), (9, 0), (5000,), (1000, 8)])
+def test_first_rows(shape):
+    for count in (0, 1, 2, shape[0] // 2, shape[0] // 2 + 1, shape[0] - 1, shape[0]):
+        plan = rows_plan(shape, count)
+        expected = np.arange(np.prod(shape), dtype=F8).reshape(shape)[:count].copy()
+        for result in (jitted(Signature(), plan)(), fallback.run(plan, (), ())):
+            np.testing.assert_array_equal(result, expected)
+            for about in ("shape", "strides"):
+                assert getattr(result, about) == getattr(expected, about)
+            assert [result.flags[k] for k in "CFOWA"] == [expected.flags[k] for k in "CFOWA"]
+
+
+def test_counts_are_no_results():
+    plan = rows_plan((9, 4), 7)
+    for form in ("tuple", lambda values: values):
+        rows, count = jitted(Signature(), plan._replace(result=form))()
+        assert rows.shape == (7, 4) and count is None
+
+
+def test_first_rows_are_memory_of_their_own():
+    function = jitted(Signature(), rows_plan((5000,), 4000))
+    results = [function() for _ in range(3)]
+    results[0].resize(9000)
+    results[1].resize(10)
+    assert results[0][4000:].sum() == 0
+    np.testing.assert_array_equal(results[1], np.arange(10.0))
+    np.testing.assert_array_equal(pickle.loads(pickle.dumps(results[2])), np.arange(4000.0))
+
+
+def test_rows_that_no_output_counts():
+    for outputs in (
+        [ArrayOutput(F8, (3,), count=1)],
+        [ArrayOutput(F8, (), count=1), CountOutput()],
+    ):
+        with pytest.raises(ValueError, match="counts"):
+            Jitted().publish(Signature(), plan_of(lambda p: 0, 2, outputs, 0))
 
 
 def test_result_forms():

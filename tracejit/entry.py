@@ -23,6 +23,7 @@ from .runtime.dispatch import Executable
 from .runtime.signature import (
     ArgumentOutput,
     ArrayOutput,
+    CountOutput,
     DictTree,
     ListTree,
     ObjectOutput,
@@ -66,11 +67,6 @@ class Entry:
             for k, output in enumerate(program.outputs)
             if isinstance(output, ViewOutput)
         }
-        self._firsts = {
-            output.base.index: output.count.index
-            for output in program.outputs
-            if isinstance(output, FirstOutput)
-        }
         self._returns_arguments = any(isinstance(o, ArgumentOutput) for o in self.outputs)
         self._result = self._native_result()
 
@@ -97,12 +93,10 @@ class Entry:
     def _native_result(self) -> Any:
         """How native code makes the result: itself where it can, through `_finish` otherwise."""
         structure = self.program.structure
-        if self._views or self._firsts:
+        if self._views:
             return self._finish
         if structure == LEAF and self._order == [0] and len(self.outputs) == 1:
             return "single"
-        if structure == LEAF:
-            return self._finish
         try:
             tree = _result_tree(structure, iter(self._order))
         except _NoTree:
@@ -110,11 +104,6 @@ class Entry:
         return "tuple" if tree == TupleTree(tuple(range(len(self.outputs)))) else tree
 
     def _finish(self, values: tuple) -> Any:
-        if self._firsts:
-            counts = {slot: values[count] for slot, count in self._firsts.items()}
-            values = tuple(
-                [v[: counts[slot]].copy() if slot in counts else v for slot, v in enumerate(values)]
-            )
         leaves = [values[slot] for slot in self._order]
         for position, (type, steps) in self._views.items():
             leaves[position] = viewed(leaves[position], type, steps)
@@ -232,12 +221,17 @@ class Entry:
                     outputs.append(np.asarray(next(values)).item())
                 case ScalarOutput():
                     outputs.append(next(values)[()])
+                case CountOutput():
+                    outputs.append(int(next(values)))
                 case ArrayOutput():
                     outputs.append(next(values))
                 case ObjectOutput(value):
                     outputs.append(value)
                 case _:
                     outputs.append(None)
+        for number, output in enumerate(self.outputs):
+            if isinstance(output, ArrayOutput) and output.count is not None:
+                outputs[number] = outputs[number][: outputs[output.count]].copy()
         return self._finish(self._originals(tuple(outputs), leaves))
 
     def _originals(self, outputs: tuple, leaves: list[Any]) -> tuple:
@@ -255,13 +249,19 @@ def _outputs(program: Program, symbols: tuple[str, ...]) -> tuple[tuple, list[in
     """The native outputs, and for each leaf of the function's result which of them it is."""
     results = program.function.results[len(program.function.updated) :]
     bases = [getattr(output, "base", output) for output in program.outputs]
-    counts = [output.count for output in program.outputs if isinstance(output, FirstOutput)]
-    kinds = {o.index: o for o in (*bases, *counts) if isinstance(o, NodeOutput)}
-    # A result that is not returned is the last token of ordered calls.
-    outputs: list[Any] = [
-        _node_output(kinds.get(index, NodeOutput(index, True)), node.type, symbols)
-        for index, node in enumerate(results)
-    ]
+    firsts = [output for output in program.outputs if isinstance(output, FirstOutput)]
+    counts = {output.base.index: output.count.index for output in firsts}
+    kinds = {o.index: o for o in bases if isinstance(o, NodeOutput)}
+    outputs: list[Any] = []
+    for index, node in enumerate(results):
+        # A result that is not returned counts others, or is the last token of ordered calls.
+        kind = kinds.get(index, NodeOutput(index, True))
+        output = _node_output(kind, node.type, symbols)
+        if index in counts:
+            output = output._replace(count=counts[index])
+        elif index in counts.values() and index not in kinds:
+            output = CountOutput()
+        outputs.append(output)
     order: list[int] = []
     for output in bases:
         if isinstance(output, NodeOutput):

@@ -5,8 +5,16 @@ from __future__ import annotations
 import ctypes
 from collections.abc import Sequence
 
-from tracejit.runtime.plan_records import FILLED, PlanEncoder
-from tracejit.runtime.signature import ArrayLeaf, Leaf, Plan, ScalarLeaf, Signature, StaticLeaf
+from tracejit.runtime.plan_records import PlanEncoder
+from tracejit.runtime.signature import (
+    FILLED,
+    ArrayLeaf,
+    Leaf,
+    Plan,
+    ScalarLeaf,
+    Signature,
+    StaticLeaf,
+)
 from tracejit.runtime.signature_records import SignatureEncoder
 from tracejit.runtime.structures import HEAD, NUMBERS, Frame, Memory, structure
 

@@ -14,9 +14,11 @@ import numpy as np
 
 from tracejit.runtime.signature import (
     CONTAINERS,
+    FILLED,
     ArgumentOutput,
     ArrayLeaf,
     ArrayOutput,
+    CountOutput,
     DictTree,
     Leaf,
     ListTree,
@@ -24,7 +26,6 @@ from tracejit.runtime.signature import (
     Plan,
     PythonScalarOutput,
     ScalarLeaf,
-    ScalarOutput,
     StaticLeaf,
 )
 
@@ -91,12 +92,18 @@ def run(plan: Plan, leaves: Sequence[Leaf], values: Sequence[Any]) -> Any:
         if plan.on_error is not None:
             plan.on_error(status, pointers[-2])
         raise RuntimeError(f"compiled code returned status {status}")
+    made = [
+        array[: made[output.count][()]].copy()
+        if isinstance(output, ArrayOutput) and output.count is not None
+        else array
+        for output, array in zip(plan.outputs, made, strict=True)
+    ]
     results = tuple(
         _result(output, array, values) for output, array in zip(plan.outputs, made, strict=True)
     )
     if plan.result == "single":
         return results[0]
-    if isinstance(plan.result, CONTAINERS):
+    if isinstance(plan.result, (int, *CONTAINERS)):
         return _build(plan.result, results)
     return results if plan.result == "tuple" else plan.result(results)
 
@@ -143,7 +150,7 @@ def _allocate(
         shape: tuple[int, ...] = ()
         if isinstance(output, ArrayOutput):
             shape, axes = tuple(extents[axes : axes + len(output.shape)]), axes + len(output.shape)
-        needs_memory = isinstance(output, (ArrayOutput, ScalarOutput, PythonScalarOutput))
+        needs_memory = isinstance(output, FILLED)
         made.append(np.empty(shape, output.dtype) if needs_memory else None)
     return made, workspace_bytes
 
@@ -153,6 +160,8 @@ def _result(output: Any, made: np.ndarray | None, values: Sequence[Any]) -> Any:
         return values[output.leaf]
     if isinstance(output, ObjectOutput):
         return output.value
+    if isinstance(output, CountOutput):
+        return None
     if isinstance(output, PythonScalarOutput):
         return made.item()
     return made if isinstance(output, ArrayOutput) else made[()]

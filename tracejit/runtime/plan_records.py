@@ -6,8 +6,10 @@ from typing import Any
 
 from tracejit.runtime.signature import (
     CONTAINERS,
+    NUMBERED,
     ArgumentOutput,
     ArrayOutput,
+    CountOutput,
     DictTree,
     ListTree,
     ObjectOutput,
@@ -27,9 +29,6 @@ from tracejit.runtime.structures import (
     native_dtype,
     structure,
 )
-
-# Outputs that need memory for the executable to write to.
-FILLED = (ArrayOutput, ScalarOutput, PythonScalarOutput)
 
 
 def no_error_expected(status: int, report: int) -> None:
@@ -54,6 +53,7 @@ class PlanEncoder:
         self._next_slot, self._objects, self._leaf_count = slots, objects, leaf_count
         self._symbol_count, self._pool = symbol_count, pool
         self._axes = 0
+        self._values: dict[int, int] = {}
 
     def encode(self, plan: Plan) -> dict[str, int]:
         """The members of the entry's head that speak of the plan."""
@@ -62,7 +62,14 @@ class PlanEncoder:
         if not plan.shapes and any(extent < -self._symbol_count for extent in extents):
             raise ValueError("an output's extent is a symbol that no argument binds")
         fixed = not plan.shapes and all(extent >= 0 for extent in extents)
-        outputs = [word for output in plan.outputs for word in self._output(output, fixed)]
+        for number, output in enumerate(plan.outputs):
+            if isinstance(output, NUMBERED):
+                self._values[number] = self.frame.values(-(-output.dtype.itemsize // 16))
+        outputs = [
+            word
+            for number, output in enumerate(plan.outputs)
+            for word in self._output(number, output, fixed)
+        ]
         return {
             "entry.entry": plan.entry,
             "entry.release_gil": int(plan.release_gil),
@@ -81,7 +88,7 @@ class PlanEncoder:
             "entry.on_error": self.memory.address(plan.on_error or no_error_expected),
         }
 
-    def _output(self, output: Output, fixed: bool) -> list[int]:
+    def _output(self, number: int, output: Output, fixed: bool) -> list[int]:
         if isinstance(output, ArgumentOutput):
             if not 0 <= output.leaf < self._leaf_count:
                 raise ValueError(f"{output!r}, but the leaves are {self._leaf_count}")
@@ -91,11 +98,17 @@ class PlanEncoder:
         dtype = native_dtype(output.dtype)
         slot, self._next_slot = self._next_slot, self._next_slot + 8
         placed = {"descr": self.memory.address(dtype), "slot": slot}
-        if isinstance(output, PythonScalarOutput):
-            return _output(output.type.__name__, value=self.frame.values(1), slot=slot)
-        if isinstance(output, ScalarOutput):
-            value = self.frame.values(-(-dtype.itemsize // 16))
-            return _output("scalar", value=value, **placed)
+        match output:
+            case PythonScalarOutput(python_type):
+                return _output(python_type.__name__, value=self._values[number], slot=slot)
+            case ScalarOutput():
+                return _output("scalar", value=self._values[number], **placed)
+            case CountOutput():
+                nothing = self.memory.address(None)
+                return _output("count", value=self._values[number], slot=slot, descr=nothing)
+        count = 0 if output.count is None else self._values.get(output.count, 0)
+        if output.count is not None and not (count and output.shape):
+            raise ValueError(f"{output!r}, but no output counts rows")
         extents, self._axes = 8 * self._axes, self._axes + len(output.shape)
         size = dtype.itemsize
         for extent in output.shape:
@@ -108,12 +121,13 @@ class PlanEncoder:
             itemsize=dtype.itemsize,
             threshold=self._pool[0],
             handler=self._pool[1],
+            value=count,
             **placed,
         )
 
     def _build(self, plan: Plan) -> dict[str, int]:
         """The steps that build a tree of containers on a stack."""
-        if not isinstance(plan.result, CONTAINERS):
+        if not isinstance(plan.result, (int, *CONTAINERS)):
             return {}
         steps: list[list[int]] = []
         depth = self._steps(plan.result, len(plan.outputs), steps)
@@ -156,7 +170,7 @@ def _output(kind: str, **values: int) -> list[int]:
 
 def _result_form(plan: Plan) -> int:
     result = plan.result
-    if isinstance(result, CONTAINERS):
+    if isinstance(result, (int, *CONTAINERS)):
         return NUMBERS["result.tree"]
     if result == "single" and len(plan.outputs) != 1:
         raise ValueError(f"a single result, but {len(plan.outputs)} outputs")

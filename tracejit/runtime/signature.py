@@ -118,10 +118,14 @@ def leaves_of(tree: Tree) -> tuple[Leaf, ...]:
 
 
 class ArrayOutput(NamedTuple):
-    """A new C-ordered array; extents as in `ArrayLeaf`, or placeholders under `Plan.shapes`."""
+    """A new C-ordered array; extents as in `ArrayLeaf`, or placeholders under `Plan.shapes`.
+
+    `count` numbers the output that tells how many of its rows are returned, the first ones; None: all.
+    """
 
     dtype: np.dtype
     shape: tuple[int, ...]
+    count: int | None = None
 
 
 class ScalarOutput(NamedTuple):
@@ -140,6 +144,12 @@ class PythonScalarOutput(NamedTuple):
         return np.dtype(self.type)
 
 
+class CountOutput(NamedTuple):
+    """An i64 in a stack slot, which tells how many rows other outputs have; as a result, None."""
+
+    dtype: np.dtype = np.dtype(np.int64)
+
+
 class ArgumentOutput(NamedTuple):
     """The very object that came in as this leaf (static leaves count); no slot."""
 
@@ -152,7 +162,13 @@ class ObjectOutput(NamedTuple):
     value: Any
 
 
-Output = ArrayOutput | ScalarOutput | PythonScalarOutput | ArgumentOutput | ObjectOutput
+Output = (
+    ArrayOutput | ScalarOutput | PythonScalarOutput | CountOutput | ArgumentOutput | ObjectOutput
+)
+
+# Outputs that are numbers in a stack slot, and those that need memory for the executable to write to.
+NUMBERED = (ScalarOutput, PythonScalarOutput, CountOutput)
+FILLED = (ArrayOutput, *NUMBERED)
 
 
 class Plan(NamedTuple):
@@ -162,9 +178,9 @@ class Plan(NamedTuple):
                      may be put at any time; args are pointers: leaves, outputs, the workspace, the
                      symbols. A nonzero status drops the outputs and calls `on_error`.
     outputs          what is returned, in order.
-    result           "single": the only output; "tuple": a tuple of them; a tuple, list or dict
-                     tree with output numbers for leaves; or a function that is given a tuple of
-                     the outputs and returns the result.
+    result           "single": the only output; "tuple": a tuple of them; the number of an output, or
+                     a tuple, list or dict tree of such; or a function that is given a tuple of the
+                     outputs and returns the result.
     workspace_bytes  scratch memory for the call, 64-byte aligned; 0: none.
     shapes           address of ``i64 shapes(ptr symbols, ptr extents)``, which writes the extents
                      of all array outputs one after the other and returns the workspace's bytes; 0:
@@ -177,7 +193,7 @@ class Plan(NamedTuple):
 
     entry: int
     outputs: tuple[Output, ...]
-    result: str | Tree | Callable[[tuple], object] = "single"
+    result: str | int | Tree | Callable[[tuple], object] = "single"
     workspace_bytes: int = 0
     shapes: int = 0
     release_gil: bool = False

@@ -75,7 +75,7 @@ NUMBERS = {
         "array payload int bool identical equal bits tuple list dict instance any",
     ),
     "kind.last_whole": 7,
-    **_enumerate("output", "array scalar float int complex bool argument object"),
+    **_enumerate("output", "array scalar float int complex bool count argument object"),
     **_enumerate("result", "single tuple function tree"),
     **_enumerate("build", "end push tuple list dict"),
     "array.ours": layout.C_CONTIGUOUS | layout.ALIGNED | layout.WRITEABLE,

@@ -981,6 +981,7 @@ prepare:
     i64 $output.int, label %scalar
     i64 $output.complex, label %scalar
     i64 $output.bool, label %scalar
+    i64 $output.count, label %scalar
   ]
 scalar:
   %value.offset = load i64, ptr %out[output.value]
@@ -1061,6 +1062,7 @@ convert:
   %bits.offset = load i64, ptr %col[output.value]
   %bits = getelementptr i8, ptr %frame, i64 %bits.offset
   switch i64 %collect.kind, label %collect_done [
+    i64 $output.array, label %take_rows
     i64 $output.scalar, label %make_scalar
     i64 $output.float, label %make_float
     i64 $output.int, label %make_int
@@ -1068,7 +1070,18 @@ convert:
     i64 $output.bool, label %make_bool
     i64 $output.argument, label %pass_argument
     i64 $output.object, label %pass_object
+    i64 $output.count, label %pass_count
   ]
+take_rows:
+  %is_whole = icmp eq i64 %bits.offset, 0
+  br i1 %is_whole, label %collect_done, label %count_rows
+count_rows:
+  %rows = load i64, ptr %bits
+  %room = load ptr, ptr %collect.at
+  %rows.array = call ptr @first_rows(ptr %col, ptr %room, i64 %rows)
+  store ptr %rows.array, ptr %collect.at
+  %rows.none = icmp eq ptr %rows.array, null
+  br i1 %rows.none, label %fail_collect, label %collect_done
 make_scalar:
   %scalar.descr = load ptr, ptr %col[output.descr]
   %made.scalar = call ptr @PyArray_Scalar(ptr %bits, ptr %scalar.descr, ptr null)
@@ -1104,8 +1117,11 @@ pass_argument:
 pass_object:
   %constant = load ptr, ptr %col[output.value]
   br label %pass
+pass_count:
+  %nothing = load ptr, ptr %col[output.descr]
+  br label %pass
 pass:
-  %passed = phi ptr [%argument, %pass_argument], [%constant, %pass_object], [%bool.object, %make_bool]
+  %passed = phi ptr [%argument, %pass_argument], [%constant, %pass_object], [%nothing, %pass_count], [%bool.object, %make_bool]
   call void @Py_IncRef(ptr %passed)
   store ptr %passed, ptr %collect.at
   br label %collect_done
@@ -1298,23 +1314,31 @@ done:
 ; own like any other memory: the array's memory handler is the pool's.
 define internal ptr @new_array(ptr %out, ptr %extents) {
 start:
-  %descr = load ptr, ptr %out[output.descr]
-  %rank = load i64, ptr %out[output.rank]
-  %rank.int = trunc i64 %rank to i32
   %offset = load i64, ptr %out[output.extents]
   %shape = getelementptr i8, ptr %extents, i64 %offset
-  %limit = load i64, ptr %out[output.threshold]
   %bytes.fixed = load i64, ptr %out[output.bytes]
   %known = icmp sge i64 %bytes.fixed, 0
-  br i1 %known, label %choose, label %measure
+  br i1 %known, label %make, label %measure
 measure:
+  %measured = call i64 @measure(ptr %out, ptr %shape)
+  br label %make
+make:
+  %bytes = phi i64 [%bytes.fixed, %start], [%measured, %measure]
+  %array = call ptr @array_of(ptr %out, ptr %shape, i64 %bytes)
+  ret ptr %array
+}
+
+; How many bytes an output of these extents takes; -1 if that is no number.
+define internal i64 @measure(ptr %out, ptr %shape) {
+start:
+  %rank = load i64, ptr %out[output.rank]
   %itemsize = load i64, ptr %out[output.itemsize]
   br label %axis
 axis:
-  %index = phi i64 [0, %measure], [%next, %extent]
-  %product = phi i64 [%itemsize, %measure], [%product.next, %extent]
+  %index = phi i64 [0, %start], [%next, %extent]
+  %product = phi i64 [%itemsize, %start], [%product.next, %extent]
   %more = icmp ult i64 %index, %rank
-  br i1 %more, label %extent, label %choose
+  br i1 %more, label %extent, label %done
 extent:
   %extent.at = getelementptr i64, ptr %shape, i64 %index
   %extent.value = load i64, ptr %extent.at
@@ -1322,9 +1346,53 @@ extent:
   %product.next = extractvalue {i64, i1} %multiplied, 0
   %too_big = extractvalue {i64, i1} %multiplied, 1
   %next = add i64 %index, 1
-  br i1 %too_big, label %plain, label %axis
-choose:
-  %bytes = phi i64 [%bytes.fixed, %start], [%product, %axis]
+  br i1 %too_big, label %done, label %axis
+done:
+  %bytes = phi i64 [%product, %axis], [-1, %extent]
+  ret i64 %bytes
+}
+
+; The same array with so many rows, the first ones; a copy where that leaves less than half of its memory in
+; use, or where the order of what is left is no longer one alone.
+define internal ptr @first_rows(ptr %out, ptr %array, i64 %count) {
+start:
+  %shape = load ptr, ptr %array[array.shape]
+  %room = load i64, ptr %shape
+  %rank = load i64, ptr %out[output.rank]
+  store i64 %count, ptr %shape
+  %doubled = shl i64 %count, 1
+  %is_most = icmp uge i64 %doubled, %room
+  %is_row = icmp eq i64 %rank, 1
+  %are_several = icmp ugt i64 %count, 1
+  %keeps_order = or i1 %is_row, %are_several
+  %is_whole = icmp eq i64 %count, %room
+  %may_stay = and i1 %is_most, %keeps_order
+  %stays = or i1 %is_whole, %may_stay
+  br i1 %stays, label %stay, label %copy
+stay:
+  ret ptr %array
+copy:
+  %bytes = call i64 @measure(ptr %out, ptr %shape)
+  %made = call ptr @array_of(ptr %out, ptr %shape, i64 %bytes)
+  store i64 %room, ptr %shape
+  %none = icmp eq ptr %made, null
+  br i1 %none, label %drop, label %fill
+fill:
+  %from = load ptr, ptr %array[array.data]
+  %to = load ptr, ptr %made[array.data]
+  call void @llvm.memcpy.p0.p0.i64(ptr %to, ptr %from, i64 %bytes, i1 false)
+  br label %drop
+drop:
+  call void @Py_DecRef(ptr %array)
+  ret ptr %made
+}
+
+define internal ptr @array_of(ptr %out, ptr %shape, i64 %bytes) {
+start:
+  %descr = load ptr, ptr %out[output.descr]
+  %rank = load i64, ptr %out[output.rank]
+  %rank.int = trunc i64 %rank to i32
+  %limit = load i64, ptr %out[output.threshold]
   %large = icmp sge i64 %bytes, %limit
   br i1 %large, label %pooled, label %plain
 plain:

@@ -228,6 +228,8 @@ def facts_of(condition: Expression, holds: bool) -> list[Expression]:
     match condition:
         case Apply("logical_not" | "invert", (inner,)):
             return facts_of(inner, not holds)
+        case Apply("seldom", (inner,)):
+            return facts_of(inner, holds)
         case Apply("logical_and" | "bitwise_and" | "logical_or" | "bitwise_or" as op, sides):
             both = op.endswith("and") == holds and condition.dtype.kind == "b"
             return [fact for side in sides for fact in facts_of(side, holds)] if both else []

@@ -88,6 +88,7 @@ from .tensor.tiles import tile_transposed
 from .tensor.unroll import unroll_short_loops
 from .tensor.unwrap import unwrap_loops
 from .tensor.vectorize import vectorize
+from .tensor.versions import version_loops
 
 
 class Options(NamedTuple):
@@ -264,6 +265,7 @@ PIPELINE = Pipeline(
             nest_choices,
             unroll_short_loops,
             repeat_bodies,
+            _wide(version_loops),
             _wide(poll_signals),
             _where(lambda options: options.slots != 1, _told(run_sections)),
         ),

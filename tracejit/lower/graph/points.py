@@ -15,7 +15,7 @@ from collections.abc import Collection
 from typing import Any
 
 from ...ir import ops
-from ...ir.graph import Function, Kernel, Module, Node, item, parameter, substitute
+from ...ir.graph import Function, Kernel, Module, Node, item, parameter
 from ...ir.op import ELEMENTWISE, REDUCTION
 from ...ir.types import array_type
 from .choose_layouts import iterations

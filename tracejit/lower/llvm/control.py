@@ -17,6 +17,7 @@ from ...ir.foreign import POLL
 from ...ir.tensor import Assign, Buffer, Extern, For, If, Index, Literal, Statement, Variable
 from .builder import Builder, Value
 from .frame import BRANCH, GUARD, LOOP, Parts
+from .leaving import choices_of_leaving
 from .state import State
 
 Emit = Callable[[], None]
@@ -29,10 +30,18 @@ class Control(State):
 
     def __init__(self, builder: Builder):
         super().__init__(builder)
-        # Whether the iteration that was just written is the last one, if a Break says so.
+        # Whether the iteration that was just written is the last one, if a Break says so; what some
+        # variables are where it is, as they are something else where it is not.
         self.leaving: Value | None = None
+        self.left: dict[Variable, Parts] = {}
 
     def body(self, body: Sequence[Statement]) -> None:
+        raise NotImplementedError
+
+    def each(self, body: Sequence[Statement]) -> None:
+        raise NotImplementedError
+
+    def leave(self, body: Sequence[Statement]) -> None:
         raise NotImplementedError
 
     # Choices.
@@ -177,8 +186,31 @@ class Control(State):
         else:
             first = self.one(start)
             last = None if stop is expressions.ENDLESS else self.one(stop)
-            inside = partial(self.body, loop.body)
+            inside = partial(self.body_that_ends, loop.body)
             self.loop(loop.index, first, last, 1, trips is not None, loop.body, inside)
+
+    def body_that_ends(self, body: Sequence[Statement]) -> None:
+        """The body of a loop: what is selected by the condition of its Break is chosen by leaving it.
+
+        So the code after the loop sees a constant, or what was before, and a branch there need not ask.
+        """
+        tail = choices_of_leaving(body) if self.lanes is None else None
+        if tail is None:
+            self.body(body)
+            return
+        self.each(body[: tail.start])
+        for number, statement in enumerate(body[tail.start : -1], tail.start):
+            if number in tail.selected:
+                ends, goes_on = tail.selected[number]
+                self.left[statement.variable] = self.emit(ends)
+                self.assign(statement.variable, self.emit(goes_on))
+            else:
+                self.each((statement,))
+        self.each(body[-1:])
+        for flag, value in tail.flags.items():
+            self.left[flag] = (self.b.const(value, "i1"),)
+            self.assign(flag, (self.b.const(not value, "i1"),))
+        self.leave(body)
 
     def iteration(self, loop: For, value: int) -> None:
         with self.inlined() as depth:
@@ -241,9 +273,10 @@ class Control(State):
             # LLVM counts in fewer registers where the last number is met.
             test = "slt" if overshoots else "ne"
             more = None if stop is None else b.compare(test, following, stop)
-            self.repeat(more, label, exit_label)
+            leaver = self.repeat(more, label, exit_label)
             latch = b.region.label
             final = [part for target in targets for part in self.get(target)]
+            left, self.left = self.left, {}
             self.level.update(saved)
         entry = before.region
         entry.lines.append(f"  br label %{label}")
@@ -255,10 +288,15 @@ class Control(State):
         for term in [*targets, *written]:
             self.invalidate(term[0] if isinstance(term, tuple) else term)
         self.move(b.open(exit_label))
+        for target in [target for target in targets if target in left]:
+            last = (latch, {target: self.get(target)})
+            ends = (leaver, {target: left[target]})
+            self.put(target, left[target] if more is None else self.merged(target, ends, last))
 
-    def repeat(self, more: Value | None, label: str, exit_label: str) -> None:
-        """Go back to `label` if there is `more`, and no Break says that this was the last time."""
-        b, leaving = self.b, self.leaving
+    def repeat(self, more: Value | None, label: str, exit_label: str) -> str:
+        """Go back to `label` if there is `more`, and no Break says that this was the last time; gives the
+        block that such a Break leaves."""
+        b, leaving, leaver = self.b, self.leaving, self.b.region.label
         self.leaving = None
         if leaving is None:
             if more is None:
@@ -271,6 +309,7 @@ class Control(State):
             b.branch_if(leaving, exit_label, onwards)
             b.label(onwards)
             b.branch_if(more, label, exit_label)
+        return leaver
 
     def phi(self, first: Value, phis: list[tuple[int, str, Value]]) -> Value:
         """Reserve a line at the head of the loop; it is written when the loop is closed."""

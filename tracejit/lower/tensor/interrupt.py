@@ -29,6 +29,7 @@ from math import inf
 from typing import Any
 
 from ...ir import expressions
+from ...ir.affine import linear
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.foreign import POLL
 from ...ir.graph import Module, map_kernels
@@ -48,7 +49,6 @@ from ...ir.tensor import (
     Statement,
     Variable,
     has_control,
-    map_bodies,
 )
 from ...ir.types import bool_, i64
 from .cost import body_cost
@@ -76,12 +76,12 @@ def poll_signals(module: Module, vector_bytes: int = 32) -> Module:
         if not has_control(kernel.body):
             return kernel
         bounds = Bounds((), unknowns=unknowns_of(kernel))
-        return kernel.replace(body=_Polls(kernel, vector_bytes).body(kernel.body, bounds))
+        return kernel.replace(body=Polls(kernel, vector_bytes).body(kernel.body, bounds))
 
     return map_kernels(module, change)
 
 
-class _Polls:
+class Polls:
     """The statements of a kernel with calls among them."""
 
     def __init__(self, kernel: Kernel, vector_bytes: int):
@@ -90,10 +90,17 @@ class _Polls:
     def body(self, body: Iterable[Statement], bounds: Bounds) -> tuple[Statement, ...]:
         new: list[Statement] = []
         for statement in body:
-            if isinstance(statement, For):
-                new += self.loop(statement, bounds)
-            else:
-                new.append(map_bodies(statement, lambda inner: self.body(inner, bounds)))
+            match statement:
+                case For():
+                    new += self.loop(statement, bounds)
+                case If(condition, then, orelse):
+                    arms = [
+                        self.body(arm, bounds.where(condition, holds))
+                        for arm, holds in ((then, True), (orelse, False))
+                    ]
+                    new.append(If(condition, *arms))
+                case _:
+                    new.append(statement)
         return tuple(new)
 
     def loop(self, loop: For, bounds: Bounds) -> tuple[Statement, ...]:
@@ -110,6 +117,12 @@ class _Polls:
         if LEAST_STRIP <= every < trips and _has_known_end(loop):
             return self.strips(new, every)
         return (new.replace(body=(_asking(loop, every), *new.body)),)
+
+    def shortness(self, loop: For, bounds: Bounds) -> tuple[bool, int]:
+        """Whether a loop is over before it need ask, and in how many iterations it would be."""
+        each, trips = self.most(loop.body, bounds.inside(loop)), _most_trips(loop, bounds)
+        most = 0 if each == inf else min(int(SHORT_CYCLES / (each + 1)), MOST_PAUSE)
+        return trips <= most, most
 
     def strips(self, loop: For, every: int) -> tuple[Statement, ...]:
         """The loop in strips of so many iterations, between which it asks.
@@ -167,8 +180,13 @@ class _Polls:
 def _most_trips(loop: For, bounds: Bounds) -> float:
     if loop.stop is expressions.ENDLESS:
         return inf
-    _, most = bounds.interval(expressions.subtract(loop.stop, loop.start))
-    return most if isinstance(most, int) else inf
+    trips = expressions.subtract(loop.stop, loop.start)
+    _, most = bounds.interval(trips)
+    # What was asked before: that there are no more iterations than so many.
+    atoms, _ = linear(trips)
+    known = [linear(expressions.add(fact, trips)) for fact in bounds.facts if atoms]
+    asked = [offset for left, offset in known if not left and isinstance(offset, int)]
+    return min([most if isinstance(most, int) else inf, *asked])
 
 
 def _has_known_end(loop: For) -> bool:

@@ -52,7 +52,7 @@ def _nested(first: Statement, second: Statement) -> If | None:
     """Both as one choice, if an arm of the first decides the second and leaves nothing to do there."""
     if not isinstance(first, If) or not isinstance(second, If):
         return None
-    flag, holds = _asked(second.condition)
+    flag, holds = asked(second.condition)
     if not isinstance(flag, Variable):
         return None
     decided = [_left(first, arm, flag) for arm in (True, False)]
@@ -75,10 +75,10 @@ def _declared(body: tuple[Statement, ...]) -> set[str]:
     return names
 
 
-def _asked(condition: Expression) -> tuple[Expression, bool]:
+def asked(condition: Expression) -> tuple[Expression, bool]:
     """What a condition asks for, and whether it must hold."""
     if isinstance(condition, Apply) and condition.op == "logical_not":
-        what, holds = _asked(condition.operands[0])
+        what, holds = asked(condition.operands[0])
         return what, not holds
     return condition, True
 
@@ -88,10 +88,10 @@ def _left(choice: If, arm: bool, flag: Variable) -> bool | None:
     body = choice.then if arm else choice.orelse
     if not body or not isinstance(body[-1], Assign) or body[-1].variable is not flag:
         return None
-    value, holds = _asked(body[-1].value)
+    value, holds = asked(body[-1].value)
     if isinstance(value, Literal):
         return bool(value.value) is holds
-    what, wanted = _asked(choice.condition)
+    what, wanted = asked(choice.condition)
     if value is what and len(body) == 1 and flag not in value.free:
         return (wanted is arm) is holds
     return None

@@ -31,7 +31,7 @@ from ....ir.tensor import (
     Variable,
 )
 from ....ir.types import array_type, i8, i16, i32, u8
-from .chunks import CHUNK, chunk_range, parallel
+from .chunks import chunk_range, parallel
 from .machine import Machine
 from .problem import Body, Group, Operand, Problem
 

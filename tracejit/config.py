@@ -38,7 +38,7 @@ class Variable(NamedTuple):
 
 VARIABLES = {
     "debug": Variable(int, 0, "1: a line per compile ... 6: the Module after each pass, as a diff"),
-    "verify": Variable(int, 1, "0: never, 1: at stage boundaries, 2: after every pass"),
+    "verify": Variable(int, 1, "0: never, 1: before and after lowering, 2: after every pass"),
     "dump": Variable(str, "", "a directory; every stage is written there as text"),
     "reference": Variable(_flag, False, "run every Module with NumPy instead of native code"),
     "cache": Variable(

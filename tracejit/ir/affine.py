@@ -51,6 +51,10 @@ def _rejoined(part: Expression, total: dict[Expression, int]) -> tuple[Expressio
 
 def coefficient(expression: Expression, index: Index) -> int | None:
     """How far `expression` moves when `index` advances by one; None when that is not constant."""
+    if expression is index:
+        return 1
+    if index not in expression.free:
+        return 0
     atoms, _ = linear(expression)
     found = 0
     for atom, scale in atoms.items():

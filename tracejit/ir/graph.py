@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Collection, Iterable
 from functools import wraps
+from operator import attrgetter
 from typing import Any
 
 from ..errors import IRError, TracejitError
@@ -146,8 +147,7 @@ class Module(Term):
 MODULE_TEXT: list[Callable[[Module], str]] = []
 
 
-def operands_of(node: Node) -> tuple[Node, ...]:
-    return node.operands
+operands_of: Callable[[Node], tuple[Node, ...]] = attrgetter("operands")
 
 
 def callees(function: Function | Kernel) -> list[Function | Kernel]:

@@ -46,7 +46,7 @@ NO_USES: Mapping[Any, int] = MappingProxyType({})
 class Rule:
     """`pattern >> replacement`; called with a node, it gives the replacement or None."""
 
-    __slots__ = ("conditions", "counts_uses", "needed", "pattern", "replacement", "wanted")
+    __slots__ = ("conditions", "counts_uses", "pattern", "replacement", "wanted")
 
     def __init__(
         self,
@@ -57,9 +57,6 @@ class Rule:
         if pattern.op is None:
             raise ValueError(f"the pattern of a rule begins with an op; {pattern!r} has none")
         self.pattern, self.replacement, self.conditions = pattern, replacement, conditions
-        # The ops some operands must have.
-        inner = [p.op for p in pattern.operands or () if isinstance(p, Pattern)]
-        self.needed = frozenset(op.name for op in inner if op is not None)
         self.counts_uses = any(part.uses is not None for part in pattern.parts())
         self.wanted = () if isinstance(replacement, Pattern) else _arguments(replacement)
 
@@ -79,6 +76,18 @@ class Rule:
                     raise IRError(f"the rule {self!r} turns {_type(node)} into {_type(new)}")
                 return new
         return None
+
+    def may_match(self, operands: tuple[str, ...]) -> bool:
+        """Whether it may match what has operands of these ops."""
+        wanted = self.pattern.operands
+        if wanted is None:
+            return True
+        if len(wanted) != len(operands):
+            return False
+        if all(map(_may_be, wanted, operands)):
+            return True
+        is_either_way = self.pattern.op.commutative and len(operands) == 2
+        return is_either_way and all(map(_may_be, wanted, operands[::-1]))
 
     def matches(self, value: Any, uses: Mapping[Any, int] = NO_USES) -> Iterator[Bindings]:
         """The bindings of each match that has the uses, and passes the conditions, that it should."""
@@ -101,6 +110,13 @@ class Rule:
 
 
 RULE[:] = [Rule]
+
+
+def _may_be(pattern: Any, op: str) -> bool:
+    """Whether an operand of a pattern, which may be a number, can match what is of this op."""
+    if isinstance(pattern, Pattern):
+        return pattern.op is None or pattern.op.name == op
+    return isinstance(pattern, Term) or op in ("constant", "broadcast")
 
 
 def _arguments(function: Callable[..., Any]) -> tuple[str, ...]:
@@ -137,7 +153,7 @@ class RuleTable(dict):
         """The rules for an op that may match where its operands are of these ops: a few of them."""
         found = self._known.get((op, operands))
         if found is None:
-            found = [rule for rule in self.get(op, ()) if rule.needed.issubset(operands)]
+            found = [rule for rule in self.get(op, ()) if rule.may_match(operands)]
             if len(operands) < 4:
                 self._known[op, operands] = found
         return found

@@ -173,14 +173,18 @@ def is_reserved(name: str) -> bool:
 def symbol_names(value: object) -> set[str]:
     """The unknowns in the extents of a type, an attribute, or a tuple of these."""
     found: set[str] = set()
-    roots = value if isinstance(value, tuple) else (value,)
-    for root in roots:
-        if isinstance(root, tuple):
-            found |= symbol_names(root)
-        elif isinstance(root, ArrayType):
-            found |= symbol_names(root.shape)
-        elif isinstance(root, Dim | Quotient):
-            found |= {t.name for t in postorder((root,)) if isinstance(t, Symbol)}
+    pending = [value]
+    while pending:
+        root = pending.pop()
+        kind = type(root)
+        if kind is ArrayType:
+            pending += root.shape
+        elif kind is int or kind is str:
+            continue  # as nearly all of them are
+        elif isinstance(root, tuple):
+            pending += root
+        elif isinstance(root, (Dim, Quotient)):
+            found.update([t.name for t in postorder((root,)) if isinstance(t, Symbol)])
     return found
 
 

@@ -37,6 +37,7 @@ So the first iteration of a loop that is not empty always runs whole, and `while
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from operator import attrgetter
 from typing import Any
 
 from .dims import symbol_names
@@ -68,6 +69,7 @@ class Expression(Term):
     """Base of the expressions; `free` holds the Indexes, Variables and Buffers it depends on."""
 
     __slots__ = ("free",)
+    parts = ()
 
     def check(self) -> None:
         object.__setattr__(self, "free", self._free())
@@ -83,6 +85,10 @@ class Expression(Term):
 
 # How an op is applied to expressions; set by ir.syntax, which is above and knows the dtypes.
 APPLY_OP: list[Callable[..., Expression]] = []
+
+
+# The expressions that one is computed from; asked for more often than anything else.
+parts: Callable[[Expression], tuple[Expression, ...]] = attrgetter("parts")
 
 
 class Literal(Expression):
@@ -141,6 +147,9 @@ class Load(Expression):
         return self.buffer.type.dtype
 
 
+Load.parts = Load.indices
+
+
 class Table(Expression):
     """The element of a small constant array at a flat index."""
 
@@ -151,6 +160,10 @@ class Table(Expression):
 
     def _free(self) -> frozenset[Term]:
         return self.index.free
+
+    @property
+    def parts(self) -> tuple[Expression, ...]:
+        return (self.index,)
 
 
 class Apply(Expression):
@@ -163,6 +176,9 @@ class Apply(Expression):
 
     def _free(self) -> frozenset[Term]:
         return EMPTY.union(*[operand.free for operand in self.operands])
+
+
+Apply.parts = Apply.operands
 
 
 class Nest(Term):
@@ -432,15 +448,6 @@ def expressions_of(statement: Statement) -> tuple[Expression, ...]:
     return ()
 
 
-def parts(expression: Expression) -> tuple[Expression, ...]:
-    kind = type(expression)  # asked for very often
-    if kind is Apply:
-        return expression.operands
-    if kind is Load:
-        return expression.indices
-    return (expression.index,) if kind is Table else ()
-
-
 def loads_of(body: Iterable[Statement]) -> list[Load]:
     """Every distinct Load in the statements."""
     roots = [e for statement in statements(body) for e in expressions_of(statement)]
@@ -463,6 +470,6 @@ def change_kernels(kernel: Kernel, change: Callable[[Kernel], Kernel]) -> Kernel
         if not isinstance(part, Kernel):
             done[part] = part
             continue
-        callees = part.callees
-        done[part] = change(part.replace(body=visit(part.body)) if callees else part)
+        is_rewired = any([done[callee] is not callee for callee in part.callees])
+        done[part] = change(part.replace(body=visit(part.body)) if is_rewired else part)
     return done[kernel]

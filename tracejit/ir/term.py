@@ -8,7 +8,7 @@ limited by Python's stack.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import wraps
 from threading import Lock
@@ -33,6 +33,8 @@ def _key(value: Any) -> Any:
     if kind in _distinct:
         return value
     if kind is tuple:
+        if _distinct.issuperset(map(type, value)):
+            return value
         return tuple([item if type(item) in _distinct else _key(item) for item in value])
     if kind is float:
         return value.hex()
@@ -61,7 +63,10 @@ class Term:
             cls.__match_args__ = tuple(own)
 
     def __new__(cls, *values: Any) -> Any:
-        key = (cls, *[v if type(v) in _distinct else _key(v) for v in values])
+        if _distinct.issuperset(map(type, values)):
+            key = (cls, *values)
+        else:
+            key = (cls, *map(_key, values))
         reference = _references.get(key)
         found = reference() if reference is not None else None
         if found is not None:
@@ -153,25 +158,26 @@ def children(term: Term) -> list[Term]:
 
 
 def postorder(
-    roots: Iterable[Term], below: Callable[[Term], Iterable[Term]] = children
+    roots: Iterable[Term], below: Callable[[Term], Sequence[Term]] = children
 ) -> list[Term]:
     """Every term reachable from `roots` through `below`, once, children before parents."""
-    done: dict[Term, None] = {}
-    opened: set[Term] = set()
-    stack = [*roots][::-1]
+    order: list[Term] = []
+    seen: set[Term] = set()
+    stack: list[Any] = [*roots]
+    stack.reverse()
     while stack:
         term = stack.pop()
-        if term in done:
-            continue
-        if term not in opened:
-            waiting = [child for child in below(term) if child not in done]
-            if waiting:
-                opened.add(term)
-                stack.append(term)
-                stack += waiting[::-1]
-                continue
-        done[term] = None
-    return list(done)
+        if term is None:  # the children of the one beneath are done
+            order.append(stack.pop())
+        elif term not in seen:
+            seen.add(term)
+            inner = below(term)
+            if inner:
+                stack += (term, None)
+                stack += inner[::-1]
+            else:
+                order.append(term)
+    return order
 
 
 def substituted(value: Any, new: dict[Term, Any]) -> Any:

@@ -87,7 +87,8 @@ def verify(module: Module, stage: Stage) -> Module:
 def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
     """By function the extents it may use: those that the entry knows, and what its callers bind."""
     entry = module.entry
-    known = {f: symbol_names(tuple(p.type for p in entry.parameters)) for f in module.functions}
+    own = symbol_names(tuple([p.type for p in entry.parameters]))
+    known = {f: set(own) for f in module.functions}
     for function in reversed(module.functions):
         if isinstance(function, Kernel):
             for callee, names in _around_calls(function.body):
@@ -95,10 +96,14 @@ def _known_extents(module: Module) -> dict[Function | Kernel, set[str]]:
             continue
         for node in function.nodes if function.callees else ():
             attached = [t for _, value in node.attributes for t in terms_in(value)]
-            bound = symbol_names((node.attrs.get("index"), node.attrs.get("extents")))
-            for callee in [t for t in attached if isinstance(t, Function | Kernel)]:
-                known[callee] |= known[function] | bound
+            for callee in [t for t in attached if isinstance(t, (Function, Kernel))]:
+                known[callee] |= known[function] | _bound_by(node)
     return known
+
+
+def _bound_by(node: Node) -> set[str]:
+    """The extents that a node gives its callees: the index of a loop, the sizes of what it is given."""
+    return symbol_names((node.attrs.get("index"), node.attrs.get("extents")))
 
 
 def _around_calls(
@@ -136,11 +141,9 @@ def _verify_function(
             _fail(function, node, f"the parameter {node.attrs['name']!r} is not declared")
         if node.op.kind not in allowed:
             _fail(function, node, f"{node.op.kind} ops may not be here at the stage {stage.name}")
-        if node.attributes:
-            bound = symbol_names((node.attrs.get("index"), node.attrs.get("extents")))
-            named = symbol_names(tuple([value for _, value in node.attributes]))
-            if unknown := named - known - bound:
-                _fail(function, node, f"the extents {sorted(unknown)} are unknown here")
+        named = symbol_names(node.attributes) if node.attributes else None
+        if named and (unknown := named - known - _bound_by(node)):
+            _fail(function, node, f"the extents {sorted(unknown)} are unknown here")
     for result in function.results:
         if not isinstance(result.type, ArrayType):
             _fail(function, result, f"a result is an array, not {result.type}")

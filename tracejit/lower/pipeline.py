@@ -309,8 +309,8 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
         stages[stage] = module
         if stage is Stage.SCHEDULED and given:
             _verify_complete(module)
-        # A pipeline of the user's may get there in its own time.
-        elif config.verify > 1 or config.verify and (not given or stage is Stage.TRACED):
+        # What is given and what is compiled; between these a pass of ours, or of the user's, is in the middle.
+        elif config.verify > 1 or config.verify and stage in (Stage.TRACED, Stage.SCHEDULED):
             # The graph Functions that a Kernel calls are as they were until they become loops.
             waits = of_kernels and stage is Stage.FUSED
             verify(module, Stage.TRACED if waits else stage)

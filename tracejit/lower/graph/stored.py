@@ -26,6 +26,7 @@ from .groups import (
 )
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .updates import Updates, memory_of, old_of
+from .values import is_scalar_constant
 from .weigh import Choice
 
 
@@ -136,10 +137,13 @@ class Stored:
             return reach(operand, index, self.is_stored)
         if not self.is_fusible(node):
             return [(operand, ()) for operand in map(source_of(node), node.operands)]
-        if node.op.kind == ELEMENTWISE and all(map(self.is_stored, node.operands)):
-            index = axis_indices(node.type.ndim)
-            return [(operand, index) for operand in dict.fromkeys(node.operands)]
-        return reach(node, axis_indices(node.type.ndim), self.is_stored)
+        index = axis_indices(node.type.ndim)
+        if node.op.kind == ELEMENTWISE:
+            # Of constants nothing is read.
+            found = [o for o in node.operands if self.is_stored(o) or not is_scalar_constant(o)]
+            if all(map(self.is_stored, found)):
+                return [(operand, index) for operand in dict.fromkeys(found)]
+        return reach(node, index, self.is_stored)
 
     def unread_by(self, nodes: Iterable[Node]) -> Reads:
         """The stored values that nodes are made of, where there are parts without elements: of these

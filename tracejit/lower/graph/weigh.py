@@ -8,6 +8,7 @@ reads them as often. Only differences between two ways to compute the same are o
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
+from functools import lru_cache
 from math import prod
 from typing import NamedTuple
 
@@ -33,6 +34,7 @@ class Choice(NamedTuple):
     others: float
 
 
+@lru_cache(1024)
 def size_of(shape: tuple) -> int:
     return prod([extent if type(extent) is int else UNKNOWN_EXTENT for extent in shape])
 

@@ -61,9 +61,13 @@ NOTHING = ("prefetch", POLL)
 
 def trips(loop: For) -> int | None:
     """How often the body runs, when that is a constant."""
-    if isinstance(loop.start, Literal) and isinstance(loop.stop, Literal):
-        return max(loop.stop.value - loop.start.value, 0)
-    atoms, constant = linear(minus(loop.stop, loop.start))
+    return _trips_between(loop.start, loop.stop)
+
+
+def _trips_between(start: Expression, stop: Expression) -> int | None:
+    if isinstance(start, Literal) and isinstance(stop, Literal):
+        return max(stop.value - start.value, 0)
+    atoms, constant = linear(minus(stop, start))
     return None if atoms else max(constant, 0)
 
 
@@ -77,7 +81,7 @@ def trip_count(loop: For) -> Expression:
 def expected_trips(loop: For) -> int:
     """What is reckoned with; of a loop cut in chunks the length of a whole one."""
     starts, stops = _operands("maximum", loop.start), _operands("minimum", loop.stop)
-    counts = [trips(loop.replace(start=a, stop=b)) for a in starts for b in stops]
+    counts = [_trips_between(a, b) for a in starts for b in stops]
     count = min([count for count in counts if count is not None], default=UNKNOWN_TRIPS)
     return min(count, BROKEN_TRIPS) if is_broken(loop) else count
 

@@ -137,19 +137,28 @@ def _fresh(call: Call) -> tuple[Buffer, ...]:
 
 def _fills_less(call: Call, own: Buffer, buffer: Buffer, user: Statement | None) -> Call:
     """A call of a kernel that leaves out of its result `own`, in `buffer`, what its next user stores over."""
-    kernel = call.kernel
     if not isinstance(user, Call) or not isinstance(user.kernel, Kernel):
         return call
     if user.buffers.count(buffer) > 1 or call.buffers.count(buffer) > 1:
         return call
+    theirs = user.kernel.parameters[user.buffers.index(buffer)]
+    body = _needed_body(call.kernel, own, user.kernel.body, theirs)
+    return call if body is None else call.replace(kernel=call.kernel.replace(body=body))
+
+
+# Layers of one kind are the same kernels, called in the same order.
+@remembered
+def _needed_body(
+    kernel: Kernel, own: Buffer, user: tuple[Statement, ...], theirs: Buffer
+) -> tuple[Statement, ...] | None:
+    """What a kernel does without what its result's next user stores over, as `theirs`; None where that is all it does."""
     others = [s for s in statements(kernel.body) if not isinstance(s, Store)]
     if _is_read(kernel.body, own) or any(_names(s, own) for s in others):
-        return call
-    theirs = user.kernel.parameters[user.buffers.index(buffer)]
-    body = _without(kernel.body, own, lambda box: _stores_first(user.kernel.body, theirs, box), ())
+        return None
+    body = _without(kernel.body, own, lambda box: _stores_first(user, theirs, box), ())
     if body == kernel.body or not any(_names(s, own) for s in statements(body)):
-        return call  # a kernel has to store something to each of its results
-    return call.replace(kernel=kernel.replace(body=body))
+        return None  # a kernel has to store something to each of its results
+    return body
 
 
 def _without(

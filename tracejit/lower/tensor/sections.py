@@ -116,19 +116,8 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
     if not isinstance(statement, Call):
         return None
     kernel, buffers = statement.kernel, statement.buffers
-    for inner in statements(kernel.body):
-        match inner:
-            case Call() | Extern():
-                return None
-            case Allocate(buffer) if buffer.space != "register" and _is_large(buffer):
-                return None
-        if any(map(is_refusing, postorder(expressions_of(inner), parts))):
-            return None
-    is_known = all(isinstance(buffer.type.size, int) for buffer in buffers)
-    if not is_known or needs_one_thread(kernel.body):
-        return None
-    shares = any(map(is_shared, statements(kernel.body)))
-    if shares and _seconds(kernel, machine) > machine.worthwhile_seconds:
+    is_known = all([isinstance(buffer.type.size, int) for buffer in buffers])
+    if not is_known or not _is_short(kernel, machine):
         return None
     pairs = [*zip(kernel.parameters, buffers)]
     outputs = {*kernel.outputs}
@@ -137,6 +126,22 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
         frozenset(buffer for own, buffer in pairs if own in kernel.inputs),
         frozenset(buffer for own, buffer in pairs if own in outputs),
     )
+
+
+@remembered
+def _is_short(kernel: Kernel, machine: Machine) -> bool:
+    for inner in statements(kernel.body):
+        match inner:
+            case Call() | Extern():
+                return False
+            case Allocate(buffer) if buffer.space != "register" and _is_large(buffer):
+                return False
+        if any(map(is_refusing, postorder(expressions_of(inner), parts))):
+            return False
+    if needs_one_thread(kernel.body):
+        return False
+    shares = any(map(is_shared, statements(kernel.body)))
+    return not shares or _seconds(kernel, machine) <= machine.worthwhile_seconds
 
 
 @remembered

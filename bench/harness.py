@@ -59,7 +59,7 @@ class Variant:
 class Case:
     """One row of the report. `bytes` (of which `written`; the largest array has `largest`) and `flops` are the
     least the work can move and compute, for the limits; `sweeps` says that the largest must have been read once
-    before anything is written. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
+    before anything is written; of what is `picked`, the first array is read at the places that the others list. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
     is the time of compiling."""
 
     section: str
@@ -72,6 +72,7 @@ class Case:
     written: int = 0
     largest: int = 0
     sweeps: bool = False
+    picked: tuple = ()
     flops: int = 0
     threads: int = 0  # 0 means all
     tolerance: float = 0.0

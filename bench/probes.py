@@ -50,6 +50,29 @@ PARTS = {
     "chains": "%out = load ptr, ptr %arrays\n  call void %loop(ptr %out, i64 %turns)",
 }
 
+# Of so many places as are a multiple of a step.
+PICK = """define void @pick(ptr noalias %arrays, i64 %n, i64 %repeats) {
+entry:
+POINTERS
+  %end = sub i64 %n, STEP
+  br label %outer
+outer:
+  %repeat = phi i64 [0, %entry], [%next, %done]
+  br label %inner
+inner:
+  %k = phi i64 [0, %outer], [%step, %inner]
+BODY
+  %step = add i64 %k, STEP
+  %more = icmp sle i64 %step, %end
+  br i1 %more, label %inner, label %done
+done:
+  %next = add i64 %repeat, 1
+  %again = icmp slt i64 %next, %repeats
+  br i1 %again, label %outer, label %exit
+exit:
+  ret void
+}"""
+
 
 @dataclass(frozen=True)
 class Stream:
@@ -86,6 +109,8 @@ def limits_of(case: Case) -> list[Variant]:
             sweep = Stream(1, 0, moved.bytes // (moved.reads + moved.writes))
             label, before = f"{case.level} {sweep}+{moved}", _streams(sweep, threads)
         found += [probe.variant(label, before) for probe in chosen]
+    if case.picked:
+        found.append(_picks(case.picked, count).variant(f"{case.level}, place by place"))
     if case.flops and case.dtype in _kernels().lanes:
         found.append(_multiply_adds(case.flops, case.dtype, count).variant("multiply-adds"))
     return found
@@ -177,6 +202,45 @@ def _streams(moved: Stream, count: int) -> list[_Probe]:
     loops = _stream_loops(moved.reads, moved.writes)
     kinds = KINDS if moved.writes else ("kept",)
     return [_Probe("stream", loops.address(kind), rows, memory, share) for kind in kinds]
+
+
+def _picks(arrays: Sequence[np.ndarray], count: int) -> _Probe:
+    """Reads the first array at the places that each of the others lists, and stores what it found there."""
+    source, *lists = arrays
+    out = np.ones(lists[0].size, source.dtype)
+    each = out.size // count
+    rows = []
+    for part in range(count):
+        pieces = [a[part * each :] for a in (*lists, out)]
+        rows.append([each, *[array.ctypes.data for array in (source, *pieces)]])
+    loop = _picking(len(lists), 8 * source.itemsize).address("pick")
+    return _Probe("stream", loop, rows, (*arrays, out), each * count / out.size)
+
+
+@functools.cache
+def _picking(lists: int, bits: int) -> engine.Library:
+    """`void pick(ptr arrays, i64 n, i64 repeats)`, as a compiler makes it of a loop in C, four places a turn."""
+    kind, names, body = f"i{bits}", range(1, lists + 1), []
+    for k in range(UNROLL):
+        body.append(f"  %k{k} = add i64 %k, {k}")
+        value = "0"
+        for a in names:
+            body += [
+                f"  %p{a}.{k} = getelementptr i64, ptr %a{a}, i64 %k{k}",
+                f"  %i{a}.{k} = load i64, ptr %p{a}.{k}",
+                f"  %q{a}.{k} = getelementptr {kind}, ptr %a0, i64 %i{a}.{k}",
+                f"  %x{a}.{k} = load {kind}, ptr %q{a}.{k}",
+                f"  %v{a}.{k} = or {kind} {value}, %x{a}.{k}",
+            ]
+            value = f"%v{a}.{k}"
+        body.append(f"  %o.{k} = getelementptr {kind}, ptr %a{lists + 1}, i64 %k{k}")
+        body.append(f"  store {kind} {value}, ptr %o.{k}")
+    text = PICK.replace("BODY", "\n".join(body)).replace("STEP", str(UNROLL))
+    pointers = [
+        f"  %s{a} = getelementptr ptr, ptr %arrays, i64 {a}\n  %a{a} = load ptr, ptr %s{a}"
+        for a in range(lists + 2)
+    ]
+    return engine.load(engine.compile_ir(text.replace("POINTERS", "\n".join(pointers))), ["pick"])
 
 
 def _multiply_adds(flops: int, dtype: str, count: int) -> _Probe:

@@ -18,7 +18,7 @@ class Program:
     `inputs(elements, dtype, generator)` makes the arguments for arrays of about `elements` elements.
     `loop` is the explicit loop that Numba compiles (its `prange` is bound to Numba's); without one, an
     elementwise loop is made around `function`. What it `sweeps` must be read whole before the first result is
-    known, and then again. `numexpr` is the expression for numexpr, over the parameters' names.
+    known, and then again; if it `picks`, it reads its first argument at the places that the others list. `numexpr` is the expression for numexpr, over the parameters' names.
     """
 
     name: str
@@ -28,6 +28,7 @@ class Program:
     numexpr: str = ""
     outputs: int = 1
     sweeps: bool = False
+    picks: bool = False
 
 
 def rebind(function: Callable, **names: Any) -> Callable:

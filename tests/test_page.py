@@ -71,6 +71,19 @@ def test_probes_touch_all_of_their_memory(reads, writes, size, threads):
             assert 7 in words[-1]  # what was read last was seen
 
 
+@pytest.mark.parametrize("threads", [1, 2])
+@pytest.mark.parametrize("lists", [1, 2])
+@pytest.mark.parametrize("dtype", ["float32", "float64"])
+def test_probes_pick_all_places(dtype, lists, threads):
+    rng = np.random.default_rng(0)
+    x, places = rng.normal(size=1000).astype(dtype), rng.integers(0, 1000, (lists, 4096))
+    probe = probes._picks((x, *places), threads)
+    probe.run()
+    bits = x.view(f"u{x.itemsize}")[places]
+    wanted = np.bitwise_or.reduce(bits, axis=0)
+    assert probe.share == 1 and (probe.keeps[-1].view(bits.dtype) == wanted).all()
+
+
 def test_a_share_is_the_part_of_our_time_that_the_limit_takes(monkeypatch):
     # Of us, of three limits, the first two of the same kind, in turns.
     seconds = itertools.cycle([10.0, 3.0, 8.0, 1.0, 4.0, 2.0, 9.0, 1.5])

@@ -63,6 +63,7 @@ def array_cases(
                         written=sum(results),
                         largest=max(moved, default=0),
                         sweeps=program.sweeps,
+                        picked=arguments if program.picks else (),
                         threads=threads,
                         tolerance=TOLERANCE[dtype],
                         missing=without,

@@ -254,8 +254,8 @@ def _interpolate(count: int, dtype: np.dtype, generator: np.random.Generator) ->
 
 
 PROGRAMS = (
-    Program("x[i]", elements, _elements, elements_loop),
-    Program("x[i] - x[j]", differences, _pairs, differences_loop),
+    Program("x[i]", elements, _elements, elements_loop, picks=True),
+    Program("x[i] - x[j]", differences, _pairs, differences_loop, picks=True),
     Program(f"rows x[i], {WIDTH} wide", rows, _rows, rows_loop),
     Program("take_along_axis", along, _sorted_rows, along_loop),
     Program("table[bytes]", look_up, _image, look_up_loop),

@@ -58,7 +58,8 @@ class Variant:
 @dataclass
 class Case:
     """One row of the report. `bytes` (of which `written`; the largest array has `largest`) and `flops` are the
-    least the work can move and compute, for the limits; `sweeps` says that the largest must have been read once
+    least the work can move and compute, for the limits, and it moves them in that `memory`, which is its `level`
+    if it has one, so many times (`passes`); `sweeps` says that the largest must have been read once
     before anything is written; of what is `picked`, the first array is read at the places that the others list. Where it `compiles`, a variant's first call counts: what it takes beyond later ones
     is the time of compiling."""
 
@@ -71,6 +72,8 @@ class Case:
     bytes: int = 0
     written: int = 0
     largest: int = 0
+    memory: str = ""
+    passes: int = 1
     sweeps: bool = False
     picked: tuple = ()
     flops: int = 0

@@ -6,7 +6,8 @@ tracejit is, which part of the machine's limit it reaches, and what that limit i
 two arrays read and one written there) or multiply-adds, measured in turns with the row (`bench.probes`). Where
 neither is near, the row's own "instructions" may be: each block of its machine code, as often as it runs, measured
 by itself with all memory in the nearest cache (`tracejit.bottlenecks`), and what it takes to call the program and to begin its
-parallel loops. Where other libraries' code does most of the work, "NumPy's code" or the "library" is the limit, and
+parallel loops; or its "traffic": what its kernels move from each cache, as the model of caches counts it, at the
+machine's bandwidths, where that is more than arrays that are read and written once. Where other libraries' code does most of the work, "NumPy's code" or the "library" is the limit, and
 the share what it takes of the time.
 
 Rows that are short of their limit, or behind the best of the others, are told with what their instructions wait
@@ -22,6 +23,7 @@ from typing import NamedTuple
 from tracejit.lower.tensor.cost import NOTHING
 from tracejit.report.bottlenecks import Bottlenecks
 from tracejit.report.records import LIBRARY, NUMPY, KernelRecord
+from tracejit.runtime.machine import machine
 
 from . import explained, probes, report
 from .harness import Budget, Case, Row, measure, reason
@@ -36,7 +38,7 @@ ENOUGH = 0.85  # of a limit
 # Blocks of instructions that others run beside, in the program, take less together than one by one; more than
 # this is an error.
 CREDIBLE = 1.25
-INSTRUCTIONS = "instructions"
+INSTRUCTIONS, TRAFFIC = "instructions", "traffic"
 # Blocks of a row that are told.
 BLOCKS = 2
 # Of seconds a call counts.
@@ -45,6 +47,7 @@ KINDS_OF_BOUNDS: dict[str, Callable[[str], bool]] = {
     "memory": lambda bound: bound.startswith(("L2", "L3", "DRAM")),
     "multiply-adds": lambda bound: bound == "multiply-adds",
     "its own instructions": lambda bound: bound == INSTRUCTIONS,
+    "its own traffic": lambda bound: bound == TRAFFIC,
     "other libraries' code": lambda bound: bound in (LIBRARY, NUMPY),
 }
 
@@ -184,8 +187,19 @@ def _look_further(case: Case, row: Row) -> None:
     for kind, seconds in _foreign(kernels, found).items():
         _take(row, kind, min(seconds / least, 1.0))
     around = probes.call_seconds(len(arguments)) if least < SHORT else 0.0
+    _take(row, TRAFFIC, _traffic(kernels) / least)
     _take(row, INSTRUCTIONS, (found.seconds + around) / least)
     row.why += [text for text in found.largest(BLOCKS)]
+
+
+def _traffic(kernels: Iterable[KernelRecord]) -> float:
+    """Seconds that take what the kernels move from each cache and memory, and back."""
+    known = machine()
+    return sum(
+        count / known.bytes_per_second(level, kernel.threads)
+        for kernel in kernels
+        for level, count in kernel.moved.items()
+    )
 
 
 def _foreign(kernels: Iterable[KernelRecord], found: Bottlenecks) -> dict[str, float]:

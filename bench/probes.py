@@ -11,13 +11,15 @@ import ctypes
 import functools
 import time
 import timeit
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 
 import tracejit
 from tracejit.runtime import engine, threads
+from tracejit.runtime.machine import machine
 from tracejit.runtime.probes import ACCUMULATORS, UNROLL, Kernels, aligned, stream
 
 from .harness import Case, Variant
@@ -94,21 +96,30 @@ def stream_of(case: Case) -> Stream:
     return Stream(max(reads, not writes), writes, case.bytes)
 
 
+def memory_of(arrays: Iterable[np.ndarray], written: int, threads: int) -> dict[str, Any]:
+    """What a case says of arrays that are read, and bytes that are written: the memory that holds them, for one."""
+    sizes = [*[array.nbytes for array in arrays], written]
+    level = machine().level_of(sum(sizes), threads)
+    near = "L2" if level == "L1" else level
+    return {"bytes": sum(sizes), "written": written, "largest": max(sizes), "memory": near}
+
+
 def limits_of(case: Case) -> list[Variant]:
     """The probes of a case, labelled with what they are limited by; of those of one label the fastest counts."""
     count = case.threads or THREADS
     found = []
-    if case.level and case.bytes:
+    place = case.memory or case.level
+    if place and case.bytes:
         moved = stream_of(case)
         alone = _streams(moved, 1)
         short = min(probe.seconds() / probe.share for probe in alone) < SHORT_SECONDS
         threads = 1 if short else count
         chosen = _streams(moved, threads)
-        label, before = f"{case.level} {moved}", []
+        label, before = f"{place} {moved}", []
         if case.sweeps:
             sweep = Stream(1, 0, moved.bytes // (moved.reads + moved.writes))
-            label, before = f"{case.level} {sweep}+{moved}", _streams(sweep, threads)
-        found += [probe.variant(label, before) for probe in chosen]
+            label, before = f"{place} {sweep}+{moved}", _streams(sweep, threads)
+        found += [probe.variant(label, before, case.passes) for probe in chosen]
     if case.picked:
         found.append(_picks(case.picked, count).variant(f"{case.level}, place by place"))
     if case.flops and case.dtype in _kernels().lanes:
@@ -172,8 +183,8 @@ class _Probe:
         for number in range(self.parts):
             self.words[number * WORDS] = turns
 
-    def variant(self, label: str, before: Sequence["_Probe"] = ()) -> Variant:
-        """What takes as long as the row's work would, which does as many turns of others first."""
+    def variant(self, label: str, before: Sequence["_Probe"] = (), passes: int = 1) -> Variant:
+        """What takes as long as the row's work would, which does it so often, and as many turns of others first."""
         self.seconds()  # of so many turns that starting threads does not count
         for probe in before:
             probe.take(self.words[0])
@@ -182,7 +193,7 @@ class _Probe:
             for probe in (*before, self):
                 probe.run()
 
-        share = self.words[0] * self.share
+        share = self.words[0] * self.share / passes
         return Variant("limit", "f()", {"f": run}, label=label, calls=share)
 
 

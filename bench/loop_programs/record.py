@@ -15,7 +15,8 @@ class LoopProgram:
     int among them is a constant. `numba` is the loop an expert compiles with Numba (its `prange` is bound to
     Numba's), or None where that is `function` as it stands. `jax` is the expert's program for JAX, with `jax`,
     `jnp` and `lax` bound to JAX's, to which all integers are static. Results agree to `tolerance`, relative to
-    the largest value; where that is 0 they are the same bits.
+    the largest value; where that is 0 they are the same bits. The first argument is read, and one as large written, in
+    `passes`.
     """
 
     name: str
@@ -26,6 +27,7 @@ class LoopProgram:
     jax: Callable[..., Any]
     numba: Callable[..., Any] | None = None
     tolerance: float = 0.0
+    passes: int = 0
 
     def arguments(self, size: int) -> tuple:
         return self.inputs(size, np.random.default_rng(1))

@@ -288,7 +288,15 @@ PROGRAMS = (
         "Jacobi 3-D", jacobi_3d, _grid(3, 20), 64, 7, jacobi_3d_jax, jacobi_3d_numba, 1e-13
     ),
     LoopProgram(
-        "heat 2-D, 100 steps", heat, _grid(2, 100, 0.1), 500, 9, heat_jax, heat_numba, 1e-13
+        "heat 2-D, 100 steps",
+        heat,
+        _grid(2, 100, 0.1),
+        500,
+        9,
+        heat_jax,
+        heat_numba,
+        1e-13,
+        passes=100,
     ),
     # What no cache holds.
     LoopProgram(

@@ -14,6 +14,7 @@ from tracejit import nn
 
 from .. import peers
 from ..harness import Case, Variant, collect
+from ..probes import memory_of
 from .arrays import DTYPES, Settings
 
 TOLERANCE = {"float32": 2e-4, "float64": 1e-10}
@@ -309,6 +310,7 @@ def layer_cases(section: str, layers: tuple[Layer, ...], settings: Settings) -> 
                     threads=threads,
                     tolerance=TOLERANCE[dtype],
                     missing=missing,
+                    **memory_of(arguments, 0, threads),
                 )
 
 

@@ -13,6 +13,7 @@ import numpy as np
 from .. import peers
 from ..harness import Case, Variant, collect
 from ..loop_programs import PROGRAMS, LoopProgram
+from ..probes import memory_of
 from ..program import rebind
 from .arrays import Settings
 
@@ -40,7 +41,16 @@ def cases(settings: Settings) -> Iterator[Case]:
             tolerance=program.tolerance,
             missing=missing,
             compiles=True,
+            **_moved(program, arguments),
         )
+
+
+def _moved(program: LoopProgram, arguments: tuple) -> dict[str, Any]:
+    """What goes to memory and back, for the limits."""
+    if not program.passes:
+        return {}
+    first = next(value for value in arguments if isinstance(value, np.ndarray))
+    return memory_of([first], first.nbytes, peers.THREADS) | {"passes": program.passes}
 
 
 def _start(subject: str) -> list[Variant]:

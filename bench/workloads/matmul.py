@@ -8,6 +8,7 @@ import numpy as np
 
 from .. import peers
 from ..harness import Case, Variant, collect
+from ..probes import memory_of
 from .arrays import DTYPES, Settings
 
 # Rows of the left matrix, the shared extent, columns of the right.
@@ -86,6 +87,7 @@ def _rows(
             threads=threads,
             tolerance=TOLERANCE[dtype],
             missing=missing,
+            **memory_of((a, b), len(a) * b.shape[1] * np.dtype(dtype).itemsize, threads),
         )
 
 

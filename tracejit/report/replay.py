@@ -23,7 +23,7 @@ GENERAL = [*[f"r{x}x" for x in "abcd"], "rsi", "rdi", "rbp", *[f"r{n}" for n in 
 KEPT = ["rbx", "rbp", "r12", "r13", "r14", "r15"]
 # Lines of memory: a part of the nearest cache; copies of a block until there are so many instructions.
 LINES, LINE, LONG_ENOUGH, MOST_COPIES = 256, 64, 160, 32
-TRIES, SECONDS = 5, 0.0002
+TRIES, SECONDS = 10, 0.0002
 # A class sets the time of a block if it takes so much of it by itself; turns wait for one another where
 # they take less than that otherwise.
 MOST = 0.85

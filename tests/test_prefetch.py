@@ -52,7 +52,7 @@ def test_the_second_sweep_asks_for_the_next_row(threads):
     [
         (softmax, (70, 1100), 70 * 1100 * 4 + 1),  # not large
         (softmax, (70, 1100), 0),
-        (softmax, (70, 1000), 1),  # the rows are short
+        (softmax, (70, 200), 1),  # the rows are short
         (softmax, (3, 20000), 1),  # or too long to stay
         (lambda x: x.sum(axis=1), (70, 1100), 1),  # swept once
         (lambda x: np.exp(x) * 2, (70, 1100), 1),
@@ -64,9 +64,40 @@ def test_nothing_is_asked_for_where_it_does_not_help(function, shape, large):
     assert "prefetch" not in str(program)
 
 
+def normalised(x):
+    c = x / np.abs(x).max(axis=1, keepdims=True)
+    return x * (c * c).sum(axis=1, keepdims=True)
+
+
+def columns(x):
+    return np.cumsum(x, axis=0)
+
+
+def test_a_sweep_that_stores_past_the_caches_does_not_ask_where_another_can():
+    x = rows(70, 1100, "f4")
+    assert prefetches(lowered(normalised, x, x.nbytes)) == [[], ["prefetch"], []]
+
+
+def test_short_rows_are_asked_for_several_rows_ahead():
+    x = rows(70, 1100, "f4")
+    assert "a0[minimum(i0 + 3, 69):, i1:]" in show(lowered(softmax, x, 1).module)
+
+
+@pytest.mark.parametrize("large, asks", [(1, True), (70 * 1100 * 4 + 1, False)])
+def test_a_single_sweep_over_what_lies_in_memory_asks_for_rows(large, asks):
+    program = lowered(columns, rows(70, 1100, "f4"), large)
+    assert ("prefetch" in str(program)) is asks
+
+
+def test_a_single_sweep_that_reads_two_arrays_does_not_ask():
+    x = rows(70, 1100, "f4")
+    traced = tracejit.jit(lambda x, y: x[:, ::-1] + y).trace(x, x.copy())
+    assert "prefetch" not in str(Lowered(traced.module, Options(32, 1, 1)))
+
+
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-@pytest.mark.parametrize("shape", [(1, 1111), (2, 1024), (5, 2047), (33, 1100)])
-@pytest.mark.parametrize("function", [softmax, centred])
+@pytest.mark.parametrize("shape", [(1, 1111), (2, 1024), (5, 2047), (33, 1100), (40, 300)])
+@pytest.mark.parametrize("function", [softmax, centred, normalised, columns])
 def test_results_are_the_same_bits(function, shape, dtype):
     x = rows(*shape, dtype)
     with_it, without = [lowered(function, x, large).compile()(x) for large in (1, 0)]
@@ -77,7 +108,7 @@ def test_the_text_says_it_and_means_nothing():
     x = rows(3, 1030, "f4")
     module = lowered(softmax, x, 1).module
     assert parse(show(module)) is module
-    assert "extern('prefetch', a0[minimum(i0 + 1, 2):, i1:])" in show(module)
+    assert "extern('prefetch', a0[minimum(i0 + 3, 2):, i1:])" in show(module)
     np.testing.assert_allclose(reference(module, x), softmax(x), rtol=1e-5)
 
 

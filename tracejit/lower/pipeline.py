@@ -178,7 +178,9 @@ _bind_tiles: Bind = lambda options: partial(
     tile_transposed, vector_bytes=options.vector_bytes, stream_bytes=options.stream_bytes
 )
 _bind_prefetch: Bind = lambda options: partial(
-    prefetch_rows, large=min(options.stream_bytes, options.machine.l2_bytes)
+    prefetch_rows,
+    large=min(options.stream_bytes, options.machine.l2_bytes),
+    far=options.stream_bytes,
 )
 _reductions = (
     find_reductions,

@@ -100,9 +100,20 @@ def test_lanes_and_threads_share_the_work_where_the_order_is_free(on):
     assert _marks(tracejit.jit(lambda x: np.cumsum(x), numerics="strict"), x) == ["serial"]
 
 
-def test_two_cores_leave_to_one_what_is_far(on):
-    on(2)
-    assert _marks(tracejit.jit(lambda x: np.cumsum(x)), np.ones(1 << 21)) == ["serial", "vector"]
+@pytest.mark.parametrize("count", [1 << 20, (1 << 21) + 12_345])
+def test_two_cores_take_turns_with_what_is_far(on, count):
+    x = np.random.default_rng(5).normal(size=count)
+    results = []
+    for cores in (1, 2, 8):
+        on(cores)
+        compiled = tracejit.jit(lambda x: np.cumsum(x))
+        results.append(compiled(x))
+        is_far = x.nbytes > stages.schedule_parameters().far_bytes
+        regions = 0 if cores == 1 else 2 if is_far or cores > 2 else 1
+        assert _marks(compiled, x).count("parallel") == regions
+    np.testing.assert_array_equal(results[0], results[1])
+    np.testing.assert_array_equal(results[0], results[2])
+    np.testing.assert_allclose(results[0], np.cumsum(x), rtol=1e-9, atol=1e-9)
 
 
 @pytest.mark.parametrize("shape", [(64, 8192), (1024, 4096), (1024, 20_000)])

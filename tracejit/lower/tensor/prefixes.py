@@ -12,8 +12,9 @@ A stretch is short enough for what the chunks read at first to be near when they
 next one adds up to is found in the same loop: that waits for memory while the lanes of the totals are
 exchanged; where the next chunk is not whole, in a loop of its own.
 
-Two cores wait for each other too often so. One of them has the first chunks, and the other adds these
-up itself, which is faster than to wait, and has the rest. What is too far for the last cache is done by one:
+Two cores wait for each other too often so, unless all lies in memory, of which one core alone moves half as much
+as both. One of them has the first chunks, and the other adds these up itself, which is faster than to wait, and
+has the rest:
 
     for c in parallel of 2:
         for k in the first chunks, if c: part = neutral; for i in chunk k: part += x[i]; total = total + part
@@ -52,7 +53,7 @@ from ..machine import Machine
 from .cost import trips
 from .substitute import with_expressions
 
-CHUNK_BYTES, CHUNKS = 64 << 10, 16
+CHUNK_BYTES, CHUNKS = 64 << 10, 32
 # A shorter array is done by one thread, which need not read it twice, before several would be.
 LEAST_CHUNKS = 8
 # The first one's part of what two cores do: to add up takes half as long as to exchange lanes and store.
@@ -67,10 +68,10 @@ def split_running(
     if count is None or count < LEAST_CHUNKS * size:
         return None
     chunks = _Chunks(loop, running, name, size)
-    if machine.cores > 2:
-        return chunks.in_stretches()
+    if machine.cores == 1:
+        return [chunks.one_by_one()]
     is_far = count * running.total.dtype.itemsize > machine.far_bytes
-    return [chunks.one_by_one()] if is_far or machine.cores == 1 else chunks.by_two()
+    return chunks.in_stretches() if is_far or machine.cores > 2 else chunks.by_two()
 
 
 class _Chunks:

@@ -37,6 +37,7 @@ from .graph.points import lay_out_points
 from .graph.products import expand_products
 from .graph.rounding import contract
 from .graph.row_ends import reduce_products
+from .graph.row_starts import feed_products
 from .graph.spare import take_turns
 from .graph.squeeze import squeeze
 from .graph.stencils import chain_stencils
@@ -212,6 +213,7 @@ PIPELINE = Pipeline(
             outline,
             chain_products,
             reduce_products,
+            feed_products,
             chain_stencils,
             _told(fuse),
             collapse,

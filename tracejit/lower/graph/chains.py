@@ -179,8 +179,9 @@ def is_worth(function: Function) -> bool:
     return is_much or saves_more(function)
 
 
-def saves_more(function: Function) -> bool:
-    """Whether strips of rows save more than they cost."""
+def saves_more(function: Function, between: Node | None = None) -> bool:
+    """Whether strips of rows save more than they cost, where what they save is the way of the first product,
+    or of what is `between` other nodes, to memory and back."""
     axes = free_axes(function)
     if not axes:
         return False
@@ -188,8 +189,8 @@ def saves_more(function: Function) -> bool:
     labels = labels_of(last, function.nodes)
     rows = prod(last.type.shape[axis] for axis in axes)
     products = [node for node in function.nodes if node.op is contract]
-    between = products[0]
-    size = _bytes(between)
+    saved = _saved(products[0], function.nodes) if between is None else _saved(between, ())
+    size = _bytes(between or products[0])
     strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
     if size < LEAST_BYTES:
         return False
@@ -197,7 +198,7 @@ def saves_more(function: Function) -> bool:
     shared = [o for p in products for o in p.operands if axes[-1] not in labels[o]]
     weights = sum(_bytes(o) for o in shared) / outer
     times = rows / outer * (1 / strip - 1 / BLOCK_ROWS) * outer
-    gain = _saved(between, function.nodes) - max(times, 0) * weights * _rate(weights)
+    gain = saved - max(times, 0) * weights * _rate(weights)
     return gain > LEAST_GAIN * sum(map(_arithmetic, products))
 
 

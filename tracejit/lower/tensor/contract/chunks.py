@@ -22,6 +22,20 @@ def even(chunks: int, cores: int, count: int) -> int:
     return min(count, -(-chunks // cores) * cores)
 
 
+def evenest(most: int, cores: int, count: int) -> int:
+    """The most chunks of `count` items, up to `most`, that leave hardly a core waiting in the end."""
+
+    def longest(chunks: int) -> int:
+        ends = [0] * cores
+        borders = [number * count // chunks for number in range(chunks + 1)]
+        for first, last in zip(borders, borders[1:]):
+            ends[ends.index(min(ends))] += last - first
+        return max(ends)
+
+    found = {chunks: longest(chunks) for chunks in range(min(cores, most), most + 1)}
+    return max([chunks for chunks, end in found.items() if end <= 1.03 * min(found.values())])
+
+
 def even_size(count: int, cores: int, most: int) -> int:
     """The most of `count` items for a chunk, up to `most`, that leave hardly a core waiting in the end."""
     longest = [-(-count // (size * cores)) * size for size in range(1, most + 1)]

@@ -24,19 +24,30 @@ from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
-from .chunks import CHUNK, SHARE, chunk_range, chunks_of, even, even_size, one_by_one, parallel
+from .chunks import (
+    CHUNK,
+    SHARE,
+    chunk_range,
+    chunks_of,
+    even,
+    even_size,
+    evenest,
+    one_by_one,
+    parallel,
+)
 from .lines import lines_for
 from .machine import Machine, seconds
-from .pairs import Several, starts_of
+from .packing import Packing
+from .pairs import starts_of
 from .panels import (
     PANEL,
     Segment,
+    Tiles,
     blocks_of,
-    is_by_row,
-    left_buffer,
     pack_panels,
     pack_some,
     pack_tile_rows,
+    tiles_of_left,
 )
 from .problem import Body, Problem
 from .symmetric import is_symmetric, mirrored, panels_below
@@ -46,11 +57,7 @@ TILE, GROUP = Index("tile"), Index("group")
 DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
-FEW_ROWS, FEWEST_PANELS = 192, 3
 MOST_PANELS, CHUNKS = 8, 2  # that a thread packs at a time; and how often it does, at least
-MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
-SHARED_USES = 4  # at least, of a right factor that is the same for all strips
-EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
 
 
 def depth_block(problem: Problem) -> int:
@@ -58,7 +65,7 @@ def depth_block(problem: Problem) -> int:
     return DEPTH_BYTES // problem.wide.itemsize
 
 
-class Matrix:
+class Matrix(Packing):
     """The schedule of one problem."""
 
     shares_panels = True  # between threads, where there are enough of them
@@ -79,9 +86,10 @@ class Matrix:
         self.segments = [Segment(0, full, width)] if full else []
         if rest:
             self.segments.append(Segment(full * width, 1, rest))
-        # Whether the right factor lies in memory as it would be packed.
+        # Whether the right factor lies in memory as it would be packed, or as well.
         self.in_panels = width == problem.panel_width
         self.pack_right = self.in_panels or self.should_pack_right()
+        self.in_panels = self.in_panels or self.pack_right and self.has_short_rows(full)
         self.pack_left = self.should_pack_left()
         self.by_panel = self.pack_right and self.should_go_by_panel()
         self.is_blocked = self.pack_right and problem.in_place
@@ -93,75 +101,6 @@ class Matrix:
         if self.is_halved:
             self.store = lambda r, c, value: (Store(problem.out, problem.position(r, c), value),)
         self.range_of: dict[str, tuple[Expression, Expression]] = {}
-
-    @property
-    def panels(self) -> int:
-        return sum(segment.panels for segment in self.segments)
-
-    # What to pack.
-
-    def should_pack_right(self) -> bool:
-        problem = self.problem
-        right, size = problem.right, problem.right.itemsize
-        uses = self.tiles * prod(problem.extents[label] for label in self.spread)
-        if problem.shares_right:
-            uses = max(uses, SHARED_USES)
-        if isinstance(right, Several):
-            return True
-        if uses < 2:
-            return False
-        elements = self.depth * problem.repeats * problem.columns.extent
-        if not problem.left.is_memory and self.panels > 1:
-            return True  # or the left factor would be computed again for each panel
-        if not right.is_memory or problem.step(right, problem.columns) != 1:
-            return elements > self.lanes * self.lanes
-        if right.dtype is not problem.wide and elements > self.lanes * self.lanes:
-            return True  # or its elements would be converted again for each tile
-        stride = problem.step(right, problem.depth)
-        # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
-        conflicts = stride is not None and stride * size % 1024 == 0
-        crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
-        near = self.machine.near_bytes
-        limit = near // 4 if conflicts or crosses else near
-        return uses >= 4 and elements * size > limit
-
-    @property
-    def packs_for_all(self) -> bool:
-        """Whether the panels are those of all strips, and so many that threads pack them."""
-        return self.problem.shares_right and self.depth * self.problem.columns.extent >= MANY_PACKED
-
-    def should_pack_left(self) -> bool:
-        problem = self.problem
-        if not self.pack_right or self.spread and problem.left.is_memory:
-            return False
-        if problem.sums and not problem.in_place:
-            return False  # their loops are inside of tiles, where every turn has factors of its own
-        along = problem.step(problem.left, problem.depth)
-        across = problem.step(problem.left, problem.rows)
-        if not problem.left.is_memory or along is None or across is None:
-            return True
-        if problem.left.dtype is not problem.wide and self.panels > 1:
-            return True  # or its elements would be converted again for each panel
-        if self.tiles < 4:
-            return False
-        # Rows a power of two apart share sets of the cache; few panels use them too seldom to mind.
-        conflicts = across * problem.left.itemsize % 2048 == 0
-        return along != 1 or conflicts and self.panels >= FEWEST_PANELS
-
-    def should_go_by_panel(self) -> bool:
-        problem = self.problem
-        if problem.is_part:
-            return False  # the panels are the same for all parts, and packed before them
-        if self.panels < 4 or problem.sums and not problem.in_place:
-            return False
-        if not problem.left.is_memory or problem.step(problem.left, problem.depth) != 1:
-            return False
-        rows = problem.rows.extent * prod(problem.extents[label] for label in self.spread)
-        cores = self.machine.cores
-        rounds = -(-self.panels // cores)
-        # What is converted is converted once for all panels, where it is packed.
-        is_even = problem.left.dtype is problem.wide and self.panels >= EVEN * rounds * cores
-        return rows <= FEW_ROWS or is_even
 
     # Loops.
 
@@ -229,7 +168,7 @@ class Matrix:
             chunks = max(6, -(-self.problem.rows.extent // ROWS)) * (1 + self.is_halved)
         else:
             chunks = chunks_of(tiles, each / tiles)
-        chunks = even(chunks, self.machine.cores, tiles)
+        chunks = evenest(even(chunks, self.machine.cores, tiles), self.machine.cores, tiles)
         # The longest rows first, where they differ.
         chunk = expressions.subtract(integer(chunks - 1), CHUNK) if self.is_halved else CHUNK
         first, last = chunk_range(tiles, chunks, chunk)
@@ -299,14 +238,13 @@ class Matrix:
         """All packed panels for the row tiles from `first` to `last`, at most `most` of them."""
         problem, blocks = self.problem, self.blocks
         found = self.before_block()
-        left: Buffer | None = None
-        spacing = self.height + bool(self.taller)
-        # Where a tile's rows are in the copy of the left factor.
-        place = expressions.multiply(expressions.subtract(TILE, first), integer(spacing))
+        left: Tiles | None = None
+        number = expressions.subtract(TILE, first)  # of a tile in the copy of the left factor
         if self.pack_left:
-            left = left_buffer(problem, blocks, most * spacing, self.lanes)
-            copy = partial(pack_tile_rows, problem, blocks, left, place=place, lanes=self.lanes)
-            found += (Allocate(left), *self.row_tiles(first, last, copy))
+            rows = self.height + bool(self.taller)
+            left = tiles_of_left(problem, blocks, most, rows, self.lanes)
+            copy = partial(pack_tile_rows, problem, blocks, left, tile=number, lanes=self.lanes)
+            found += (Allocate(left.buffer), *self.row_tiles(first, last, copy))
         for segment, buffer in packed.items():
             bytes_each = blocks.size * segment.width * problem.wide.itemsize
             group = min(segment.panels, max(1, self.machine.near_bytes // bytes_each))
@@ -316,7 +254,7 @@ class Matrix:
             if segment.panels % group:
                 stop = expressions.minimum(stop, integer(segment.panels))
             factor = self.packed_factor(segment, buffer)
-            tile = partial(self.packed_tile, segment, factor, left, place)
+            tile = partial(self.packed_tile, segment, factor, left, number)
             inner = self.spread_over(self.row_tiles(first, last, tile, segment, start, stop))
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
         found = blocks.loop(found)
@@ -371,6 +309,13 @@ class Matrix:
 
     def packed_factor(self, segment: Segment, packed: Buffer | None) -> Callable[..., Expression]:
         """The elements of the current panel in the current block."""
+        if packed is None and not self.problem.panel_width:
+            return lambda column, k: self.problem.factor(
+                self.problem.right,
+                None,
+                expressions.add(segment.column(PANEL), column),
+                expressions.add(self.blocks.first, k),
+            )
         if packed is None:
             panel = expressions.add(PANEL, integer(segment.start // self.problem.panel_width))
             return lambda column, k: self.problem.in_panel(
@@ -460,8 +405,8 @@ class Matrix:
         self,
         segment: Segment,
         right: Callable[[Expression, Expression], Expression],
-        left: Buffer | None,
-        place: Expression,
+        left: Tiles | None,
+        number: Expression,
         top: Expression,
         rows: int,
     ) -> Body:
@@ -474,22 +419,21 @@ class Matrix:
             if left is None:
                 k = expressions.add(self.blocks.first, k)
                 return problem.factor(problem.left, expressions.add(top, row), None, k)
-            row = expressions.add(place, row)
-            return Load(left, (row, k) if is_by_row(problem) else (k, row))
+            return Load(left.buffer, left.place(number, row, k))
 
         def at(row: Expression, column: Expression) -> tuple[Expression, ...]:
             return problem.position(expressions.add(top, row), expressions.add(base, column))
 
         resume, store, end = None, problem.finished, ()
-        number, total = self.blocks.number(), self.blocks.total if self.is_blocked else 1
+        block, total = self.blocks.number(), self.blocks.total if self.is_blocked else 1
         if total > 1:
-            again = expressions.compare("greater", number, tensor.ZERO)
+            again = expressions.compare("greater", block, tensor.ZERO)
             resume = (again, lambda r, c: Load(problem.out, at(r, c)))
         is_apart = total > 1 and not problem.is_bare or not problem.finishes_in_registers
         if is_apart or self.is_halved:
             store = lambda position, value: (Store(problem.out, position, value),)
         if is_apart and not self.is_halved:
-            block = number if total > 1 else tensor.ZERO
+            block = block if total > 1 else tensor.ZERO
             end = problem.after_last(self.finish_tile(shape, top, base), block, integer(total))
         return (
             multiply_tile(

@@ -126,8 +126,12 @@ def pack_panels(
     copy = (For(PANEL, tensor.ZERO, panels, copy, "serial", 1),)
     count = _at_most(STRIP_ROWS, blocks.depth, first)
     loop = (For(k, tensor.ZERO, count, copy, "serial", 1),)
-    loop = problem.loops(problem.sums, loop)
-    return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
+    if strips > 1 or not problem.sums:
+        loop = problem.loops(problem.sums, loop)
+        return (For(STRIP, tensor.ZERO, integer(strips), loop, mark, 1),)
+    loop = (For(STRIP, tensor.ZERO, tensor.ONE, loop, "serial", 1),)
+    (turns,) = problem.loops(problem.sums, loop)
+    return (turns.replace(mark=mark),)
 
 
 def pack_some(
@@ -181,31 +185,49 @@ def is_by_row(problem: Problem) -> bool:
     return problem.step(problem.left, problem.depth) == 1
 
 
-def left_buffer(problem: Problem, blocks: Blocks, rows: int, lanes: int) -> Buffer:
-    """Memory for one block of so many rows of the left factor."""
+class Tiles(NamedTuple):
+    """A copy of the left factor: `rows` at most of each tile, for one block of the depth.
+
+    Where rows are contiguous along the depth they stay so. Else a tile's rows are side by side at each step,
+    and its steps follow one another: as rows of all tiles they would share few sets of the cache.
+    """
+
+    buffer: Buffer
+    rows: int
+    by_row: bool
+
+    def place(self, tile: Expression, row: Expression, k: Expression) -> tuple[Expression, ...]:
+        """The indices of an element; tiles are counted from the first that is copied."""
+        if not self.by_row:
+            return (tile, k, row)
+        return (expressions.add(expressions.multiply(tile, integer(self.rows)), row), k)
+
+
+def tiles_of_left(problem: Problem, blocks: Blocks, count: int, rows: int, lanes: int) -> Tiles:
+    """Memory for one block of so many tiles of the left factor."""
+    by_row = is_by_row(problem)
     # A vector more than needed: rows a power of two apart would share sets of the cache again.
-    shape = (rows, blocks.size + lanes) if is_by_row(problem) else (blocks.size, rows + lanes)
-    return Buffer("left", array_type(shape, problem.wide), "local")
+    shape = (count * rows, blocks.size + lanes) if by_row else (count, blocks.size, rows)
+    return Tiles(Buffer("left", array_type(shape, problem.wide), "local"), rows, by_row)
 
 
 def pack_tile_rows(
     problem: Problem,
     blocks: Blocks,
-    buffer: Buffer,
+    copy: Tiles,
     top: Expression,
     rows: int,
-    place: Expression,
+    tile: Expression,
     lanes: int,
 ) -> Body:
-    """Copy the current block of `rows` rows from `top` on to the rows of `buffer` from `place` on."""
+    """Copy the current block of `rows` rows from `top` on, which are those of `tile`."""
     k = Index("k_left")
     value = problem.factor(
         problem.left, expressions.add(top, ROW), None, expressions.add(blocks.first, k)
     )
-    if is_by_row(problem):
-        store = Store(buffer, (expressions.add(place, ROW), k), value)
+    store = Store(copy.buffer, copy.place(tile, ROW, k), value)
+    if copy.by_row:
         along = For(k, tensor.ZERO, blocks.length, (store,), "vector", lanes)
         return (For(ROW, tensor.ZERO, integer(rows), (along,), "serial", 1),)
-    store = Store(buffer, (k, expressions.add(place, ROW)), value)
     across = For(ROW, tensor.ZERO, integer(rows), (store,), "vector", power_of_two(rows))
     return (For(k, tensor.ZERO, blocks.length, (across,), "serial", 1),)

@@ -20,15 +20,14 @@ from ....ir.types import array_type
 from .chunks import WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
 from .matrix import Matrix, depth_block
-from .padded import FEWEST_SHARED
 from .panels import BLOCK, PANEL, Blocks, Segment
-from .problem import Body, Group, Operand, Problem, merged, slowest_first
+from .problem import Body, Group, Problem, merged, slowest_first
+from .rows import Rows
 from .tile import power_of_two
 
 LINES = Index("lines")
 MOST_COLUMNS = 256  # of a block: as deep as blocks are, it is half of the second-level cache
 FEWEST_ROWS = 16  # that make up for the copy
-IN_LINE = 32  # elements of a row that are copied without counting
 FEWEST_CHUNKS = 4  # for two threads that take one after the other
 
 
@@ -69,30 +68,6 @@ def _is_in_order(problem: Problem, contracted: str) -> bool:
     """Whether neighbours of the left factor along its rows or along the depth are neighbours in memory."""
     along = problem.left.strides.get(contracted[-1:])
     return 1 in (along, problem.step(problem.left, problem.rows))
-
-
-class Rows(Operand):
-    """A copy of a left factor, each row in the order of the depth."""
-
-    def __init__(self, source: Operand, labels: str, extents: dict):
-        shape = [extents[label] for label in labels]
-        self.source = source
-        self.memory = Buffer("left_rows", array_type(shape, source.wide), "local")
-        super().__init__(labels, lambda index: Load(self.memory, index), source.wide)
-
-    def copied(self, problem: Problem) -> Body:
-        """Write it, the first label that has several indices by threads."""
-        places = problem.others("".join(problem.extents))
-        value = self.source.at({label: places[label] for label in self.source.labels})
-        body: Body = (Store(self.memory, tuple([places[x] for x in self.labels]), value),)
-        is_large, steps = prod(self.memory.type.shape) >= FEWEST_SHARED, 1
-        for number, label in reversed(list(enumerate(self.labels))):
-            steps *= problem.extents[label]
-            mark = "unroll" if steps <= IN_LINE else "serial"
-            mark = "parallel" if is_large and number == 0 else mark
-            stop = integer(problem.extents[label])
-            body = (For(problem.index(label), tensor.ZERO, stop, body, mark, 1),)
-        return (Allocate(self.memory), *body)
 
 
 def _with_rows(problem: Problem) -> Problem | None:

@@ -1,12 +1,15 @@
 """Products bound by memory: inner products along contiguous rows, and sums of rows.
 
 Inner products run lanes along the contracted index, several rows at a time, and join the lanes at
-the end: vector times vector, matrix times vector, and a few rows times a transposed matrix. A vector
+the end: vector times vector, matrix times vector, and a few rows times a transposed matrix. So it is with
+a matrix of few columns, which would leave lanes unused, and is copied column by column before. A vector
 times a row-major matrix instead adds rows to a row of results that stays in the first-level cache;
 threads take ranges of rows and keep results of their own.
 """
 
 from __future__ import annotations
+
+from dataclasses import replace
 
 from ....ir import expressions, tensor
 from ....ir.expressions import integer
@@ -27,9 +30,14 @@ from ....ir.types import array_type
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
 from .problem import Body, Problem
+from .rows import Rows
 
 ROW, COLUMN, DEPTH, LANE = map(Index, ("row", "column", "depth", "lane"))
 TOP, BASE = Index("top"), Index("base")
+FEWEST_LONG = 16  # rows, for which columns are copied
+JOIN_CYCLES = 3.0  # a result, of many
+# Columns of a tile of so many rows, in 16 registers and in more.
+TILES, WIDE_TILES = {1: 8, 2: 6, 3: 5, 4: 4}, {1: 8, 2: 8, 3: 7, 4: 5, 5: 4, 6: 4}
 FEW_ROWS = 8  # of inner products, whatever their lanes cost to join
 ROWS_AT_ONCE = 8  # that are added to the results in one pass over them
 
@@ -53,6 +61,30 @@ def is_inner(problem: Problem, machine: Machine) -> bool:
     return rows <= FEW_ROWS and depth >= 2 * lanes or rows <= 48 and depth >= 16 * lanes
 
 
+def few_columns(problem: Problem, machine: Machine) -> Rows | None:
+    """A copy of the right factor, whose few columns would leave lanes unused; None where that is not so."""
+    lanes, left, right = machine.lanes(problem), problem.left, problem.right
+    if problem.outer or problem.repeats > 1 or problem.parts > 1 or problem.is_part:
+        return None
+    depth, columns = problem.depth.extent, problem.columns.extent
+    if not 1 < columns <= lanes * 3 // 4 or problem.rows.extent < FEWEST_LONG:
+        return None
+    # Two multiply-adds in a cycle, of a few lanes at each step; or of all, and then lanes are joined.
+    if columns * (depth / lanes / 2 + JOIN_CYCLES) > depth / 2:
+        return None
+    if not (left.is_memory and right.is_memory and left.dtype is right.dtype is problem.wide):
+        return None
+    if problem.step(left, problem.depth) != 1:
+        return None
+    return Rows(right, problem.columns.labels + problem.depth.labels, problem.extents)
+
+
+def by_columns(problem: Problem, machine: Machine, copy: Rows) -> Body:
+    """Inner products with the columns of the copy."""
+    across = replace(problem, right=copy).swapped()
+    return copy.copied(problem) + inner_products(across, machine)
+
+
 def inner_products(problem: Problem, machine: Machine) -> Body:
     """Every result is the sum over lanes of a vector of partial sums.
 
@@ -62,8 +94,9 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
     if problem.rows.extent * problem.columns.extent == 1:
         return _dot(problem, machine)
     rows, columns = problem.rows.extent, problem.columns.extent
-    tall = min(rows, 4)
-    wide = min(columns, {1: 8, 2: 6, 3: 5, 4: 4}[tall])
+    widths = WIDE_TILES if machine.registers > 16 else TILES
+    tall = -(-rows // -(-rows // max(widths)))
+    wide = min(columns, widths[tall])
     if problem.parts == 2:
         tall, wide = min(tall, 2), min(wide, 3)
 

@@ -1,0 +1,108 @@
+"""Which factors of a matrix product are copied before tiles read them."""
+
+from __future__ import annotations
+
+from math import prod
+
+from .machine import Machine
+from .pairs import Several
+from .panels import Segment
+from .problem import Problem
+
+FEW_ROWS, FEWEST_PANELS = 192, 3
+MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
+SHARED_USES = 4  # at least, of a right factor that is the same for all strips
+EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
+
+
+class Packing:
+    """What is asked of a product in so many tiles of rows, and panels of columns."""
+
+    problem: Problem
+    machine: Machine
+    spread: str
+    lanes: int
+    depth: int
+    tiles: int
+    segments: list[Segment]
+
+    @property
+    def panels(self) -> int:
+        return sum(segment.panels for segment in self.segments)
+
+    def should_pack_right(self) -> bool:
+        problem = self.problem
+        right, size = problem.right, problem.right.itemsize
+        uses = self.tiles * prod(problem.extents[label] for label in self.spread)
+        if problem.shares_right:
+            uses = max(uses, SHARED_USES)
+        if isinstance(right, Several):
+            return True
+        if uses < 2:
+            return False
+        elements = self.depth * problem.repeats * problem.columns.extent
+        if not problem.left.is_memory and self.panels > 1:
+            return True  # or the left factor would be computed again for each panel
+        if not right.is_memory or problem.step(right, problem.columns) != 1:
+            return elements > self.lanes * self.lanes
+        if right.dtype is not problem.wide and elements > self.lanes * self.lanes:
+            return True  # or its elements would be converted again for each tile
+        stride = problem.step(right, problem.depth)
+        # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
+        conflicts = stride is not None and stride * size % 1024 == 0
+        crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
+        near = self.machine.near_bytes
+        limit = near // 4 if conflicts or crosses else near
+        return uses >= 4 and elements * size > limit
+
+    def has_short_rows(self, panels: int) -> bool:
+        """Whether the right factor's rows follow one another and are a tile wide, or two: a block of the depth
+        is read as it lies."""
+        problem, right, width = self.problem, self.problem.right, self.problem.columns.extent
+        return (
+            panels <= 2
+            and len(self.segments) == 1
+            and right.is_memory
+            and right.dtype is problem.wide
+            and problem.step(right, problem.columns) == 1
+            and problem.step(right, problem.depth) == width
+            and width * right.itemsize % 1024 != 0
+        )
+
+    @property
+    def packs_for_all(self) -> bool:
+        """Whether the panels are those of all strips, and so many that threads pack them."""
+        return self.problem.shares_right and self.depth * self.problem.columns.extent >= MANY_PACKED
+
+    def should_pack_left(self) -> bool:
+        problem = self.problem
+        if not self.pack_right or self.spread and problem.left.is_memory:
+            return False
+        if problem.sums and not problem.in_place:
+            return False  # their loops are inside of tiles, where every turn has factors of its own
+        along = problem.step(problem.left, problem.depth)
+        across = problem.step(problem.left, problem.rows)
+        if not problem.left.is_memory or along is None or across is None:
+            return True
+        if problem.left.dtype is not problem.wide and self.panels > 1:
+            return True  # or its elements would be converted again for each panel
+        if self.tiles < 4:
+            return False
+        # Rows a power of two apart share sets of the cache; few panels use them too seldom to mind.
+        conflicts = across * problem.left.itemsize % 2048 == 0
+        return along != 1 or conflicts and self.panels >= FEWEST_PANELS
+
+    def should_go_by_panel(self) -> bool:
+        problem = self.problem
+        if problem.is_part:
+            return False  # the panels are the same for all parts, and packed before them
+        if self.panels < 4 or problem.sums and not problem.in_place:
+            return False
+        if not problem.left.is_memory or problem.step(problem.left, problem.depth) != 1:
+            return False
+        rows = problem.rows.extent * prod(problem.extents[label] for label in self.spread)
+        cores = self.machine.cores
+        rounds = -(-self.panels // cores)
+        # What is converted is converted once for all panels, where it is packed.
+        is_even = problem.left.dtype is problem.wide and self.panels >= EVEN * rounds * cores
+        return rows <= FEW_ROWS or is_even

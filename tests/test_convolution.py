@@ -9,7 +9,7 @@ from numpy.lib.stride_tricks import sliding_window_view
 import tracejit
 from tracejit import nn
 from tracejit.config import config
-from tracejit.ir.tensor import Allocate, Call, For, Store, statements
+from tracejit.ir.tensor import Allocate, Call, For, Store, loads_of, statements
 from tracejit.ir.verify_kernel import unproved
 
 RNG = np.random.default_rng(7)
@@ -264,6 +264,36 @@ def test_depthwise_keeps_neighbours_in_registers(spatial, kernel, dtype, format)
     copies = {"lines", "padded0"}
     local = {s.buffer for s in statements(kernel.body) if isinstance(s, Allocate)}
     assert {b.name for b in local if b.space != "register"} <= copies
+
+
+@pytest.mark.parametrize("format", nn.FORMATS)
+@pytest.mark.parametrize("stride, dilation", [(2, 1), (3, 1), (1, 3), ((2, 4), 1), (2, 2), (2, 3)])
+@pytest.mark.parametrize("padding", [0, 2])
+def test_depthwise_windows_that_skip_elements(stride, dilation, padding, format):
+    for dtype, spatial, kernel, channels in (
+        ("f4", (30, 23), (3, 3), 6),
+        ("f8", (17, 61), (2, 5), 33),
+        ("c8", (15, 18), (3, 4), 5),
+    ):
+        last = format == "channels_last"
+        x = RNG.standard_normal((2, *spatial, channels) if last else (2, channels, *spatial))
+        w = RNG.standard_normal((*kernel, 1, channels) if last else (channels, 1, *kernel))
+        x, w = x.astype(dtype), w.astype(dtype)
+        how = {"stride": stride, "dilation": dilation, "padding": padding, "data_format": format}
+        layer = lambda x, w, how=how, c=channels: nn.conv(x, w, groups=c, **how)
+        expected, f = layer(x, w), tracejit.jit(layer, threads=2)
+        np.testing.assert_allclose(f(x, w), expected, rtol=0, atol=1e-5 * np.abs(expected).max())
+        assert unproved(calls_of(f.lower(x, w).module)[-1].kernel) == []
+
+
+def test_elements_of_depthwise_windows_are_read_once():
+    x, w = np.ones((1, 60, 60, 64), "f4"), np.ones((3, 3, 1, 64), "f4")
+    layer = lambda x, w: nn.conv(x, w, groups=64, data_format="channels_last")
+    (call,) = calls_of(tracejit.jit(layer, threads=1).lower(x, w).module)
+    (picture, *_) = call.kernel.inputs
+    loops = [s for s in statements(call.kernel.body) if isinstance(s, For) and s.mark == "vector"]
+    read = [load for load in loads_of(loops[0].body) if load.buffer is picture]
+    assert len(read) == len(set(read)) == 4 * 6  # of a tile of 2 x 4 results
 
 
 @pytest.mark.parametrize("dtype", ["f4", "c16"])

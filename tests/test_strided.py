@@ -67,3 +67,13 @@ def test_what_is_refused():
         tracejit.jit(written)(x)
     with pytest.raises(ValueError, match="leaves the memory"):
         tracejit.jit(lambda x: as_strided(x, (2,), (-8,)))(x)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i1", "c8", "?"])
+@pytest.mark.parametrize("step", [2, 3, 4, 5])
+def test_fewer_elements_than_lanes(dtype, step):
+    generator = np.random.default_rng(step)
+    for count in range(1, 40):
+        x = (generator.normal(size=(3, count * step - step + 1)) * 9).astype(dtype)
+        both = lambda x: x[:, ::step] | x[:1, ::step] if x.dtype == bool else x[:, ::step] * 2
+        np.testing.assert_array_equal(tracejit.jit(both)(x), both(x))

@@ -14,7 +14,7 @@ from .builder import Value, is_number, literal
 from .frame import Lanes, Parts, memory_kind
 from .listed import ListedReads
 from .squares import transposed
-from .strided import load_strided, store_strided
+from .strided import is_close, load_strided, store_strided
 
 CACHE_LINE = 64
 
@@ -171,15 +171,18 @@ class Access(ListedReads):
             parts = self.reversed(pointer, dtype, lanes.count)
         elif lanes.mask is None:
             parts = self.strided(pointer, dtype, stride, lanes.count)
+        elif lanes.used and is_close(stride * len(self.complex_parts(dtype)), lanes.count):
+            parts = self.strided(pointer, dtype, stride, lanes.used)
         else:
             steps = self.b.vector([lane * stride for lane in range(lanes.count)], "i64")
             parts = self.gather(self.pointers_from(pointer, buffer, steps), dtype)
         return self.from_memory(parts, dtype)
 
-    def strided(self, pointer: Value, dtype: DType, stride: int, count: int) -> Parts:
+    def strided(self, pointer: Value, dtype: DType, stride: int, used: int) -> Parts:
         kind, width = memory_kind(dtype), len(self.complex_parts(dtype))
         starts = [self.b.offset(pointer, self.b.const(k, "i64"), kind) for k in range(width)]
-        return tuple([load_strided(self.b, p, kind, stride * width, count) for p in starts])
+        sizes = stride * width, self.lanes.count, used
+        return tuple([load_strided(self.b, p, kind, *sizes) for p in starts])
 
     def square_index(self, buffer: Buffer, indices: tuple[Expression, ...]) -> Index | None:
         """The index of an unrolled loop whose iterations read, all together, one square: as many

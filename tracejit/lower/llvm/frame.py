@@ -55,10 +55,10 @@ class Lanes:
     """The vector loop being emitted: its index, lane count, first index and mask.
 
     `base` is `origin` plus a multiple of the lane count; `end` is where the loop stops, when that
-    is known.
+    is known. Of lanes under a mask the first that are `used` count, where it is known how many; else 0.
     """
 
-    __slots__ = ("base", "count", "end", "index", "mask", "origin")
+    __slots__ = ("base", "count", "end", "index", "mask", "origin", "used")
 
     def __init__(
         self,
@@ -68,9 +68,10 @@ class Lanes:
         mask: Value | None,
         origin: Expression = tensor.ZERO,
         end: int | None = None,
+        used: int = 0,
     ):
         self.index, self.count, self.base, self.mask = index, count, base, mask
-        self.origin, self.end = origin, end
+        self.origin, self.end, self.used = origin, end, used
 
 
 def _may_fail(e: Expression) -> bool:
@@ -205,7 +206,8 @@ class Frame:
     def key_of(self, expression: Expression) -> object:
         """What `expression` is known by: itself, and where the indices in it are that are fixed."""
         if self.fixed and not expression.free.isdisjoint(self.fixed):
-            known = [v for i, v in self.fixed.items() if i in expression.free]
+            # Loops over the same indices may be in another order elsewhere.
+            known = [(i, self.fixed[i]) for i in expression.free if i in self.fixed]
             return (expression, *known)
         return expression
 

@@ -47,10 +47,10 @@ class LaneLoops(Control):
         if rest:
             while lanes // 2 >= rest:
                 lanes //= 2
-            mask = None
-            if rest < lanes:
+            mask, used = None, rest if rest < lanes else 0
+            if used:
                 mask = self.b.vector([lane < rest for lane in range(lanes)], "i1")
-            self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask))
+            self.in_lanes(loop, lanes, lambda: self.lane_iteration(loop, lanes, start, mask, used))
 
     def lane_body(self, loop: For) -> None:
         if found := packing_of(loop):
@@ -149,13 +149,18 @@ class LaneLoops(Control):
         self.lane_loop(loop, self.one(loop.start), self.one(stop), count, True)
 
     def lane_iteration(
-        self, loop: For, count: int, base: tensor.Expression, mask: Value | None
+        self,
+        loop: For,
+        count: int,
+        base: tensor.Expression,
+        mask: Value | None,
+        used: int = 0,
     ) -> None:
         first = self.one(base)
         with self.inlined() as depth:
             self.level[loop.index] = depth
             end = loop.stop.value if isinstance(loop.stop, Literal) else None
-            self.lanes = Lanes(loop.index, count, first, mask, base, end)
+            self.lanes = Lanes(loop.index, count, first, mask, base, end, used)
             if is_number(first.text):
                 # One vector, and known which: its values are shared as those of constants are.
                 self.fixed[loop.index] = (first.text, count, mask)

@@ -2,8 +2,9 @@
 
 Of depthwise convolutions, and of many small products side by side, each result has a factor of its
 own, so there is no tile of rows and columns. Yet neighbours along a label that one factor lacks use
-the same elements of it, and those along which windows slide also share what they overlap. A few of
-them at a time are kept in registers; a short depth is in line, so that every element is loaded once.
+the same elements of it, and those along which windows slide also share what they overlap (slide.py). A
+few of them at a time are kept in registers; a short depth is in line, so that every element is loaded once.
+Lanes may read every other element, or every third or fourth: these are shuffled out of whole vectors.
 Where windows slide along two labels, these are a few neighbours along each: lines of a picture that lie
 far apart then come from the next cache once for two lines of results, not for each of them.
 Where one factor is padded, only results near the border ask for each element whether it is inside. Of small
@@ -18,19 +19,23 @@ from typing import NamedTuple
 
 from ....ir import expressions, tensor
 from ....ir.expressions import integer
-from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Index, Load, Store
+from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
+from ..cost import CLOSE
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .lines import inner_ranges, lines_for, reading
 from .machine import Machine, seconds
 from .problem import Body, Problem
+from .slide import Slide, Stretch, add_products, slides_of, unrolled
 from .tile import power_of_two
 
 ROW, TOP, LINE, TOP_LINE = map(Index, ("row", "top", "line", "top_line"))
-MOST_ROWS = 6  # results along one label
+MOST_ROWS = 6  # results along one label, of elements that they do not share
 MOST_LINES = 2  # along another one as well
-MOST_TILE = 8  # of both: more find no room in sixteen registers, or in the few sets of a cache that
-# neighbours a power of two apart have
+MOST_TILE = (
+    8  # of both where they read the picture itself: lines far apart come from the next cache
+)
+MOST_IN_LINE = 320  # multiply-adds of a tile that are written out
 ASKED = 2.0  # steps for a result, on average, that ask where the border is: it is copied rather
 MOST_VECTORS = 4  # of lanes, for which a picture is copied at a time
 IN_LINE = 32  # steps of the depth
@@ -49,7 +54,7 @@ def shared_label(problem: Problem) -> str:
     last, factors = labels[-1], (problem.left, problem.right)
     strides = dict(zip(problem.result, problem.out.type.strides))
     if strides[last] != 1 or not all(
-        f.is_memory and f.strides.get(last, 0) in (0, 1) for f in factors
+        f.is_memory and f.strides.get(last, 0) in range(CLOSE + 1) for f in factors
     ):
         return ""
     for label in reversed(labels[:-1]):
@@ -58,23 +63,15 @@ def shared_label(problem: Problem) -> str:
     return ""
 
 
-class Stretch(NamedTuple):
-    """Neighbours along a label that are computed together: `first + place`, where `place` is below `count`."""
-
-    label: str
-    place: Index
-    first: Expression
-    count: int
-
-
 class Labels(NamedTuple):
     """Of the result: `shared` is walked a few indices at a time, and so are `lines`, if not "", which are
-    one of those `around`; along the `last` there are lanes."""
+    one of those `around`; along the `last` there are lanes. Windows move along those of `slides`."""
 
     shared: str
     lines: str
     around: tuple[str, ...]
     last: str
+    slides: dict[str, Slide]
 
 
 class Lanes(NamedTuple):
@@ -92,11 +89,12 @@ def _all(problem: Problem, label: str) -> Lanes:
 def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     """All results, `shared` a few indices at a time; later passes choose threads."""
     *around, last = [x for x in problem.result if x not in problem.single and x != shared]
-    padded = next(iter(problem.padded), None)
+    padded, slides = next(iter(problem.padded), None), slides_of(problem)
     inside = {} if padded is None else inner_ranges(problem, padded)
     if inside is None or last in inside:
-        return _by_chunks(problem, machine, shared, around, last)
-    labels = Labels(shared, _lines(problem, around), tuple(around), last)
+        return _by_chunks(problem, machine, Labels(shared, "", tuple(around), last, slides))
+    lines = next((label for label in reversed(around) if label in slides), "")
+    labels = Labels(shared, lines, tuple(around), last, slides)
     whole = _all(problem, last)
     free = prod((stop - start) / problem.extents[x] for x, (start, stop) in inside.items())
     asked = (1.0 - free) * problem.depth.extent * problem.repeats
@@ -126,13 +124,13 @@ def _nest(
         if not around:
             start, stop = inside.get(shared, (0, problem.extents[shared]))
             return (
-                *_rows(outer, machine, shared, lanes, 0, start, tile, most),
-                *_rows(inner, machine, shared, lanes, start, stop, tile, most),
-                *_rows(outer, machine, shared, lanes, stop, None, tile, most),
+                *_rows(outer, machine, labels, lanes, 0, start, tile, most),
+                *_rows(inner, machine, labels, lanes, start, stop, tile, most),
+                *_rows(outer, machine, labels, lanes, stop, None, tile, most),
             )
         label, *more = around
         start, stop = inside.get(label, (0, problem.extents[label]))
-        border = outer.loops("".join(more), _rows(outer, machine, shared, lanes))
+        border = outer.loops("".join(more), _rows(outer, machine, labels, lanes))
         ends = ((0, start), (stop, problem.extents[label]))
         apart = tuple([_loop(problem, label, *end, border) for end in ends if end[0] < end[1]])
         if label != labels.lines:
@@ -150,7 +148,7 @@ def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) 
     `still` nothing slides: there, one picture follows another.
     """
     last, extent = labels.last, problem.extents[labels.last]
-    most = max(MOST_TILE, machine.registers // problem.parts * 7 // 16)
+    most = max(MOST_TILE, _most_sums(problem, machine))
     moving = labels._replace(around=tuple([x for x in labels.around if x not in still]))
     for vectors in range(MOST_VECTORS, 0, -1):
         width = vectors * machine.lanes(problem)
@@ -165,19 +163,6 @@ def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) 
             body = problem.loops(still, (*copied, *few))
             return (For(CHUNK, tensor.ZERO, integer(chunks), body, mark, 1),)
     return _nest(problem, problem, {}, machine, labels, _all(problem, last))
-
-
-def _lines(problem: Problem, around: list[str]) -> str:
-    """Another label along which windows slide, so that neighbours overlap; "" where there is none."""
-    for label in reversed(around):
-        owners = [f for f in (problem.left, problem.right) if label in f.labels]
-        if len(owners) == 1 and any(
-            owners[0].strides[label] == owners[0].strides.get(x)
-            for x in owners[0].labels
-            if x not in problem.result
-        ):
-            return label
-    return ""
 
 
 def _loop(problem: Problem, label: str, start: int, stop: int, body: Body) -> For:
@@ -198,11 +183,9 @@ def _by_few(
     return found + body(integer(start + full * tall), rest) if rest else found
 
 
-def _by_chunks(
-    problem: Problem, machine: Machine, shared: str, around: list[str], last: str
-) -> Body:
+def _by_chunks(problem: Problem, machine: Machine, labels: Labels) -> Body:
     """All results; what is padded along the lanes is copied by those who take a few of a label's indices."""
-    total = seconds(problem)
+    total, around, last = seconds(problem), labels.around, labels.last
     label = max(around, key=lambda x: problem.extents[x], default="")
     if problem.padded and label and total >= WORTHWHILE:
         count, others = problem.extents[label], "".join([x for x in around if x != label])
@@ -210,16 +193,16 @@ def _by_chunks(
         first, end = chunk_range(count, chunks)
         own, lines = lines_for(problem, label, first, -(-count // chunks), others, machine)
         if lines:
-            rows = _rows(own, machine, shared, _all(own, last))
+            rows = _rows(own, machine, labels, _all(own, last))
             one = (For(problem.index(label), first, end, rows, "serial", 1),)
             return parallel(chunks, problem.loops(others, (*lines, *one)))
-    return problem.loops("".join(around), _rows(problem, machine, shared, _all(problem, last)))
+    return problem.loops("".join(around), _rows(problem, machine, labels, _all(problem, last)))
 
 
 def _rows(
     problem: Problem,
     machine: Machine,
-    shared: str,
+    labels: Labels,
     along: Lanes,
     start: int = 0,
     stop: int | None = None,
@@ -227,18 +210,28 @@ def _rows(
     most_tile: int = MOST_TILE,
 ) -> Body:
     """Results for the indices of `shared` from `start` on, a few at a time, with those of the `tile`."""
+    shared = labels.shared
     stop = problem.extents[shared] if stop is None else stop
     lanes = min(machine.lanes(problem), power_of_two(problem.extents[along.label]))
-    most = max(1, most_tile // prod(stretch.count for stretch in tile)) if tile else MOST_ROWS
+    most = MOST_ROWS
+    if tile:
+        most = max(1, most_tile // prod(stretch.count for stretch in tile))
+    elif shared in labels.slides:
+        most = max(most, _most_sums(problem, machine))
 
     def few(first: Expression, count: int) -> Body:
-        body = _results(problem, (*tile, Stretch(shared, ROW, first, count)))
+        body = _results(problem, (*tile, Stretch(shared, ROW, first, count)), labels.slides)
         return (For(problem.index(along.label), along.first, along.end, body, "vector", lanes),)
 
     return _by_few(start, stop, most, TOP, few)
 
 
-def _results(problem: Problem, tile: tuple[Stretch, ...]) -> Body:
+def _most_sums(problem: Problem, machine: Machine) -> int:
+    """Results for which there are registers, beside what they are computed from."""
+    return machine.registers // problem.parts * 7 // 16
+
+
+def _results(problem: Problem, tile: tuple[Stretch, ...], slides: dict[str, Slide]) -> Body:
     """Results of one vector, in registers."""
     shape = tuple([stretch.count for stretch in tile])
     sums = Buffer("sums", array_type(shape, problem.wide), "register")
@@ -246,26 +239,25 @@ def _results(problem: Problem, tile: tuple[Stretch, ...]) -> Body:
     places = problem.others("".join(problem.extents))
     places |= {label: problem.index(label) for label in contracted}
     places |= {s.label: expressions.add(s.first, s.place) for s in tile}
-    at = tuple([stretch.place for stretch in tile])
-    total = Load(sums, at)
-
-    def each(*body: tensor.Statement) -> Body:
-        for stretch in reversed(tile):
-            body = (For(stretch.place, tensor.ZERO, integer(stretch.count), body, "unroll", 1),)
-        return body
-
-    product = problem.product(problem.left.at(places), problem.right.at(places))
-    body = each(Accumulate(total, problem.combine, product))
-    steps = 1
-    for label in reversed(contracted):
+    sliding, size = [], prod(shape)
+    for stretch in reversed(tile):
+        slide = slides.get(stretch.label)
+        if slide is not None and size * problem.extents[slide.tap] <= MOST_IN_LINE:
+            sliding.append((stretch, slide))
+            size *= problem.extents[slide.tap]
+    body = add_products(problem, sums, tile, places, sliding)
+    taps = [slide.tap for _, slide in sliding]
+    steps = prod(problem.extents[tap] for tap in taps)
+    for label in [x for x in reversed(contracted) if x not in taps]:
         stop = integer(problem.extents[label])
         steps *= stop.value
         mark = "unroll" if steps <= IN_LINE else "serial"
         body = (For(problem.index(label), tensor.ZERO, stop, body, mark, 1),)
     position = tuple([places[label] for label in problem.result])
+    total = Load(sums, tuple([stretch.place for stretch in tile]))
     return (
         Allocate(sums),
-        *each(Store(sums, at, problem.zero())),
+        *unrolled(tile, (Store(sums, total.indices, problem.zero()),)),
         *body,
-        *each(*problem.finished(position, total)),
+        *unrolled(tile, problem.finished(position, total)),
     )

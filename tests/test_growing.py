@@ -545,3 +545,66 @@ def test_programs_that_would_be_too_large():
 
     with pytest.raises(TracejitError, match="operations after"):
         tracejit.jit(program).trace(np.ones(3))
+
+
+def rising(points):
+    """A stack of points, of which each has a larger first coordinate than those before it."""
+    out = []
+    for q in points:
+        while out and q[0] < out[-1][0]:
+            out.pop()
+        out.append(q)
+    return out
+
+
+def large(x):
+    out = []
+    for k in range(len(x)):
+        if x[k] > 0.3:
+            out.append(k)
+    return out
+
+
+def written(x):
+    found, out = large(x[:, 0]), np.zeros(len(x))
+    out[found] = 1.0
+    out[found[:2]] += 2.0
+    return out
+
+
+def twice(x):
+    found = large(x[:, 0])
+    found = found + found
+    found += found[:3]
+    return np.array(found)
+
+
+PARTS = {
+    "all but the last": lambda p: np.array(rising(p)[:-1]),
+    "all but the first": lambda p: np.array(rising(p)[1:]),
+    "backwards": lambda p: np.array(rising(p)[::-1]),
+    "from and to the end": lambda p: np.array(rising(p)[-3:-1]),
+    "beyond the ends": lambda p: np.array(rising(p)[-300:300]),
+    "backwards from a place": lambda p: np.array(([0] + large(p[:, 0]))[-1:1:-1]),
+    "two lists": lambda p: np.array(rising(p)[:-1] + rising(p[::-1])[:-1]),
+    "with plain lists": lambda p: np.array([0, 7] + large(p[:, 0])[2:] + [5]),
+    "added to itself": twice,
+    "sum of some": lambda p: sum(large(p[:, 0])[1:3]),
+    "an index": lambda p: p[large(p[:, 0])],
+    "an index of several": lambda p: p[large(p[:, 0]), 0],
+    "a part as an index": lambda p: p[large(p[:, 0])[1:]],
+    "an index that is written through": written,
+}
+
+
+@pytest.mark.parametrize("name", PARTS)
+def test_parts_of_lists_are_lists(name):
+    function = PARTS[name]
+    compiled = tracejit.jit(function)
+    for seed in range(4):
+        points = np.random.default_rng(seed).random((20, 2))
+        wanted = function(points)
+        actual = compiled(points)
+        np.testing.assert_array_equal(actual, wanted)
+        assert np.asarray(actual).dtype == np.asarray(wanted).dtype
+    compiled.trace(points)  # it is no function that NumPy runs

@@ -28,6 +28,12 @@ KEPT_LIMIT = 1 << 10
 _NEVER_KNOWN = {"host_call", "draw", "for_loop", "while_loop", "branch", "scope"}
 
 
+class ListOfValues:
+    """What stands for a list whose length traced values decide: `array` has its items side by side."""
+
+    array: Any
+
+
 class Value:
     """A node of one trace. `is_scalar`: NumPy would have a scalar here, not an array of no axes.
 

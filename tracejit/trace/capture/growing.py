@@ -312,6 +312,20 @@ class Growing(Unsized):
         self.extend(items)
         return self
 
+    def __add__(self, items: Any) -> Any:
+        if not isinstance(items, list | Growing):
+            return NotImplemented
+        new = self.copy()
+        new.extend(items)
+        return new
+
+    def __radd__(self, items: Any) -> Any:
+        if not isinstance(items, list):
+            return NotImplemented
+        new = Growing(self.key, self.note, items)
+        new.extend(self)
+        return new
+
     def pop(self, index: Any = -1) -> Any:
         if type(index) is not int or index not in (0, -1):
             raise self._refused("pop() of an item in the middle")
@@ -324,20 +338,26 @@ class Growing(Unsized):
         self.shrinks()
         self.end = self.first
 
+    def empty(self) -> Growing:
+        """A list of its own for such items."""
+        return Growing(self.key, self.note, ())
+
     def copy(self) -> Growing:
         self.fit(current_trace())
-        new = Growing(self.key, self.note, ())
+        new = self.empty()
         new.first, new.end = self.first, self.end
         new.buffers = tuple([FUNCTIONS[np.copy](buffer) for buffer in self.buffers])
         new.memory = self.memory
         return new
 
     def __getitem__(self, index: Any) -> Any:
-        if isinstance(index, slice):
+        if not isinstance(index, slice):
+            return _hooked(stacks.item)(self, index)
+        if index.step not in (None, 1, -1):
             if self.note.has_arrays:
-                raise self._refused("a slice")
+                raise self._refused("a slice with such a step")
             return Selected(self.array[index])
-        return _hooked(stacks.item)(self, index)
+        return _hooked(stacks.sliced)(self, index.start, index.stop, index.step == -1)
 
     def __setitem__(self, index: Any, item: Any) -> None:
         _hooked(stacks.assign)(self, index, item)

@@ -16,7 +16,7 @@ from ...ir.dims import Dim, plain
 from ..array import Array
 from ..context import current_trace, failure
 from ..numpy.python_math import to_complex, to_float, to_int
-from ..value import Value, known_value, node_of
+from ..value import ListOfValues, Value, known_value, node_of
 
 Bound = Any  # int, Dim, or a traced int
 
@@ -130,14 +130,13 @@ class Elements(Items):
         return position, self.array[position]
 
 
-class Unsized:
-    """A list whose length traced values decide: `array` has its items side by side, `items` is what a loop
-    goes through, and `size` their number."""
+class Unsized(ListOfValues):
+    """A list whose length traced values decide: `items` is what a loop goes through, and `size` their
+    number."""
 
     __hash__ = None  # type: ignore[assignment] # no result of a program
     described = "list whose length traced values decide"
 
-    array: Any
     items: Items
     size: Any
 

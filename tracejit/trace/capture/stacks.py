@@ -56,6 +56,30 @@ def item(stack: Any, index: Any) -> Any:
     return stack.at(place_of(stack, index))
 
 
+def sliced(stack: Any, start: Any, stop: Any, is_reversed: bool) -> Any:
+    """`items[start:stop]`, or `items[start:stop:-1]`: a list of its own."""
+    count = stack.end - stack.first
+    if not is_reversed:
+        first = 0 if start is None else clipped(start, count, 0)
+        end = count if stop is None else clipped(stop, count, 0)
+        new = stack.copy()
+        new.end = new.first + max(first, end)
+        new.first = new.first + first
+        return new
+    first = count - 1 if start is None else clipped(start, count - 1, -1)
+    end = -1 if stop is None else clipped(stop, count - 1, -1)
+    new = stack.empty()
+    for place in range(first, end, -1):
+        append(new, stack.at(stack.first + place))
+    return new
+
+
+def clipped(index: Any, most: Any, least: int) -> Any:
+    """A bound of a slice, of a list with `most - least` items."""
+    position = index + most - least if index < 0 else index
+    return min(max(position, least), most)
+
+
 def assign(stack: Any, index: Any, value: Any) -> None:
     """`items[index] = value`."""
     stack.put(place_of(stack, index), value)

@@ -315,3 +315,18 @@ def test_levels_and_rates_of_a_machine():
     assert found.bytes_per_second("L3", 1) == 2.0 and found.bytes_per_second("L3", 2) == 3.0
     assert found.operations_per_second("complex128", 1) == 50.0
     assert found.operations_per_second("int8", 2, fused=False) == 400.0
+
+
+def test_where_numpy_may_take_over_nothing_is_called():
+    def gathered(x):
+        found = []
+        for k in range(len(x)):
+            if x[k] > 0:
+                found.append(x[k])
+        return np.array(found)
+
+    found = tracejit.jit(gathered).explain(np.linspace(-1.0, 1.0, 50))
+    assert not [kernel for kernel in found.data.kernels if kernel.kind == "Python"]
+    assert sum(kernel.predicted for kernel in found.data.kernels) < 1e-5
+    assert "Python!" not in str(found)
+    assert "left to NumPy where it happens: a list that grows" in str(found)

@@ -171,10 +171,12 @@ def needs_one_thread(body: Iterable[tensor.Statement]) -> bool:
 
 
 HOST_CYCLES = 20_000.0  # of a Python function, of which nothing is known
+LEAVING_CYCLES = 1.0  # of asking whether NumPy is to take over, which ends the program where it does
 
 
 def foreign(symbol: str | HostFunction) -> Foreign | None:
     """What is known of a foreign function; None for a symbol that is not known."""
     if isinstance(symbol, HostFunction):
-        return Foreign(partial(call, symbol), symbol.written, lambda *_: HOST_CYCLES)
+        cycles = LEAVING_CYCLES if symbol.leaves else HOST_CYCLES
+        return Foreign(partial(call, symbol), symbol.written, lambda *_: cycles)
     return FOREIGN.get(symbol)

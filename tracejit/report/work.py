@@ -113,8 +113,7 @@ class _Counter:
                     self.call(kernel, buffers, times)
                 case Extern(symbol):
                     self.call_foreign(statement)
-                    is_python = isinstance(symbol, HostFunction)
-                    self.foreign[symbol.name if is_python else symbol] = is_python
+                    self.note(symbol)
                 case Store(buffer, indices, value):
                     self.values([value, *indices], seen)
                     self.written[buffer] += times
@@ -157,6 +156,13 @@ class _Counter:
             if own in kernel.outputs:
                 self.written[buffer] += size_of(own) // own.type.dtype.itemsize * times
         self.foreign.update({name: name in inner.python for name in inner.foreign})
+
+    def note(self, symbol: str | HostFunction) -> None:
+        """What is called: where NumPy takes over, or compiled code asks something, no function is."""
+        if isinstance(symbol, str):
+            self.foreign[symbol] = False
+        elif not symbol.leaves:
+            self.foreign[symbol.name] = symbol.is_fallback
 
     def call_foreign(self, statement: Extern) -> None:
         known = foreign(statement.symbol)

@@ -206,11 +206,14 @@ class _Expressions(ast.NodeTransformer):
         return ast.fix_missing_locations(ast.copy_location(made, value))
 
     def visit_ListComp(self, node: Any) -> ast.expr:
-        """A list whose items are chosen, by traced values maybe."""
-        if len(node.generators) == 1 and node.generators[0].ifs:
-            found = self.lazy(node)
-            if found is not node:
-                return self.visit(expression("TJ.listed(X)", node, TJ=HOOKS, X=found))
+        """A list whose items are chosen, by traced values maybe, or many."""
+        first, *rest = node.generators
+        is_display = isinstance(first.iter, ast.Tuple | ast.List) and not first.ifs
+        found = node if rest or is_display else self.lazy(node)
+        if found is not node:
+            place = ast.copy_location(ast.Constant((node.lineno, node.col_offset)), node)
+            listed = expression("TJ.listed(X, PLACE)", node, TJ=HOOKS, X=found, PLACE=place)
+            return self.visit(listed)
         return self.visit_Comprehension(node)
 
     def visit_Comprehension(self, node: Any) -> ast.expr:

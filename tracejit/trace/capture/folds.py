@@ -82,6 +82,14 @@ def best_or(found: Any, is_better: Any, key: Any, default: tuple, word: str) -> 
     return best
 
 
+def fill(room: Any, source: Any, value: Any) -> None:
+    """Put the values of all items side by side into `room`."""
+    place = 0
+    for x in source:
+        room[place] = value(x)
+        place += 1
+
+
 def collect(found: Any, room: Any, count: Any) -> Any:
     """Put the values side by side into `room`, from `count` on; how many there are then."""
     for x in found.source:

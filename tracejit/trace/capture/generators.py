@@ -11,13 +11,13 @@ import numpy as np
 from ...errors import UnsupportedError
 from ...ir.dims import highest
 from ..array import Array, wrap
-from ..context import Trace, current_trace, failure
-from ..promotion import filled
+from ..context import Trace, failure
+from ..promotion import cast, filled
 from ..registry import CREATIONS
-from ..value import Value
+from ..value import Value, node_of
 from . import folds
 from .iterables import Items, Unsized, items_of
-from .joins import kind_of
+from .joins import Kind, kind_of
 
 
 class Lazy:
@@ -67,15 +67,18 @@ class Lazy:
 class Selected(Items, Unsized):
     """The list that a comprehension makes where traced values decide how many items it has.
 
-    It is an array of them, which NumPy's functions may be given, and which can be gone through.
+    It is an array of them, which NumPy's functions may be given, and which can be gone through; each is
+    of one `kind`.
     """
 
-    def __init__(self, array: Array):
-        self.array = array
+    def __init__(self, array: Array, kind: Kind):
+        self.array, self.kind = array, kind
         self.bounds = 0, array.shape[0]
 
     def item(self, index: Any) -> Any:
-        return self.array[index]
+        found = self.array[index]
+        is_number = self.kind.is_scalar
+        return self.kind.wrap(cast(node_of(found), self.kind.dtype)) if is_number else found
 
     @property
     def size(self) -> Any:
@@ -85,14 +88,19 @@ class Selected(Items, Unsized):
         return len(self.array)
 
     def __getitem__(self, index: Any) -> Any:
-        found = self.array[index]
-        return Selected(found) if isinstance(index, slice) else found
+        if isinstance(index, slice):
+            return Selected(self.array[index], self.kind)
+        return self.item(index)
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return function(*as_arrays(args), **kwargs)
 
     def __array_ufunc__(self, ufunc: Any, method: str, *inputs: Any, **options: Any) -> Any:
         return getattr(ufunc, method)(*as_arrays(inputs), **options)
+
+    def for_numpy(self) -> Array:
+        """What NumPy's functions are given."""
+        return self.array
 
     def append(self, item: Any) -> None:
         raise failure(
@@ -103,29 +111,29 @@ class Selected(Items, Unsized):
 
     extend = insert = pop = remove = append
 
+    def __eq__(self, other: object) -> bool:
+        raise failure(
+            UnsupportedError,
+            "a comparison of a list that traced values decide about",
+            "compare arrays: np.array_equal(a, b)",
+        )
+
 
 def as_arrays(args: tuple) -> tuple:
     """Arguments, with arrays for lists whose length traced values decide."""
-    return tuple([arg.array if isinstance(arg, Unsized) else arg for arg in args])
+    return tuple(map(_as_array, args))
 
 
-def listed(found: Lazy) -> Any:
-    """`[*found]`: a list, or what stands for one whose length traced values decide."""
-    trace = current_trace()
-    if trace is None or not found.is_rolled or found.is_nested:
-        return list(found)
-    first, stop = found.source.bounds
-    is_known = not isinstance(first, Value) and not isinstance(stop, Value)
-    if is_known and found.condition is None:
-        return list(found)
-    sample = found.source.item(first)
-    if is_known and not isinstance(found.keeps(sample), Value):
-        return list(found)
-    return Selected(_collected(trace, found, stop - first, found.value(sample)))
+def _as_array(arg: Any) -> Any:
+    if isinstance(arg, Unsized):
+        return arg.array
+    if type(arg) is list and any(isinstance(part, list | Unsized) for part in arg):
+        return [*map(_as_array, arg)]
+    return arg
 
 
-def _collected(trace: Trace, found: Lazy, size: Any, sample: Any) -> Array:
-    """The values side by side; `sample` is like each of them."""
+def selected(trace: Trace, found: Lazy, size: Any, sample: Any) -> Selected:
+    """The values that conditions choose; `sample` is like each of them."""
     most, kind = found.source.most, kind_of(sample)
     if most is None and not isinstance(size, Value):
         most = highest(size)
@@ -135,9 +143,13 @@ def _collected(trace: Trace, found: Lazy, size: Any, sample: Any) -> Array:
             "a list of which traced values decide how many items of what kind it has",
             "write the loop, and let it fill an array that is large enough",
         )
-    room = wrap(filled(0, kind.dtype, (most, *kind.shape)))
+    room = room_for(most, kind)
     count = trace.hook(folds.collect)(found, room, 0)
-    return room[:count]
+    return Selected(room[:count], kind)
+
+
+def room_for(count: int, kind: Kind) -> Array:
+    return wrap(filled(0, kind.dtype, (count, *kind.shape)))
 
 
 def _of_lists(implementation: Callable[..., Any]) -> Callable[..., Any]:

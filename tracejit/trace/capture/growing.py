@@ -95,11 +95,11 @@ def _joined(a: Kind, b: Kind) -> Kind | None:
 class Regrow(BaseException):
     """The function is to be traced again, with a list that grows."""
 
-    def __init__(self, key: Any, note: Note):
+    def __init__(self, key: Any, note: Note, is_tried: bool = False):
         super().__init__(key, note)
         self.key, self.note = key, note
         # Whether the loop could be unrolled instead, if more than what is done now is asked of the list.
-        self.is_tried = note.has_arrays
+        self.is_tried = is_tried or note.has_arrays
 
 
 def _is_frozen(value: Any) -> bool:
@@ -354,9 +354,9 @@ class Growing(Unsized):
         if not isinstance(index, slice):
             return _hooked(stacks.item)(self, index)
         if index.step not in (None, 1, -1):
-            if self.note.has_arrays:
+            if self.note.has_arrays or self.note.structure != LEAF:
                 raise self._refused("a slice with such a step")
-            return Selected(self.array[index])
+            return Selected(self.array[index], self.note.kinds[0])
         return _hooked(stacks.sliced)(self, index.start, index.stop, index.step == -1)
 
     def __setitem__(self, index: Any, item: Any) -> None:

@@ -17,13 +17,14 @@ from ..host import refuse_through_python
 from ..location import user_line
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
-from .generators import Lazy, listed
+from .comprehensions import listed
+from .generators import Lazy
 from .growing import Regrow, grows
 from .iterables import INSTEAD, Unsized
 from .joins import UNSET
 from .loops import For, Site
-from .records import Alive, Record, alive
 from .printing import text
+from .records import Alive, Record, alive
 from .sequences import contains, item_of
 from .state import UNBOUND, names_of
 from .whiles import While

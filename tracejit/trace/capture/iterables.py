@@ -141,6 +141,14 @@ class Unsized(ListOfValues):
     size: Any
 
 
+class Placed(NamedTuple):
+    """What a loop of ours goes through in the place of one of the user's, from which it is told by
+    `place`."""
+
+    items: Items
+    place: tuple
+
+
 def _from(first: Any, index: Any) -> Any:
     return index if type(first) is int and first == 0 else first + index
 
@@ -154,7 +162,7 @@ def items_of(value: Any) -> Items | None:
     """What a loop can be rolled over, of what stands after `in`; None if it is plain Python."""
     if isinstance(value, Items):
         return value
-    if isinstance(value, Unsized):
+    if isinstance(value, Unsized | Placed):
         return value.items
     if type(value) is range:
         return Range(value.start, value.stop, value.step)

@@ -24,7 +24,7 @@ from ..tree import flatten
 from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down
 from .growing import Regrow
-from .iterables import Items, items_of
+from .iterables import Items, Placed, items_of
 from .joins import Pairs
 from .ramps import Trips
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
@@ -266,6 +266,8 @@ class For(Loop):
 
     def __init__(self, trace: Trace, iterable: Any, site: Site, frame: FrameType):
         super().__init__(trace, site, frame)
+        if isinstance(iterable, Placed):
+            self.key = (*self.key, iterable.place)
         self.iterable = iterable
         self.shapes: dict[
             str, tuple

@@ -23,6 +23,13 @@ def extend(stack: Any, items: Any) -> None:
         append(stack, item)
 
 
+def fill(stack: Any, source: Any, value: Any) -> None:
+    """Put the values of all items into a list that has room for them."""
+    for x in source:
+        stack.put(stack.end, value(x))
+        stack.end = stack.end + 1
+
+
 def pop(stack: Any) -> Any:
     """`list.pop` of the last item."""
     stack.shrinks()

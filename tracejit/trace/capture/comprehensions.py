@@ -1,0 +1,69 @@
+"""List comprehensions: the lists that Python makes, or loops that are rolled, where that is shorter."""
+
+from __future__ import annotations
+
+import sys
+from typing import Any
+
+from ...config import config
+from ..context import Trace, current_trace
+from ..tree import LEAF
+from ..value import Value
+from . import folds, stacks
+from .generators import Lazy, Selected, room_for, selected
+from .growing import Growing, Note, Regrow, note_of
+from .iterables import Placed
+
+# Operations that a comprehension may be which is not rolled, with those around it.
+MOST_NODES = 100
+
+
+def listed(found: Lazy, place: tuple) -> Any:
+    """`[*found]`, of the comprehension at a place of the user's code."""
+    trace = current_trace()
+    if trace is None or not found.is_rolled or found.is_nested:
+        return list(found)
+    first, stop = found.source.bounds
+    is_known = not isinstance(first, Value) and not isinstance(stop, Value)
+    if is_known and found.condition is None:
+        key = (sys._getframe(1).f_code.co_filename, *place)
+        is_long = type(first) is int and type(stop) is int and stop - first > config.unroll
+        return _of_all(trace, found, stop - first, key) if is_long else list(found)
+    sample = found.source.item(first)
+    if is_known and not isinstance(found.keeps(sample), Value):
+        return list(found)
+    return selected(trace, found, stop - first, found.value(sample))
+
+
+def _of_all(trace: Trace, found: Lazy, count: int, key: tuple) -> Any:
+    """The values of all items: one by one, or by a loop, if that was found to be too much before."""
+    note = trace.growing.get(key)
+    if note is not None:
+        return _by_loop(trace, found, count, key, note)
+    items: list[Any] = []
+    known, before = len(trace.homes), trace.repeated
+    trace.repeated *= count
+    try:
+        for value in found:
+            items.append(value)
+            nodes = (len(trace.homes) - known) // 2
+            if len(items) == 2 and nodes * trace.repeated > MOST_NODES and key not in trace.growing:
+                note = note_of(items)
+                if note is not None:
+                    raise Regrow(key, note, is_tried=True)
+    finally:
+        trace.repeated = before
+    return items
+
+
+def _by_loop(trace: Trace, found: Lazy, count: int, key: tuple, note: Note) -> Any:
+    source = Placed(found.source, key)
+    if note.structure == LEAF:
+        (kind,) = note.kinds
+        room = room_for(count, kind)
+        trace.hook(folds.fill)(room, source, found.value)
+        return Selected(room, kind)
+    items = Growing(key, note._replace(room=count), ())
+    trace.hook(stacks.fill)(items, source, found.value)
+    items.end = count
+    return items

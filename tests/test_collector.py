@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import tracejit
-from tracejit.lower import collector
+from tracejit import collector
 
 
 @pytest.fixture(autouse=True)

@@ -13,6 +13,7 @@ PACKAGE = ROOT / "tracejit"
 # From the ground up; a module belongs to the longest prefix, and may import only what is lower,
 # or what has its own prefix. Equal heights do not see each other.
 LAYERS = {
+    "collector": 0,
     "config": 0,
     "deferred": 0,
     "errors": 0,

@@ -10,7 +10,10 @@ from __future__ import annotations
 import importlib
 from typing import Any
 
+from . import collector
+
 
 def module(name: str) -> Any:
     """The module of this name, imported now if it was not yet."""
-    return importlib.import_module(name)
+    with collector.paused():
+        return importlib.import_module(name)

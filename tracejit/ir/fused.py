@@ -9,10 +9,11 @@ the range) is computed by exact fractions.
 from __future__ import annotations
 
 import math
-from fractions import Fraction
 from typing import Any
 
 import numpy as np
+
+from ..deferred import module
 
 _SPLITTER = 2.0**27 + 1.0
 # Where neither a product's error nor a splitting can leave the range.
@@ -65,6 +66,7 @@ def _exact(a: Any, b: Any, c: Any) -> Any:
             return a * b + c
         if not np.isfinite(c):
             return c
+        Fraction = module("fractions").Fraction
         exact = Fraction(float(a)) * Fraction(float(b)) + Fraction(float(c))
         if exact == 0:
             return a * b + c  # which knows the sign

@@ -31,8 +31,7 @@ or the function it decorates, a name Python could not write or already uses.
 
 from __future__ import annotations
 
-import difflib
-
+from ..deferred import module
 from .graph import Function, Module
 from .parse import parse
 from .show import show
@@ -46,4 +45,4 @@ Program = Module | Function | Kernel
 def diff(before: Program, after: Program, names: tuple[str, str] = ("before", "after")) -> str:
     """What is different between two programs, as a unified diff of their texts; "" for equal ones."""
     old, new = show(before).splitlines(), show(after).splitlines()
-    return "\n".join(difflib.unified_diff(old, new, *names, lineterm=""))
+    return "\n".join(module("difflib").unified_diff(old, new, *names, lineterm=""))

@@ -11,13 +11,13 @@ from collections.abc import Callable, Iterable
 from functools import partial
 from typing import Any, NamedTuple
 
+from .. import collector
 from ..config import config
 from ..errors import IRError
 from ..ir.dims import symbol_names
 from ..ir.graph import Kernel, Module
 from ..ir.tensor import Accumulate, Assign, Extern, For, statements
 from ..ir.verify import Stage, verify
-from . import collector
 from .graph.assemble import assemble
 from .graph.canonicalize import canonicalize
 from .graph.carry_layouts import carry_layouts

@@ -1,7 +1,8 @@
-"""Python's cycle collector, paused while a program is lowered.
+"""Python's cycle collector, paused while a program is lowered, and while modules are imported.
 
 Lowering makes terms by the ten thousand, which refer to one another but never in a circle: looking
-for circles among them finds nothing, and took a third of the time of lowering a large program.
+for circles among them finds nothing, and took a third of the time of lowering a large program. What modules
+define stays, and looking through it took a quarter of the time of importing them.
 """
 
 from __future__ import annotations

@@ -169,12 +169,27 @@ def _pieces(loop: For, cuts: list[Expression], ranges: Ranges) -> list[Statement
         length = _length(low, high)
         if length is not None and length <= 0:
             continue
-        body = _simplify_body(loop.body, {**ranges, loop.index: _between(low, high)})
+        inside = {**ranges, loop.index: _between(low, high)}
+        # What this piece knows is used up before the loops within are cut, each piece of which sees all that is left.
+        body = _simplified(loop.body, inside) if cuts and _has_loops(loop.body) else loop.body
+        body = _simplify_body(body, inside)
         if cuts and length == 1 and not any(isinstance(s, Let | Allocate) for s in body):
             pieces += substitute(body, {loop.index: low})  # also in loops that never run
         else:
             pieces.append(loop.replace(start=low, stop=high, body=body))
     return pieces or [loop]
+
+
+def _has_loops(body: tuple[Statement, ...]) -> bool:
+    return any([isinstance(statement, For) for statement in body])
+
+
+def _simplified(body: tuple[Statement, ...], ranges: Ranges) -> tuple[Statement, ...]:
+    """The statements, and all inside them, with simple expressions."""
+    if is_scheduled(body) and not has_control(body):
+        return body
+    new = [simplify_statement(statement, ranges) for statement in body]
+    return tuple([map_bodies(s, lambda inner: _simplified(inner, ranges)) for s in new])
 
 
 def _size(body: Iterable[Statement]) -> int:

@@ -117,8 +117,8 @@ class _Registers:
             return None
         new: list[Statement] = []
         for value in range(loop.start.value, loop.start.value + self.short[loop.index]):
-            copy = substitute(loop.body, {loop.index: integer(value)})
-            new += Renaming(self.names.of_body(copy)).body(copy)
+            own = {loop.index: integer(value)} | self.names.of_body(loop.body)
+            new += Renaming(own).body(loop.body)
         return new
 
     def is_over_small(self, loop: For) -> bool:

@@ -181,7 +181,7 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [arrays[0], arrays[0], arrays[2]]
     if op.name == "convertible":
         return [np.where(np.abs(arrays[0]) < 2.0**63, arrays[0], 7.5)]
-    if op.name == "search_sorted":
+    if op.name in ("search_sorted", "search_any"):
         if arrays[0].dtype.kind == "c":
             arrays = [np.where(np.isnan(x), x.dtype.type(1), x) for x in arrays]
         return [np.sort(arrays[0]), arrays[1]]

@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit.ir.verify import Stage, verify
 from tracejit.lower.tensor import interrupt
 
 pytestmark = [
@@ -255,3 +256,19 @@ def test_strips_change_nothing(seed: int, monkeypatch):
         assert sweep(ours, n, np.int64(most)) == sweep.__wrapped__(wanted, n, np.int64(most))
         np.testing.assert_array_equal(ours, wanted)
     assert "extern" in str(sweep.lower(x, n, np.int64(most)))
+
+
+def test_loops_in_lanes_ask_together():
+    module = tracejit.parse("""
+@kernel
+def orbit(x: f64[64], n: i64[()], *, out: f64[64]):
+    steps: index = n[()]
+    for i in vector(0, 64, 8):
+        z: f64 = x[i]
+        for k in ordered(0, steps):
+            z = z * z * 0.5 - 1.0
+        out[i] = z
+""")
+    module = interrupt.poll_signals(module)
+    verify(module, Stage.SCHEDULED)
+    assert "poll" in tracejit.show(module)

@@ -174,7 +174,8 @@ class Compiler:
     def forget(self, entry: Entry) -> None:
         """Drop an entry, unless that is done."""
         with self._lock:
-            self._sizes.refuse_entry(entry)
+            if entry.program.host_calls:  # what Python gives has another shape for each size
+                self._sizes.refuse_entry(entry)
             for key in [key for key, found in self._entries.items() if found is entry]:
                 self._drop(key)
 

@@ -13,6 +13,7 @@ again for the size at hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from ..errors import TraceError
@@ -346,11 +347,23 @@ def _without(extent: Dim, unknown: Symbol) -> int | Dim | None:
 
 def _least_of_sizes(extent: Dim) -> int | None:
     """The value at the least sizes, if it only grows from there."""
-    if not all(isinstance(atom, Symbol) for _, atoms in extent.terms for atom in atoms):
+    total = 0
+    for coefficient, atoms in extent.terms:
+        least = [_least_of_atom(atom) for atom in atoms]
+        if None in least or (atoms and coefficient < 0):
+            return None
+        total += coefficient * prod(least)
+    return total
+
+
+def _least_of_atom(atom: Term) -> int | None:
+    """What an unknown size, or a quotient of what grows with sizes, is at least; None: it may be negative."""
+    if isinstance(atom, Symbol):
+        return LEAST
+    least, denominator = lowest(atom.numerator), atom.denominator
+    if least is None or least < 0 or type(denominator) is not int or denominator < 1:
         return None
-    if any(c < 0 for c, atoms in extent.terms if atoms):
-        return None
-    return sum(c * LEAST ** len(atoms) for c, atoms in extent.terms)
+    return least // denominator
 
 
 def bind(extent: int | Dim, values: dict[str, int]) -> int:

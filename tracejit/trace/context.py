@@ -52,6 +52,7 @@ class Trace:
     values         the values of nodes for the arguments at hand, as far as they were asked for
     extents        the values of unknown extents for these
     is_tentative   whether some extents or ints are unknown, and it can be tried without that
+    lacks_ints     whether some ints are: they would be told by data, as well as what data does tell
     token          the last of the ordered calls
     shaped         the other calls, outside of bodies, that gave arrays
     run            the calls with effects
@@ -117,7 +118,7 @@ class Trace:
         self.wraps_ufuncs = False
         self.values: dict[Node, Any] = {}
         self.extents: dict[str, int] = {}
-        self.is_tentative = False
+        self.is_tentative = self.lacks_ints = False
         self.token: Node | None = None
         self.shaped: list[Node] = []
         self.run = Run()

@@ -85,7 +85,7 @@ def bound(value: Node, least: int | Dim, most: int | Dim, name: str = "size") ->
     if found is not None and is_never_negative(found - least) and is_never_negative(most - found):
         return found
     trace = current_trace()
-    if trace is None or trace.is_tentative:
+    if trace is None or trace.lacks_ints:
         raise failure(
             TraceError,
             "a slice needs its bounds while tracing, but this one depends on the arguments",
@@ -264,8 +264,9 @@ def _in_scope(results: tuple[Node, ...], group: list[Binding]) -> tuple[Node, ..
     if not own:
         return results
     extents = tuple([binding.extent for binding in group])
+    unknowns = {unknown_of(extent).name for extent in extents}
     for result in own:
-        if symbol_names(result.type) & symbol_names(extents):
+        if symbol_names(result.type) & unknowns:
             raise failure_at(result)
     reads: dict[Node, Node] = {}
     for node in postorder(own, operands_of):

@@ -59,7 +59,7 @@ class Selection(Operators):
 
     def gathered(self, use: str = "for an operation that does not know of masks") -> Array:
         """The elements side by side, in an array that is one memory with the selection."""
-        if self.owner.packs and not self.owner.is_tentative:
+        if self.owner.packs and not self.owner.lacks_ints:
             found = self.packed()
         else:
             found = self.counted(use)

@@ -330,7 +330,8 @@ def _keep_values(context: Trace, parameters: list[Node], leaves: list, how: Sequ
         array = context.values[node] = np.asarray(value, leaf.type.dtype.numpy)
         for extent, actual in zip(leaf.type.shape, array.shape):
             context.extents.update(dict.fromkeys(symbol_names(extent), actual))
-    context.is_tentative = bool(context.extents) or any(leaf.weak is int for leaf, _ in traced)
+    context.lacks_ints = any(leaf.weak is int for leaf, _ in traced)
+    context.is_tentative = bool(context.extents) or context.lacks_ints
 
 
 def _check_arguments(

@@ -11,6 +11,7 @@ from typing import Any
 import numpy as np
 
 from .. import expressions
+from ..dims import Dim
 from ..op import SCAN, Loops, Op, define
 from ..tensor import (
     ZERO,
@@ -33,7 +34,7 @@ __all__ = ["EAGER", "expand"]
 EAGER = 4
 
 
-def _type(x: ArrayType, counts: ArrayType, *, room: int) -> ArrayType:
+def _type(x: ArrayType, counts: ArrayType, *, room: int | Dim) -> ArrayType:
     if x.ndim != 1 or counts.dtype is not i64 or counts.shape != x.shape or room < 0:
         raise ValueError(f"{counts} does not say how often elements of {x} are repeated")
     return array_type((room + EAGER,), x.dtype)
@@ -47,12 +48,12 @@ def _reference(x: Any, counts: Any, *, room: int) -> Any:
     return result
 
 
-def _loops(x: Buffer, counts: Buffer, out: Buffer, *, room: int) -> tuple[Statement, ...]:
+def _loops(x: Buffer, counts: Buffer, out: Buffer, *, room: int | Dim) -> tuple[Statement, ...]:
     index, k, here, often = [Index(name) for name in ("i", "k", "here", "often")]
     place = Variable("place", i64)
     count = expressions.maximum(ZERO, Load(counts, (index,)))
     store = Store(out, (expressions.add(here, k),), Load(x, (index,)))
-    most = expressions.integer(room)
+    most = expressions.extent(room)
     body = (
         # What comes next waits for a sum alone.
         Let(here, Apply("minimum", (place, most), i64)),

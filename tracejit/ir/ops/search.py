@@ -1,4 +1,8 @@
-"""`search_sorted`: where values would go in a sorted table, by binary search without branches."""
+"""Where values would go in a sorted table, by binary search without branches.
+
+In a table of a known extent the steps are written out, as one expression, which fuses with what makes the values.
+In one of an unknown extent they are a loop, as many as its entries need.
+"""
 
 from __future__ import annotations
 
@@ -6,12 +10,29 @@ from typing import Any
 
 import numpy as np
 
-from .. import expressions, tensor
-from ..op import MOVEMENT, Element, Op, define
+from .. import expressions
+from ..op import MOVEMENT, OPAQUE, Element, Extern, Op, define
+from ..tensor import (
+    ONE,
+    ZERO,
+    Accumulate,
+    Apply,
+    Assign,
+    Buffer,
+    Expression,
+    For,
+    If,
+    Index,
+    Let,
+    Load,
+    Statement,
+    Store,
+    Variable,
+)
 from ..types import ArrayType, DType, array_type, bool_, i64
+from .gufunc import nested
 
-# Steps for tables of unknown extents, which have fewer than 2 ** 40 entries.
-UNKNOWN_STEPS = 40
+__all__ = ["search_any", "search_sorted"]
 
 
 def _type(table: ArrayType, values: ArrayType, *, side: str) -> ArrayType:
@@ -24,7 +45,7 @@ def _reference(table: Any, values: Any, *, side: str) -> Any:
     return np.searchsorted(table, values, side)
 
 
-def _sorts_before(a: tensor.Expression, b: tensor.Expression) -> tensor.Expression:
+def _sorts_before(a: Expression, b: Expression) -> Expression:
     """`a < b`, with NaN after everything else, as NumPy sorts.
 
     # limit: complex numbers with a NaN in one part are all alike, where NumPy orders them, too.
@@ -32,45 +53,82 @@ def _sorts_before(a: tensor.Expression, b: tensor.Expression) -> tensor.Expressi
     less = expressions.compare("less", a, b)
     if a.dtype.kind not in "fc":
         return less
-    a_is_nan, b_is_nan = [tensor.Apply("isnan", (e,), bool_) for e in (a, b)]
-    only_b = expressions.compare(
-        "logical_and", b_is_nan, tensor.Apply("logical_not", (a_is_nan,), bool_)
-    )
+    a_is_nan, b_is_nan = [Apply("isnan", (e,), bool_) for e in (a, b)]
+    only_b = expressions.compare("logical_and", b_is_nan, Apply("logical_not", (a_is_nan,), bool_))
     return expressions.compare("logical_or", less, only_b)
 
 
-def _element(
-    index: tuple, table: Any, values: Any, *, type: ArrayType, side: str
-) -> tensor.Expression:
+def _comes_before(entry: Expression, value: Expression, side: str) -> Expression:
+    """Whether an entry of the table counts among those before a value."""
+    if side == "left":
+        return _sorts_before(entry, value)
+    return Apply("logical_not", (_sorts_before(value, entry),), bool_)
+
+
+def _element(index: tuple, table: Any, values: Any, *, type: ArrayType, side: str) -> Expression:
     """Halve what is left: the answer is at one of so many entries from `position` on, or after them.
 
     Every step has the same form, so lanes stay together; where nothing is left to halve, it reads
     an entry in vain.
     """
-    (extent,) = table.type.shape
-    value, is_known = values(index), isinstance(extent, int)
-    if is_known and extent == 0:
-        return tensor.ZERO
-    last = expressions.subtract(expressions.extent(extent), tensor.ONE)
-
-    def is_before(at: tensor.Expression) -> tensor.Expression:
-        if not is_known:  # there may be no entry
-            at = expressions.maximum(expressions.minimum(at, last), tensor.ZERO)
-        entry = table((at,))
-        if side == "left":
-            return _sorts_before(entry, value)
-        return tensor.Apply("logical_not", (_sorts_before(value, entry),), bool_)
-
-    position = tensor.ZERO
-    for step in range((extent - 1).bit_length() if is_known else UNKNOWN_STEPS):
+    (extent,), value = table.type.shape, values(index)
+    if extent == 0:
+        return ZERO
+    position: Expression = ZERO
+    for step in range((extent - 1).bit_length()):
         # Before it, ceil(extent / 2 ** step) entries are left.
         half = (extent + (1 << step) - 1) // (2 << step)
-        middle = expressions.add(position, expressions.extent(half))
-        found = is_before(expressions.subtract(middle, tensor.ONE))
+        middle = expressions.add(position, expressions.integer(half))
+        found = _comes_before(table((expressions.subtract(middle, ONE),)), value, side)
         position = expressions.select(found, middle, position)
-    after = expressions.add(position, tensor.ONE)
-    position = expressions.select(is_before(position), after, position)
-    return position if is_known else expressions.minimum(position, expressions.extent(extent))
+    after = expressions.add(position, ONE)
+    return expressions.select(_comes_before(table((position,)), value, side), after, position)
+
+
+# Bits of the number of entries of a table, and more.
+MOST_STEPS = 40
+
+
+def _any_statements(
+    table: Buffer, values: Buffer, out: Buffer, *, side: str
+) -> tuple[Statement, ...]:
+    """The same steps in a loop."""
+    index = tuple([Index(f"i{axis}") for axis in range(out.type.ndim)])
+    count = expressions.extent(table.type.shape[0])
+    last = expressions.subtract(count, ONE)
+    bit, step, steps = Index("bit"), Index("step"), Index("steps")
+    bits, position = Variable("bits", i64), Variable("position", i64)
+    value = Variable("value", values.type.dtype)
+
+    def found(place: Expression) -> Expression:
+        inside = expressions.maximum(expressions.minimum(place, last), ZERO)
+        return _comes_before(Load(table, (inside,)), value, side)
+
+    is_used = expressions.compare("less", Apply("left_shift", (ONE, bit), i64), count)
+    power = Apply("left_shift", (ONE, step), i64)
+    left = expressions.add(count, Apply("subtract", (power, ONE), i64))
+    half = Apply("right_shift", (left, Apply("add", (step, ONE), i64)), i64)
+    middle = Apply("add", (position, half), i64)
+    halve = expressions.select(found(Apply("subtract", (middle, ONE), i64)), middle, position)
+    is_after = expressions.cast(found(position), i64)
+    end = expressions.minimum(Apply("add", (position, is_after), i64), count)
+    body = (
+        Let(value, Load(values, index)),
+        Let(position, ZERO),
+        For(step, ZERO, steps, (Assign(position, halve),), "ordered", 1),
+        Store(out, index, end),
+    )
+    count_bits = Accumulate(bits, "add", expressions.cast(is_used, i64))
+    return (
+        Let(bits, ZERO),
+        For(bit, ZERO, expressions.integer(MOST_STEPS), (count_bits,), "serial", 1),
+        Let(steps, expressions.minimum(bits, expressions.integer(MOST_STEPS))),
+        If(
+            expressions.compare("less", ZERO, count),
+            nested(index, out.type.shape, body),
+            nested(index, out.type.shape, (Store(out, index, ZERO),)),
+        ),
+    )
 
 
 def _samples(dtype: DType) -> list:
@@ -85,4 +143,17 @@ def _samples(dtype: DType) -> list:
 # `side` is "right".
 search_sorted = define(
     Op("search_sorted", MOVEMENT, _type, _reference, Element(_element), cost=40.0, samples=_samples)
+)
+
+# The same for tables of any extent, also one that is unknown.
+search_any = define(
+    Op(
+        "search_any",
+        OPAQUE,
+        _type,
+        _reference,
+        Extern(_any_statements),
+        cost=40.0,
+        samples=_samples,
+    )
 )

@@ -86,6 +86,7 @@ class Polls:
 
     def __init__(self, kernel: Kernel, vector_bytes: int):
         self.vector_bytes, self.names = vector_bytes, FreshNames(kernel)
+        self.is_in_lanes = False  # which all run a loop inside equally often
 
     def body(self, body: Iterable[Statement], bounds: Bounds) -> tuple[Statement, ...]:
         new: list[Statement] = []
@@ -108,13 +109,15 @@ class Polls:
         each, trips = self.most(loop.body, inside), _most_trips(loop, bounds)
         if trips * each < SHORT_CYCLES:
             return (loop,)
+        around, self.is_in_lanes = self.is_in_lanes, self.is_in_lanes or loop.mark == "vector"
         new = loop.replace(body=self.body(loop.body, inside))
+        self.is_in_lanes = around
         if loop.mark in ("vector", "unroll") or loop.mark == "parallel" and each < LEAST_CYCLES:
             return (new,)
         if loop.mark == "parallel":  # parts that are not begun yet are over at once
             return (new.replace(body=(_ASK, *new.body)),)
         every = _pause(each)
-        if LEAST_STRIP <= every < trips and _has_known_end(loop):
+        if LEAST_STRIP <= every < trips and _has_known_end(loop) and not around:
             return self.strips(new, every)
         return (new.replace(body=(_asking(loop, every), *new.body)),)
 

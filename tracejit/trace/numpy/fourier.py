@@ -20,7 +20,7 @@ from ..host import no_rule
 from ..registry import implements
 from . import transforms
 from .arguments import one_axis, refuse_out, static, static_int
-from .building import as_array, converted, filled, number, permuted
+from .building import as_array, converted, filled, permuted
 from .gufuncs import run
 
 _OPPOSITE = {None: "forward", "backward": "forward", "ortho": "ortho", "forward": "backward"}
@@ -41,15 +41,17 @@ def _opposite(norm: str | None) -> str:
     return _OPPOSITE[norm]
 
 
-def _factor(norm: str | None, n: int, real: np.dtype) -> Any:
+def _factor(norm: str | None, n: Any, real: np.dtype) -> Any:
     """What a forward transform of `n` points is multiplied by, in the dtype of real parts."""
+    call = (lambda ufunc, x: ufunc(x, dtype=real)) if type(n) is int else apply
+    n = n if type(n) is int else converted(as_array(n), real)
     match norm:
         case None | "backward":
             return 1
         case "ortho":
-            return np.reciprocal(np.sqrt(n, dtype=real))
+            return call(np.reciprocal, call(np.sqrt, n))
         case "forward":
-            return np.reciprocal(n, dtype=real)
+            return call(np.reciprocal, n)
     raise _refused(np.fft.fft, norm)
 
 
@@ -83,7 +85,7 @@ def _transform(
             return converted(found, result)
     order = (*[k for k in range(x.ndim) if k != axis], axis)
     back = tuple(int(k) for k in np.argsort(order))
-    operands = converted(permuted(x, order), own), number(factor, scale)
+    operands = converted(permuted(x, order), own), converted(as_array(factor), scale)
     (found,) = run(ops.FOURIER[name], (1, 0), *operands, extent=length)
     return converted(permuted(found, back), result)
 

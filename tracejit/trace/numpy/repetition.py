@@ -160,8 +160,8 @@ def _repeated_by_data(x: Array, repeats: Any, axis: int) -> Array:
     extent = x.shape[axis]
     if repeats.dtype.kind not in "iu" or repeats.shape != (extent,) or extent == 0:
         raise no_rule("np.repeat by such numbers")
-    total = int(np.sum(at_hand(repeats, "np.repeat")))
-    room = room_for(total)
+    numbers = at_hand(repeats, "np.repeat")
+    room = room_for(int(np.sum(numbers)), repeats, numbers.size)
     counts = converted(repeats, np.int64)
     is_wrong = apply(np.less, repeats, 0).any()
     size = extent_in(room, choose(is_wrong, -1, counts.sum()), "repeated")
@@ -169,7 +169,7 @@ def _repeated_by_data(x: Array, repeats: Any, axis: int) -> Array:
         return window(wrap(ops.expand(node_of(x), node_of(counts), room=room)), 0, 0, size)
     ends = cumsum(counts)
     passed = filled((room + 1,), 0, np.int64)
-    np.add.at(passed, apply(np.minimum, apply(np.maximum, ends, 0), room), 1)
+    np.add.at(passed, apply(np.minimum, apply(np.maximum, ends, 0), as_array(room)), 1)
     number = window(cumsum(passed), 0, 0, size)
     return gathered(x, apply(np.minimum, number, extent - 1), axis)
 

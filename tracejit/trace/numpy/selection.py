@@ -188,7 +188,7 @@ def argwhere(a):
     found = masked.nonzero(x)
     if not isinstance(found[0], masked.Selection):
         return stack(list(found), axis=1)
-    if found[0].owner.packs and not found[0].owner.is_tentative:
+    if found[0].owner.packs and not found[0].owner.lacks_ints:
         return stack([position.packed() for position in found], axis=1)
     rows = stack([position.full for position in found], axis=-1)
     return masked.Selection(rows, found[0].mask)

@@ -12,6 +12,7 @@ from typing import Any
 
 import numpy as np
 
+from ...ir.dims import is_never_negative
 from ..application import apply
 from ..array import Array, wrap
 from ..context import current_trace
@@ -43,8 +44,8 @@ def _elements(name: str, x: Any) -> Array:
     """The elements as a vector, of which there is one at least."""
     x = as_array(x)
     x = reshaped(x, (x.size,))
-    if type(x.size) is not int or x.size == 0:
-        raise no_rule(f"np.{name} of nothing, or of an unknown number of elements")
+    if not is_never_negative(node_of(x).type.size - 1):
+        raise no_rule(f"np.{name} of what may be nothing")
     return x
 
 
@@ -227,8 +228,8 @@ def union1d(ar1, ar2):
 
 # With so many elements to look for, or fewer, each value is compared with all of them.
 FEW = 32
-# How many integers an array of bools tells about, for each value and element there is, and at most.
-RANGE, MOST_RANGE = 2, 1 << 25
+# How many integers an array of bools tells about, for each value and element there is.
+RANGE = 2
 
 
 def _among_ints(values: Any, table: Any, most: int) -> Any:
@@ -260,7 +261,7 @@ def isin(element, test_elements, assume_unique=False, invert=False, *, kind=None
         one, two = _pair("isin", values, table)
         if one.dtype.kind in "iu":
             wide = np.uint64 if one.dtype == np.uint64 else np.int64
-            most = min(RANGE * (one.size + two.size), MOST_RANGE)
+            most = RANGE * (one.size + two.size)
             of_ints = current_trace().hook_plain(_among_ints)
             found = of_ints(converted(one, wide), converted(two, wide), most)
         else:

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...errors import UnsupportedError
 from ...ir import ops
+from ...ir.dims import Dim
 from ...ir.types import i64
 from ..advanced import constant_value
 from ..application import apply
@@ -59,8 +60,9 @@ def searchsorted(a, v, side="left", sorter=None):
         raise ValueError("object too deep for desired array")
     if sorter is not None:
         table = gathered(table, _order(sorter, table.shape[0]), 0)
-    found = ops.search_sorted(node_of(table), node_of(values), side=side)
-    return scalar_like(wrap(found))
+    is_known = type(table.shape[0]) is int
+    search = ops.search_sorted if is_known else ops.search_any
+    return scalar_like(wrap(search(node_of(table), node_of(values), side=side)))
 
 
 def _order(sorter: Any, extent: Any) -> Array:
@@ -185,7 +187,7 @@ def bincount(x, /, weights=None, minlength=0):
     return _weighed(converted(given, np.int64), weights, length)
 
 
-def _weighed(places: Array, weights: Any, length: int) -> Array:
+def _weighed(places: Array, weights: Any, length: int | Dim) -> Array:
     """How often each place is there, or what the weights of it add up to."""
     if weights is None:
         counts = filled((length,), 0, np.int64)
@@ -208,12 +210,13 @@ def _counts_of_data(x: Array, weights: Any, least: int) -> Array:
     hand and some more. For numbers beyond, or below 0, the function runs with NumPy."""
     if x.dtype.kind not in "iu" or x.dtype == np.uint64 or x.size == 0:
         raise no_rule("np.bincount of this")
-    greatest = int(np.max(at_hand(x, "np.bincount")))
-    if greatest > max(MOST_COUNTS, 4 * x.size):
+    numbers = at_hand(x, "np.bincount")
+    greatest = int(np.max(numbers))
+    if greatest > max(MOST_COUNTS, 4 * numbers.size):
         raise no_rule("np.bincount of numbers that are large")
-    room = room_for(greatest, least)
+    room = room_for(greatest, x, numbers.size, least)
     # What is below 0 is, without a sign, beyond all others.
-    is_far = np.uint64(room)
+    is_far = converted(as_array(room), np.uint64)
     places = converted(apply(np.minimum, converted(x, np.uint64), is_far), np.int64)
     extent = extent_in(room, reductions.max(places) + 1, "counts", least)
     counts = _weighed(places, weights, room + 1)

@@ -1,0 +1,73 @@
+"""Irregular functions of arrays whose sizes keep changing: one program for all, without Python, equal to NumPy."""
+
+import numpy as np
+import pytest
+
+import tracejit
+
+RNG = np.random.default_rng(0)
+SIZES = (300, 410, 530, 670, 8, 9, 17, 64, 65, 128, 1000, 4097)
+
+
+def numbers(n):
+    return RNG.standard_normal(n)
+
+
+def whole(n):
+    return RNG.integers(0, 50, n)
+
+
+# What it computes, and its arguments of a size.
+PROGRAMS = {
+    "searchsorted": (lambda t, x: np.searchsorted(np.sort(t), x), numbers, numbers),
+    "searchsorted right": (lambda t, x: np.searchsorted(np.sort(t), x, "right"), whole, whole),
+    "searchsorted of a selection": (lambda t, x: np.searchsorted(np.sort(t[t > 0]), x), numbers, numbers),
+    "digitize": (lambda x, t: np.digitize(x, np.sort(t)), numbers, numbers),
+    "bincount": (lambda x: np.bincount(x), whole),
+    "bincount with weights": (lambda x, w: np.bincount(x, w), whole, numbers),
+    "bincount of many": (lambda x: np.bincount(x, minlength=64), whole),
+    "group means": (lambda x, w: np.bincount(x, w) / np.bincount(x).clip(1), whole, numbers),
+    "unique": (lambda x: np.unique(x), whole),
+    "unique with all": (lambda x: np.unique(x, True, True, True), whole),
+    "unique of floats": (lambda x: np.unique(np.round(x, 1), return_counts=True), numbers),
+    "isin": (lambda x, y: np.isin(x, y[::7]), whole, whole),
+    "isin of floats": (lambda x, y: np.isin(np.round(x, 1), np.round(y, 1)), numbers, numbers),
+    "intersect1d": (lambda x, y: np.intersect1d(x, y[::5]), whole, whole),
+    "setdiff1d": (lambda x, y: np.setdiff1d(x, y[::5]), whole, whole),
+    "setxor1d": (lambda x, y: np.setxor1d(x[::3], y[::5]), whole, whole),
+    "union1d": (lambda x, y: np.union1d(x, y + 20), whole, whole),
+    "repeat": (lambda x, n: np.repeat(x, n % 4), numbers, whole),
+    "repeat rows": (lambda x, n: np.repeat(np.stack([x, -x], 1), n % 3, axis=0), numbers, whole),
+    "bincount of as many": (lambda x, y: np.bincount(np.argsort(np.argsort(x)) + y % 2), numbers, whole),
+    "selections side by side": (lambda x: np.concatenate([x[x > 0], x[x < -1]]), numbers),
+    "sorted selection": (lambda x: np.sort(x[x > 0]), numbers),
+    "nonzero of rows": (lambda x: np.nonzero(x[:8].reshape(2, 4) > 0), numbers),
+}  # fmt: skip
+
+
+def is_alike(got, wanted):
+    if isinstance(wanted, tuple):
+        return len(got) == len(wanted) and all(map(is_alike, got, wanted))
+    alike = got.dtype == wanted.dtype and got.shape == wanted.shape
+    return alike and np.allclose(got, wanted, rtol=1e-12, atol=1e-12, equal_nan=True)
+
+
+@pytest.mark.parametrize("name", PROGRAMS)
+def test_one_program_for_all_sizes(name):
+    function, *makers = PROGRAMS[name]
+    f = tracejit.jit(function)
+    for n in SIZES:
+        arguments = [make(n) for make in makers]
+        assert is_alike(f(*arguments), function(*arguments)), n
+    compiles = f.cache_info().misses
+    for n in (555, 666, 777):
+        f(*[make(n) for make in makers])
+    assert f.cache_info().misses == compiles
+    assert not tracejit_calls(f)
+
+
+def tracejit_calls(f):
+    """The Python functions that the programs for all sizes call."""
+    entries = [entry for found in f._compiler._sizes._entries.values() for entry in found]
+    assert entries
+    return [node for entry in entries for node in entry.program.host_calls]

@@ -32,11 +32,9 @@ from ..application import apply
 from ..array import Array, wrap
 from ..context import Trace, current_trace, failure
 from ..host import refuse_through_python
-from ..numpy.arguments import is_traced
 from ..promotion import cast, filled
 from ..registry import FUNCTIONS, creates
 from ..tree import LEAF, flatten, unflatten
-from ..unruled import apply_function
 from ..value import Value, node_of
 from . import stacks
 from .generators import Selected, as_arrays
@@ -288,8 +286,11 @@ class Growing(Unsized):
         return parts[0] if self.note.structure == LEAF else FUNCTIONS[np.stack](parts, axis=1)
 
     def for_numpy(self) -> Any:
-        """What NumPy's functions are given: a list, where its length is known."""
+        """What NumPy's functions are given: an array of the items, or the tuples of a list whose length is
+        known."""
         self.fit(current_trace())
+        if self.note.structure == LEAF:
+            return self.array
         return self if isinstance(self.size, Value) else [*self]
 
     @staticmethod
@@ -424,19 +425,6 @@ def _walks(items: Any, growing: Growing) -> bool:
         case Zipped():
             return any(_walks(one, growing) for one in items.several)
     return False
-
-
-@creates(np.stack)
-def _stack(arrays: Any, *more: Any, **options: Any) -> Any:
-    """`np.stack`, of which a growing list has the result where that is along the first axis."""
-    if isinstance(arrays, Growing):
-        if more in ((), (0,)) and options in ({}, {"axis": 0}):
-            return arrays.array
-        arrays = arrays.for_numpy()
-    args = arrays, *more
-    if is_traced(args) or is_traced(tuple(options.values())):
-        return apply_function(np.stack, args, options)
-    return np.stack(*args, **options)
 
 
 @creates(heapq.heappush)

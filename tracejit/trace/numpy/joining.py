@@ -13,8 +13,17 @@ from ..broadcasting import shape_text
 from ..context import failure
 from ..registry import implements
 from .arguments import available, numpy_dtype, one_axis, refuse_out, static, static_int
-from .building import as_array, concatenated, converted, reshaped, scalar_like, taken, window
-from .shapes import atleast_1d, atleast_2d, atleast_3d, ravel
+from .building import (
+    as_array,
+    concatenated,
+    converted,
+    copied,
+    reshaped,
+    scalar_like,
+    taken,
+    window,
+)
+from .shapes import atleast_1d, atleast_2d, atleast_3d, moveaxis, ravel
 
 
 def _common_dtype(arrays: list[Array], dtype: Any, casting: str) -> list[Array]:
@@ -32,6 +41,8 @@ def _common_dtype(arrays: list[Array], dtype: Any, casting: str) -> list[Array]:
 def concatenate(arrays, /, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """`np.concatenate`."""
     refuse_out("concatenate", out)
+    if (rows := _rows_of_one(arrays, 1, dtype)) is not None and axis is not None:
+        return _merged(rows, one_axis(axis, rows.ndim - 1))
     values = [as_array(x) for x in _items(arrays)]
     if not values:
         raise ValueError("need at least one array to concatenate")
@@ -50,6 +61,19 @@ def _items(arrays: Any) -> Sequence:
     if isinstance(arrays, list | tuple):
         return arrays
     return list(as_array(arrays))
+
+
+def _rows_of_one(arrays: Any, least: int, dtype: Any) -> Array | None:
+    """One array whose rows, of `least` axes or more, are to be joined: they are side by side already."""
+    is_one = isinstance(arrays, Array) and dtype is None and arrays.ndim > least
+    return arrays if is_one and arrays.shape[0] != 0 else None
+
+
+def _merged(rows: Array, axis: int) -> Array:
+    """The rows joined along an axis of theirs."""
+    shape = rows.shape[1:]
+    joined = (*shape[:axis], rows.shape[0] * shape[axis], *shape[axis + 1 :])
+    return copied(reshaped(moveaxis(rows, 0, axis), joined))
 
 
 def _check_shapes(arrays: list[Array], axis: int) -> None:
@@ -76,6 +100,8 @@ def _check_shapes(arrays: list[Array], axis: int) -> None:
 def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
     """`np.stack`: along a new axis."""
     refuse_out("stack", out)
+    if (rows := _rows_of_one(arrays, 0, dtype)) is not None:
+        return copied(moveaxis(rows, 0, one_axis(axis, rows.ndim)))
     values = [as_array(x) for x in _items(arrays)]
     if not values:
         raise ValueError("need at least one array to stack")
@@ -96,12 +122,16 @@ def stack(arrays, axis=0, out=None, *, dtype=None, casting="same_kind"):
 @implements(np.vstack)
 def vstack(tup, *, dtype=None, casting="same_kind"):
     """`np.vstack`."""
+    if (rows := _rows_of_one(tup, 1, dtype)) is not None and rows.ndim == 2:
+        return copied(rows)
     return concatenate([atleast_2d(x) for x in _items(tup)], 0, dtype=dtype, casting=casting)
 
 
 @implements(np.hstack)
 def hstack(tup, *, dtype=None, casting="same_kind"):
     """`np.hstack`."""
+    if (rows := _rows_of_one(tup, 1, dtype)) is not None:
+        return _merged(rows, min(1, rows.ndim - 2))
     arrays = [atleast_1d(x) for x in _items(tup)]
     axis = 0 if arrays and arrays[0].ndim == 1 else 1
     return concatenate(arrays, axis, dtype=dtype, casting=casting)
@@ -116,6 +146,8 @@ def dstack(tup):
 @implements(np.column_stack)
 def column_stack(tup):
     """`np.column_stack`: vectors become columns."""
+    if (rows := _rows_of_one(tup, 1, None)) is not None:
+        return copied(moveaxis(rows, 0, 1)) if rows.ndim == 2 else _merged(rows, 1)
     arrays = [as_array(x) for x in _items(tup)]
     return concatenate([x if x.ndim > 1 else reshaped(x, (x.size, 1)) for x in arrays], 1)
 

@@ -41,7 +41,9 @@ PROGRAMS = [layer_norm, root_mean_square, softmax, of_the_right_factor]
 
 
 def values(rows, depth, columns, dtype):
-    return RNG.random((rows, depth)).astype(dtype), RNG.standard_normal((depth, columns)).astype(dtype)
+    return RNG.random((rows, depth)).astype(dtype), RNG.standard_normal((depth, columns)).astype(
+        dtype
+    )
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float64"])

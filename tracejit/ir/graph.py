@@ -7,12 +7,23 @@ from functools import wraps
 from operator import attrgetter
 from typing import Any
 
-from ..errors import IRError, TracejitError
+from ..errors import IRError, NotNumbers, TracejitError
 from .dims import Extent, plain
-from .op import CONTROL, OPS, Op, _default_apply, define
+from .op import CONTROL, MOVEMENT, OPS, Op, _default_apply, define
 from .tensor import ARGUMENT, UPDATED, Buffer, Kernel, change_kernels
 from .term import Term, from_same_place, postorder, rebuild, substituted, terms_in
-from .types import ArrayType, TupleType, contiguous
+from .types import ArrayType, TupleType, contiguous, f32
+
+
+def _check_moves(op: Op, types: list, type: Any) -> None:
+    """Refuse to compute with what is stored only."""
+    if op.kind in (MOVEMENT, CONTROL) or op.name in ("cast", "parameter"):
+        return
+    listed = ", ".join(map(str, types))
+    raise NotNumbers(
+        f"{op.name}({listed}) is of {type}, numbers that are stored and converted only",
+        hint="compute with x.astype(np.float32)",
+    )
 
 
 class Node(Term):
@@ -33,6 +44,8 @@ class Node(Term):
             attrs = "".join(f", {k}={v!r}" for k, v in self.attributes)
             listed = ", ".join(map(str, types))
             raise IRError(f"{self.op.name}({listed}{attrs}): {error}") from error
+        if any([getattr(t, "dtype", f32).is_stored_only for t in (*types, type)]):
+            _check_moves(self.op, types, type)
         object.__setattr__(self, "type", type)
 
     @staticmethod

@@ -12,7 +12,7 @@ from .graph import Function, Module, Node, item, parameter
 from .op import OPS
 from .syntax import AST_LOCK, INDEX_WORD, LOOP_MARKS, OPERATORS, hosted, scalar_dtype
 from .tensor import Buffer, Expression, Index, Kernel, Literal, Load, Statement, Variable
-from .types import DTYPES, ArrayType, DType, Layout, TupleType, bool_, f64, i64
+from .types import ArrayType, DType, Layout, TupleType, bool_, dtype_named, f64, i64
 
 _BARE = {float: f64, int: i64, bool: bool_}
 
@@ -105,8 +105,8 @@ class _Reader:
                         return a * b
                     case ast.FloorDiv():
                         return a // b
-            case ast.Subscript(ast.Name(name), shape) if name in DTYPES:
-                return DTYPES[name][self.value(shape)]
+            case ast.Subscript(ast.Name(name), shape) if dtype_named(name):
+                return dtype_named(name)[self.value(shape)]
             case ast.Call(ast.Name(name), arguments, []):
                 return self.built(e, name, [self.value(argument) for argument in arguments])
         _refuse(e, "not an attribute")
@@ -116,7 +116,7 @@ class _Reader:
             return float(name)
         if name in self.functions:
             return self.functions[name]
-        return self.unknowns.get(name) or DTYPES.get(name) or OPS.get(name) or symbol(name)
+        return self.unknowns.get(name) or dtype_named(name) or OPS.get(name) or symbol(name)
 
     def built(self, e: ast.expr, name: str, arguments: list[Any]) -> Any:
         if name == "strides":
@@ -334,7 +334,7 @@ class _KernelReader(_Reader):
                 if isinstance(found, Expression):
                     return found
             case ast.Subscript(ast.Call(ast.Name(name), [ast.Tuple() as data], []), index):
-                return tensor.Table(self.value(data), self.expression(index), DTYPES[name])
+                return tensor.Table(self.value(data), self.expression(index), dtype_named(name))
             case ast.Subscript():
                 return self.place(e)
             case ast.UnaryOp(sign, operand) if type(sign) in OPERATORS:
@@ -343,12 +343,12 @@ class _KernelReader(_Reader):
                 return self.apply(e, OPERATORS[type(sign)], [left, right])
             case ast.Compare(left, [sign], [right]) if type(sign) in OPERATORS:
                 return self.apply(e, OPERATORS[type(sign)], [left, right])
-            case ast.Call(ast.Name(name), [*arguments], []) if name in DTYPES:
+            case ast.Call(ast.Name(name), [*arguments], []) if dtype_named(name):
                 if all(map(_is_number, arguments)):
                     numbers = [self.value(argument) for argument in arguments]
                     value = complex(*numbers) if len(numbers) == 2 else numbers[0]
-                    return Literal(value, DTYPES[name])
-                return tensor.Apply("cast", (self.expression(*arguments),), DTYPES[name])
+                    return Literal(value, dtype_named(name))
+                return tensor.Apply("cast", (self.expression(*arguments),), dtype_named(name))
             case ast.Call(ast.Name(name), operands, []):
                 return self.apply(e, name, operands)
             case ast.Call(ast.Name(name), operands, [ast.keyword("dtype", dtype)]):

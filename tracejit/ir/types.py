@@ -19,16 +19,21 @@ class DType(Term):
     name: str
 
     def check(self) -> None:
-        if self.name not in NUMPY_NAMES:
+        if self.name not in NUMPY_NAMES and self.name != BRAIN:
             raise UnsupportedError(f"there is no dtype {self.name!r}")
         put = object.__setattr__
-        put(self, "numpy", np.dtype(NUMPY_NAMES[self.name]))
+        put(self, "numpy", np.dtype(NUMPY_NAMES.get(self.name, BRAIN_NAME)))
         put(self, "itemsize", self.numpy.itemsize)
         put(self, "kind", self.numpy.kind)
 
     @property
     def is_float(self) -> bool:
         return self.kind == "f"
+
+    @property
+    def is_stored_only(self) -> bool:
+        """Whether numbers are moved and converted, and never computed with: NumPy itself does not know them."""
+        return self.kind == "V"
 
     @property
     def is_complex(self) -> bool:
@@ -64,6 +69,8 @@ class DType(Term):
         return self.name
 
 
+# The upper half of a float32. To NumPy it is known where a package has defined it (ml_dtypes), by name.
+BRAIN, BRAIN_NAME = "bf16", "bfloat16"
 NUMPY_NAMES = {
     "bool": "bool",
     **{f"i{bits}": f"int{bits}" for bits in (8, 16, 32, 64)},
@@ -80,6 +87,16 @@ c64, c128 = DTYPES["c64"], DTYPES["c128"]
 _FROM_NUMPY = {dtype.numpy: dtype for dtype in DTYPES.values()}
 
 
+def dtype_named(name: str) -> DType | None:
+    """The DType that texts call so, if there is one."""
+    if name != BRAIN:
+        return DTYPES.get(name)
+    try:
+        return DType(BRAIN)
+    except TypeError:  # nobody has defined it
+        return None
+
+
 def to_dtype(dtype: Any) -> DType:
     """The DType of anything `np.dtype` accepts, in native byte order.
 
@@ -88,6 +105,8 @@ def to_dtype(dtype: Any) -> DType:
     found = _FROM_NUMPY.get(dtype) if isinstance(dtype, np.dtype) else None
     if found is None:
         numpy_dtype = np.dtype(dtype).newbyteorder("=")
+        if numpy_dtype.name == BRAIN_NAME:
+            return DType(BRAIN)
         found = _FROM_NUMPY.get(numpy_dtype)
         if found is None:  # long and long long are distinct dtypes of equal size
             name = f"{numpy_dtype.kind}{numpy_dtype.itemsize}"

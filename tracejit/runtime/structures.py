@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 
+from tracejit.ir.types import BRAIN_NAME
 from tracejit.runtime import layout
 from tracejit.runtime.callable import TABLE
 
@@ -94,7 +95,8 @@ def structure(members: dict[str, int], values: dict[str, int]) -> list[int]:
 def native_dtype(dtype: np.dtype) -> np.dtype:
     """NumPy's own object for a dtype of numbers or bools in native byte order, else Unsupported."""
     dtype = np.dtype(dtype)
-    if dtype.type not in layout.SCALAR_TYPES or not dtype.isnative:
+    is_known = dtype.type in layout.SCALAR_TYPES or dtype.name == BRAIN_NAME
+    if not is_known or not dtype.isnative:
         raise Unsupported(f"arrays of dtype {dtype!r}")
     return np.dtype(dtype.type)
 

@@ -2,12 +2,12 @@
 
 from __future__ import annotations
 
-from ...ir.types import DType
+from ...ir.types import DType, f32
 from .builder import BITS, Builder, Value
 
 KINDS = {
     "bool": "i1", "i8": "i8", "u8": "i8", "i16": "i16", "u16": "i16", "i32": "i32", "u32": "i32",
-    "i64": "i64", "u64": "i64", "f16": "half", "f32": "float", "f64": "double",
+    "i64": "i64", "u64": "i64", "f16": "half", "bf16": "i16", "f32": "float", "f64": "double",
 }  # fmt: skip
 
 
@@ -15,6 +15,10 @@ def cast(b: Builder, x: Value, source: DType, target: DType) -> Value:
     """Convert as NumPy's `astype` does; out-of-range floats become what the hardware makes of them."""
     if source is target:
         return x
+    if source.is_stored_only:
+        return cast(b, _from_brain(b, x), f32, target)
+    if target.is_stored_only:
+        return _to_brain(b, cast(b, x, source, f32))
     kind = KINDS[target.name]
     if target.kind == "b":
         return nonzero(b, x, source)
@@ -37,6 +41,24 @@ def cast(b: Builder, x: Value, source: DType, target: DType) -> Value:
     if BITS[kind] > BITS[x.kind]:
         return b.cast("sext" if source.is_signed else "zext", x, kind)
     return b.cast("trunc", x, kind) if BITS[kind] < BITS[x.kind] else x
+
+
+def _from_brain(b: Builder, x: Value) -> Value:
+    """The float whose upper half `x` is."""
+    wide = b.cast("zext", x, "i32")
+    return b.cast("bitcast", b.binary("shl", wide, b.like(16, wide)), "float")
+
+
+def _to_brain(b: Builder, x: Value) -> Value:
+    """The upper half, of a tie that which is even; the one nan of each sign."""
+    bits = b.cast("bitcast", x, "i32")
+    upper = b.binary("lshr", bits, b.like(16, bits))
+    odd = b.binary("and", upper, b.like(1, bits))
+    rounded = b.binary("add", bits, b.binary("add", odd, b.like(0x7FFF, bits)))
+    nan = b.binary("or", b.binary("and", upper, b.like(0x8000, bits)), b.like(0x7FC0, bits))
+    rounded = b.binary("lshr", rounded, b.like(16, bits))
+    found = b.select(b.compare("uno", x, x), nan, rounded)
+    return b.cast("trunc", found, "i16")
 
 
 def _double_to_half(b: Builder, x: Value) -> Value:

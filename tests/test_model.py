@@ -111,6 +111,44 @@ def gather(x: f64[100000], at: i64[100], *, out: f64[100]):
     assert moved(text, SMALL) == pytest.approx(100 * 64 + 2 * 100 * 8, abs=128)
 
 
+def test_rows_that_data_picks_are_read_in_whole_lines():
+    text = """
+@kernel
+def rows(x: f64[10000, 64], at: i64[100], *, out: f64[100, 64]):
+    for i in range(0, 100):
+        for j in vector(0, 64, 8):
+            out[i, j] = x[at[i], j]
+"""
+    assert moved(text, SMALL) == pytest.approx(2 * 100 * 64 * 8 + 100 * 8, abs=64)
+
+
+def test_what_data_comes_back_to_moves_again_where_a_cache_holds_a_part():
+    text = """
+@kernel
+def gather(x: f64[1024], at: i64[100000], *, out: f64[100000]):
+    for i in range(0, 100000):
+        out[i] = x[at[i]]
+"""
+    streams, table = 2 * 100_000 * 8, 1024 * 8
+    assert moved(text, LARGE) == pytest.approx(streams + table, abs=128)
+    assert moved(text, table // 2) == pytest.approx(streams + 50_000 * 64, rel=0.02)
+    two = text.replace("at: i64[100000], *", "at: i64[100000], on: i64[100000], *")
+    two = two.replace("x[at[i]]", "x[at[i]] + x[on[i]]")
+    assert moved(two, table // 2) == pytest.approx(3 * 100_000 * 8 + 100_000 * 64, rel=0.02)
+
+
+def test_of_bounds_that_data_chooses_the_first_counts():
+    text = """
+@kernel
+def some(x: f64[64], *, out: f64[64]):
+    for i in range(0, where(x[0] < 0.0, 8, 64)):
+        out[i] = exp(x[i])
+"""
+    few, all = kernel(text), kernel(text.replace("where(x[0] < 0.0, 8, 64)", "64"))
+    assert work_of(few).total == pytest.approx(work_of(all).total / 8)
+    assert moved(text, SMALL) < 4 * 64 * 8
+
+
 def test_rows_far_apart_are_no_memory_between_them():
     text = """
 @kernel
@@ -186,6 +224,51 @@ def total(x: f64[4096], *, out: f64[1]):
     wide = text.replace("range(0, 4096)", "vector(0, 4096, 32)")
     alone, together = (cycles_of(kernel(t), OPTIONS, MACHINE) for t in (text, wide))
     assert alone > 8 * together
+
+
+def test_short_sums_do_not_wait_for_themselves():
+    text = """
+@kernel
+def blocks(x: f64[4096, 4], *, out: f64[4096]):
+    for i in range(0, 4096):
+        total: f64 = 0.0
+        for k in range(0, 4):
+            total += x[i, k]
+        out[i] = total
+"""
+    rows = kernel(text)
+    long = kernel(text.replace("4096", "4").replace("x: f64[4, 4]", "x: f64[4, 4096]").replace("range(0, 4):\n            total", "range(0, 4096):\n            total"))  # fmt: skip
+    assert cycles_of(rows, OPTIONS, MACHINE) < 0.8 * cycles_of(long, OPTIONS, MACHINE)
+
+
+def test_what_is_the_same_in_all_lanes_is_computed_once():
+    text = """
+@kernel
+def scaled(x: f64[64, 64], y: f64[64], *, out: f64[64, 64]):
+    for i in range(0, 64):
+        for j in vector(0, 64, 64):
+            total: f64 = 0.0
+            for k in range(0, 64):
+                total += x[i, j] * exp(y[k])
+            out[i, j] = total
+"""
+    apart = text.replace("y: f64[64],", "y: f64[64, 64],").replace("y[k]", "y[k, j]")
+    same, other = (cycles_of(kernel(t), OPTIONS, MACHINE) for t in (text, apart))
+    assert other > 5 * same
+
+
+def test_lanes_are_added_up_at_the_end_of_a_row():
+    text = """
+@kernel
+def sums(x: f64[4096, 16], *, out: f64[4096]):
+    for i in range(0, 4096):
+        total: f64 = 0.0
+        for k in vector(0, 16, 16):
+            total += x[i, k]
+        out[i] = total
+"""
+    # Four registers of four lanes are three additions, and two times two instructions.
+    assert cycles_of(kernel(text), OPTIONS, MACHINE) > 4096 * (4 + 3 + 4) / 2
 
 
 def test_the_estimate_says_what_limits():

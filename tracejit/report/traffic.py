@@ -10,7 +10,6 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from functools import cached_property
-from math import prod
 from typing import NamedTuple
 
 from ..ir import expressions
@@ -32,6 +31,7 @@ from ..ir.tensor import (
     Load,
     Statement,
     Store,
+    Variable,
     bodies_of,
     parts,
 )
@@ -39,7 +39,9 @@ from ..ir.term import postorder
 from ..lower.tensor.turns import average_trips, values_of
 from .work import size_of
 
-LINE = 64
+# Bytes of a line; and from one place to another where data decides.
+LINE, FAR = 64, 1 << 40
+INFINITE = float("inf")
 
 
 class Access(NamedTuple):
@@ -122,9 +124,13 @@ def _in_vectors(loops: tuple[tuple[For, float], ...]) -> tuple[tuple, tuple]:
 
 
 def _unclamped(start: Expression) -> Expression:
-    """Where a loop begins, but for what keeps it in a range: that operand which moves."""
-    while isinstance(start, Apply) and start.op in ("minimum", "maximum"):
-        start = max(start.operands, key=lambda operand: len(operand.free))
+    """Where a loop begins, but for what keeps it in a range: that operand which moves; of a choice that data makes
+    the first, as `value_at` does."""
+    while isinstance(start, Apply) and start.op in ("minimum", "maximum", "where"):
+        if start.op == "where":
+            start = start.operands[1]
+        else:
+            start = max(start.operands, key=lambda operand: len(operand.free))
     return start
 
 
@@ -158,7 +164,7 @@ class Touched:
         for loop, trips in self.loops_in(inside, depth):
             body = self.footprint((*inside, loop), depth + 1)
             if sum(body.values()) <= capacity:
-                part = self.footprint((*inside, loop), depth)
+                part = self.footprint((*inside, loop), depth, capacity=capacity)
             else:
                 inner = self.moved((*inside, loop), depth + 1, capacity, body)
                 part = {buffer: trips * size for buffer, size in inner.items()}
@@ -178,60 +184,80 @@ class Touched:
         return [*found.items()]
 
     def footprint(
-        self, inside: tuple[For, ...], depth: int, direct: bool = False
+        self, inside: tuple[For, ...], depth: int, direct: bool = False, capacity: float = INFINITE
     ) -> dict[Buffer, float]:
-        """Bytes of lines that are touched in `inside`, over all iterations of loops from `depth` on."""
+        """Bytes of lines that are touched in `inside`, over all iterations of loops from `depth` on; what data
+        comes back to counts again where a cache of that capacity does not keep it."""
         groups: dict[Buffer, list[Access]] = {}
         for access in self.accesses:
             around = tuple([loop for loop, _ in access.loops[: len(inside)]])
             if around == inside and (not direct or len(access.loops) == depth):
                 groups.setdefault(access.place.buffer, []).append(access)
-        return {buffer: _bytes(found, depth) for buffer, found in groups.items()}
+        return {buffer: _bytes(found, depth, capacity) for buffer, found in groups.items()}
 
 
-def _bytes(accesses: list[Access], depth: int) -> float:
-    """Bytes of the lines that accesses of one buffer touch, over all iterations from a depth on."""
+def _bytes(accesses: list[Access], depth: int, capacity: float) -> float:
+    """Bytes of the lines that accesses of one buffer touch, over all iterations from a depth on.
+
+    Where data decides, a cache has as much of a larger array as it holds, and each line as often as others.
+    """
     buffer = accesses[0].place.buffer
     alike: dict[tuple, list[int]] = {}
     for access in accesses:
         offset = _constant(access.place) * buffer.type.dtype.itemsize
-        alike.setdefault(_moves(access, depth), []).append(offset)
-    total = LINE * sum(_lines(moves, offsets, buffer) for moves, offsets in alike.items())
+        moves = _moves(access, depth)
+        # What one list of places says tells nothing of another's.
+        which = access.place.indices if any(step == FAR for step, _ in moves) else ()
+        alike.setdefault((moves, which), []).append(offset)
+    total = LINE * sum(_lines(moves, offsets, buffer) for (moves, _), offsets in alike.items())
     most = size_of(buffer)
-    return min(total, max(most, LINE)) if most else total
+    if not most or total <= most:
+        return total
+    if most <= capacity or not any(which for _, which in alike):
+        return max(most, LINE)
+    return most + (total - most) * (1 - capacity / most)
 
 
 def _moves(access: Access, depth: int) -> tuple[tuple[int, float], ...]:
     """By how many bytes the loops from a depth on move an access, and how often, least first.
 
-    Where places depend on data, or on loops in another way, each is a line of its own.
+    Where places depend on data, they are far from one another; where on what loops count, or on indices in
+    another way, each is a line of its own.
     """
     place, _, loops, lanes = access
     buffer = place.buffer
     steps = [(loop, trips, loop.lanes) for loop, trips in loops[depth:]]
-    found = []
+    found, apart = [], 1.0
     for loop, trips, times in (*steps, *[(loop, trips, 1) for loop, trips in lanes]):
         step = _stride(place.indices, buffer.type.strides, loop.index)
         if step is None:
-            break
-        if step:
+            apart *= trips
+        elif step:
             found.append((abs(step) * times * buffer.type.dtype.itemsize, trips))
-    else:
-        if all(map(_is_simple, place.indices)):
-            return tuple(sorted(found))
-    return ((LINE, prod([trips for _, trips in (*loops[depth:], *lanes)])),)
+    if apart > 1:
+        found.append((FAR if _are_data(place.indices) else LINE, apart))
+    return tuple(sorted(found))
 
 
 def _stride(indices: tuple[Expression, ...], steps: tuple, index: Index) -> int | None:
     total = 0
     for position, step in zip(indices, steps):
-        factor = coefficient(position, index)
-        if factor is None:
-            factor = 0 if not _is_simple(position) else None
+        factor = coefficient(position, index) if _is_simple(position) else None
+        if factor is None and not _depends(position, index):
+            continue
         if factor is None or factor and not isinstance(step, int):
             return None
         total += factor * step if factor else 0
     return total
+
+
+def _depends(position: Expression, index: Index) -> bool:
+    """Whether a place that data decides is another one for another index, as far as that is known."""
+    return index in position.free or any(isinstance(term, Variable) for term in position.free)
+
+
+def _are_data(indices: tuple[Expression, ...]) -> bool:
+    return any(isinstance(part, Load) for part in postorder(indices, parts))
 
 
 def _is_simple(index: Expression) -> bool:

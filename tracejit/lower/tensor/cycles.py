@@ -8,9 +8,9 @@ or one-vector loop that it does not depend on: registers keep it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
-from math import ceil, prod
+from math import ceil, log2, prod
 from types import MappingProxyType
 from typing import NamedTuple
 
@@ -36,11 +36,13 @@ from ...ir.tensor import (
     Table,
     Variable,
     parts,
+    statements,
 )
 from ...ir.term import Term, postorder
 from ...ir.types import DType, i64
 from ..machine import Machine
 from .cost import cost_of_choice, stride
+from .cost import trips as trip_bounds
 from .turns import average_trips, changing_loops, values_of
 
 # In a cycle: vector operations, loads and stores of a register, instructions of any kind.
@@ -48,7 +50,14 @@ UNITS, LOADS, STORES, ISSUED = 2.0, 2.0, 1.0, 6.0
 LATENCY = 3.0  # of an addition or a multiply-add, until the next can use it
 OVERHEAD = 1.0  # of an iteration of a loop: its counter and branch
 ENTRY = 6.0  # of a loop: what comes before, and the branch that nobody foresaw at its end
-GATHER, SCATTER = 1.5, 1.1  # cycles for each lane that is loaded, or stored, by itself
+FORESEEN, SHORT_ENTRY = (
+    16,
+    1.0,
+)  # turns of a loop, always as many, whose end is foreseen; its entry then
+# A core looks so many instructions ahead: what waits for itself in fewer turns than have these waits beside the next ones.
+AHEAD = 400.0
+# Cycles for each lane that is loaded by itself, as its place is before it; that is stored so.
+GATHER, SCATTER = 1.0, 1.1
 REACH = 12.0  # cycles until what is loaded from the first cache is there, moved into its lane
 MOVED = 1.0  # cycles for a register whose lanes are moved into their places
 LINE = 64
@@ -63,6 +72,7 @@ class _Frame:
 
     loop: For | None
     lanes: int = 1
+    turns: float = 1.0
     units: float = 0.0
     loads: float = 0.0
     stores: float = 0.0
@@ -73,10 +83,17 @@ class _Frame:
     chains: dict[Term, float] = field(default_factory=dict)
 
     @property
+    def instructions(self) -> float:
+        return self.units + self.loads + self.stores + self.issued
+
+    @property
     def cycles(self) -> float:
-        issued = (self.units + self.loads + self.stores + self.issued) / ISSUED
         own = max(
-            self.units / UNITS, self.loads / LOADS, self.stores / STORES, self.divider, issued
+            self.units / UNITS,
+            self.loads / LOADS,
+            self.stores / STORES,
+            self.divider,
+            self.instructions / ISSUED,
         )
         waits = max(self.chains.values(), default=0.0)
         # Where loops are inside, each iteration waits for them anyway.
@@ -133,7 +150,11 @@ class _Counter:
         self.frames = [_Frame(None)]
         # Loops that are in line: unrolled ones, and vectors that are one iteration.
         self.inline: list[tuple[For, float]] = []
+        self.lane_loop: For | None = None
         self.lets: dict[Term, Expression] = {}
+        self.begun: dict[
+            Term, int
+        ] = {}  # in how many loops a variable, or an array of registers, is set
 
     def run(self) -> float:
         self.body(self.kernel.body)
@@ -174,6 +195,7 @@ class _Counter:
         outer = [frame.loop for frame in self.frames if frame.loop is not None]
         trips = average_trips(loop, [*outer, *[other for other, _ in self.inline]])
         lanes = loop.lanes if loop.mark == "vector" else 1
+        around, self.lane_loop = self.lane_loop, loop if loop.mark == "vector" else self.lane_loop
         if loop.mark == "unroll" or lanes > 1 and trips <= lanes:
             before = self.frames[-1].lanes
             self.inline.append((loop, 1.0 if lanes > 1 else trips))
@@ -181,24 +203,55 @@ class _Counter:
             self.body(loop.body)
             self.frames[-1].lanes = before
             self.inline.pop()
+            self.lane_loop = around
+            if lanes > 1:
+                self.join(loop, False)
             return
-        frame = _Frame(loop, max(lanes, self.frames[-1].lanes))
+        count = ceil(trips / lanes) if lanes > 1 else trips
+        frame = _Frame(loop, max(lanes, self.frames[-1].lanes), count)
         kept, self.inline = self.inline, []
         self.frames.append(frame)
         self.body(loop.body)
+        self.forget_short_chains(frame)
         self.frames.pop()
-        self.inline = kept
-        count = ceil(trips / lanes) if lanes > 1 else trips
+        self.inline, self.lane_loop = kept, around
+        if lanes > 1:
+            self.join(loop, count * frame.instructions >= AHEAD)
         each = max(frame.cycles, OVERHEAD if not frame.inner else 0.0)
-        self.frames[-1].inner += ENTRY + count * each * prod(n for _, n in self.inline)
+        entry = SHORT_ENTRY if count <= FORESEEN and trip_bounds(loop) is not None else ENTRY
+        self.frames[-1].inner += (entry + count * each) * prod(n for _, n in self.inline)
+
+    def join(self, loop: For, waits: bool) -> None:
+        """What it takes to add up lanes, where a loop sums them up for those around it: half of them to the others, again
+        and again; a long one's results are waited for."""
+        inside = {s.variable for s in statements(loop.body) if isinstance(s, Let | Assign)}
+        inside |= {s.buffer for s in statements(loop.body) if isinstance(s, Store)}
+        for dtype, count in _sums(loop.body, loop, inside):
+            registers = max(1.0, loop.lanes * dtype.itemsize / self.core.vector_bytes)
+            steps = log2(max(loop.lanes / registers, 1.0))
+            times = count * prod(n for other, n in self.inline if other.mark == "unroll")
+            self.frames[-1].units += times * (registers - 1 + 2 * steps)
+            self.frames[-1].busy += 2 * LATENCY * steps if waits else 0.0
+
+    def forget_short_chains(self, frame: _Frame) -> None:
+        """Drop what is set anew before it has waited for itself for long."""
+        for target in [*frame.chains]:
+            begun = self.begun.get(target.buffer if isinstance(target, Load) else target, 0)
+            turns = prod(inside.turns for inside in self.frames[begun + 1 :])
+            if turns * frame.instructions < AHEAD:
+                del frame.chains[target]
 
     def simple(self, statement: Statement, seen: set[Expression]) -> None:
         self.values(values_of(statement), seen)
         match statement:
             case Let(target, value):
                 self.lets[target] = value
+                self.begun.setdefault(target, len(self.frames) - 1)
             case Assign(target, value):
+                self.begun.setdefault(target, len(self.frames) - 1)
                 self.chain(target, self.depth(value, {target}))
+            case Store(buffer) if buffer.space == "register":
+                self.begun.setdefault(buffer, len(self.frames) - 1)
             case Accumulate(target, op, value):
                 fused = op == "add" and isinstance(value, Apply) and value.op == "multiply"
                 if not fused:
@@ -274,7 +327,7 @@ class _Counter:
         self, part: Expression, op: str, operands: tuple[DType, ...], dtype: DType, times: float
     ) -> None:
         frame, again = self.place_of(part)
-        spent = self.price(op, operands, dtype)
+        spent = self.price(op, operands, dtype, self.lanes_of(part))
         heavy = spent.instructions - spent.light
         frame.units += (heavy + spent.light * self.core.light) * times * again
         frame.issued += spent.light * (1 - self.core.light) * times * again
@@ -285,8 +338,19 @@ class _Counter:
         """Cycles that the unit for divisions and roots is busy."""
         return sum(count * self.core.rare[name] for name, count in spent.rare)
 
-    def price(self, op: str, operands: tuple[DType, ...], dtype: DType) -> Price:
-        return self.core.price(op, operands, dtype, self.frames[-1].lanes)
+    def price(
+        self, op: str, operands: tuple[DType, ...], dtype: DType, lanes: int | None = None
+    ) -> Price:
+        lanes = self.frames[-1].lanes if lanes is None else lanes
+        return self.core.price(op, operands, dtype, lanes)
+
+    def lanes_of(self, part: Expression) -> int:
+        """How many values a vector has of it: one where it is the same in all lanes."""
+        loop, lanes = self.lane_loop, self.frames[-1].lanes
+        if loop is None or lanes == 1:
+            return lanes
+        changes = any(loop in self.changed.get(term, ()) for term in part.free)
+        return lanes if changes or isinstance(part, Variable | Load) else 1
 
     def place_of(self, part: Expression) -> tuple[_Frame, float]:
         """The frame in which a value is computed, and how often in an iteration of it."""
@@ -302,14 +366,9 @@ class _Counter:
     def registers(self, dtype: DType) -> float:
         return max(1.0, self.frames[-1].lanes * dtype.itemsize / self.core.vector_bytes)
 
-    def lane_loop(self) -> For | None:
-        loops = [loop for loop, _ in self.inline if loop.mark == "vector"]
-        frames = [f.loop for f in self.frames if f.loop is not None and f.loop.mark == "vector"]
-        return (frames + loops)[-1] if frames or loops else None
-
     def lane_step(self, place: Load) -> int | None:
         """Elements from lane to lane; 0 where all read the same."""
-        loop = self.lane_loop()
+        loop = self.lane_loop
         return 0 if loop is None else stride(place.buffer.type, place.indices, loop.index)
 
     def apart(self, step: int | None, lanes: int, dtype: DType) -> float:
@@ -321,12 +380,27 @@ class _Counter:
 
     def lines(self, place: Load) -> float:
         """How many lines of a cache a register of a contiguous access lies in, on average."""
-        loop = self.lane_loop()
+        loop = self.lane_loop
         if loop is None or not place.indices:
             return 1.0
         apart = linear(place.indices[-1])[1] + linear(loop.start)[1]
         width = min(self.core.vector_bytes, self.frames[-1].lanes * place.dtype.itemsize)
         return 1.0 + (SPLIT * width / LINE if apart * place.dtype.itemsize % width else 0.0)
+
+
+def _sums(body: Iterable[Statement], loop: For, inside: set[Term]) -> Iterator[tuple[DType, float]]:
+    """The dtypes of what a vector loop accumulates over its lanes, and how many of each there are: of what is not set
+    `inside` it."""
+    for statement in body:
+        match statement:
+            case For() if statement.mark == "unroll":
+                for dtype, count in _sums(statement.body, loop, inside):
+                    yield dtype, count * (trip_bounds(statement) or 1)
+            case Accumulate(target) if loop.index not in target.free:
+                own = target.buffer if isinstance(target, Load) else target
+                is_memory = isinstance(target, Load) and own.space != "register"
+                if own not in inside and not is_memory:
+                    yield target.dtype, 1.0
 
 
 def _is_index(part: Apply) -> bool:

@@ -22,7 +22,7 @@ from ...ir.tensor import (
     Store,
 )
 from ...ir.term import Term
-from .cost import expected_trips, expressions
+from .cost import expected_trips, expressions, trips
 
 # Iterations of outer loops beyond which not each of them is looked at.
 MANY_PLACES = 1024
@@ -38,12 +38,17 @@ ARITHMETIC = {
 
 
 def value_at(bound: Expression, at: dict[Expression, int]) -> int | None:
-    """The value of a loop's bound where indices have these values; None where it needs others."""
+    """The value of a loop's bound where indices have these values; None where it needs others.
+
+    Of a choice that data makes the first counts: what may be left out is, as a rule.
+    """
     match bound:
         case Literal(value):
             return value
         case Index():
             return at.get(bound)
+        case Apply("where", (_, first, _)):
+            return value_at(first, at)
         case Apply(op, operands) if op in ARITHMETIC:
             values = [value_at(operand, at) for operand in operands]
             return None if None in values else ARITHMETIC[op](*values)
@@ -99,7 +104,8 @@ def average_trips(loop: For, outer: Sequence[For]) -> float:
             found += [({**at, other.index: value}, share) for value in values]
         places = found
     counts = [(value_at(loop.start, at), value_at(loop.stop, at), w) for at, w in places]
-    if not needed or not counts or any(None in count for count in counts):
+    is_known = counts and not any(None in count for count in counts)
+    if not is_known or not needed and trips(loop) is not None:
         return expected_trips(loop)
     weights = sum(weight for _, _, weight in counts)
     return sum(weight * max(stop - start, 0) for start, stop, weight in counts) / weights

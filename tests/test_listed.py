@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 
 from tracejit import jit
+from tracejit.ir.tensor import For, statements
 
 RANDOM = np.random.default_rng(0)
 N = 75  # vectors of lanes, and some left over
@@ -76,3 +77,27 @@ def test_outside(name, place, bad):
     with pytest.raises(IndexError) as found:
         jit(function)(x, i, *others)
     assert str(found.value) == str(wanted.value)
+
+
+@pytest.mark.parametrize(
+    "function, size, mark",
+    [
+        (lambda x, i, j: x[i] - x[j], 40_000, "serial"),
+        (lambda x, i, j: x[i] - x[j], 4000, "vector"),  # in the nearest cache
+        (lambda x, i, j: x[i], 40_000, "vector"),
+        (lambda x, i, j: np.sqrt(x[i] - x[j]), 40_000, "vector"),
+        (lambda x, i, j: (x[i] - x[j]).sum(), 40_000, "vector"),
+    ],
+)
+def test_what_is_only_brought_together_is_so_one_by_one(function, size, mark):
+    x, (i, j) = RANDOM.normal(size=size), RANDOM.integers(-size, size, (2, 1000))
+    compiled = jit(function, threads=1)
+    kernels = compiled.lower(x, i, j).module.functions
+    loops = [s for k in kernels for s in statements(k.body) if isinstance(s, For)]
+    assert loops[-1].mark == mark
+    with np.errstate(invalid="ignore"):
+        np.testing.assert_allclose(compiled(x, i, j), function(x, i, j), rtol=1e-11)
+    for bad in (size, -size - 1):
+        i[700] = bad
+        with pytest.raises(IndexError, match=f"index {bad} is out of bounds"):
+            compiled(x, i, j)

@@ -16,6 +16,7 @@ from ...ir.expressions import integer
 from ...ir.foreign import foreign, needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.numpy_sorts import SORTINGS
+from ...ir.op import OPS
 from ...ir.packing import packing_of, packs
 from ...ir.places import (
     are_always_apart,
@@ -63,6 +64,8 @@ CHEAP = 5.5
 ELEMENTS, SUMS, COLUMNS = 2, 4, 16
 # How often a loop runs whose end was read or computed, as the rows of sparse matrices are.
 NAMED_TRIPS = 12
+# Bytes that are not in the nearest cache; what an op costs of which nothing is known.
+LARGE, DEAR = 64 << 10, 100.0
 # Where so many reads wait for one another, as in a search, so many vectors wait side by side.
 LONG, SEARCHES = 4, 4
 
@@ -233,7 +236,7 @@ def _is_apart(loop: For, call: Extern, own: Collection[Buffer]) -> bool:
 def lane_count(loop: For, vector_bytes: int) -> int:
     """Lanes for `loop`: one machine vector of the widest dtype, several when the body is cheap."""
     count = trips(loop)
-    if count is not None and count <= 1:
+    if count is not None and count <= 1 or _brings_together(loop):
         return 1
     widest, accumulates, touched, is_spread = 1, False, False, False
     values: list[Expression] = []
@@ -264,6 +267,29 @@ def lane_count(loop: For, vector_bytes: int) -> int:
         while lanes // 2 >= count:
             lanes //= 2
     return lanes
+
+
+def _brings_together(loop: For) -> bool:
+    """Whether it does little more than to read several elements of what is not in the nearest cache, at positions
+    that lie in memory.
+
+    To insert one in a vector takes as long as to compute with it, and without that more reads are under way.
+    """
+    if not all(isinstance(s, Store) for s in loop.body):
+        return False
+    terms = postorder([s.value for s in loop.body], _operands)
+    terms = [e for e in terms if loop.index in e.free]
+    reads = [e for e in terms if isinstance(e, Load) and is_chosen_by_data(e.indices)]
+    sizes = [e.buffer.type.size for e in reads]
+    if any(not isinstance(n, int) or n * e.dtype.itemsize < LARGE for n, e in zip(sizes, reads)):
+        return False
+    prices = [OPS[e.op].cost if e.op in OPS else DEAR for e in terms if isinstance(e, Apply)]
+    return len(reads) > 1 and sum(prices) <= len(reads)
+
+
+def _operands(e: Expression) -> tuple[Expression, ...]:
+    """What is computed with, but not where it is read."""
+    return () if isinstance(e, Load) else parts(e)
 
 
 def _reads_in_a_row(values: list[Expression]) -> int:

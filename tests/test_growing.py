@@ -251,14 +251,6 @@ def test_errors_are_pythons():
         program(np.array([1.0, -1.0, 1.0, -1.0]))
 
 
-def returned(x):
-    found = []
-    for i in range(len(x)):
-        if x[i] > 0:
-            found.append(x[i])
-    return found
-
-
 def walked(x):
     found = [0.5]
     for value in found:
@@ -267,21 +259,20 @@ def walked(x):
     return np.array(found)
 
 
-def inserted(x):
+def sorted_by_a_key(x):
     found = []
     for i in range(len(x)):
         if x[i] > 0:
             found.append(x[i])
-    found.insert(0, 1.0)
+    found.sort(key=lambda value: -value)
     return np.array(found)
 
 
 @pytest.mark.parametrize(
     ("program", "shape", "message"),
     [
-        (returned, 30, "returned a list whose length traced values decide"),
         (walked, 30, "gets other items|append"),
-        (inserted, 30, r"insert\(\)"),
+        (sorted_by_a_key, 30, r"sort\(\) by a key"),
     ],
 )
 def test_what_is_refused(program, shape, message):

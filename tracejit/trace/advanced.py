@@ -30,7 +30,16 @@ from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
 from .promotion import cast, constant
-from .value import ListOfValues, Value, captured, extent_node, known_value, literal, node_of, to_node
+from .value import (
+    ListOfValues,
+    Value,
+    captured,
+    extent_node,
+    known_value,
+    literal,
+    node_of,
+    to_node,
+)
 
 _NOT_INTEGER = "arrays used as indices must be of integer (or boolean) type"
 

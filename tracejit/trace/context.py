@@ -77,6 +77,7 @@ class Trace:
     lists          by identity, lists that may become ones that grow, with where they are made
     growing        where lists are made that do, and what their items are
     guessed        by identity, lists that grow without a look at whether there is room
+    unchanged      containers that may be one another, as traced values decide, and what they held then
     walking        what the loops go through that are being traced
     slotted        by identity, the attributes that objects keep in slots
     held_first     gives them with what they held when they were made
@@ -137,6 +138,7 @@ class Trace:
         self.growing: dict[Any, Any] = {}
         self.guessed: dict[int, Any] = {}
         self.walking: list[Any] = []
+        self.unchanged: list[tuple[Any, Any]] = []
         self.held_first: Callable[[], list[Any]] = list
         self.outermost: CodeType | None = None
         self.unrolled: set[Any] = set()

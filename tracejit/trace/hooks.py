@@ -454,7 +454,9 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
 def _is_known(module: str) -> bool:
     """Whether traced code gets something else for some of a module's functions."""
-    return module in ("heapq", "math", "tracejit", "warnings") or module.partition(".")[0] in (
+    return module in ("bisect", "heapq", "math", "tracejit", "warnings") or module.partition(".")[
+        0
+    ] in (
         "numpy",
         "scipy",
     )

@@ -16,7 +16,10 @@ _OURS = (_PACKAGE + sep, dirname(numpy.__file__) + sep)
 # Code of ours that is written, and traced, as a user's would be.
 _TRACED = (
     join(_PACKAGE, "control.py"),
-    *[join(dirname(__file__), "capture", f"{name}.py") for name in ("folds", "stacks")],
+    *[
+        join(dirname(__file__), "capture", f"{name}.py")
+        for name in ("arithmetic", "folds", "stacks")
+    ],
 )
 _STANDARD = tuple(
     {path + sep for name in ("stdlib", "platstdlib") if (path := sysconfig.get_path(name))}

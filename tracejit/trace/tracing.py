@@ -20,6 +20,8 @@ from ..ir.types import array_type
 from .array import Array
 from .capture.bodies import escaped
 from .capture.growing import Regrow
+from .capture.iterables import Unsized
+from .capture.joins import check_choices
 from .context import Trace, current_trace, failure, supported_dtype, tracing
 from .extents import filled_up, is_computed, scoped
 from .hooks import Hooks
@@ -41,7 +43,16 @@ from .program import (
     ViewOutput,
 )
 from .promotion import DEFAULT_DTYPES
-from .tree import LEAF, Structure, flatten, is_plain_object, leaf_paths, map_classes, unflatten
+from .tree import (
+    LEAF,
+    Structure,
+    flatten,
+    grafted,
+    is_plain_object,
+    leaf_paths,
+    map_classes,
+    unflatten,
+)
 from .value import Value, extent_node, literal, node_of
 from .views import Storage
 
@@ -202,6 +213,7 @@ def _traced(
         after, structure_after = flatten_arguments(traced_args, traced_kwargs)
         _check_arguments(structure, inputs, structure_after, after, paths)
         _check_shapes(inputs, paths)
+        check_choices(context)
         structure, outputs, results = _outputs(result, inputs, leaves, hooks)
         hooks.finish()
         context.check_captures()
@@ -353,11 +365,17 @@ def _outputs(
     result: Any, inputs: list, leaves: list, hooks: Hooks
 ) -> tuple[Structure, tuple[Output, ...], list[Node]]:
     found, structure = flatten(result, _holds_values)
+    found, structure = grafted(structure, found, _items_of)
     outputs = _Outputs(inputs, found, hooks)
     listed = tuple([outputs.output(leaf) for leaf in found])
     originals = hooks.shadows.originals
     structure = map_classes(structure, lambda cls: originals.get(cls, cls))
     return structure, listed, outputs.results
+
+
+def _items_of(leaf: Any) -> tuple[list, Structure] | None:
+    """What a list is returned as whose length traced values decide; None for anything else."""
+    return leaf.returned() if isinstance(leaf, Unsized) else None
 
 
 def _holds_values(value: Any) -> bool:

@@ -11,7 +11,7 @@ from __future__ import annotations
 import dataclasses
 import types
 from collections import OrderedDict, defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from enum import Enum
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -53,6 +53,30 @@ def keys_of(structure: Structure) -> tuple:
 def class_of(structure: Structure) -> type:
     """The class of a namedtuple or object."""
     return structure[1][0]
+
+
+def grafted(
+    structure: Structure, leaves: list, part_of: Callable[[Any], tuple[list, Structure] | None]
+) -> tuple[list, Structure]:
+    """The same tree with what `part_of` gives in the place of some leaves: leaves, and their structure."""
+    given, new = iter(leaves), []
+
+    def visit(structure: Structure) -> Structure:
+        if structure != LEAF:
+            builder, data, *children = structure
+            return (builder, data, *map(visit, children))
+        leaf = next(given)
+        found, own = part_of(leaf) or ([leaf], LEAF)
+        new.extend(found)
+        return own
+
+    structure = visit(structure)
+    return new, structure
+
+
+def items_structure(item: Structure, are_python: Iterable[bool]) -> Structure:
+    """A list, of arrays that have the parts of its items side by side: as numbers of Python's or NumPy's."""
+    return (_build_items, (item, tuple(are_python)), *[LEAF for _ in are_python])
 
 
 def leaf_count(structure: Structure) -> int:
@@ -170,6 +194,12 @@ def _build_list(_: Any, children: list) -> list:
     return children
 
 
+def _build_items(data: Any, children: list) -> list:
+    item, are_python = data
+    columns = [c.tolist() if python else [*c] for c, python in zip(children, are_python)]
+    return [unflatten(item, row) for row in zip(*columns)]
+
+
 def _build_dict(data: Any, children: list) -> dict:
     return dict(zip(data[-1], children))
 
@@ -265,6 +295,13 @@ _CONTAINERS: dict[type, Callable[[Any], tuple]] = {
     OrderedDict: _apart_ordered,
     defaultdict: _apart_default,
 }
+
+
+def containers_are(kind: type, take_apart: Callable[[Any], tuple]) -> None:
+    """Let instances of a class be containers: `take_apart` gives a builder, its data and the children."""
+    _CONTAINERS[kind] = take_apart
+
+
 # Leaves known at a glance; any other type is looked at more closely.
 _SIMPLE = frozenset(
     (np.ndarray, np.float64, np.float32, float, int, bool, complex, str, type(None))

@@ -69,11 +69,18 @@ class Choice:
     """An `if` on a traced condition. Its arms are numbered: 0 where it holds, 1 where it does not."""
 
     def __init__(
-        self, trace: Trace, condition: Node, frame: FrameType, live: Iterable[str], names: tuple
+        self,
+        trace: Trace,
+        condition: Node,
+        frame: FrameType,
+        live: Iterable[str],
+        names: tuple,
+        now: dict[str, Any] | None = None,
     ):
+        """`now`: what the names in the frame are to be, where they are not yet."""
         self.trace, self.condition, self.live, self.names = trace, condition, frozenset(live), names
         _check_depth(frame)
-        self.begin = state_of(trace, names_of(frame), frame)
+        self.begin = state_of(trace, names_of(frame) if now is None else now, frame)
         self.parent = trace.region
         start = trace.births
         self.arms = [Region(self.parent, start, self), Region(self.parent, start, self)]
@@ -93,10 +100,16 @@ class Choice:
 
     @classmethod
     def guard(
-        cls, trace: Trace, alive: Alive, frame: FrameType, live: Iterable[str], names: tuple
+        cls,
+        trace: Trace,
+        alive: Alive,
+        frame: FrameType,
+        live: Iterable[str],
+        names: tuple,
+        now: dict[str, Any] | None = None,
     ) -> Choice:
         """The choice of what only runs while no jump was made."""
-        choice = cls(trace, alive.condition, frame, live, names)
+        choice = cls(trace, alive.condition, frame, live, names, now)
         choice.is_guard = True
         choice.ends[1] = _End(choice.begin, {}, {}, True)
         alive.hold()
@@ -172,7 +185,8 @@ class Choice:
         assert first is not None and second is not None
         trace.region = self.parent
         self.parent.is_dead = first.is_dead and second.is_dead
-        pairs = Pairs(trace, self.arms[0].start, (first.contents, second.contents))
+        older = {id(container) for container, _ in self.begin.held}
+        pairs = Pairs(trace, self.arms[0].start, (first.contents, second.contents), older)
         after = {
             name: self._name(name, pairs, first, second)
             for name in (*first.state.names, *second.state.names)

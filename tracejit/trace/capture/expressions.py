@@ -15,7 +15,7 @@ SUSPENDS = (ast.Yield, ast.YieldFrom, ast.Await)
 # Builtins that are asked for, by name, whether they are to see traced numbers.
 BUILTINS = {
     "range", "enumerate", "zip", "reversed", "int", "float", "complex", "bool", "next", "type",
-    "bin", "oct", "hex", "chr",
+    "bin", "oct", "hex", "chr", "pow", "filter", "map", "list",
 }  # fmt: skip
 ITERATORS = {"ndindex", "ndenumerate"}
 PRINT = "print"
@@ -23,6 +23,8 @@ PRINT = "print"
 REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
 
 
+# Methods of lists that compare items, or are told a place.
+METHODS = {"count", "index", "insert", "pop", "remove", "sort"}
 # Indices that may be traced numbers.
 _COMPUTED = (ast.Name, ast.BinOp, ast.Call, ast.Subscript, ast.Attribute, ast.UnaryOp, ast.IfExp)
 
@@ -118,7 +120,11 @@ class _Expressions(ast.NodeTransformer):
     def visit_Subscript(self, node: ast.Subscript) -> ast.expr:
         """What is read at a computed place may be an item of a list, at a traced one."""
         self.generic_visit(node)
-        if not isinstance(node.ctx, ast.Load) or not isinstance(node.slice, _COMPUTED):
+        if isinstance(node.ctx, ast.Del) or not isinstance(node.slice, _COMPUTED):
+            return node
+        if isinstance(node.ctx, ast.Store):
+            self.names.count += 1
+            node.value = expression("TJ.places(A)", node, TJ=HOOKS, A=node.value)
             return node
         self.names.count += 1
         parts = {"TJ": HOOKS, "A": node.value, "B": node.slice}
@@ -136,6 +142,11 @@ class _Expressions(ast.NodeTransformer):
                 pass
             case ast.Attribute(attr=name) if name in ITERATORS:
                 pass
+            case ast.Attribute(attr=name) if name in METHODS:
+                self.names.count += 1
+                of = node.func.value
+                node.func.value = expression("TJ.methods(X)", of, TJ=HOOKS, X=of)
+                return node
             case _:
                 return node
         self.names.count += 1

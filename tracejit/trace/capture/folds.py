@@ -100,3 +100,25 @@ def collect(found: Any, room: Any, count: Any) -> Any:
                 room[count] = found.value(x)
                 count += 1
     return count
+
+
+def bisect_left(items: Any, x: Any, low: Any, high: Any) -> Any:
+    """`bisect.bisect_left`."""
+    while low < high:
+        middle = (low + high) // 2
+        if items[middle] < x:
+            low = middle + 1
+        else:
+            high = middle
+    return low
+
+
+def bisect_right(items: Any, x: Any, low: Any, high: Any) -> Any:
+    """`bisect.bisect_right`."""
+    while low < high:
+        middle = (low + high) // 2
+        if x < items[middle]:
+            high = middle
+        else:
+            low = middle + 1
+    return low

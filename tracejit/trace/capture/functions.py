@@ -7,7 +7,7 @@ from itertools import pairwise
 from types import CodeType
 from weakref import WeakKeyDictionary, WeakSet
 
-from .expressions import BUILTINS, ITERATORS, PRINT, REDUCERS
+from .expressions import BUILTINS, ITERATORS, METHODS, PRINT, REDUCERS
 from .rewrite import rewritten
 from .source import compiled, definition_of
 
@@ -24,7 +24,7 @@ _CHOICES = {
 _ITEM = dis.opmap.get("BINARY_SUBSCR")
 _PLAIN = {dis.opmap.get(name) for name in ("LOAD_CONST", "BUILD_SLICE", "BUILD_TUPLE")}
 # Builtins that may be given traced numbers where nothing else is captured.
-_CALLS = BUILTINS | ITERATORS | REDUCERS | {PRINT}
+_CALLS = BUILTINS | ITERATORS | METHODS | REDUCERS | {PRINT}
 
 
 def captured(code: CodeType) -> CodeType:

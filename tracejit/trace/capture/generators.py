@@ -13,7 +13,8 @@ from ...ir.dims import highest
 from ..array import Array, wrap
 from ..context import Trace, failure
 from ..promotion import cast, filled
-from ..registry import CREATIONS
+from ..registry import CREATIONS, FUNCTIONS
+from ..tree import LEAF, items_structure
 from ..value import Value, node_of
 from . import folds
 from .iterables import Items, Unsized, items_of
@@ -80,6 +81,11 @@ class Selected(Items, Unsized):
         is_number = self.kind.is_scalar
         return self.kind.wrap(cast(node_of(found), self.kind.dtype)) if is_number else found
 
+    def returned(self) -> tuple[list, Any] | None:
+        if self.array.ndim > 1:
+            return None
+        return [wrap(self.array.node)], items_structure(LEAF, (self.kind.weak is not None,))
+
     @property
     def size(self) -> Any:
         return self.array.shape[0]
@@ -91,6 +97,13 @@ class Selected(Items, Unsized):
         if isinstance(index, slice):
             return Selected(self.array[index], self.kind)
         return self.item(index)
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """`list.sort`; nan comes last."""
+        if key is not None or self.array.ndim > 1:
+            self.append(None)
+        found = FUNCTIONS[np.sort](self.array)
+        self.array = found[::-1] if reverse else found
 
     def __array_function__(self, function: Any, types: Any, args: tuple, kwargs: dict) -> Any:
         return function(*as_arrays(args), **kwargs)

@@ -34,7 +34,7 @@ from ..context import Trace, current_trace, failure
 from ..host import refuse_through_python
 from ..promotion import cast, filled
 from ..registry import FUNCTIONS, creates
-from ..tree import LEAF, flatten, unflatten
+from ..tree import LEAF, flatten, items_structure, unflatten
 from ..value import Value, node_of
 from . import stacks
 from .generators import Selected, as_arrays
@@ -264,6 +264,20 @@ class Growing(Unsized):
             found = less
         return Array(found, True, bool)
 
+    @staticmethod
+    def is_equal(one: Any, other: Any) -> Any:
+        """Whether two items are equal, as Python compares numbers and tuples."""
+        (a, structure), (b, own) = flatten(one), flatten(other)
+        if any(map(is_array, [*a, *b])):
+            raise Growing._refused("a comparison of the arrays")
+        if structure != own:
+            return False
+        found: Node | None = None
+        for x, y in zip(a, b):
+            same = node_of(apply(np.equal, x, y))
+            found = same if found is None else ops.logical_and(found, same)
+        return Array(found, True, bool)
+
     @property
     def size(self) -> Any:
         """How many items there are."""
@@ -293,6 +307,13 @@ class Growing(Unsized):
             return self.array
         return self if isinstance(self.size, Value) else [*self]
 
+    def returned(self) -> tuple[list, Any] | None:
+        if self.note.has_arrays:
+            return None
+        parts = [wrap(buffer[self.first : self.end].node) for buffer in self.buffers]
+        kinds = [kind.weak is not None for kind in self.note.kinds]
+        return parts, items_structure(self.note.structure, kinds)
+
     @staticmethod
     def is_empty() -> None:
         """The list has no items where it is to be an array."""
@@ -301,10 +322,14 @@ class Growing(Unsized):
     # What lists and deques do.
 
     def append(self, item: Any) -> None:
+        self._walks_no_more("append()")
+        _hooked(stacks.append)(self, item)
+
+    def _walks_no_more(self, what: str) -> None:
+        """Refuse to make the list longer in a loop over its items."""
         trace = current_trace()
         if trace is not None and any(_walks(items, self) for items in trace.walking):
-            raise self._refused("append() in a loop over its items,")
-        _hooked(stacks.append)(self, item)
+            raise self._refused(f"{what} in a loop over its items,")
 
     def extend(self, items: Any) -> None:
         _hooked(stacks.extend)(self, items)
@@ -329,8 +354,35 @@ class Growing(Unsized):
 
     def pop(self, index: Any = -1) -> Any:
         if type(index) is not int or index not in (0, -1):
-            raise self._refused("pop() of an item in the middle")
+            return _hooked(stacks.take_out)(self, index)
         return _hooked(stacks.popleft if index == 0 else stacks.pop)(self)
+
+    def insert(self, index: Any, item: Any) -> None:
+        self._walks_no_more("insert()")
+        _hooked(stacks.insert)(self, index, item)
+
+    def remove(self, item: Any) -> None:
+        _hooked(stacks.remove)(self, item)
+
+    def index(self, item: Any) -> Any:
+        return _hooked(stacks.index_of)(self, item)
+
+    def count(self, item: Any) -> Any:
+        return _hooked(stacks.count_of)(self, item)
+
+    def reverse(self) -> None:
+        _hooked(stacks.reverse)(self)
+
+    def sort(self, *, key: Any = None, reverse: bool = False) -> None:
+        """`list.sort`; nan comes last."""
+        if key is not None or self.note.has_arrays:
+            raise self._refused("sort() by a key, or of arrays,")
+        if self.note.structure == LEAF:
+            (buffer,) = self.buffers
+            found = FUNCTIONS[np.sort](wrap(buffer[self.first : self.end].node))
+            buffer[self.first : self.end] = found[::-1] if reverse else found
+        else:
+            _hooked(stacks.sort)(self, self.copy(), reverse)
 
     def popleft(self) -> Any:
         return self.pop(0)
@@ -364,6 +416,8 @@ class Growing(Unsized):
         _hooked(stacks.assign)(self, index, item)
 
     def __delitem__(self, index: Any) -> None:
+        if isinstance(index, slice):
+            raise self._refused("del of a slice")
         self.pop(index)
 
     # What rewritten code asks of other hooks; Python itself needs to know.

@@ -19,7 +19,7 @@ from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .comprehensions import listed
 from .generators import Lazy
-from .growing import Regrow, grows
+from .growing import Regrow
 from .iterables import INSTEAD, Unsized
 from .joins import UNSET
 from .loops import For, Site
@@ -27,6 +27,7 @@ from .printing import text
 from .records import Alive, Record, alive
 from .sequences import contains, item_of
 from .state import UNBOUND, names_of
+from .tables import grows, methods, places
 from .whiles import While
 
 
@@ -336,6 +337,8 @@ class CaptureHooks:
     def grows(items: Any, place: tuple) -> Any:
         return grows(items, (sys._getframe(1).f_code.co_filename, *place))
 
+    places = staticmethod(places)
+    methods = staticmethod(methods)
     listed = staticmethod(listed)
     item = staticmethod(item_of)
     text = staticmethod(text)

@@ -140,6 +140,10 @@ class Unsized(ListOfValues):
     items: Items
     size: Any
 
+    def returned(self) -> tuple[list, Any] | None:
+        """Arrays, and the structure that makes the list of them; None where it cannot be returned."""
+        return None
+
 
 class Placed(NamedTuple):
     """What a loop of ours goes through in the place of one of the user's, from which it is told by

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -105,11 +105,17 @@ class Pairs:
 
     `first` and `second` have a node each for every number or array that differs; `contents` tells
     for either arm what arrays held at its end. Of arrays older than `birth`, what is chosen may
-    be the memory.
+    be the memory; containers that are `older`, by identity, others have, too.
     """
 
-    def __init__(self, trace: Trace, birth: int, contents: tuple[dict, dict]) -> None:
-        self.trace, self.birth, self.contents = trace, birth, contents
+    def __init__(
+        self,
+        trace: Trace,
+        birth: int,
+        contents: tuple[dict, dict],
+        older: Collection[int] = (),
+    ) -> None:
+        self.trace, self.birth, self.contents, self.older = trace, birth, contents, older
         self.first: list[Node] = []
         self.second: list[Node] = []
         self.chosen: list[Node] = []
@@ -133,8 +139,26 @@ class Pairs:
             raise _unlike(what, a, b)
         if structure == LEAF:
             return self._leaf(a, b, what)
+        if id(a) in self.older or id(b) in self.older:
+            return self._either(a, b, structure)
         parts = [self.add(x, y, what) for x, y in zip(leaves, others)]
         return lambda: unflatten(structure, [part() for part in parts])
+
+    def _either(self, a: Any, b: Any, structure: Any) -> Callable[[], Any]:
+        """One of two containers that others have: a copy of it, which may be read, as long as none of
+        the three is changed."""
+        leaves, others = flatten(a)[0], flatten(b)[0]
+        parts = [self.add(x, y, self.what) for x, y in zip(leaves, others)]
+
+        def made() -> Any:
+            found = unflatten(structure, [part() for part in parts])
+            for container in (found, a, b):
+                self.trace.unchanged.append((container, flatten(container)))
+            return found
+
+        if not leaves:
+            raise _choice_of(a)
+        return made
 
     def _partly(self, a: Any, b: Any) -> Callable[[], Any]:
         """A name that one of the arms leaves undefined: where it is used, the other one ran."""
@@ -228,6 +252,25 @@ def _unlike(what: str, a: Any, b: Any) -> TraceError:
     error.is_about_none = what == RETURNED and (a is None or b is None)
     is_text = isinstance(a, str | bytes) and isinstance(b, str | bytes)
     return for_numpy(error) if is_text else error
+
+
+def check_choices(trace: Trace) -> None:
+    """Refuse a function that changed a container which traced values have chosen, or one of those that it was
+    chosen among."""
+    for container, (leaves, structure) in trace.unchanged:
+        now, own = flatten(container)
+        if own != structure or not all(map(is_same, now, leaves)):
+            raise _choice_of(container)
+
+
+def _choice_of(container: Any) -> TraceError:
+    return for_numpy(
+        failure(
+            TraceError,
+            f"traced values decide which {type(container).__name__} is changed",
+            "change either in an `if` of its own",
+        )
+    )
 
 
 def describe(value: Any) -> str:

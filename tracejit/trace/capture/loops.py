@@ -16,13 +16,17 @@ from ...config import config
 from ...errors import TraceError
 from ...ir import ops
 from ...ir.graph import Node
+from ...ir.types import bool_
 from ..array import Array
 from ..context import Trace, failure
 from ..location import user_frame
+from ..promotion import constant
 from ..regions import Region
 from ..tree import flatten
+from ..value import Value
 from .bodies import Bodies
-from .branches import Choice, Exchanged, chosen, close_down
+from .branches import Choice, Exchanged, chosen, close_down, truth_of
+from .generators import Lazy
 from .growing import Regrow
 from .iterables import Items, Placed, items_of
 from .joins import Pairs
@@ -273,6 +277,11 @@ class For(Loop):
             str, tuple
         ] = {}  # of arrays, before the last iteration that was run ahead
         self.items = items_of(iterable)
+        # Which items count, and what they stand for.
+        self.keeps: Any = None
+        self.value: Any = lambda item: item
+        if isinstance(iterable, Lazy) and iterable.is_rolled and not iterable.is_nested:
+            self.items, self.keeps, self.value = iterable.source, iterable.keeps, iterable.value
         self.regrow: BaseException | None = None  # what makes a list of its body one that grows
 
     def __iter__(self) -> Iterator[Any]:
@@ -318,7 +327,10 @@ class For(Loop):
         try:
             for index in range(start, stop):
                 births = trace.births
-                yield items.item(index)
+                value = items.item(index)
+                if self._skips(value):
+                    continue
+                yield self.value(value)
                 busy += trace.births > births
                 if self.is_python and busy > MOST_PLAIN:
                     trace.to_roll = self.key
@@ -389,7 +401,9 @@ class For(Loop):
         trips = None
         if is_counted:
             trips = Trips(span.index, span.start, span.stop - span.start, self.shapes)
-        rolling = self._rolling(frame, self.key if is_known else None, span.index, trips)
+        # After items that do not count, names are still what they were.
+        more = () if self.keeps is None else self.site.after
+        rolling = self._rolling(frame, self.key if is_known else None, span.index, trips, more)
         self.rolling, self.is_pass = rolling, True
         rolling.observe((self.key, period, is_counted))
         rolling.guesses()
@@ -402,7 +416,8 @@ class For(Loop):
                     if turn and not self._turns(turn):
                         break
                     value = items.item(index)
-                    yield value
+                    self._skips(value)
+                    yield self.value(value)
                 self.turn = 0
                 names = close_down(
                     self.trace, rolling.region, self.names_now, frame, self.live, self
@@ -430,12 +445,29 @@ class For(Loop):
         else:
             self._give(self._op(rolling, items, span, value, stop_flag))
 
+    def _skips(self, value: Any) -> bool:
+        """Whether an item certainly does not count; where values decide, the iteration is in a choice."""
+        test = True if self.keeps is None else self.keeps(value)
+        if not isinstance(test, Value) and not self.is_pass:
+            return not test
+        if test is not True:
+            node = truth_of(test) if isinstance(test, Value) else constant(bool(test), bool_)
+            self.record.flags["continued"] = Array(ops.logical_not(node), True, bool)
+            found = alive(self.trace, self.trace.records)
+            assert isinstance(found, Alive)
+            now = self.names_now if self.is_ahead else None
+            names = self.site.names
+            guard = Choice.guard(self.trace, found, self._frame(), self.live, names, now)
+            guard.is_left_open = True
+        return False
+
     def _op(
         self, rolling: Rolling, items: Items, span: Span, value: Any, stop_flag: Any
     ) -> dict[str, Any]:
         """The loop as an op, and the names after it."""
         breaks = stop_flag is not False
-        finals = self._targets(rolling, items, span, value) if not breaks else {}
+        is_last = not breaks and self.keeps is None
+        finals = self._targets(rolling, items, span, value) if is_last else {}
         more = [flag_node(stop_flag) if type(stop_flag) is bool else stop_flag] * breaks
         found = rolling.results()
         keys, before, parameters, after, more = rolling.pruned(found, more)

@@ -244,7 +244,7 @@ class _Rewriter(ast.NodeTransformer):
     visit_AnnAssign = visit_Assign
 
     def growing(self, node: ast.expr) -> ast.expr:
-        place = ast.copy_location(ast.Constant((node.lineno, node.col_offset)), node)
+        place = ast.copy_location(ast.Constant((node.lineno, node.col_offset, "=")), node)
         return expression("TJ.grows(X, PLACE)", node, TJ=HOOKS, X=node, PLACE=place)
 
     def visit_Expr(self, node: ast.Expr) -> Any:
@@ -411,6 +411,11 @@ def _take(owner: str, names: tuple[str, ...], place: ast.AST) -> list[ast.stmt]:
 
 def _makes_list(node: ast.expr | None) -> bool:
     """Whether an expression makes a list or a deque that may become longer."""
+    match node:
+        case ast.BinOp(left, ast.Mult(), right):
+            return isinstance(left, ast.List) or isinstance(right, ast.List)
+        case ast.ListComp():
+            return True
     if not isinstance(node, ast.Call):
         return isinstance(node, ast.List)
     name = node.func.id if isinstance(node.func, ast.Name) else getattr(node.func, "attr", "")

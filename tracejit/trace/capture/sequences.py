@@ -7,6 +7,7 @@ limit: `sorted` puts nan last, where Python leaves it somewhere.
 
 from __future__ import annotations
 
+import bisect
 import operator
 from collections.abc import Callable
 from typing import Any
@@ -24,10 +25,14 @@ from ..registry import FUNCTIONS, creates
 from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds
+from .comprehensions import listed
 from .generators import Lazy
-from .iterables import Items, Unsized
+from .growing import growth
+from .integers import power
+from .iterables import INSTEAD, Items, Unsized, Zipped, items_of
 from .joins import describe, joined, kind_of
 from .state import is_array
+from .tables import table_growth
 
 _SEQUENCES = (list, tuple, dict, set, frozenset)
 
@@ -196,6 +201,80 @@ def _length(value: Any, /) -> Any:
     return value.shape[0] if isinstance(value, Value) and value.ndim else len(value)
 
 
+class Mapped(Items):
+    """`map(function, items)`."""
+
+    def __init__(self, function: Callable[[Any], Any], items: Items):
+        self.function, self.items = function, items
+        self.bounds, self.most = items.bounds, items.most
+
+    def item(self, index: Any) -> Any:
+        return self.function(self.items.item(index))
+
+
+def _map(function: Any, *iterables: Any) -> Any:
+    """`map`, over what a loop can be rolled over."""
+    several = [items_of(iterable) for iterable in iterables]
+    if current_trace() is None or not several:
+        return map(function, *iterables)
+    hooked = _hooked(function)
+    if len(several) == 1 and isinstance(iterables[0], Lazy):
+        inner = iterables[0]
+        return Lazy(inner.source, lambda x: hooked(inner.value(x)), inner.condition)
+    if None in several:
+        return map(function, *iterables)
+    if len(several) == 1:
+        return Mapped(hooked, several[0])
+    return Mapped(lambda values: hooked(*values), Zipped(several))
+
+
+def _filter(function: Any, iterable: Any) -> Any:
+    """`filter`, over the same."""
+    if current_trace() is None or items_of(iterable) is None:
+        return filter(function, iterable)
+    return Lazy(iterable, _identity, _identity if function is None else _hooked(function))
+
+
+def _list(*args: Any) -> Any:
+    """`list`, of which traced values may decide how many items it has."""
+    return listed(args[0]) if args and isinstance(args[0], Lazy) else list(*args)
+
+
+INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(pow): power}
+
+
+def _bisecting(original: Callable[..., Any], implementation: Callable[..., Any]) -> None:
+    @creates(original)
+    def chosen(a: Any, x: Any, lo: Any = 0, hi: Any = None, *, key: Any = None) -> Any:
+        known = (list, tuple, np.ndarray)
+        is_plain = type(a) in known and not any(isinstance(v, Value) for v in (x, lo, hi))
+        if is_plain and not (type(a) in (list, tuple) and any(isinstance(v, Value) for v in a)):
+            return original(a, x, lo, hi, key=key)
+        if key is not None:
+            raise failure(UnsupportedError, f"{original.__name__}() by a key", "sort the keys")
+        return _hooked(implementation)(a, x, lo, _length(a) if hi is None else hi)
+
+
+def _inserting(original: Callable[..., Any], place: Callable[..., Any]) -> None:
+    @creates(original)
+    def chosen(a: Any, x: Any, lo: Any = 0, hi: Any = None, *, key: Any = None) -> None:
+        trace = current_trace()
+        if trace is not None and type(a) is list and any(isinstance(v, Value) for v in (*a, x)):
+            again = growth(trace, a, [*a, x])
+            if again is not None:
+                raise again
+        if not isinstance(a, Unsized):
+            original(a, x, lo, hi, key=key)
+            return
+        a.insert(_hooked(place)(a, x, lo, _length(a) if hi is None else hi), x)
+
+
+_bisecting(bisect.bisect_left, folds.bisect_left)
+_bisecting(bisect.bisect_right, folds.bisect_right)
+_inserting(bisect.insort_left, folds.bisect_left)
+_inserting(bisect.insort_right, folds.bisect_right)
+
+
 def item_of(container: Any, index: Any) -> Any:
     """`container[index]`: of a list of numbers, or of arrays of one type, at a traced index as well.
 
@@ -215,6 +294,9 @@ def item_of(container: Any, index: Any) -> Any:
         return container[index]
     kinds = {kind_of(item) for item in container}
     (kind, *others) = kinds
+    again = table_growth(trace, container) if type(container[0]) is list else None
+    if again is not None:
+        raise again
     if kind is None or others or kind.shape and trace.is_counted(node):
         return container[index]
     found = wrap(to_node(list(container)))[index]

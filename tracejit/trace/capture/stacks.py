@@ -92,6 +92,78 @@ def assign(stack: Any, index: Any, value: Any) -> None:
     stack.put(place_of(stack, index), value)
 
 
+def take_out(stack: Any, index: Any) -> Any:
+    """`list.pop(index)`."""
+    stack.shrinks()
+    place = place_of(stack, index)
+    found = stack.at(place)
+    stack.end = stack.end - 1
+    while place < stack.end:
+        stack.put(place, stack.at(place + 1))
+        place = place + 1
+    return found
+
+
+def insert(stack: Any, index: Any, item: Any) -> None:
+    """`list.insert`, which takes an index that is out of range for the nearest end."""
+    count = stack.end - stack.first
+    position = max(index + count, 0) if index < 0 else min(index, count)
+    append(stack, item)
+    goal = stack.first + position
+    place = stack.end - 1
+    while place > goal:
+        stack.put(place, stack.at(place - 1))
+        place = place - 1
+    stack.put(goal, item)
+
+
+def index_of(stack: Any, item: Any) -> Any:
+    """`list.index`."""
+    place = stack.first
+    while place < stack.end:
+        if stack.is_equal(stack.at(place), item):
+            break
+        place = place + 1
+    if place >= stack.end:
+        raise ValueError(f"{item!r} is not in list")
+    return place - stack.first
+
+
+def count_of(stack: Any, item: Any) -> Any:
+    """`list.count`."""
+    count = 0
+    for place in range(stack.first, stack.end):
+        if stack.is_equal(stack.at(place), item):
+            count += 1
+    return count
+
+
+def remove(stack: Any, item: Any) -> None:
+    """`list.remove`."""
+    take_out(stack, index_of(stack, item))
+
+
+def reverse(stack: Any) -> None:
+    """`list.reverse`."""
+    low, high = stack.first, stack.end - 1
+    while low < high:
+        one, other = stack.at(low), stack.at(high)
+        stack.put(low, other)
+        stack.put(high, one)
+        low, high = low + 1, high - 1
+
+
+def sort(stack: Any, heap: Any, reversing: bool) -> None:
+    """`list.sort` of tuples, of which `heap` is a copy that is used up."""
+    heap.end = heap.first
+    for place in range(stack.first, stack.end):
+        push(heap, stack.at(place))
+    for place in range(stack.first, stack.end):
+        stack.put(place, take(heap))
+    if reversing:
+        reverse(stack)
+
+
 def has_some(stack: Any) -> None:
     """That there are items; else NumPy runs the function."""
     if stack.end <= stack.first:

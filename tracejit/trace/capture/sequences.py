@@ -20,6 +20,7 @@ from ...ir.types import bool_
 from ..application import apply
 from ..array import Array, wrap
 from ..context import current_trace, failure
+from ..location import user_line
 from ..promotion import cast, constant
 from ..registry import FUNCTIONS, creates
 from ..unruled import apply_function
@@ -237,7 +238,10 @@ def _filter(function: Any, iterable: Any) -> Any:
 
 def _list(*args: Any) -> Any:
     """`list`, of which traced values may decide how many items it has."""
-    return listed(args[0]) if args and isinstance(args[0], Lazy) else list(*args)
+    found = args[0] if args else None
+    if isinstance(found, Mapped):
+        found = Lazy(found.items, found.function)
+    return listed(found, (user_line(), "list")) if isinstance(found, Lazy) else list(*args)
 
 
 INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(pow): power}

@@ -218,7 +218,7 @@ def test_weights_across_the_depth_are_brought_into_rows(dtype, groups):
     assert unproved(kernel) == []
     if dtype == "f4":
         names = {s.buffer.name for s in statements(kernel.body) if isinstance(s, Allocate)}
-        assert {"left_rows", "windows"} <= names
+        assert {"rows", "windows"} <= names
 
 
 @pytest.mark.parametrize("format", nn.FORMATS)
@@ -317,6 +317,28 @@ def test_depthwise_pictures_are_copied_a_few_vectors_at_a_time(channels, dtype):
     ]
     assert lines.name == "lines" and lines.type.shape[:-1] == (1, 13, 9)
     assert lines.type.shape[-1] * lines.type.dtype.itemsize <= 256 * (1 + (dtype == "c16"))
+
+
+@pytest.mark.parametrize("out", [1, 2, 3, 5])
+@pytest.mark.parametrize("epilogue", EPILOGUES)
+def test_few_channels_out_are_inner_products(out, epilogue):
+    for (n, height, width, c), dtype, (step, pad, dilation), threads in (
+        ((1, 30, 41, 32), "f4", (1, 1, 1), 2),
+        ((2, 9, 8, 24), "f8", (1, 0, 2), 1),
+        ((1, 20, 19, 48), "f4", (2, 2, 1), 2),
+        ((3, 60, 50, 64), "f8", (1, 1, 1), 2),
+    ):
+        x = RNG.standard_normal((n, height, width, c)).astype(dtype)
+        w = (RNG.standard_normal((3, 3, c, out)) / 20).astype(dtype)
+        arguments = x, w, RNG.standard_normal(out).astype(dtype), step, pad, dilation, epilogue
+        expected = channels_last(*arguments)
+        f = compiled(channels_last, threads=threads)
+        atol = TOLERANCE[dtype] * np.abs(expected).max()
+        np.testing.assert_allclose(f(*arguments), expected, rtol=0, atol=atol)
+        kernel = calls_of(f.lower(*arguments).module)[-1].kernel
+        assert unproved(kernel) == []
+        local = {s.buffer.name for s in statements(kernel.body) if isinstance(s, Allocate)}
+        assert "rows" in local
 
 
 def products(x, w, b):

@@ -18,11 +18,11 @@ from .machine import Machine
 from .padded import with_padding
 from .pairs import paired
 from .problem import Body, Problem, read_problem
-from .products import multiply_matrices
+from .products import multiply_columns, multiply_matrices
 from .thin import shared_label, thin_product
 from .unfold import multiply_unfolded, unfold
 from .unknown import UnknownProduct
-from .vectors import by_columns, few_columns, inner_products, is_inner, is_row_sum, row_sum
+from .vectors import few_columns, inner_products, is_inner, is_row_sum, row_sum
 
 # Fewer products than this are not worth the tiles of a schedule.
 FEWEST_PRODUCTS = 64
@@ -91,9 +91,11 @@ def schedule(problem: Problem, machine: Machine) -> Body:
         return multiply_matrices(short, machine)
     if is_inner(problem, machine):
         return problem.loops(problem.outer, inner_products(problem, machine))
-    copy = few_columns(problem, machine)
-    if copy is not None:
-        return by_columns(problem, machine, copy)
+    # A single column has no label, and its rows are taken for columns.
+    for few in (problem, problem.swapped())[: 1 + (problem.rows.extent == 1)]:
+        copy = few_columns(few, machine)
+        if copy is not None:
+            return multiply_columns(few, machine, copy)
     if is_row_sum(problem, machine):
         return row_sum(problem, machine)
     if unfolded is not None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+from dataclasses import replace
+
 from ....ir import expressions, tensor
 from ....ir.expressions import integer
 from ....ir.tensor import Accumulate, Allocate, Buffer, Expression, For, Let, Load, Store, Variable
@@ -11,7 +14,9 @@ from .lines import lines_for
 from .machine import Machine, seconds
 from .matrix import Matrix
 from .problem import Body, Problem
+from .rows import Rows
 from .tile import LANE, ROW
+from .vectors import inner_products
 
 LONG_DEPTH = 1024
 STRIP = 64  # the depth is split in multiples of this
@@ -21,7 +26,6 @@ LINES = 16  # chunks of the lines of a padded picture
 def multiply_matrices(problem: Problem, machine: Machine) -> Body:
     """All products of the problem: the outer loops around, or the threads over them."""
     total = seconds(problem)
-    each = total / max(problem.batches, 1)
     if not problem.outer:
         matrix = Matrix(problem, machine, total >= WORTHWHILE)
         few = matrix.tiles * matrix.panels < 4 and not matrix.pack_right
@@ -35,13 +39,30 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
         if matrix.pack_right:
             others = "".join(label for label in problem.outer if label not in spread)
             return problem.loops(others, matrix.body())
+    return over_batches(problem, machine, lambda p, threads: Matrix(p, machine, threads).body())
+
+
+def multiply_columns(problem: Problem, machine: Machine, copy: Rows) -> Body:
+    """All products with a right factor of few columns, of which there is a copy: inner products."""
+    across = replace(problem, right=copy).swapped()
+    inner = over_batches(across, machine, lambda p, threads: inner_products(p, machine, threads))
+    return copy.copied(problem) + inner
+
+
+def over_batches(
+    problem: Problem, machine: Machine, product: Callable[[Problem, bool], Body]
+) -> Body:
+    """Every `product(problem, threads)` of the outer loops: by threads, or each of them by all."""
+    if not problem.outer:
+        return product(problem, True)
+    total = seconds(problem)
     if total < WORTHWHILE or not all(isinstance(problem.extents[x], int) for x in problem.outer):
         # Threads for any number of batches are a later pass's.
-        return problem.loops(problem.outer, Matrix(problem, machine, False).body())
+        return problem.loops(problem.outer, product(problem, False))
     widest = max(problem.outer, key=lambda label: problem.extents[label])
     count = problem.extents[widest]
-    if each >= 8 * WORTHWHILE or count < 4:
-        return problem.loops(problem.outer, Matrix(problem, machine, True).body())
+    if total / problem.batches >= 8 * WORTHWHILE or count < 4:
+        return problem.loops(problem.outer, product(problem, True))
     others = problem.outer.replace(widest, "")
     # Lines near the borders of chunks are padded twice, so these are not short.
     most = max(LINES, 2 * machine.cores) if problem.padded else 64
@@ -50,7 +71,7 @@ def multiply_matrices(problem: Problem, machine: Machine) -> Body:
         chunks = -(-count // even_size(count, machine.cores, -(-count // chunks)))
     first, last = chunk_range(count, chunks)
     problem, lines = lines_for(problem, widest, first, -(-count // chunks), others, machine)
-    inner = Matrix(problem, machine, False).body()
+    inner = product(problem, False)
     body = lines + (For(problem.index(widest), first, last, inner, "serial", 1),)
     return parallel(chunks, problem.loops(others, body))
 

@@ -9,7 +9,8 @@ threads take ranges of rows and keep results of their own.
 
 from __future__ import annotations
 
-from dataclasses import replace
+from collections.abc import Callable
+from math import gcd
 
 from ....ir import expressions, tensor
 from ....ir.expressions import integer
@@ -39,6 +40,7 @@ JOIN_CYCLES = 3.0  # a result, of many
 # Columns of a tile of so many rows, in 16 registers and in more.
 TILES, WIDE_TILES = {1: 8, 2: 6, 3: 5, 4: 4}, {1: 8, 2: 8, 3: 7, 4: 5, 5: 4, 6: 4}
 FEW_ROWS = 8  # of inner products, whatever their lanes cost to join
+IN_LINE = 8  # vectors of the depth of inner products with loops around it
 ROWS_AT_ONCE = 8  # that are added to the results in one pass over them
 
 
@@ -64,28 +66,28 @@ def is_inner(problem: Problem, machine: Machine) -> bool:
 def few_columns(problem: Problem, machine: Machine) -> Rows | None:
     """A copy of the right factor, whose few columns would leave lanes unused; None where that is not so."""
     lanes, left, right = machine.lanes(problem), problem.left, problem.right
-    if problem.outer or problem.repeats > 1 or problem.parts > 1 or problem.is_part:
+    if {*problem.outer} & {*right.labels} or problem.parts > 1 or problem.is_part:
         return None
     depth, columns = problem.depth.extent, problem.columns.extent
-    if not 1 < columns <= lanes * 3 // 4 or problem.rows.extent < FEWEST_LONG:
+    if columns > lanes * 3 // 4 or problem.rows.extent * problem.batches < FEWEST_LONG:
+        return None
+    if problem.repeats > 1:
+        lanes = gcd(lanes, depth)
+    elif columns == 1:
         return None
     # Two multiply-adds in a cycle, of a few lanes at each step; or of all, and then lanes are joined.
-    if columns * (depth / lanes / 2 + JOIN_CYCLES) > depth / 2:
+    steps = depth * problem.repeats
+    if columns * (steps / lanes / 2 + JOIN_CYCLES) > steps / 2:
         return None
     if not (left.is_memory and right.is_memory and left.dtype is right.dtype is problem.wide):
         return None
     if problem.step(left, problem.depth) != 1:
         return None
-    return Rows(right, problem.columns.labels + problem.depth.labels, problem.extents)
+    labels = problem.columns.labels + problem.sums + problem.depth.labels
+    return Rows(right, labels, problem.extents)
 
 
-def by_columns(problem: Problem, machine: Machine, copy: Rows) -> Body:
-    """Inner products with the columns of the copy."""
-    across = replace(problem, right=copy).swapped()
-    return copy.copied(problem) + inner_products(across, machine)
-
-
-def inner_products(problem: Problem, machine: Machine) -> Body:
+def inner_products(problem: Problem, machine: Machine, threads: bool = True) -> Body:
     """Every result is the sum over lanes of a vector of partial sums.
 
     What is dear to compute from a result takes one at a time here. So sums are stored, and many of them,
@@ -131,7 +133,7 @@ def inner_products(problem: Problem, machine: Machine) -> Body:
     found: Body = ()
     if full:
         total = seconds(problem) / problem.batches
-        if total >= WORTHWHILE and full >= 4:
+        if threads and total >= WORTHWHILE and full >= 4:
             chunks = even(chunks_of(full, total / full), machine.cores, full)
             found += parallel(chunks, tiles(*chunk_range(full, chunks)))
         else:
@@ -160,29 +162,63 @@ def _inner_tile(
     is_apart: bool,
 ) -> Body:
     """Sums of a few rows and columns; of what `is_apart` they are stored as they are."""
-    sums = Buffer("sums", array_type((tall, wide), problem.wide), "register")
-    place = (ROW, COLUMN)
 
-    def each(body: Body) -> Body:
+    def each(*body: Statement) -> Body:
         columns = For(COLUMN, tensor.ZERO, integer(wide), body, "unroll", 1)
         return (For(ROW, tensor.ZERO, integer(tall), (columns,), "unroll", 1),)
 
     row, column = expressions.add(top, ROW), expressions.add(base, COLUMN)
-    left = problem.factor(problem.left, row, None, DEPTH)
-    right = problem.factor(problem.right, None, column, DEPTH)
-    step = Accumulate(Load(sums, place), problem.combine, problem.product(left, right))
-    lanes = machine.lanes(problem)
-    if tall * wide <= 4 and problem.depth.extent >= 4 * lanes:
+    depth, lanes = problem.depth.extent, machine.lanes(problem)
+
+    def product(k: Expression) -> Expression:
+        left = problem.factor(problem.left, row, None, k)
+        return problem.product(left, problem.factor(problem.right, None, column, k))
+
+    def store(total: Expression) -> Body:
+        if is_apart:
+            return (Store(problem.out, problem.position(row, column), total),)
+        return problem.store(row, column, total)
+
+    if problem.sums:
+        return _joined_last(problem, (tall, wide, gcd(lanes, depth)), each, product, store)
+    sums = Buffer("sums", array_type((tall, wide), problem.wide), "register")
+    total = Load(sums, (ROW, COLUMN))
+    if tall * wide <= 4 and depth >= 4 * lanes:
         lanes *= 2
-    depth, total = integer(problem.depth.extent), Load(sums, place)
-    store = problem.store(row, column, total)
-    if is_apart:
-        store = (Store(problem.out, problem.position(row, column), total),)
+    step = Accumulate(total, problem.combine, product(DEPTH))
     return (
         Allocate(sums),
-        *each((Store(sums, place, problem.zero()),)),
-        For(DEPTH, tensor.ZERO, depth, each((step,)), "vector", lanes),
-        *each(store),
+        *each(Store(sums, total.indices, problem.zero())),
+        For(DEPTH, tensor.ZERO, integer(depth), each(step), "vector", lanes),
+        *each(*store(total)),
+    )
+
+
+def _joined_last(
+    problem: Problem,
+    shape: tuple[int, int, int],
+    each: Callable[..., Body],
+    product: Callable[[Expression], Expression],
+    store: Callable[[Expression], Body],
+) -> Body:
+    """The tile where there are loops around that of the depth: its lanes are joined after all of them."""
+    *_, lanes = shape
+    sums = Buffer("sums", array_type(shape, problem.wide), "register")
+    own, total = Load(sums, (ROW, COLUMN, LANE)), Variable("total", problem.wide)
+    steps = problem.depth.extent // lanes
+
+    def along(statement: Statement) -> For:
+        return For(LANE, tensor.ZERO, integer(lanes), (statement,), "vector", lanes)
+
+    k = expressions.add(expressions.multiply(DEPTH, integer(lanes)), LANE)
+    step = each(along(Accumulate(own, problem.combine, product(k))))
+    mark = "unroll" if steps <= IN_LINE else "serial"
+    join = along(Accumulate(total, problem.combine, own))
+    return (
+        Allocate(sums),
+        *each(along(Store(sums, own.indices, problem.zero()))),
+        *problem.loops(problem.sums, (For(DEPTH, tensor.ZERO, integer(steps), step, mark, 1),)),
+        *each(Let(total, problem.zero()), join, *store(total)),
     )
 
 

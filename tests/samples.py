@@ -177,6 +177,8 @@ def usable(op: Op, arrays: list[np.ndarray], attrs: dict[str, Any]) -> list[np.n
         return [arrays[0] % (2 * extents) - extents, extents, arrays[2]]
     if op.name in ("fitting", "expected"):
         return [arrays[0], np.minimum(arrays[0], arrays[1]), np.maximum(arrays[0], arrays[2])]
+    if op.name == "fed":
+        return [arrays[0], arrays[0]]
     if op.name == "same_extent":
         return [arrays[0], arrays[0], arrays[2]]
     if op.name == "convertible":

@@ -15,7 +15,6 @@ from tracejit import host, jit
 from tracejit.config import config
 from tracejit.errors import UnsupportedError
 
-
 check = partial(check_exactly, calls=1, nearly=True)
 
 
@@ -283,7 +282,6 @@ def test_unknown_sizes():
 @pytest.mark.parametrize(
     "function",
     [
-        lambda a, b: a.__setitem__(a > 0, b),
         lambda a, b: list(a[a > 0]),
         lambda a, b: a[a > 0].tolist(),
         lambda a, b: a[b > 0, a > 0],
@@ -643,3 +641,46 @@ def test_masks_of_last_axes_that_do_not_fit(index):
     for f in (function, jit(function)):
         with pytest.raises(IndexError):
             f(x.copy(), m)
+
+
+# Values one after the other for what a mask selects.
+
+
+def write_listed(x, m, values):
+    x[m] = values
+    return x
+
+
+def move(x, m, other):
+    x[m] = x[other]
+
+
+@pytest.mark.parametrize("shape", [(9,), (1000,), (4, 5), (3, 2, 7)])
+@pytest.mark.parametrize("dtypes", [("f8", "f8"), ("i4", "f8"), ("f4", "i8"), ("u1", "?")])
+def test_values_for_a_mask(shape, dtypes):
+    x, m = sample(shape).astype(dtypes[0]), sample(shape) > 0.1
+    f = jit(write_listed, fallback="error")
+    for count in (m.sum(), m.sum() + 1, m.sum() - 1, 1):
+        values = np.arange(count).astype(dtypes[1])
+        wanted, found = x.copy(), x.copy()
+        if count in (m.sum(), 1):
+            same(f(found, m, values), write_listed(wanted, m, values))
+        else:
+            with pytest.raises(ValueError, match="cannot assign") as ours:
+                f(found, m, values)
+            with pytest.raises(ValueError, match="cannot assign") as theirs:
+                write_listed(wanted, m, values)
+            assert str(ours.value) == str(theirs.value)
+        same(found, wanted)
+
+
+def test_values_that_another_mask_selects():
+    x, m = sample((100,)), sample((100,)) > 0
+    f = jit(move, fallback="error")
+    for other in (m[::-1].copy(), np.roll(m, 7), m):
+        wanted, found = x.copy(), x.copy()
+        f(found, m, other)
+        move(wanted, m, other)
+        same(found, wanted)
+    with pytest.raises(ValueError, match="cannot assign"):
+        f(x, m, m & (x > np.median(x[m])))

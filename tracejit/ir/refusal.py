@@ -82,6 +82,13 @@ def _of_extents(text: str) -> ValueError:
     return error
 
 
+def _unlike_mask(own: int, count: int) -> Exception:
+    return _of_extents(
+        f"NumPy boolean array indexing assignment cannot assign {own} input values to the {count} "
+        "output values where the mask is true"
+    )
+
+
 def _not_fitting(number: int, low: int, high: int) -> Exception:
     """What NumPy says of a Python int that the dtype it meets, known by what it holds, does not hold."""
     limits = [np.iinfo(f"{kind}{size}") for kind in "iu" for size in (1, 2, 4, 8)]
@@ -94,6 +101,7 @@ NEGATIVE_POWER = refusal(ValueError, "Integers to negative integer powers are no
 OUTSIDE = refusal(IndexError, "index {} is out of bounds for axis {} with size {}")
 NO_CHOICE = refusal(ValueError, "invalid entry in choice array")
 UNEQUAL = refusal(ValueError, "", _unequal)
+UNLIKE_MASK = refusal(ValueError, "", _unlike_mask)
 NOT_FITTING = refusal(OverflowError, "", _not_fitting)
 # What is said where NumPy itself cannot be asked.
 ILLEGAL = refusal(IllegalParameter, "a distribution, or a histogram, has no such parameters")

@@ -15,8 +15,9 @@ import numpy as np
 
 from ..errors import TracejitError, UnsupportedError
 from ..ir import ops
+from ..ir.dims import is_never_negative
 from ..ir.graph import Node
-from ..ir.types import bool_, i64
+from ..ir.types import array_type, bool_, i64
 from .advanced import indexed
 from .application import apply, split_out, ufunc_method
 from .array import Array, to_array, view
@@ -29,7 +30,7 @@ from .mirrors import mirror, side_by_side
 from .operators import Operators
 from .promotion import cast, constant
 from .registry import FUNCTIONS, MASKS, METHODS
-from .value import Value, known_value, literal, node_of, to_node
+from .value import Value, extent_node, known_value, literal, node_of, to_node
 
 # The methods that selections have in common with the NumPy functions of the same names.
 _METHODS = (
@@ -447,8 +448,38 @@ def _mask_of_positions(*items: Any) -> Node | None:
 
 def _assign(part: Array, mask: Node, value: Any) -> None:
     """Exchange what `mask` selects of `part` for the value, which may be selected by it, too."""
-    selection = Selection(part, mask)
-    values, _ = aligned(selection, value)
-    type = part.node.type
-    node = assigned_node(values[1], type)
-    part.write(ops.where(stretched(mask, type.shape), node, part.node))
+    selection, type = Selection(part, mask), part.node.type
+    try:
+        values, _ = aligned(selection, value)
+    except UnsupportedError:
+        listed = _listed(part, mask, value)
+        if listed is None:
+            raise
+        chosen, node = listed
+    else:
+        chosen, node = stretched(mask, type.shape), assigned_node(values[1], type)
+    part.write(ops.where(chosen, node, part.node))
+
+
+def _listed(part: Array, mask: Node, value: Any) -> tuple[Node, Node] | None:
+    """Values one after the other for what a mask selects, as the mask, once they are seen to be as many, and an
+    array that has each at its place; None where that is not what they are."""
+    is_selection = isinstance(value, Selection)
+    value = value if is_selection else to_array(value)
+    if part.ndim != mask.type.ndim or value.ndim != 1:
+        return None
+    node = value.rows if is_selection else node_of(value)
+    size = node.type.shape[0]
+    if not is_never_negative(size - 1):
+        return None
+    own = value.count if is_selection else extent_node(size)
+    node = assigned_node(Array(node), array_type((size,), part.node.type.dtype))
+    flat = Array(reshaped_node(mask, (mask.type.size,)))
+    count = FUNCTIONS[np.cumsum](flat, dtype=np.int64)
+    place = apply(np.minimum, count - 1, Array(extent_node(size - 1), True))
+    found = Array(node)[apply(np.maximum, place, 0)]
+    total = Selection(part, mask).count
+    is_fed = ops.equal(ops.fed(total, own), total)
+    shape = part.node.type.shape
+    chosen = ops.logical_and(mask, broadcast_to_shape(is_fed, shape))
+    return chosen, reshaped_node(node_of(found), shape)

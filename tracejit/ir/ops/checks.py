@@ -29,6 +29,7 @@ from ..refusal import (
     OUTSIDE,
     UNEQUAL,
     UNEXPECTED,
+    UNLIKE_MASK,
     WRONG,
     Refusal,
 )
@@ -42,6 +43,7 @@ __all__ = [
     "convertible",
     "definite_pivot",
     "expected",
+    "fed",
     "fitting",
     "legal",
     "proper_result",
@@ -144,6 +146,20 @@ same_extent = _check(
     (UNEQUAL, lambda n, one, other, use: n.not_equal(one, other)),
     told=(0, 1, 2),
     instead=lambda n, one, other, use: n.minimum(one, other),
+    cost=3.0,
+)
+
+
+# How many elements a mask selects, which must be as many as there are values for them, or one value.
+fed = _check(
+    "fed",
+    (i64, i64),
+    (
+        UNLIKE_MASK,
+        lambda n, count, own: n.logical_and(n.not_equal(count, own), n.not_equal(own, 1)),
+    ),
+    told=(1, 0),
+    instead=_zero,
     cost=3.0,
 )
 

@@ -96,6 +96,13 @@ def test_a_function_on_more_cores(run):
     assert [point["threads"] for point in found["points"]] == [1, 2, 4, 8, 16, 32, 64]
 
 
+def test_what_machine_code_waits_for(run):
+    text = run("bottlenecks", "model.py:Model.step", "--args", "Model(200), np.ones((200, 200))")
+    assert "with all memory in the nearest cache" in text and "cycles for" in text
+    found = json.loads(run("bottlenecks", "model.py:plain", "--json"))
+    assert all(block["turns"] > 0 and block["assembly"] for block in found["blocks"])
+
+
 def test_the_call_of_any_function(run):
     text = run("explain", "model.py:plain")
     assert text.startswith("plain(x: f64[7], ") and "tanh" in text

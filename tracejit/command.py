@@ -15,6 +15,7 @@ import numpy as np
 
 from . import __version__
 from .config import VARIABLES, config
+from .report.bottlenecks import Bottlenecks
 from .report.explanation import Explanation
 from .report.scaling import Scaling
 from .report.text import columns, machine_lines, size
@@ -44,10 +45,10 @@ def main(arguments: Sequence[str] | None = None) -> int:
         given, script = given[:place], given[place + 1 :]
     parser = _parser()
     chosen = parser.parse_args(given)
-    if chosen.command in ("explain", "scaling"):
+    if chosen.command:
         return _told(chosen, script)
     if script:
-        parser.error("only explain and scaling take arguments of a script, after --")
+        parser.error("only commands take arguments of a script, after --")
     if chosen.clear_cache:
         _clear_cache()
     print("\n".join(status(measure_again() if chosen.measure else machine())))
@@ -78,12 +79,18 @@ def _parser() -> argparse.ArgumentParser:
         help="simulate a function of a script on 1 to 64 cores",
         description="The time of a call on 1 to 64 cores, simulated from its schedule and its kernels' times on one.",
     )
-    for command in (explain, scaling):
+    bottlenecks = commands.add_parser(
+        "bottlenecks",
+        help="measure what the machine code of a function of a script waits for",
+        description="How often each block of a call's machine code runs, what it takes where it waits for no memory, and which instructions set that.",
+    )
+    for command in (explain, scaling, bottlenecks):
         command.add_argument("target", metavar="SCRIPT:FUNCTION", help="such as model.py:step")
         command.add_argument("--args", metavar="EXPRESSION", help="arguments as in a call, evaluated in the script, which then runs as a module (np is NumPy)")  # fmt: skip
-        command.add_argument(
-            "--html", metavar="FILE", help="write a page with pictures to this file"
-        )
+        if command is not bottlenecks:
+            command.add_argument(
+                "--html", metavar="FILE", help="write a page with pictures to this file"
+            )
         command.add_argument("--json", action="store_true", help="print records instead of text")
     return parser
 
@@ -91,16 +98,19 @@ def _parser() -> argparse.ArgumentParser:
 def _told(chosen: argparse.Namespace, script: Sequence[str]) -> int:
     try:
         function, args, kwargs = find_call(chosen.target, chosen.args, script)
-        found: Explanation | Scaling = getattr(function, chosen.command)(*args, **kwargs)
+        found: Explanation | Scaling | Bottlenecks = getattr(function, chosen.command)(
+            *args, **kwargs
+        )
     except NotFound as error:
         print(f"tracejit: {error}", file=sys.stderr)
         return 2
-    if chosen.html:
-        found.html(chosen.html)
-        print(f"tracejit: wrote {chosen.html}", file=sys.stderr)
+    page = getattr(chosen, "html", None)
+    if page:
+        found.html(page)
+        print(f"tracejit: wrote {page}", file=sys.stderr)
     if chosen.json:
         print(json.dumps(found.to_json()))
-    elif not chosen.html:
+    elif not page:
         found.show()
     return 0
 

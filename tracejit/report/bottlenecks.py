@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 from .blocks import Block
 from .replay import Replay
@@ -36,6 +36,27 @@ class Hot(NamedTuple):
     def bound(self) -> str:
         """What sets them."""
         return self.replay.bound_of(self.each)
+
+    @property
+    def assembly(self) -> str:
+        """The instructions of a turn."""
+        return "\n".join(map(str, self.trace.work))
+
+    def to_json(self) -> dict[str, Any]:
+        """Seconds of all turns on all threads, and of one turn; what binds it; how many instructions of each class
+        it has, and the seconds of each class alone."""
+        return {
+            "function": self.trace.function,
+            "label": self.trace.label,
+            "turns": self.trace.turns,
+            "threads": self.threads,
+            "seconds": self.seconds,
+            "turn": self.each,
+            "bound": self.bound,
+            "counts": self.replay.counts,
+            "alone": self.replay.alone,
+            "assembly": self.assembly,
+        }
 
     def text(self, clock: float) -> str:
         """`9.8 cycles for 18 additions, 8 multiply-adds, 8 loads: additions`."""
@@ -79,6 +100,21 @@ class Bottlenecks(NamedTuple):
 
     def __str__(self) -> str:
         return "\n".join(self.lines())
+
+    def show(self, file: Any = None) -> None:
+        """Print."""
+        print(self, file=file)
+
+    def to_json(self) -> dict[str, Any]:
+        """Everything as dicts, lists, numbers and text."""
+        return {
+            "name": self.name,
+            "seconds": self.seconds,
+            "instructions": self.instructions,
+            "regions": self.regions,
+            "clock": self.clock,
+            "blocks": [found.to_json() for found in self.ordered()],
+        }
 
     def lines(self) -> Iterator[str]:
         yield f"{self.name}: instructions take {1e6 * self.instructions:.2f} us with all memory in the nearest cache"

@@ -193,12 +193,14 @@ def _look_further(case: Case, row: Row) -> None:
 
 
 def _traffic(kernels: Iterable[KernelRecord]) -> float:
-    """Seconds that take what the kernels move from each cache and memory, and back."""
+    """Seconds that take what each kernel moves from that cache, or memory, which it waits for longest, and back."""
     known = machine()
+
+    def seconds(kernel: KernelRecord, level: str) -> float:
+        return kernel.moved[level] / known.bytes_per_second(level, kernel.threads)
+
     return sum(
-        count / known.bytes_per_second(level, kernel.threads)
-        for kernel in kernels
-        for level, count in kernel.moved.items()
+        max([seconds(kernel, level) for level in kernel.moved], default=0.0) for kernel in kernels
     )
 
 

@@ -142,6 +142,14 @@ def test_a_row_that_is_short_is_told_its_instructions():
     assert any("cycles for" in line for line in page._reasons(row))
 
 
+def test_traffic_is_that_of_the_slowest_memory_of_each_kernel(monkeypatch):
+    rates = SimpleNamespace(bytes_per_second=lambda level, threads: {"L2": 4.0, "L3": 2.0}[level])
+    monkeypatch.setattr(page, "machine", lambda: rates)
+    first = SimpleNamespace(moved={"L2": 8.0, "L3": 2.0}, threads=1)
+    second = SimpleNamespace(moved={"L2": 4.0, "L3": 6.0}, threads=1)
+    assert page._traffic([first, second]) == 5.0
+
+
 def test_other_libraries_bound_what_they_do_themselves():
     kernel = SimpleNamespace(name="sort", symbols=("poll", "numpy_sort"), measured=3.0)
     own = SimpleNamespace(seconds=1.0, trace=SimpleNamespace(function="sort.0"))

@@ -380,3 +380,16 @@ def test_place_without_values():
     with pytest.raises(ValueError, match="^Cannot insert from an empty array!"):
         jit(placed)(x, x > 3)
     assert (jit(placed)(x, x > 9) == x).all()
+
+
+@pytest.mark.parametrize("size", [99_997, 100_003, 100_000])
+def test_a_place_in_each_row_by_threads(size):
+    """Chunks of which the last is shorter, and bodies that are repeated in them."""
+
+    def one_hot(labels):
+        found = np.zeros((labels.size, 10))
+        found[np.arange(labels.size), labels] = 1
+        return found
+
+    labels = np.random.default_rng(0).integers(0, 10, size)
+    np.testing.assert_array_equal(tracejit.jit(one_hot)(labels), one_hot(labels))

@@ -131,7 +131,10 @@ class Bounds:
                 return self._is_nonnegative(
                     *_replaced(atoms, constant - scale, index, loop.stop), splits
                 )
-        return self._is_least(atoms, constant)
+        if self._is_least(atoms, constant):
+            return True
+        less = _without_multiple(atoms, constant)
+        return less is not None and self._is_nonnegative(*less, splits)
 
     def _is_least(self, atoms: dict[Expression, int], constant: int | Dim) -> bool:
         """Whether a sum is at least 0 whatever its atoms are, each between its own bounds."""
@@ -297,6 +300,18 @@ def _without_quotient(
                 scaled = {a: c if a is atom else c * n for a, c in atoms.items()}
                 slack = n - 1 if scale < 0 else 0
                 return _replaced(scaled, constant * n + slack, atom, x)
+    return None
+
+
+def _without_multiple(
+    atoms: dict[Expression, int], constant: int | Dim
+) -> tuple[dict[Expression, int], int | Dim] | None:
+    """A sum of indices that is at most the given one, with a quotient less: `n * (x // n)` is at most `x`."""
+    for atom, scale in atoms.items():
+        match atom:
+            case Apply("floor_divide", (x, Literal(n))) if n > 0 and scale < 0 and scale % n == 0:
+                if _are_indices(x):
+                    return _replaced({**atoms, atom: scale // n}, constant, atom, x)
     return None
 
 

@@ -12,6 +12,7 @@ from math import inf
 
 from . import expressions, tensor
 from .affine import linear
+from .bounds import Bounds
 from .dims import Dim, is_never_negative, symbol
 from .tensor import (
     Accumulate,
@@ -58,7 +59,8 @@ def never_meet(loop: For, one: Sequence[Expression], two: Sequence[Expression]) 
 def _never_equal_in(loop: For, a: Expression, b: Expression) -> bool:
     """Whether an index that is `a` in an iteration of `loop` is never what `b` is in another one."""
     own, inside = _indices_in(loop)
-    return any(_are_stretches(loop, index, a, b, inside) for index in own)
+    known = any(_are_stretches(loop, index, a, b, inside) for index in own)
+    return known or _stay_in_stretches(loop, a, b, inside)
 
 
 @remembered
@@ -135,6 +137,34 @@ def _are_stretches(
             case _:
                 return False
     return max(abs(low), abs(high)) < abs(scale)
+
+
+def _stay_in_stretches(
+    loop: For, a: Expression, b: Expression, inside: dict[Index, For | None]
+) -> bool:
+    """The same where ranges inside are not numbers, as those of chunks, of which the last is shorter."""
+    atoms, first = linear(a)
+    scale = atoms.get(loop.index, 0)
+    for atom, factor in atoms.items():
+        within = inside.get(atom) if isinstance(atom, Index) else None
+        if within is not None:
+            before, offset = linear(within.start)
+            scale += factor * before.get(loop.index, 0)
+            first += factor * offset
+    if scale <= 0:
+        return False
+    known = Bounds((loop, *[found for found in inside.values() if found is not None]))
+    begins = expressions.add(
+        expressions.multiply(loop.index, expressions.integer(scale)), expressions.integer(first)
+    )
+    last = expressions.integer(scale - 1)
+    for place in {a, b}:
+        rest = expressions.subtract(place, begins)
+        if not known.is_nonnegative(rest):
+            return False
+        if not known.is_nonnegative(expressions.subtract(last, rest)):
+            return False
+    return True
 
 
 def _is_tile(loop: For, inner: For) -> bool:

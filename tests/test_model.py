@@ -281,14 +281,20 @@ def test_the_estimate_says_what_limits():
     assert found(CHUNKS, 2).predicted > regions_of(kernel(CHUNKS)) * MACHINE.fork
 
 
-def parallel_loops(function, x, **parameters) -> list[int]:
-    """The turns of the parallel loops of a program, lowered for a machine with these parameters."""
+def chunked_loops(function, x, **parameters) -> list[For]:
+    """The loops over chunks of a program, lowered for a machine with these parameters."""
     traced = tracejit.jit(function).trace(x)
     machine = traced.options.machine._replace(**parameters)
     options = traced.options._replace(machine=machine, threads=machine.cores)
     kernels = pipeline.run(traced.module, options)[Stage.SCHEDULED].functions[:-1]
     loops = [s for k in kernels for s in statements(k.body) if isinstance(s, For)]
-    return [loop.stop.value for loop in loops if loop.mark == "parallel"]
+    return [loop for loop in loops if loop.index.name.startswith("c")]
+
+
+def parallel_loops(function, x, **parameters) -> list[int]:
+    """The turns of the parallel loops."""
+    found = chunked_loops(function, x, **parameters)
+    return [loop.stop.value for loop in found if loop.mark == "parallel"]
 
 
 def test_schedules_are_for_the_cores_and_the_price_of_threads():
@@ -304,10 +310,17 @@ def test_schedules_are_for_the_cores_and_the_price_of_threads():
 
 def test_the_machine_does_not_decide_about_the_order_of_sums():
     x = np.ones(100_000)
-    wanted = parallel_loops(lambda x: np.exp(x).sum(), x)
-    assert wanted
+
+    def turns(**parameters) -> list[int]:
+        return [
+            loop.stop.value for loop in chunked_loops(lambda x: np.exp(x).sum(), x, **parameters)
+        ]
+
+    assert turns()
     for parameters in ({"fork_seconds": 1e-3}, {"fork_seconds": 1e-9}, {"cores": 64}):
-        assert parallel_loops(lambda x: np.exp(x).sum(), x, **parameters) == wanted
+        assert turns(**parameters) == turns()
+    assert parallel_loops(lambda x: np.exp(x).sum(), x, fork_seconds=1e-9)
+    assert not parallel_loops(lambda x: np.exp(x).sum(), x, fork_seconds=1e-3), "one adds up"
 
 
 def test_explain_tells_predicted_and_measured(tmp_path):

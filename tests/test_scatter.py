@@ -15,7 +15,6 @@ from tracejit.ir.text import parse, show
 from tracejit.ir.verify import Stage, verify
 from tracejit.ir.verify_kernel import verify_kernel
 
-
 A = np.arange(10.0)
 M = np.arange(30.0).reshape(5, 6)
 INDEX = np.array([3, 0, -1, 3, 3])
@@ -392,4 +391,4 @@ def test_a_place_in_each_row_by_threads(size):
         return found
 
     labels = np.random.default_rng(0).integers(0, 10, size)
-    np.testing.assert_array_equal(tracejit.jit(one_hot)(labels), one_hot(labels))
+    np.testing.assert_array_equal(jit(one_hot)(labels), one_hot(labels))

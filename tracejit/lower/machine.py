@@ -56,12 +56,21 @@ class Machine(NamedTuple):
         return 1 / 32 if size <= self.l2_bytes else 1 / 16 if size <= self.far_bytes else 1 / 8
 
     @property
+    def region_seconds(self) -> float:
+        """What a parallel region costs: others hear of it, and one waits for the last of them."""
+        return max(self.fork_seconds, LEAST_FORK)
+
+    @property
     def worthwhile_seconds(self) -> float:
-        """The least work that is worth waking a thread for."""
-        return WORTHWHILE * max(self.fork_seconds, LEAST_FORK)
+        """The least work that threads are worth."""
+        return WORTHWHILE * self.region_seconds
 
 
-WORTHWHILE = 7.5  # times what a parallel region costs
-LEAST_FORK = 2e-6  # while it is short, sleeping threads are what counts
+# Times what a parallel region costs: two threads take then 0.7 of the time of one, and as long as one where the
+# model takes work for two to three times as long as it is.
+WORTHWHILE = 5.0
+LEAST_FORK = 1e-6  # with the last chunk, for which others wait, however fast an empty region is
 USUAL = Machine()
 WIDE = Machine(vector_bytes=64)
+# Where threads are as cheap as they can be: what is shorter than worth while there is so everywhere.
+QUICKEST = Machine(fork_seconds=0.0)

@@ -321,7 +321,11 @@ class _Counter:
         if step in (0, 1, -1):
             frame.loads += times * (self.registers(part.dtype) * self.lines(part) if step else 1.0)
         else:
-            frame.busy += self.apart(step, frame.lanes, part.dtype) * times
+            square = self.is_of_square(part)
+            each = (
+                self.exchanged(part.dtype) if square else self.apart(step, frame.lanes, part.dtype)
+            )
+            frame.busy += each * times
 
     def spend(
         self, part: Expression, op: str, operands: tuple[DType, ...], dtype: DType, times: float
@@ -377,6 +381,23 @@ class _Counter:
             return GATHER * lanes
         between = abs(step) * lanes * dtype.itemsize / self.core.vector_bytes
         return min(GATHER * lanes, between / LOADS / 2 + MOVED * self.registers(dtype))
+
+    def is_of_square(self, place: Load) -> bool:
+        """Whether loops in line have neighbours of it in turn: as many vectors, whose lanes are exchanged."""
+        unrolled = [loop for loop, _ in self.inline if loop.mark == "unroll"]
+        lanes = self.frames[-1].lanes
+        steps = [
+            stride(place.buffer.type, place.indices, l.index)
+            for l in unrolled
+            if trip_bounds(l) == lanes
+        ]
+        return lanes > 1 and 1 in steps
+
+    def exchanged(self, dtype: DType) -> float:
+        """Cycles of a vector of a square, whose lanes are moved once for each halving."""
+        return self.registers(dtype) * (
+            1 / LOADS + MOVED * (self.frames[-1].lanes.bit_length() - 1)
+        )
 
     def lines(self, place: Load) -> float:
         """How many lines of a cache a register of a contiguous access lies in, on average."""

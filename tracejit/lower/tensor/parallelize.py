@@ -9,6 +9,8 @@ threads cost on this machine decides where that is in nobody's bits.
 
 from __future__ import annotations
 
+from math import prod
+
 from ...ir import expressions, tensor
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
@@ -33,16 +35,18 @@ from ...ir.tensor import (
     map_bodies,
     statements,
 )
-from ..machine import USUAL, Machine
-from .cost import UNKNOWN_TRIPS, body_cost, seconds, trips
+from ..machine import QUICKEST, USUAL, Machine
+from .cost import UNKNOWN_TRIPS, trips
+from .duration import seconds_of
 from .prefixes import split_running
 from .sorts import split_sort
 from .stacks import split_stack
 from .tables import Table, count_of_tables, pieces_of, tables_of, with_sums, with_tables
 from .vectorize import independent
 
-CHUNK = 8e-6
+CHUNK = 4e-6
 MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
+FEW = 8  # turns, of which a thread that comes late leaves others waiting
 
 
 def parallelize(
@@ -58,9 +62,7 @@ def parallelize(
 
 class _Splitter:
     def __init__(self, kernel: Kernel, machine: Machine, reorders: bool, alone: bool):
-        self.kernel, self.machine, self.vector_bytes = kernel, machine, machine.vector_bytes
-        self.reorders, self.alone = reorders, alone
-        self.machine = machine
+        self.kernel, self.machine, self.reorders, self.alone = kernel, machine, reorders, alone
         self.worthwhile, self.cores = machine.worthwhile_seconds, machine.cores
         self.count = 0
 
@@ -96,23 +98,23 @@ class _Splitter:
         return tuple(new)
 
     def loop(self, loop: For, outermost: bool) -> list[Statement]:
-        cost, count = self.cost(loop), trips(loop)
-        # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
-        short = cost < USUAL.worthwhile_seconds and not (outermost and count is None)
-        if loop.mark == "unroll" or short:
+        count = trips(loop)
+        if loop.mark == "unroll" or count == 0:
             return [loop]
-        if count == 0:
+        cost = self.cost(loop)
+        # An outermost loop of unknown extent may turn out to be long; it is split as it runs.
+        if cost < QUICKEST.worthwhile_seconds and not (outermost and count is None):
             return [loop]
         if loop.mark == "ordered":
             return [loop.replace(body=self.body(loop.body))]
         if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
-            few = count is not None and count < 8 * (loop.lanes if loop.mark == "vector" else 1)
-            if few and loop.mark != "vector" and self.long_inside(loop):
+            nest = [loop] if outer else self.nest(loop, FEW)
+            if _is_few(nest, FEW) and nest[-1].mark != "vector" and self.long_inside(loop):
                 return [loop.replace(body=self.body(loop.body))]
-            if not outer:
-                return self.chunked(loop, cost, count)
-            return self.partial(loop, cost, count, outer)
+            if outer:
+                return self.partial(loop, cost, count, outer)
+            return self.chunked(self.nest(loop, max(FEW, 2 * self.cores)), cost)
         if loop.mark == "vector":
             running = running_of(loop)
             if running is None:
@@ -127,20 +129,34 @@ class _Splitter:
         self, loop: For, tables: tuple[Table, ...], count: int, wanted: int
     ) -> list[Statement]:
         size = -(-count // wanted)
-        inner, chunk = self.cut(loop, expressions.integer(size))
+        chunk = Index(self.chunk_name())
+        inner = _chunk(loop, chunk, expressions.integer(size))
         chunks = expressions.integer(-(-count // size))
         pieces = with_tables(tables, pieces_of(inner), chunk, chunks.value)
         pieces = with_sums(self.accumulated(loop), pieces, chunk, chunks)
         return pieces.statements(chunk, chunks)
 
+    def nest(self, loop: For, least: int) -> list[For]:
+        """The loop, and as many directly inside of it as it takes for so many turns, all for threads to share."""
+        nest = [loop]
+        while _is_few(nest, least) and len(nest[-1].body) == 1:
+            (inner,) = nest[-1].body
+            fits = isinstance(inner, For) and inner.mark in ("serial", "vector") and trips(inner)
+            if not fits or not independent(inner, threads=True) or _shares_registers(inner):
+                break
+            if self.accumulated(inner):
+                break
+            nest.append(inner)
+        return nest
+
     def long_inside(self, loop: For) -> bool:
         """Whether a loop inside, which threads may share, is worth while by itself."""
         inner = [s for s in statements(loop.body) if isinstance(s, For)]
         inner = [s for s in inner if independent(s, threads=True)]
-        return any(self.cost(s) >= USUAL.worthwhile_seconds for s in inner)
+        return any(self.cost(s) >= QUICKEST.worthwhile_seconds for s in inner)
 
     def cost(self, loop: For) -> float:
-        return seconds(body_cost((loop,), frozenset(), None, 1, self.vector_bytes))
+        return seconds_of(loop, self.kernel, self.machine)
 
     @staticmethod
     def accumulated(loop: For) -> dict[Variable, str]:
@@ -158,54 +174,87 @@ class _Splitter:
         return f"c{self.count - 1}"
 
     def split(
-        self, loop: For, cost: float, count: int | None, partial: bool = False
-    ) -> tuple[For, Index, Expression]:
-        """The loop over one chunk, the chunk's index and the number of chunks.
+        self, loop: For, cost: float, times: int = 1, partial: bool = False
+    ) -> tuple[Expression, Expression]:
+        """How many chunks a loop is cut in that is run so many times, and how long they are.
 
         Of `partial` results there are as many whatever the machine.
         """
-        unit = loop.lanes if loop.mark == "vector" else 1
+        count, unit = trips(loop), _unit(loop)
         if count is None:
-            chunks, step = _chunks_of_unknown(loop, cost, unit)
-            return *self.cut(loop, step), chunks
+            return _chunks_of_unknown(loop, cost, unit)
         most = MOST_CHUNKS if partial else max(MOST_CHUNKS, CHUNKS_OF_CORE * self.cores)
         wanted = max(4, min(most, int(cost / CHUNK)))
         wanted += 0 if partial else wanted % 2  # for two threads to have as much to do
-        size = -(-count // wanted)
+        size = -(-count // -(-wanted // times))
         size = -(-size // unit) * unit
-        return *self.cut(loop, expressions.integer(size)), expressions.integer(-(-count // size))
+        return expressions.integer(-(-count // size)), expressions.integer(size)
 
-    def cut(self, loop: For, step: Expression) -> tuple[For, Index]:
-        """The loop over one chunk of `step` iterations, and the chunk's index."""
-        chunk, count = Index(self.chunk_name()), trips(loop)
-        start = expressions.add(expressions.multiply(chunk, step), loop.start)
-        stop = expressions.add(start, step)
-        if count is None or count % step.value:
-            stop = expressions.minimum(stop, loop.stop)
-        return loop.replace(start=start, stop=stop), chunk
-
-    def chunked(self, loop: For, cost: float, count: int | None) -> list[Statement]:
-        if cost < self.worthwhile and count is not None:
-            return [loop]
-        inner, chunk, chunks = self.split(loop, cost, count)
-        if self.alone or isinstance(chunks, Literal) and chunks.value < 2:
-            return [loop]
-        return [For(chunk, tensor.ZERO, chunks, (inner,), "parallel", 1)]
+    def chunked(self, nest: list[For], cost: float) -> list[Statement]:
+        """The nest as one parallel loop, over all indices of all but the last and chunks of that."""
+        *outer, loop = nest
+        counts = [trips(around) for around in outer]
+        if self.alone or self.is_short(cost, trips(nest[0])):
+            return [nest[0]]
+        chunks, step = self.split(loop, cost, prod(counts))
+        turns = expressions.multiply(expressions.integer(prod(counts)), chunks)
+        if isinstance(turns, Literal) and turns.value < 2:
+            return [nest[0]]
+        turn = Index(self.chunk_name())
+        number = expressions.remainder(turn, chunks) if outer else turn
+        rest = expressions.floor_divide(turn, chunks)
+        inner = _chunk(loop, number, step)
+        for around, count in zip(outer[::-1], counts[::-1]):
+            whole = expressions.integer(count)
+            at = rest if around is outer[0] else expressions.remainder(rest, whole)
+            start, rest = expressions.add(at, around.start), expressions.floor_divide(rest, whole)
+            stop = expressions.add(start, tensor.ONE)
+            inner = around.replace(start=start, stop=stop, body=(inner,))
+        return [For(turn, tensor.ZERO, turns, (inner,), "parallel", 1)]
 
     def partial(
         self, loop: For, cost: float, count: int | None, outer: dict[Variable, str]
     ) -> list[Statement]:
-        inner, chunk, chunks = self.split(loop, cost, count, partial=True)
+        chunks, step = self.split(loop, cost, partial=True)
+        chunk = Index(self.chunk_name())
+        inner = _chunk(loop, chunk, step)
         most = chunks.value if isinstance(chunks, Literal) else MOST_CHUNKS
         if most < 2:
             return [loop]
-        return with_sums(outer, pieces_of(inner), chunk, chunks, most).statements(chunk, chunks)
+        found = with_sums(outer, pieces_of(inner), chunk, chunks, most).statements(chunk, chunks)
+        # Who adds up is the machine's affair, in which order is not.
+        return [*by_one_thread((*found,))] if self.is_short(cost, count) else found
+
+    def is_short(self, cost: float, count: int | None) -> bool:
+        """Whether one thread is as good, on this machine."""
+        return cost < self.worthwhile and count is not None
+
+
+def _unit(loop: For) -> int:
+    """Iterations that stay together."""
+    return loop.lanes if loop.mark == "vector" else 1
+
+
+def _is_few(nest: list[For], least: int) -> bool:
+    """Whether loops inside of each other have less turns than so many."""
+    counts = [trips(loop) for loop in nest]
+    return None not in counts and prod(counts) < least * _unit(nest[-1])
+
+
+def _chunk(loop: For, number: Expression, step: Expression) -> For:
+    """The loop over the chunk of this number, of `step` iterations."""
+    count = trips(loop)
+    start = expressions.add(expressions.multiply(number, step), loop.start)
+    stop = expressions.add(start, step)
+    if count is None or count % step.value:
+        stop = expressions.minimum(stop, loop.stop)
+    return loop.replace(start=start, stop=stop)
 
 
 def _chunks_of_unknown(loop: For, cost: float, unit: int) -> tuple[Expression, Expression]:
     """Chunks worth their while, however many that are, and iterations in each, at run time."""
     each = cost / UNKNOWN_TRIPS
-    worth = max(unit, int(2 * CHUNK / each))
+    worth = max(unit, int(QUICKEST.worthwhile_seconds / 2 / each))
     count = expressions.subtract(loop.stop, loop.start)
     rounded = expressions.add(count, expressions.integer(worth - 1))
     wanted = expressions.floor_divide(rounded, expressions.integer(worth))

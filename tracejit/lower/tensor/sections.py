@@ -39,7 +39,7 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.term import postorder, remembered
-from ..machine import LEAST_FORK, USUAL, Machine
+from ..machine import USUAL, Machine
 from .arena import STACK_LIMIT
 from .checks import is_refusing
 from .cost import seconds
@@ -49,6 +49,7 @@ SECTION = Index("section")
 LEAST_FORKS = 4  # parallel regions that all kernels must take as long as
 LEAST_GAIN = 0.2  # of the time that the kernels take one after the other
 SECTIONS_OF_CORE = 4
+LONG = 3  # times what threads are worth: of such a kernel its own regions are a small part
 
 
 class _Short(NamedTuple):
@@ -141,7 +142,7 @@ def _is_short(kernel: Kernel, machine: Machine) -> bool:
     if needs_one_thread(kernel.body):
         return False
     shares = any(map(is_shared, statements(kernel.body)))
-    return not shares or _seconds(kernel, machine) <= machine.worthwhile_seconds
+    return not shares or _seconds(kernel, machine) <= LONG * machine.worthwhile_seconds
 
 
 @remembered
@@ -222,9 +223,9 @@ def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
         return None
     costs = [sum(_seconds(short.call.kernel, machine) for short in chain) for chain in chains]
     total = sum(costs)
-    if total < LEAST_FORKS * max(machine.fork_seconds, LEAST_FORK):
+    if total < LEAST_FORKS * machine.region_seconds:
         return None
-    share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.fork_seconds / 2)
+    share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.region_seconds / 2)
     sections: list[list[_Short]] = []
     sizes: list[float] = []
     for chain, cost in zip(chains, costs):
@@ -234,7 +235,7 @@ def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
         else:
             sections.append([*chain])
             sizes.append(cost)
-    longest = _longest_thread(sizes, machine.cores) + machine.fork_seconds
+    longest = _longest_thread(sizes, machine.cores) + machine.region_seconds
     if len(sections) < 2 or longest > (1 - LEAST_GAIN) * total:
         return None
     return _call(sections)

@@ -11,11 +11,8 @@ from ..tree import LEAF
 from ..value import Value
 from . import folds, stacks
 from .generators import Lazy, Selected, room_for, selected
-from .growing import Growing, Note, Regrow, note_of
+from .growing import MOST_LISTED, Growing, Note, Regrow, note_of
 from .iterables import Placed
-
-# Operations that a comprehension may be which is not rolled, with those around it.
-MOST_NODES = 100
 
 
 def listed(found: Lazy, place: tuple) -> Any:
@@ -47,7 +44,11 @@ def _of_all(trace: Trace, found: Lazy, count: int, key: tuple) -> Any:
         for value in found:
             items.append(value)
             nodes = (len(trace.homes) - known) // 2
-            if len(items) == 2 and nodes * trace.repeated > MOST_NODES and key not in trace.growing:
+            if (
+                len(items) == 2
+                and nodes * trace.repeated > MOST_LISTED
+                and key not in trace.growing
+            ):
                 note = note_of(items)
                 if note is not None:
                     raise Regrow(key, note, is_tried=True)

@@ -46,6 +46,8 @@ from .state import is_array
 ROOM, MORE = 1024, 16
 # Bytes that a list of arrays has room for at first, and at most.
 FIRST_BYTES, MOST_BYTES = 1 << 26, 1 << 30
+# Operations that make the items of a list, one by one, where loops could.
+MOST_LISTED = 100
 # The room that a note has of a list whose number of items loops do not tell.
 UNKNOWN = 0
 # By the display that made the list: for how many items there is room now.
@@ -99,6 +101,10 @@ class Regrow(BaseException):
         # Whether the loop could be unrolled instead, if more than what is done now is asked of the list.
         self.is_tried = is_tried or note.has_arrays
 
+    def counted(self) -> Regrow:
+        """The same for a list whose loops could be unrolled, and tell how many items it gets."""
+        return Regrow(self.key, self.note._replace(room=None), is_tried=True)
+
 
 def _is_frozen(value: Any) -> bool:
     return all(map(_is_frozen, value)) if type(value) is tuple else kind_of(value) is not None
@@ -129,7 +135,7 @@ def growth(trace: Trace, container: Any, *versions: Iterable[Any]) -> Regrow | N
     note = None if key is None else note_of([item for version in versions for item in version])
     if note is None or note.has_arrays and key in trace.growing:  # that was in vain
         return None
-    return Regrow(key, note)
+    return Regrow(key, note if note.has_arrays else note._replace(room=UNKNOWN))
 
 
 def grows(items: Any, key: Any) -> Any:
@@ -222,7 +228,7 @@ class Growing(Unsized):
         """Whether an item is appended without a look at the room: loops are to tell how many there are,
         before the list is read."""
         trace = current_trace()
-        if trace is None or not self.note.has_arrays or self.note.room == UNKNOWN:
+        if trace is None or self.note.room == UNKNOWN:
             return False
         is_full = type(self.end) is int and self.end >= self.room
         if is_full or not trace.is_in_loops_alone():
@@ -235,7 +241,7 @@ class Growing(Unsized):
 
     def shrinks(self) -> None:
         """It loses items, so that it may have had more of them than it has in the end."""
-        if self.note.has_arrays and self.note.room != UNKNOWN:
+        if self.note.room != UNKNOWN:
             self._is_not_counted()
 
     def fit(self, trace: Trace | None) -> None:
@@ -292,8 +298,8 @@ class Growing(Unsized):
         """The items side by side, tuples as rows, in memory of their own."""
         if len({kind.shape for kind in self.note.kinds}) > 1:
             raise self._refused("an array of items that have no shape")
+        self.fit(current_trace())
         if self.note.has_arrays:
-            self.fit(current_trace())
             # NumPy's array of no items has another shape.
             _hooked(stacks.has_some)(self)
         parts = [wrap(buffer[self.first : self.end].node) for buffer in self.buffers]

@@ -27,7 +27,7 @@ from ..value import Value
 from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down, truth_of
 from .generators import Lazy
-from .growing import Regrow
+from .growing import MOST_LISTED, Regrow
 from .iterables import Items, Placed, items_of
 from .joins import Pairs
 from .ramps import Trips
@@ -342,7 +342,10 @@ class For(Loop):
                         "body needs the index as a Python number",
                         "use arrays for what the index selects, or set TRACEJIT_UNROLL_LIMIT",
                     )
-                if len(trace.homes) - known > MOST_NODES and count > config.unroll:
+                nodes = len(trace.homes) - known
+                if nodes * count > MOST_LISTED * (index - start + 1) and self._grows_instead():
+                    raise self.regrow.counted()
+                if nodes > MOST_NODES and count > config.unroll:
                     raise self.regrow or failure(
                         TraceError,
                         f"this loop runs {count} times, and each is a part of the program, which "
@@ -353,6 +356,10 @@ class For(Loop):
                     break
         finally:
             trace.repeated = before
+
+    def _grows_instead(self) -> bool:
+        """Whether the loop is long for the sake of a list that may be one that grows."""
+        return isinstance(self.regrow, Regrow) and self.regrow.key not in self.trace.growing
 
     def _rolled(self, items: Items, start: Any, stop: Any) -> Iterator[Any]:
         """Passes over the body until it is settled, then the op."""

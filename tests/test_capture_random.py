@@ -9,7 +9,7 @@ from contextlib import contextmanager
 import capture_texts
 import numpy as np
 from control_texts import programs
-from hypothesis import HealthCheck, Phase, given, settings
+from hypothesis import HealthCheck, Phase, example, given, settings
 from hypothesis import strategies as st
 from traced import run
 
@@ -123,7 +123,51 @@ def agree_exactly(text, unroll):
     np.testing.assert_equal(ours, numpys)
 
 
+# What a loop carries is at first a constant that something else reads, too.
+CARRIED = """
+class Pair:
+    def __init__(self, x, y):
+        self.x, self.y = x, y
+
+    def push(self, value):
+        if value > self.y:
+            self.y = value
+        else:
+            self.x = (self.x + value) % 7
+        return self.x
+
+
+def clipped(value, low, high):
+    if value < low:
+        return low
+    if value > high:
+        return high
+    return value
+
+
+def program(a, b, k, g, z, x):
+    s, t, u, n, m, f = x, 1, 0.5, 0, 1, False
+    p, d, l, o, w = (x, 2), {'k': 1, 'q': (0.5, 3)}, [1, x, 2.5], Pair(1, x), z[0]
+    q = [x, 1.0]
+    c1 = 0
+    while c1 < 5 and any(v > s for v in a):
+        c1 += 1
+        try:
+            d['q'] = (d['q'][1], (clipped(s, -3, s)) % 5)
+            o.push((min(s * 1.0, s * 1.0)) % 5)
+        finally:
+            u = (s) % 5
+        if d['k'] < n:
+            s = (clipped(s, -3, s)) % 5
+            s = (s) % 5
+    else:
+        a[a > s] = t
+    return s, t, u, n, m, f, p, d['k'], d['q'], l[0], l[2], o.x, o.y, w, len(q), q[0], q[-1], a, b, k, g, z
+"""
+
+
 @settings(max_examples=40, **LIBERAL)
+@example(CARRIED, 0)
 @given(capture_texts.programs(depth=2), st.sampled_from([0, 4]))
 def test_everything_that_control_flow_is_made_of(text, unroll):
     agree_exactly(text, unroll)

@@ -26,7 +26,7 @@ from .groups import (
 )
 from .recompute import Reads, choose_stored, cut_nests, reach
 from .updates import Updates, memory_of, old_of
-from .values import is_scalar_constant
+from .values import is_scalar_constant, scalar_of
 from .weigh import Choice
 
 
@@ -139,11 +139,16 @@ class Stored:
             return [(operand, ()) for operand in map(source_of(node), node.operands)]
         index = axis_indices(node.type.ndim)
         if node.op.kind == ELEMENTWISE:
-            # Of constants nothing is read.
-            found = [o for o in node.operands if self.is_stored(o) or not is_scalar_constant(o)]
+            found = [o for o in node.operands if not self.is_written_out(o)]
             if all(map(self.is_stored, found)):
                 return [(operand, index) for operand in dict.fromkeys(found)]
         return reach(node, index, self.is_stored)
+
+    def is_written_out(self, operand: Node) -> bool:
+        """Whether it is a constant of which nothing is read, as it is part of the code."""
+        return is_scalar_constant(operand) and not any(
+            map(self.is_stored, {operand, scalar_of(operand)})
+        )
 
     def unread_by(self, nodes: Iterable[Node]) -> Reads:
         """The stored values that nodes are made of, where there are parts without elements: of these

@@ -5,6 +5,7 @@ import signal
 
 # Before tracejit is imported: what is tested is the final code; test_tiers tests the other.
 os.environ.setdefault("TRACEJIT_TIERS", "0")
+os.environ.setdefault("TRACEJIT_KEEP", "0")  # test_kept tests what is kept
 
 from hypothesis import settings
 

@@ -32,7 +32,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from tracejit.config import config
-from tracejit.runtime import engine, layout, native_code
+from tracejit.runtime import disk, engine, layout
 from tracejit.runtime.dispatch import JitBase
 from tracejit.runtime.signature import (
     ArgumentOutput,
@@ -584,9 +584,9 @@ def test_without_a_cache(tmp_path):
 def test_cache_directory(tmp_path, monkeypatch):
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
     with config.use(cache=""):
-        assert native_code.cache_directory() == tmp_path / "tracejit"
+        assert disk.cache_directory() == tmp_path / "tracejit"
     with config.use(cache="off"):
-        assert native_code.cache_directory() is None
+        assert disk.cache_directory() is None
 
 
 @pytest.mark.skipif(not hasattr(os, "fork"), reason="needs fork")

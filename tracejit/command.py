@@ -19,7 +19,7 @@ from .report.bottlenecks import Bottlenecks
 from .report.explanation import Explanation
 from .report.scaling import Scaling
 from .report.text import columns, machine_lines, size
-from .runtime import engine, native_code
+from .runtime import disk, engine
 from .runtime.machine import machine, measure_again
 from .runtime.threads import get_num_threads
 from .scripts import NotFound, find_call
@@ -132,13 +132,13 @@ def status(parameters: object) -> list[str]:
 
 
 def _files() -> list[Path]:
-    directory = native_code.cache_directory()
+    directory = disk.cache_directory()
     found = [] if directory is None else [p for p in directory.glob("*") if p.is_file()]
     return sorted(found)
 
 
 def _cache() -> list[str]:
-    directory = native_code.cache_directory()
+    directory = disk.cache_directory()
     if directory is None:
         return ["cache: off"]
     files = _files()

@@ -44,6 +44,7 @@ VARIABLES = {
     "cache": Variable(
         str, "", "directory of what is kept on disk, or 'off'; empty: the user's cache"
     ),
+    "keep": Variable(_flag, True, "is machine code of programs kept on disk for later processes?"),
     "threads": Variable(int, 0, "threads of parallel loops; 0: as many as the process may use"),
     "pool": Variable(_size, -1, "idle bytes the buffer pool may keep; -1: chosen from the memory"),
     "huge_pages": Variable(

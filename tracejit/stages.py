@@ -39,7 +39,7 @@ from .lower.tensor.contract.library import Library
 from .lower.tensor.cost import may_run_on
 from .lower.tensor.kept import split_off_kept
 from .refusals import refusals
-from .runtime import engine, host, layout, libraries, native_code, numpy_code, threads, tiers
+from .runtime import engine, host, kept, layout, libraries, native_code, numpy_code, threads, tiers
 from .runtime.dispatch import Executable
 from .runtime.machine import known
 from .runtime.signature import ArrayLeaf, ArrayOutput, Plan
@@ -168,7 +168,8 @@ class Compiled:
         self.code: Code = pipeline.emit(self.module, lowered.options, captures)
         self.sites = {name: host_site(call) for name, call in self.code.hosts.items()}
         quickly = config.tiers and not self.may_be_long
-        self.library = load_code(self.code, self.imports, tuple(self.sites.values()), quickly)
+        sites = tuple(self.sites.values())
+        self.library = load_code(self.code, self.imports, sites, quickly, is_lasting=not captures)
         self.entry = self.library.cell("entry")
         self.shapes = self.library.address("shapes") if self.code.symbols else 0
         self.captured = captures
@@ -345,25 +346,30 @@ def host_site(call: Extern) -> host.Site:
     return host.Site(partial(attempt, call.symbol), arrays, call.symbol.written, call.extents)
 
 
-def load_code(code: Code, imports: dict[str, int], keep: tuple, quickly: bool) -> engine.Library:
+def load_code(
+    code: Code, imports: dict[str, int], keep: tuple, quickly: bool, is_lasting: bool = False
+) -> engine.Library:
     """Load machine code; of equal text that is still in use there is one library.
 
     `keep` are objects that the code refers to by their addresses, which are among the imports. What
-    is made `quickly` is replaced before long.
+    is made `quickly` is replaced before long. What `is_lasting` has no addresses in its text, so that other processes
+    make the very same.
     """
     key = (code.short, tuple(sorted(imports.items())), quickly)
     found = _libraries.get(key)
     library = found() if found is not None else None
     if library is None:
         exports = ["entry", "shapes"] if code.symbols else ["entry"]
-        source = tiers.Source(code.text, imports, code.passes)
-        if quickly:
+        place = kept.place(code.text, code.passes, exports) if is_lasting else None
+        source = tiers.Source(code.text, imports, code.passes, place)
+        library = source.load_kept()
+        if library is None and quickly:
             called = elementary_functions(code.functions, code.attributes)
             short = tiers.Source(code.short, imports | called)
             library = tiers.load(source, exports, short, code.carries)
-        else:
-            library = source.load(exports)
-        library.keep = keep
+        elif library is None:
+            library = source.load_best(exports)
+        library.keep = (library.keep, keep)
         _libraries[key] = weakref.ref(library, lambda _: _libraries.pop(key, None))
     return library
 

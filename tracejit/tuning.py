@@ -35,7 +35,7 @@ from .lower import pipeline
 from .lower.pipeline import Options
 from .lower.variants import Variant, alternatives, calls_of, grafted, variants
 from .report.clocks import can_read_clocks, with_clocks
-from .runtime import native_code, tiers
+from .runtime import disk, tiers
 from .stages import Compiled, Lowered, fit
 
 SECONDS = 2.0  # to spend on a signature, unless told otherwise
@@ -71,7 +71,7 @@ def _key(text: str, options: Options) -> tuple:
 def _recalled(key: tuple) -> Choice | None:
     found = _known.get(key)
     if found is None:
-        content = native_code.read_cached(native_code.cached_file("tuned-", key, ".json"))
+        content = disk.read_cached(disk.cached_file("tuned-", key, ".json"))
         try:
             found = Choice(*ast.literal_eval(content.decode())) if content else None
             if found is not None and not (type(found.variant) is str and found.gain > 0):
@@ -85,9 +85,9 @@ def _recalled(key: tuple) -> Choice | None:
 
 def _remember(key: tuple, choice: Choice) -> None:
     _known[key] = choice
-    path = native_code.cached_file("tuned-", key, ".json")
-    if path is not None and native_code.is_writable(path.parent):
-        native_code.write_cached(path, repr(tuple(choice)).encode())
+    path = disk.cached_file("tuned-", key, ".json")
+    if path is not None and disk.is_writable(path.parent):
+        disk.write_cached(path, repr(tuple(choice)).encode())
 
 
 class Tuned(NamedTuple):

@@ -16,7 +16,7 @@ import time
 from typing import Any, NamedTuple
 
 from tracejit.deferred import module
-from tracejit.runtime import engine, native_code
+from tracejit.runtime import disk, engine, native_code
 from tracejit.runtime.cores import cores_of_process
 
 # Of what is measured, and how; another number makes old measurements void.
@@ -227,17 +227,17 @@ def _cpu() -> str:
 
 def _file() -> pathlib.Path | None:
     key = (VERSION, _cpu(), cores_of_process(), cache_sizes())
-    return native_code.cached_file("machine-", key, ".json")
+    return disk.cached_file("machine-", key, ".json")
 
 
 def _keep(path: pathlib.Path | None, found: Machine) -> None:
-    if path is not None and native_code.is_writable(path.parent):
-        native_code.write_cached(path, repr(found._asdict()).encode())
+    if path is not None and disk.is_writable(path.parent):
+        disk.write_cached(path, repr(found._asdict()).encode())
 
 
 def _read(path: pathlib.Path | None) -> Machine | None:
     """What is in a file, if it is about this machine as it is now."""
-    content = native_code.read_cached(path)
+    content = disk.read_cached(path)
     if not content:
         return None
     try:

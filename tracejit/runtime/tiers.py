@@ -23,10 +23,11 @@ import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import NamedTuple
 
 from tracejit.errors import CompileError
-from tracejit.runtime import engine
+from tracejit.runtime import engine, kept
 from tracejit.runtime.pieces import pieces_of
 
 # Seconds after the last compile before the thread begins: they come in bursts, and it would take
@@ -44,24 +45,47 @@ _SHORT_LANES = re.compile(r"x (half|i16|i8)>")
 
 
 class Source(NamedTuple):
-    """LLVM IR text, LLVM's pipeline for it, and the addresses of what it declares."""
+    """LLVM IR text, LLVM's pipeline for it, and the addresses of what it declares; and where its best code is
+    kept for other processes, if it is."""
 
     text: str
     imports: Mapping[str, int]
     passes: str = ""
+    place: Path | None = None
 
     def load(self, exports: Sequence[str], level: int = 2) -> engine.Library:
         """Machine code."""
         code = engine.compile_ir(self.text, level, self.passes)
         return engine.load(code, exports, self.imports)
 
-    def load_in_pieces(self, exports: Sequence[str], between: Callable[[], None]) -> engine.Library:
-        """The same, of a large program a few kernels at a time; LLVM is free `between`."""
-        imports, loaded = dict(self.imports), []
+    def load_best(
+        self, exports: Sequence[str], between: Callable[[], None] = lambda: None
+    ) -> engine.Library:
+        """The best code, kept for others; of a large program a few kernels at a time: LLVM is free `between`."""
+        made = []
         for piece in pieces_of(self.text, exports):
             between()
-            loaded.append(Source(piece.text, imports, self.passes).load(piece.exports))
-            imports |= {name: loaded[-1].address(name) for name in piece.exports}
+            made.append((engine.compile_ir(piece.text, passes=self.passes), piece.exports))
+        library = self._linked(made)
+        kept.write(self.place, made)
+        return library
+
+    def load_kept(self) -> engine.Library | None:
+        """The best code, if it was made before."""
+        found = kept.read(self.place)
+        if found is None:
+            return None
+        try:
+            return self._linked(found)
+        except CompileError:
+            return None
+
+    def _linked(self, pieces: kept.Pieces) -> engine.Library:
+        """The library of the last piece, which those before it are loaded for."""
+        imports, loaded = dict(self.imports), []
+        for code, exports in pieces:
+            loaded.append(engine.load(code, exports, imports))
+            imports |= {name: loaded[-1].address(name) for name in exports}
         *kernels, library = loaded
         library.keep = tuple(kernels)
         return library
@@ -80,7 +104,7 @@ class _Job(NamedTuple):
         if library is None or library.is_replaced:
             return
         with contextlib.suppress(CompileError):
-            better = self.source.load_in_pieces(self.exports, between)
+            better = self.source.load_best(self.exports, between)
             with engine.lock:
                 if not library.is_replaced:
                     library.replace(better)
@@ -97,6 +121,9 @@ class _Task(NamedTuple):
 
 
 _jobs: deque[_Job | _Task] = deque()
+# So many jobs are waiting when those are looked for that nobody needs.
+_FEW = 64
+_most_jobs = _FEW
 _compiling = 0
 _compiled_at = 0.0
 _thread: threading.Thread | None = None
@@ -132,9 +159,21 @@ def load(
     if carries:
         first = first._replace(text=first.text + "attributes #0 = { noinline optnone }\n")
     library = first._replace(passes="").load(exports, int(carries))
+    _forget_dropped()
     _jobs.append(_Job(weakref.ref(library), source, tuple(exports)))
     _start()
     return library
+
+
+def _forget_dropped() -> None:
+    """Drop the jobs for programs that are gone, now and then: who compiles without a pause has many."""
+    global _most_jobs
+    if len(_jobs) >= _most_jobs:
+        for job in [*_jobs]:
+            if type(job) is _Job and job.library() is None:
+                with contextlib.suppress(ValueError):  # the thread has done it
+                    _jobs.remove(job)
+        _most_jobs = 2 * len(_jobs) + _FEW
 
 
 def add(make: Callable[[], object]) -> None:

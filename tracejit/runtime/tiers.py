@@ -65,7 +65,7 @@ class Source(NamedTuple):
         made = []
         for piece in pieces_of(self.text, exports):
             between()
-            made.append((engine.compile_ir(piece.text, passes=self.passes), piece.exports))
+            made.append((engine.compile_ir(piece.text, 2, self.passes), piece.exports))
         library = self._linked(made)
         kept.write(self.place, made)
         return library

@@ -89,6 +89,20 @@ def test_a_single_sweep_over_what_lies_in_memory_asks_for_rows(large, asks):
     assert ("prefetch" in str(program)) is asks
 
 
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x: np.cumsum(x, axis=1),
+        lambda x: np.cumsum(x - x.max(axis=1, keepdims=True), axis=1),
+        lambda x: np.cumsum(x, axis=1) * 2,
+    ],
+)
+def test_running_sums_are_left_as_they_are(function):
+    """Lanes share what they do, of which loops that do anything else are not seen to be."""
+    x = np.random.default_rng(4).integers(-9, 9, (70, 1100)).astype("f4")
+    np.testing.assert_array_equal(lowered(function, x, 1).compile()(x), function(x))
+
+
 def test_a_single_sweep_that_reads_two_arrays_does_not_ask():
     x = rows(70, 1100, "f4")
     traced = tracejit.jit(lambda x, y: x[:, ::-1] + y).trace(x, x.copy())

@@ -47,6 +47,7 @@ from .llvm.program import Program
 from .machine import USUAL, Machine
 from .steps import Bind, Pass, Pipeline, Step
 from .tensor.arena import STATUS_BYTES, layout
+from .tensor.behind import store_behind
 from .tensor.bits import tabulate_bits
 from .tensor.branch import branch_on_loads
 from .tensor.carry import carry_values
@@ -263,6 +264,7 @@ PIPELINE = Pipeline(
                 lambda options: options.max_threads != 1 or options.reproducible,
                 (parallelize, _bind_threads),
             ),
+            (store_behind, lambda options: partial(store_behind, far=options.stream_bytes)),
             (prefetch_rows, _bind_prefetch),
             tabulate_bits,
             branch_on_loads,

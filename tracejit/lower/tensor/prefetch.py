@@ -20,6 +20,8 @@ from typing import NamedTuple
 from ...ir import expressions, tensor
 from ...ir.expressions import replace_expressions
 from ...ir.graph import Module, map_kernels
+from ...ir.packing import packing_of
+from ...ir.running import running_of
 from ...ir.tensor import (
     Address,
     Buffer,
@@ -87,6 +89,8 @@ def _loop(loop: For, asked: _Asked) -> For:
     if loop.mark not in ("serial", "ordered", "parallel"):
         return loop
     sweeps = [s for s in loop.body if isinstance(s, For) and s.mark == "vector"]
+    # What the emitter takes as a whole may do nothing besides.
+    sweeps = [s for s in sweeps if running_of(s) is None and packing_of(s) is None]
     found = _asking(loop, sweeps, asked) if sweeps and loop.mark != "parallel" else None
     if found is None:
         return loop.replace(body=_body(loop.body, asked))

@@ -82,7 +82,7 @@ def _of_extents(text: str) -> ValueError:
     return error
 
 
-def _unlike_mask(own: int, count: int) -> Exception:
+def _unlike_mask(own: int, count: int, *_: int) -> Exception:
     return _of_extents(
         f"NumPy boolean array indexing assignment cannot assign {own} input values to the {count} "
         "output values where the mask is true"

@@ -249,10 +249,39 @@ def chosen_and_written(x):
     return a[0], b[0], c[0]
 
 
+def pairs(x):
+    n = len(x)
+    close = [(i, j) for i in range(n) for j in range(i + 1, n) if abs(x[i] - x[j]) < 2]
+    products = [a * b for a in x if a > 6 for b in x[:4]]
+    even = [(i, x[j]) for i in range(4) for j in range(4) if (i + j) % 2 == 0]
+    return close, products, even, len([1 for a in x for b in x if a > b])
+
+
+def first(x):
+    place = next((i for i, v in enumerate(x) if v > 6), -1)
+    total = 0
+    for least in x:
+        total += next((int(v) for v in x if v > least), 100)
+    return place, total, next(v for v in x if v >= 0)
+
+
+def first_of_none(x):
+    return next(v for v in x if v > 1000)
+
+
+def factorial(n):
+    return 1 if n < 2 else n * factorial(n - 1)
+
+
+def recursive(x):
+    return factorial(x[0])
+
+
 PROGRAMS = [
     counted, counted_from_the_end, transitions, common_subsequence, distance_in_two_rows, exchanged, of_floats,
     longer_after_that, large, two_lists, factors, pairs_sorted, inserted, inserted_in_order, removed, asked,
     increasing, in_halves, filtered, mapped, whole_numbers, inverses, chosen_list, chosen_and_written, outside, missing,
+    pairs, first, first_of_none, recursive,
 ]  # fmt: skip
 
 
@@ -273,7 +302,7 @@ def test_as_python(program, size):
     for given in (x, x[::-1].copy(), np.sort(x)):
         try:
             expected = program(given)
-        except (IndexError, ValueError) as error:
+        except (IndexError, ValueError, StopIteration) as error:
             with pytest.raises(type(error)):
                 jitted(given)
             continue

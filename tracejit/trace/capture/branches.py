@@ -19,7 +19,7 @@ from ...ir.op import ELEMENTWISE
 from ...ir.term import postorder
 from ...ir.types import i64
 from ..array import Array
-from ..context import Trace, failure
+from ..context import Trace, failure, for_numpy
 from ..promotion import cast, constant
 from ..regions import Region, encloses
 from ..value import Value
@@ -310,11 +310,12 @@ def _check_depth(frame: FrameType) -> None:
         depth += outer.f_code is code
         outer = outer.f_back
     if depth > MOST_DEEP:
-        raise failure(
+        error = failure(
             TraceError,
             f"{code.co_name} calls itself, and traced values decide when that ends",
             "write it as a loop, or let a static argument end it",
         )
+        raise for_numpy(error)
 
 
 def _has_returned(trace: Trace) -> bool:

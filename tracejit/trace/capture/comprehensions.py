@@ -6,6 +6,7 @@ import sys
 from typing import Any
 
 from ...config import config
+from ...errors import TraceError
 from ..context import Trace, current_trace
 from ..tree import LEAF
 from ..value import Value
@@ -18,7 +19,9 @@ from .iterables import Placed
 def listed(found: Lazy, place: tuple) -> Any:
     """`[*found]`, of the comprehension at a place of the user's code."""
     trace = current_trace()
-    if trace is None or not found.is_rolled or found.is_nested:
+    if trace is not None and found.is_nested:
+        return _of_loops(trace, found, (sys._getframe(1).f_code.co_filename, *place))
+    if trace is None or not found.is_rolled:
         return list(found)
     first, stop = found.source.bounds
     is_known = not isinstance(first, Value) and not isinstance(stop, Value)
@@ -30,6 +33,30 @@ def listed(found: Lazy, place: tuple) -> Any:
     if is_known and not isinstance(found.keeps(sample), Value):
         return list(found)
     return selected(trace, found, stop - first, found.value(sample))
+
+
+def _of_loops(trace: Trace, found: Lazy, key: tuple) -> Any:
+    """The values of several loops, one inside the other: a list that grows where traced values decide."""
+    note = trace.growing.get(key)
+    if note is None:
+        try:
+            return list(found)
+        except TraceError:
+            note = note_of([_sample(found)])
+            if note is None or note.has_arrays or key in trace.growing:
+                raise
+            raise Regrow(key, note) from None
+    items = Growing(key, note, ())
+    trace.hook(stacks.gather)(items, found)
+    return items
+
+
+def _sample(found: Lazy) -> Any:
+    """A value as it would have."""
+    source = found.source
+    x = source.item(source.bounds[0]) if found.is_rolled else next(iter(source), None)
+    value = found.value(x)
+    return _sample(value) if found.is_nested else value
 
 
 def _of_all(trace: Trace, found: Lazy, count: int, key: tuple) -> Any:

@@ -20,7 +20,7 @@ BUILTINS = {
 ITERATORS = {"ndindex", "ndenumerate"}
 PRINT = "print"
 # Builtins that go through what they are given.
-REDUCERS = {"all", "any", "len", "list", "max", "min", "sorted", "sum", "tuple"}
+REDUCERS = {"all", "any", "len", "list", "max", "min", "next", "sorted", "sum", "tuple"}
 
 
 # Methods of lists that compare items, or are told a place.
@@ -220,7 +220,9 @@ class _Expressions(ast.NodeTransformer):
         """A list whose items are chosen, by traced values maybe, or many."""
         first, *rest = node.generators
         is_display = isinstance(first.iter, ast.Tuple | ast.List) and not first.ifs
-        found = node if rest or is_display else self.lazy(node)
+        # Of several loops without a condition Python makes the list.
+        is_plain = bool(rest) and not any(generator.ifs for generator in node.generators)
+        found = node if is_plain or is_display else self.lazy(node)
         if found is not node:
             place = ast.copy_location(ast.Constant((node.lineno, node.col_offset)), node)
             listed = expression("TJ.listed(X, PLACE)", node, TJ=HOOKS, X=found, PLACE=place)

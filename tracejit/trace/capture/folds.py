@@ -82,6 +82,28 @@ def best_or(found: Any, is_better: Any, key: Any, default: tuple, word: str) -> 
     return best
 
 
+def first_if_any(found: Any, so_far: tuple) -> tuple:
+    """Whether there is something, and what comes first."""
+    for x in found.source:
+        if found.keeps(x):
+            so_far = (
+                first_if_any(found.value(x), so_far) if found.is_nested else (True, found.value(x))
+            )
+            if so_far[0]:
+                break
+    return so_far
+
+
+def first_or(found: Any, default: tuple) -> Any:
+    """`next` of a generator that begins, or `default`, which may have one value or none."""
+    is_some, first = first_if_any(found, (False, 0))
+    if not is_some:
+        if not default:
+            raise StopIteration
+        return default[0]
+    return first
+
+
 def fill(room: Any, source: Any, value: Any) -> None:
     """Put the values of all items side by side into `room`."""
     place = 0

@@ -236,6 +236,18 @@ def _filter(function: Any, iterable: Any) -> Any:
     return Lazy(iterable, _identity, _identity if function is None else _hooked(function))
 
 
+_next_of_iterator = INSTEAD[id(next)]
+
+
+def _next(iterator: Any, *default: Any) -> Any:
+    """`next`, of a generator expression that begins here, too."""
+    if not isinstance(iterator, Lazy):
+        return _next_of_iterator(iterator, *default)
+    if current_trace() is None:
+        return next(iter(iterator), *default)
+    return _hooked(folds.first_or)(iterator, default)
+
+
 def _list(*args: Any) -> Any:
     """`list`, of which traced values may decide how many items it has."""
     found = args[0] if args else None
@@ -244,7 +256,7 @@ def _list(*args: Any) -> Any:
     return listed(found, (user_line(), "list")) if isinstance(found, Lazy) else list(*args)
 
 
-INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(pow): power}
+INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(next): _next, id(pow): power}
 
 
 def _bisecting(original: Callable[..., Any], implementation: Callable[..., Any]) -> None:

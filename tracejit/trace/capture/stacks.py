@@ -30,6 +30,16 @@ def fill(stack: Any, source: Any, value: Any) -> None:
         stack.end = stack.end + 1
 
 
+def gather(stack: Any, found: Any) -> None:
+    """Append the values of loops, one inside the other."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                gather(stack, found.value(x))
+            else:
+                append(stack, found.value(x))
+
+
 def pop(stack: Any) -> Any:
     """`list.pop` of the last item."""
     stack.shrinks()

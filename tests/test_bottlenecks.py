@@ -133,6 +133,21 @@ def test_replays_know_what_turns_wait_for():
     assert waits.bound_of(waits.seconds) == WAITING
 
 
+def test_vectors_that_cross_lines_are_told():
+    if engine.target().permutes != "avx512":
+        pytest.skip("512 bits")
+    lines = ["vmovups\t(%rdi), %zmm1", "vaddps\t64(%rdi), %zmm1, %zmm2", "vmaxps\t128(%rdi), %zmm1, %zmm3"]  # fmt: skip
+    within = ["vmovaps\t(%rdi), %zmm1", "vaddps\t.LCPI0_0(%rip), %zmm1, %zmm2", "vaddss\t(%rdi), %xmm1, %xmm2",
+              "vbroadcastss\t(%rdi), %zmm1", "vmulps\t(%rdi){1to16}, %zmm0, %zmm1", "vmovups\t%zmm1, (%rdi)"]  # fmt: skip
+
+    def work(lines):
+        return blocks_of("\t.text\nf:\n\t" + "\n\t".join(lines))[0].instructions
+
+    assert all(i.may_cross for i in work(lines)) and not any(i.may_cross for i in work(within))
+    one, other = replay([work(lines), work(within)])
+    assert one.crossing > one.apart > 0 and other.crossing > 0
+
+
 def test_all_kinds_of_instructions_can_be_replayed():
     lines = [
         "movq\t(%rdi,%rax,8), %rcx", "movq\t%rcx, 8(%rsi)", "addq\t$1, (%rsi,%rcx)",

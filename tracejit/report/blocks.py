@@ -40,6 +40,10 @@ _CLASSES = {
 }  # fmt: skip
 _KINDS = {name: re.compile(pattern) for name, pattern in _CLASSES.items()}
 _MOVES = re.compile(r"v?mov|kmov")
+# Loads of single elements, and those of places that must begin with a line.
+_WITHIN = re.compile(
+    r"vmova|vp?broadcast|vp?insert|vpinsr|vmov[dqs]|vp?gather|\w+s[sd](2\w+)?$|vcvtsi"
+)
 # No work of a loop's: what saves registers, and calls; marks.
 _FRAME = re.compile(r"push|pop|call|ret|vzero|nop|endbr|ud2|data16|cs$")
 
@@ -77,6 +81,15 @@ class Instruction(NamedTuple):
             return False
         is_last = place == len(self.operands) - 1
         return not is_last or not self.stores or self.changes
+
+    @property
+    def may_cross(self) -> bool:
+        """Whether it loads a vector of which nobody knows that it lies in one line of a cache."""
+        place = self.memory
+        if not self.loads or not self.name.startswith("v") or _WITHIN.match(self.name):
+            return False
+        where = self.operands[place]
+        return "{1to" not in where and "%rip" not in where and "%rsp" not in where
 
     @property
     def stores(self) -> bool:

@@ -14,6 +14,8 @@ from .traces import Trace
 ENOUGH = 0.01
 _BODY = re.compile(r"\.body\d+\.")
 SHOWN = 4
+# From how many times as much on it is told what loads across lines take.
+MORE = 1.1
 
 
 class Hot(NamedTuple):
@@ -33,6 +35,11 @@ class Hot(NamedTuple):
         return self.trace.turns * self.each / self.threads
 
     @property
+    def crossing(self) -> float:
+        """Seconds of a turn whose vectors all cross lines of the cache when they are loaded."""
+        return max(self.each, self.replay.crossing)
+
+    @property
     def bound(self) -> str:
         """What sets them."""
         return self.replay.bound_of(self.each)
@@ -44,7 +51,7 @@ class Hot(NamedTuple):
 
     def to_json(self) -> dict[str, Any]:
         """Seconds of all turns on all threads, and of one turn; what binds it; how many instructions of each class
-        it has, and the seconds of each class alone."""
+        it has, and the seconds of each class alone; and of one turn where vectors cross lines of the cache."""
         return {
             "function": self.trace.function,
             "label": self.trace.label,
@@ -52,6 +59,7 @@ class Hot(NamedTuple):
             "threads": self.threads,
             "seconds": self.seconds,
             "turn": self.each,
+            "crossing": self.crossing,
             "bound": self.bound,
             "counts": self.replay.counts,
             "alone": self.replay.alone,
@@ -64,6 +72,8 @@ class Hot(NamedTuple):
         listed = ", ".join(f"{number} {kind}" for kind, number in found[:SHOWN])
         alone = self.replay.alone.get(self.bound)
         rest = "" if alone is None else f", {alone * clock:.1f} alone"
+        if self.crossing > MORE * self.each:
+            rest += f"; {self.crossing * clock:.1f} where its vectors cross lines"
         return f"{self.each * clock:.1f} cycles for {listed}: {self.bound}{rest}"
 
 

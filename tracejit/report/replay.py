@@ -24,6 +24,8 @@ KEPT = ["rbx", "rbp", "r12", "r13", "r14", "r15"]
 # Lines of memory: a part of the nearest cache; copies of a block until there are so many instructions.
 LINES, LINE, LONG_ENOUGH, MOST_COPIES = 256, 64, 160, 32
 TRIES, SECONDS = 10, 0.0002
+# Ways in which whole blocks are run.
+CHAINED, APART, CROSSING = WHOLE = "chained", "apart", "crossing"
 # A class sets the time of a block if it takes so much of it by itself; turns wait for one another where
 # they take less than that otherwise.
 MOST = 0.85
@@ -37,11 +39,12 @@ _UNSTREAMED = re.compile(r"movnt(ps|pd|dq)a?")
 
 
 class Replay(NamedTuple):
-    """Seconds of a turn of a block; of one that needs nothing from the turn before; of each class of its instructions
-    alone; and how many of each it has."""
+    """Seconds of a turn of a block; of one that needs nothing from the turn before; of one whose vectors all cross
+    lines of the cache when they are loaded; of each class of its instructions alone; and how many of each it has."""
 
     seconds: float
     apart: float
+    crossing: float
     alone: dict[str, float]
     counts: dict[str, int]
 
@@ -62,19 +65,20 @@ def replay(blocks: Iterable[tuple[Instruction, ...]]) -> list[Replay]:
         kinds[LOAD] += sum(i.loads for i in block if i.kind != LOAD)
         kinds[STORE] += sum(i.stores for i in block if i.kind != STORE)
         kinds = +kinds
-        found = {"": block, "apart": block} | {kind: _only(block, kind) for kind in kinds if kind != BRANCH}  # fmt: skip
+        found = {kind: block for kind in WHOLE}
+        found |= {kind: _only(block, kind) for kind in kinds if kind != BRANCH}
         copies = min(max(LONG_ENOUGH // max(len(block), 1), 1), MOST_COPIES)
         labels = {}
         for kind, chosen in found.items():
             labels[kind] = next(names)
-            text.append(_loop(labels[kind], chosen, copies, apart=kind != ""))
+            text.append(_loop(labels[kind], chosen, copies, kind))
         parts.append((labels, kinds, copies))
     exports = [label for labels, *_ in parts for label in labels.values()]
     library = engine.load(engine.assemble("\n".join([*text, ""])), exports)
     made = []
     for labels, kinds, copies in parts:
         times = {kind: _seconds(library.address(label)) / copies for kind, label in labels.items()}
-        made.append(Replay(times.pop(""), times.pop("apart"), times, dict(kinds)))
+        made.append(Replay(*[times.pop(kind) for kind in WHOLE], times, dict(kinds)))
     return made
 
 
@@ -112,7 +116,7 @@ def _plain_load(instruction: Instruction, number: int) -> Instruction:
     return Instruction("vmovups", ("(%rsp)", f"%{width}mm{number % 16}"))
 
 
-def _loop(name: str, block: tuple[Instruction, ...], copies: int, apart: bool) -> str:
+def _loop(name: str, block: tuple[Instruction, ...], copies: int, kind: str) -> str:
     """`void name(i64 turns)`, of so many copies a turn."""
     lines = [f"\t.globl\t{name}", "\t.text", "\t.p2align\t4", f"{name}:"]
     lines += [f"\tpushq\t%{register}" for register in KEPT]
@@ -120,22 +124,22 @@ def _loop(name: str, block: tuple[Instruction, ...], copies: int, apart: bool) -
     is_wide = engine.target().permutes == "avx512"
     if is_wide:
         lines += [f"\tkxnorw\t%k{n}, %k{n}, %k{n}" for n in range(1, 8)]
-    kind, vectors = ("z", 32) if is_wide else ("y", 16)
-    lines += [f"\tvbroadcastss\tslots(%rip), %{kind}mm{n}" for n in range(vectors)]
+    width, vectors = ("z", 32) if is_wide else ("y", 16)
+    lines += [f"\tvbroadcastss\tslots(%rip), %{width}mm{n}" for n in range(vectors)]
     lines += ["\t.p2align\t6", f".Lagain.{name}:"]
     slots = count()
-    broken = list(map(_zero, _handed_on(block))) if apart else []
+    broken = list(map(_zero, _handed_on(block))) if kind != CHAINED else []
     for _ in range(copies):
         lines += broken
         for instruction in block:
-            lines += _in_place(instruction, slots)
+            lines += _in_place(instruction, slots, kind == CROSSING)
     lines += ["\tsubq\t$1, turns(%rip)", f"\tjne\t.Lagain.{name}"]
     lines += [f"\tpopq\t%{register}" for register in reversed(KEPT)]
     return "\n".join([*lines, "\tvzeroupper", "\tretq"])
 
 
-def _in_place(instruction: Instruction, slots: Iterator[int]) -> list[str]:
-    """The instruction on memory of its own; nothing of a jump."""
+def _in_place(instruction: Instruction, slots: Iterator[int], crosses: bool) -> list[str]:
+    """The instruction on memory of its own, which lies in one line, or in two; nothing of a jump."""
     name, operands = instruction.name, instruction.operands
     if instruction.is_jump or _OTHER.match(name):
         return []
@@ -146,13 +150,12 @@ def _in_place(instruction: Instruction, slots: Iterator[int]) -> list[str]:
         return [_zero(registers(vector)[0]), str(Instruction(name, tuple(there)))]
     if _DIVISION.match(name):  # of what never overflows
         return [_zero("rax"), _zero("rdx"), f"\t{name}\tone(%rip)"]
-    if name.startswith("movnt") or name.startswith(
-        "vmovnt"
-    ):  # past a cache they take no instruction more
+    if name.startswith(("movnt", "vmovnt")):  # past a cache they take no instruction more
         name = "movq" if name == "movntiq" else _UNSTREAMED.sub("mova\\1", name)
     if name.startswith(("lea", "nop")) and not any("%rip" in o for o in operands):
         return [str(instruction)]
-    slot = f"slots+{LINE * (next(slots) % LINES)}(%rip)"
+    first = LINE - 4 if crosses and instruction.may_cross else 0
+    slot = f"slots+{LINE * (next(slots) % LINES) + first}(%rip)"
     return [str(Instruction(name, tuple([_MEMORY.sub(slot, o) for o in operands])))]
 
 

@@ -10,6 +10,7 @@ import tracejit
 from tracejit.config import config
 from tracejit.entry import MOST_CODES
 from tracejit.ir.tensor import is_shared, statements
+from tracejit.lower import machine
 from tracejit.runtime.threads import get_num_threads
 
 X = np.random.default_rng(0).standard_normal(1 << 19)
@@ -159,6 +160,40 @@ def test_the_number_changes_while_python_threads_call():
     for worker in workers:
         worker.join()
     assert not wrong
+
+
+def parallel_turns(function, *arguments) -> list[int]:
+    found = tracejit.jit(function, threads=2).lower(*arguments).module.functions
+    loops = [s for k in found for s in statements(k.body) if is_shared(s)]
+    return [loop.stop.value for loop in loops]
+
+
+@pytest.mark.parametrize(
+    "shape", [(3, 5, 20_000), (2, 2, 3, 30_000), (2, 300_000), (1, 6, 7, 8, 999)]
+)
+def test_loops_of_few_turns_are_one_with_those_inside(shape):
+    """Of arrays that do not lie end to end, whose axes have loops of their own."""
+    x = np.random.default_rng(1).standard_normal((*shape[:-1], 2 * shape[-1]))[..., ::2]
+    with tracejit.threads(2):
+        (turns,) = parallel_turns(lambda x: np.exp(x), x)
+        assert turns >= 4
+        np.testing.assert_allclose(tracejit.jit(lambda x: np.exp(x))(x), np.exp(x))
+
+
+def test_squares_of_a_transpose_are_shared():
+    x = np.random.default_rng(2).standard_normal((362, 362)).astype("f4")
+    with tracejit.threads(2):
+        assert parallel_turns(lambda x: x.T + x, x)[0] >= 4
+        np.testing.assert_array_equal(tracejit.jit(lambda x: x.T + x)(x), x.T + x)
+
+
+def test_no_parallel_loop_is_in_lanes(monkeypatch):
+    """Where loops of few turns have lanes between them, however little work is shared."""
+    monkeypatch.setattr(machine, "WORTHWHILE", 1e-3)
+    x = np.arange(6.0).reshape(3, 2, 1, 1)
+    swapped = tracejit.jit(lambda x: np.swapaxes(x, 0, -1).copy(), threads=2)
+    with tracejit.threads(2):
+        np.testing.assert_array_equal(swapped(x), np.swapaxes(x, 0, -1))
 
 
 def test_one_thread_by_the_environment():

@@ -139,7 +139,7 @@ class _Splitter:
     def nest(self, loop: For, least: int) -> list[For]:
         """The loop, and as many directly inside of it as it takes for so many turns, all for threads to share."""
         nest = [loop]
-        while _is_few(nest, least) and len(nest[-1].body) == 1:
+        while _is_few(nest, least) and nest[-1].mark != "vector" and len(nest[-1].body) == 1:
             (inner,) = nest[-1].body
             fits = isinstance(inner, For) and inner.mark in ("serial", "vector") and trips(inner)
             if not fits or not independent(inner, threads=True) or _shares_registers(inner):

@@ -46,9 +46,17 @@ def products(*arrays):
     return [np.tanh(a @ b) for a, b in zip(arrays[:half], arrays[half:])]
 
 
+def gates(x, h, *weights):
+    """Chains of two products each, which meet in the end."""
+    a, b, c = [np.tanh(x @ w + h @ u) for w, u in zip(weights[::2], weights[1::2])]
+    return a * b + (1 - a) * c
+
+
 def given(function, rng):
     if function is adam:
         return [[rng.random(5000 + 9 * k) for k in range(7)] for _ in range(4)]
+    if function is gates:
+        return [rng.random(n) for n in ((1, 250), (1, 250), *[(250, 250)] * 6)]
     if function is products:
         return [rng.random((64, 64 + 8 * k)) for k in range(6)] + [
             rng.random((64 + 8 * k, 64)) for k in range(6)
@@ -63,7 +71,7 @@ def flat(found):
 
 
 @TWO_CORES
-@pytest.mark.parametrize("function", [adam, several, diamond, written, products])
+@pytest.mark.parametrize("function", [adam, several, diamond, written, products, gates])
 def test_as_in_numpy(function):
     arguments = given(function, np.random.default_rng(0))
     f = tracejit.jit(function, threads=2)

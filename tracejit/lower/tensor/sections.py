@@ -7,7 +7,8 @@ brings. Kernels that follow one another in the entry become one, of which the pa
         if section == 0: first(...) ...
 
 runs chains of those that do need each other, each in order, without waiting for others in between. Where
-all is one chain, kernels that need nothing of each other are sections of one step of it.
+all is one chain, it is cut: where chains meet that were apart until then, or into steps, of kernels that need
+nothing of each other.
 """
 
 from __future__ import annotations
@@ -53,11 +54,16 @@ LONG = 3  # times what threads are worth: of such a kernel its own regions are a
 
 
 class _Short(NamedTuple):
-    """A call of a kernel on one thread, and what it reads and writes."""
+    """A call of a kernel on one thread, what it reads and writes, and the seconds it takes."""
 
     call: Call
     reads: frozenset[Buffer]
     writes: frozenset[Buffer]
+    seconds: float
+
+    @property
+    def buffers(self) -> frozenset[Buffer]:
+        return self.reads | self.writes
 
 
 def run_sections(module: Module, machine: Machine = USUAL) -> Module:
@@ -126,6 +132,7 @@ def _short(statement: Statement, machine: Machine) -> _Short | None:
         statement,
         frozenset(buffer for own, buffer in pairs if own in kernel.inputs),
         frozenset(buffer for own, buffer in pairs if own in outputs),
+        _seconds(kernel, machine),
     )
 
 
@@ -157,16 +164,40 @@ def _is_large(buffer: Buffer) -> bool:
 
 
 def _scheduled(run: list[_Short], machine: Machine) -> list[Statement]:
-    """Short kernels that follow one another: as sections, as steps of sections, or as they were."""
-    needed = _needed(run)
-    whole = _sections(_chains(run, needed), machine)
-    if whole is not None:
-        return [whole]
-    found: list[Statement] = []
-    for step in _steps(run, needed):
-        together = _sections([[short] for short in step], machine)
-        found += [together] if together is not None else [short.call for short in step]
-    return found
+    """Short kernels that follow one another: as sections, one after the other, or as they were; the fastest."""
+    run, needed = _from_where_it_lies(run, machine), _needed(run)
+    phases = [[[run[n] for n in chain] for chain in phase] for phase in _phases(needed)]
+    steps = [[[short] for short in step] for step in _steps(run, needed)]
+    best: list[Statement] = [short.call for short in run]
+    least = sum(short.seconds for short in run)
+    for parts_of_run in ([_chains(run, needed)], phases, steps):
+        found: list[Statement] = []
+        taken = 0.0
+        for chains in parts_of_run:
+            together, price = _sections(chains, machine)
+            found += (
+                [short.call for chain in chains for short in chain]
+                if together is None
+                else [together]
+            )
+            taken += price
+        if taken < least:
+            best, least = found, taken
+    return best
+
+
+def _from_where_it_lies(run: list[_Short], machine: Machine) -> list[_Short]:
+    """The kernels with the times that they take at least if all that they read and write is as near as
+    there is room for."""
+    rate = machine.byte_cycles(_bytes(frozenset().union(*[short.buffers for short in run])))
+    return [
+        short._replace(seconds=max(short.seconds, seconds(_bytes(short.buffers) * rate)))
+        for short in run
+    ]
+
+
+def _bytes(buffers: Iterable[Buffer]) -> int:
+    return sum(buffer.type.size * buffer.type.dtype.itemsize for buffer in buffers)
 
 
 def _needed(run: list[_Short]) -> list[set[int]]:
@@ -204,6 +235,28 @@ def _chains(run: list[_Short], needed: list[set[int]]) -> list[list[_Short]]:
     return [*chains.values()]
 
 
+def _phases(needed: list[set[int]]) -> list[list[list[int]]]:
+    """Chains of kernels, by number, up to where some of them meet; and so on from there."""
+    place: list[int] = []
+    phases: list[list[list[int]]] = []
+    chain_of: list[list[int]] = []
+    for number, before in enumerate(needed):
+        phase = max([place[other] for other in before], default=0)
+        met = {id(chain_of[other]): chain_of[other] for other in before if place[other] == phase}
+        if len(met) > 1:
+            phase, met = phase + 1, {}
+        if phase == len(phases):
+            phases.append([])
+        own = next(iter(met.values()), None)
+        if own is None:
+            own = []
+            phases[phase].append(own)
+        own.append(number)
+        place.append(phase)
+        chain_of.append(own)
+    return phases
+
+
 def _steps(run: list[_Short], needed: list[set[int]]) -> list[list[_Short]]:
     """Each kernel in the first step after all that it needs."""
     place: list[int] = []
@@ -216,15 +269,13 @@ def _steps(run: list[_Short], needed: list[set[int]]) -> list[list[_Short]]:
     return steps
 
 
-def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
+def _sections(chains: list[list[_Short]], machine: Machine) -> tuple[Call | None, float]:
     """The call of a kernel of which each section is one of the chains, or several short ones; None where
-    one thread is as good."""
-    if len(chains) < 2:
-        return None
-    costs = [sum(_seconds(short.call.kernel, machine) for short in chain) for chain in chains]
+    one thread is as good. And the seconds that it takes, or that they do."""
+    costs = [sum(short.seconds for short in chain) for chain in chains]
     total = sum(costs)
-    if total < LEAST_FORKS * machine.region_seconds:
-        return None
+    if len(chains) < 2 or total < LEAST_FORKS * machine.region_seconds:
+        return None, total
     share = max(total / (SECTIONS_OF_CORE * machine.cores), machine.region_seconds / 2)
     sections: list[list[_Short]] = []
     sizes: list[float] = []
@@ -237,8 +288,8 @@ def _sections(chains: list[list[_Short]], machine: Machine) -> Call | None:
             sizes.append(cost)
     longest = _longest_thread(sizes, machine.cores) + machine.region_seconds
     if len(sections) < 2 or longest > (1 - LEAST_GAIN) * total:
-        return None
-    return _call(sections)
+        return None, total
+    return _call(sections), longest
 
 
 def _longest_thread(sizes: list[float], threads: int) -> float:

@@ -238,6 +238,29 @@ def test_groups_of_channels_read_windows_where_they_are(inside, format):
     assert unproved(call.kernel) == []
 
 
+@pytest.mark.parametrize("inside, out", [(4, 4), (2, 2), (8, 8), (2, 4), (3, 4), (4, 2), (1, 2)])
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i4", "c8"])
+def test_lanes_are_along_groups_of_few_channels(inside, out, dtype):
+    for groups, spatial, how in (
+        (16, (11, 9), {"padding": 1}),
+        (8, (30, 23), {"stride": 2}),
+        (5, (12, 14), {"padding": (2, 1), "dilation": 2}),
+        (48, (40, 38), {"padding": 1, "stride": (1, 2)}),
+    ):
+        x = (RNG.standard_normal((2, *spatial, groups * inside)) * 4).astype(dtype)
+        w = (RNG.standard_normal((3, 3, inside, groups * out)) * 4).astype(dtype)
+        b = (RNG.standard_normal(groups * out) * 4).astype(dtype)
+
+        def layer(x, w, b, how=how, groups=groups):
+            y = nn.conv(x, w, b, groups=groups, data_format="channels_last", **how)
+            return y if y.dtype.kind == "c" else nn.relu(y)
+
+        expected, f = layer(x, w, b), tracejit.jit(layer, threads=2)
+        atol = TOLERANCE[dtype] * np.abs(expected).max()
+        np.testing.assert_allclose(f(x, w, b), expected, rtol=0, atol=atol)
+        assert unproved(calls_of(f.lower(x, w, b).module)[-1].kernel) == []
+
+
 @pytest.mark.parametrize("format", nn.FORMATS)
 @pytest.mark.parametrize("dtype", ["f4", "c16", "i2", "f2"])
 @pytest.mark.parametrize(

@@ -77,3 +77,23 @@ def test_fewer_elements_than_lanes(dtype, step):
         x = (generator.normal(size=(3, count * step - step + 1)) * 9).astype(dtype)
         both = lambda x: x[:, ::step] | x[:1, ::step] if x.dtype == bool else x[:, ::step] * 2
         np.testing.assert_array_equal(tracejit.jit(both)(x), both(x))
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "c8", "f2", "?"])
+def test_lanes_that_take_elements_in_turns(dtype):
+    generator = np.random.default_rng(1)
+    for count, turns in ((16, 2), (9, 4), (40, 8), (33, 3), (7, 16), (1, 64), (65, 2)):
+        x = (generator.normal(size=(2, count)) * 9).astype(dtype)
+        y = (generator.normal(size=(2, count * turns)) * 9).astype(dtype)
+        for function in (
+            lambda x, y, turns=turns: np.repeat(x, turns, axis=1) + y,
+            lambda x, y, turns=turns: np.repeat(x[:, ::-1], turns, axis=1) + y,
+            lambda x, y, turns=turns: (
+                np.repeat(x, turns, axis=1)[:, 3:] + y[:, 3:] * np.repeat(x, turns, axis=1)[:, :-3]
+            ),
+        ):
+            found = tracejit.jit(function)(x, y)
+            if dtype in ("f2", "c8"):
+                np.testing.assert_allclose(found, function(x, y), rtol=1e-2, atol=1e-1)
+            else:
+                np.testing.assert_allclose(found, function(x, y), rtol=1e-5, atol=1e-5)

@@ -13,13 +13,14 @@ from ...ir.types import DType
 from .builder import Value, is_number, literal
 from .frame import Lanes, Parts, memory_kind
 from .listed import ListedReads
+from .repeated import RepeatedReads
 from .squares import transposed
 from .strided import is_close, load_strided, store_strided
 
 CACHE_LINE = 64
 
 
-class Access(ListedReads):
+class Access(ListedReads, RepeatedReads):
     """Emits loads and stores into one function."""
 
     def address_of(
@@ -151,6 +152,9 @@ class Access(ListedReads):
         offset, atoms, constant = self.address_of(buffer, indices)
         region = self.b.region
         if offset is not None:
+            turns = self.turns_of(buffer, indices)
+            if turns is not None:
+                return self.from_memory(self.read_turns(buffer, turns), dtype)
             listing = self.listing_of(buffer, indices)
             if listing is not None:
                 return self.from_memory(self.read_listed(buffer, listing), dtype)

@@ -281,6 +281,9 @@ class Frame:
             case Load():
                 offset, atoms, _ = self.address_of(expression.buffer, expression.indices)
                 if offset is not None:
+                    turns = self.turns_of(expression.buffer, expression.indices)
+                    if turns is not None:
+                        return tuple(turns.atoms)
                     listing = self.listing_of(expression.buffer, expression.indices)
                     return (offset,) if listing is None else self.needs_of(listing)
                 # Of the vector's index only the first lane's is needed.

@@ -78,7 +78,7 @@ def _no_library(node: Node, library: Library | None) -> UnsupportedError:
 
 def schedule(problem: Problem, machine: Machine) -> Body:
     """The loops of a problem, of the kind that suits it."""
-    shared = shared_label(problem)
+    shared = shared_label(problem, machine)
     if shared:
         return thin_product(problem, machine, shared)
     unfolded = unfold(problem)

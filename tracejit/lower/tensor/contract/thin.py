@@ -25,7 +25,7 @@ from ..cost import CLOSE
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .lines import inner_ranges, lines_for, reading
 from .machine import Machine, seconds
-from .problem import Body, Problem
+from .problem import Body, Group, Problem
 from .slide import Slide, Stretch, add_products, slides_of, unrolled
 from .tile import power_of_two
 
@@ -42,12 +42,34 @@ IN_LINE = 32  # steps of the depth
 LONGEST = 128  # depth: beyond it, walking along the lanes' label matters more
 
 
-def shared_label(problem: Problem) -> str:
+def lane_labels(problem: Problem, machine: Machine) -> str:
+    """The last label of the result, and that of the groups where there are few results in each: lanes
+    are along both then, and some of them read the same element of the left factor."""
+    *_, groups, last = [" ", *[label for label in problem.result if label not in problem.single]]
+    left, right, lanes = problem.left, problem.right, machine.lanes(problem)
+    if problem.parts > 1 or groups not in problem.outer or problem.columns.labels != last:
+        return last
+    count, each = problem.extents[groups], problem.extents[last]
+    across = dict(zip(problem.result, problem.out.type.strides))
+    if each & (each - 1) or 2 * each > lanes or count * each % lanes:
+        return last
+    both = all(
+        steps.get(groups) == each and steps.get(last) == 1 for steps in (right.strides, across)
+    )
+    near = left.strides.get(groups, 0)
+    is_near = near is not None and 0 < near * (lanes // each - 1) < lanes
+    return groups + last if both and is_near else last
+
+
+def shared_label(problem: Problem, machine: Machine) -> str:
     """The label along which neighbours are computed together; "" where the problem is another kind."""
     labels = [label for label in problem.result if label not in problem.single]
     if not all(isinstance(extent, int) and extent for extent in problem.extents.values()):
         return ""
-    if len(labels) < 2 or min(problem.rows.extent, problem.columns.extent) > 1:
+    if len(labels) < 2:
+        return ""
+    along = lane_labels(problem, machine)
+    if len(along) == 1 and min(problem.rows.extent, problem.columns.extent) > 1:
         return ""
     if not 1 < problem.depth.extent * problem.repeats <= LONGEST:
         return ""
@@ -57,7 +79,7 @@ def shared_label(problem: Problem) -> str:
         f.is_memory and f.strides.get(last, 0) in range(CLOSE + 1) for f in factors
     ):
         return ""
-    for label in reversed(labels[:-1]):
+    for label in reversed(labels[: -len(along)]):
         if sum(label in factor.labels for factor in factors) == 1:
             return label
     return ""
@@ -65,7 +87,7 @@ def shared_label(problem: Problem) -> str:
 
 class Labels(NamedTuple):
     """Of the result: `shared` is walked a few indices at a time, and so are `lines`, if not "", which are
-    one of those `around`; along the `last` there are lanes. Windows move along those of `slides`."""
+    one of those `around`; along the `last`, one or two, there are lanes. Windows move along those of `slides`."""
 
     shared: str
     lines: str
@@ -75,23 +97,37 @@ class Labels(NamedTuple):
 
 
 class Lanes(NamedTuple):
-    """The label that lanes run along, from where to where."""
+    """The labels that lanes run along as if they were one, from where to where."""
 
-    label: str
+    labels: str
     first: Expression
     end: Expression
 
+    def index(self, problem: Problem) -> Index:
+        return problem.index(self.labels[-1])
 
-def _all(problem: Problem, label: str) -> Lanes:
-    return Lanes(label, tensor.ZERO, integer(problem.extents[label]))
+    def places(self, problem: Problem) -> dict[str, Expression]:
+        """Where each label is at the one index."""
+        extents = tuple([problem.extents[label] for label in self.labels])
+        return Group(self.labels, extents).places(self.index(problem))
+
+
+def _extent(problem: Problem, labels: str) -> int:
+    return prod(problem.extents[label] for label in labels)
+
+
+def _all(problem: Problem, labels: str) -> Lanes:
+    return Lanes(labels, tensor.ZERO, integer(_extent(problem, labels)))
 
 
 def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     """All results, `shared` a few indices at a time; later passes choose threads."""
-    *around, last = [x for x in problem.result if x not in problem.single and x != shared]
+    last = lane_labels(problem, machine)
+    apart = last + shared + problem.single
+    around = [x for x in problem.result if x not in apart]
     padded, slides = next(iter(problem.padded), None), slides_of(problem)
     inside = {} if padded is None else inner_ranges(problem, padded)
-    if inside is None or last in inside:
+    if inside is None or {*last} & {*inside}:
         return _by_chunks(problem, machine, Labels(shared, "", tuple(around), last, slides))
     lines = next((label for label in reversed(around) if label in slides), "")
     labels = Labels(shared, lines, tuple(around), last, slides)
@@ -147,7 +183,8 @@ def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) 
     So little of a picture stays in the nearest cache while windows slide over it. Along the labels
     `still` nothing slides: there, one picture follows another.
     """
-    last, extent = labels.last, problem.extents[labels.last]
+    last, extent = labels.last, _extent(problem, labels.last)
+    each = extent // problem.extents[last[0]]  # results of a group, if there are groups
     most = max(MOST_TILE, _most_sums(problem, machine))
     moving = labels._replace(around=tuple([x for x in labels.around if x not in still]))
     for vectors in range(MOST_VECTORS, 0, -1):
@@ -156,7 +193,8 @@ def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) 
         if rest:
             continue
         first, end = chunk_range(extent, chunks)
-        own, copied = lines_for(problem, last, first, width, still, machine)
+        group = expressions.floor_divide(first, integer(each))
+        own, copied = lines_for(problem, last[0], group, width // each, still, machine)
         if copied:
             few = _nest(own, own, {}, machine, moving, Lanes(last, first, end), most)
             mark = "parallel" if seconds(problem) >= WORTHWHILE else "serial"
@@ -212,7 +250,7 @@ def _rows(
     """Results for the indices of `shared` from `start` on, a few at a time, with those of the `tile`."""
     shared = labels.shared
     stop = problem.extents[shared] if stop is None else stop
-    lanes = min(machine.lanes(problem), power_of_two(problem.extents[along.label]))
+    lanes = min(machine.lanes(problem), power_of_two(_extent(problem, along.labels)))
     most = MOST_ROWS
     if tile:
         most = max(1, most_tile // prod(stretch.count for stretch in tile))
@@ -220,8 +258,9 @@ def _rows(
         most = max(most, _most_sums(problem, machine))
 
     def few(first: Expression, count: int) -> Body:
-        body = _results(problem, (*tile, Stretch(shared, ROW, first, count)), labels.slides)
-        return (For(problem.index(along.label), along.first, along.end, body, "vector", lanes),)
+        stretches = (*tile, Stretch(shared, ROW, first, count))
+        body = _results(problem, stretches, labels.slides, along.places(problem))
+        return (For(along.index(problem), along.first, along.end, body, "vector", lanes),)
 
     return _by_few(start, stop, most, TOP, few)
 
@@ -231,12 +270,17 @@ def _most_sums(problem: Problem, machine: Machine) -> int:
     return machine.registers // problem.parts * 7 // 16
 
 
-def _results(problem: Problem, tile: tuple[Stretch, ...], slides: dict[str, Slide]) -> Body:
+def _results(
+    problem: Problem,
+    tile: tuple[Stretch, ...],
+    slides: dict[str, Slide],
+    lanes: dict[str, Expression],
+) -> Body:
     """Results of one vector, in registers."""
     shape = tuple([stretch.count for stretch in tile])
     sums = Buffer("sums", array_type(shape, problem.wide), "register")
     contracted = [x for x in problem.extents if x not in problem.result and x not in problem.single]
-    places = problem.others("".join(problem.extents))
+    places = problem.others("".join(problem.extents)) | lanes
     places |= {label: problem.index(label) for label in contracted}
     places |= {s.label: expressions.add(s.first, s.place) for s in tile}
     sliding, size = [], prod(shape)

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 
 import tracejit
+from tracejit.ir.dims import bind, highest, lowest, symbol
 
 RNG = np.random.default_rng(0)
 SIZES = (300, 410, 530, 670, 8, 9, 17, 64, 65, 128, 1000, 4097)
@@ -71,3 +72,32 @@ def tracejit_calls(f):
     entries = [entry for found in f._compiler._sizes._entries.values() for entry in found]
     assert entries
     return [node for entry in entries for node in entry.program.host_calls]
+
+
+def test_parts_of_selections():
+    """How many elements are told by data, and a third of these."""
+
+    def function(x):
+        found = np.nonzero(x > 0)[0]
+        return np.isin(found, found[::3]), np.searchsorted(np.sort(x), found)
+
+    f = tracejit.jit(function)
+    for n in (7, 20, 41, 300, 67, 9, 64):
+        x = numbers(n)
+        assert is_alike(f(x), function(x))
+
+
+def test_bounds_of_quotients():
+    """Extents with quotients of what data tells lie between the bounds they are known to have."""
+    n = symbol("n")
+    selected = symbol("selected", 0, n)
+    for a, b, c, d in RNG.integers(-3, 6, (500, 4)).tolist():
+        extent = (selected * a + n * d + b) // (abs(b) + 1) * c + (n * 2) // 3
+        low, high = lowest(extent), highest(extent)
+        for size in (8, 9, 20):
+            for count in (0, 1, size // 2, size):
+                value = bind(extent, {"n": size, "selected": count})
+                assert low is None or low <= value
+                assert high is None or value <= bind(high, {"n": size})
+    third = (selected + 2) // 3
+    assert (lowest(third), highest(third)) == (0, (n + 2) // 3)

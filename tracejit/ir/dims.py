@@ -329,9 +329,12 @@ def _without(extent: Dim, unknown: Symbol) -> int | Dim | None:
     factor: int | Dim = 0
     for coefficient, atoms in extent.terms:
         if unknown not in atoms:
+            part: int | Dim | None = _normal({atoms: coefficient})
             if any(unknown in symbols_of(Dim(((1, (atom,)),))) for atom in atoms):
+                part = _quotient_without(coefficient, atoms, unknown)
+            if part is None:
                 return None
-            rest = rest + _normal({atoms: coefficient})
+            rest = rest + part
             continue
         others = list(atoms)
         others.remove(unknown)
@@ -343,6 +346,16 @@ def _without(extent: Dim, unknown: Symbol) -> int | Dim | None:
     if unknown.most is not None and is_never_negative(factor * -1):
         return rest + factor * unknown.most
     return None
+
+
+def _quotient_without(coefficient: int, atoms: Monomial, unknown: Symbol) -> int | Dim | None:
+    """The same of a multiple of a quotient, which grows with its numerator."""
+    denominator = atoms[0].denominator
+    if len(atoms) > 1 or type(denominator) is not int or denominator < 1:
+        return None
+    sign = 1 if coefficient > 0 else -1
+    bound = _without(atoms[0].numerator * sign, unknown)
+    return None if bound is None else bound * sign // denominator * coefficient
 
 
 def _least_of_sizes(extent: Dim) -> int | None:

@@ -5,7 +5,7 @@ None of these takes a traced array first, so no protocol shows them; the hooks c
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import contextlib
 from itertools import islice
 from math import ceil
 from typing import Any
@@ -20,7 +20,7 @@ from ..array import Array, doubt, view, wrap
 from ..assumptions import assumed
 from ..context import failure, for_numpy
 from ..extents import to_dim
-from ..host import call_through_python, known
+from ..host import NoRule, call_through_python, known
 from ..registry import creates, implements
 from ..value import ARRAY_LIMIT, Value, literal, node_of
 from ..views import is_contiguous, is_in_order, strides_after
@@ -38,13 +38,14 @@ from .building import (
 )
 from .diagonals import eye_matrix
 from .orders import in_c_order, in_fortran_order
+from .rooms import made_extent, made_shape
 from .shapes import moveaxis
 
 
 @creates(np.zeros)
 def zeros(shape, dtype=None, order="C", *, device=None, like=None):
     """`np.zeros`."""
-    return filled(static_shape(shape), 0, numpy_dtype(dtype or float))
+    return filled(made_shape(shape), 0, numpy_dtype(dtype or float))
 
 
 @creates(np.empty)
@@ -68,7 +69,7 @@ def fromiter(iter, dtype, count=-1, *, like=None):
 @creates(np.ones)
 def ones(shape, dtype=None, order="C", *, device=None, like=None):
     """`np.ones`."""
-    return filled(static_shape(shape), 1, numpy_dtype(dtype or float))
+    return filled(made_shape(shape), 1, numpy_dtype(dtype or float))
 
 
 @creates(np.full)
@@ -77,12 +78,12 @@ def full(shape, fill_value, dtype=None, order="C", *, device=None, like=None):
     value = as_array(fill_value)
     if dtype is not None:
         value = as_array(fill_value, numpy_dtype(dtype))
-    return broadcast(value, static_shape(shape))
+    return broadcast(value, made_shape(shape))
 
 
 def _shape_and_dtype(a: Any, shape: Any, dtype: Any) -> tuple[tuple, np.dtype]:
     like = as_array(a)
-    shape = like.shape if shape is None else static_shape(shape)
+    shape = like.shape if shape is None else made_shape(shape)
     return shape, like.dtype if dtype is None else numpy_dtype(dtype)
 
 
@@ -118,6 +119,8 @@ def full_like(a, fill_value, dtype=None, order="K", subok=True, shape=None, *, d
 def arange(start_or_stop, /, stop=None, step=1, *, dtype=None, device=None, like=None):
     """`np.arange`, as `first + index * difference`, which is what NumPy fills in."""
     start, stop = (0, start_or_stop) if stop is None else (start_or_stop, stop)
+    if type(start) is int and type(step) is int and (start, step) == (0, 1) and is_traced(stop):
+        stop = _stop(stop)
     limits = [_limit(value) for value in (start, stop, 1 if step is None else step)]
     start, stop, step = [value for value, _ in limits]
     if dtype is None:
@@ -140,6 +143,14 @@ def arange(start_or_stop, /, stop=None, step=1, *, dtype=None, device=None, like
     if first != 0:
         result = apply(np.add, result, first)
     return converted(result, dtype)
+
+
+def _stop(value: Any) -> Any:
+    """Where a range ends that begins at 0: a number that data tells, if it is one."""
+    if value.is_scalar and value.dtype == np.int64:
+        with contextlib.suppress(NoRule):
+            return made_extent(value, "a range")
+    return value
 
 
 def _limit(value: Any) -> tuple[Any, Any]:
@@ -250,8 +261,8 @@ def geomspace(start, stop, num=50, endpoint=True, dtype=None, axis=0):
 @creates(np.eye)
 def eye(N, M=None, k=0, dtype=float, order="C", *, device=None, like=None):
     """`np.eye`."""
-    rows = static_int(N, "an extent")
-    columns = rows if M is None else static_int(M, "an extent")
+    rows = made_extent(N, "an extent")
+    columns = rows if M is None else made_extent(M, "an extent")
     return eye_matrix(rows, columns, static_int(k, "an offset"), numpy_dtype(dtype))
 
 

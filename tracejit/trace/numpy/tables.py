@@ -5,6 +5,7 @@ Comparing with all entries at once has no branches and fuses with what makes the
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from math import prod
 from typing import Any
 
@@ -21,9 +22,9 @@ from ..context import failure
 from ..host import no_rule
 from ..promotion import cast
 from ..registry import implements
-from ..value import known_value, node_of
+from ..value import Value, known_value, node_of
 from . import reductions
-from .arguments import numpy_dtype, refuse, static_int, static_shape
+from .arguments import is_traced, numpy_dtype, refuse, static_int, static_shape
 from .building import (
     as_array,
     broadcast,
@@ -125,13 +126,30 @@ def unravel_index(indices, shape, order="C"):
     """`np.unravel_index`."""
     flat = as_array(indices)
     _check_integers(flat, "iu")
-    extents = static_shape(shape)
-    rest = scalar_like(_inside(converted(flat, np.int64), prod(extents)))
+    extents, size = _extents_of(shape)
+    rest = scalar_like(_inside(converted(flat, np.int64), size))
     found: list[Array] = []
     for extent in reversed(extents) if order == "C" else extents:
         found.append(apply(np.remainder, rest, extent))
         rest = apply(np.floor_divide, rest, extent)
     return tuple(reversed(found)) if order == "C" else tuple(found)
+
+
+def _extents_of(shape: Any) -> tuple[Sequence, Any]:
+    """The extents that positions are to be inside of, which may be traced, and their product: a ValueError
+    of the program where that is more than int64 has."""
+    if not is_traced(shape):
+        extents = static_shape(shape)
+        return extents, prod(extents)
+    items = as_array(shape)
+    _check_integers(items, "iu")
+    if items.ndim != 1 or type(items.shape[0]) is not int or not items.shape[0]:
+        raise no_rule("positions in such a shape")
+    extents = [converted(items[k], np.int64) for k in range(items.shape[0])]
+    size, wide, fits = extents[0], converted(extents[0], np.float64), extents[0] >= 0
+    for n in extents[1:]:
+        size, wide, fits = size * n, wide * n, fits & (n >= 0)
+    return extents, size * (fits & (wide < 2.0**62))
 
 
 def _check_integers(indices: Array, kinds: str) -> None:
@@ -142,7 +160,7 @@ def _check_integers(indices: Array, kinds: str) -> None:
 @implements(np.ravel_multi_index)
 def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
     """`np.ravel_multi_index`."""
-    extents = static_shape(dims)
+    extents, size = _extents_of(dims)
     modes = mode if isinstance(mode, tuple) else (mode,) * len(extents)
     pairs = list(zip(multi_index, extents, modes, strict=True))
     total: Any = None
@@ -157,7 +175,7 @@ def ravel_multi_index(multi_index, dims, mode="raise", order="C"):
         else:
             index = scalar_like(_inside(index, extent))
         total = index if total is None else total * extent + index
-    return total
+    return scalar_like(_inside(total, size)) if isinstance(size, Value) else total
 
 
 @implements(np.bincount)

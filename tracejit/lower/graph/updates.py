@@ -102,7 +102,8 @@ class Updates:
             # What an update exchanges is no value it reads.
             for operand in node.operands[node.op.kind == UPDATE :]:
                 users.setdefault(operand, []).append(node)
-        below = Dependents(self.order, self.nodes)
+        olds = dict.fromkeys(map(old_of, self.nodes))
+        below = Dependents([*olds, *self.order], dict.fromkeys([*self.nodes, *olds]))
         readers: dict[Node, set[Node]] = {}
         stored: set[Node] = set()
         for update in self.nodes:
@@ -115,7 +116,8 @@ class Updates:
                 is_early = memory_of(node) is not old and not is_late(node)
                 if is_early and any(map(is_late, users.get(node, ()))):
                     stored.add(node)
-            stored |= self.read_elsewhere(update, is_stored)
+            if any(n is old or below.depends(n, old) for n in update.operands[1:]):
+                stored |= self.read_elsewhere(update, is_stored)
         wanted = {update: (old_of(update),) for update in self.nodes}
         return readers_first(self.order, wanted, readers), stored
 

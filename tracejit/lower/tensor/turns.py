@@ -25,7 +25,7 @@ from ...ir.term import Term
 from .cost import expected_trips, expressions, trips
 
 # Iterations of outer loops beyond which not each of them is looked at.
-MANY_PLACES = 1024
+MANY_PLACES = 128
 ARITHMETIC = {
     "add": operator.add,
     "subtract": operator.sub,

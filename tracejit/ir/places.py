@@ -29,9 +29,11 @@ from .tensor import (
     Let,
     Literal,
     Load,
+    Nest,
     Statement,
     Store,
     Variable,
+    bodies_of,
     expressions_of,
     loads_of,
     statements,
@@ -86,13 +88,29 @@ def are_always_apart(
     """Whether two places are certainly different, in whatever iterations of the loops among these
     statements; what is around them is the same for both."""
     inside: dict[Term, For | None] = {}
-    for statement in statements(around):
-        match statement:
-            case For(index):
-                inside[index] = statement
-            case Let(Index() as index):
-                inside[index] = None
+    if any([index.free for index in (*one, *two)]):
+        for statement in around:
+            if isinstance(statement, Nest):
+                inside.update(_bound_inside(statement))
+            if isinstance(statement, For):
+                inside[statement.index] = statement
+            elif isinstance(statement, Let) and isinstance(statement.variable, Index):
+                inside[statement.variable] = None
     return any(_never_equal(a, b, inside) for a, b in zip(one, two))
+
+
+@remembered
+def _bound_inside(nest: Nest) -> dict[Index, For | None]:
+    """The indices that are bound in the bodies of a statement, with their loops."""
+    found: dict[Index, For | None] = {}
+    for body in bodies_of(nest):
+        for statement in statements(body):
+            match statement:
+                case For(index):
+                    found[index] = statement
+                case Let(Index() as index):
+                    found[index] = None
+    return found
 
 
 def _never_equal(a: Expression, b: Expression, inside: dict[Term, For | None]) -> bool:

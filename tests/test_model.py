@@ -149,6 +149,18 @@ def some(x: f64[64], *, out: f64[64]):
     assert moved(text, SMALL) < 4 * 64 * 8
 
 
+def test_arrays_of_unknown_size_are_no_larger_than_their_bounds():
+    text = """
+n = bounded(0, 256)
+
+@kernel
+def look(table: f64[n], at: i64[4096], *, out: f64[4096]):
+    for i in range(0, 4096):
+        out[i] = table[at[i]]
+"""
+    assert moved(text, LARGE) == pytest.approx(2 * 4096 * 8 + 256 * 8, abs=128)
+
+
 def test_rows_far_apart_are_no_memory_between_them():
     text = """
 @kernel

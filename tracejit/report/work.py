@@ -13,6 +13,7 @@ from collections.abc import Iterable
 from math import prod
 from typing import Any, NamedTuple
 
+from ..ir.dims import highest
 from ..ir.expressions import is_seldom
 from ..ir.foreign import foreign
 from ..ir.host import HostFunction
@@ -74,9 +75,10 @@ def work_of(kernel: Kernel) -> Work:
 
 
 def size_of(buffer: Buffer) -> int:
-    """Bytes of a buffer; 0 while its extents are unknown."""
-    size = prod(buffer.type.shape)
-    return size * buffer.type.dtype.itemsize if isinstance(size, int) else 0
+    """Bytes of a buffer, at most; 0 while no bounds of its extents are known."""
+    extents = [highest(extent) for extent in buffer.type.shape]
+    known = all(isinstance(extent, int) for extent in extents)
+    return prod(extents) * buffer.type.dtype.itemsize if known else 0
 
 
 class _Counter:

@@ -55,8 +55,9 @@ def test_one_hot():
     np.testing.assert_array_equal(tracejit.jit(nearest)(points, centres), nearest(points, centres))
 
 
-@pytest.mark.parametrize(("length", "sweeps"), [(10, 1), (100, 2)])
+@pytest.mark.parametrize(("length", "sweeps"), [(10, 1), (100, 3)])
 def test_short_rows_are_swept_once(length, sweeps):
+    """Longer ones twice, and once more where there is a nan."""
     module = tracejit.jit(lambda x: np.argmin(x, axis=1)).lower(np.ones((1000, length))).module
     loops = [
         s

@@ -64,3 +64,19 @@ def test_what_is_computed_and_rows_of_matrices():
     x, w = RNG.normal(size=(2, 3, 20_000))
     check(lambda x, w: np.argmax(x * w, axis=1), x, w)
     check(lambda x: (np.argmax(x[0]), x[0].max(), np.argmin(x[1] * 2)), x)
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+@pytest.mark.parametrize("function", [np.argmax, np.argmin])
+def test_what_is_not_less_is_found_and_the_first_nan_if_there_is_one(function, dtype):
+    x = RNG.integers(-9, 9, (12, 200)).astype(dtype)
+    x[1], x[2], x[3] = np.inf, -np.inf, np.nan
+    x[4, 150] = x[5, 7] = x[5, 9] = np.nan
+    x[6, 3], x[6, 90] = np.inf, np.nan
+    x[7, 3], x[7, 90] = -np.inf, np.nan
+    x[8] = -0.0
+    x[8, 50] = 0.0
+    check(lambda x: function(x, axis=1), x)
+    check(lambda x: function(x * 2, axis=1), x)
+    text = text_of(lambda x: function(x, axis=1), x)
+    assert "logical_not(" in text and "seldom(isnan(" in text

@@ -6,11 +6,13 @@ NumPy's argmax is two sweeps: what is the greatest, and where is it first (or th
     for i: at = minimum(at, i if x[i] == most)    ->    most = the greatest of tops; b = where that is first
                                                         for i in block b: at = minimum(at, i if x[i] == most)
 
-A block with a nan has nan for its greatest, so the first nan is in the first such block.
+A block with a nan has nan for its greatest, so the first nan is in the first such block. In shorter rows what is not
+less than the greatest is looked for, which takes one comparison, and the first nan afterwards if there is one.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import partial
 from itertools import pairwise
 from typing import NamedTuple
@@ -25,6 +27,7 @@ from ...ir.expressions import (
     minimum,
     multiply,
     replace_expressions,
+    seldom,
     select,
     subtract,
 )
@@ -35,9 +38,11 @@ from ...ir.tensor import (
     Accumulate,
     Allocate,
     Apply,
+    Assign,
     Buffer,
     Expression,
     For,
+    If,
     Index,
     Let,
     Literal,
@@ -78,7 +83,7 @@ def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
         best = _searched(statement, search, not prefix) if search is not None else None
         if best is None or best.target not in starts:
             before = next((s for s in body[:place][::-1] if isinstance(s, For)), None)
-            new += _narrow(before, statement) or [
+            new += _sought(before, statement) or [
                 map_bodies(statement, partial(_body, prefix=f"{number}_"))
             ]
             continue
@@ -90,23 +95,43 @@ def _body(body: tuple[Statement, ...], prefix: str) -> tuple[Statement, ...]:
     return tuple(new)
 
 
-def _narrow(sweep: Statement | None, search: Statement) -> list[Statement] | None:
-    """A search in numbers of half the size, of which a vector has twice as many."""
+def _sought(sweep: Statement | None, search: Statement) -> list[Statement] | None:
+    """A quicker search of a short row: in numbers of half the size, of which a vector has twice as many, and by one
+    comparison."""
     if not (isinstance(sweep, For) and isinstance(search, For)) or len(search.body) != 1:
         return None
     (found,), count = search.body, trips(search)
     if count is None or not NARROW_FROM <= count < 2**31 or search.mark != "serial":
         return None
     sums = [s for s in sweep.body if isinstance(s, Accumulate) and seeks(search, s, sweep)]
-    if not sums or sums[0].value.dtype.itemsize > NARROW_BYTES:
+    if not sums:
         return None
-    at = Variable(f"{found.target.name}_narrow", i32)
-    here = select(found.value.operands[0], cast(search.index, i32), Literal(count, i32))
+    dtype = i32 if sums[0].value.dtype.itemsize <= NARROW_BYTES else i64
+    at = Variable(f"{found.target.name}_{dtype.name}", dtype)
+    here, nowhere = cast(search.index, dtype), Literal(count, dtype)
+
+    def where(condition: Expression) -> For:
+        value = select(condition, here, nowhere)
+        return search.replace(body=(Accumulate(at, "minimum", value),))
+
     return [
-        Let(at, Literal(count, i32)),
-        search.replace(body=(Accumulate(at, "minimum", here),)),
+        Let(at, nowhere),
+        *_looked_for(found.value.operands[0], sums[0], where, Assign(at, nowhere)),
         Accumulate(found.target, "minimum", cast(at, i64)),
     ]
+
+
+def _looked_for(
+    is_best: Expression, best: Accumulate, where: Callable[[Expression], For], again: Assign
+) -> list[Statement]:
+    """The search. A number is found by one comparison, which holds for any beside a nan; that is looked for again."""
+    match is_best:
+        case Apply("bitwise_or", (Apply("equal", (value, extreme)), Apply("isnan") as is_nan)):
+            less = compare("less" if best.op == "maximum" else "greater", value, extreme)
+            no_number = seldom(Apply("isnan", (extreme,), bool_))
+            usual = where(Apply("logical_not", (less,), bool_))
+            return [usual, If(no_number, (again, where(is_nan)), ())]
+    return [where(is_best)]
 
 
 def _searched(sweep: For, search: For, is_outermost: bool) -> Accumulate | None:

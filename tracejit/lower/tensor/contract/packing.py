@@ -10,6 +10,7 @@ from .panels import Segment
 from .problem import Problem
 
 FEW_ROWS, FEWEST_PANELS = 192, 3
+PAGE_BYTES = 4096  # steps further apart are each in a page of their own
 MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
 SHARED_USES = 4  # at least, of a right factor that is the same for all strips
 EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
@@ -88,6 +89,8 @@ class Packing:
             return True  # or its elements would be converted again for each panel
         if self.tiles < 4:
             return False
+        if across == 1:  # the rows of a tile are side by side at each step
+            return along * problem.left.itemsize > PAGE_BYTES
         # Rows a power of two apart share sets of the cache; few panels use them too seldom to mind.
         conflicts = across * problem.left.itemsize % 2048 == 0
         return along != 1 or conflicts and self.panels >= FEWEST_PANELS

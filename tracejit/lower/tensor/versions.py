@@ -48,7 +48,7 @@ from .interrupt import Polls
 from .substitute import substitute
 
 # The most terms of a body that is there twice, and the most comparisons that tell which one runs.
-MOST_TERMS, MOST_QUESTIONS = 100, 6
+MOST_TERMS, MOST_QUESTIONS = 100, 8
 
 
 def version_loops(module: Module, vector_bytes: int = 32) -> Module:
@@ -140,25 +140,21 @@ def _checks(loop: For, terms: list[Expression]) -> list[_Check]:
 
 
 def _questions(loop: For, checks: list[_Check], bounds: Bounds) -> list[Expression]:
-    """What must hold for all of these to be needless, of what is not certain."""
+    """What must hold for all of these to be needless, of what is not certain.
+
+    A sum that wraps around on the way from the least index to the greatest, which is not far, ends below zero.
+    """
     asked: dict[Expression, None] = {}
-    last = expressions.subtract(loop.stop, ONE)
+    inside, last = bounds.inside(loop), expressions.subtract(loop.stop, ONE)
     for check in checks:
-        ends = [
-            _substituted(check.index, loop.index, at)
-            for at in ((loop.start, last) if check.scale >= 0 else (last, loop.start))
-        ]
-        room = expressions.subtract(expressions.subtract(check.extent, ONE), ends[1])
-        inside = bounds.inside(loop)
-        for rest, question in (
-            (check.index, expressions.compare("greater_equal", ends[0], ZERO)),
-            (
-                expressions.subtract(expressions.subtract(check.extent, ONE), check.index),
-                expressions.compare("greater_equal", room, ZERO),
-            ),
-        ):
-            if not inside.is_nonnegative(rest):
-                asked[question] = None
+        first, end = [_substituted(check.index, loop.index, at) for at in (loop.start, last)]
+        least, most = (first, end) if check.scale >= 0 else (end, first)
+        highest = expressions.subtract(check.extent, ONE)
+        if not inside.is_nonnegative(check.index):
+            asked[expressions.compare("greater_equal", least, ZERO)] = None
+            asked[expressions.compare("greater_equal", most, ZERO)] = None
+        if not inside.is_nonnegative(expressions.subtract(highest, check.index)):
+            asked[expressions.compare("less_equal", most, highest)] = None
     return list(asked)
 
 

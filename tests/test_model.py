@@ -202,6 +202,20 @@ def repaired(x: f64[4096], *, out: f64[4096]):
         assert cycles(seldom) < cycles(often) / 20
 
 
+def test_to_look_whether_somebody_interrupts_is_no_work():
+    text = """
+@kernel
+def many(x: f64[4096], *, out: f64[4096]):
+    for i in ordered(0, 4096):
+        if i & 2047 == 0:
+            extern('poll')
+        out[i] = x[i]
+"""
+    plain = text.replace("        if i & 2047 == 0:\n            extern('poll')\n", "")
+    with_poll, without = (cycles_of(kernel(t), OPTIONS, MACHINE) for t in (text, plain))
+    assert with_poll < without + 4096 * 8
+
+
 def test_what_is_seldom_moves_nothing():
     text = """
 @kernel

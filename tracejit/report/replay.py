@@ -21,8 +21,11 @@ from .blocks import BRANCH, LOAD, STORE, Instruction, registers
 
 GENERAL = [*[f"r{x}x" for x in "abcd"], "rsi", "rdi", "rbp", *[f"r{n}" for n in range(8, 16)]]
 KEPT = ["rbx", "rbp", "r12", "r13", "r14", "r15"]
-# Lines of memory: a part of the nearest cache; copies of a block until there are so many instructions.
-LINES, LINE, LONG_ENOUGH, MOST_COPIES = 256, 64, 160, 32
+# Lines of memory that are read, and that are written: of one page, as a processor takes places that are whole pages
+# apart for the same at first.
+READ, WRITTEN, LINE = 47, 16, 64
+# Copies of a block until there are so many instructions.
+LONG_ENOUGH, MOST_COPIES = 160, 32
 TRIES, SECONDS = 10, 0.0002
 # Ways in which whole blocks are run.
 CHAINED, APART, CROSSING = WHOLE = "chained", "apart", "crossing"
@@ -127,7 +130,7 @@ def _loop(name: str, block: tuple[Instruction, ...], copies: int, kind: str) -> 
     width, vectors = ("z", 32) if is_wide else ("y", 16)
     lines += [f"\tvbroadcastss\tslots(%rip), %{width}mm{n}" for n in range(vectors)]
     lines += ["\t.p2align\t6", f".Lagain.{name}:"]
-    slots = count()
+    slots = Slots(count(), count())
     broken = list(map(_zero, _handed_on(block))) if kind != CHAINED else []
     for _ in range(copies):
         lines += broken
@@ -138,7 +141,23 @@ def _loop(name: str, block: tuple[Instruction, ...], copies: int, kind: str) -> 
     return "\n".join([*lines, "\tvzeroupper", "\tretq"])
 
 
-def _in_place(instruction: Instruction, slots: Iterator[int], crosses: bool) -> list[str]:
+class Slots(NamedTuple):
+    """The lines that are read and written next."""
+
+    read: Iterator[int]
+    written: Iterator[int]
+
+    def place(self, instruction: Instruction, crosses: bool) -> str:
+        """A line, or in the middle of two."""
+        if instruction.stores:
+            line = READ + 1 + next(self.written) % WRITTEN
+        else:
+            line = next(self.read) % READ
+        first = LINE - 4 if crosses and instruction.may_cross else 0
+        return f"slots+{LINE * line + first}(%rip)"
+
+
+def _in_place(instruction: Instruction, slots: Slots, crosses: bool) -> list[str]:
     """The instruction on memory of its own, which lies in one line, or in two; nothing of a jump."""
     name, operands = instruction.name, instruction.operands
     if instruction.is_jump or _OTHER.match(name):
@@ -154,8 +173,7 @@ def _in_place(instruction: Instruction, slots: Iterator[int], crosses: bool) -> 
         name = "movq" if name == "movntiq" else _UNSTREAMED.sub("mova\\1", name)
     if name.startswith(("lea", "nop")) and not any("%rip" in o for o in operands):
         return [str(instruction)]
-    first = LINE - 4 if crosses and instruction.may_cross else 0
-    slot = f"slots+{LINE * (next(slots) % LINES) + first}(%rip)"
+    slot = slots.place(instruction, crosses)
     return [str(Instruction(name, tuple([_MEMORY.sub(slot, o) for o in operands])))]
 
 
@@ -183,5 +201,7 @@ def _zero(register: str) -> str:
 
 def _memory() -> str:
     """What the loops read, write and count in."""
-    words = f"\t.long\t0x3f800000\n\t.rept\t{LINES * LINE // 4 + 16}\n\t.long\t0x3f800000\n\t.endr"
-    return f"\t.data\n\t.p2align\t6\nslots:\n{words}\nturns:\n\t.quad\t0\none:\n\t.quad\t1\n\t.text"
+    words = f"\t.rept\t{(READ + 1 + WRITTEN) * LINE // 4}\n\t.long\t0x3f800000\n\t.endr"
+    return (
+        f"\t.data\n\t.p2align\t12\nslots:\n{words}\nturns:\n\t.quad\t0\none:\n\t.quad\t1\n\t.text"
+    )

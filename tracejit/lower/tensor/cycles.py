@@ -41,7 +41,7 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from ...ir.types import DType, i64
 from ..machine import Machine
-from .cost import cost_of_choice, stride
+from .cost import NOTHING, cost_of_choice, stride
 from .cost import trips as trip_bounds
 from .turns import average_trips, changing_loops, values_of
 
@@ -172,6 +172,8 @@ class _Counter:
                     self.branches(condition, then, orelse)
                 case Call(kernel):
                     self.frames[-1].inner += cycles_of(kernel, self.core)
+                case Extern(symbol) if symbol in NOTHING:
+                    self.frames[-1].issued += 1.0
                 case Extern(symbol, arguments):
                     known = foreign(symbol)
                     numbers = [a.value if isinstance(a, Literal) else None for a in arguments]

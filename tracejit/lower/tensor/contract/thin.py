@@ -32,9 +32,7 @@ from .tile import power_of_two
 ROW, TOP, LINE, TOP_LINE = map(Index, ("row", "top", "line", "top_line"))
 MOST_ROWS = 6  # results along one label, of elements that they do not share
 MOST_LINES = 2  # along another one as well
-MOST_TILE = (
-    8  # of both where they read the picture itself: lines far apart come from the next cache
-)
+MOST_TILE = 8  # of both where the picture itself is read: lines far apart come from the next cache
 MOST_IN_LINE = 320  # multiply-adds of a tile that are written out
 ASKED = 2.0  # steps for a result, on average, that ask where the border is: it is copied rather
 MOST_VECTORS = 4  # of lanes, for which a picture is copied at a time

@@ -52,7 +52,7 @@ def test_the_second_sweep_asks_for_the_next_row(threads):
     [
         (softmax, (70, 1100), 70 * 1100 * 4 + 1),  # not large
         (softmax, (70, 1100), 0),
-        (softmax, (70, 200), 1),  # the rows are short
+        (softmax, (70, 100), 1),  # the rows are short
         (softmax, (3, 20000), 1),  # or too long to stay
         (lambda x: x.sum(axis=1), (70, 1100), 1),  # swept once
         (lambda x: np.exp(x) * 2, (70, 1100), 1),

@@ -39,7 +39,7 @@ from ...ir.tensor import (
 from .cost import expected_trips, stride
 
 # A shorter row is little beside what comes between rows, a longer one gone again before it is used.
-LEAST_ROW, MOST_ROW = 1 << 10, 64 << 10
+LEAST_ROW, MOST_ROW = 512, 64 << 10
 # So much is on its way: short rows are asked for several rows ahead.
 AHEAD = 16 << 10
 

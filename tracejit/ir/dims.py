@@ -13,6 +13,7 @@ again for the size at hand.
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import lru_cache
 from math import prod
 from typing import Any
 
@@ -230,6 +231,7 @@ def _normal(coefficients: dict[Monomial, int]) -> int | Dim:
     return Dim(tuple(sorted(kept, key=lambda term: (-len(term[1]), str(term[1])))))
 
 
+@lru_cache(2048)
 def _sum(a: Dim, b: int | Dim) -> int | Dim:
     if isinstance(b, int) and not b:
         return a
@@ -239,6 +241,7 @@ def _sum(a: Dim, b: int | Dim) -> int | Dim:
     return _normal(total)
 
 
+@lru_cache(2048)
 def _product(a: Dim, b: int | Dim) -> int | Dim:
     if isinstance(b, int):
         return Dim(tuple([(c * int(b), atoms) for c, atoms in a.terms])) if b else 0

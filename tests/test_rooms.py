@@ -108,3 +108,30 @@ def test_less_than_nothing_is_numpys_affair(make):
             compiled(x)
     else:
         np.testing.assert_array_equal(compiled(x), wanted)
+
+
+def test_sizes_of_iterations_do_not_compile_again_for_ever():
+    def butterflies(x):
+        x, size = x.copy(), 2
+        while size <= len(x):
+            w = np.exp(-2j * np.pi * np.arange(size // 2) / size)
+            for start in range(0, len(x), size):
+                middle = start + size // 2
+                even, odd = x[start:middle].copy(), x[middle : start + size] * w
+                x[start:middle], x[middle : start + size] = even + odd, even - odd
+            size *= 2
+        return x
+
+    def counted(x):
+        sizes = np.zeros(6)
+        for k in range(6):
+            sizes[k] = np.bincount(x * k).size
+        return sizes
+
+    for function, x in ((butterflies, np.ones(16) + 0j), (counted, np.arange(7))):
+        compiled = tracejit.jit(function)
+        for _ in range(20):
+            np.testing.assert_allclose(compiled(x), function(x), rtol=1e-12)
+        misses = compiled.cache_info().misses
+        compiled(x)
+        assert compiled.cache_info().misses == misses

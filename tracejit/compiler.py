@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import inspect
 import time
-from collections import OrderedDict
+from collections import Counter, OrderedDict
 from collections.abc import Callable, Iterable, Mapping
 from threading import RLock
 from typing import Any, NamedTuple
@@ -40,6 +40,9 @@ from .trace.tracing import flatten_arguments, inline, trace
 
 # Of `f.lower(...)`, unless the function has a parameter of the same name.
 LOWERING_KEYWORDS = ("passes", "instruments", "check")
+
+# So often a kind of call is compiled again because a number was not among those that were expected.
+MOST_UNEXPECTED = 16
 
 
 class CacheInfo(NamedTuple):
@@ -107,6 +110,7 @@ class Compiler:
         self._signatures = Signatures(function, options)
         self._sizes = Sizes(keeps_layouts=options["numerics"] == "strict")
         self._recovery = Recovery(self)
+        self._unexpected: Counter[Any] = Counter()
         self._leaving = Leaving(self.name, self.calls_numpy)
 
     def call(self, args: tuple, kwargs: dict[str, Any]) -> Any:
@@ -147,7 +151,7 @@ class Compiler:
             if entry.program.writes:
                 raise
             if isinstance(error, Unexpected):
-                self.forget(entry)
+                self.forget_unexpected(entry)
             why = str(error)
             say(2, lambda: f"tracejit: {self.name} runs in NumPy: {why}")
         return self._function(*args, **kwargs)
@@ -178,6 +182,13 @@ class Compiler:
                 self._sizes.refuse_entry(entry)
             for key in [key for key, found in self._entries.items() if found is entry]:
                 self._drop(key)
+
+    def forget_unexpected(self, entry: Entry) -> None:
+        """Drop an entry that was made for other numbers, unless that was in vain again and again: where
+        each iteration of a loop has another one, no entry is for all."""
+        self._unexpected[entry.kind] += 1
+        if self._unexpected[entry.kind] <= MOST_UNEXPECTED:
+            self.forget(entry)
 
     def _find_or_leave(
         self, structure: Any, leaves: list, looks: Any, args: tuple, kwargs: dict

@@ -41,6 +41,8 @@ class Compiling(Protocol):
 
     def forget(self, entry: Entry) -> None: ...
 
+    def forget_unexpected(self, entry: Entry) -> None: ...
+
 
 class Recovery:
     """Runs the programs of one jitted function that call Python."""
@@ -77,7 +79,7 @@ class Recovery:
                 if not (is_known or is_late) or not self._can_recover(entry, changed):
                     raise
                 if isinstance(error, Unexpected):
-                    self._compiler.forget(entry)
+                    self._compiler.forget_unexpected(entry)
         for array, values in zip(targets, before):
             array[...] = values
         if changed is not None:

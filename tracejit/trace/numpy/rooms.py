@@ -72,6 +72,9 @@ def made_extent(value: Any, what: str) -> Any:
     most = _count_of(node)
     if most is not None:
         return bound(node, 0, most, "count")
+    trace = current_trace()
+    if trace.region.parent is not None:  # another iteration may have any other number
+        return static_int(value, what)
     count = int(at_hand(value, what))
     if count < 0:
         raise no_rule(f"{what} that is negative")

@@ -1,4 +1,4 @@
-"""`f.scaling(...)`: measure a program's kernels on one thread, and simulate its schedule on more."""
+"""`f.scaling(...)`: measure a program's kernels on one thread, and simulate its schedules on more."""
 
 from __future__ import annotations
 
@@ -10,9 +10,10 @@ from .config import config
 from .errors import UnsupportedError
 from .explaining import arrays_of, measured_seconds
 from .ir.tensor import Call
+from .ir.text import show
 from .report.roofline import moved_bytes
 from .report.scaling import Scaling
-from .report.simulation import Shared, part_of
+from .report.simulation import Part, Shared, part_of
 from .report.traffic import Touched
 from .report.work import size_of
 from .runtime.machine import Machine, machine
@@ -33,32 +34,47 @@ def scale(
     """The simulation for these arguments; `memory` is what all cores get from memory together, in bytes per
     second, if that is another machine's."""
     leaves, _ = flatten_arguments(args, kwargs)
-    known, options = machine(), None
+    known, counts = machine(), tuple(sorted({1, *counts}))
+    parts: dict[int, tuple[Part, ...]] = {}
+    measured: dict[int, float] = {}
+    seen: dict[str, tuple[Part, ...]] = {}
     with config.use(tiers=False):
         traced: TracedProgram = compiler.trace(args, kwargs)
-        lowered, options = Lowered(traced.module, traced.options), traced.options
-        arrays = arrays_of(traced.program, leaves)
+        arrays, options = arrays_of(traced.program, leaves), traced.options
         available = min(options.max_threads or get_num_threads(), get_num_threads())
-        times = {}
-        for count in sorted({1, available}):
-            with threads(count):
-                times[count] = measured_seconds(traced.program, lowered, arrays, leaves)
-    alone = times[1]
-    if isinstance(alone, str) or None in alone:
-        why = alone if isinstance(alone, str) else "the time of Python functions is not known"
-        raise UnsupportedError(f"{compiler.name} cannot be simulated: {why}")
+        for count in counts:
+            cores = options.machine._replace(cores=count)
+            lowered = Lowered(traced.module, options._replace(threads=count, machine=cores))
+            text = show(lowered.module)
+            if text not in seen:
+                with threads(1):
+                    times = measured_seconds(traced.program, lowered, arrays, leaves)
+                seen[text] = _parts(compiler.name, lowered, times, known)
+            parts[count] = seen[text]
+            if 1 < count == available:
+                times = measured_seconds(traced.program, lowered, arrays, leaves)
+                measured |= {} if isinstance(times, str) else {count: sum(times)}
+    measured[1] = sum(part.seconds for part in parts[1])
+    name = lowered.module.entry.name
+    return Scaling(name, parts, measured, _shared(known, memory), known.fork, available)
+
+
+def _parts(
+    name: str, lowered: Lowered, times: list[float | None] | str, known: Machine
+) -> tuple[Part, ...]:
+    """The kernels of a program, which took so long on one thread."""
+    if isinstance(times, str) or None in times:
+        why = times if isinstance(times, str) else "the time of Python functions is not known"
+        raise UnsupportedError(f"{name} cannot be simulated: {why}")
     entry = lowered.module.entry
     calls = [statement for statement in entry.body if isinstance(statement, Call)]
     everything = sum(map(size_of, entry.parameters))
-    parts = []
-    for number, (call, seconds) in enumerate(zip(calls, alone), 1):
+    found = []
+    for number, (call, seconds) in enumerate(zip(calls, times), 1):
         moved = moved_bytes(Touched(call.kernel), 1, known, everything)
-        name = f"{number}. {call.kernel.name}"
-        parts.append(part_of(name, call.kernel, seconds, moved, options, known))
-    limits = _shared(known, memory)
-    measured = {n: sum(found) for n, found in times.items() if not isinstance(found, str)}
-    counts = tuple(sorted({1, *counts}))
-    return Scaling(entry.name, tuple(parts), counts, measured, limits, known.fork, available)
+        label = f"{number}. {call.kernel.name}"
+        found.append(part_of(label, call.kernel, seconds, moved, lowered.options, known))
+    return tuple(found)
 
 
 def _shared(known: Machine, memory: float | None) -> dict[str, Shared]:

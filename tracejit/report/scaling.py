@@ -26,28 +26,30 @@ class Point(NamedTuple):
 
 
 class Scaling:
-    """A simulation: the schedule of a program (its parallel regions, their turns, and the rest) on more cores.
+    """A simulation: the schedules of a program (their parallel regions, the turns of these, and the rest) on more
+    cores, each for as many as there are.
 
     `print(scaling)` writes a table, `.html(path)` a page with a picture, which Jupyter shows. `.points` and
-    `.kernels` (seconds of each kernel by threads) are for programs.
+    `.kernels` (seconds of each kernel, by its name and the number of threads) are for programs.
     """
 
     def __init__(
-        self, name: str, parts: tuple[Part, ...], threads: tuple[int, ...], measured: dict[int, float],
+        self, name: str, parts: dict[int, tuple[Part, ...]], measured: dict[int, float],
         shared: dict[str, Shared], fork: float, cores: int,
     ):  # fmt: skip
         self.name, self.parts, self.shared, self.cores = name, parts, shared, cores
         self.points = tuple(
-            [Point(n, run(parts, n, shared, fork), measured.get(n)) for n in threads]
+            [Point(n, run(found, n, shared, fork), measured.get(n)) for n, found in parts.items()]
         )
-        self.kernels = {
-            part.name: tuple([run_part(part, n, shared, fork) for n in threads]) for part in parts
-        }
+        self.kernels: dict[str, dict[int, float]] = {}
+        for n, found in parts.items():
+            for part in found:
+                self.kernels.setdefault(part.name, {})[n] = run_part(part, n, shared, fork)
 
     @property
     def alone(self) -> float:
         """Seconds on one thread."""
-        return sum(part.seconds for part in self.parts)
+        return sum(part.seconds for part in self.parts[1])
 
     def speedup(self, point: Point) -> float:
         """How many times as fast as on one thread, simulated."""
@@ -83,10 +85,10 @@ class Scaling:
 
     def _kernels(self) -> list[str]:
         """For each kernel its regions, and its part of the time on the most threads."""
-        most = len(self.points) - 1
-        total = max(self.points[most].seconds, 1e-12)
-        lines = [f"kernels, with their part of the time on {self.points[most].threads} threads:"]
-        for part in self.parts:
+        most = self.points[-1].threads
+        total = max(self.points[-1].seconds, 1e-12)
+        lines = [f"kernels, with their part of the time on {most} threads:"]
+        for part in self.parts[most]:
             regions = ", ".join(
                 f"{len(r.turns)} turns" + (f" {r.times:.0f} times" if r.times > 1 else "")
                 for r in part.regions
@@ -142,6 +144,6 @@ class Scaling:
         return {
             "name": self.name,
             "points": [point._asdict() for point in self.points],
-            "kernels": {name: [*seconds] for name, seconds in self.kernels.items()},
+            "kernels": {name: dict(seconds) for name, seconds in self.kernels.items()},
             "shared": {level: s._asdict() for level, s in self.shared.items()},
         }

@@ -71,7 +71,11 @@ def _regions(
         start, stop = value_at(statement.start, {}), value_at(statement.stop, {})
         count = 0 if start is None or stop is None else max(stop - start, 0)
         if statement.mark != "parallel":
-            found += _regions(kernel, statement.body, times * max(count, 1), options, machine)
+            middle = Literal((start or 0) + count // 2, statement.index.dtype)
+            body = (
+                substitute(statement.body, {statement.index: middle}) if count else statement.body
+            )
+            found += _regions(kernel, body, times * max(count, 1), options, machine)
         elif count:
             found.append(Region(times, _turns(kernel, statement, start, count, options, machine)))
     return found

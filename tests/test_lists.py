@@ -75,6 +75,13 @@ def of_floats(x):
     return np.array(found), sum(found)
 
 
+def rows_of_another_kind(x):
+    table = [[0] * 4 for _ in range(3)]
+    for v in x:
+        table[v % 3][v % 4] += v / 2
+    return np.array(table)
+
+
 def longer_after_that(x):
     counts = [0] * 10
     for v in x:
@@ -278,7 +285,7 @@ def recursive(x):
 
 
 PROGRAMS = [
-    counted, counted_from_the_end, transitions, common_subsequence, distance_in_two_rows, exchanged, of_floats,
+    counted, counted_from_the_end, transitions, common_subsequence, distance_in_two_rows, exchanged, of_floats, rows_of_another_kind,
     longer_after_that, large, two_lists, factors, pairs_sorted, inserted, inserted_in_order, removed, asked,
     increasing, in_halves, filtered, mapped, whole_numbers, inverses, chosen_list, chosen_and_written, outside, missing,
     pairs, first, first_of_none, recursive,

@@ -41,10 +41,10 @@ class Note(NamedTuple):
 
 
 class _Key:
-    """Where a list is made, which does not tell one from another."""
+    """Where a list is made, and its shape there: which does not tell one from another."""
 
-    def __init__(self, place: Any):
-        self.place = place
+    def __init__(self, place: Any, shape: tuple[int, ...]):
+        self.place, self.shape = place, shape
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, _Key)
@@ -66,7 +66,7 @@ def grows(items: Any, key: Any) -> Any:
         if len(note.shape) > 1:
             raise _refused("another list of the same place")
         raise Regrow(key, growing.Note(LEAF, (note.kind,)))  # its length changes
-    return Table(_Key(key), note.kind, _filled(items, note))
+    return Table(_Key(key, note.shape), note.kind, _filled(items, note))
 
 
 def _filled(items: list | Selected, note: Note) -> Array:
@@ -181,8 +181,7 @@ class Table(Unsized):
         if kind is None:
             raise _refused("an item that is no number")
         if kind != self.kind:
-            shape = tuple(self.buffer.shape)
-            raise Regrow(self.key.place, Note(kind, shape))
+            raise Regrow(self.key.place, Note(kind, self.key.shape))
         self.buffer[index] = kind.wrap(kind.node(value))
 
     def append(self, item: Any) -> None:

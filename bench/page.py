@@ -39,6 +39,8 @@ ENOUGH = 0.85  # of a limit
 # this is an error.
 CREDIBLE = 1.25
 INSTRUCTIONS, TRAFFIC = "instructions", "traffic"
+# What kernels move is told where it is so many times what they must.
+AGAIN = 1.25
 # Blocks of a row that are told.
 BLOCKS = 2
 # Of seconds a call counts.
@@ -187,7 +189,8 @@ def _look_further(case: Case, row: Row) -> None:
     for kind, seconds in _foreign(kernels, found).items():
         _take(row, kind, min(seconds / least, 1.0))
     around = probes.call_seconds(len(arguments)) if least < SHORT else 0.0
-    _take(row, TRAFFIC, _traffic(kernels) / least)
+    if sum(max(kernel.moved.values(), default=0.0) for kernel in kernels) > AGAIN * case.bytes:
+        _take(row, TRAFFIC, _traffic(kernels) / least)
     _take(row, INSTRUCTIONS, (found.seconds + around) / least)
     row.why += [text for text in found.largest(BLOCKS)]
 
@@ -273,7 +276,6 @@ def summary(rows: list[Row]) -> Iterator[str]:
     short = [row for row in rows if row.share < ENOUGH]
     for row in sorted(short, key=lambda row: row.share):
         yield f"  short of its limit: {_line(row)}"
-        yield from _reasons(row)
     unknown = [row for row in rows if is_short(row) and not row.explained]
     yield f"\n{len(unknown)} rows that are short or behind are not explained in docs/limits.md"
     for row in unknown:

@@ -117,7 +117,8 @@ def test_same_padding_keeps_extents():
 
 @pytest.mark.parametrize("data_format", nn.FORMATS)
 @pytest.mark.parametrize(
-    "window, stride, padding", [(2, None, 0), (3, 2, 1), ((3, 2), (1, 2), ((1, 0), (0, 1)))]
+    "window, stride, padding",
+    [(2, None, 0), (3, 2, 1), ((3, 2), (1, 2), ((1, 0), (0, 1))), (3, 1, 1), (5, (1, 2), 2)],
 )
 def test_pooling(data_format, window, stride, padding):
     (x,) = arrays((2, 3, 7, 6))
@@ -140,6 +141,17 @@ def test_pooling(data_format, window, stride, padding):
         found = both(pool, own, window, **options)
         found = np.moveaxis(found, -1, 1) if data_format == "channels_last" else found
         np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("data_format", nn.FORMATS)
+def test_windows_that_overlap_much_are_pooled_axis_by_axis(data_format):
+    x = RNG.standard_normal((2, 3, 9, 8, 7)).astype("f4")
+    x = np.moveaxis(x, 1, -1) if data_format == "channels_last" else x
+    axes = (1, 2, 3) if data_format == "channels_last" else (2, 3, 4)
+    found = both(nn.max_pool, x, 3, stride=(1, 2, 1), dilation=(1, 1, 2), data_format=data_format)
+    v = np.lib.stride_tricks.sliding_window_view(x, (3, 3, 5), axis=axes)
+    v = v[tuple([slice(None, None, 2 if a == axes[1] else 1) for a in range(5)])][..., ::2]
+    np.testing.assert_array_equal(found, v.max((-3, -2, -1)))
 
 
 def test_max_pool_of_integers():

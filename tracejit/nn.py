@@ -25,6 +25,7 @@ Sizes = int | Sequence[int]
 Padding = str | int | Sequence[int] | Sequence[tuple[int, int]]
 
 FORMATS = ("channels_first", "channels_last")
+STORED = 2  # steps of a maximum, in the time of which a value is stored and read again
 _SPATIAL, _KERNEL = "hwt", "ijk"
 
 
@@ -215,8 +216,13 @@ def max_pool(
 ) -> Any:
     """The greatest element of each window; a nan in a window is its maximum. `stride` is `window` by default."""
     least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
-    v, inner = _pooled(x, window, stride, padding, dilation, data_format, least)
-    return v.max(axis=inner)
+    x, axes, sides = _pooled(x, window, stride, padding, dilation, data_format, least)
+    if _is_axis_by_axis(sides):
+        for axis, side in zip(axes, sides):
+            x = _windows(x, (axis,), *[(n,) for n in side[1:]]).max(axis=-1)
+        return x
+    _, *sides = zip(*sides)
+    return _windows(x, axes, *sides).max(axis=tuple(range(-len(axes), 0)))
 
 
 def avg_pool(
@@ -229,8 +235,9 @@ def avg_pool(
     data_format: str = "channels_first",
 ) -> Any:
     """The mean of each window, padding included. `stride` is `window` by default."""
-    v, inner = _pooled(x, window, stride, padding, dilation, data_format, 0)
-    return v.sum(axis=inner) / prod(v.shape[axis] for axis in inner)
+    x, axes, sides = _pooled(x, window, stride, padding, dilation, data_format, 0)
+    window, *sides = zip(*sides)
+    return _windows(x, axes, *sides).sum(axis=tuple(range(-len(axes), 0))) / prod(window)
 
 
 def relu(x: Any) -> Any:
@@ -394,16 +401,28 @@ def _pooled(
     dilation: Sizes,
     data_format: str,
     fill: Any,
-) -> tuple[Any, tuple[int, ...]]:
-    """The windows of a pooling, and the axes to pool over."""
+) -> tuple[Any, tuple[int, ...], list[tuple[int, int, int, int]]]:
+    """What is pooled with its border, its spatial axes, and of the windows along each of these how many
+    elements they have, how wide they are, how far apart, and how far apart their elements are."""
     axes = _spatial(x, data_format)
     window = _each(window, len(axes), "window")
     stride = window if stride is None else _each(stride, len(axes), "stride")
     dilation = _each(dilation, len(axes), "dilation")
     wide = [(n - 1) * d + 1 for n, d in zip(window, dilation)]
     x = _padded(x, axes, _pads(padding, wide, stride, [x.shape[a] for a in axes]), fill)
-    v = _windows(x, axes, wide, stride, dilation)
-    return v, tuple(range(x.ndim, v.ndim))
+    return x, axes, list(zip(window, wide, stride, dilation))
+
+
+def _is_axis_by_axis(sides: Sequence[tuple[int, int, int, int]]) -> bool:
+    """Whether it is less work to pool along one axis after the other, as windows overlap.
+
+    What comes of an axis is computed for all places along the next ones, stored and read again.
+    """
+    steps, apart = 0, 1
+    for count, _, stride, _ in reversed(sides):
+        steps += count * apart + STORED
+        apart *= stride
+    return prod(count for count, *_ in sides) > steps - STORED
 
 
 def _split(shape: tuple, axis: int, groups: int) -> tuple:

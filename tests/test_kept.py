@@ -10,7 +10,7 @@ import pytest
 
 import tracejit
 from tracejit.config import config
-from tracejit.runtime import engine, kept, tiers
+from tracejit.runtime import disk, engine, kept, tiers
 
 X = np.linspace(0.1, 1.0, 300)
 
@@ -91,6 +91,15 @@ def test_what_is_damaged_is_made_anew(directory, monkeypatch):
     path.write_bytes(content)
     again, more = compiles(monkeypatch, program, X)
     assert more == 1 and path.read_bytes() != content
+    np.testing.assert_allclose(again, program(X), rtol=1e-12)
+
+
+def test_what_another_python_wrote_is_made_anew(directory, monkeypatch):
+    tracejit.jit(program)(X)
+    (path,) = programs_in(directory)
+    disk.write_cached(path, b"?")
+    again, more = compiles(monkeypatch, program, X)
+    assert more == 1
     np.testing.assert_allclose(again, program(X), rtol=1e-12)
 
 

@@ -39,7 +39,10 @@ def read(path: Path | None) -> Pieces | None:
     assert path is not None
     with contextlib.suppress(OSError):
         os.utime(path)
-    return marshal.loads(found)
+    try:
+        return marshal.loads(found)
+    except (EOFError, TypeError, ValueError):  # another Python's
+        return None
 
 
 def write(path: Path | None, pieces: Pieces) -> None:

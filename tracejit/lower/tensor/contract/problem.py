@@ -388,6 +388,12 @@ def read_problem(
     is_bare = function.results == (node,) and wide is dtype
     out = next((buffer for buffer in outs if buffer.type.dtype is wide), outs[0])
     strides = [a.strides, b.strides, dict(zip(result, out.type.strides))]
+    inner = "".join(label for label in result if label not in single)[-1:]
+    is_turned = inner and inner in rows or not columns
+    if is_turned:
+        columns = neighbours_last(columns, b.strides)
+    else:
+        rows = neighbours_last(rows, a.strides)
     more_rows, rows = merged(rows, extents, strides)
     more_columns, columns = merged(columns, extents, strides)
     more_depth, depth = merged(slowest_first(depth, a.strides), extents, strides)
@@ -419,10 +425,13 @@ def read_problem(
         moving,
         tuple(padded.values()),
     )
-    inner = "".join(label for label in result if label not in single)[-1:]
-    if inner and inner in rows or not columns:
-        problem = problem.swapped()
-    return problem
+    return problem.swapped() if is_turned else problem
+
+
+def neighbours_last(labels: str, strides: dict[str, int | None]) -> str:
+    """The labels of rows, those last that lie side by side where the factor's rows do not run along the depth."""
+    is_side_by_side = any(strides[label] == 1 for label in labels)
+    return slowest_first(labels, strides) if is_side_by_side else labels
 
 
 def slowest_first(labels: str, strides: dict[str, int | None]) -> str:

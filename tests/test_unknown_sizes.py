@@ -40,6 +40,12 @@ PROGRAMS = {
     "repeat": (lambda x, n: np.repeat(x, n % 4), numbers, whole),
     "repeat rows": (lambda x, n: np.repeat(np.stack([x, -x], 1), n % 3, axis=0), numbers, whole),
     "bincount of as many": (lambda x, y: np.bincount(np.argsort(np.argsort(x)) + y % 2), numbers, whole),
+    "median": (lambda x: np.median(x), numbers),
+    "median of ints": (lambda x: np.median(x), whole),
+    "percentile": (lambda x: np.percentile(x, 90), numbers),
+    "percentile of float32": (lambda x: np.percentile(x.astype("f4"), 30.5) + np.float32(1), numbers),
+    "quantiles": (lambda x: np.quantile(np.where(x < -2, np.nan, x), [0, 0.25, 0.5, 1.0]), numbers),
+    "quantiles of rows": (lambda x: np.quantile(np.stack([x, -x]), [0.1, 0.9], axis=1, keepdims=True), numbers),
     "selections side by side": (lambda x: np.concatenate([x[x > 0], x[x < -1]]), numbers),
     "sorted selection": (lambda x: np.sort(x[x > 0]), numbers),
     "nonzero of rows": (lambda x: np.nonzero(x[:8].reshape(2, 4) > 0), numbers),
@@ -50,7 +56,8 @@ def is_alike(got, wanted):
     if isinstance(wanted, tuple):
         return len(got) == len(wanted) and all(map(is_alike, got, wanted))
     alike = got.dtype == wanted.dtype and got.shape == wanted.shape
-    return alike and np.allclose(got, wanted, rtol=1e-12, atol=1e-12, equal_nan=True)
+    tolerance = 1e-6 if wanted.dtype == np.float32 else 1e-12
+    return alike and np.allclose(got, wanted, rtol=tolerance, atol=tolerance, equal_nan=True)
 
 
 @pytest.mark.parametrize("name", PROGRAMS)

@@ -17,6 +17,7 @@ from .ordered import *
 from .packed_orders import *
 from .partition import *
 from .ranks import *
+from .ranks_at import *
 from .reduce import *
 from .relayout import *
 from .search import *

@@ -22,6 +22,7 @@ from . import (
     norms,
     packing,
     padding,
+    partitions,
     polynomials,
     predicates,
     python_math,

@@ -6,15 +6,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from operator import index
 from typing import Any
 
 import numpy as np
 
 from ...ir import ops
+from ...ir.dims import is_never_negative
 from ..application import apply
 from ..array import Array, wrap
-from ..context import current_trace
 from ..host import no_rule
 from ..registry import implements
 from ..value import Value, known_value, node_of
@@ -29,17 +28,19 @@ from .building import (
     filled,
     gathered,
     permuted,
+    promoted_dtype,
     reshaped,
     scalar_like,
     taken,
-    window,
 )
 from .selection import take_along_axis
-from .sorting import back, require_sorting, rows_along, sorted_rows
+from .sorting import require_sorting, sorted_rows
 from .statistics import divided
 
 # Of more ranks than these, all of a row is sorted.
 MOST_RANKS = 24
+# Of so many quantiles at places that are computed each has a pass of its own.
+MOST_AT = 5
 
 
 def _gathered_axes(x: Array, axis: Any) -> tuple[Array, tuple[int, ...]]:
@@ -60,12 +61,20 @@ def _with_axes(result: Array, axes: tuple[int, ...], first: int = 0) -> Array:
 
 def ranked(rows: Array, ranks: tuple[int, ...]) -> Array:
     """The elements that each row has at `ranks` when it is sorted, NaN where it has one anywhere."""
-    wide = _widened(rows)
+    wide = widened(rows)
     require_sorting("sort", "quicksort", wide)
     return converted(wrap(ops.ranked(node_of(wide), ranks=ranks)), rows.dtype)
 
 
-def _widened(x: Array) -> Array:
+def _ranked_at(rows: Array, ranks: Array) -> Array:
+    """The same for ranks that are computed, in rows of any length."""
+    wide = widened(rows)
+    require_sorting("sort", "quicksort", wide)
+    found = ops.ranked_at(node_of(wide), node_of(converted(ranks, np.int64)))
+    return converted(wrap(found), rows.dtype)
+
+
+def widened(x: Array) -> Array:
     """The same numbers in 32 bits or more, which machines pack and sort much faster than shorter ones."""
     if x.dtype.itemsize >= 4:
         return x
@@ -96,8 +105,13 @@ def median(a, axis=None, out=None, overwrite_input=False, keepdims=False):
 
 def _middle_of_unknown(x: Array) -> list[Array]:
     """The two elements in the middle of rows, the same where their number is odd; NaN where a row has any."""
-    rows, axis, n = sorted_rows(x), x.ndim - 1, as_array(x.shape[-1])
+    axis, n = x.ndim - 1, as_array(x.shape[-1])
     halves = [apply(np.floor_divide, apply(np.subtract, n, k), 2) for k in (1, 0)]
+    if x.dtype.kind in "iuf" and is_never_negative(node_of(x).type.shape[-1] - 1):
+        both = concatenated([reshaped(as_array(place), (1, 1)) for place in halves], 1)
+        middle = _ranked_at(x, both)
+        return [taken(taken(middle, axis + 1, k), axis, 0) for k in range(2)]
+    rows = sorted_rows(x)
     *found, last = [
         taken(gathered(rows, reshaped(as_array(place), (1,)), axis), axis, 0)
         for place in (*halves, apply(np.subtract, n, 1))
@@ -211,7 +225,7 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
     rows, axes = _gathered_axes(x, axis)
     n = rows.shape[-1]
     if type(n) is not int:
-        raise no_rule(f"np.{name} of an unknown number of elements")
+        return _quantile_of_unknown(name, rows, axes, q, method, keepdims, weak)
     places = np.asanyarray(_PLACES[method](n, q))
     if method in _DISCRETE or (method == "linear" and places.dtype.kind in "iu"):
         some, (element,) = _elements_at(rows, places % n)
@@ -229,6 +243,39 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
         if result.ndim == 0 and result.dtype != rows.dtype:
             raise no_rule(f"np.{name} whose dtype depends on whether there is a NaN")
         result = choose(apply(np.isnan, some), some, result)
+    return _with_axes(as_array(result), axes, q.ndim) if keepdims else scalar_like(result)
+
+
+def _quantile_of_unknown(
+    name: str, rows: Array, axes: tuple[int, ...], q: Any, method: str, keepdims: bool, weak: bool
+) -> Any:
+    """The same where it is computed at which elements they are: linear ones, a few of them, of what is something."""
+    own = node_of(rows).type.shape[-1]
+    is_fit = method == "linear" and q.dtype.kind == "f" and q.size <= MOST_AT
+    if not (is_fit and is_never_negative(own - 1) and rows.dtype.kind in "iuf"):
+        raise no_rule(f"np.{name} of an unknown number of elements")
+    last = as_array(rows.shape[-1]) - 1
+    place = apply(np.multiply, converted(last, q.dtype), as_array(q.reshape(-1)))
+    first = apply(np.floor, place)
+    low = converted(first, np.int64)
+    # NumPy measures from the end where it is met, and so not at all.
+    is_last = apply(np.greater_equal, place, converted(last, q.dtype))
+    gamma = choose(is_last, 0.0, place - first)
+    pairs = concatenated(
+        [reshaped(each, (q.size, 1)) for each in (low, apply(np.minimum, low + 1, last))], 1
+    )
+    found, axis = _ranked_at(rows, pairs), rows.ndim - 1
+    found = permuted(found, (axis, *range(axis), axis + 1))
+    neighbours = [taken(found, axis + 1, k) for k in range(2)]
+    gamma = reshaped(gamma, (q.size,) + (1,) * axis)
+    weights = [gamma, 1 - gamma]
+    if weak:  # as below
+        weights = [converted(w, promoted_dtype(*neighbours, 1.0)) for w in weights]
+    result = _mixed(*neighbours, *weights, is_far=apply(np.greater_equal, gamma, 0.5))
+    if rows.dtype.kind == "f":
+        some = neighbours[0]
+        result = choose(apply(np.isnan, some), some, result)
+    result = reshaped(result, (*q.shape, *result.shape[1:]))
     return _with_axes(as_array(result), axes, q.ndim) if keepdims else scalar_like(result)
 
 
@@ -395,68 +442,3 @@ def _nan_quantile(
     empty = apply(np.equal, number, 0)
     result = choose(empty, filled((), np.nan, result.dtype), result)
     return _with_axes(result, axes, q.ndim) if keepdims else scalar_like(result)
-
-
-# Partitions.
-
-
-def _ranks(name: str, kth: Any, n: int) -> list[int]:
-    """The ranks that are meant, in order; NumPy's errors."""
-    if isinstance(kth, Value):
-        kth = known_value(node_of(kth))
-    if kth is None or is_traced(kth):
-        raise no_rule(f"np.{name} for a rank that is not known")
-    given = np.asarray(kth)
-    if given.dtype.kind not in "iu" or given.ndim > 1 or given.size == 0:
-        raise no_rule(f"np.{name} for ranks like {kth!r}")
-    ranks = [index(k) for k in given.reshape(-1).tolist()]
-    for rank in ranks:
-        if not -n <= rank < n:
-            raise ValueError(f"kth(={rank + n if rank < 0 else rank}) out of bounds ({n})")
-    return sorted({rank % n for rank in ranks})
-
-
-def _partition(name: str, a: Any, kth: Any, axis: Any, kind: str, order: Any) -> Array:
-    trace = current_trace()
-    x = as_array(a)
-    if trace is not None and trace.is_strict:
-        raise no_rule(f"np.{name} in NumPy's own order")
-    if kind != "introselect" or order is not None or x.ndim == 0 or 0 in x.shape:
-        raise no_rule(f"np.{name} with such options, of a number, or of nothing")
-    x, axis = rows_along(x, axis)
-    if type(x.shape[-1]) is not int:
-        raise no_rule(f"np.{name} of an unknown number of elements")
-    ranks, dtype = _ranks(name, kth, x.shape[-1]), x.dtype
-    x = _widened(x)
-    is_order = name == "argpartition"
-    require_sorting("argsort" if is_order else "sort", "stable" if is_order else "quicksort", x)
-    if is_order and len(ranks) > 1:
-        raise no_rule("np.argpartition for several ranks")
-    if is_order:
-        return back(wrap(ops.order_partition(node_of(x), rank=ranks[0])), axis)
-    done, first = [], 0
-    for rank in ranks:
-        x = wrap(ops.partition(node_of(x), rank=rank - first))
-        until = rank - first + 1
-        done.append(window(x, x.ndim - 1, 0, until))
-        x = window(x, x.ndim - 1, until, x.shape[-1])
-        first = rank + 1
-    return back(converted(concatenated([*done, x], x.ndim - 1), dtype), axis)
-
-
-@implements(np.partition)
-def partition(a, kth, axis=-1, kind="introselect", order=None):
-    """`np.partition`, which leaves open in what order elements are on either side of a rank."""
-    return _partition("partition", a, kth, axis, kind, order)
-
-
-@implements(np.argpartition)
-def argpartition(a, kth, axis=-1, kind="introselect", order=None):
-    """`np.argpartition`, which leaves open in what order positions are on either side of a rank."""
-    return _partition("argpartition", a, kth, axis, kind, order)
-
-
-@implements(method="argpartition")
-def argpartition_method(a, kth, axis=-1, kind="introselect", order=None):
-    """`x.argpartition(kth)`."""
-    return np.argpartition(a, kth, axis=axis, kind=kind, order=order)

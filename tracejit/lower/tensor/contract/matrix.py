@@ -433,8 +433,8 @@ class Matrix(Packing):
         if is_apart or self.is_halved:
             store = lambda position, value: (Store(problem.out, position, value),)
         if is_apart and not self.is_halved:
-            block = block if total > 1 else tensor.ZERO
-            end = problem.after_last(self.finish_tile(shape, top, base), block, integer(total))
+            last = block if total > 1 else tensor.ZERO
+            end = problem.after_last(self.finish_tile(shape, top, base), last, integer(total))
         return (
             multiply_tile(
                 problem,

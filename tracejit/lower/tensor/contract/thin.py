@@ -251,8 +251,8 @@ def _rows(
     lanes = min(machine.lanes(problem), power_of_two(_extent(problem, along.labels)))
     most = MOST_ROWS
     if tile:
-        most = max(1, most_tile // prod(stretch.count for stretch in tile))
-    elif shared in labels.slides:
+        most = most_tile // MOST_LINES  # also of what is left of the lines, as others are
+    elif shared in labels.slides and not labels.lines:  # else it is a border
         most = max(most, _most_sums(problem, machine))
 
     def few(first: Expression, count: int) -> Body:

@@ -150,7 +150,10 @@ def inserted(x):
             items.insert(-1, v)
         else:
             items.insert(len(items) + 5, v)
-    return items
+    found = []
+    for v in x:
+        found.insert(v, int(v))
+    return items, found
 
 
 def inserted_in_order(x):

@@ -274,16 +274,17 @@ class Methods:
     def __init__(self, items: list):
         self._items = items
 
-    def _ask(self, *values: Any) -> None:
-        """Have the function traced again with a list that grows, where there are traced values."""
+    def _ask(self, *values: Any, items: tuple = ()) -> None:
+        """Have the function traced again with a list that grows, which has these `items`, too, where there
+        are traced values."""
         if any(isinstance(value, Value) for value in (*self._items, *values)):
             trace = current_trace()
-            again = None if trace is None else growth(trace, self._items, self._items)
+            again = None if trace is None else growth(trace, self._items, [*self._items, *items])
             if again is not None:
                 raise again
 
     def insert(self, index: Any, item: Any) -> None:
-        self._ask(index)
+        self._ask(index, items=(item,))
         self._items.insert(index, item)
 
     def remove(self, item: Any) -> None:

@@ -123,7 +123,6 @@ OTHERS = [
     (lambda x: np.percentile(x, [10, 50], axis=0), A),
     (lambda x: np.unique(np.round(x)), X),
     (lambda x: np.unique(np.round(x), return_counts=True), X),
-    (lambda x: np.nonzero(x > 0)[0][::2], A),
     (lambda x: np.roots(x + 0), X),
     (lambda x: np.polyfit(x, 2 * x, 1), X),
     (lambda x: np.apply_along_axis(lambda row: float(str(row.max())), 1, x), A),

@@ -48,6 +48,7 @@ PROGRAMS = {
     "rows": lambda x, v: np.ones((len(v[v > 0.5]), 3)) * v[:3],
     "the greatest": lambda x, v: np.zeros(x.max() + 1) + 1.0,
     "beside what is selected": lambda x, v: v[v > 0.5] * np.ones(len(v[v > 0.5])),
+    "every second place": lambda x, v: np.nonzero(v > 0.5)[0][::2],
     "eye": lambda x, v: np.eye(len(np.unique(x))),
     "one of several": lambda x, v: np.eye(len(np.unique(x)))[np.unique(x, return_inverse=True)[1]],
     "groups": largest_of_groups,

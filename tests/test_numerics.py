@@ -89,13 +89,37 @@ def test_division_by_what_a_loop_leaves_alone():
     )
 
 
-def test_small_powers():
+@pytest.mark.parametrize("numerics", ["default", "fast"])
+def test_small_powers(numerics):
     expect(
-        kernel_text(lambda x: (x**3.0) * (x**4.0) + x**5.0, SQUARE),
+        kernel_text(lambda x: (x**3.0, x**4.0, x**5.0, x**6.0), SQUARE, numerics=numerics),
         """
-        out0[i0] = fma(square(a0[i0]) * a0[i0], square(square(a0[i0])), power(a0[i0], 5.0))
+        out0[i0] = square(a0[i0]) * a0[i0]
+        v0 = square(square(a0[i0]))
+        out1[i0] = v0
+        out2[i0] = v0 * a0[i0]
+        out0[i0] = power(a0[i0], 6.0)
         """,
     )
+
+
+@pytest.mark.parametrize("exponent", [3, 4, 5])
+@pytest.mark.parametrize("dtype", ["f4", "f8"])
+def test_small_powers_are_within_two_ulp(exponent, dtype):
+    tiny, huge = np.finfo(dtype).tiny, np.finfo(dtype).max
+    x = np.random.default_rng(0).normal(size=50_000).astype(dtype)
+    x = np.concatenate([x, x * 1e-2, x * 1e5, np.arange(-30, 30).astype(dtype)])
+    edges = [0.0, -0.0, np.inf, -np.inf, np.nan, tiny, -tiny, huge, -huge, tiny / 4]
+    roots = [huge ** (1 / exponent) * f for f in (0.999, 1.001, -0.999, -1.001)]
+    compiled = tracejit.jit(lambda x: x**exponent)
+    exact = x.astype(np.longdouble) ** exponent
+    error = np.abs(compiled(x) - exact) / np.spacing(np.abs(exact).astype(dtype))
+    assert error.max() <= 2.0
+    with np.errstate(all="ignore"):
+        x = np.array([*edges, *roots], dtype)
+        wanted = x**exponent
+        np.testing.assert_allclose(compiled(x), wanted, rtol=4 * np.finfo(dtype).eps)
+        np.testing.assert_array_equal(np.signbit(compiled(x)), np.signbit(wanted))
 
 
 def test_strict_rounds_as_numpy_does():
@@ -140,7 +164,7 @@ def test_by_default_what_may_cancel_exactly_is_left_alone():
     functions = [
         lambda a, b: (a * b - a, a - a * b),
         lambda a, b: (a * a + b * b, a * a - b * b, -(a * a) + b * b, a * b + -(a * a)),
-        lambda a, b: (a / ROW, a**3.0, a / 3),
+        lambda a, b: (a / ROW, a**7.0, a / 3),
     ]
     for function in functions:
         texts = [kernel_text(function, SQUARE, SQUARE, numerics=n) for n in ("strict", "default")]

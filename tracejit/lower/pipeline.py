@@ -34,6 +34,7 @@ from .graph.layouts import adopt_layouts
 from .graph.numpy_order import keep_order
 from .graph.outline import outline
 from .graph.points import lay_out_points
+from .graph.powers import multiply_powers
 from .graph.products import expand_products
 from .graph.rounding import contract
 from .graph.row_ends import reduce_products
@@ -201,6 +202,7 @@ PIPELINE = Pipeline(
             fold,
             assemble,
             adopt_layouts,
+            _where(lambda options: options.numerics != "strict", multiply_powers),
             _where(lambda options: options.numerics != "strict", split_components),
             hoist,
             take_turns,

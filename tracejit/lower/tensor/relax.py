@@ -127,15 +127,11 @@ def _rewritten(
 
 
 def _divided(e: Apply, changing: frozenset[Term]) -> Expression:
-    """A quotient or a small power as a product."""
+    """A quotient as a product."""
     match e:
         case Apply("divide", (x, s), dtype):
             inverse = _reciprocal(x, s, changing)
             return e if inverse is None else Apply("multiply", (x, inverse), dtype)
-        case Apply("power", (x, Literal(3)), dtype):
-            return Apply("multiply", (Apply("square", (x,), dtype), x), dtype)
-        case Apply("power", (x, Literal(4)), dtype):
-            return Apply("square", (Apply("square", (x,), dtype),), dtype)
     return e
 
 

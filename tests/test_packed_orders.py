@@ -118,3 +118,19 @@ def test_runs_are_settled_wherever_they_are(length):
         assert native == expected
         run = keys[positions[first : first + length]]
         assert (native > 0) == (np.unique(run).size < run.size or run.size > NEAR)
+
+
+@pytest.mark.parametrize("step", [1, 2, -1, -3])
+@pytest.mark.parametrize("dtype", ["f8", "i8", "f4"])
+def test_keys_apart_in_memory(step, dtype):
+    """Keys of a wide range lack bits; NumPy's function, which settles them, wants them side by side."""
+    rng = np.random.default_rng(0)
+    x = np.round(rng.standard_normal(2100) * 8).astype(dtype)
+    x[::50] *= 1 << 20
+    x = x[::step][:700]
+    for kind in ("stable", None):
+        f = jit(lambda x: np.argsort(x, kind=kind))
+        np.testing.assert_array_equal(f(x), np.argsort(x, kind=kind))
+    rows = np.ascontiguousarray(x).reshape(1, 700).repeat(3, 0).T
+    f = jit(lambda x: np.argsort(x, axis=0, kind="stable"))
+    np.testing.assert_array_equal(f(rows), np.argsort(rows, axis=0, kind="stable"))

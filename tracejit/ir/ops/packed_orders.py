@@ -37,6 +37,7 @@ from ..tensor import (
 )
 from ..types import ArrayType, DType, array_type, bool_, i64, u64
 from .gufunc import nested
+from .sort import in_one_piece
 
 __all__ = ["settle_order", "ties_in_order"]
 
@@ -131,6 +132,7 @@ def _order_statements(
 ) -> tuple[Statement, ...]:
     if 0 in out.type.shape:
         return ()
+    keys, copied = in_one_piece(keys, "keys")
     row = _Row(words, keys, bits)
     k = row.k
     copy = For(k, ZERO, row.count, (Store(out, (*row.rows, k), row.position(k)),), "serial", 1)
@@ -170,7 +172,7 @@ def _order_statements(
     begun = compare("logical_and", row.is_like_the_one_before(k), begins)
     settle = row.where_alike(If(expressions.seldom(begun), run, ()))
     lacks = compare("less", ZERO, Load(dropped, row.rows))
-    return row.nested(copy, If(lacks, (settle,), ()))
+    return (*copied, *row.nested(copy, If(lacks, (settle,), ())))
 
 
 def _ties_type(words: ArrayType, keys: ArrayType, dropped: ArrayType, *, bits: int) -> ArrayType:

@@ -91,10 +91,8 @@ def _order_statements(*buffers: Buffer, kind: str) -> tuple[tensor.Statement, ..
     number = Store(out, index, index[-1])
     calls = nested(index[-1:], out.type.shape[-1:], (number,))
     for position, key in enumerate(keys):
-        if key.type.strides[-1] != 1:  # a row has to lie in one piece
-            own = Buffer(f"key{position}", array_type(key.type.shape, key.type.dtype), "local")
-            body += (Allocate(own), *copied(key, own))
-            key = own
+        key, copy = in_one_piece(key, f"key{position}")
+        body += copy
         sorting = Sorting("argsort", kind, key.type.dtype)
         calls += (
             tensor.Extern(
@@ -102,6 +100,14 @@ def _order_statements(*buffers: Buffer, kind: str) -> tuple[tensor.Statement, ..
             ),
         )
     return body + nested(rows, out.type.shape[:-1], calls)
+
+
+def in_one_piece(keys: Buffer, name: str) -> tuple[Buffer, tuple[tensor.Statement, ...]]:
+    """Keys whose rows lie in one piece, as NumPy's function needs them; and what copies them, if that has to be."""
+    if keys.type.strides[-1] == 1:
+        return keys, ()
+    own = Buffer(name, array_type(keys.type.shape, keys.type.dtype), "local")
+    return own, (Allocate(own), *copied(keys, own))
 
 
 def _order_samples(dtype: DType) -> list:

@@ -2,6 +2,7 @@
 
 import bisect
 import math
+from collections import deque
 
 import numpy as np
 import pytest
@@ -279,6 +280,14 @@ def first_of_none(x):
     return next(v for v in x if v > 1000)
 
 
+def last_few(x):
+    kept, found = deque(maxlen=4), np.zeros(len(x))
+    for i, v in enumerate(x):
+        kept.append(v)
+        found[i] = sum(kept) / len(kept)
+    return found
+
+
 def factorial(n):
     return 1 if n < 2 else n * factorial(n - 1)
 
@@ -291,7 +300,7 @@ PROGRAMS = [
     counted, counted_from_the_end, transitions, common_subsequence, distance_in_two_rows, exchanged, of_floats, rows_of_another_kind,
     longer_after_that, large, two_lists, factors, pairs_sorted, inserted, inserted_in_order, removed, asked,
     increasing, in_halves, filtered, mapped, whole_numbers, inverses, chosen_list, chosen_and_written, outside, missing,
-    pairs, first, first_of_none, recursive,
+    pairs, first, first_of_none, recursive, last_few,
 ]  # fmt: skip
 
 

@@ -56,6 +56,8 @@ class _Key:
 def grows(items: Any, key: Any) -> Any:
     """What a display makes: the list, or what stands for it where it was found to be written so."""
     trace = current_trace()
+    if getattr(items, "maxlen", None) is not None:  # a deque that drops items
+        return items
     note = trace.growing.get(key) if trace is not None else None
     if isinstance(items, Selected) and trace is not None:
         trace.lists[id(items)] = items, key

@@ -105,7 +105,7 @@ def test_small_powers(numerics):
 
 @pytest.mark.parametrize("exponent", [3, 4, 5])
 @pytest.mark.parametrize("dtype", ["f4", "f8"])
-def test_small_powers_are_within_two_ulp(exponent, dtype):
+def test_small_powers_round_at_each_product(exponent, dtype):
     tiny, huge = np.finfo(dtype).tiny, np.finfo(dtype).max
     x = np.random.default_rng(0).normal(size=50_000).astype(dtype)
     x = np.concatenate([x, x * 1e-2, x * 1e5, np.arange(-30, 30).astype(dtype)])
@@ -114,7 +114,7 @@ def test_small_powers_are_within_two_ulp(exponent, dtype):
     compiled = tracejit.jit(lambda x: x**exponent)
     exact = x.astype(np.longdouble) ** exponent
     error = np.abs(compiled(x) - exact) / np.spacing(np.abs(exact).astype(dtype))
-    assert error.max() <= 2.0
+    assert error.max() <= exponent - 1
     with np.errstate(all="ignore"):
         x = np.array([*edges, *roots], dtype)
         wanted = x**exponent

@@ -1,9 +1,9 @@
 """Small whole powers are products, unless numbers are to be NumPy's to the last bit.
 
 Each product rounds once, by `u`, half an ULP of 1: the third power is within `2 u` of the true value, the
-fourth within `3 u` and the fifth within `4 u`, which is what elementary functions may be off by, and all
-take a tenth of the time of `power`. They overflow and underflow where the power does, and whole numbers
-have exact ones as long as the format has them.
+fourth within `3 u` and the fifth within `4 u`, in a tenth of the time that `power` takes and less. They
+overflow and underflow where the power does, and those of whole numbers are exact as long as the format
+has them.
 """
 
 from __future__ import annotations

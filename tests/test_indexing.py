@@ -433,7 +433,7 @@ def test_reads_of_unknown_extents_are_proved_to_be_inside():
 def f(x: f64[n, m], i: i64[k], t: f64[n]):
     t0 = gather(x, i, axes=(0,))
     t1 = gather(x, i, axes=(1,))
-    t2 = search_sorted(t, t, side='left')
+    t2 = search_any(t, t, side='left')
     t3 = gather(t, t2, axes=(0,))
     return t0, t1, t3
 """)

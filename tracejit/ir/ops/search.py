@@ -41,6 +41,13 @@ def _type(table: ArrayType, values: ArrayType, *, side: str) -> ArrayType:
     return array_type(values.shape, i64)
 
 
+def _known_type(table: ArrayType, values: ArrayType, *, side: str) -> ArrayType:
+    found = _type(table, values, side=side)
+    if not isinstance(table.shape[0], int):
+        raise ValueError(f"the extent of {table} is not known; search_any searches such tables")
+    return found
+
+
 def _reference(table: Any, values: Any, *, side: str) -> Any:
     return np.searchsorted(table, values, side)
 
@@ -142,7 +149,15 @@ def _samples(dtype: DType) -> list:
 # How many entries of the sorted `table` come before each value; those equal to it count where
 # `side` is "right".
 search_sorted = define(
-    Op("search_sorted", MOVEMENT, _type, _reference, Element(_element), cost=40.0, samples=_samples)
+    Op(
+        "search_sorted",
+        MOVEMENT,
+        _known_type,
+        _reference,
+        Element(_element),
+        cost=40.0,
+        samples=_samples,
+    )
 )
 
 # The same for tables of any extent, also one that is unknown.

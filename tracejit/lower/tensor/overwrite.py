@@ -15,7 +15,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from collections.abc import Callable, Iterable
-from functools import cached_property
+from functools import cache, cached_property
 
 from ...ir import expressions, tensor
 from ...ir.affine import linear
@@ -49,6 +49,8 @@ from .cost import trips
 
 Interval = tuple[Expression, Expression]
 Box = tuple[Interval, ...]
+# `_needed_body`, once for each kernel and user.
+Needed = Callable[..., tuple[Statement, ...] | None]
 
 
 def drop_overwritten(module: Module) -> Module:
@@ -58,7 +60,12 @@ def drop_overwritten(module: Module) -> Module:
 
 def drop_overwritten_parts(module: Module) -> Module:
     """The same module, in which kernels do not fill the parts of results that a loop after them stores over."""
-    return map_kernels(module, lambda k: k.replace(body=_trimmed(k.body)) if k.callees else k)
+    needed = cache(
+        _needed_body
+    )  # layers of one kind are the same kernels, called in the same order
+    return map_kernels(
+        module, lambda k: k.replace(body=_trimmed(k.body, needed)) if k.callees else k
+    )
 
 
 def _body(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
@@ -119,13 +126,14 @@ def _is_overwritten(user: Statement | None, buffer: Buffer) -> bool:
     return _stores_all(kernel.body, kernel.parameters[user.buffers.index(buffer)])
 
 
-def _trimmed(body: tuple[Statement, ...]) -> tuple[Statement, ...]:
+def _trimmed(body: tuple[Statement, ...], needed: Needed) -> tuple[Statement, ...]:
     """The statements, with calls of kernels that fill less."""
     users, kept = _Users(body), []
     for number, statement in enumerate(body):
         if isinstance(statement, Call) and isinstance(statement.kernel, Kernel):
             for own, buffer in zip(statement.kernel.fresh, _fresh(statement)):
-                statement = _fills_less(statement, own, buffer, users.next(buffer, number))
+                user = users.next(buffer, number)
+                statement = _fills_less(statement, own, buffer, user, needed)
         kept.append(statement)
     return tuple(kept)
 
@@ -135,19 +143,19 @@ def _fresh(call: Call) -> tuple[Buffer, ...]:
     return call.buffers[len(call.buffers) - call.kernel.results :]
 
 
-def _fills_less(call: Call, own: Buffer, buffer: Buffer, user: Statement | None) -> Call:
+def _fills_less(
+    call: Call, own: Buffer, buffer: Buffer, user: Statement | None, needed: Needed
+) -> Call:
     """A call of a kernel that leaves out of its result `own`, in `buffer`, what its next user stores over."""
     if not isinstance(user, Call) or not isinstance(user.kernel, Kernel):
         return call
     if user.buffers.count(buffer) > 1 or call.buffers.count(buffer) > 1:
         return call
     theirs = user.kernel.parameters[user.buffers.index(buffer)]
-    body = _needed_body(call.kernel, own, user.kernel.body, theirs)
+    body = needed(call.kernel, own, user.kernel.body, theirs)
     return call if body is None else call.replace(kernel=call.kernel.replace(body=body))
 
 
-# Layers of one kind are the same kernels, called in the same order.
-@remembered
 def _needed_body(
     kernel: Kernel, own: Buffer, user: tuple[Statement, ...], theirs: Buffer
 ) -> tuple[Statement, ...] | None:

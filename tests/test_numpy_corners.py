@@ -234,3 +234,61 @@ def test_clip_leaves_zeros_their_signs(dtype):
         wanted = np.clip(x, low, high)
         np.testing.assert_array_equal(found, wanted)
         np.testing.assert_array_equal(np.signbit(found), np.signbit(wanted))
+
+
+def diagonal_of_a_symmetric(x):
+    d = (x + x.T) / 2  # in which order NumPy has its elements is not said
+    np.fill_diagonal(d, np.inf)
+    return d
+
+
+def diagonal_of_a_transpose(x):
+    np.fill_diagonal(x.T, [1.0, 2.0, 3.0])
+    return x
+
+
+def diagonal_of_a_part(x):
+    np.fill_diagonal(x[::2, 1:], 7.0, wrap=True)
+    return x
+
+
+def diagonal_of_three_axes(x):
+    d = np.stack([x] * x.shape[0]) * 1.0
+    np.fill_diagonal(np.moveaxis(d, 0, 2), x[0])
+    return d
+
+
+@pytest.mark.parametrize(
+    "function, shape",
+    [
+        (diagonal_of_a_symmetric, (5, 5)),
+        (diagonal_of_a_transpose, (4, 6)),
+        (diagonal_of_a_transpose, (6, 4)),
+        (diagonal_of_a_part, (20, 4)),
+        (diagonal_of_a_part, (1, 4)),
+        (diagonal_of_a_part, (0, 3)),
+        (diagonal_of_three_axes, (3, 3)),
+    ],
+)
+def test_diagonals_in_any_order(function, shape):
+    x = np.random.default_rng(0).random(shape)
+    ours, numpys = x.copy(), x.copy()
+    actual = tracejit.jit(function, fallback="error")(ours)
+    np.testing.assert_array_equal(actual, function(numpys))
+    np.testing.assert_array_equal(ours, numpys)
+
+
+@pytest.mark.parametrize("exponent", [0, 1, 62, 63, 70, -1, -3])
+def test_a_power_of_two_numbers_of_pythons(exponent):
+    """It is an int, or a float below 0, as Python says."""
+
+    def power(x):
+        n = int(x)
+        return 2**n, x / 2**n
+
+    compiled = tracejit.jit(power)
+    compiled(3.0)
+    for _ in range(3):
+        actual, wanted = compiled(float(exponent)), power(float(exponent))
+        assert actual == wanted
+        assert [type(x) for x in actual] == [type(x) for x in wanted]

@@ -58,9 +58,14 @@ class Selection(Operators):
     def node(self) -> Node:
         return self.gathered("to be used like this").node
 
+    @property
+    def packs(self) -> bool:
+        """Whether what is gathered is an array of an extent that the program counts."""
+        return self.owner.packs and not self.owner.lacks_ints
+
     def gathered(self, use: str = "for an operation that does not know of masks") -> Array:
         """The elements side by side, in an array that is one memory with the selection."""
-        if self.owner.packs and not self.owner.lacks_ints:
+        if self.packs:
             found = self.packed()
         else:
             found = self.counted(use)

@@ -8,8 +8,10 @@ from typing import Any
 import numpy as np
 
 from ..errors import NotNumbers, TraceError, TracejitError
-from .context import failure
-from .promotion import DEFAULT_DTYPES, cast
+from ..ir import ops
+from ..ir.types import i64
+from .context import current_trace, failure
+from .promotion import DEFAULT_DTYPES, cast, constant
 from .ufunc import apply_to_nodes, fast_power
 from .value import Value, node_of, to_node, to_operand
 
@@ -18,6 +20,9 @@ _ORDERINGS = (np.less, np.less_equal, np.greater, np.greater_equal)
 _COMPARISONS = (*_ORDERINGS, np.equal, np.not_equal)
 _LOGIC = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)
 
+
+# Of an int that is at least 2, a larger power has no place in 64 bits.
+MOST_EXPONENT = 62
 
 _CHOICE = "use np.where for a choice by value"
 
@@ -89,12 +94,25 @@ def _python_result(ufunc: np.ufunc, cls: Any, left: Any, right: Any) -> Any:
         result = bool
     else:
         wide = int if wide is bool else wide
+        if wide is int and ufunc is np.power and isinstance(right, Value):
+            right = _whole_exponent(cls, right)
         result = _python_type(ufunc, wide, right)
     dtype = DEFAULT_DTYPES[float if result is float else wide]
     nodes = [cast(to_node(value), dtype) for value in (left, right)]
     results = apply_to_nodes(ufunc, [(node, dtype.numpy) for node in nodes])
     found = [cls(cast(node, DEFAULT_DTYPES[result]), True, result) for node in results]
     return found[0] if len(found) == 1 else tuple(found)
+
+
+def _whole_exponent(cls: Any, exponent: Value) -> Value:
+    """An exponent of an int that makes an int of it; of one that does not, NumPy runs the function."""
+    trace = current_trace()
+    if trace is None or not trace.calls_python:
+        raise needs_value(exponent, "as the exponent of an int")
+    node = cast(node_of(exponent), i64)
+    node = ops.expected(node, constant(0, i64), constant(MOST_EXPONENT, i64))
+    trace.locate(node)
+    return cls(node, True, int)
 
 
 def _python_type(ufunc: np.ufunc, wide: type, right: Any) -> type:
@@ -104,9 +122,7 @@ def _python_type(ufunc: np.ufunc, wide: type, right: Any) -> type:
     if wide is int and ufunc is np.divide:
         return float
     if wide is int and ufunc is np.power:
-        if isinstance(right, Value):
-            raise needs_value(right, "as the exponent of an int")
-        return float if right < 0 else int
+        return float if not isinstance(right, Value) and right < 0 else int
     return wide
 
 

@@ -24,10 +24,10 @@ def listed(found: Lazy, place: tuple) -> Any:
     if trace is None or not found.is_rolled:
         return list(found)
     first, stop = found.source.bounds
-    is_known = not isinstance(first, Value) and not isinstance(stop, Value)
+    is_known = type(first) is int and type(stop) is int
     if is_known and found.condition is None:
         key = (sys._getframe(1).f_code.co_filename, *place)
-        is_long = type(first) is int and type(stop) is int and stop - first > config.unroll
+        is_long = stop - first > config.unroll
         return _of_all(trace, found, stop - first, key) if is_long else list(found)
     sample = found.source.item(first)
     if is_known and not isinstance(found.keeps(sample), Value):

@@ -170,8 +170,11 @@ def items_of(value: Any) -> Items | None:
         return value.items
     if type(value) is range:
         return Range(value.start, value.stop, value.step)
-    if isinstance(value, Value) and not value.is_scalar and value.mask is None and value.ndim:
-        return Rows(value)
+    if isinstance(value, Value) and not value.is_scalar and value.ndim:
+        if value.mask is None:
+            return Rows(value)
+        if value.packs:
+            return Rows(value.gathered("to be iterated over"))
     return None
 
 

@@ -15,9 +15,10 @@ from ..assigned import assigned_node
 from ..context import failure
 from ..registry import FUNCTIONS, implements
 from ..value import Value, node_of
+from ..views import is_in_order
 from . import reductions
 from .arguments import one_axis, static_int
-from .building import as_array, choose, converted, gathered, iota, number, reshaped, window
+from .building import as_array, choose, converted, gathered, iota, number, reshaped
 from .selection import moded
 
 
@@ -170,16 +171,16 @@ def fill_diagonal(a, val, wrap=False):
             raise ValueError("All dimensions of input must be of equal length")
         step = 1 + sum(shape[0] ** k for k in range(1, target.ndim))
     step = static_int(step, "the extents of the array")
-    flat = viewing(lambda x: reshaped(x, (x.size,)))(target)
-    if flat.storage is not target.storage:
-        raise failure(
-            UnsupportedError,
-            "np.fill_diagonal of an array whose rows do not follow on one another",
-            "fill the diagonal of a copy",
-        )
-    diagonal = viewing(lambda x: window(x, 0, 0, end, step))(flat)
-    given = as_array(val)
-    count = diagonal.shape[0]
+    given, count = as_array(val), -(-end // step)
     if given.ndim and given.size not in (1, count):  # values are repeated as in `x.flat[...] = val`
         given = FUNCTIONS[np.resize](given, (count,))
-    assign_items(diagonal, slice(None), given)
+    if is_in_order(target.storage):
+        flat = viewing(lambda x: reshaped(x, (x.size,)))(target)
+        if flat.storage is target.storage:
+            assign_items(flat, slice(0, end, step), given)
+            return
+    # In whatever order its elements are.
+    places = np.unravel_index(np.arange(0, end, step), shape)
+    is_straight = all(np.array_equal(axis, np.arange(count)) for axis in places)
+    index = [iota(count)] * target.ndim if is_straight else [as_array(axis) for axis in places]
+    assign_items(target, tuple(index), reshaped(given, (given.size,)) if given.ndim else given)

@@ -12,7 +12,7 @@ from math import inf
 
 from . import expressions, tensor
 from .affine import linear
-from .bounds import Bounds
+from .bounds import UNBOUNDED, Bounds
 from .dims import Dim, is_never_negative, symbol
 from .tensor import (
     Accumulate,
@@ -171,7 +171,11 @@ def _stay_in_stretches(
             first += factor * offset
     if scale <= 0:
         return False
-    known = Bounds((loop, *[found for found in inside.values() if found is not None]))
+    loops = (loop, *[found for found in inside.values() if found is not None])
+    known = Bounds(loops)
+    ends = {t for found in loops for t in (*found.start.free, *found.stop.free)}
+    others = {*a.free, *b.free, *ends} - {found.index for found in loops}
+    known.intervals |= dict.fromkeys(others, UNBOUNDED)  # indices of loops around this one, maybe
     begins = expressions.add(
         expressions.multiply(loop.index, expressions.integer(scale)), expressions.integer(first)
     )

@@ -110,7 +110,7 @@ bool(x[0, 0]) | not x[0, 0] | x[0, 0] or 3 | 0 < x[0, 0] < 1 | {x[0, 0]} | [1, 2
 f"{x[0, 0]:.3f}" | "%f" % x[0, 0] | "{:d}".format(v[0]) | {x[0, 0]: 1} | hash(x[0, 0])
 x.reshape(v[0], 2)
 x.sum(axis=v[0]) | x[: v[0] : v[0]] | x.__array__()
-math.gcd(v[0], 2) | math.factorial(v[0])
+math.perm(v[0], 2) | math.dist(v, v)
 np.testing.assert_allclose(x, x)
 """
 

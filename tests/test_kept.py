@@ -67,7 +67,7 @@ def test_large_programs_are_kept_in_pieces(directory, monkeypatch):
     y = np.ones((300, 300)) / 300
     first, made = compiles(monkeypatch, many_kernels, X, y)
     again, more = compiles(monkeypatch, many_kernels, X, y)
-    assert made > 2 and more == 0
+    assert made >= 2 and more == 0
     gc.collect()
     for one, other, wanted in zip(first, again, many_kernels(X, y), strict=True):
         np.testing.assert_array_equal(one, other)

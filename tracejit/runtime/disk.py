@@ -40,7 +40,9 @@ def cached_file(name: str, key: object, suffix: str) -> Path | None:
 
 def _hash(text: str) -> str:
     # Not hashlib, whose import loads OpenSSL: nobody is to be kept from anything here.
-    return source_hash(text.encode()).hex()
+    # Of 64 bits each: both ways, as what is found by it is run.
+    data = text.encode()
+    return (source_hash(data) + source_hash(data[::-1])).hex()
 
 
 def read_cached(path: Path | None) -> bytes | None:

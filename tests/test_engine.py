@@ -270,3 +270,56 @@ kept = engine.load(code, ["f"])
 """
     done = run_python(program)
     assert (done.returncode, done.stderr) == (0, "")
+
+
+# Where the process has no room for code and constants side by side but far below, and a page for constants alone
+# above: with gigabytes between them, one cannot name the other's place.
+FRAGMENTED = """
+import ctypes
+from tracejit.runtime import engine
+
+libc = ctypes.CDLL(None, use_errno=True)
+libc.mmap.restype = ctypes.c_void_p
+libc.mmap.argtypes = [
+    ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int, ctypes.c_int, ctypes.c_int, ctypes.c_long
+]
+libc.munmap.argtypes = [ctypes.c_void_p, ctypes.c_size_t]
+READ, PRIVATE_ANONYMOUS_NORESERVE, PAGE = 1, 0x4022, 4096
+
+
+def taken(size):
+    place = libc.mmap(None, size, READ, PRIVATE_ANONYMOUS_NORESERVE, -1, 0)
+    if place == ctypes.c_void_p(-1).value:
+        print("no room")
+        raise SystemExit
+    return place
+
+
+steps = [
+    f"%a{k} = fmul double %x{k}, {1.5 + k % 60}\\n%x{k + 1} = fadd double %a{k}, {0.25 + k % 60}" for k in range(900)
+]
+code = engine.compile_ir(
+    "define double @f(double %x0) {\\n" + "\\n".join(steps) + "\\nret double %x900\\n}"
+)
+first = engine.load(code, ["f"])
+pages = [taken(PAGE) for _ in range(60)]
+far = taken(5 << 30)
+for size in (1 << 24, 1 << 20, 1 << 16, 2 * PAGE):
+    for _ in range(30_000):
+        if taken(size) < far:
+            break
+for page in pages[1::2]:
+    libc.munmap(page, PAGE)
+second = engine.load(code, ["f"])
+f, g = [ctypes.CFUNCTYPE(ctypes.c_double, ctypes.c_double)(x._addresses["f"]) for x in (first, second)]
+assert f(0.0) == g(0.0)
+print("linked")
+"""
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="memory is taken as Linux gives it")
+def test_code_and_constants_are_near_each_other_in_a_process_with_much_memory():
+    done = run_python(FRAGMENTED)
+    if "no room" in done.stdout:
+        pytest.skip("so much address space is not allowed")
+    assert done.stdout == "linked\n", done.stderr[-500:]

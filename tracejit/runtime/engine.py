@@ -175,8 +175,11 @@ class _LLVM:
         self._machines: dict[tuple, Any] = {}
         self.host = self._detect_host()
         self.names = itertools.count()
+        # JITLink has the code of a library and its constants in one piece of memory. The other linker maps
+        # them one by one: in a process with gigabytes of memory they may be too far apart for each
+        # other, and LLVM ends the process.
         self.jit = self.binding.create_lljit_compiler(
-            self.machine(self.host, 2), suppress_errors=True
+            self.machine(self.host, 2), use_jit_link=os.name == "posix", suppress_errors=True
         )
 
     def _detect_host(self) -> Target:

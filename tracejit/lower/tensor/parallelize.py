@@ -47,6 +47,9 @@ from .vectorize import independent
 CHUNK = 4e-6
 MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
 FEW = 8  # turns, of which a thread that comes late leaves others waiting
+# How many times longer a region in a loop has to be than one by itself: beside what other threads do, 300 short ones took
+# twice the time of one thread.
+AGAIN = 2.0
 
 
 def parallelize(
@@ -97,6 +100,13 @@ class _Splitter:
                 new.append(map_bodies(statement, lambda inner: self.body(inner, outermost)))
         return tuple(new)
 
+    def inside(self, loop: For) -> For:
+        """The loop, with threads in its body: regions that follow one another wait for the later of two cores each time."""
+        before, self.worthwhile = self.worthwhile, AGAIN * self.machine.worthwhile_seconds
+        body = self.body(loop.body)
+        self.worthwhile = before
+        return loop.replace(body=body)
+
     def loop(self, loop: For, outermost: bool) -> list[Statement]:
         count = trips(loop)
         if loop.mark == "unroll" or count == 0:
@@ -106,12 +116,12 @@ class _Splitter:
         if cost < QUICKEST.worthwhile_seconds and not (outermost and count is None):
             return [loop]
         if loop.mark == "ordered":
-            return [loop.replace(body=self.body(loop.body))]
+            return [self.inside(loop)]
         if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             nest = [loop] if outer else self.nest(loop, FEW)
             if _is_few(nest, FEW) and nest[-1].mark != "vector" and self.long_inside(loop):
-                return [loop.replace(body=self.body(loop.body))]
+                return [self.inside(loop)]
             if outer:
                 return self.partial(loop, cost, count, outer)
             return self.chunked(self.nest(loop, max(FEW, 2 * self.cores)), cost)
@@ -123,7 +133,7 @@ class _Splitter:
         tables = tables_of(loop, self.reorders) if count is not None else ()
         if tables and (wanted := count_of_tables(tables, count)) > 1:
             return self.tables(loop, tables, count, wanted)
-        return [loop.replace(body=self.body(loop.body))]
+        return [self.inside(loop)]
 
     def tables(
         self, loop: For, tables: tuple[Table, ...], count: int, wanted: int

@@ -108,3 +108,10 @@ def test_lists_that_data_decides_are_not_compared():
         assert tracejit.jit(compared)(x) is True
     except tracejit.UnsupportedError:
         pass
+
+
+def test_nothing_to_choose_from():
+    def chosen(x):
+        return [k for k in range(len(x)) if x[k].sum() > 0], len([row for row in x if row[0] > 0])
+
+    assert tracejit.jit(chosen)(np.zeros((0, 3))) == chosen(np.zeros((0, 3))) == ([], 0)

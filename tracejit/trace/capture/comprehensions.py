@@ -29,6 +29,8 @@ def listed(found: Lazy, place: tuple) -> Any:
         key = (sys._getframe(1).f_code.co_filename, *place)
         is_long = stop - first > config.unroll
         return _of_all(trace, found, stop - first, key) if is_long else list(found)
+    if is_known and first >= stop:
+        return []
     sample = found.source.item(first)
     if is_known and not isinstance(found.keeps(sample), Value):
         return list(found)

@@ -124,26 +124,7 @@ def agree_exactly(text, unroll):
 
 
 # What a loop carries is at first a constant that something else reads, too.
-CARRIED = """
-class Pair:
-    def __init__(self, x, y):
-        self.x, self.y = x, y
-
-    def push(self, value):
-        if value > self.y:
-            self.y = value
-        else:
-            self.x = (self.x + value) % 7
-        return self.x
-
-
-def clipped(value, low, high):
-    if value < low:
-        return low
-    if value > high:
-        return high
-    return value
-
+CARRIED = capture_texts.PREAMBLE + """
 
 def program(a, b, k, g, z, x):
     s, t, u, n, m, f = x, 1, 0.5, 0, 1, False

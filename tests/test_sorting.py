@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import test_fallback
+from combinations import pairs
 from test_linalg import agree, calls_of_python, check
 
 from tracejit import jit
@@ -16,6 +17,7 @@ from tracejit.ir import numpy_code
 DTYPES = ["?", "i1", "u2", "i4", "u4", "i8", "u8", "f2", "f4", "f8", "c8", "c16"]
 SHAPES = [(12,), (1,), (3, 9), (2, 7, 6), (0, 4), (4, 0), (700,), (3, 300)]
 AXES = [-1, 0, None]
+KINDS = [None, "quicksort", "stable", "mergesort"]
 
 
 @pytest.fixture(autouse=True)
@@ -38,14 +40,10 @@ def values(shape, dtype, seed=0, special=True):
     return x
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("kind", [None, "quicksort", "stable", "mergesort"])
-def test_sort_and_argsort(dtype, kind):
-    for shape in SHAPES:
-        for axis in AXES:
-            x = values(shape, dtype)
-            check(lambda x: np.sort(x, axis=axis, kind=kind), x)
-            check(lambda x: np.argsort(x, axis=axis, kind=kind), x)
+@pytest.mark.parametrize("dtype, shape, axis, kind", pairs(DTYPES, SHAPES, AXES, KINDS))
+def test_sort_and_argsort(dtype, shape, axis, kind):
+    how = {"axis": axis, "kind": kind}
+    check(lambda x: (np.sort(x, **how), np.argsort(x, **how)), values(shape, dtype))
 
 
 @pytest.mark.parametrize("function", [np.sort, np.argsort])
@@ -113,14 +111,20 @@ def test_sort_complex(dtype):
     check(np.sort_complex, values((9,), dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("special", [True, False])
-def test_median(dtype, special):
-    for shape in [(12,), (1,), (2,), (3, 9), (2, 7, 6), (501,)]:
-        x = values(shape, dtype, special=special)
-        for axis in (None, 0, -1, tuple(range(len(shape)))):
-            for keepdims in (False, True):
-                check(lambda x: np.median(x, axis=axis, keepdims=keepdims), x)
+@pytest.mark.parametrize(
+    "dtype, shape, special, axis, keepdims",
+    pairs(
+        DTYPES,
+        [(12,), (1,), (2,), (3, 9), (2, 7, 6), (501,)],
+        [True, False],
+        [None, 0, -1, "all"],
+        [False, True],
+    ),
+)
+def test_median(dtype, shape, special, axis, keepdims):
+    axis = tuple(range(len(shape))) if axis == "all" else axis
+    x = values(shape, dtype, special=special)
+    check(lambda x: np.median(x, axis=axis, keepdims=keepdims), x)
 
 
 @pytest.fixture
@@ -138,17 +142,18 @@ METHODS = [
 QUANTILES = [0.3, 0, 1, [0.1, 0.5, 0.99], np.float32(0.7), np.array([[0.2, 0.5], [0.0, 1.0]])]
 
 
-@pytest.mark.parametrize("q", QUANTILES, ids=str)
-@pytest.mark.parametrize("method", METHODS)
-def test_quantiles(method, q, strict):
-    for dtype in ("f4", "f8", "i4"):
-        for shape in [(12,), (3, 9)]:
-            x = values(shape, dtype, special=False)
-            check(lambda x: np.quantile(x, q, method=method), x)
-            check(lambda x: np.quantile(x, q, axis=0, method=method, keepdims=True), x)
-            x = values(shape, dtype)
-            agree(jit(lambda x: np.quantile(x, q, axis=0, method=method))(x),
-                  np.quantile(x, q, axis=0, method=method))  # fmt: skip
+@pytest.mark.parametrize(
+    "method, q, dtype, shape", pairs(METHODS, QUANTILES, ["f4", "f8", "i4"], [(12,), (3, 9)])
+)
+def test_quantiles(method, q, dtype, shape, strict):
+    def program(x):
+        every = np.quantile(x, q, method=method)
+        return every, np.quantile(x, q, axis=0, method=method, keepdims=True)
+
+    check(program, values(shape, dtype, special=False))
+    program = lambda x: np.quantile(x, q, axis=0, method=method)
+    x = values(shape, dtype)
+    agree(jit(program)(x), program(x))
 
 
 def test_percentiles():

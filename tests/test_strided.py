@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from combinations import pairs
 from numpy.lib.stride_tricks import as_strided
 
 import tracejit
@@ -69,31 +70,40 @@ def test_what_is_refused():
         tracejit.jit(lambda x: as_strided(x, (2,), (-8,)))(x)
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "i1", "c8", "?"])
-@pytest.mark.parametrize("step", [2, 3, 4, 5])
-def test_fewer_elements_than_lanes(dtype, step):
+# Around whole vectors of every dtype, and halves and quarters of them.
+COUNTS = [1, 2, 3, 4, 5, 7, 8, 9, 11, 14, 15, 16, 17, 20, 23, 24, 31, 32, 33, 39]
+
+
+@pytest.mark.parametrize(
+    "dtype, step, count", pairs(["f4", "f8", "i2", "i1", "c8", "?"], [2, 3, 4, 5], COUNTS)
+)
+def test_fewer_elements_than_lanes(dtype, step, count):
     generator = np.random.default_rng(step)
-    for count in range(1, 40):
-        x = (generator.normal(size=(3, count * step - step + 1)) * 9).astype(dtype)
-        both = lambda x: x[:, ::step] | x[:1, ::step] if x.dtype == bool else x[:, ::step] * 2
-        np.testing.assert_array_equal(tracejit.jit(both)(x), both(x))
+    x = (generator.normal(size=(3, count * step - step + 1)) * 9).astype(dtype)
+    both = lambda x: x[:, ::step] | x[:1, ::step] if x.dtype == bool else x[:, ::step] * 2
+    np.testing.assert_array_equal(tracejit.jit(both)(x), both(x))
 
 
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "c8", "f2", "?"])
-def test_lanes_that_take_elements_in_turns(dtype):
+REPEATED = [
+    lambda x, y, n: np.repeat(x, n, axis=1) + y,
+    lambda x, y, n: np.repeat(x[:, ::-1], n, axis=1) + y,
+    lambda x, y, n: np.repeat(x, n, axis=1)[:, 3:] + y[:, 3:] * np.repeat(x, n, axis=1)[:, :-3],
+]
+
+
+@pytest.mark.parametrize(
+    "dtype, size, function",
+    pairs(
+        ["f4", "f8", "i2", "c8", "f2", "?"],
+        [(16, 2), (9, 4), (40, 8), (33, 3), (7, 16), (1, 64), (65, 2)],
+        REPEATED,
+    ),
+)
+def test_lanes_that_take_elements_in_turns(dtype, size, function):
     generator = np.random.default_rng(1)
-    for count, turns in ((16, 2), (9, 4), (40, 8), (33, 3), (7, 16), (1, 64), (65, 2)):
-        x = (generator.normal(size=(2, count)) * 9).astype(dtype)
-        y = (generator.normal(size=(2, count * turns)) * 9).astype(dtype)
-        for function in (
-            lambda x, y, turns=turns: np.repeat(x, turns, axis=1) + y,
-            lambda x, y, turns=turns: np.repeat(x[:, ::-1], turns, axis=1) + y,
-            lambda x, y, turns=turns: (
-                np.repeat(x, turns, axis=1)[:, 3:] + y[:, 3:] * np.repeat(x, turns, axis=1)[:, :-3]
-            ),
-        ):
-            found = tracejit.jit(function)(x, y)
-            if dtype in ("f2", "c8"):
-                np.testing.assert_allclose(found, function(x, y), rtol=1e-2, atol=1e-1)
-            else:
-                np.testing.assert_allclose(found, function(x, y), rtol=1e-5, atol=1e-5)
+    count, turns = size
+    x = (generator.normal(size=(2, count)) * 9).astype(dtype)
+    y = (generator.normal(size=(2, count * turns)) * 9).astype(dtype)
+    found, expected = tracejit.jit(function)(x, y, turns), function(x, y, turns)
+    near = {"rtol": 1e-2, "atol": 1e-1} if dtype in ("f2", "c8") else {"rtol": 1e-5, "atol": 1e-5}
+    np.testing.assert_allclose(found, expected, **near)

@@ -235,6 +235,36 @@ def test_a_position_outside_is_named(bad, place):
     check(lambda x, i: np.take_along_axis(x, i[None], 1), numbers((1, 3)), index)
 
 
+REPEATED = [
+    lambda x, i: np.ones(3)[i] * 2,
+    lambda x, i: np.take(np.zeros(3, np.float16), i),
+    lambda x, i: np.full((3, 2), 1 + 2j)[i],
+    lambda x, i: np.broadcast_to(x.sum(), (2, 3))[:, i],
+    lambda x, i: np.broadcast_to(x[:, None], (2, 3))[:, i],
+    lambda x, i: np.zeros((3, 3), bool)[i, i].any(),
+    lambda x, i: np.broadcast_to(x, (3, 2))[i].sum(axis=0),
+    lambda x, i: np.take_along_axis(np.ones((1, 3), "i1"), i[None], 1),
+]
+
+
+@pytest.mark.parametrize("function", REPEATED)
+def test_a_position_along_what_repeats(function):
+    """What is read does not depend on it; whether it is one does."""
+    for index in ([0, 2, -3], [0, 3, -3], [-4]):
+        check(function, numbers((2,)), np.array(index))
+
+
+def test_repeats_in_a_loop():
+    def summed(i):
+        ones, total = np.ones(3), 0.0
+        for k in range(len(i)):
+            total += ones[i[k]]
+        return total
+
+    check(summed, np.arange(30) % 3)
+    check(summed, np.arange(30) % 4)
+
+
 def test_scalars_outside_are_named():
     for function in (lambda x, k: x[k], lambda x, k: x[0, k], lambda x, k: x[..., k]):
         for k in (np.int64(5), np.int8(-6), np.array(77)):

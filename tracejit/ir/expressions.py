@@ -57,6 +57,11 @@ def seldom(condition: Expression) -> Expression:
     return Apply("seldom", (condition,), bool_)
 
 
+def guarded(value: Expression, guard: Expression) -> Expression:
+    """The value, where another expression is computed as well, for the checks in it."""
+    return Apply("guarded", (value, guard), value.dtype)
+
+
 def is_seldom(condition: Expression) -> bool:
     return isinstance(condition, Apply) and condition.op == "seldom"
 

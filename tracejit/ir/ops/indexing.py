@@ -2,7 +2,8 @@
 
 An index that comes from data may be anything. It goes through `checked_index`, which wraps negative
 ones and refuses what lies outside, so that every read is proved to be inside; a pass drops the
-checks that can never fail.
+checks that can never fail. Where what is read has no use for a position, as along an axis on which it
+repeats, it is guarded by it.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import numpy as np
 
 from .. import expressions, tensor
 from ..op import MOVEMENT, Element, Op, define
+from ..term import postorder
 from ..types import ArrayType, DType, array_type, i64
 from .checks import checked_index
 from .samples import Samples
@@ -24,11 +26,17 @@ def _inside(index: tensor.Expression, extent: Any, axis: int) -> tensor.Expressi
 
 
 def _read(x: Any, position: list, axes: tuple[int, ...]) -> tensor.Expression:
-    """`x` at `position`; where an axis has no elements, the check alone, which fails."""
+    """`x` at `position`, with the checks of these axes; where one has no elements its check alone, which
+    fails."""
     for axis in axes:
         if type(x.type.shape[axis]) is int and x.type.shape[axis] == 0:
             return expressions.cast(position[axis], x.type.dtype)
-    return x(tuple(position))
+    value = x(tuple(position))
+    used = {*postorder((value,), tensor.parts)}
+    for axis in reversed(axes):
+        if position[axis] not in used:
+            value = expressions.guarded(value, position[axis])
+    return value
 
 
 def _gather_type(x: ArrayType, *indices: ArrayType, axes: tuple[int, ...]) -> ArrayType:

@@ -63,11 +63,7 @@ class Dim(Term):
     terms: tuple[tuple[int, Monomial], ...]
 
     def __add__(self, other: Any) -> Any:
-        return (
-            _alike(_sum(self, other), self, other)
-            if isinstance(other, int | Dim)
-            else NotImplemented
-        )
+        return _alike(_sum(self, other), self, other) if _is_extent(other) else NotImplemented
 
     __radd__ = __add__
 
@@ -75,36 +71,24 @@ class Dim(Term):
         return self * -1
 
     def __sub__(self, other: Any) -> Any:
-        return self + other * -1 if isinstance(other, int | Dim) else NotImplemented
+        return self + other * -1 if _is_extent(other) else NotImplemented
 
     def __rsub__(self, other: Any) -> Any:
-        return self * -1 + other if isinstance(other, int | Dim) else NotImplemented
+        return self * -1 + other if _is_extent(other) else NotImplemented
 
     def __mul__(self, other: Any) -> Any:
-        return (
-            _alike(_product(self, other), self, other)
-            if isinstance(other, int | Dim)
-            else NotImplemented
-        )
+        return _alike(_product(self, other), self, other) if _is_extent(other) else NotImplemented
 
     __rmul__ = __mul__
 
     def __floordiv__(self, other: Any) -> Any:
-        return (
-            _alike(_quotient(self, other), self, other)
-            if isinstance(other, int | Dim)
-            else NotImplemented
-        )
+        return _alike(_quotient(self, other), self, other) if _is_extent(other) else NotImplemented
 
     def __rfloordiv__(self, other: Any) -> Any:
-        return (
-            _alike(_quotient(other, self), self, other)
-            if isinstance(other, int | Dim)
-            else NotImplemented
-        )
+        return _alike(_quotient(other, self), self, other) if _is_extent(other) else NotImplemented
 
     def __mod__(self, other: Any) -> Any:
-        return self - self // other * other if isinstance(other, int | Dim) else NotImplemented
+        return self - self // other * other if _is_extent(other) else NotImplemented
 
     def __lt__(self, other: Any) -> bool:
         return _sign(self - other, "<") < 0
@@ -144,6 +128,11 @@ class Dim(Term):
         return text
 
 
+def _is_extent(value: Any) -> bool:
+    """Whether it is a number or a Dim: no traced number, which only says that it is an int."""
+    return issubclass(type(value), int | Dim)
+
+
 # Compares an extent with a number where only the data of a program tells; set by trace/array.py.
 COMPARED: list[Callable[[str, Dim, int | Dim], Any]] = []
 
@@ -154,7 +143,7 @@ class Extent(Dim):
     __slots__ = ()
 
     def __eq__(self, other: Any) -> bool:
-        if not isinstance(other, int | Dim):
+        if not _is_extent(other):
             return NotImplemented
         difference = self - other
         if isinstance(difference, int):
@@ -182,7 +171,7 @@ class Extent(Dim):
         return self._ordered(other, ">=", super().__ge__)
 
     def _ordered(self, other: Any, relation: str, decide: Callable[[Any], bool]) -> Any:
-        if not isinstance(other, int | Dim):
+        if not _is_extent(other):
             return NotImplemented
         try:
             return decide(other)

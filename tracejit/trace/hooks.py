@@ -131,8 +131,9 @@ class Hooks:
             return self.hook(value.__wrapped__)
         if is_container(value):
             return self.shadows.container(value, self._remember, name)
-        if isinstance(value, type):
-            return self.class_(value)
+        if isinstance(value, type):  # of Python's iterators some are functions here
+            made = self._creation(value)
+            return self.class_(value) if made is value else made
         if is_object(value) and self._is_users_class(type(value)):
             return self.shadows.object(value, self._remember, name)
         new = self._creation(value)
@@ -454,12 +455,10 @@ def _switch(original: Any, implementation: Callable[..., Any]) -> Callable[..., 
 
 def _is_known(module: str) -> bool:
     """Whether traced code gets something else for some of a module's functions."""
-    return module in ("bisect", "heapq", "math", "tracejit", "warnings") or module.partition(".")[
-        0
-    ] in (
-        "numpy",
-        "scipy",
-    )
+    return module in _KNOWN or module.partition(".")[0] in ("numpy", "scipy")
+
+
+_KNOWN = ("bisect", "functools", "heapq", "itertools", "math", "tracejit", "warnings")
 
 
 def _top_package(function: Any) -> str:

@@ -197,6 +197,10 @@ def _build_list(_: Any, children: list) -> list:
 def _build_items(data: Any, children: list) -> list:
     item, are_python = data
     columns = [c.tolist() if python else [*c] for c, python in zip(children, are_python)]
+    if item == LEAF:
+        return columns[0]
+    if item == (_build_tuple, None, *[LEAF for _ in columns]):
+        return [*zip(*columns)]
     return [unflatten(item, row) for row in zip(*columns)]
 
 

@@ -14,6 +14,7 @@ from . import folds, stacks
 from .generators import Lazy, Selected, room_for, selected
 from .growing import MOST_LISTED, Growing, Note, Regrow, note_of
 from .iterables import Placed
+from .joins import kind_of
 
 
 def listed(found: Lazy, place: tuple) -> Any:
@@ -34,7 +35,11 @@ def listed(found: Lazy, place: tuple) -> Any:
     sample = found.source.item(first)
     if is_known and not isinstance(found.keeps(sample), Value):
         return list(found)
-    return selected(trace, found, stop - first, found.value(sample))
+    value = found.value(sample)
+    note = None if kind_of(value) is not None else note_of([value])
+    if note is not None and not note.has_arrays:
+        return _grown(trace, found, (sys._getframe(1).f_code.co_filename, *place), note)
+    return selected(trace, found, stop - first, value)
 
 
 def _of_loops(trace: Trace, found: Lazy, key: tuple) -> Any:
@@ -48,7 +53,12 @@ def _of_loops(trace: Trace, found: Lazy, key: tuple) -> Any:
             if note is None or note.has_arrays or key in trace.growing:
                 raise
             raise Regrow(key, note) from None
-    items = Growing(key, note, ())
+    return _grown(trace, found, key, note)
+
+
+def _grown(trace: Trace, found: Lazy, key: tuple, note: Note) -> Growing:
+    """The values as a list that grows."""
+    items = Growing(key, trace.growing.get(key, note), ())
     trace.hook(stacks.gather)(items, found)
     return items
 

@@ -106,10 +106,34 @@ def first_or(found: Any, default: tuple) -> Any:
 
 def fill(room: Any, source: Any, value: Any) -> None:
     """Put the values of all items side by side into `room`."""
-    place = 0
-    for x in source:
+    for place, x in enumerate(source):
         room[place] = value(x)
-        place += 1
+
+
+def reduced(source: Any, function: Any, total: Any) -> Any:
+    """`functools.reduce`, from `total` on."""
+    for x in source:
+        total = function(total, x)
+    return total
+
+
+def accumulate(room: Any, source: Any, function: Any, total: Any) -> None:
+    """`itertools.accumulate`, from `total` on, into `room`."""
+    room[0] = total
+    for place, x in enumerate(source):
+        total = function(total, x)
+        room[place + 1] = total
+
+
+def find_runs(keys: Any, starts: Any) -> Any:
+    """Put the places where other keys begin into `starts`, and their end; how many there are."""
+    count = 0
+    for place in range(len(keys)):
+        if place == 0 or keys[place] != keys[place - 1]:
+            starts[count] = place
+            count += 1
+    starts[count] = len(keys)
+    return count
 
 
 def collect(found: Any, room: Any, count: Any) -> Any:

@@ -212,12 +212,15 @@ def _range(*args: Any) -> Any:
 
 def _enumerate(iterable: Any, start: Any = 0) -> Any:
     items = items_of(iterable)
-    return enumerate(iterable, start) if items is None else Enumerated(items, start)
+    if items is None:
+        return enumerate(iterable, start)
+    found = Enumerated(items, start)
+    return Placed(found, iterable.place) if isinstance(iterable, Placed) else found
 
 
 def _zip(*iterables: Any, **options: Any) -> Any:
     several = [items_of(iterable) for iterable in iterables]
-    is_rolled = several and None not in several and not options
+    is_rolled = several and not any(items is None for items in several) and not options
     if not is_rolled or all(type(iterable) is range for iterable in iterables):
         return zip(*iterables, **options)
     return Zipped(several)

@@ -293,11 +293,12 @@ class For(Loop):
         return self._walking(self._rolled(self.items, start, stop))
 
     def _walking(self, iterator: Iterator[Any]) -> Iterator[Any]:
+        depth = len(self.trace.walking)
         self.trace.walking.append(self.items)
         try:
             yield from iterator
         finally:
-            self.trace.walking.remove(self.items)
+            del self.trace.walking[depth:]
 
     def _plainly(self, iterator: Iterator[Any]) -> Iterator[Any]:
         for value in iterator:

@@ -294,6 +294,9 @@ class Rolling:
             self.end[cell.id] = self.lasts[cell.id] = after
             self.last_kinds[cell.id] = self._kinds_after(before, after)
             return True
+        if before is UNBOUND and self.key is None and self._begins_as(cell, after):
+            self.end[cell.id] = after
+            return False
         leaves, structure = flatten(after)
         befores, known = flatten(before)
         insides, _ = flatten(inside)
@@ -321,6 +324,17 @@ class Rolling:
             kinds[position] = kind
         self.end[cell.id] = after
         return is_known
+
+    def _begins_as(self, cell: Cell, after: Any) -> bool:
+        """Let a name that has no value before the loop have one like that of `after`, if these are numbers:
+        no iteration can be made apart where it is not known whether there is one."""
+        leaves, structure = flatten(after)
+        kinds = [kind_of(leaf) for leaf in leaves]
+        if cell.holder is not self.begin.names or not all(k and k.is_scalar for k in kinds):
+            return False
+        firsts = [kind.wrap(kind.node(UNSET)) for kind in kinds]
+        self.begin.names[cell.key] = unflatten(structure, firsts)
+        return True
 
     def _kinds_after(self, before: Any, after: Any) -> list[Kind | None]:
         """The kinds of the leaves of what is only wanted after the loop: where there may be no iteration,

@@ -25,12 +25,13 @@ from ..promotion import cast, constant
 from ..registry import FUNCTIONS, creates
 from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
-from . import folds
+from . import folds, stacks
 from .comprehensions import listed
-from .generators import Lazy
-from .growing import growth
+from .generators import Lazy, Selected, room_for
+from .growing import MOST_LISTED, Growing, growth, note_of
 from .integers import power
 from .iterables import INSTEAD, Items, Unsized, Zipped, items_of
+from .iterators import Part
 from .joins import describe, joined, kind_of
 from .state import is_array
 from .tables import table_growth
@@ -113,7 +114,12 @@ def _sum(found: Lazy, start: Any = 0) -> Any:
 @creates(sorted)
 def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     """Where what they are sorted by has one dtype, the list of them in NumPy's stable order."""
-    items = list(_any_lazy(iterable))
+    found = _any_lazy(iterable)
+    if found.is_sure and found.is_rolled and len(found.source) > MOST_LISTED // 2:
+        many = _sorted_by_loop(found, key, reverse)
+        if many is not None:
+            return many
+    items = list(found)
     ranks = items if key is None else [key(item) for item in items]
     if not any(isinstance(rank, Value) for rank in ranks):
         by = iter(ranks)
@@ -130,6 +136,27 @@ def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     if reverse:
         order = len(items) - 1 - order[::-1]
     return [_at(items, order[position]) for position in range(len(items))]
+
+
+def _sorted_by_loop(found: Lazy, key: Any, reverse: Any) -> Any:
+    """The list of many items in order, which loops make; None where it is a plain one, or cannot be made so."""
+    first = found.value(found.source.item(found.source.bounds[0]))
+    rank = first if key is None else key(first)
+    note, kind = note_of([first]), kind_of(rank)
+    if not isinstance(rank, Value) or note is None or note.has_arrays or kind is None or kind.shape:
+        return None
+    items = Growing((user_line(), "sorted"), note._replace(room=len(found.source)), ())
+    _hooked(stacks.fill)(items, found.source, found.value)
+    items.end = len(found.source)
+    ranks = room_for(items.end, kind)
+    _hooked(folds.fill)(
+        ranks, found.source, found.value if key is None else lambda x: key(found.value(x))
+    )
+    order = apply_function(np.argsort, (ranks[::-1] if reverse else ranks,), {"kind": "stable"})
+    if reverse:
+        order = items.end - 1 - order[::-1]
+    items.buffers = tuple([buffer[order] for buffer in items.buffers])
+    return items
 
 
 def _at(items: list, position: Array) -> Any:
@@ -222,7 +249,7 @@ def _map(function: Any, *iterables: Any) -> Any:
     if len(several) == 1 and isinstance(iterables[0], Lazy):
         inner = iterables[0]
         return Lazy(inner.source, lambda x: hooked(inner.value(x)), inner.condition)
-    if None in several:
+    if any(items is None for items in several):
         return map(function, *iterables)
     if len(several) == 1:
         return Mapped(hooked, several[0])
@@ -253,7 +280,11 @@ def _list(*args: Any) -> Any:
     found = args[0] if args else None
     if isinstance(found, Mapped):
         found = Lazy(found.items, found.function)
-    return listed(found, (user_line(), "list")) if isinstance(found, Lazy) else list(*args)
+    elif isinstance(found, Part):
+        found = found.listed()
+    if isinstance(found, Lazy):
+        return listed(found, (user_line(), "list"))
+    return found if isinstance(found, Selected) else list(*args)
 
 
 INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(next): _next, id(pow): power}

@@ -25,9 +25,8 @@ def extend(stack: Any, items: Any) -> None:
 
 def fill(stack: Any, source: Any, value: Any) -> None:
     """Put the values of all items into a list that has room for them."""
-    for x in source:
-        stack.put(stack.end, value(x))
-        stack.end = stack.end + 1
+    for place, x in enumerate(source):
+        stack.put(place, value(x))
 
 
 def gather(stack: Any, found: Any) -> None:

@@ -80,3 +80,15 @@ def test_what_is_not_less_is_found_and_the_first_nan_if_there_is_one(function, d
     check(lambda x: function(x * 2, axis=1), x)
     text = text_of(lambda x: function(x, axis=1), x)
     assert "logical_not(" in text and "seldom(isnan(" in text
+
+
+@pytest.mark.parametrize("dtype", ["f4", "f8", "i2"])
+def test_rows_of_unknown_length(dtype):
+    function = tracejit.jit(lambda x: (np.argmax(x, axis=1), np.argmin(x, axis=1)))
+    for length in (3, 70, 200, 1, 64, 5000, 17):
+        x = RNG.integers(0, 9, (6, length)).astype(dtype)
+        if dtype != "i2":
+            x[1, length // 2 :] = np.nan
+            x[2, :], x[3, -1] = -np.inf, np.inf
+        for found, wanted in zip(function(x), (x.argmax(1), x.argmin(1))):
+            np.testing.assert_array_equal(found, wanted)

@@ -53,7 +53,7 @@ from ...ir.tensor import (
     loads_of,
     map_bodies,
 )
-from ...ir.types import array_type, bool_, i32, i64
+from ...ir.types import DType, array_type, bool_, i32, i64
 from .cost import stride, trips
 from .extrema import seeks
 
@@ -62,7 +62,7 @@ LONG_BYTES, BLOCK_BYTES, LEAST_BLOCKS = 16 << 10, 16 << 10, 8
 # A single row of unknown length has so many blocks at most, and none where it is shorter than the shortest.
 MOST_OF_UNKNOWN = 4096
 # In a shorter row a search takes no time; of wider elements a vector has no more than of places.
-NARROW_FROM, NARROW_BYTES = 64, 4
+NARROW_FROM, NARROW_BYTES, MOST_NARROW = 64, 4, 1 << 31
 
 
 def search_blocks(module: Module) -> Module:
@@ -100,15 +100,26 @@ def _sought(sweep: Statement | None, search: Statement) -> list[Statement] | Non
     comparison."""
     if not (isinstance(sweep, For) and isinstance(search, For)) or len(search.body) != 1:
         return None
-    (found,), count = search.body, trips(search)
-    if count is None or not NARROW_FROM <= count < 2**31 or search.mark != "serial":
+    count = trips(search)
+    is_known = count is not None
+    if search.mark != "serial" or is_known and not NARROW_FROM <= count < MOST_NARROW:
         return None
     sums = [s for s in sweep.body if isinstance(s, Accumulate) and seeks(search, s, sweep)]
     if not sums:
         return None
     dtype = i32 if sums[0].value.dtype.itemsize <= NARROW_BYTES else i64
+    quick = _quick_search(search, sums[0], dtype)
+    if is_known or dtype is i64:
+        return quick
+    is_short = compare("less", search.stop, integer(MOST_NARROW))
+    return [If(is_short, tuple(quick), (search,))]
+
+
+def _quick_search(search: For, best: Accumulate, dtype: DType) -> list[Statement]:
+    """In numbers of `dtype`."""
+    (found,) = search.body
     at = Variable(f"{found.target.name}_{dtype.name}", dtype)
-    here, nowhere = cast(search.index, dtype), Literal(count, dtype)
+    here, nowhere = cast(search.index, dtype), _number(search.stop, dtype)
 
     def where(condition: Expression) -> For:
         value = select(condition, here, nowhere)
@@ -116,9 +127,13 @@ def _sought(sweep: Statement | None, search: Statement) -> list[Statement] | Non
 
     return [
         Let(at, nowhere),
-        *_looked_for(found.value.operands[0], sums[0], where, Assign(at, nowhere)),
+        *_looked_for(found.value.operands[0], best, where, Assign(at, nowhere)),
         Accumulate(found.target, "minimum", cast(at, i64)),
     ]
+
+
+def _number(extent: Expression, dtype: DType) -> Expression:
+    return Literal(extent.value, dtype) if isinstance(extent, Literal) else cast(extent, dtype)
 
 
 def _looked_for(

@@ -260,3 +260,88 @@ def test_what_is_kept_in_registers_is_there():
     with pytest.raises(IndexError, match="index 2 is out of bounds for axis 0 with size 2"):
         tracejit.jit(short_and_beyond)(*args, 8)
     np.testing.assert_array_equal(tracejit.jit(short_and_beyond)(*args, 0), [0, 1])
+
+
+def read_in_vain(x, k):
+    x[k]
+    return x * 2
+
+
+def its_shape(x, k):
+    return np.zeros(x[k].shape) + x[0]
+
+
+def written_in_vain(x, k):
+    buffer = np.zeros(4)
+    buffer[k] = x[0]
+    return x * 2
+
+
+def in_loops(x, k):
+    n = 0
+    for i in range(6):
+        a, _ = x[i % 5], x[k]
+        if a > 3:
+            x[k - 1]
+        n += 1
+    return n
+
+
+def counted(x, k):
+    bad = 0
+    for i in range(int(k), int(k) + 6):
+        try:
+            x[i]
+        except IndexError:
+            bad += 1
+    return bad
+
+
+def is_definite(x, k):
+    try:
+        np.linalg.cholesky(np.diag(x - x[k]))
+    except np.linalg.LinAlgError:
+        return False
+    return True
+
+
+def inverted_in_vain(x, k):
+    np.linalg.inv(np.diag(x - k))
+    return x
+
+
+def row_of_a_row(x, k):
+    table = np.zeros((3, 3))
+    table[k][0] = x[1]
+    return table
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        read_in_vain, its_shape, written_in_vain, in_loops, counted, is_definite, inverted_in_vain,
+        row_of_a_row,
+    ],
+)  # fmt: skip
+def test_what_nobody_asks_for_may_fail(function):
+    """A program has what its results need, and the errors of what they do not."""
+    jitted = tracejit.jit(function)
+    for k in (0, 2, 4, -6, 9):
+        found, wanted = outcome(jitted, X + 1, np.int64(k)), outcome(function, X + 1, np.int64(k))
+        assert type(found) is type(wanted)
+        np.testing.assert_equal(str(found), str(wanted))
+
+
+@pytest.mark.parametrize("function", [read_in_vain, its_shape, written_in_vain])
+def test_of_many_positions_in_vain(function):
+    jitted = tracejit.jit(function)
+    for k in ([0, 3, 1], [0, 3, 9]):
+        found, wanted = outcome(jitted, X, np.array(k)), outcome(function, X, np.array(k))
+        np.testing.assert_equal(str(found), str(wanted))
+
+
+def outcome(function, *args):
+    try:
+        return function(*args)
+    except Exception as error:
+        return error

@@ -16,7 +16,7 @@ from .ir.refusal import MOST_DETAILS, OUTSIDE, REFUSALS
 from .ir.term import location_of
 from .lower.llvm.emit import HOST_FAILED
 from .trace.location import with_source
-from .trace.program import AT_POSITIONS
+from .trace.unread import extents_at
 
 
 class Site(NamedTuple):
@@ -63,12 +63,10 @@ def _loops(function: Function) -> list[Node]:
 
 def _sites(node: Node) -> list[Site]:
     location = location_of(node)
-    if location is None:
+    if not location:
         return []
-    if node.op in AT_POSITIONS:
-        attrs, shape = node.attrs, node.operands[0].shape
-        axes = attrs["axes"] if "axes" in attrs else (attrs["axis"],)
-        return [Site(OUTSIDE.status, {axis: shape[axis] for axis in axes}, location)]
+    if extents := extents_at(node):
+        return [Site(OUTSIDE.status, extents, location)]
     return [Site(report.status, {}, location) for report in ops.refusals_of(node)]
 
 

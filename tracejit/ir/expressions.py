@@ -57,9 +57,9 @@ def seldom(condition: Expression) -> Expression:
     return Apply("seldom", (condition,), bool_)
 
 
-def guarded(value: Expression, guard: Expression) -> Expression:
+def guarded(guard: Expression, value: Expression) -> Expression:
     """The value, where another expression is computed as well, for the checks in it."""
-    return Apply("guarded", (value, guard), value.dtype)
+    return Apply("guarded", (guard, value), value.dtype)
 
 
 def is_seldom(condition: Expression) -> bool:

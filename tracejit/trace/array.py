@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import functools
 import operator
+import sys
 from collections.abc import Callable, Iterator
 from types import MethodType
 from typing import Any
@@ -31,9 +32,11 @@ from .context import current_trace, failure, for_numpy
 from .conversions import Conversions
 from .extents import is_computed
 from .host import WRAP, call_through_python, known
+from .location import user_line
 from .operators import needs_value
 from .promotion import DEFAULT_DTYPES, cast, constant
 from .registry import APPLICATIONS, ATTRIBUTES, MASKS, METHODS, MIRRORS
+from .unread import note
 from .unruled import apply_function, method_without_rule, write_through_python
 from .value import Value, extent_node, known_value, node_of, to_node
 from .views import (
@@ -247,6 +250,8 @@ class Array(Conversions):
             if selects(index):
                 return MASKS["get"](self, index)
             node, is_scalar = indexed(node_of(self), index)
+            if gather_of(node).op is ops.gather:
+                note(self.owner, node, sys._getframe(1).f_code)
         except UnsupportedError:  # how many elements there are depends on values
             if self.owner.is_tentative or not self.owner.calls_python:
                 raise
@@ -284,7 +289,9 @@ class Array(Conversions):
         if MIRRORS["itself"](self, index, value):
             return
         try:
-            assign_items(self, index, value)
+            written = assign_items(self, index, value)
+            if written is not None:
+                note(self.owner, written, sys._getframe(1).f_code)
         except UnsupportedError:  # it chooses elements in a way that there is no rule for
             is_whole = index is Ellipsis
             if is_whole or self.owner.is_tentative or not self.owner.calls_python:
@@ -422,27 +429,27 @@ def agreeing(target: Array, value: Any) -> Array:
     return target if part is target.node else view(target, part)
 
 
-def assign_items(target: Array, index: Any, value: Any) -> None:
-    """`target[index] = value`."""
+def assign_items(target: Array, index: Any, value: Any) -> Node | None:
+    """`target[index] = value`; gives the node that writes at positions, where they are computed."""
     chosen = mask_of_last_axes(index, target.node.type.shape)
     if chosen is not None and np.ndim(value) == 0:
         node = assigned_node(value, target.node.type)
         target.write(ops.where(chosen, node, target.node))
-        return
+        return None
     if selects(index) or is_mask(index):
         MASKS["set"](target, index, value)
-        return
+        return None
     node, _ = indexed(node_of(target), index)
     part = view(target, node)
     if part.storage is target.storage:
         assign(part, value)
-    else:
-        scatter(target, node, value)
+        return None
+    return scatter(target, node, value)
 
 
 def scatter(
     target: Array, part: Node, value: Any, combine: tuple[str, DType] | None = None
-) -> None:
+) -> Node:
     """Write `value` to elements of `target` at computed positions: to those that `part` is read from.
 
     With `combine`, an op and its dtype, they are combined with what is there instead, one by one.
@@ -459,8 +466,9 @@ def scatter(
         stored = ops.reshape(stored, shape=one.type.shape)
     indices, axes = gather.operands[1:], gather.attrs["axes"]
     new = ops.scatter(window.node, stored, *indices, axes=axes, combine=name)
-    locate(new, location_of(gather) or "")
+    locate(new, location_of(gather) or user_line() or "")
     window.write(new)
+    return new
 
 
 WRAP[:] = [Array]

@@ -15,7 +15,7 @@ from .context import Trace, current_trace
 from .views import Storage
 
 # What an attempt that failed may have changed of a trace, beside what is put back one by one.
-_LISTS = ("records", "passes", "_doubts")
+_LISTS = ("records", "passes", "_doubts", "asked")
 _PLAIN = ("token", "region", "births", "generators", "repeated", "writes")
 
 

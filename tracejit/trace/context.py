@@ -55,6 +55,7 @@ class Trace:
     lacks_ints     whether some ints are: they would be told by data, as well as what data does tell
     token          the last of the ordered calls
     shaped         the other calls, outside of bodies, that gave arrays
+    asked          what the user's code read or wrote that there may not be, with the regions (unread.py)
     run            the calls with effects
     generators     how many generators of random numbers the function has made
     has_failed     whether some call raised
@@ -122,6 +123,7 @@ class Trace:
         self.is_tentative = self.lacks_ints = False
         self.token: Node | None = None
         self.shaped: list[Node] = []
+        self.asked: list[tuple[Node, Region]] = []
         self.run = Run()
         self.generators = 0
         self.has_failed = False
@@ -216,8 +218,7 @@ class Trace:
     def open_home(self, node: Node) -> Region | None:
         """The region that computes a node, if it is still being traced."""
         home = self.homes.get(node)
-        while home is not None and home.into is not None:
-            home = home.into
+        home = None if home is None else home.settled()
         return home if home is not None and home.is_open else None
 
     @property

@@ -19,6 +19,7 @@ from ..ir.types import ArrayType
 from .context import is_same
 from .shadows import items_of
 from .tree import Structure
+from .unread import AT_POSITIONS
 from .views import Steps
 
 
@@ -207,8 +208,6 @@ def _may_fail(node: Node) -> bool:
     return any(issubclass(report.kind, LEFT_TO_NUMPY) for report in ops.refusals_of(node))
 
 
-# What reads or writes at positions, which may be out of bounds.
-AT_POSITIONS = (ops.gather, ops.take_along, ops.scatter)
 _MISSING = object()
 
 

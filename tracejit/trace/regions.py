@@ -45,6 +45,13 @@ class Region:
         self.parent.bindings += self.own_bindings
         self.into, self.is_open = self.parent, False
 
+    def settled(self) -> Region:
+        """The region that this one has become part of, if it was dissolved."""
+        region = self
+        while region.into is not None:
+            region = region.into
+        return region
+
     def is_within(self, other: Region) -> bool:
         """Whether `other` encloses this one, or is it."""
         region: Region | None = self
@@ -55,6 +62,5 @@ class Region:
 
 def encloses(home: Region | None, region: Region) -> bool:
     """Whether what was made in `home` is there before `region` begins."""
-    while home is not None and home.into is not None:
-        home = home.into
+    home = None if home is None else home.settled()
     return home is not None and home is not region and region.is_within(home)

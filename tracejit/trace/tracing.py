@@ -53,6 +53,7 @@ from .tree import (
     map_classes,
     unflatten,
 )
+from .unread import check_unread
 from .value import Value, extent_node, literal, node_of
 from .views import Storage
 
@@ -221,6 +222,7 @@ def _traced(
     storages = [inputs[k].storage for k in written]
     storages += [found.storage for found in context.captures.values() if found.storage.is_written]
     _check_overlaps(context)
+    check_unread(context, [*[storage.node for storage in storages], *results, *_ordered(context)])
     keep_shaped(context, [*[storage.node for storage in storages], *results, *_ordered(context)])
     results += _ordered(context)
     count = len(storages)

@@ -213,7 +213,7 @@ def _truth_dtype(x: DType) -> DType:
     return x
 
 
-def _guarded_dtype(x: DType, guard: DType) -> DType:
+def _guarded_dtype(guard: DType, x: DType) -> DType:
     return x
 
 
@@ -270,8 +270,8 @@ imag              = elementwise("imag", lambda x: np.imag(x), result=lambda x: x
 where             = elementwise("where", lambda c, x, y: np.where(c, x, y)[()], result=_where_dtype)
 # The truth itself, which is seldom true: where it chooses, the arm for that is off the way, and weighs little.
 seldom            = elementwise("seldom", lambda x: np.array(x)[()], 0, result=_truth_dtype)
-# The first operand; the second is computed for the sake of the checks in it.
-guarded           = elementwise("guarded", lambda x, guard: np.array(x)[()], 0, result=_guarded_dtype)
+# The second operand; the first is computed for the sake of the checks in it.
+guarded           = elementwise("guarded", lambda guard, x: np.array(x)[()], 0, result=_guarded_dtype)
 complex           = elementwise("complex", _complex_reference, result=_complex_dtype)
 bits              = elementwise("bits", **_bits_as("u"))
 signed_of_bits    = elementwise("signed_of_bits", **_bits_as("i"))

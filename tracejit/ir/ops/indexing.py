@@ -33,9 +33,9 @@ def _read(x: Any, position: list, axes: tuple[int, ...]) -> tensor.Expression:
             return expressions.cast(position[axis], x.type.dtype)
     value = x(tuple(position))
     used = {*postorder((value,), tensor.parts)}
-    for axis in reversed(axes):
+    for axis in axes:
         if position[axis] not in used:
-            value = expressions.guarded(value, position[axis])
+            value = expressions.guarded(position[axis], value)
     return value
 
 

@@ -334,7 +334,7 @@ class Frame:
     def combine(self, op: str, dtypes: list[DType], result: DType, values: list[Parts]) -> Parts:
         """`op` on values already computed."""
         if op == "guarded":
-            return values[0]
+            return values[1]
         function = SCALARS.get(op)
         if function is not None:
             mask = self.lanes.mask if self.lanes is not None else None

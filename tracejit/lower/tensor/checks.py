@@ -234,7 +234,7 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
                 room = expressions.subtract(expressions.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
                     found[e] = expressions.replace_expressions((index,), found)[index]
-            case Apply("guarded", (value, guard)):
+            case Apply("guarded", (guard, value)):
                 new = expressions.replace_expressions((value, guard), found)
                 if not any(map(is_refusing, postorder((new[guard],), parts))):
                     found[e] = new[value]

@@ -12,9 +12,10 @@ import numpy as np
 from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ..array import Array
-from ..context import Trace, current_trace, failure, for_numpy
+from ..context import Trace, current_trace, failure
 from ..host import refuse_through_python
 from ..location import user_line
+from ..unread import check_value
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .comprehensions import listed
@@ -303,16 +304,12 @@ class CaptureHooks:
             trace.handles = True
 
     @staticmethod
-    def probes(value: Any) -> None:
-        """An element was read to see whether it is there: a program reads only what it needs."""
-        if isinstance(value, Value):
-            raise for_numpy(
-                failure(
-                    UnsupportedError,
-                    "an element is read for the exception that there is if it is not there",
-                    "compare the index with the length instead",
-                )
-            )
+    def fails(value: Any) -> Any:
+        """Nobody asks for a value, which may fail: a program computes only what it needs."""
+        trace = current_trace()
+        if trace is not None and isinstance(value, Value) and value.mask is None:
+            check_value(trace, node_of(value))
+        return value
 
     @staticmethod
     def manager(value: Any) -> Any:

@@ -10,6 +10,7 @@ user's name does; hooks.py has what `@tj` offers.
 from __future__ import annotations
 
 import ast
+from collections.abc import Iterable
 from typing import Any
 
 from .expressions import FUNCTIONS, SUSPENDS, Names, holds, truth_of, value_of
@@ -226,34 +227,51 @@ class _Rewriter(ast.NodeTransformer):
         return new
 
     def visit_Assign(self, node: ast.Assign | ast.AnnAssign) -> ast.stmt:
-        """A list that is made may be one that grows."""
-        value = node.value
-        several = value.elts if isinstance(value, ast.Tuple) else [value]
-        chosen = [_makes_list(part) for part in several]
+        """A list that is made may be one that grows, and what nobody asks for may fail."""
+        is_tuple = isinstance(node.value, ast.Tuple)
+        several = node.value.elts if is_tuple else [node.value]
+        in_vain = [
+            self.may_fail(part) and self.is_in_vain(node, goals)
+            for part, goals in zip(several, _goals(node, several))
+        ]
+        grows = [_makes_list(part) for part in several]
         node = self.generic_visit(node)
-        if any(chosen):
-            several = node.value.elts if isinstance(value, ast.Tuple) else [node.value]
-            pairs = zip(chosen, several)
-            several = [self.growing(part) if is_chosen else part for is_chosen, part in pairs]
-            if isinstance(value, ast.Tuple):
-                node.value.elts = several
-            else:
+        if any(in_vain) or any(grows):
+            several = node.value.elts if is_tuple else [node.value]
+            for k, part in enumerate(several):
+                part = self.growing(part) if grows[k] else part
+                several[k] = self.failing(part) if in_vain[k] else part
+            if not is_tuple:
                 (node.value,) = several
         return node
 
     visit_AnnAssign = visit_Assign
+
+    def is_in_vain(self, node: ast.stmt, goals: Iterable[ast.expr]) -> bool:
+        """Whether nobody asks for what a statement gives these goals."""
+        known = self.live.after[node] | self.globals
+        return all(isinstance(goal, ast.Name) and goal.id not in known for goal in goals)
+
+    def may_fail(self, node: ast.expr | None) -> bool:
+        """Whether an expression whose value nobody asks for may be there for its exceptions."""
+        kinds = (ast.Subscript, ast.Call) if self.catches else (ast.Subscript,)
+        is_value = node is not None and not isinstance(node, ast.Starred)
+        return is_value and holds(node, kinds, FUNCTIONS)
+
+    def failing(self, node: ast.expr) -> ast.expr:
+        self.own.count += 1
+        return expression("TJ.fails(X)", node, TJ=HOOKS, X=node)
 
     def growing(self, node: ast.expr) -> ast.expr:
         place = ast.copy_location(ast.Constant((node.lineno, node.col_offset, "=")), node)
         return expression("TJ.grows(X, PLACE)", node, TJ=HOOKS, X=node, PLACE=place)
 
     def visit_Expr(self, node: ast.Expr) -> Any:
-        """An element that is read for nothing, in a `try`, is read to see whether it is there."""
-        is_probe = self.catches > 0 and isinstance(node.value, ast.Subscript)
+        """What is computed in vain may fail all the same."""
+        may_fail = self.may_fail(node.value)
         node.value = self.expression(node.value)
-        if is_probe:
-            self.own.count += 1
-            node.value = expression("TJ.probes(X)", node, TJ=HOOKS, X=node.value)
+        if may_fail:
+            node.value = self.failing(node.value)
         return node
 
     def visit_Break(self, node: ast.Break) -> list[ast.stmt]:
@@ -407,6 +425,15 @@ def _take(owner: str, names: tuple[str, ...], place: ast.AST) -> list[ast.stmt]:
         gone = ast.Delete([ast.Name(name, ast.Del())])
         lines += build("if N is TJ.UNBOUND:\n    GONE", place, N=name, TJ=HOOKS, GONE=[gone])
     return [ast.fix_missing_locations(ast.copy_location(line, place)) for line in lines]
+
+
+def _goals(node: ast.Assign | ast.AnnAssign, several: list) -> list[Iterable[ast.expr]]:
+    """What each part of a value is given to."""
+    targets = node.targets if isinstance(node, ast.Assign) else [node.target]
+    inside = [getattr(target, "elts", ()) for target in targets]
+    if any(len(parts) != len(several) for parts in inside):
+        return [targets] * len(several)
+    return list(zip(*inside))
 
 
 def _makes_list(node: ast.expr | None) -> bool:

@@ -23,6 +23,7 @@ from ..context import current_trace, failure
 from ..location import user_line
 from ..promotion import cast, constant
 from ..registry import FUNCTIONS, creates
+from ..unread import instead
 from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds, stacks
@@ -322,6 +323,7 @@ _inserting(bisect.insort_left, folds.bisect_left)
 _inserting(bisect.insort_right, folds.bisect_right)
 
 
+@instead
 def item_of(container: Any, index: Any) -> Any:
     """`container[index]`: of a list of numbers, or of arrays of one type, at a traced index as well.
 

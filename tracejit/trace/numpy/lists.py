@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 
 from ..registry import CREATIONS, FUNCTIONS, implements
+from ..unread import may_fail, note
 from ..unruled import apply_function, method_without_rule
-from ..value import known_value, node_of
+from ..value import Value, known_value, node_of
 from .arguments import is_traced
 
 
@@ -26,7 +27,13 @@ def _chooser(function: Any) -> Callable[..., Any]:
     def call(*args: Any, **kwargs: Any) -> Any:
         args = tuple([a.for_numpy() if hasattr(type(a), "for_numpy") else a for a in args])
         traced = is_traced(args) or is_traced(tuple(kwargs.values()))
-        return apply_function(function, args, kwargs) if traced else function(*args, **kwargs)
+        if not traced:
+            return function(*args, **kwargs)
+        result = apply_function(function, args, kwargs)
+        first = result[0] if isinstance(result, tuple) else result
+        if may_fail(function) and isinstance(first, Value):
+            note(first.owner, node_of(first))
+        return result
 
     return call
 

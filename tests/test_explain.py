@@ -308,10 +308,13 @@ def test_levels_and_rates_of_a_machine():
     bandwidth = {"L1": (8.0, 16.0), "L2": (4.0, 8.0), "L3": (2.0, 3.0), "DRAM": (1.0, 1.5)}
     found = machine.Machine(
         "m", 2, 32, caches, bandwidth, {"float32": (100.0, 200.0), "float64": (50.0, 100.0)},
-        1.0, {"divide float32": 1.0}, 1.0, 1.0, 1.0, 1.0, 0.0,
+        1.0, {"divide float32": 1.0}, 1.0, 1.0, 1.0, 1.0, 50_000.0, 0.0,
     )  # fmt: skip
     assert [found.level_of(n) for n in (1000, 1001, 100_000, 100_001)] == ["L1", "L2", "L3", "DRAM"]
     assert found.level_of(2000, threads=2) == "L1" and found.level_of(200_000, threads=2) == "DRAM"
+    assert [found.missed("L2", n) for n in (10_000, 10_001)] == [0, 1]
+    assert found.missed("L3", 50_000) == found.missed("L3", 25_000, 2) < 0.05
+    assert 0.75 < found.missed("L3", 100_000) < 0.85 and found.missed("L3", 1e6) > 0.99
     assert found.bytes_per_second("L3", 1) == 2.0 and found.bytes_per_second("L3", 2) == 3.0
     assert found.operations_per_second("complex128", 1) == 50.0
     assert found.operations_per_second("int8", 2, fused=False) == 400.0

@@ -76,13 +76,13 @@ def moved_bytes(
     touched: Touched, threads: int, machine: Any, program_bytes: int = 0
 ) -> dict[str, float]:
     """Bytes that come from each level beyond the first cache, or go there, when the program runs again
-    and again: what fits into a cache was left there."""
+    and again: what fits into a cache was left there, and some of what is more than the last one."""
     beyond = []
+    everything = max(touched.bytes, program_bytes) / threads
     for level, capacity in machine.caches.items():
-        each = capacity if machine.is_private(level) else capacity / threads
-        everything = max(touched.bytes / threads, program_bytes / threads)
-        fits = everything <= each
-        beyond.append(0.0 if fits else sum(touched.moved_beyond(each).values()))
+        each = capacity if machine.is_private(level) else machine.stays / threads
+        missed = machine.missed(level, everything, threads)
+        beyond.append(missed * sum(touched.moved_beyond(each).values()) if missed else 0.0)
     levels = [*list(machine.caches)[1:], list(machine.bandwidth)[-1]]
     nearer = [*beyond[1:], 0.0]
     return {level: max(0.0, a - b) for level, a, b in zip(levels, beyond, nearer)}

@@ -1,7 +1,7 @@
 """The machine this process runs on: cores, caches, and what memory and arithmetic reach at most.
 
 What the system tells is read; rates and the prices of threads and of fresh pages are measured, in
-about half a second, by the first process that asks (`machine`), and kept in the cache directory. A
+about one to two seconds, by the first process that asks (`machine`), and kept in the cache directory. A
 compile asks for nothing to be measured: `known` is what is in the file, or else `assumed`. A file of another
 machine, or one that cannot be understood, counts as none. Processes that measure at the same time do so each
 for itself, and the last one's file stays: files are written whole.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import ast
 import functools
+import math
 import pathlib
 import time
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from tracejit.runtime import disk, engine, native_code
 from tracejit.runtime.cores import cores_of_process
 
 # Of what is measured, and how; another number makes old measurements void.
-VERSION = 4
+VERSION = 5
 TRIES, BLOCK_SECONDS = 8, 0.001
 # No array of a probe is larger: fresh pages take their time.
 MOST_BYTES = 64 << 20
@@ -40,6 +41,9 @@ LEAST_LIGHT = (
 # Cycles of a vector that is divided, or whose roots are taken.
 RARE = {"divide": {"float32": 5.0, "float64": 8.0}, "sqrt": {"float32": 6.0, "float64": 12.0}}
 USUAL_FORK, USUAL_WAKE, USUAL_PAGE = 2e-6, 40e-6, 0.25e-6
+# Of the last cache, where it was not measured; parts of it that are tried, and how fast the largest is that stays; and
+# of rounds until what is missed stays the same.
+USUAL_STAYS, PARTS, NEARLY, ROUNDS = 0.75, (0.5, 0.625, 0.75, 0.875, 1.0), 0.85, 50
 
 
 class Machine(NamedTuple):
@@ -49,8 +53,8 @@ class Machine(NamedTuple):
     of memory; `flops`: by dtype; `light`: what an operation that does not multiply takes of the time of
     one that does, beside it; `rare`: vectors that one core divides, or whose roots it takes
     ("divide float64"); `clock`: cycles; `fork`: seconds of an empty parallel region whose
-    threads wait for it, `wake`: where they sleep; `page`: seconds of the first write to a page;
-    `measured`: when, in seconds since 1970; 0 for what is assumed.
+    threads wait for it, `wake`: where they sleep; `page`: seconds of the first write to a page; `stays`: bytes of
+    the last cache that others leave a program; `measured`: when, in seconds since 1970; 0 for what is assumed.
     """
 
     cpu: str
@@ -65,6 +69,7 @@ class Machine(NamedTuple):
     fork: float
     wake: float
     page: float
+    stays: float
     measured: float
 
     def level_of(self, size: int, threads: int = 1) -> str:
@@ -79,6 +84,17 @@ class Machine(NamedTuple):
         """Whether each core has a cache of its own at this level."""
         return level in PRIVATE
 
+    def missed(self, level: str, size: float, threads: int = 1) -> float:
+        """The part of so many bytes of a thread, used again and again, that are not found in a level each time.
+
+        A core's own caches keep nearly all, or of what goes round in them next to nothing. In the last one a line that
+        comes takes any other's place, so a line is still there after a round that brought `missed * size` bytes
+        with a probability of `exp(-missed * size / stays)`.
+        """
+        if self.is_private(level):
+            return float(size > self.caches[level])
+        return missed_of(size * threads / self.stays)
+
     def bytes_per_second(self, level: str, threads: int) -> float:
         return _rate(self.bandwidth[level], threads)
 
@@ -90,6 +106,14 @@ class Machine(NamedTuple):
         """
         peak = _rate(self.flops[_like(dtype)], threads) * _size_ratio(dtype)
         return peak if fused else peak / 2
+
+
+def missed_of(rounds: float) -> float:
+    """Of what is so many times as much as stays, the part that is missed in each round over it."""
+    missed = 1.0 if rounds > 1 else 0.0
+    for _ in range(ROUNDS):
+        missed = 1 - math.exp(-missed * rounds)
+    return missed
 
 
 def _rate(rates: tuple[float, float], threads: int) -> float:
@@ -130,7 +154,8 @@ def assumed() -> Machine:
         one = 2 * USUAL_UNITS * (vector_bytes // item) * USUAL_CLOCK
         flops[dtype] = (one, one * cores)
     rare = {f"{name} {dtype}": USUAL_CLOCK / RARE[name][dtype] for name in RARE for dtype in flops}
-    rates = (1.0, rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE)
+    stays = USUAL_STAYS * max(sizes.values())
+    rates = (1.0, rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE, stays)
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, 0.0)
 
 
@@ -174,8 +199,21 @@ def measure() -> Machine:
     }
     fork, wake = probes.region_seconds(kernels)
     rates = (light, rare, effort.clock(kernels), fork, wake, probes.page_seconds())
+    stays = _staying(kernels, effort, bandwidth, sizes)
     vector_bytes = engine.target().vector_bytes
-    return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, time.time())
+    return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, stays, time.time())
+
+
+def _staying(kernels: Any, effort: Any, bandwidth: dict, sizes: dict) -> float:
+    """How much of the last cache a program has to itself: the most that comes nearly as fast as less does."""
+    last = [*sizes][-1]
+    stays = sizes[last] * PARTS[0]
+    for part in PARTS:
+        size = sizes[last] * part
+        if effort.bandwidth(kernels.triad, [int(size) // 3]) < NEARLY * bandwidth[last][0]:
+            break
+        stays = size
+    return stays
 
 
 def cache_sizes() -> dict[str, int]:
@@ -257,6 +295,7 @@ def _read(path: pathlib.Path | None) -> Machine | None:
                 found.fork,
                 found.wake,
                 found.page,
+                found.stays,
             )
             > 0
         )

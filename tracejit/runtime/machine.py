@@ -1,7 +1,7 @@
 """The machine this process runs on: cores, caches, and what memory and arithmetic reach at most.
 
 What the system tells is read; rates and the prices of threads and of fresh pages are measured, in
-about one to two seconds, by the first process that asks (`machine`), and kept in the cache directory. A
+one to two seconds, by the first process that asks (`machine`), and kept in the cache directory. A
 compile asks for nothing to be measured: `known` is what is in the file, or else `assumed`. A file of another
 machine, or one that cannot be understood, counts as none. Processes that measure at the same time do so each
 for itself, and the last one's file stays: files are written whole.
@@ -154,7 +154,7 @@ def assumed() -> Machine:
         one = 2 * USUAL_UNITS * (vector_bytes // item) * USUAL_CLOCK
         flops[dtype] = (one, one * cores)
     rare = {f"{name} {dtype}": USUAL_CLOCK / RARE[name][dtype] for name in RARE for dtype in flops}
-    stays = USUAL_STAYS * max(sizes.values())
+    stays = USUAL_STAYS * [*sizes.values()][-1]
     rates = (1.0, rare, USUAL_CLOCK, USUAL_FORK, USUAL_WAKE, USUAL_PAGE, stays)
     return Machine(_cpu(), cores, vector_bytes, sizes, bandwidth, flops, *rates, 0.0)
 

@@ -9,6 +9,7 @@ SIZES = {
     "machine": {"LEAST_FORK": 1e-9, "WORTHWHILE": 1.0},
     "graph.beside": {"FAR": 1 << 8},
     "graph.chains": {"BLOCK_ROWS": 12, "STRIP_ROWS": 8, "NEAR_BYTES": 4096, "LEAST_BYTES": 256},
+    "tensor.blocks": {"ROWS": 8},
     "tensor.columns": {
         "NARROW_BYTES": 16,
         "SHARED_BYTES": 2048,
@@ -23,7 +24,6 @@ SIZES = {
     "tensor.extrema": {"LEAST_ROWS": 2},
     "tensor.interleave": {"FEWEST_COLUMNS": 8},
     "tensor.interrupt": {"SHORT_CYCLES": 100.0, "PAUSE_CYCLES": 50.0, "LEAST_CYCLES": 50.0},
-    "tensor.key_blocks": {"ROWS": 8},
     "tensor.parallelize": {"CHUNK": 2e-8},
     "tensor.prefetch": {"LEAST_ROW": 64, "MOST_ROW": 1 << 20},
     "tensor.prefixes": {"CHUNK_BYTES": 256},

@@ -179,9 +179,9 @@ def is_worth(function: Function) -> bool:
     return is_much or saves_more(function)
 
 
-def saves_more(function: Function, between: Node | None = None) -> bool:
+def saves_more(function: Function, between: Node | None = None, strip: int = 0) -> bool:
     """Whether strips of rows save more than they cost, where what they save is the way of the first product,
-    or of what is `between` other nodes, to memory and back."""
+    or of what is `between` other nodes, to memory and back. They are of `strip` rows; 0: as many as are near."""
     axes = free_axes(function)
     if not axes:
         return False
@@ -191,7 +191,7 @@ def saves_more(function: Function, between: Node | None = None) -> bool:
     products = [node for node in function.nodes if node.op is contract]
     saved = _saved(products[0], function.nodes) if between is None else _saved(between, ())
     size = _bytes(between or products[0])
-    strip = min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
+    strip = strip or min(max(NEAR_BYTES * rows // size, FEWEST_ROWS), STRIP_ROWS)
     if size < LEAST_BYTES:
         return False
     outer = prod(last.type.shape[axis] for axis in axes[:-1])

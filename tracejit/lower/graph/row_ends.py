@@ -18,8 +18,9 @@ from ...ir.ops import broadcast, contract, gather, reshape, take_along, transpos
 from ...ir.ops.contract import label_roles
 from ...ir.types import f32, f64
 from ..machine import USUAL
-from .chains import saves_more
+from .chains import BLOCK_ROWS, saves_more
 from .groups import is_same_line
+from .row_folds import folds_in_blocks
 from .rows import labels_of
 
 MOST_NODES = 48
@@ -104,4 +105,5 @@ def _is_worth(function: Function) -> bool:
     if product.type.size * product.type.dtype.itemsize < LEAST_BYTES:
         return False
     columns = labels_of(result, function.nodes)[product][-1]
-    return columns is None and saves_more(function)
+    strip = BLOCK_ROWS if folds_in_blocks(function) else 0
+    return columns is None and saves_more(function, strip=strip)

@@ -40,11 +40,14 @@ from ...ir.term import Term, location_of, postorder
 from ...ir.types import array_type
 from ..elements import Composer
 from ..graph.fuse import fuse
+from ..graph.row_folds import folds_in_blocks
 from ..graph.rows import free_axes
 from ..graph.softmax import softmax_of
 from ..machine import Machine
-from .key_blocks import KeyBlocks, Lowering
+from .blocks import Lowering
+from .key_blocks import KeyBlocks
 from .rename import FreshNames, Renaming
+from .row_blocks import RowBlocks
 from .split import split_domains
 from .strips_of_groups import Strips, base_of
 from .vectorize import vectorize
@@ -232,10 +235,10 @@ class _Composite:
     def kernel(self) -> Kernel:
         if len(self.outs) < len(self.program.results):
             raise IRError(f"{self.function.name}: one value is two of its results")
-        near_bytes = self.machine.l2_bytes
-        body = self.key_blocks()
+        body = self.blocks()
         if body is None:
             apart = one_result_each(self.program)
+            near_bytes = self.machine.l2_bytes
             calls = [n for n in apart.nodes if n.op is call]
             outs = dict(zip(apart.results, self.outs.values()))
             body = Strips(calls, self.inputs, outs, self.part, near_bytes, self.free).body()
@@ -243,17 +246,17 @@ class _Composite:
             body = self.sequence()
         return Kernel(self.function.name, self.parameters, len(self.outs), body)
 
-    def key_blocks(self) -> Body | None:
-        """The strips of a softmax between two products, block by block of its rows."""
+    def blocks(self) -> Body | None:
+        """The strips of a softmax between two products, or of a product whose rows are reduced, block by block."""
         whole = self.whole
-        softmax = softmax_of(whole.results[0], whole.nodes) if len(whole.results) == 1 else None
-        if softmax is None or not softmax.is_in_blocks:
-            return None
         complete = lambda node: self.scheduled(self.lower_callee(node))
         lowering = Lowering(self.part, complete, self.scheduled)
-        near_bytes = self.machine.l2_bytes
-        blocks = KeyBlocks(whole, softmax, self.inputs, self.outs, lowering, near_bytes, self.free)
-        return blocks.body()
+        given = (self.inputs, self.outs, lowering, self.machine.l2_bytes, self.free)
+        softmax = softmax_of(whole.results[0], whole.nodes) if len(whole.results) == 1 else None
+        if softmax is not None:
+            return KeyBlocks(whole, softmax, *given).body() if softmax.is_in_blocks else None
+        found = folds_in_blocks(whole)
+        return found and RowBlocks(found, *given).body()
 
     # One after the other.
 

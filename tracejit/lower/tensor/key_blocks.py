@@ -21,12 +21,12 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from math import inf
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.expressions import integer
-from ...ir.graph import Function, Kernel, Node, call, parameter, substitute
+from ...ir.graph import Function, Kernel, Node, parameter, substitute
 from ...ir.op import REDUCTION
 from ...ir.ops import broadcast, transpose
 from ...ir.ops.elementwise import divide
@@ -44,27 +44,15 @@ from ...ir.tensor import (
     Statement,
     Store,
     Variable,
-    by_one_thread,
 )
 from ...ir.term import postorder
 from ...ir.types import array_type
 from ..elements import axis_indices
 from ..graph.hidden import UNDERFLOW, hidden_by
 from ..graph.softmax import Softmax
-from .regions import Moving, region
-from .rename import Renaming
-from .strips_of_groups import Body, Strips
-from .window import BLOCK, STRIP, Side, Window
-
-ROWS = 192  # of a strip: keys are packed, and read, once for so many
-
-
-class Lowering(NamedTuple):
-    """How calls become Kernels in lanes: a part of one, one as a whole; and plain loops."""
-
-    part: Callable[..., Kernel | None]
-    whole: Callable[[Node], Kernel]
-    in_lanes: Callable[[Kernel], Kernel]
+from .blocks import BlocksOfRows, Lowering, called, nest
+from .strips_of_groups import Body
+from .window import BLOCK, Side, Window
 
 
 class _Products(NamedTuple):
@@ -86,7 +74,7 @@ class _Plan(NamedTuple):
     end: Kernel
 
 
-class KeyBlocks(Strips):
+class KeyBlocks(BlocksOfRows):
     """Strips of a group that is a softmax between two products; `part` makes a Kernel of a part."""
 
     def __init__(
@@ -111,7 +99,7 @@ class KeyBlocks(Strips):
         sums = broadcast(sums, axes=tuple(sorted(axes)), shape=product.type.shape)
         ends = substitute(function.results, {softmax.end: divide(product, sums)})
         self.scores, self.mixed, self.end = [
-            _called(name, node)
+            called(name, node)
             for name, node in (("scores", softmax.scores), ("mixed", mixed), ("end", ends[0]))
         ]
         calls = [self.scores, self.mixed, self.end]
@@ -130,12 +118,6 @@ class KeyBlocks(Strips):
         if found is None or self.hidden is None:
             return found
         return (*self.bound_of_hidden(self.hidden.bound), *found)
-
-    def most_rows(self, rows: int) -> int:
-        return ROWS
-
-    def is_worth(self, plan: Any, count: int) -> bool:
-        return True
 
     # What is computed for a strip.
 
@@ -168,16 +150,6 @@ class KeyBlocks(Strips):
         scores = self.part(self.scores, window)
         return scores and _Products(along, window, scores, product)
 
-    def read(
-        self, node: Node, kernel: Kernel, operand: Node, strips: Mapping[Index, tuple[int, int]]
-    ) -> Window | None:
-        """The part of an operand of a call that its Kernel reads in a strip."""
-        buffer = kernel.inputs[node.operands.index(operand)]
-        sides = region(kernel.body, buffer, strips)
-        if not sides:
-            return None
-        return tuple([side.inside(n, strips) for side, n in zip(sides, operand.type.shape)])
-
     def assembled(self, plan: _Plan) -> Body:
         names, dtype = self.names, self.softmax.scores.type.dtype
         near = {
@@ -206,7 +178,11 @@ class KeyBlocks(Strips):
                 ),
                 *steps.add(),
             )
-            before, inner = self.of_keys(inner) if block.along.scale else ((), inner)
+            before: Body = ()
+            if block.along.scale:
+                before, inner = self.of_blocks(inner)
+                own, inner = self.of_strip(inner)
+                before += own
             index = BLOCK if block.along.scale else Index(names.pick("rest"))
             loop = lambda first, stop, index=index, inner=inner: For(
                 index, first, stop, inner, "serial", 1
@@ -216,52 +192,6 @@ class KeyBlocks(Strips):
         (result,) = self.outs.values()
         body += self.placed(self.end, plan.end, values, result, plan.window)
         return tuple(body)
-
-    def of_keys(self, inner: Body) -> tuple[Body, Body]:
-        """What is made of a block of keys alone, such as packed ones, for all blocks at once; and the rest."""
-        before, inner = self.hoisted(inner, STRIP)
-        made = [s.buffer for s in before if isinstance(s, Allocate)]
-        if not made:
-            return (), inner
-        extents = {b: array_type((self.count, *b.type.shape), b.type.dtype) for b in made}
-        stacked = _Stacked({b: Buffer(b.name, type, "local") for b, type in extents.items()})
-        work = stacked.body(s for s in before if not isinstance(s, Allocate))
-        own = by_one_thread(work)
-        loop = For(
-            BLOCK, tensor.ZERO, integer(self.count), own, "serial" if own == work else "parallel", 1
-        )
-        return (*map(Allocate, stacked.names.values()), loop), stacked.body(inner)
-
-    def placed(
-        self,
-        node: Node,
-        kernel: Kernel,
-        near: Mapping[Node, tuple[Buffer, Window]],
-        out: Buffer,
-        window: Window | None = None,
-    ) -> Body:
-        """The statements of a part of a call: of what is `near` there is only a part, of `out` all or that."""
-        new: dict[Any, Any] = {}
-        offsets: dict[Buffer, tuple[Expression, ...]] = {}
-        for operand, buffer in zip(node.operands, kernel.inputs):
-            if operand in near:
-                new[buffer], part = near[operand]
-                offsets[buffer] = tuple([expressions.multiply(s.start, integer(-1)) for s in part])
-            else:
-                new[buffer] = self.inputs[operand]
-        (own,) = kernel.fresh
-        new[own] = out
-        if window is not None:
-            offsets[own] = tuple([side.start for side in window])
-        return Moving(new | self.names.of_body(kernel.body), offsets).body(kernel.body)
-
-    def near_loops(self, body: Body, *near: Buffer) -> Body:
-        """Plain loops over these buffers, in lanes."""
-        given = {buffer: Buffer(buffer.name, buffer.type, tensor.UPDATED) for buffer in near}
-        kernel = Kernel("near", tuple(given.values()), 0, Renaming(given).body(body))
-        kernel = self.lowering.in_lanes(kernel)
-        back = {own: buffer for buffer, own in given.items()}
-        return Renaming(back | self.names.of_body(kernel.body)).body(kernel.body)
 
     # Which blocks are needed.
 
@@ -276,10 +206,10 @@ class KeyBlocks(Strips):
         body: list[Statement] = []
         for node, formal in found.items():
             buffer = Buffer(self.names.pick("part"), node.type, "local")
-            body += self.whole(_called("part", node), {}, buffer)
+            body += self.whole(called("part", node), {}, buffer)
             near[formal] = buffer, ()
         (rest,) = substitute((bound,), found)
-        return (*body, *self.whole(_called("limit", rest), near, self.most))
+        return (*body, *self.whole(called("limit", rest), near, self.most))
 
     def whole(self, node: Node, near: Mapping[Node, tuple[Buffer, Window]], out: Buffer) -> Body:
         return (Allocate(out), *self.placed(node, self.lowering.whole(node), near, out))
@@ -353,13 +283,6 @@ class KeyBlocks(Strips):
             # scale * key + most >= 0
             found.append((scale > 0, expressions.multiply(most, integer(-scale))))
         return found
-
-
-class _Stacked(Renaming):
-    """Statements on buffers of which there is one for each block."""
-
-    def place(self, buffer: Buffer, indices: tuple[Expression, ...]) -> tuple[Expression, ...]:
-        return (BLOCK, *indices) if buffer in self.names else super().place(buffer, indices)
 
 
 class _Steps:
@@ -436,20 +359,6 @@ class _Steps:
         return self.lanes(nest(self.mixed_index, mixed.buffer.type.shape, (store,)), *used)
 
 
-def nest(index: tuple, shape: tuple, body: Body) -> Body:
-    """Loops around a body, the first outermost."""
-    for i, extent in zip(reversed(index), reversed(shape)):
-        body = (For(i, tensor.ZERO, integer(extent), body, "serial", 1),)
-    return body
-
-
 def _key(rows: Window) -> Index:
     """The index of the keys' axis, which is the last of the scores."""
     return axis_indices(len(rows) + 1)[-1]
-
-
-def _called(name: str, result: Node) -> Node:
-    """A call of a Function with this result, on its own parameters."""
-    nodes = postorder((result,), lambda node: node.operands)
-    parameters = tuple([node for node in nodes if node.op.name == "parameter"])
-    return call(*parameters, callee=Function(name, parameters, (result,)))

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 from functools import cached_property
+from itertools import groupby
 from math import prod
 from typing import NamedTuple
 
@@ -251,24 +252,24 @@ class Strips:
         made: set[Term] = set()
         outside = {*self.inputs.values()}
         variables = {s.variable for s in body if isinstance(s, Let)}
-        for position, statement in enumerate(body):
-            # A variable belongs to what follows it, which may add to it.
-            inside = {getattr(s, "target", None) for s in statements((statement,))}
-            if isinstance(statement, Allocate | Let) or variables & inside:
-                continue
-            written = changed_in((statement,)) & _buffers(body)
-            others = (*body[:position], *body[position + 1 :])
-            free = {t for s in statements((statement,)) for e in expressions_of(s) for t in e.free}
+        local = {s.buffer for s in body if isinstance(s, Allocate)}
+        known = _buffers(body)
+        # Neighbours that write the same buffer make it together.
+        steps = [s for s in body if not isinstance(s, Allocate | Let)]
+        for written, run in groupby(steps, key=lambda s: changed_in((s,)) & known):
+            together = tuple(run)
+            inside = {getattr(s, "target", None) for s in statements(together)}
+            free = {t for s in statements(together) for e in expressions_of(s) for t in e.free}
             read = {t for t in free if isinstance(t, Buffer)} - written
-            local = {s.buffer for s in body if isinstance(s, Allocate)}
             if (
                 strip not in free
-                and variables.isdisjoint(free)
+                # A variable belongs to what follows it, which may add to it.
+                and variables.isdisjoint(free | inside)
                 and written <= local
                 and read <= outside | made
-                and written.isdisjoint(changed_in(s for s in others if not isinstance(s, Allocate)))
+                and written.isdisjoint(changed_in(s for s in steps if s not in together))
             ):
-                same.append(statement)
+                same += together
                 made |= written
         before = [s for s in body if s in same or isinstance(s, Allocate) and s.buffer in made]
         return tuple(before), tuple([s for s in body if s not in before])

@@ -105,7 +105,8 @@ class _Chooser:
 
     def chosen(self, statement: Statement, bounds: Bounds) -> Statement:
         """The statement with its best loops marked."""
-        if is_scheduled((statement,)) and not has_control((statement,)):
+        is_chosen = isinstance(statement, For) and statement.mark == "vector"
+        if is_chosen or is_scheduled((statement,)) and not has_control((statement,)):
             return statement
         inside = bounds.inside(statement) if isinstance(statement, For) else bounds
         deeper = map_bodies(statement, lambda body: self.body(body, inside))

@@ -52,6 +52,8 @@ class Packing:
         # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
         conflicts = stride is not None and stride * size % 1024 == 0
         crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
+        if conflicts and problem.shares_right:
+            return True  # once for all strips, each of which would look for its rows in few sets
         near = self.machine.near_bytes
         limit = near // 4 if conflicts or crosses else near
         return uses >= 4 and elements * size > limit

@@ -1,5 +1,6 @@
 """Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples."""
 
+import gc
 import os
 import signal
 
@@ -15,3 +16,9 @@ settings.load_profile("random" if os.environ.get("TRACEJIT_TESTS") == "random" e
 
 # What a shell runs in the background ignores interrupts, and so would the processes of tests.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+
+
+def pytest_collection_finish(session):
+    """What pytest keeps of all tests need not be looked through whenever a test collects garbage."""
+    gc.collect()
+    gc.freeze()

@@ -1,7 +1,7 @@
 """Programs that ask much of capture: jumps, exchanges, objects, ints of all sizes."""
 
 import numpy as np
-from capture_idioms import N, X, Y, B, M
+from capture_idioms import B, M, N, X, Y
 from textbook_programs import program
 
 F = (X.copy(),), (X.astype("f4"),), (np.array([1.5]),)

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import ast
 import sys
+from functools import cache
 from pathlib import Path
-
-import pytest
 
 ROOT = Path(__file__).parent.parent
 PACKAGE = ROOT / "tracejit"
@@ -63,12 +62,17 @@ def module_of(path: Path) -> str:
 MODULES = {module_of(path): path for path in FILES}
 
 
+@cache
+def tree_of(path: Path) -> ast.Module:
+    return ast.parse(path.read_text())
+
+
 def imports_of(path: Path) -> list[tuple[str, ast.stmt]]:
     """What a file imports: modules of the package by their name in it, others by full name."""
     name = module_of(path)
     package = name if path.name == "__init__.py" else name.rpartition(".")[0]
     found: list[tuple[str, ast.stmt]] = []
-    for node in ast.walk(ast.parse(path.read_text())):
+    for node in ast.walk(tree_of(path)):
         if isinstance(node, ast.Import):
             found += [("/" + alias.name, node) for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
@@ -95,19 +99,19 @@ def layer_of(module: str) -> tuple[int, str]:
     return LAYERS[longest], longest
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_imports_point_down(name):
-    here, prefix = layer_of(name)
-    for target, node in imports_of(MODULES[name]):
-        where = f"{name}:{node.lineno} imports {target}"
-        if target.startswith("/"):
-            top = target[1:].partition(".")[0]
-            assert top in DEPENDENCIES or top in sys.stdlib_module_names, where
-            continue
-        there, other = layer_of(target)
-        assert there < here or other == prefix or (there == here and here in SHARED), where
-        if prefix == "runtime" and other != "runtime":
-            assert here != there and (there == 0 or target in RUNTIME_SEES), where
+def test_imports_point_down():
+    for name, path in MODULES.items():
+        here, prefix = layer_of(name)
+        for target, node in imports_of(path):
+            where = f"{name}:{node.lineno} imports {target}"
+            if target.startswith("/"):
+                top = target[1:].partition(".")[0]
+                assert top in DEPENDENCIES or top in sys.stdlib_module_names, where
+                continue
+            there, other = layer_of(target)
+            assert there < here or other == prefix or (there == here and here in SHARED), where
+            if prefix == "runtime" and other != "runtime":
+                assert here != there and (there == 0 or target in RUNTIME_SEES), where
 
 
 def test_no_import_rings():
@@ -127,24 +131,23 @@ def test_no_import_rings():
             del remaining[name]
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_no_import_hides_in_a_function(name):
-    tree = ast.parse(MODULES[name].read_text())
-    for function in ast.walk(tree):
-        if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
-            for node in ast.walk(function):
-                if isinstance(node, ast.Import | ast.ImportFrom):
-                    names = {alias.name.partition(".")[0] for alias in node.names}
-                    allowed = {(name, imported) for imported in names} <= LATE
-                    assert allowed, f"{name}:{node.lineno} imports inside a function"
+def test_no_import_hides_in_a_function():
+    for name, path in MODULES.items():
+        for function in ast.walk(tree_of(path)):
+            if isinstance(function, ast.FunctionDef | ast.AsyncFunctionDef | ast.Lambda):
+                for node in ast.walk(function):
+                    if isinstance(node, ast.Import | ast.ImportFrom):
+                        names = {alias.name.partition(".")[0] for alias in node.names}
+                        allowed = {(name, imported) for imported in names} <= LATE
+                        assert allowed, f"{name}:{node.lineno} imports inside a function"
 
 
-@pytest.mark.parametrize("name", MODULES)
-def test_every_module_opens_with_a_sentence(name):
-    docstring = ast.get_docstring(ast.parse(MODULES[name].read_text()))
-    assert docstring, f"{name} has no docstring"
-    first = docstring.split("\n\n")[0].strip()
-    assert first[-1] in ".?!:", f"{name}: {first!r}"
+def test_every_module_opens_with_a_sentence():
+    for name, path in MODULES.items():
+        docstring = ast.get_docstring(tree_of(path))
+        assert docstring, f"{name} has no docstring"
+        first = docstring.split("\n\n")[0].strip()
+        assert first[-1] in ".?!:", f"{name}: {first!r}"
 
 
 def test_print_what_is_long(capsys):

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 import tracejit
-from tracejit.lower.tensor import loops
 from tracejit.errors import IRError
 from tracejit.ir.verify import Stage
 from tracejit.lower.pipeline import PIPELINE, Options
 from tracejit.lower.steps import Pipeline
+from tracejit.lower.tensor import loops
 
 X = np.linspace(0.1, 1.0, 60).reshape(6, 10)
 

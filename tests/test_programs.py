@@ -48,7 +48,7 @@ def check_result(actual, wanted, program) -> None:
     compare(actual, wanted, ELEMENTARY_ULPS, repr(program), either_zero=True)
 
 
-@examples(200)
+@examples(120)
 @given(programs())
 def test_programs(program):
     agrees(program)
@@ -204,7 +204,7 @@ def test_idioms(function, threads, request):
     rng = np.random.default_rng(1)
     compiled = jit(function)
     for dtype, tolerance in (("float32", 1e-5), ("float64", 1e-13), ("float16", 2e-2)):
-        for shape in [(3, 3), (17, 9), (8, 64), (33, 100), (130, 31)]:
+        for shape in [(3, 3), (17, 9), (33, 100), (130, 31)][dtype != "float32" :]:
             x = rng.standard_normal(shape).astype(dtype)
             wanted, actual = function(x), compiled(x)
             if not isinstance(wanted, tuple):

@@ -258,7 +258,7 @@ def test_packing_among_other_work(name, dtype):
     compiled = jit(function)
     for count in (1003, 12, 1, 40_000, 1003):
         x = (generator.normal(size=count) * 20).astype(dtype)
-        for f in (compiled, jit(function)):
+        for f in (compiled, jit(function)) if count in (12, 40_000) else (compiled,):
             got, wanted = f(x), function(x)
             got, wanted = (v if isinstance(v, tuple) else (v,) for v in (got, wanted))
             for one, other in zip(got, wanted, strict=True):

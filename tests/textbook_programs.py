@@ -1,7 +1,5 @@
 """Algorithms as textbooks and their readers write them, each with arguments to run it with."""
 
-import math
-
 import numpy as np
 
 PROGRAMS = []

@@ -272,10 +272,16 @@ def identity(n, dtype=None, *, like=None):
     return eye(n, dtype=dtype or float)
 
 
+def _always(copy: Any) -> bool:
+    """Whether there is to be a copy in any case: True, and not what stands for "if needed"."""
+    mode = getattr(copy, "name", None)  # of `np._CopyMode`, which has no truth
+    return bool(copy) if mode is None else mode == "ALWAYS"
+
+
 @creates(np.array)
 def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndmax=0, like=None):
     """`np.array`; what is not made of numbers stays what NumPy makes of it."""
-    if not copy and ndmin == 0 and _is_taken(object, dtype):
+    if not _always(copy) and ndmin == 0 and _is_taken(object, dtype):
         return _in_order(object, order)
     if isinstance(object, np.flatiter):
         object = object.copy()
@@ -293,7 +299,7 @@ def array(object, dtype=None, *, copy=True, order="K", subok=False, ndmin=0, ndm
 @creates(np.asarray)
 def asarray(a, dtype=None, order=None, *, device=None, copy=None, like=None):
     """`np.asarray`."""
-    if not copy and _is_taken(a, dtype):
+    if not _always(copy) and _is_taken(a, dtype):
         return _in_order(a, order)
     return in_fortran_order(array(a, dtype)) if order == "F" else array(a, dtype)
 
@@ -403,7 +409,7 @@ def copy_method(a, order="C"):
 @implements(np.astype)
 def astype(x, dtype, /, *, copy=True, device=None):
     """`np.astype`; a scalar stays one."""
-    if not copy and _is_taken(x, numpy_dtype(dtype)):
+    if not _always(copy) and _is_taken(x, numpy_dtype(dtype)):
         return x
     is_scalar = isinstance(x, Value) and x.is_scalar
     return converted(wrap(as_array(x).node, is_scalar), numpy_dtype(dtype))
@@ -413,7 +419,7 @@ def astype(x, dtype, /, *, copy=True, device=None):
 def astype_method(x, dtype, order="K", casting="unsafe", subok=True, copy=True):
     """`x.astype(dtype)`; a scalar stays one."""
     dtype = numpy_dtype(dtype)
-    if not copy and _is_taken(x, dtype):
+    if not _always(copy) and _is_taken(x, dtype):
         return _in_order(x, order)
     if not np.can_cast(x.dtype, dtype, casting):
         raise TypeError(

@@ -6,6 +6,7 @@ import warnings
 
 import numpy as np
 import pytest
+from combinations import pairs
 from test_linalg import check, matrices
 
 from tracejit import jit
@@ -24,34 +25,41 @@ def quietly():
         yield
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ONE)
-def test_along_one_axis(name, dtype):
+@pytest.mark.parametrize(
+    "name, dtype, shape, options",
+    pairs(ONE, DTYPES, [(12,), (3, 7), (2, 3, 1), (0, 4)], [{}, {"axis": 0}]),
+)
+def test_along_one_axis(name, dtype, shape, options):
     function = getattr(F, name)
-    for shape in [(12,), (3, 7), (2, 3, 1), (0, 4)]:
-        x = matrices(shape, dtype)
-        check(lambda x: function(x), x)
-        check(lambda x: function(x, axis=0), x)
+    check(lambda x: function(x, **options), matrices(shape, dtype))
 
 
-@pytest.mark.parametrize("norm", [None, "backward", "ortho", "forward"])
-@pytest.mark.parametrize("n", [None, 1, 5, 8, 20])
-@pytest.mark.parametrize("name", ONE)
-def test_norms_and_numbers_of_points(name, n, norm):
+@pytest.mark.parametrize(
+    "name, n, norm, dtype",
+    pairs(
+        ONE,
+        [None, 1, 5, 8, 20],
+        [None, "backward", "ortho", "forward"],
+        ["f4", "f8", "c8", "c16"],
+    ),
+)
+def test_norms_and_numbers_of_points(name, n, norm, dtype):
     function = getattr(F, name)
-    for dtype in ("f4", "f8", "c8", "c16"):
-        check(lambda x: function(x, n, norm=norm), matrices((2, 8), dtype))
+    check(lambda x: function(x, n, norm=norm), matrices((2, 8), dtype))
 
 
-@pytest.mark.parametrize("dtype", ["i4", "f4", "f8", "c16"])
-@pytest.mark.parametrize("name", SEVERAL)
-def test_along_several_axes(name, dtype):
+HOW = [
+    {},
+    {"axes": (2, 0)},
+    {"s": (7, 3), "axes": (0, 1), "norm": "ortho"},
+    {"s": (2, -1), "axes": (1, 0), "norm": "forward"},
+]
+
+
+@pytest.mark.parametrize("name, dtype, how", pairs(SEVERAL, ["i4", "f4", "f8", "c16"], HOW))
+def test_along_several_axes(name, dtype, how):
     function = getattr(F, name)
-    x = matrices((4, 5, 6), dtype)
-    check(lambda x: function(x), x)
-    check(lambda x: function(x, axes=(2, 0)), x)
-    check(lambda x: function(x, s=(7, 3), axes=(0, 1), norm="ortho"), x)
-    check(lambda x: function(x, s=(2, -1), axes=(1, 0), norm="forward"), x)
+    check(lambda x: function(x, **how), matrices((4, 5, 6), dtype))
 
 
 @pytest.mark.parametrize("name", ONE)

@@ -36,7 +36,7 @@ from ...ir.tensor import (
     statements,
 )
 from ..machine import QUICKEST, USUAL, Machine
-from .cost import UNKNOWN_TRIPS, trips
+from .cost import UNKNOWN_TRIPS, may_run_on, trips
 from .duration import seconds_of
 from .prefixes import split_running
 from .sorts import split_sort
@@ -117,6 +117,8 @@ class _Splitter:
             return [loop]
         if loop.mark == "ordered":
             return [self.inside(loop)]
+        if not outermost and count is None and may_run_on(loop.body):
+            return [self.inside(loop)]  # again and again, of which nobody knows how long it takes
         if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
             nest = [loop] if outer else self.nest(loop, FEW)

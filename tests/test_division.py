@@ -20,3 +20,20 @@ def test_by_a_constant(dtype, divisor):
             got = jitted(values)
             assert np.asarray(got).dtype == wanted.dtype
             np.testing.assert_array_equal(got, wanted)
+
+
+def test_common_divisors():
+    """In lanes and one by one, of numbers near and far from each other, the least and zero."""
+
+    def program(x, y):
+        total = 0
+        for a, b in zip(x, y):
+            total = total * 3 % 1009 + int(np.gcd(a, b)) % 1000
+        return np.gcd(x, y), np.lcm(x, y), total
+
+    for dtype in (np.int64, np.uint8, np.int32):
+        limits = np.iinfo(dtype)
+        special = np.array([0, 1, 6, 96, limits.min, limits.max, limits.max // 3], dtype)
+        x, y = [a.ravel() for a in np.meshgrid(special, special)]
+        for got, wanted in zip(jit(program)(x, y), program(x, y)):
+            np.testing.assert_array_equal(got, wanted)

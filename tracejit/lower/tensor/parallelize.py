@@ -197,9 +197,11 @@ class _Splitter:
             return _chunks_of_unknown(loop, cost, unit)
         most = MOST_CHUNKS if partial else max(MOST_CHUNKS, CHUNKS_OF_CORE * self.cores)
         wanted = max(4, min(most, int(cost / CHUNK)))
-        wanted += 0 if partial else wanted % 2  # for two threads to have as much to do
         size = -(-count // -(-wanted // times))
-        size = -(-size // unit) * unit
+        size = -(-size // unit)
+        if not partial and times == 1:
+            size = _even(-(-count // unit), size, self.cores)
+        size *= unit
         return expressions.integer(-(-count // size)), expressions.integer(size)
 
     def chunked(self, nest: list[For], cost: float) -> list[Statement]:
@@ -240,6 +242,19 @@ class _Splitter:
     def is_short(self, cost: float, count: int | None) -> bool:
         """Whether one thread is as good, on this machine."""
         return cost < self.worthwhile and count is not None
+
+
+def _even(count: int, size: int, cores: int) -> int:
+    """The size of chunks, twice or half as large at most, with which threads end together: all chunks are as
+    long but the last, which is begun last."""
+
+    def longest(size: int) -> tuple[int, int]:
+        whole = (count - 1) // size
+        rest = count - whole * size
+        last = whole // cores * size + rest
+        return max(-(-whole // cores) * size, last), -size
+
+    return min(range(-(-size // 2), 2 * size + 1), key=longest)
 
 
 def _unit(loop: For) -> int:

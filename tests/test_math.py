@@ -173,7 +173,9 @@ def hard_cases(name: str) -> np.ndarray:
     ends = np.array([0.1733, 0.3466, 0.4142, 0.5, 0.5493, 0.6, 0.7071, 0.8, 1, 1.4142, 2.4142, 5.9])
     # The double closest to a multiple of pi/2.
     worst = [6381956970095103.0 * 2.0**797, 5.0e-324, 1.0e-310, 1.0e-8]
-    points = np.concatenate([multiples, scaled, ends, worst])
+    # Where every step of erfc was once rounded the same way.
+    rounded = [6.682515626591257, 12.991966251996374, 14.477038920754884, 15.087593607278032]
+    points = np.concatenate([multiples, scaled, ends, worst, rounded])
     return np.concatenate([points, -points, np.nextafter(points, 0), np.nextafter(points, np.inf)])
 
 

@@ -240,6 +240,16 @@ def horner_in_two(x: Number, coefficients: Sequence[float]) -> Number:
     return fma(horner(z, coefficients[1::2]), x, horner(z, coefficients[::2]))
 
 
+def horner_in_halves(x: Number, coefficients: Sequence[float]) -> Number:
+    """The same, high powers apart if there are many: as exact where these are little beside the others."""
+    if len(coefficients) < LONG_CHAIN:
+        return horner(x, coefficients)
+    half, power = 1, x
+    while 4 * half <= len(coefficients):
+        half, power = 2 * half, power * power
+    return fma(horner(x, coefficients[half:]), power, horner(x, coefficients[:half]))
+
+
 def power_of_two(x: Number, exponent: Number) -> Number:
     """2**exponent in the format of `x`, for an integer exponent of a normal result."""
     return x.from_bits((exponent << x.format.digits) + x.format.one_bits)

@@ -38,6 +38,12 @@ def reduce_by_octaves(x: Number, rest: Number | None = None) -> tuple[Number, Nu
     return n, f, shifted.bits
 
 
+def rest_of_octaves(n: Number, f: Number, x: Number, rest: Number) -> Number:
+    """What rounding took of the `f` that `reduce_by_octaves` gave."""
+    high, low = coefficients.LN2[x.kind]
+    return fma(n, -high, x) - f + fma(n, -low, rest)
+
+
 def scale_far(x: Number, bits: Number) -> Number:
     """x * 2**n in two steps, for n (the low part of `bits`) whose power may not be normal."""
     half = bits >> 1

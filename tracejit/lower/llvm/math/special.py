@@ -8,13 +8,15 @@ from tracejit.lower.llvm.math.arithmetic import (
     copysign,
     fma,
     horner,
+    horner_in_halves,
+    horner_in_two,
     intrinsic,
     least,
     power_of_two,
     scale_by_exponent,
     select,
 )
-from tracejit.lower.llvm.math.exponential import reduce_by_octaves, scale_far
+from tracejit.lower.llvm.math.exponential import reduce_by_octaves, rest_of_octaves, scale_far
 
 # erf is 1 to the last bit beyond.
 ERF_SATURATION = {"float": 3.95, "double": 5.94}
@@ -25,10 +27,10 @@ def erf(x: Number) -> Number:
     a, z = abs(x), x * x
     near = fma(x, horner(z, coefficients.ERF[x.kind]), x)
     u = least(ERF_SATURATION[x.kind], a) - 2.0
-    h = horner(u, coefficients.ERF_TAIL[x.kind])
+    h = horner_in_halves(u, coefficients.ERF_TAIL[x.kind])
     shifted = x.format.rounder - h
     f = (x.format.rounder - shifted) - h
-    p = fma(f, horner(f, coefficients.EXP2[x.kind]), 1.0)
+    p = fma(f, horner_in_two(f, coefficients.EXP2[x.kind]), 1.0)
     far = copysign(fma(-p, power_of_two(x, shifted.bits), 1.0), x)
     return select(a < 1.0, near, far)
 
@@ -40,19 +42,24 @@ ERFC_VANISHES = {"float": 11.0, "double": 28.0}
 def scaled_complement(a: Number) -> tuple[Number, Number]:
     """exp(a**2) erfc(a) as a sum of two doubles, for a >= 4/5.
 
-    (1 + P(t)) / (a + 2), t = 1 - 4 / (a + 2).
+    (1 + P(t)) / (a + 2), t = 1 - 4 / (a + 2). What rounding takes of t and of the last steps of P is added to the second.
     """
-    first, *others = coefficients.ERFC["double"]
+    first, second, *others = coefficients.ERFC["double"]
     divisor = a + 2.0
     divisor_rest = a - (divisor - 2.0)
     inverse = 1.0 / divisor
     # The true inverse is inverse * (1 + missing).
     missing = fma(-inverse, divisor_rest, fma(-inverse, divisor, 1.0))
     t = fma(inverse, -4.0, 1.0)
-    slope = horner(t, others)
+    t_rest = fma(t - 1.0, missing, fma(inverse, -4.0, 1.0 - t))
+    bend = horner_in_halves(t, others)
+    slope = fma(t, bend, second)
     excess = fma(t, slope, first)
     p = excess + 1.0
-    p_rest = fma(slope, (t - 1.0) * missing, (1.0 - p) + excess)
+    p_rest = fma(
+        t, fma(t, bend, second - slope), fma(t, slope, first - excess) + ((1.0 - p) + excess)
+    )
+    p_rest = fma(fma(t, bend, slope), t_rest, p_rest)
     result = inverse * p
     rest = fma(inverse, p, -result)
     return result, fma(result, missing, fma(inverse, p_rest, rest))
@@ -67,9 +74,12 @@ def erfc(x: Number) -> Number:
     near = lead + fma(-x, horner(x * x, coefficients.ERF["double"]), (1.0 - lead) - x)
     scaled, rest = scaled_complement(a)
     square = a * a
-    _, f, bits = reduce_by_octaves(-square, fma(-a, a, square))
-    growth = fma(f * f, horner(f, coefficients.EXP["double"]), f)
-    tail = scale_far(scaled + fma(scaled, growth, rest), bits)
+    square_rest = fma(-a, a, square)
+    n, f, bits = reduce_by_octaves(-square, square_rest)
+    z, curve = f * f, horner_in_two(f, coefficients.EXP["double"])
+    growth = fma(z, curve, f)
+    growth_rest = fma(z, curve, f - growth) + rest_of_octaves(n, f, -square, square_rest)
+    tail = scale_far(scaled + fma(scaled, growth, fma(scaled, growth_rest, rest)), bits)
     return select(a >= 0.8, select(x < 0.0, 2.0 - tail, tail), near)
 
 

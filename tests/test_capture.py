@@ -212,16 +212,6 @@ def effects(x):
     return 0.0
 
 
-def caught_inside(x):
-    try:
-        if x[0] > 0:
-            raise ValueError
-        y = x
-    except ValueError:
-        y = -x
-    return y
-
-
 def too_long(x):
     table = dict(enumerate(range(30)))
     s = 0.0
@@ -240,7 +230,6 @@ REFUSED = [
     (memory_in_doubt, (X, Y), "may be the memory of another"),
     (while_changes_shape, (X,), "this loop cannot be compiled: x changes from"),
     (effects, (X,), "may have effects"),
-    (caught_inside, (X,), "an exception was caught"),
     (factorial, (np.int64(5),), "factorial calls itself"),
 ]
 

@@ -186,6 +186,20 @@ def there(x, k):
     return True
 
 
+def caught_inside(x, k):
+    total = 0.0
+    for i in range(len(x)):
+        try:
+            if i == k:
+                raise ValueError("k")
+            total += x[i]
+        except ValueError as error:
+            total -= len(str(error))
+        else:
+            x[i] = 0
+    return total
+
+
 X, PLACES = np.arange(5.0), np.array([1, 4, 5, 0])
 
 
@@ -200,6 +214,7 @@ X, PLACES = np.arange(5.0), np.array([1, 4, 5, 0])
         (powers, (PLACES, np.array([1, 2, 3, 4])), (PLACES, np.array([1, -2, 3, 4]))),
         (there, (X, np.int64(2)), (X, np.int64(7))),
         (at_last, (X, np.int64(2)), (X, np.int64(7))),
+        (caught_inside, (X, np.int64(7)), (X, np.int64(2))),
     ],
 )
 def test_what_a_handler_is_for(function, good, bad):

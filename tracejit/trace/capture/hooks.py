@@ -278,11 +278,19 @@ class CaptureHooks:
         return _PLAIN_BLOCK if current_trace() is None else _Block(site)
 
     @staticmethod
-    def raises() -> bool:
-        """Whether to raise now; an exception that traced values decide about is raised when the
-        program runs."""
+    def region() -> Any:
+        """Where a `try` begins."""
         trace = current_trace()
-        if trace is None or trace.region.parent is None or not trace.calls_python:
+        return None if trace is None else trace.region
+
+    @staticmethod
+    def raises(region: Any) -> bool:
+        """Whether to raise now, in a `try` that began in this region, if it is in one; an exception that
+        traced values decide about is raised when the program runs."""
+        trace = current_trace()
+        if trace is None or not trace.calls_python:
+            return True
+        if trace.region.parent is None or trace.region is region:
             return True
         _leave_to_numpy(trace, "an exception")
         return False

@@ -80,9 +80,11 @@ finally:
 _BREAK = "if L.breaks(): break"
 _CONTINUE = "if L.continues(): continue"
 _RAISE = """
-if TJ.raises():
+if TJ.raises(REGION):
     RAISE
 """
+# Where a `try` with handlers begins.
+_TRY = "R = TJ.region()"
 # First in a handler: what only tracing has raised is none of its business.
 _CAUGHT = "E = TJ.caught()"
 # First in what handlers are for: compiled code may raise there, too.
@@ -132,7 +134,7 @@ class _Rewriter(ast.NodeTransformer):
         self.globals = declared(ast.Module(body, []), ast.Global)
         self.loops: list[str] = []
         self.record = ""
-        self.catches = 0
+        self.tries: list[str] = []  # those around with handlers
 
     # Statements.
 
@@ -254,7 +256,7 @@ class _Rewriter(ast.NodeTransformer):
 
     def may_fail(self, node: ast.expr | None) -> bool:
         """Whether an expression whose value nobody asks for may be there for its exceptions."""
-        kinds = (ast.Subscript, ast.Call) if self.catches else (ast.Subscript,)
+        kinds = (ast.Subscript, ast.Call) if self.tries else (ast.Subscript,)
         is_value = node is not None and not isinstance(node, ast.Starred)
         return is_value and holds(node, kinds, FUNCTIONS)
 
@@ -284,7 +286,8 @@ class _Rewriter(ast.NodeTransformer):
         for field in ("exc", "cause"):
             if getattr(node, field) is not None:
                 setattr(node, field, self.expression(getattr(node, field)))
-        return build(_RAISE, node, TJ=HOOKS, RAISE=[node]) if self.catches == 0 else [node]
+        region = ast.Name(self.tries[-1], ast.Load()) if self.tries else ast.Constant(None)
+        return build(_RAISE, node, TJ=HOOKS, REGION=region, RAISE=[node])
 
     def visit_Assert(self, node: ast.Assert) -> list[ast.stmt]:
         """`assert` is `if not ...: raise`, where Python makes that of it."""
@@ -295,21 +298,27 @@ class _Rewriter(ast.NodeTransformer):
         return self.branch(node, self.test(test), [failed], [], self.live.after[node])
 
     def visit_Try(self, node: ast.Try) -> Any:
-        """An exception that may be caught here is raised while tracing."""
+        """An exception that is certain is raised, and caught here, while tracing."""
         inside = [*node.body, *node.orelse, *[line for h in node.handlers for line in h.body]]
         if node.finalbody and any(map(self.jumps, inside)):
             return self.finally_(node, inside)
-        self.catches += bool(node.handlers)
+        begin = self.begin_try(node)
         body = self.block(node.body)
-        self.catches -= bool(node.handlers)
+        del self.tries[len(self.tries) - len(begin) :]
         noted = not all(map(_is_of_python, node.handlers))
-        node.body = [*(build(_HANDLES, node, TJ=HOOKS) if noted else []), *body]
+        node.body = [*begin, *(build(_HANDLES, node, TJ=HOOKS) if noted else []), *body]
         for handler in node.handlers:
             caught = build(_CAUGHT, handler, E=self.name("e"), TJ=HOOKS)
             self.generic_visit(handler)
             handler.body = [*caught, *handler.body]
         node.orelse, node.finalbody = self.block(node.orelse), self.block(node.finalbody)
         return node
+
+    def begin_try(self, node: ast.Try) -> list[ast.stmt]:
+        if not node.handlers:
+            return []
+        self.tries.append(self.name("r"))
+        return build(_TRY, node, R=self.tries[-1], TJ=HOOKS)
 
     def finally_(self, node: ast.Try, inside: list[ast.stmt]) -> list[ast.stmt]:
         live, body = self.live.after[(node.orelse or node.body)[-1]], node.body

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import each
 
 import tracejit
 from tracejit.ir.tensor import Allocate, For, Kernel, statements
@@ -169,50 +170,66 @@ def is_in_blocks(lowered):
     return any(isinstance(s, For) and s.index.name == "group_block" for s in inside)
 
 
-@pytest.mark.parametrize("function", PROGRAMS)
-def test_as_in_numpy(function):
-    rng = np.random.default_rng(0)
-    for dtype, h, n in (("float32", 2, 600), ("float64", 3, 256)):
-        q, k, v = (rng.standard_normal((h, n, 32)).astype(dtype) for _ in range(3))
-        f = tracejit.jit(function, threads=2)
-        lowered = f.lower(q, k, v)
-        assert is_in_blocks(lowered)
-        for stage, module in lowered.stages.items():
-            verify(module, stage)
-        assert tracejit.parse(tracejit.show(lowered.module)) is lowered.module
-        near = 1e-4 if dtype == "float32" else 1e-11
-        for change in (None, (v, np.nan), (v, np.inf), (q, np.inf)):
-            if change is not None:
-                array, value = change
-                array = array.copy()
-                array[0, n // 2, 3] = value
-                arrays = (q, k, array) if change[0] is v else (array, k, v)
-            else:
-                arrays = q, k, v
-            with np.errstate(all="ignore"):
-                wanted = function(*arrays)
-            np.testing.assert_allclose(f(*arrays), wanted, rtol=near, atol=near)
+SIZES = [("float32", 2, 600), ("float64", 3, 256)]
+# How low a number must be to be nothing beside others depends on the dtype.
+OF_BOTH = [plain, added_number, chosen_number, not_hidden]
 
 
-def test_other_lengths():
-    rng = np.random.default_rng(1)
-    for n, m in ((300, 700), (1, 513), (70, 512), (257, 1025)):
-        q, k, v = (rng.standard_normal((2, size, 24)) for size in (n, m, m))
-        masked = (added_number, chosen_number, later_number, not_hidden)
-        for function in (plain, deferred, without_top, swapped, *masked):
-            got = tracejit.jit(function, threads=1)(q, k, v)
-            np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
+@pytest.mark.parametrize("function, size", [*each(PROGRAMS, SIZES), *each(OF_BOTH, SIZES[::-1])])
+def test_as_in_numpy(function, size):
+    rng, (dtype, h, n) = np.random.default_rng(0), size
+    q, k, v = (rng.standard_normal((h, n, 32)).astype(dtype) for _ in range(3))
+    lowered = tracejit.jit(function, threads=2).lower(q, k, v)
+    assert is_in_blocks(lowered)
+    for stage, module in lowered.stages.items():
+        verify(module, stage)
+    assert tracejit.parse(tracejit.show(lowered.module)) is lowered.module
+    compiled = lowered.compile()
+    near = 1e-4 if dtype == "float32" else 1e-11
+    for change in (None, (v, np.nan), (v, np.inf), (q, np.inf)):
+        if change is not None:
+            array, value = change
+            array = array.copy()
+            array[0, n // 2, 3] = value
+            arrays = (q, k, array) if change[0] is v else (array, k, v)
+        else:
+            arrays = q, k, v
+        with np.errstate(all="ignore"):
+            wanted = function(*arrays)
+        np.testing.assert_allclose(compiled(*arrays), wanted, rtol=near, atol=near)
 
 
-def test_a_single_row_and_a_single_feature():
-    rng = np.random.default_rng(3)
-    for heads, rows in ((1, 193), (2, 385), (2, 193)):
-        q, k, v = (
-            rng.standard_normal((heads, *shape)) for shape in ((rows, 8), (512, 8), (512, 1))
-        )
-        for function in (plain, deferred, without_top):
-            got = tracejit.jit(function)(q, k, v)
-            np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
+LENGTHS = [(300, 700), (1, 513), (70, 512), (257, 1025)]
+MASKED = [added_number, chosen_number, later_number, not_hidden]
+
+
+@pytest.mark.parametrize(
+    "function, lengths",
+    [
+        *each([plain], LENGTHS),
+        *each([deferred, without_top, swapped], LENGTHS[:3]),
+        *each(MASKED, LENGTHS),
+        *each(MASKED, LENGTHS[2:] + LENGTHS[:2]),
+    ],
+)
+def test_other_lengths(function, lengths):
+    rng, (n, m) = np.random.default_rng(1), lengths
+    q, k, v = (rng.standard_normal((2, size, 24)) for size in (n, m, m))
+    got = tracejit.jit(function, threads=1)(q, k, v)
+    np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
+
+
+SINGLE = [(1, 193), (2, 385), (2, 193)]
+
+
+@pytest.mark.parametrize(
+    "function, size", [*each([plain], SINGLE), *each([deferred, without_top], SINGLE[:2])]
+)
+def test_a_single_row_and_a_single_feature(function, size):
+    rng, (heads, rows) = np.random.default_rng(3), size
+    q, k, v = (rng.standard_normal((heads, *shape)) for shape in ((rows, 8), (512, 8), (512, 1)))
+    got = tracejit.jit(function)(q, k, v)
+    np.testing.assert_allclose(got, function(q, k, v), rtol=1e-11, atol=1e-11)
 
 
 def test_memory_of_a_strip_does_not_grow_with_the_row():

@@ -7,6 +7,7 @@ import warnings
 import numpy as np
 import pytest
 import test_fallback
+from combinations import each, pairs
 from numpy.linalg import LinAlgError
 from samples import assert_same_bits
 
@@ -108,35 +109,53 @@ ANY = {
 }
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", SQUARE)
-def test_of_square_matrices(name, dtype):
-    for shape in SHAPES:
-        check(SQUARE[name], definite(shape, dtype))
+@pytest.mark.parametrize("name, dtype, shape", pairs(SQUARE, DTYPES, SHAPES))
+def test_of_square_matrices(name, dtype, shape):
+    check(SQUARE[name], definite(shape, dtype))
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", ANY)
-def test_of_any_matrices(name, dtype):
-    for shape in [(3, 5), (5, 3), (2, 3, 2), (2, 0, 3, 2), (0, 2), (2, 0)]:
-        check(ANY[name], matrices(shape, dtype))
+@pytest.mark.parametrize(
+    "name, dtype, shape",
+    pairs(ANY, DTYPES, [(3, 5), (5, 3), (2, 3, 2), (2, 0, 3, 2), (0, 2), (2, 0)]),
+)
+def test_of_any_matrices(name, dtype, shape):
+    check(ANY[name], matrices(shape, dtype))
+
+
+VIEWS = [
+    lambda a: a.swapaxes(-1, -2),
+    lambda a: a[::2, ::-1],
+    lambda a: a.transpose(1, 0, 3, 2),
+    np.asfortranarray,
+    lambda a: a[0, 0, ::-1, ::-1],
+    lambda a: a.astype(">f8"),
+]
+
+
+@pytest.mark.parametrize(
+    "name, view", [*each([*SQUARE, *ANY], VIEWS), *each([*ANY, *SQUARE], VIEWS)]
+)
+def test_of_memory_of_any_layout(name, view):
+    x = view(definite((4, 6, 3, 3), "f8"))
+    if name == "power 0":  # which is of the matrix's own byte order
+        x = x.astype("f8", copy=False)
+    check((SQUARE | ANY)[name], x)
 
 
 @pytest.mark.parametrize("name", [*SQUARE, *ANY])
-def test_of_memory_of_any_layout(name):
+def test_of_computed_matrices(name):
     function = (SQUARE | ANY)[name]
-    a = definite((4, 6, 3, 3), "f8")
-    for x in (a.swapaxes(-1, -2), a[::2, ::-1], a.transpose(1, 0, 3, 2), np.asfortranarray(a)):
-        check(function, x)
-    check(function, a[0, 0, ::-1, ::-1])
-    if name != "power 0":  # which is of the matrix's own byte order
-        check(function, a.astype(">f8"))
-    check(lambda x: function(x + x.swapaxes(0, 1)[:1]), a[:1, :1])
+    check(lambda x: function(x + x.swapaxes(0, 1)[:1]), definite((1, 1, 3, 3), "f8"))
 
 
-@pytest.mark.parametrize("left", [(3, 3), (4, 3, 3), (2, 1, 3, 3), (0, 3, 3)])
-@pytest.mark.parametrize("right", [(3,), (3, 2), (4, 3, 2), (2, 4, 3, 1), (3, 0)])
-@pytest.mark.parametrize("dtypes", ["dd", "df", "fD", "ld"])
+@pytest.mark.parametrize(
+    "left, right, dtypes",
+    pairs(
+        [(3, 3), (4, 3, 3), (2, 1, 3, 3), (0, 3, 3)],
+        [(3,), (3, 2), (4, 3, 2), (2, 4, 3, 1), (3, 0)],
+        ["dd", "df", "fD", "ld"],
+    ),
+)
 def test_solve_broadcasts_stacks(left, right, dtypes):
     a, b = definite(left, dtypes[0]), matrices(right, dtypes[1])
     if 0 in left and 4 in right:
@@ -188,15 +207,20 @@ def test_compositions():
     check(lambda a: L.tensorinv(a, 1), rng.standard_normal((24, 8, 3)))
 
 
-@pytest.mark.parametrize("shape", [(4, 3), (3, 4), (2, 5, 3), (0, 3), (3, 0)])
-@pytest.mark.parametrize("dtype", ["f4", "f8", "c16"])
-def test_pinv(shape, dtype):
+@pytest.mark.parametrize(
+    "shape, dtype, options",
+    pairs(
+        [(4, 3), (3, 4), (2, 5, 3), (0, 3), (3, 0)],
+        ["f4", "f8", "c16"],
+        [{}, {"rcond": 0.1}, {"rtol": None}],
+    ),
+)
+def test_pinv(shape, dtype, options):
     """Its products round as ours do; so does the rest."""
-    a = matrices(shape, dtype)
-    for function in (L.pinv, lambda a: L.pinv(a, 0.1), lambda a: L.pinv(a, rtol=None)):
-        wanted, actual = function(a), jit(function)(a)
-        assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
-        np.testing.assert_allclose(actual, wanted, atol=1e-4 if dtype == "f4" else 1e-12)
+    a, function = matrices(shape, dtype), lambda a: L.pinv(a, **options)
+    wanted, actual = function(a), jit(function)(a)
+    assert (actual.dtype, actual.shape) == (wanted.dtype, wanted.shape)
+    np.testing.assert_allclose(actual, wanted, atol=1e-4 if dtype == "f4" else 1e-12)
 
 
 @pytest.mark.parametrize("power", [-3, -2, 1, 2, 3, 5, 8])
@@ -353,24 +377,29 @@ def test_least_squares():
         agree(jit(lambda a, b: L.lstsq(a, b))(a, b), L.lstsq(a, b))
 
 
-@pytest.mark.parametrize("dtype", ["f8", "f4", "i4"])
-@pytest.mark.parametrize("n, degree", [(50, 3), (1000, 2), (3, 5), (7, 0)])
-def test_polyfit(n, degree, dtype):
+FITS = [
+    lambda x, y, n: np.polyfit(x, y, n),
+    lambda x, y, n: np.polyfit(x, y, n, w=np.abs(y) + 1),
+    lambda x, y, n: np.polyfit(x, np.stack([y, y * 2], 1), n),
+]
+
+
+@pytest.mark.parametrize(
+    "size, dtype, fit", pairs([(50, 3), (1000, 2), (3, 5), (7, 0)], ["f8", "f4", "i4"], FITS)
+)
+def test_polyfit(size, dtype, fit):
+    n, degree = size
     x = (np.linspace(-1, 1, n) * (50 if dtype == "i4" else 1)).astype(dtype)
     y = (np.random.default_rng(n).normal(size=n) * 9).astype(dtype)
-    for function in (
-        lambda x, y: np.polyfit(x, y, degree),
-        lambda x, y: np.polyfit(x, y, degree, w=np.abs(y) + 1),
-        lambda x, y: np.polyfit(x, np.stack([y, y * 2], 1), degree),
-    ):
-        compiled = jit(function)
-        with warnings.catch_warnings():
-            warnings.simplefilter("ignore")
-            wanted, found = function(x, y), compiled(x, y)
-        assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
-        size = np.abs(wanted).max()
-        np.testing.assert_allclose(found, wanted, 0, size * (1e-3 if dtype == "f4" else 1e-9))
-        assert not calls_of_python(compiled, x, y)
+    function = lambda x, y: fit(x, y, degree)
+    compiled = jit(function)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")
+        wanted, found = function(x, y), compiled(x, y)
+    assert (found.dtype, found.shape) == (wanted.dtype, wanted.shape)
+    largest = np.abs(wanted).max()
+    np.testing.assert_allclose(found, wanted, 0, largest * (1e-3 if dtype == "f4" else 1e-9))
+    assert not calls_of_python(compiled, x, y)
 
 
 @pytest.mark.parametrize(

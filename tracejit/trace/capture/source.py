@@ -10,12 +10,22 @@ import ast
 import inspect
 import linecache
 from types import CodeType
+from typing import NamedTuple
 
 from ...ir.syntax import AST_LOCK
 
 Definition = ast.FunctionDef | ast.Lambda
 _FACTORY = "@factory"
 _FUTURES = 0x1FF0000  # the flags of `from __future__` imports in a code object
+
+
+class Place(NamedTuple):
+    """Where something stands in a file; columns are counted in bytes, as Python does."""
+
+    line: int
+    column: int
+    last_line: int
+    end: int
 
 
 def definition_of(code: CodeType) -> Definition | None:
@@ -48,15 +58,44 @@ def _function(code: CodeType, lines: list[str]) -> ast.FunctionDef | None:
 
 def _lambda(code: CodeType, lines: list[str]) -> ast.Lambda | None:
     """The only lambda of its line, or the only one there that compiles to this very code."""
-    tree = ast.parse("".join(lines))
-    found = [
-        node
-        for node in ast.walk(tree)
-        if isinstance(node, ast.Lambda) and node.lineno == code.co_firstlineno
-    ]
+    places = _places_of_lambdas(code.co_filename, lines).get(code.co_firstlineno, ())
+    found = [node for place in places if isinstance(node := _at(place, lines), ast.Lambda)]
     if len(found) > 1:
         found = [node for node in found if _instructions(node, code) == code.co_code]
     return found[0] if len(found) == 1 else None
+
+
+# Of the files that were read last: their lines, and by line number where in them lambdas are. A file is long,
+# and as many of its lambdas as there are tests in it may be traced.
+_MOST_FILES = 8
+_known: dict[str, tuple[list[str], dict[int, list[Place]]]] = {}
+
+
+def _places_of_lambdas(name: str, lines: list[str]) -> dict[int, list[Place]]:
+    """By line number, where lambdas are in a file."""
+    known = _known.get(name)
+    if known is not None and known[0] == lines:
+        return known[1]
+    found: dict[int, list[Place]] = {}
+    for node in ast.walk(ast.parse("".join(lines))):
+        if isinstance(node, ast.Lambda):
+            place = Place(node.lineno, node.col_offset, node.end_lineno, node.end_col_offset)
+            found.setdefault(node.lineno, []).append(place)
+    _known.pop(name, None)
+    while len(_known) >= _MOST_FILES:
+        del _known[next(iter(_known))]
+    _known[name] = lines, found
+    return found
+
+
+def _at(place: Place, lines: list[str]) -> ast.expr:
+    """What stands at a place of a file, as a tree of its own, that may be changed; its lines and columns are the file's."""
+    text = "".join(lines[place.line - 1 : place.last_line]).encode()
+    behind = len(lines[place.last_line - 1].encode()) - place.end
+    own = text[place.column : len(text) - behind].decode()
+    tree = ast.parse(f"(\n{' ' * place.column}{own}\n)", mode="eval")
+    ast.increment_lineno(tree, place.line - 2)
+    return tree.body
 
 
 def _instructions(node: ast.Lambda, code: CodeType) -> bytes | None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 import ast
 import math
 from collections.abc import Callable, Iterator, Mapping
+from functools import cache
 from typing import Any
 
 import numpy as np
@@ -371,6 +372,7 @@ def _as_dim(atom: Symbol | Quotient) -> Dim:
     return Dim(((1, (atom,)),))
 
 
+@cache
 def _scalar(op: Op) -> Callable[..., Any]:
     """The op on NumPy scalars, giving one; `dtype` overrules the dtype of the result."""
     if op.name == "cast":

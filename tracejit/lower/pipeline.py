@@ -312,7 +312,7 @@ def run(module: Module, options: Options, watch: Iterable[Callable] = ()) -> dic
             before, module = module, _applied(step, module, options)
             for see in watch:
                 see(step, before, module)
-            if config.verify > 1:
+            if config.verify > 1 and module is not before:
                 verify(module, max(stages, key=_number, default=Stage.TRACED))
         stages[stage] = module
         if stage is Stage.SCHEDULED and given:

@@ -236,7 +236,7 @@ class Frame:
         stack = [root]
         while stack:
             expression = stack[-1]
-            if self.known(expression) is not None:
+            if expression is not root and self.known(expression) is not None:
                 stack.pop()
                 continue
             missing = [p for p in self.needs(expression) if self.known(p) is None]
@@ -245,10 +245,11 @@ class Frame:
                 continue
             level = self.place_of(expression)
             self.at(level)
-            key, parts = self.key_of(expression), self.compute(expression)
-            self.remember(key, level, expression.free, parts)
+            key, found = self.key_of(expression), self.compute(expression)
+            self.remember(key, level, expression.free, found)
+            stack.pop()
         self.b.region = region
-        return self.known(root)
+        return found
 
     def one(self, expression: Expression) -> Value:
         """The value of a real expression."""

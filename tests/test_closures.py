@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import ast
 import functools
+import linecache
+from types import CodeType
 
 import numpy as np
 import pytest
 
 from tracejit import jit
+from tracejit.trace.capture.source import definition_of
 
 
 def counter():
@@ -170,3 +174,32 @@ def test_what_functions_keep(program, n):
     compiled = jit(program)
     for _ in range(2):
         np.testing.assert_allclose(np.hstack([compiled(x)]), np.hstack([program(x)]))
+
+
+LAMBDAS = '''
+def where(é): return [(lambda n: [é * i for i in range(n)]), lambda n: "é" if n else (
+    n + 1
+)]; g = (
+lambda n:
+  n and """
+an empty line
+
+""")
+'''
+
+
+def test_sources_of_lambdas():
+    """They are read where they stand, whatever is before them in the line; a file is parsed once for all."""
+    name, tree = "<lambdas>", ast.parse(LAMBDAS)
+    linecache.cache[name] = (len(LAMBDAS), None, LAMBDAS.splitlines(True), name)
+    inside = [node for node in ast.walk(tree) if isinstance(node, ast.Lambda)]
+    wanted = sorted(inside, key=lambda node: (node.lineno, node.col_offset))
+    outer = [c for c in compile(tree, name, "exec").co_consts if isinstance(c, CodeType)]
+    codes = [c for c in outer[0].co_consts if isinstance(c, CodeType)] + outer[1:]
+    for code, node in zip(codes, wanted, strict=True):
+        for _ in range(2):  # the tree that was given may have been changed
+            found = definition_of(code)
+            assert ast.dump(found, include_attributes=True) == ast.dump(
+                node, include_attributes=True
+            )
+            found.body = None

@@ -179,7 +179,8 @@ def test_what_functions_keep(program, n):
 LAMBDAS = '''
 def where(é): return [(lambda n: [é * i for i in range(n)]), lambda n: "é" if n else (
     n + 1
-)]; g = (
+)]
+g = (
 lambda n:
   n and """
 an empty line

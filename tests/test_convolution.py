@@ -616,3 +616,113 @@ def test_loops_over_the_taps_of_a_kernel_are_one_pass():
             assert len(calls_of(f.lower(*arguments).module)) == 1
         if function is rows:
             assert "for_loop" in str(f.trace(*arguments))
+
+
+def rows_of_windows(x, w, b):
+    windows = sliding_window_view(np.pad(x, ((0, 0), (0, 0), (1, 1), (1, 1))), (3, 3), axis=(2, 3))
+    n, c, height, width = (windows := windows[:, :, ::2]).shape[:4]
+    rows = windows.transpose(0, 2, 3, 1, 4, 5).reshape(n * height * width, c * 9)
+    y = np.maximum(rows @ w.reshape(len(w), -1).T + b, 0)
+    return y.reshape(n, height, width, len(w))
+
+
+def columns_of_windows(x, w, b):
+    windows = sliding_window_view(x, (3, 3), axis=(2, 3))
+    n, c, height, width = windows.shape[:4]
+    columns = windows.transpose(0, 1, 4, 5, 2, 3).reshape(n, c * 9, -1)
+    return (w.reshape(len(w), -1) @ columns).reshape(n, len(w), height, width)
+
+
+def slices_side_by_side(x, w, b):
+    h, v = x.shape[2] - 4, x.shape[3] - 2
+    parts = [x[:, :, 2 * i : 2 * i + h, j : j + v] for i in range(3) for j in range(3)]
+    return (
+        np.stack(parts, axis=2).transpose(0, 3, 4, 1, 2).reshape(-1, w[0].size)
+        @ w.reshape(len(w), -1).T
+    )
+
+
+def slices_of_one_line(x, w, b):
+    s = x[0, 0, 0]
+    return np.concatenate([s[k : k + 8, None] for k in range(6)], axis=1) @ w.reshape(6, -1)
+
+
+def places_of_windows(x, w, b):
+    s = x.reshape(-1)
+    return s[np.arange(0, 600, 3)[:, None] + 2 * np.arange(9) + 5] @ w.reshape(-1, 9).T
+
+
+def places_of_patches(x, w, b):
+    i = np.arange(7)[:, None, None, None] + np.arange(3)[:, None]
+    j = 2 * np.arange(5)[:, None, None] + np.arange(3)
+    i, j = np.broadcast_arrays(i, j)
+    return np.tensordot(x[:, :, i, j], w, axes=([1, 4, 5], [1, 2, 3])) + b
+
+
+def array_of_slices(x, w, b):
+    n, c, height, width = x.shape
+    columns = np.empty((n, c, 3, 3, height - 2, (width - 1) // 2))
+    for i in range(3):
+        for j in range(3):
+            columns[:, :, i, j] = x[:, :, i : i + height - 2, j : j + width - 2 : 2]
+    rows = columns.transpose(0, 4, 5, 1, 2, 3).reshape(-1, c * 9)
+    return np.tanh(rows @ w.reshape(len(w), -1).T + b)
+
+
+IM2COL = (
+    rows_of_windows,
+    columns_of_windows,
+    slices_side_by_side,
+    slices_of_one_line,
+    places_of_windows,
+    places_of_patches,
+    array_of_slices,
+)
+
+
+@pytest.mark.parametrize("function", IM2COL)
+def test_windows_side_by_side_are_not_stored(function):
+    x, w = RNG.standard_normal((2, 4, 14, 13)), RNG.standard_normal((6, 4, 3, 3))
+    b = RNG.standard_normal(6)
+    lowered = tracejit.jit(function, threads=1).lower(x, w, b)
+    (call,) = calls_of(lowered.module)
+    assert unproved(call.kernel) == []
+    assert "windows" in tracejit.show(lowered.stages[tracejit.Stage.FUSED])
+    np.testing.assert_allclose(
+        lowered.compile()(x, w, b), function(x, w, b), rtol=1e-12, atol=1e-12
+    )
+
+
+def test_what_is_almost_windows():
+    def backwards(x, y, w):
+        return np.concatenate([x[4 - k : 12 - k, None] for k in range(5)], 1) @ w
+
+    def of_two(x, y, w):
+        return np.stack([x[:8], x[1:9], y[2:10], x[3:11], x[4:12]], axis=1) @ w
+
+    def one_twice(x, y, w):
+        columns = np.zeros((8, 5))
+        for k in (0, 1, 2, 3, 4, 2):
+            columns[:, k] = x[k : k + 8] if k != 2 else y[k : k + 8]
+        return columns @ w
+
+    def one_missing(x, y, w):
+        columns = np.ones((8, 5))
+        for k in (0, 1, 3, 4):
+            columns[:, k] = x[k : k + 8]
+        return columns @ w
+
+    def uneven(x, y, w):
+        return np.stack([x[k : k + 8] for k in (0, 1, 2, 4, 5)], axis=1) @ w
+
+    def beyond(x, y, w):
+        return x[np.arange(-2, 6)[:, None] + np.arange(5)] @ w
+
+    def same_counter(x, y, w):
+        return (x[np.arange(5) + np.arange(5)] + y[2 * np.arange(5)[::-1]]) @ w
+
+    cases = backwards, of_two, one_twice, one_missing, uneven, beyond, same_counter
+    every = lambda *arrays: [f(*arrays) for f in cases]
+    arrays = RNG.standard_normal(13), RNG.standard_normal(13), RNG.standard_normal((5, 6))
+    for found, expected in zip(tracejit.jit(every)(*arrays), every(*arrays)):
+        np.testing.assert_allclose(found, expected, rtol=1e-12, atol=1e-12)

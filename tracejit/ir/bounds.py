@@ -120,6 +120,9 @@ class Bounds:
             if value is not None and _are_indices(value) and self._is_exact(value):
                 sums = _replaced(atoms, constant, atom, value)
                 return self._is_nonnegative(*sums, splits) or self._is_least(atoms, constant)
+        less = self._without_quotient_of_index(atoms, constant)
+        if less is not None and self._is_nonnegative(*less, splits):
+            return True
         for index in reversed(self.loops):
             if (scale := atoms.get(index)) is not None and self._is_exact_range(index):
                 loop = self.loops[index]
@@ -135,6 +138,27 @@ class Bounds:
             return True
         less = _without_multiple(atoms, constant)
         return less is not None and self._is_nonnegative(*less, splits)
+
+    def _without_quotient_of_index(
+        self, atoms: dict[Expression, int], constant: int | Dim
+    ) -> tuple[dict[Expression, int], int | Dim] | None:
+        """A sum that is at most the given one, with the end of a range in place of an index that is divided,
+        where that is a multiple and a number: `i // n` of an `i` below `n * k` is at most `k - 1`."""
+        for atom, scale in atoms.items():
+            match atom:
+                case Apply("floor_divide", (Index() as index, Literal(n))) if (
+                    n > 0 and index in self.loops and self._is_exact_range(index)
+                ):
+                    loop = self.loops[index]
+                    parts, end = linear(loop.start if scale > 0 else loop.stop)
+                    end = end if scale > 0 else end - 1
+                    if all(c % n == 0 for c in parts.values()):
+                        quotient = expressions.integer(end // n)
+                        for part, c in parts.items():
+                            multiple = expressions.multiply(part, expressions.integer(c // n))
+                            quotient = expressions.add(quotient, multiple)
+                        return _replaced(atoms, constant, atom, quotient)
+        return None
 
     def _is_least(self, atoms: dict[Expression, int], constant: int | Dim) -> bool:
         """Whether a sum is at least 0 whatever its atoms are, each between its own bounds."""

@@ -13,6 +13,7 @@ from .algebra import ALGEBRA_RULES
 from .exchange import UPDATE_RULES
 from .joining import JOINING_RULES
 from .movement import ELEMENTWISE_OPS, MOVEMENT_RULES, REORDERING_RULES, lifting_rules
+from .windows import WINDOW_RULES
 
 LIFTING_RULES = [rule for op in ELEMENTWISE_OPS for rule in lifting_rules(op)]
 RULES: tuple[Rule, ...] = (
@@ -21,6 +22,7 @@ RULES: tuple[Rule, ...] = (
     *JOINING_RULES,
     *UPDATE_RULES,
     *REORDERING_RULES,
+    *WINDOW_RULES,
     *LIFTING_RULES,
 )
 _normalize = rewriter(*RULES)

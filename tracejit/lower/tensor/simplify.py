@@ -6,6 +6,8 @@ remainders within one period are sums, and checked indices that are inside, or c
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+
 from ...ir import expressions, tensor
 from ...ir.affine import linear
 from ...ir.tensor import (
@@ -23,6 +25,7 @@ from ...ir.tensor import (
     Statement,
     Store,
     Table,
+    map_bodies,
     parts,
 )
 from ...ir.term import postorder
@@ -39,19 +42,12 @@ Ranges = dict[Index, tuple[Bound, Bound]]
 
 def simplify_statement(statement: Statement, ranges: Ranges) -> Statement:
     """The statement itself with simple expressions; not what is inside it."""
-    simplify = Simplifier(ranges)
-    match statement:
-        case For(_, start, stop):
-            return statement.replace(start=simplify(start), stop=simplify(stop))
-        case If(condition) | Break(condition):
-            return statement.replace(condition=simplify(condition))
-        case Let(_, value) | Assign(_, value):
-            return statement.replace(value=simplify(value))
-        case Accumulate(target, _, value):
-            return statement.replace(target=simplify(target), value=simplify(value))
-        case Store(buffer, indices, value):
-            return Store(buffer, tuple([simplify(i) for i in indices]), simplify(value))
-    return statement
+    return Simplifier(ranges).statement(statement)
+
+
+def simplify_body(body: Iterable[Statement], ranges: Ranges) -> tuple[Statement, ...]:
+    """The statements and all inside them, where indices of loops between known numbers are in these ranges."""
+    return Simplifier(ranges).body(body)
 
 
 class Simplifier:
@@ -67,6 +63,32 @@ class Simplifier:
             if e not in memo:
                 memo[e] = self.rewrite(e)
         return memo[root]
+
+    def statement(self, statement: Statement) -> Statement:
+        """The statement itself with simple expressions."""
+        match statement:
+            case For(_, start, stop):
+                return statement.replace(start=self(start), stop=self(stop))
+            case If(condition) | Break(condition):
+                return statement.replace(condition=self(condition))
+            case Let(_, value) | Assign(_, value):
+                return statement.replace(value=self(value))
+            case Accumulate(target, _, value):
+                return statement.replace(target=self(target), value=self(value))
+            case Store(buffer, indices, value):
+                return Store(buffer, tuple([self(i) for i in indices]), self(value))
+        return statement
+
+    def body(self, body: Iterable[Statement]) -> tuple[Statement, ...]:
+        """The statements and all inside them."""
+        return tuple([map_bodies(s, self.inside(s).body) for s in map(self.statement, body)])
+
+    def inside(self, statement: Statement) -> Simplifier:
+        """What is known inside of a statement. Loops in line are left to who writes these out."""
+        match statement:
+            case For(index, Literal(start), Literal(stop), mark=mark) if mark != "unroll":
+                return Simplifier({**self.ranges, index: (start, stop - 1)})
+        return self
 
     def rewrite(self, e: Expression) -> Expression:
         match e:

@@ -32,7 +32,11 @@ def evenest(most: int, cores: int, count: int) -> int:
             ends[ends.index(min(ends))] += last - first
         return max(ends)
 
-    found = {chunks: longest(chunks) for chunks in range(min(cores, most), most + 1)}
+    found, least = {}, -(-count // cores)
+    for chunks in range(most, min(cores, most) - 1, -1):
+        found[chunks] = longest(chunks)
+        if found[chunks] <= 1.03 * least:
+            return chunks
     return max([chunks for chunks, end in found.items() if end <= 1.03 * min(found.values())])
 
 

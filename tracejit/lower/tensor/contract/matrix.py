@@ -37,7 +37,7 @@ from .chunks import (
 )
 from .lines import lines_for
 from .machine import Machine, seconds
-from .packing import Packing
+from .packing import Packing, depth_block
 from .pairs import starts_of
 from .panels import (
     PANEL,
@@ -54,15 +54,9 @@ from .symmetric import is_symmetric, mirrored, panels_below
 from .tile import LANE, ROW, Shape, Steps, multiply_tile
 
 TILE, GROUP = Index("tile"), Index("group")
-DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 PACKED_BYTES = 128 << 20  # of the right factor at a time
 ROWS = 96  # in a thread's block of rows, when the panels are packed
 MOST_PANELS, CHUNKS = 8, 2  # that a thread packs at a time; and how often it does, at least
-
-
-def depth_block(problem: Problem) -> int:
-    """The most steps of the depth in a block."""
-    return DEPTH_BYTES // problem.wide.itemsize
 
 
 class Matrix(Packing):
@@ -92,7 +86,7 @@ class Matrix(Packing):
         self.in_panels = self.in_panels or self.pack_right and self.has_short_rows(full)
         self.pack_left = self.should_pack_left()
         self.by_panel = self.pack_right and self.should_go_by_panel()
-        self.is_blocked = self.pack_right and problem.in_place
+        self.is_blocked = self.pack_right and problem.in_place and not self.sums_in_tiles
         most = depth_block(problem) if self.is_blocked else self.depth
         self.blocks = blocks_of(problem, self.depth, most)
         self.threads = threads

@@ -13,7 +13,13 @@ FEW_ROWS, FEWEST_PANELS = 192, 3
 PAGE_BYTES = 4096  # steps further apart are each in a page of their own
 MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
 SHARED_USES = 4  # at least, of a right factor that is the same for all strips
+DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
+
+
+def depth_block(problem: Problem) -> int:
+    """The most steps of the depth in a block."""
+    return DEPTH_BYTES // problem.wide.itemsize
 
 
 class Packing:
@@ -77,12 +83,21 @@ class Packing:
         """Whether the panels are those of all strips, and so many that threads pack them."""
         return self.problem.shares_right and self.depth * self.problem.columns.extent >= MANY_PACKED
 
+    @property
+    def sums_in_tiles(self) -> bool:
+        """Whether loops over labels that are contracted beside the depth are inside of tiles: if all together
+        is no more than a block, partial sums need not come and go."""
+        problem = self.problem
+        if not problem.sums or not problem.in_place:
+            return bool(problem.sums)
+        return problem.left.is_memory and self.depth * problem.repeats <= depth_block(problem)
+
     def should_pack_left(self) -> bool:
         problem = self.problem
         if not self.pack_right or self.spread and problem.left.is_memory:
             return False
-        if problem.sums and not problem.in_place:
-            return False  # their loops are inside of tiles, where every turn has factors of its own
+        if self.sums_in_tiles:
+            return False  # every turn has factors of its own
         along = problem.step(problem.left, problem.depth)
         across = problem.step(problem.left, problem.rows)
         if not problem.left.is_memory or along is None or across is None:
@@ -101,7 +116,7 @@ class Packing:
         problem = self.problem
         if problem.is_part:
             return False  # the panels are the same for all parts, and packed before them
-        if self.panels < 4 or problem.sums and not problem.in_place:
+        if self.panels < 4 or self.sums_in_tiles:
             return False
         if not problem.left.is_memory or problem.step(problem.left, problem.depth) != 1:
             return False

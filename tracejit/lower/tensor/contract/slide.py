@@ -91,7 +91,10 @@ def add_products(
             changes = (own, other) if slide.is_left else (other, own)
             both = tuple([{**a, **b} for a, b in zip(factors, changes)])
             body = products(inner, here, both)
-            found += (For(one.index, integer(one.first), integer(one.last + 1), body, "unroll", 1),)
+            if isinstance(one.index, Index):
+                first, stop = integer(one.first), integer(one.last + 1)
+                body = (For(one.index, first, stop, body, "unroll", 1),)
+            found += body
         return found
 
     return products(sliding, {s.label: s.place for s in tile}, (places, places))
@@ -106,11 +109,11 @@ def unrolled(stretches: Iterable[Stretch], body: Body) -> Body:
 
 class _Element(NamedTuple):
     """An element, at `base` and `offset` of a window, and for which of the results it is: those at `place`, each
-    with the weight at `tap`, while `index` goes from the `first` to the `last`."""
+    with the weight at `tap`, while `index` goes from the `first` to the `last`; if these are one, it is that."""
 
     base: Expression
     offset: Expression
-    index: Index
+    index: Expression
     first: int
     last: int
     place: Expression
@@ -125,9 +128,11 @@ def _elements(problem: Problem, stretch: Stretch, slide: Slide) -> Iterable[_Ele
         index, stride = (problem.index(tap), dilation) if by_tap else (stretch.place, step)
         last, most = (taps - 1, count - 1) if by_tap else (count - 1, taps - 1)
         first, last = max(0, -(-(number - most) // stride)), min(last, number // stride)
-        other = expressions.subtract(integer(number), expressions.multiply(index, integer(stride)))
         if first > last:
             continue
+        if first == last:
+            index = integer(first)
+        other = expressions.subtract(integer(number), expressions.multiply(index, integer(stride)))
         if by_tap:
             base = expressions.add(stretch.first, integer(number))
             yield _Element(base, tensor.ZERO, index, first, last, other, index)

@@ -22,6 +22,7 @@ from ....ir.expressions import integer
 from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
 from ..cost import CLOSE
+from ..simplify import simplify_body
 from .chunks import CHUNK, WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .lines import inner_ranges, lines_for, reading
 from .machine import Machine, seconds
@@ -138,7 +139,8 @@ def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
         still = [label for label in around if label not in inside]
         return _by_vectors(problem, machine, labels, "".join(still))
     inner, outer = (reading(problem, padded, e) for e in (padded.inner, padded.element))
-    return _nest(inner, outer, inside, machine, labels, whole)
+    # Of what is read near the border most is known to be inside, or not, where loops are so short.
+    return simplify_body(_nest(inner, outer, inside, machine, labels, whole), {})
 
 
 def _nest(
@@ -151,28 +153,29 @@ def _nest(
     most: int = MOST_TILE,
 ) -> Body:
     """Results of these lanes, at `most` so many at a time; what is not `inside` reads as `outer` does."""
-    problem, shared = inner, labels.shared
+    shared = labels.shared
 
-    def nest(around: tuple[str, ...], tile: tuple[Stretch, ...]) -> Body:
-        """What is inside along all labels before these."""
+    def nest(around: tuple[str, ...], tile: tuple[Stretch, ...], problem: Problem) -> Body:
+        """What is inside along all labels before these, or not, as `problem` reads."""
         if not around:
             start, stop = inside.get(shared, (0, problem.extents[shared]))
             return (
                 *_rows(outer, machine, labels, lanes, 0, start, tile, most),
-                *_rows(inner, machine, labels, lanes, start, stop, tile, most),
+                *_rows(problem, machine, labels, lanes, start, stop, tile, most),
                 *_rows(outer, machine, labels, lanes, stop, None, tile, most),
             )
         label, *more = around
         start, stop = inside.get(label, (0, problem.extents[label]))
-        border = outer.loops("".join(more), _rows(outer, machine, labels, lanes))
-        ends = ((0, start), (stop, problem.extents[label]))
-        apart = tuple([_loop(problem, label, *end, border) for end in ends if end[0] < end[1]])
+        ends = [(0, start), (stop, problem.extents[label])]
+        border: Body = ()
+        for end in [end for end in ends if end[0] < end[1]]:
+            border += (_loop(problem, label, *end, nest(more, (), outer)),)
         if label != labels.lines:
-            return (_loop(problem, label, start, stop, nest(more, tile)), *apart)
-        body = lambda first, count: nest(more, (Stretch(label, LINE, first, count), *tile))
-        return _by_few(start, stop, MOST_LINES, TOP_LINE, body) + apart
+            return (_loop(problem, label, start, stop, nest(more, tile, problem)), *border)
+        body = lambda first, count: nest(more, (Stretch(label, LINE, first, count), *tile), problem)
+        return _by_few(start, stop, MOST_LINES, TOP_LINE, body) + border
 
-    return nest(labels.around, ())
+    return nest(labels.around, (), inner)
 
 
 def _by_vectors(problem: Problem, machine: Machine, labels: Labels, still: str) -> Body:

@@ -19,7 +19,8 @@ from ....ir.tensor import Allocate, Buffer, Expression, For, Index, Load, Store
 from ....ir.types import array_type
 from .chunks import WORTHWHILE, chunk_range, chunks_of, even, parallel
 from .machine import Machine, seconds
-from .matrix import Matrix, depth_block
+from .matrix import Matrix
+from .packing import depth_block
 from .panels import BLOCK, PANEL, Blocks, Segment
 from .problem import Body, Group, Problem, merged, slowest_first
 from .rows import Rows

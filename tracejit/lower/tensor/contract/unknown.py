@@ -20,7 +20,8 @@ from ....ir.tensor import Allocate, Buffer, Expression, For, If, Index, Load, St
 from ....ir.types import array_type
 from .chunks import CHUNK
 from .machine import Machine
-from .matrix import TILE, depth_block
+from .matrix import TILE
+from .packing import depth_block
 from .panels import BLOCK, PANEL, columns_along, is_by_row
 from .problem import Body, Group, Problem
 from .tile import LANE, ROW, Factor, Shape, Steps, multiply_tile, power_of_two

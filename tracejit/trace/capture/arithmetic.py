@@ -1,4 +1,4 @@
-"""Python's functions of whole numbers as loops, which are captured like a user's.
+"""Python's functions of whole numbers as loops, and what Python asks of numbers, captured like a user's.
 
 limit: numbers have 64 bits. Where more are needed, or Python refuses a number, NumPy runs the function.
 """
@@ -10,6 +10,12 @@ from typing import Any
 
 # The largest number whose square has 64 bits.
 ROOT = 3_037_000_499
+
+
+def check_some(is_none: Any) -> None:
+    """That there is a number where one is needed."""
+    if is_none:
+        raise TypeError("None where a number is needed")
 
 
 def isqrt(number: Any) -> Any:

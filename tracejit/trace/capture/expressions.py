@@ -109,8 +109,15 @@ class _Expressions(ast.NodeTransformer):
         return self.chain(ast.copy_location(ast.BoolOp(ast.And(), pairs), node))
 
     def membership(self, node: ast.Compare) -> ast.expr:
-        """A single comparison, where `in` asks for a truth that may be traced."""
-        if not isinstance(node.ops[0], ast.In | ast.NotIn):
+        """A single comparison, where `in`, and `is None`, ask for a truth that may be traced."""
+        (word,), (other,) = node.ops, node.comparators
+        if isinstance(word, ast.Is | ast.IsNot) and isinstance(other, ast.Constant):
+            if other.value is not None:
+                return node
+            self.names.count += 1
+            text = "TJ.is_none(A)" if isinstance(word, ast.Is) else "TJ.is_some(A)"
+            return expression(text, node, TJ=HOOKS, A=node.left)
+        if not isinstance(word, ast.In | ast.NotIn):
             return node
         self.names.count += 1
         parts = {"TJ": HOOKS, "A": node.left, "B": node.comparators[0]}

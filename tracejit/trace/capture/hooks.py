@@ -22,8 +22,9 @@ from .comprehensions import listed
 from .generators import Lazy
 from .growing import Regrow
 from .iterables import INSTEAD, Unsized
-from .joins import UNSET
+from .joins import UNSET, matched
 from .loops import For, Site
+from .optional import Maybe, is_none, of_some
 from .printing import text
 from .records import Alive, Record, alive
 from .sequences import contains, item_of
@@ -36,6 +37,8 @@ def _truth(value: Any) -> Any:
     """The truth of a value: a bool, or a traced one."""
     if isinstance(value, Unsized):
         value = value.size > 0
+    if type(value) is Maybe:
+        return _truth(Array(of_some(value, truth_of(value.some)), True, bool))
     if not isinstance(value, Value):
         return bool(value)
     known = known_value(node_of(value))
@@ -147,9 +150,14 @@ class _Function:
 
     def _fall_off(self, flags: dict, value: dict) -> None:
         """The end of the code is reached on this path, which returns None."""
-        if flags["returned"] is False:
+        returned, found = flags["returned"], value["value"]
+        one, _ = matched(found, None)
+        if returned is False:
             flags["returned"], value["value"] = True, None
-        elif value["value"] is not None:
+        elif type(one) is Maybe and isinstance(returned, Value):
+            is_none = ops.logical_or(ops.logical_not(returned.node), one.is_none.node)
+            value["value"] = Maybe(Array(is_none, True, bool), one.some)
+        elif found is not None:
             if self.trace.leaves_none:
                 _leave_to_numpy(self.trace, "the end of a function that returns a value elsewhere")
                 return
@@ -348,6 +356,13 @@ class CaptureHooks:
     item = staticmethod(item_of)
     text = staticmethod(text)
     contains = staticmethod(contains)
+
+    is_none = staticmethod(is_none)
+
+    @staticmethod
+    def is_some(value: Any) -> Any:
+        found = is_none(value)
+        return _not(found) if isinstance(found, Value) else not found
 
     @staticmethod
     def lacks(item: Any, container: Any) -> Any:

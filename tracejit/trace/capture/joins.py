@@ -10,7 +10,7 @@ import numpy as np
 from ...errors import TraceError
 from ...ir.dims import Dim
 from ...ir.graph import Node
-from ...ir.types import ArrayType, DType, array_type
+from ...ir.types import ArrayType, DType, array_type, bool_
 from ..array import Array
 from ..context import Trace, failure, for_numpy
 from ..promotion import DEFAULT_DTYPES, cast, constant, filled, result_dtype
@@ -18,6 +18,7 @@ from ..registry import MIRRORS
 from ..tree import LEAF, flatten, unflatten
 from ..value import Value, node_of, to_node
 from ..views import Storage
+from .optional import Maybe
 from .state import UNBOUND, is_array, is_same
 
 _RANK = (bool, int, float, complex)
@@ -100,6 +101,25 @@ def holds_exactly(kind: Kind, value: Any) -> bool:
         return bool(kind.dtype.numpy.type(value) == value)
 
 
+def matched(a: Any, b: Any) -> tuple[Any, Any]:
+    """Two values for one name, as Maybes where one is None, or may be, and the other a number."""
+    found = [value for value in (a, b) if value is not None]
+    if len(found) == 2 and not any(type(value) is Maybe for value in found):
+        return a, b
+    kinds = [kind_of(value.some if type(value) is Maybe else value) for value in found]
+    if not kinds or not all(kind is not None and kind.is_scalar for kind in kinds):
+        return a, b
+    return _maybe(a, kinds[0]), _maybe(b, kinds[0])
+
+
+def _maybe(value: Any, kind: Kind) -> Maybe:
+    if type(value) is Maybe:
+        return value
+    own = (kind if value is None else kind_of(value)) or kind
+    some = own.wrap(own.node(UNSET if value is None else value))
+    return Maybe(Array(constant(value is None, bool_), True, bool), some)
+
+
 class Pairs:
     """Values that two arms have for the same things, and the nodes to choose among.
 
@@ -133,6 +153,7 @@ class Pairs:
             return self._partly(a, b)
         if a is UNSET or b is UNSET:
             return self._unset(b if a is UNSET else a, a is UNSET)
+        a, b = matched(a, b)
         leaves, structure = flatten(a)
         others, other = flatten(b)
         if structure != other:

@@ -25,8 +25,9 @@ from ..regions import Region, encloses
 from ..tree import flatten, unflatten
 from .growing import growth
 from .installing import Installation
-from .joins import UNSET, Kind, holds_exactly, joined, kind_of
+from .joins import UNSET, Kind, holds_exactly, joined, kind_of, matched
 from .kin import Kin
+from .optional import Maybe
 from .ramps import Ramp, Trips, ramp
 from .settled import Carried, Surroundings
 from .state import (
@@ -290,11 +291,17 @@ class Rolling:
         if is_same(inside, after) or not self.is_wanted(cell):
             self.end[cell.id] = after
             return True
+        first, after = self._matched(before, after)
+        if first is not before:  # None, as numbers are here that may be
+            self._begin_as(cell, first)
+            self.end[cell.id] = after
+            return False
         if not cell.is_read:
             self.end[cell.id] = self.lasts[cell.id] = after
             self.last_kinds[cell.id] = self._kinds_after(before, after)
             return True
-        if before is UNBOUND and self.key is None and self._begins_as(cell, after):
+        if before is UNBOUND and self.key is None and (first := _unset(after)) is not None:
+            self._begin_as(cell, first)
             self.end[cell.id] = after
             return False
         leaves, structure = flatten(after)
@@ -325,16 +332,20 @@ class Rolling:
         self.end[cell.id] = after
         return is_known
 
-    def _begins_as(self, cell: Cell, after: Any) -> bool:
-        """Let a name that has no value before the loop have one like that of `after`, if these are numbers:
-        no iteration can be made apart where it is not known whether there is one."""
-        leaves, structure = flatten(after)
-        kinds = [kind_of(leaf) for leaf in leaves]
-        if cell.holder is not self.begin.names or not all(k and k.is_scalar for k in kinds):
-            return False
-        firsts = [kind.wrap(kind.node(UNSET)) for kind in kinds]
-        self.begin.names[cell.key] = unflatten(structure, firsts)
-        return True
+    def _matched(self, before: Any, after: Any) -> tuple[Any, Any]:
+        """The values of before and after an iteration, as Maybes where either is one; also where the first one
+        is None, if no iteration can be made apart, as it is not known whether there is one."""
+        is_one = any(type(value) is Maybe for value in (before, after))
+        is_open = self.index is not None and self.key is None
+        return matched(before, after) if is_one or is_open else (before, after)
+
+    def _begin_as(self, cell: Cell, value: Any) -> None:
+        """Let a cell have another value before the loop."""
+        if cell.holder is self.begin.names:
+            self.begin.names[cell.key] = value
+        for container, items in self.begin.held:
+            if container is cell.holder:
+                items[cell.key] = value
 
     def _kinds_after(self, before: Any, after: Any) -> list[Kind | None]:
         """The kinds of the leaves of what is only wanted after the loop: where there may be no iteration,
@@ -507,6 +518,16 @@ class Rolling:
         `surely`: every iteration is run to its end, and there is one.
         """
         return Installation(self, surely).names(keys, node)
+
+
+def _unset(after: Any) -> Any:
+    """Some value for a name that has none before a loop, like one that it has after an iteration; None where
+    that is not numbers alone."""
+    leaves, structure = flatten(after)
+    kinds = [kind_of(leaf) for leaf in leaves]
+    if not all(kind is not None and kind.is_scalar for kind in kinds):
+        return None
+    return unflatten(structure, [kind.wrap(kind.node(UNSET)) for kind in kinds])
 
 
 def unknowns_in(value: Any) -> list[Symbol]:

@@ -9,15 +9,16 @@ from typing import Any
 
 from ..errors import IRError, NotNumbers, TracejitError
 from .dims import Extent, plain
-from .op import CONTROL, MOVEMENT, OPS, Op, _default_apply, define
+from .op import CONTROL, CREATION, MOVEMENT, OPS, UPDATE, Op, _default_apply, define
 from .tensor import ARGUMENT, UPDATED, Buffer, Kernel, change_kernels
 from .term import Term, from_same_place, postorder, rebuild, substituted, terms_in
 from .types import ArrayType, TupleType, contiguous, f32
 
 
-def _check_moves(op: Op, types: list, type: Any) -> None:
+def _check_moves(op: Op, types: list, type: Any, attrs: dict[str, Any]) -> None:
     """Refuse to compute with what is stored only."""
-    if op.kind in (MOVEMENT, CONTROL) or op.name in ("cast", "parameter"):
+    stores = op.kind == UPDATE and not attrs.get("combine")
+    if stores or op.kind in (MOVEMENT, CONTROL, CREATION) or op.name in ("cast", "where"):
         return
     listed = ", ".join(map(str, types))
     raise NotNumbers(
@@ -45,7 +46,7 @@ class Node(Term):
             listed = ", ".join(map(str, types))
             raise IRError(f"{self.op.name}({listed}{attrs}): {error}") from error
         if any([getattr(t, "dtype", f32).is_stored_only for t in (*types, type)]):
-            _check_moves(self.op, types, type)
+            _check_moves(self.op, types, type, self.attrs)
         object.__setattr__(self, "type", type)
 
     @staticmethod

@@ -32,7 +32,8 @@ class DType(Term):
 
     @property
     def is_stored_only(self) -> bool:
-        """Whether numbers are moved and converted, and never computed with: NumPy itself does not know them."""
+        """Whether numbers are moved and converted, and no op computes with them: NumPy itself does not know
+        them. A trace computes in float32 and rounds after each operation."""
         return self.kind == "V"
 
     @property

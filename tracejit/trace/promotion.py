@@ -11,7 +11,7 @@ from ..ir import ops
 from ..ir.dims import highest, lowest
 from ..ir.graph import Node
 from ..ir.term import postorder
-from ..ir.types import DType, bool_, c128, f64, i64
+from ..ir.types import DType, bool_, c128, f32, f64, i64
 from .broadcasting import broadcast_to_shape
 from .context import supported_dtype
 
@@ -73,6 +73,11 @@ def cast(node: Node, dtype: DType) -> Node:
     if node.op is ops.constant:
         return ops.constant(value=dtype(node.type.dtype(node.attrs["value"])).item(), dtype=dtype)
     return ops.cast(node, dtype=dtype)
+
+
+def computed(node: Node) -> Node:
+    """`node` in the dtype that is computed in: what is stored only is a float32 then."""
+    return cast(node, f32) if node.type.dtype.is_stored_only else node
 
 
 def cast_weak(node: Node, weak: type, dtype: DType) -> Node:

@@ -21,6 +21,7 @@ from .promotion import (
     cast,
     cast_weak,
     comparison_out_of_range,
+    computed,
     filled,
     loop_of,
 )
@@ -32,6 +33,8 @@ _PAIRS = {
     np.frexp: ("frexp_mantissa", "frexp_exponent"),
     np.modf: ("modf_fraction", "modf_integer"),
 }
+# What depends on how many digits a dtype has, or, of zeros, on who made it.
+_OF_DIGITS = (np.nextafter, np.spacing, np.sign)
 # The exponents ndarray's own `**` replaces by another ufunc, for floating point and complex.
 _FAST_POWERS = {2: np.square, 1: np.positive, -1: np.reciprocal, 0.5: np.sqrt}
 
@@ -71,6 +74,8 @@ def apply_to_nodes(
     if fixed is not None:
         return (fixed,)
     nodes = _fitted(ufunc, operands, loop)
+    if ufunc not in _OF_DIGITS:
+        nodes = list(map(computed, nodes))
     _check_power(ufunc, operands, loop)
     results = [op(*nodes) for op in found]
     outputs = loop[ufunc.nin :]

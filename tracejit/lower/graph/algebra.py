@@ -83,6 +83,8 @@ def is_lossless(source: DType, target: DType) -> bool:
     if source.is_integer and real.is_float:
         digits = {"f16": 11, "f32": 24, "f64": 53}[real.name]
         return source.itemsize * 8 - (source.kind == "i") <= digits and real.name != "f16"
+    if source.is_stored_only:
+        return real.name in ("f32", "f64")
     if source.is_float and real.is_float:
         return real.itemsize >= source.itemsize
     return source.is_complex and target.is_complex and target.itemsize >= source.itemsize

@@ -11,6 +11,7 @@ from ...ir.affine import linear
 from ...ir.tensor import Buffer, Expression, Index, Literal, Load, Variable
 from ...ir.types import DType
 from .builder import Value, is_number, literal
+from .casts import in_memory
 from .frame import Lanes, Parts, memory_kind
 from .listed import ListedReads
 from .repeated import RepeatedReads
@@ -297,7 +298,7 @@ class Access(ListedReads, RepeatedReads):
         for part in self.complex_parts(dtype):
             numbers = [(complex(x).imag if part else complex(x).real) for x in data] if (
                 dtype.is_complex
-            ) else data  # fmt: skip
+            ) else [in_memory(x, dtype) for x in data]  # fmt: skip
             name = self.table(numbers, memory_kind(dtype))
             kind = memory_kind(dtype)
             if position.lanes == 1:

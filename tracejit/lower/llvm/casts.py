@@ -43,6 +43,11 @@ def cast(b: Builder, x: Value, source: DType, target: DType) -> Value:
     return b.cast("trunc", x, kind) if BITS[kind] < BITS[x.kind] else x
 
 
+def in_memory(number: object, dtype: DType) -> object:
+    """A constant as memory has it: the bits of one that is stored only."""
+    return int(dtype(number).view("i2")) if dtype.is_stored_only else number
+
+
 def _from_brain(b: Builder, x: Value) -> Value:
     """The float whose upper half `x` is."""
     wide = b.cast("zext", x, "i32")

@@ -25,7 +25,7 @@ from ...ir.term import postorder
 from ...ir.types import DType
 from ..tensor.checks import is_refusing
 from .builder import Builder, Region, Value
-from .casts import KINDS, cast
+from .casts import KINDS, cast, in_memory
 from .checks import apply_check
 from .complex import apply_complex, cast_complex
 from .foreign import call_scalar
@@ -297,7 +297,7 @@ class Frame:
         if dtype.is_complex:
             number = complex(number)
             return (self.b.const(number.real, kind), self.b.const(number.imag, kind))
-        return (self.b.const(number, kind),)
+        return (self.b.const(in_memory(number, dtype), kind),)
 
     def index_value(self, index: Index) -> Parts:
         lanes = self.lanes

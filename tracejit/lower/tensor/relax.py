@@ -2,7 +2,8 @@
 
 Sums and differences with a product that nothing else reads become one operation. `x / s` becomes `x * (1 / s)` where `s` is a
 constant or stays the same in the innermost loop while `x` changes, so that a loop has one division
-and not one for each element. `x ** 3` and `x ** 4` become products. An extreme, and what is compared for equality, stay as
+and not one for each element. `x ** 3` and `x ** 4` become products. Numbers of
+bfloat16 are rounded where they are stored, and not between operations. An extreme, and what is compared for equality, stay as
 they are: a row is searched for its extreme by computing it again.
 
 No rule supposes that numbers are finite, or that zeros have no sign; integers, comparisons, float16
@@ -47,11 +48,21 @@ Roots = dict[Expression, Expression]
 def _relaxed(
     roots: list[Expression], settled: Collection[Expression], changing: frozenset[Term]
 ) -> Roots:
-    divided = _rewritten(roots, settled, lambda old, new: _divided(new, changing))
-    wanted = [divided[root] for root in roots]
+    whole = _rewritten(roots, settled, lambda old, new: _unrounded(new))
+    given = [whole[root] for root in roots]
+    divided = _rewritten(given, settled, lambda old, new: _divided(new, changing))
+    wanted = [divided[e] for e in given]
     uses = _uses(wanted)
     fused = _rewritten(wanted, settled, lambda old, new: _fused(old, new, uses, changing))
-    return {root: fused[divided[root]] for root in roots}
+    return {root: fused[divided[whole[root]]] for root in roots}
+
+
+def _unrounded(e: Apply) -> Expression:
+    """What was rounded to a dtype that nothing is computed in, between two operations."""
+    match e:
+        case Apply("cast", (Apply("cast", (value,), short),), wide) if short.is_stored_only:
+            return value if value.dtype is wide else e
+    return e
 
 
 def _settled(roots: Iterable[Expression], body: Iterable[Statement]) -> set[Expression]:

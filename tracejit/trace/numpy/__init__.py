@@ -46,8 +46,10 @@ from .lists import hook_functions
 from .orders import keep_orders
 from .outputs import store_outputs
 from .selections import select_functions
+from .stored import keep_stored
 
 keep_orders()
 store_outputs()
+keep_stored()
 select_functions()
 hook_functions()

@@ -14,7 +14,7 @@ from ...ir.types import bool_, i64
 from ..array import Array, to_array, wrap
 from ..broadcasting import broadcast_shapes, broadcast_to_shape, reshaped_node, shape_text
 from ..context import failure, supported_dtype
-from ..promotion import cast, cast_weak, constant, result_dtype
+from ..promotion import cast, cast_weak, computed, constant, result_dtype
 from ..value import Value, node_of, to_node, to_operand
 from .arguments import one_axis
 
@@ -156,7 +156,8 @@ def padded(x: Array, low: tuple, high: tuple, value: Any = 0) -> Array:
 
 def reduced(op: Op, x: Array, axes: tuple[int, ...], keepdims: bool = False) -> Array:
     """`x` reduced along sorted `axes`: a scalar when no axis is left."""
-    node = op(node_of(x), axes=tuple(axes)) if axes else node_of(x)
+    node = node_of(x)
+    node = cast(op(computed(node), axes=tuple(axes)), node.type.dtype) if axes else node
     if keepdims:
         shape = tuple(1 if axis in axes else n for axis, n in enumerate(x.shape))
         node = reshaped_node(node, shape)

@@ -24,6 +24,7 @@ from ..array import Array, wrap
 from ..broadcasting import is_one, is_told_by_data, narrowed
 from ..context import failure
 from ..extents import agreed
+from ..promotion import cast, computed
 from ..value import node_of
 from .building import permuted, reduced, reshaped, spread
 from .diagonals import diagonal_of
@@ -63,6 +64,8 @@ def contraction(factors: Sequence[Factor], result: Labels) -> Array:
     multiplied pair by pair, the pair whose product shrinks the most first (the greedy path of
     opt_einsum).
     """
+    stored = node_of(factors[0].value).type.dtype
+    factors = [Factor(wrap(computed(node_of(value))), labels) for value, labels in factors]
     extents = _extents(factors)
     pending = [_without_repeats(factor) for factor in factors]
     pending = [_without_ones(factor, extents) for factor in pending]
@@ -75,7 +78,7 @@ def contraction(factors: Sequence[Factor], result: Labels) -> Array:
         rest = [factor for k, factor in enumerate(pending) if k not in (left, right)]
         wanted = {*result, *(label for factor in rest for label in factor.labels)}
         pending = [*rest, _product(pending[left], pending[right], wanted, result)]
-    return _arranged(pending[0], result, extents)
+    return wrap(cast(node_of(_arranged(pending[0], result, extents)), stored))
 
 
 def _extents(factors: Sequence[Factor]) -> dict[Any, int | Dim]:

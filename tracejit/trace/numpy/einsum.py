@@ -42,6 +42,8 @@ def einsum(*operands, out=None, optimize=False, **kwargs):
             "the subscripts string"
         )
     arrays = list(in_common_dtype(*map(as_array, values)))
+    if arrays[0].dtype.kind == "V" and dtype is None:
+        raise TypeError("invalid data type for einsum")
     if dtype is not None:
         arrays = [converted(x, numpy_dtype(dtype)) for x in arrays]
     labels = [_expanded(part, x, k) for k, (part, x) in enumerate(zip(parts, arrays))]

@@ -73,6 +73,8 @@ def _clipped(x: Array, low: Any, high: Any, options: dict) -> Array:
         high = None if type(high) is int and high >= limits.max else high
     if low is None and high is None:
         return apply(np.positive, x, **options)
+    if x.dtype.kind == "V" and low is not None and high is not None:
+        x = converted(x, np.float32)  # the loop of np.clip
     if low is None:
         return apply(np.minimum, x, high, **options)
     if high is None:

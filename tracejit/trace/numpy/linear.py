@@ -55,6 +55,8 @@ def _gufunc(
     if options:
         raise TypeError(f"{name}() got an unexpected keyword argument '{next(iter(options))}'")
     x, y = _common(x1, x2)
+    if x.dtype.kind == "V":  # of which NumPy has no such loops
+        dtype = dtype or np.float32
     if dtype is not None:
         x, y = (converted(value, numpy_dtype(dtype)) for value in (x, y))
     for axis in (

@@ -82,6 +82,8 @@ def _is_numpys(a: Any, dtype: Any, initial: Any, where: Any) -> bool:
         return False
     own = as_array(a).dtype
     result = accumulator_dtype(as_array(a), dtype)
+    if result.kind == "V":
+        return True
     is_plain = initial in (UNSET, None) and (where is UNSET or where is True)
     return result.kind in "fc" and not (own == result and is_plain)
 

@@ -30,7 +30,7 @@ def _chooser(function: Any) -> Callable[..., Any]:
         if not traced:
             return function(*args, **kwargs)
         result = apply_function(function, args, kwargs)
-        first = result[0] if isinstance(result, tuple) else result
+        first = result[0] if isinstance(result, tuple) and result else result
         if may_fail(function) and isinstance(first, Value):
             note(first.owner, node_of(first))
         return result

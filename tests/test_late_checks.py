@@ -347,6 +347,27 @@ def test_what_nobody_asks_for_may_fail(function):
         np.testing.assert_equal(str(found), str(wanted))
 
 
+EMPTY = np.zeros((0, 3))
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, k: x[:, k],
+        lambda x, k: x[:, k[0]],
+        lambda x, k: x[k[:0]],
+        lambda x, k: np.take(x, k, axis=1),
+        lambda x, k: x.__setitem__((slice(None), k), 1.0),
+        lambda x, k: x[:, 1].__setitem__(k, 1.0),
+    ],
+)
+def test_positions_beside_nothing(function):
+    jitted = tracejit.jit(function)
+    for x, k in ((EMPTY, 2), (EMPTY, 7), (EMPTY.T, 1)):
+        found, wanted = (outcome(f, x.copy(), np.array([k])) for f in (jitted, function))
+        np.testing.assert_equal(str(found), str(wanted))
+
+
 @pytest.mark.parametrize("function", [read_in_vain, its_shape, written_in_vain])
 def test_of_many_positions_in_vain(function):
     jitted = tracejit.jit(function)

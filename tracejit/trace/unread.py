@@ -42,6 +42,9 @@ def note(trace: Trace, node: Node, code: CodeType | None = None) -> None:
     """Keep in mind what the user's code asks for; no other `code`."""
     if trace.attempts or code and is_library(code.co_filename) and code not in _INSTEAD:
         return
+    elements = node.operands[:2] if node.op is ops.scatter else (node,)
+    if code and any(n.type.size == 0 for n in elements):  # so that no position is ever looked at
+        check_value(trace, node)
     trace.asked.append((node, trace.region))
 
 

@@ -233,7 +233,7 @@ class _Rewriter(ast.NodeTransformer):
         is_tuple = isinstance(node.value, ast.Tuple)
         several = node.value.elts if is_tuple else [node.value]
         in_vain = [
-            self.may_fail(part) and self.is_in_vain(node, goals)
+            self.may_fail(part, ast.Call) and self.is_in_vain(node, goals)
             for part, goals in zip(several, _goals(node, several))
         ]
         grows = [_makes_list(part) for part in several]
@@ -254,9 +254,9 @@ class _Rewriter(ast.NodeTransformer):
         known = self.live.after[node] | self.globals
         return all(isinstance(goal, ast.Name) and goal.id not in known for goal in goals)
 
-    def may_fail(self, node: ast.expr | None) -> bool:
+    def may_fail(self, node: ast.expr | None, *more: type[ast.expr]) -> bool:
         """Whether an expression whose value nobody asks for may be there for its exceptions."""
-        kinds = (ast.Subscript, ast.Call) if self.tries else (ast.Subscript,)
+        kinds = (ast.Subscript, ast.Call) if self.tries else (ast.Subscript, *more)
         is_value = node is not None and not isinstance(node, ast.Starred)
         return is_value and holds(node, kinds, FUNCTIONS)
 

@@ -1,4 +1,4 @@
-"""Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples."""
+"""Tests that are the same at every run, unless TRACEJIT_TESTS=random asks for new examples, and more."""
 
 import gc
 import os
@@ -10,7 +10,9 @@ os.environ.setdefault("TRACEJIT_KEEP", "0")  # test_kept tests what is kept
 
 from hypothesis import settings
 
-settings.register_profile("repeatable", deadline=None, derandomize=True, database=None)
+settings.register_profile(
+    "repeatable", deadline=None, derandomize=True, database=None, max_examples=35
+)
 settings.register_profile("random", deadline=None, print_blob=True)
 settings.load_profile("random" if os.environ.get("TRACEJIT_TESTS") == "random" else "repeatable")
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import each
 
 import tracejit
 from tracejit.ir.tensor import Allocate, Kernel, statements
@@ -73,13 +74,11 @@ CASES = [
 ]
 
 
-@pytest.mark.parametrize("dtype", ["float32", "float64"])
-@pytest.mark.parametrize("function, shapes", CASES)
-def test_in_strips(function, shapes, dtype):
-    rng = np.random.default_rng(0)
+@pytest.mark.parametrize("case, dtype", each(CASES, ["float32", "float64"]))
+def test_in_strips(case, dtype):
+    rng, (function, shapes) = np.random.default_rng(0), case
     arrays = [rng.standard_normal(shape).astype(dtype) for shape in shapes]
-    f = tracejit.jit(function)
-    lowered = f.lower(*arrays)
+    lowered = tracejit.jit(function).lower(*arrays)
     assert any(
         g.name.startswith("fused_products") or g.name == "products"
         for g in lowered.stages[Stage.FUSED].functions
@@ -89,11 +88,11 @@ def test_in_strips(function, shapes, dtype):
         assert tracejit.parse(tracejit.show(module)) is module
     wanted = function(*[array.astype("float64") for array in arrays])
     near = 1e-4 if dtype == "float32" else 1e-11
-    for got in (f(*arrays), tracejit.jit(function, threads=1)(*arrays)):
+    for got in (lowered.compile()(*arrays), tracejit.jit(function, threads=1)(*arrays)):
         assert got.dtype == dtype
         np.testing.assert_allclose(got, wanted, rtol=near, atol=near * abs(wanted).max())
     before = tracejit.jit(function, passes=WITHOUT).memory(*arrays)
-    assert f.memory(*arrays).workspace < 0.8 * before.workspace
+    assert lowered.memory.workspace < 0.8 * before.workspace
 
 
 @pytest.mark.parametrize("shapes", [((2, 193, 8), (2, 512, 8), (2, 512, 2)), QKV(3, 256, 32)])
@@ -170,8 +169,10 @@ STEPS = [
 ]
 
 
-@pytest.mark.parametrize("seed", range(24))
-def test_random_chains(seed):
+@pytest.mark.parametrize(
+    "seed, options", each(range(18), [{}, {"threads": 1}, {"numerics": "strict"}])
+)
+def test_random_chains(seed, options):
     rng = np.random.default_rng(seed)
     steps = [STEPS[k] for k in rng.integers(0, len(STEPS), rng.integers(1, 4))]
     batch = [(), (3,), (2, 2), (8,)][rng.integers(4)]
@@ -188,10 +189,8 @@ def test_random_chains(seed):
     x, z = rng.standard_normal((*batch, n, k)), rng.standard_normal((*batch, m, d))
     y = rng.standard_normal((*batch, m, k) if flip else (*batch, k, m))
     arrays = [np.ascontiguousarray(a) for a in (x, y, z)]
-    wanted = program(*arrays)
-    for options in ({}, {"threads": 1}, {"numerics": "strict"}):
-        got = tracejit.jit(program, **options)(*arrays)
-        np.testing.assert_allclose(got, wanted, rtol=1e-9, atol=1e-11)
+    got = tracejit.jit(program, **options)(*arrays)
+    np.testing.assert_allclose(got, program(*arrays), rtol=1e-9, atol=1e-11)
 
 
 def test_heads_are_read_where_they_are():

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import each, pairs
 
 from tracejit import jit
+from tracejit.events import compiles
 
 RANDOM = np.random.default_rng(11)
 NAN = np.array([1.5, np.nan, 0.0, np.nan, -2.0, 1.5, np.inf])
@@ -26,29 +28,34 @@ VECTORS = [
 def check(function, *args, native: bool | None = True):
     jitted = jit(function)
     wanted = function(*args)
-    for _ in range(2):
-        got = jitted(*args)
+    with compiles() as made:
+        results = [jitted(*args), jitted(*args)]
+    for got in results:
         pairs = zip(got, wanted, strict=True) if isinstance(wanted, tuple) else [(got, wanted)]
         for a, b in pairs:
             np.testing.assert_array_equal(a, b)
             assert (a.dtype, a.shape) == (b.dtype, b.shape)
-    if native is None:
-        return
-    assert ("through Python, not compiled: " in str(jitted.explain(*args))) != native
+    assert native is None or any(one.python_calls for one in made) != native
 
 
-@pytest.mark.parametrize("x", VECTORS, ids=lambda x: f"{x.dtype}-{x.shape}")
+OPTIONS = [
+    {},
+    {"return_index": True},
+    {"return_inverse": True},
+    {"return_counts": True},
+    {"return_index": True, "return_inverse": True, "return_counts": True},
+    {"equal_nan": False},
+]
+
+
 @pytest.mark.parametrize(
-    "options",
+    "x, options",
     [
-        {},
-        {"return_index": True},
-        {"return_inverse": True},
-        {"return_counts": True},
-        {"return_index": True, "return_inverse": True, "return_counts": True},
-        {"equal_nan": False},
+        *pairs([VECTORS[0], *VECTORS[4:6]], OPTIONS),
+        *each(VECTORS[1:4] + VECTORS[6:], OPTIONS),
+        *each(VECTORS[1:4] + VECTORS[6:], OPTIONS[3:] + OPTIONS[:3]),
     ],
-    ids=lambda options: "-".join(options),
+    ids=lambda x: "-".join(x) if isinstance(x, dict) else f"{x.dtype}-{x.shape}",
 )
 def test_unique(x, options):
     check(lambda x: np.unique(x, **options), x, native=True if x.size else None)
@@ -112,13 +119,16 @@ def test_ints_without_a_common_dtype():
 ROWS = RANDOM.integers(0, 3, (60, 3))
 
 
-@pytest.mark.parametrize("options", [{}, {"return_index": True, "return_counts": True}])
-@pytest.mark.parametrize("dtype", ["i8", "f4", "c16", "?"])
-def test_unique_rows(dtype, options):
+@pytest.mark.parametrize(
+    "dtype, options, axis",
+    pairs(
+        ["i8", "f4", "c16", "?"], [{}, {"return_index": True, "return_counts": True}], [0, -1, 1]
+    ),
+)
+def test_unique_rows(dtype, options, axis):
     x = ROWS.astype(dtype)
-    check(lambda x: np.unique(x, axis=0, **options), x)
-    check(lambda x: np.unique(x, axis=-1, **options), x.T[:, ::2], native=None)
-    check(lambda x: np.unique(x, axis=1, **options), x.reshape(5, 12, 3), native=None)
+    x = {0: x, -1: x.T[:, ::2], 1: x.reshape(5, 12, 3)}[axis]
+    check(lambda x: np.unique(x, axis=axis, **options), x, native=None if axis else True)
 
 
 def test_unique_rows_with_nan_are_all_different():

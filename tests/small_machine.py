@@ -42,11 +42,15 @@ SIZES = {
     "tensor.tiles": {"COPIED_BYTES": 1024, "COPIED_RUN": 16, "PAGE_BYTES": 128, "BLOCK": 2},
     "tensor.contract.chunks": {"CHUNK_SECONDS": 1e-8},
     "tensor.contract.matrix": {
-        "DEPTH_BYTES": 64,
         "PACKED_BYTES": 1 << 12,
         "ROWS": 12,
     },
-    "tensor.contract.packing": {"FEW_ROWS": 16, "MANY_PACKED": 128, "SHARED_USES": 2},
+    "tensor.contract.packing": {
+        "DEPTH_BYTES": 64,
+        "FEW_ROWS": 16,
+        "MANY_PACKED": 128,
+        "SHARED_USES": 2,
+    },
     "tensor.contract.pairs": {"FEWEST": 4},
     "tensor.contract.panels": {"STRIP_ROWS": 8},
     "tensor.contract.prefer": {"FEWEST_BYTES": 256},

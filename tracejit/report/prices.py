@@ -22,6 +22,8 @@ from ..lower.tensor.cycles import cycles_of as counted_cycles
 # What has a unit of its own, which is busy for several cycles, by its instruction.
 RARE = {"fdiv": "divide", "sqrt": "sqrt"}
 SCALAR_DIVISION = 10.0  # of integers, of each lane
+# Cycles until the next can use what one gives: of a product, of another operation on floats, of the rare units, else.
+PRODUCT, SUM, LONG, SHORT = 4.0, 3.0, 13.0, 1.0
 # Instructions that are no work: names for the same bits, addresses, the loop itself.
 FREE = frozenset(["bitcast", "getelementptr", "phi", "br", "ret", "load", "store", "icmp_loop"])
 # Truth values in memory, which the probe has and most programs have not.
@@ -29,6 +31,8 @@ _FLAGS = re.compile(r"= (zext <?\d* ?x? ?i1|trunc .* i1|icmp ne .*i8)")
 _HEAVY = re.compile(r"= (fmul|mul|call .*llvm\.fma)")
 _FUNCTION = re.compile(r"^define [^@]*@([\w.]+)\(.*?\n(.*?)^}", re.MULTILINE | re.DOTALL)
 _CALL = re.compile(r"call [^@]*@([\w.]+)\(")
+_RESULT = re.compile(r"\s+(%[\w.]+) = ")
+_NAME = re.compile(r"%[\w.]+")
 _LINE = re.compile(r"\s+(?:%[\w.]+ = )?(?:tail )?(\w+)(.*)")
 
 
@@ -100,7 +104,39 @@ def _counted(text: str, vector_bytes: int) -> Price:
         return instructions, light, cycles
 
     instructions, light, cycles = count(probe[probe.index("loop") :].partition("\nafter")[0])
-    return Price(instructions, light, tuple(rare.items()), cycles)
+    waits = _chain(probe[probe.index("loop") :].partition("\nafter")[0], functions)
+    return Price(instructions, light, tuple(rare.items()), cycles, waits)
+
+
+def _chain(body: str, functions: dict[str, str]) -> float:
+    """Cycles of the longest chain of operations on floats, of which each waits for the one before."""
+    known: dict[str, float] = {}
+    is_rare = False
+    for line in body.splitlines():
+        if line.endswith(":"):
+            is_rare = line.startswith("rare")
+        result = _RESULT.match(line)
+        if is_rare or result is None:
+            continue
+        called, rest = _CALL.search(line), line[result.end() :]
+        before = max([known.get(name, 0.0) for name in _NAME.findall(rest)], default=0.0)
+        if called is not None and called[1] in functions:
+            own = _chain(functions[called[1]], functions)
+        else:
+            own = _latency(line, rest)
+        known[result[1]] = before + own
+    return max(known.values(), default=0.0)
+
+
+def _latency(line: str, rest: str) -> float:
+    name = rest.split(" ", 1)[0]
+    if name in FREE:
+        return 0.0
+    if name == "fdiv" or "llvm.sqrt" in rest:
+        return LONG
+    if _HEAVY.search(line):
+        return PRODUCT
+    return SUM if name.startswith("f") else SHORT
 
 
 def _registers(text: str, vector_bytes: int) -> float:

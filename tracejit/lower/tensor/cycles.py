@@ -1,7 +1,8 @@
 """Cycles that one core takes for a kernel's loops when every load comes from its first cache.
 
 An iteration takes as long as its busiest resource: arithmetic units (two vectors a cycle), loads (two),
-stores (one), or instructions in all; and no less than what its values wait for the iteration before.
+stores (one), or instructions in all; no less than what its values wait for the iteration before; and, where what waits
+for one another in it is long, no less than lets a core see the next iterations beside it.
 A value is computed in the innermost loop that it changes in, and once for all iterations of an unrolled
 or one-vector loop that it does not depend on: registers keep it.
 """
@@ -56,6 +57,8 @@ FORESEEN, SHORT_ENTRY = (
 )  # turns of a loop, always as many, whose end is foreseen; its entry then
 # A core looks so many instructions ahead: what waits for itself in fewer turns than have these waits beside the next ones.
 AHEAD = 400.0
+# So many vector operations wait at a time for what they need; no iteration begins before there is room (fitted on Zen 5).
+WAITING = 224.0
 # Cycles for each lane that is loaded by itself, as its place is before it; that is stored so.
 GATHER, SCATTER = 1.0, 1.1
 REACH = 12.0  # cycles until what is loaded from the first cache is there, moved into its lane
@@ -68,7 +71,8 @@ BRANCH = 2.0
 
 @dataclass
 class _Frame:
-    """What one iteration of a loop takes, by resource; `inner` are cycles of loops in it."""
+    """What one iteration of a loop takes, by resource; `inner` are cycles of loops in it, `path` those from what it
+    reads to its last value."""
 
     loop: For | None
     lanes: int = 1
@@ -80,6 +84,7 @@ class _Frame:
     divider: float = 0.0
     issued: float = 0.0
     inner: float = 0.0
+    path: float = 0.0
     chains: dict[Term, float] = field(default_factory=dict)
 
     @property
@@ -94,6 +99,7 @@ class _Frame:
             self.stores / STORES,
             self.divider,
             self.instructions / ISSUED,
+            self.path * self.units / WAITING,
         )
         waits = max(self.chains.values(), default=0.0)
         # Where loops are inside, each iteration waits for them anyway.
@@ -103,18 +109,21 @@ class _Frame:
 class Price(NamedTuple):
     """Of one operation on a vector: instructions, by the registers they work on; those of them that do not
     multiply (`light`); registers that are divided or whose roots are taken, by names of `rare` units;
-    cycles of what goes lane by lane. `depth` is the number of instructions that wait for one another, or
-    so."""
+    cycles of what goes lane by lane; and of those instructions that wait for one another, if that is known."""
 
     instructions: float
     light: float = 0.0
     rare: tuple[tuple[str, float], ...] = ()
     cycles: float = 0.0
+    chain: float = 0.0
 
     @property
-    def depth(self) -> float:
+    def waits(self) -> float:
+        """Cycles from its operands to the result, or so."""
+        if self.chain:
+            return self.chain
         waiting = self.instructions if self.instructions <= 2 else 0.6 * self.instructions
-        return waiting + 3.0 * sum(count for _, count in self.rare)
+        return LATENCY * (waiting + 3.0 * sum(count for _, count in self.rare))
 
 
 class Core(NamedTuple):
@@ -152,6 +161,7 @@ class _Counter:
         self.inline: list[tuple[For, float]] = []
         self.lane_loop: For | None = None
         self.lets: dict[Term, Expression] = {}
+        self.ready: dict[Term, float] = {}  # cycles of an iteration until a variable is known
         self.begun: dict[
             Term, int
         ] = {}  # in how many loops a variable, or an array of registers, is set
@@ -161,7 +171,7 @@ class _Counter:
         return self.frames[0].cycles + CALL
 
     def body(self, body: Iterable[Statement]) -> None:
-        seen: set[Expression] = set()
+        seen: dict[Expression, float] = {}
         for statement in body:
             match statement:
                 case For():
@@ -243,11 +253,12 @@ class _Counter:
             if turns * frame.instructions < AHEAD:
                 del frame.chains[target]
 
-    def simple(self, statement: Statement, seen: set[Expression]) -> None:
+    def simple(self, statement: Statement, seen: dict[Expression, float]) -> None:
         self.values(values_of(statement), seen)
         match statement:
             case Let(target, value):
                 self.lets[target] = value
+                self.ready[target] = seen[value]
                 self.begun.setdefault(target, len(self.frames) - 1)
             case Assign(target, value):
                 self.begun.setdefault(target, len(self.frames) - 1)
@@ -295,7 +306,7 @@ class _Counter:
             own = 0.0
             if isinstance(part, Apply) and waits:
                 spent = self.price(part.op, tuple(p.dtype for p in parts(part)), part.dtype)
-                own = LATENCY * spent.depth if part.dtype.is_float else 1.0
+                own = spent.waits if part.dtype.is_float else 1.0
             if isinstance(part, Load) and before > 0:
                 own = REACH
             found[part] = before + own if waits or before else 0.0
@@ -303,19 +314,27 @@ class _Counter:
                 found[part] = 1e-9
         return found[value]
 
-    def values(self, roots: Iterable[Expression], seen: set[Expression]) -> None:
+    def values(self, roots: Iterable[Expression], seen: dict[Expression, float]) -> None:
+        """`seen` has the cycles until each value is known, of an iteration of the loop around."""
         for part in postorder(roots, parts):
             if part in seen:
                 continue
-            seen.add(part)
+            before, own = max([seen[p] for p in parts(part)], default=0.0), 0.0
             match part:
                 case Load(buffer) if buffer.space != "register":
                     self.load(part)
+                    own = REACH if before else 0.0
                 case Table():
                     frame, times = self.place_of(part)
                     frame.busy += GATHER * frame.lanes * times
+                    own = REACH
                 case Apply(op, operands, dtype) if not _is_index(part):
-                    self.spend(part, op, tuple(o.dtype for o in operands), dtype, 1.0)
+                    spent = self.spend(part, op, tuple(o.dtype for o in operands), dtype, 1.0)
+                    own = spent.waits if dtype.is_float else 1.0
+                case Variable():
+                    before = self.ready.get(part, 0.0)
+            seen[part] = before + own
+            self.frames[-1].path = max(self.frames[-1].path, seen[part])
 
     def load(self, part: Load) -> None:
         frame, times = self.place_of(part)
@@ -331,7 +350,7 @@ class _Counter:
 
     def spend(
         self, part: Expression, op: str, operands: tuple[DType, ...], dtype: DType, times: float
-    ) -> None:
+    ) -> Price:
         frame, again = self.place_of(part)
         spent = self.price(op, operands, dtype, self.lanes_of(part))
         heavy = spent.instructions - spent.light
@@ -339,6 +358,7 @@ class _Counter:
         frame.issued += spent.light * (1 - self.core.light) * times * again
         frame.busy += spent.cycles * times * again
         frame.divider += self.divider(spent) * times * again
+        return spent
 
     def divider(self, spent: Price) -> float:
         """Cycles that the unit for divisions and roots is busy."""

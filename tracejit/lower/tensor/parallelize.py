@@ -74,11 +74,11 @@ class _Splitter:
             return self.kernel
         if any(map(is_shared, statements(self.kernel.body))):
             return self.kernel
-        body = self.outermost(self.kernel.body)
+        body = self.body(self.kernel.body, True)
         return self.kernel.replace(body=by_one_thread(body) if self.alone else body)
 
-    def outermost(self, body: tuple[Statement, ...]) -> tuple[Statement, ...]:
-        """The kernel's statements; threads share the sort of a long result."""
+    def sort(self, body: tuple[Statement, ...]) -> tuple[Statement, ...] | None:
+        """The statements, in which threads share the sort of a long result; None where there is none."""
         for number, call in enumerate(body if self.reorders and not self.alone else ()):
             if isinstance(call, Extern) and any(
                 a.buffer in self.kernel.fresh for a in call.addresses
@@ -87,9 +87,12 @@ class _Splitter:
                 shared = split_sort(before, call, self.chunk_name(), self.machine)
                 if shared is not None:
                     return (*shared, *self.body(body[number + 1 :], True))
-        return self.body(body, True)
+        return None
 
     def body(self, body: tuple[Statement, ...], outermost: bool = False) -> tuple[Statement, ...]:
+        """The statements, with loops for threads; `outermost`: those of the kernel, in no loop."""
+        if outermost and (shared := self.sort(body)) is not None:
+            return shared
         new: list[Statement] = []
         for statement in body:
             if isinstance(statement, For):

@@ -80,7 +80,8 @@ def _ties_in_sample(x: Array) -> Array:
 
 
 class _Words:
-    """The words of the rows of `x`, sorted; how many `bits` positions take, and how many were `dropped`."""
+    """The words of the rows of `x`, sorted; how many `bits` positions take, and how many that differ were
+    `dropped`, if that is positive."""
 
     def __init__(self, x: Array):
         self.x, n = x, x.shape[-1]
@@ -89,15 +90,14 @@ class _Words:
         keys, rows = _integers(x), x.shape[:-1]
         least, most = [reduced(op, keys, (axis,)) for op in (ops.min_, ops.max_)]
         span = _unsigned(apply(np.subtract, most, least))
-        places = wrap(ops.iota(extent=64, dtype=u64))
-        wide = (*rows, 64)
-        above = apply(
-            np.right_shift, spread(span, wide, tuple(range(axis))), spread(places, wide, (axis,))
-        )
-        width = reduced(
-            ops.sum_, converted(apply(np.not_equal, above, np.uint64(0)), np.int64), (axis,)
-        )
-        dropped = apply(np.maximum, apply(np.add, width, self.bits - 64), 0)
+        dropped = apply(np.maximum, apply(np.add, _width(span), self.bits - 64), 0)
+        # Low bits that are the same in all keys are no loss: whole numbers as floats have many.
+        first = reshaped(window(keys, axis, 0, 1), rows)
+        differing = apply(np.bitwise_xor, keys, spread(first, x.shape, tuple(range(axis))))
+        differing = _unsigned(reduced(ops.FOLDS[np.bitwise_or], differing, (axis,)))
+        lowest = apply(np.bitwise_and, differing, apply(np.negative, differing))
+        lost = apply(np.subtract, apply(np.add, dropped, 1), _width(lowest))
+        lost = apply(np.minimum, dropped, lost)
         outer = tuple(range(axis))
         number = _unsigned(apply(np.subtract, keys, spread(least, x.shape, outer)))
         number = apply(np.right_shift, number, spread(_unsigned(dropped), x.shape, outer))
@@ -105,10 +105,19 @@ class _Words:
         position = spread(wrap(ops.iota(extent=n, dtype=u64)), x.shape, (axis,))
         words = apply(np.bitwise_or, number, position)
         self.sorted = ops.sort(node_of(words), kind="quicksort")
-        self.dropped = node_of(dropped)
+        self.dropped = node_of(lost)
 
     def settled(self) -> Node:
         return ops.settle_order(self.sorted, node_of(self.x), self.dropped, bits=self.bits)
+
+
+def _width(x: Array) -> Array:
+    """How many bits each number takes."""
+    wide, axis = (*x.shape, 64), x.ndim
+    places = spread(wrap(ops.iota(extent=64, dtype=u64)), wide, (axis,))
+    above = apply(np.right_shift, spread(x, wide, tuple(range(axis))), places)
+    is_there = converted(apply(np.not_equal, above, np.uint64(0)), np.int64)
+    return reduced(ops.sum_, is_there, (axis,))
 
 
 def _unsigned(x: Array) -> Array:
@@ -127,7 +136,8 @@ def _integers(x: Array) -> Array:
     bits = wrap(with_bits(node, own))
     low = np.iinfo(own.numpy).max
     sign = apply(np.right_shift, bits, own.numpy.type(8 * own.itemsize - 1))
-    ordered = apply(np.bitwise_xor, bits, apply(np.bitwise_and, sign, low))
-    ordered = choose(apply(np.equal, x, own.numpy.type(0)), own.numpy.type(0), ordered)
+    # What lies below 0 is less the further it does; of either sign, zero is 0.
+    ordered = apply(np.bitwise_xor, apply(np.bitwise_and, bits, low), sign)
+    ordered = apply(np.subtract, ordered, sign)
     ordered = choose(apply(np.isnan, x), low, ordered)
     return converted(ordered, np.int64)

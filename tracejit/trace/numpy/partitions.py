@@ -15,8 +15,7 @@ from ..registry import implements
 from ..value import Value, known_value, node_of
 from .arguments import is_traced
 from .building import as_array, concatenated, converted, window
-from .ranks import widened
-from .sorting import back, require_sorting, rows_along
+from .sorting import back, require_sorting, rows_along, widened
 
 
 def _ranks(name: str, kth: Any, n: int) -> list[int]:

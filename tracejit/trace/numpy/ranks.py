@@ -34,7 +34,7 @@ from .building import (
     taken,
 )
 from .selection import take_along_axis
-from .sorting import require_sorting, sorted_rows
+from .sorting import require_sorting, sorted_rows, widened
 from .statistics import divided
 
 # Of more ranks than these, all of a row is sorted.
@@ -72,13 +72,6 @@ def _ranked_at(rows: Array, ranks: Array) -> Array:
     require_sorting("sort", "quicksort", wide)
     found = ops.ranked_at(node_of(wide), node_of(converted(ranks, np.int64)))
     return converted(wrap(found), rows.dtype)
-
-
-def widened(x: Array) -> Array:
-    """The same numbers in 32 bits or more, which machines pack and sort much faster than shorter ones."""
-    if x.dtype.itemsize >= 4:
-        return x
-    return converted(x, np.float32 if x.dtype.kind == "f" else np.int32)
 
 
 @implements(np.median)

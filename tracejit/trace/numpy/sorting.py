@@ -85,7 +85,27 @@ def order_of_rows(*keys: Array, kind: str = "quicksort") -> Array:
     require_sorting("argsort", kind, *keys)
     if len(keys) == 1 and packs_order(keys[0], kind):
         return wrap(packed_order(keys[0], kind))
+    wide = [widened(key) for key in keys]
+    if len(keys) > 1 and all(packs_order(key, "stable") for key in wide):
+        return _order_by_turns(wide)
     return wrap(ops.order(*[node_of(key) for key in keys], kind=kind))
+
+
+def widened(x: Array) -> Array:
+    """The same numbers in 32 bits or more, which machines pack and sort much faster than shorter ones."""
+    if x.dtype.itemsize >= 4:
+        return x
+    return converted(x, np.float32 if x.dtype.kind == "f" else np.int32)
+
+
+def _order_by_turns(keys: list[Array]) -> Array:
+    """By one key after the other, each of which leaves those that are equal as the ones before have them."""
+    first, *others = keys
+    order = packed_order(first, "stable")
+    for key in others:
+        again = packed_order(wrap(ops.take_along(node_of(key), order, axis=key.ndim - 1)), "stable")
+        order = ops.take_along(order, again, axis=key.ndim - 1)
+    return wrap(order)
 
 
 @implements(np.sort)

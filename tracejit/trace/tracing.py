@@ -448,7 +448,7 @@ class _Outputs:
         if own is not leaf:
             return ObjectOutput(own)
         if isinstance(leaf, Selection):
-            rows = self.computed(leaf.rows, id(leaf))
+            rows = self.computed(self.filled(leaf.rows)[0], id(leaf))
             return FirstOutput(rows, self.computed(leaf.count, (leaf.count, int), True, int))
         if isinstance(leaf, Array) and not leaf.is_scalar:
             return self.array(leaf)
@@ -459,8 +459,7 @@ class _Outputs:
         node_of(value)
         storage = value.storage
         if is_computed(value.node.type.shape[:1]):
-            number = self.rooms.setdefault(value.node, len(self.rooms))
-            padded, count = filled_up(value.node, number)
+            padded, count = self.filled(value.node)
             rows = self.computed(padded, id(value))
             return FirstOutput(rows, self.computed(count, (count, int), True, int))
         if is_computed(tuple([attribute for step in value.steps for attribute in step.attributes])):
@@ -471,6 +470,12 @@ class _Outputs:
                 return self.computed(value.node, id(value))
             base = self.computed(storage.node, storage)
         return ViewOutput(base, storage.node.type, value.steps)
+
+    def filled(self, node: Node) -> tuple[Node, Node | None]:
+        """Rows of which only data tells the number, in room for as many as there may be, and that number."""
+        if not is_computed(node.type.shape[:1]):
+            return node, None
+        return filled_up(node, self.rooms.setdefault(node, len(self.rooms)))
 
     def computed(
         self, node: Node, key: Any, is_scalar: bool = False, weak: Any = None

@@ -4,6 +4,7 @@ from .checks import *
 from .contract import *
 from .control import *
 from .create import *
+from .distinct import *
 from .draw import *
 from .elementwise import *
 from .elimination import *

@@ -8,22 +8,26 @@ finds some by hashing, and sorts them then: the same ones.
 from __future__ import annotations
 
 from math import prod
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
+from ...ir import ops
 from ...ir.dims import is_never_negative
+from ...ir.graph import Function, Node, item, parameter
+from ...ir.ops.distinct import MOST
 from ..application import apply
 from ..array import Array, wrap
 from ..context import current_trace
+from ..extents import bound
 from ..host import no_rule
+from ..masked import Selection
 from ..registry import implements
 from ..value import node_of
 from . import reductions, scans
 from .arguments import one_axis
 from .building import (
     as_array,
-    choose,
     concatenated,
     converted,
     filled,
@@ -36,7 +40,8 @@ from .building import (
     window,
 )
 from .creation import arange
-from .sorting import order_of_rows, sorted_rows
+from .packed_orders import packs_order
+from .sorting import order_of_rows, sorted_rows, widened
 from .tables import searchsorted
 
 
@@ -88,46 +93,155 @@ def unique(
     given = as_array(ar)
     if axis is not None and given.ndim > 1:
         return _unique_along(
-            given, one_axis(axis, given.ndim), return_index, return_inverse, return_counts
+            given, one_axis(axis, given.ndim), _Asked(return_index, return_inverse, return_counts)
         )
     if axis is not None and (given.ndim == 0 or axis not in (0, -1)):
         raise no_rule("np.unique along an axis that there is not")
     x = _elements("unique", given)
-    if not (return_index or return_inverse or return_counts):
-        ordered = sorted_rows(x)
-        return ordered[_is_first(ordered, equal_nan)]
-    if not (return_index or return_inverse):
-        return _counted(sorted_rows(x), equal_nan)
-    # Of equal elements the first one is asked for; otherwise their order does not matter.
-    order = order_of_rows(x, kind="stable" if return_index else "quicksort")
-    ordered = gathered(x, order, 0)
+    asked = _Asked(return_index, return_inverse, return_counts)
     shape = given.shape if axis is None else (x.size,)
-    asked = (return_index, return_inverse, return_counts)
-    return _described(ordered, order, _is_first(ordered, equal_nan), asked, shape)
+    is_alike = equal_nan or x.dtype.kind not in "fc"
+    found = (
+        _described_if_few(x, asked) if is_alike and _is_long(x) else _described(x, asked, equal_nan)
+    )
+    if return_inverse:
+        found = found._replace(inverse=reshaped(found.inverse, shape))
+    return found.results(asked, x.size)
 
 
-def _described(
-    ordered: Array, order: Array, is_first: Array, asked: tuple[bool, bool, bool], shape: tuple
-) -> tuple[Array, ...]:
+class _Asked(NamedTuple):
+    """What is asked about the distinct elements of a vector, besides themselves."""
+
+    index: bool = False
+    inverse: bool = False
+    counts: bool = False
+
+
+class _Found(NamedTuple):
+    """Distinct elements in order, and of these, where it is asked for, where they are first in the vector, and
+    where in the sorted one; and for each element of the vector, which of them it is."""
+
+    values: Any
+    index: Any = None
+    inverse: Any = None
+    starts: Any = None
+
+    def results(self, asked: _Asked, n: Any) -> Any:
+        """What `np.unique` gives for a vector of `n` elements."""
+        chosen = [part for part, wanted in zip(self[1:3], asked) if wanted]
+        if asked.counts:
+            starts = wrap(node_of(self.starts))
+            rest = window(starts, 0, 1, starts.shape[0])
+            stops = concatenated([rest, reshaped(as_array(n), (1,))], 0)
+            chosen.append(apply(np.subtract, stops, starts))
+        return (self.values, *chosen) if chosen else self.values
+
+
+def _described(x: Array, asked: _Asked, equal_nan: bool = True) -> _Found:
+    """What is asked about a vector, by sorting it."""
+    if not (asked.index or asked.inverse):
+        ordered = sorted_rows(x)
+        return _runs(ordered, None, _is_first(ordered, equal_nan), asked)
+    # Of equal elements the first one is asked for; otherwise their order does not matter.
+    is_stable = asked.index or packs_order(x, "stable")
+    order = order_of_rows(x, kind="stable" if is_stable else "quicksort")
+    ordered = gathered(x, order, 0)
+    return _runs(ordered, order, _is_first(ordered, equal_nan), asked)
+
+
+def _runs(ordered: Array, order: Array | None, is_first: Array, asked: _Asked) -> _Found:
     """Those of sorted elements that are the first of equal ones, and what is asked about them."""
-    n = order.shape[0]
-    rank = scans.cumsum(converted(is_first, np.int64)) - 1
-    results = [ordered[is_first]]
-    with_index, with_inverse, with_counts = asked
-    if with_index:
-        results.append(order[is_first])
-    if with_inverse:
+    n = ordered.shape[0]
+    index = inverse = starts = None
+    if asked.index:
+        index = order[is_first]
+    if asked.inverse:
         inverse = filled((n,), 0, np.int64)
-        inverse[order] = rank
-        results.append(reshaped(inverse, shape))
-    if with_counts:
-        counts = filled((n,), 0, np.int64)
-        np.add.at(counts, rank, 1)
-        results.append(gathered(counts, rank, 0)[is_first])
-    return tuple(results)
+        inverse[order] = scans.cumsum(converted(is_first, np.int64)) - 1
+    if asked.counts:
+        starts = arange(n)[is_first]
+    return _Found(ordered[is_first], index, inverse, starts)
 
 
-def _unique_along(x: Array, axis: int, *asked: bool) -> Any:
+# So many elements are worth a look whether they are few again and again.
+LONG = 4 * MOST
+
+
+def _is_long(x: Array) -> bool:
+    trace, n, dtype = current_trace(), x.size, node_of(x).type.dtype
+    is_fit = type(n) is int and n >= LONG and dtype.kind in "iuf"
+    return is_fit and trace is not None and trace.packs and not trace.lacks_ints
+
+
+def _described_if_few(x: Array, asked: _Asked) -> _Found:
+    """The same of a long vector, by hashing it where few elements are different."""
+    node, trace = node_of(widened(x)), current_trace()
+    n, few = node.type.size, ops.distinct(node)
+    values, count = [item(few, index=k) for k in range(2)]
+    own = (parameter("x", node.type), parameter("few", values.type))
+    by_sorting = _described(wrap(own[0]), asked)
+    all_rows = [_rows(part) for part in by_sorting if part is not None]
+    some, number = _hashed(*map(wrap, own), asked)
+    some_rows = [
+        _in_room(node_of(part), n, -k - len(_Found._fields) * len(trace.bindings))
+        for k, part in enumerate(some, 1)
+        if part is not None
+    ]
+    branches = (
+        Function("distinct_by_hashing", own, (*some_rows, number)),
+        Function("distinct_by_sorting", own, (*all_rows, by_sorting.values.count)),
+    )
+    is_much = node_of(converted(apply(np.greater, wrap(count), MOST), np.int64))
+    both = ops.branch(is_much, node, values, branches=branches)
+    trace.has_packed = True
+    *rows, number = [wrap(item(both, index=k)) for k in range(len(all_rows) + 1)]
+    extent = bound(node_of(number), 1, n, "distinct")
+    given = iter(rows)
+    parts = _Found(*[None if part is None else next(given) for part in by_sorting])
+    found = _Found(
+        *[
+            part if part is None or part is parts.inverse else window(part, 0, 0, extent)
+            for part in parts
+        ]
+    )
+    return found._replace(values=converted(found.values, x.dtype))
+
+
+def _rows(part: Any) -> Node:
+    """An array, or what a mask selects from its first row on."""
+    return part.rows if isinstance(part, Selection) else node_of(part)
+
+
+def _hashed(x: Array, values: Array, asked: _Asked) -> tuple[_Found, Node]:
+    """What is asked about a vector of a few distinct `values`, and how many of these there are, from the first row on."""
+    is_first = _is_first(values)
+    chosen, n = values[is_first], x.shape[0]
+    rank = scans.cumsum(converted(is_first, np.int64)) - 1
+    index = inverse = starts = None
+    if any(asked):
+        place = wrap(ops.place_of_distinct(node_of(x), node_of(values)))
+        inverse = gathered(rank, place, 0)
+    if asked.index:
+        index = filled((MOST,), n, np.int64)
+        np.minimum.at(index, inverse, arange(n))
+    if asked.counts:
+        counts = filled((MOST,), 0, np.int64)
+        np.add.at(counts, inverse, 1)
+        starts = scans.cumsum(counts) - counts
+    if not asked.inverse:
+        inverse = None
+    return _Found(wrap(chosen.rows), index, inverse, starts), chosen.count
+
+
+def _in_room(node: Node, n: int, number: int) -> Node:
+    """A vector of `n` elements, or of which what is given are the first."""
+    if node.type.shape == (n,):
+        return node
+    room = ops.unset(shape=(n,), dtype=node.type.dtype, number=number)
+    return ops.update(room, node, start=(0,), stop=node.type.shape, step=(1,))
+
+
+def _unique_along(x: Array, axis: int, asked: _Asked) -> Any:
     """What lies along an axis as rows of numbers, sorted by the first of them, then the next."""
     x = x.swapaxes(0, axis)  # as NumPy does, so the other axes are in this order
     n, width = x.shape[0], prod(x.shape[1:])
@@ -136,23 +250,11 @@ def _unique_along(x: Array, axis: int, *asked: bool) -> Any:
     rows = reshaped(x, (n, width))
     order = order_of_rows(*[taken(rows, 1, k) for k in reversed(range(width))], kind="stable")
     ordered = gathered(rows, order, 0)
-    found = _described(ordered, order, _is_first_row(ordered), asked, (n,))
-    first = as_array(found[0])
+    found = _runs(ordered, order, _is_first_row(ordered), asked)
+    first = as_array(found.values)
     first = reshaped(first, (first.shape[0], *x.shape[1:]))
     axes = [axis if k == 0 else 0 if k == axis else k for k in range(x.ndim)]
-    first = permuted(first, tuple(axes))
-    return (first, *found[1:]) if any(asked) else first
-
-
-def _counted(ordered: Array, equal_nan: bool) -> tuple[Array, Array]:
-    """The elements of a sorted vector and how often each is there: the last of each is selected, as
-    it knows how far it is from the first."""
-    n = ordered.shape[0]
-    is_first = _is_first(ordered, equal_nan)
-    is_last = concatenated([window(is_first, 0, 1, n), filled((1,), True, bool)], 0)
-    place = arange(n)
-    first = scans.running_maximum(choose(is_first, place, 0))
-    return ordered[is_last], (place - first + 1)[is_last]
+    return found._replace(values=permuted(first, tuple(axes))).results(asked, n)
 
 
 def _found(values: Array, table: Array) -> Array:

@@ -520,3 +520,48 @@ def test_many_threads_and_errors_between():
 
 def test_positions_modulo_an_extent_of_nothing():
     check(lambda x, i: x[(i + 1) % x.shape[0]], np.zeros((0, 3)), np.zeros(0, int))
+
+
+def _neighbours(x, i):
+    out = np.zeros(len(x))
+    for k in range(len(x)):
+        part = x[k : k + 3]
+        out[k] = part[0] + part[len(part) - 1]
+    return out
+
+
+def _after_the_end(x, i):
+    total = 0.0
+    for k in range(len(x)):
+        total += x[k + i : k + i + 2][1]
+    return total
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda x, i: x[i : i + 2][1],
+        lambda x, i: x[i : i + 2][-2],
+        lambda x, i: (x[i:][3], x[:i][2]),
+        lambda x, i: x[i : i + 3][[0, 2]],
+        lambda x, i: x.reshape(2, -1)[:, i : i + 2][1, 1],
+        lambda x, i: x[i : i + 9].reshape(3, 3),
+        lambda x, i: np.subtract(*x[i : i + 2]),
+        _neighbours,
+        _after_the_end,
+    ],
+)
+def test_positions_in_windows_whose_length_data_tells(function):
+    """A window ends where the array does, so that it may be shorter than its bounds say."""
+    x = np.arange(12.0)
+    compiled = tracejit.jit(function)
+    for i in map(np.int64, (0, 3, 9, 10, 11, 12, 40, -2)):
+        try:
+            wanted = function(x, i)
+        except (IndexError, ValueError, TypeError) as error:
+            with pytest.raises(type(error)) as caught:
+                compiled(x, i)
+            if isinstance(error, IndexError):
+                assert str(caught.value) == str(error)
+        else:
+            np.testing.assert_array_equal(compiled(x, i), wanted)

@@ -45,7 +45,7 @@ class Bounds:
     """What is known about expressions inside a nest of loops, outermost first.
 
     `named` are the Indexes that are Let there, `facts` expressions that are at least 0, and
-    `unknowns` the Indexes that extents of buffers mention, with bounds of their own.
+    `unknowns` the Indexes that extents of buffers mention, with their bounds.
     """
 
     def __init__(
@@ -204,7 +204,7 @@ class Bounds:
             case Index(name):
                 loop = self.loops.get(e)
                 if loop is None:
-                    return symbol(name), symbol(name)
+                    return _any_number(name), _any_number(name)
                 low, high = self.interval(loop.start)[0], self.interval(loop.stop)[1]
                 return low, None if high is None else high - 1
             case Apply("add", (a, b)):
@@ -236,12 +236,17 @@ class Bounds:
         return UNBOUNDED
 
 
+def _any_number(name: str) -> Dim:
+    """An index of which nobody has said what it is: of a loop around the kernel, or an extent there."""
+    return symbol(name, -(1 << 62))
+
+
 def unknowns_of(kernel: Kernel) -> dict[Index, Dim]:
-    """The Indexes that stand for unknowns with bounds of their own in the types of buffers."""
+    """The Indexes that stand for unknowns in the types of buffers, with the bounds that they have."""
     allocated = [s.buffer for s in statements(kernel.body) if isinstance(s, Allocate)]
     extents = [n for buffer in (*kernel.parameters, *allocated) for n in buffer.type.shape]
     found: dict[Index, Dim] = {}
-    for unknown in {s: None for extent in extents for s in symbols_of(extent) if s.depth}:
+    for unknown in {s: None for extent in extents for s in symbols_of(extent)}:
         found[Index(unknown.name)] = _as_dim(unknown)
     return found
 

@@ -29,7 +29,7 @@ from .context import current_trace, failure
 from .extents import position_in, to_dim
 from .indexing import INVALID, Window, add_integer, add_slice, basic_index, select, slice_of
 from .location import user_line
-from .promotion import cast, constant
+from .promotion import cast
 from .value import (
     ListOfValues,
     Value,
@@ -64,8 +64,8 @@ class _Number:
 
 
 def _placed(items: list[Any], shape: tuple) -> list[Any]:
-    """The items, where traced integers are Dims if they certainly are positions, else nodes; ints are
-    nodes where only data tells whether there is such a position, or that is to be found out late."""
+    """The items, where traced integers are Dims if they certainly are positions, else nodes; ints and Dims
+    are nodes where only data tells whether there is such a position, or that is to be found out late."""
     is_late = _checks_late()
     used = sum(_axes_of(item) for item in items)
     axis, found = 0, []
@@ -76,9 +76,10 @@ def _placed(items: list[Any], shape: tuple) -> list[Any]:
             index = to_dim(item.node) if own < len(shape) else None
             place = None if index is None else position_in(shape[own], index)
             item = item.node if place is None else place
-        elif type(item) is int and own < len(shape) and position_in(shape[own], item) is None:
-            if is_late or is_told_by_data(shape[own]):
-                item = constant(item, i64)
+        elif isinstance(item, int | Dim) and own < len(shape):
+            is_open = is_late or is_told_by_data(shape[own]) or is_told_by_data(item)
+            if is_open and type(item) is not bool and position_in(shape[own], item) is None:
+                item = extent_node(item)
         found.append(item)
     return found
 

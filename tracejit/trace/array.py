@@ -275,6 +275,14 @@ class Array(Conversions):
         if self.ndim == 0:
             kind = "'{}' object is not iterable" if self.is_scalar else "iteration over a 0-d array"
             raise TypeError(kind.format(self.__class__.__name__))
+        if is_computed(self.shape[0]):
+            raise for_numpy(
+                failure(
+                    UnsupportedError,
+                    f"how many values {self.node.type} has for names depends on the arguments",
+                    "take them one by one: x[0], x[1]",
+                )
+            )
         return (self[position] for position in range(len(self)))
 
     def __contains__(self, item: Any) -> bool:

@@ -7,12 +7,13 @@ from typing import Any
 
 import numpy as np
 
-from ...errors import ShapeError
+from ...errors import ShapeError, UnsupportedError
 from ...ir.dims import Dim
 from ..array import Array, viewing
 from ..broadcasting import shape_text
-from ..context import failure
+from ..context import failure, for_numpy
 from ..registry import implements
+from ..value import Value
 from ..views import is_contiguous, is_in_order, strides_after
 from .arguments import one_axis, ordered_axes, refuse_order, static_int, static_shape
 from .building import (
@@ -41,7 +42,16 @@ def _completed(shape: Any, size: Any) -> tuple[Any, ...]:
         if known == 0 or (concrete and size % known):
             raise _no_reshape(size, shown)
         extents[unknown[0]] = size // known
-    if prod(extents) != size:
+    differs = prod(extents) != size
+    if isinstance(differs, Value):
+        raise for_numpy(
+            failure(
+                UnsupportedError,
+                f"whether {size} elements have the shape {shape_text(shown)} depends on the arguments",
+                "let one of the extents be -1, or take slices of lengths that are known",
+            )
+        )
+    if differs:
         raise _no_reshape(size, shown)
     return tuple(extents)
 

@@ -347,6 +347,31 @@ def test_what_nobody_asks_for_may_fail(function):
         np.testing.assert_equal(str(found), str(wanted))
 
 
+def summed(a, n):
+    total = 0.0
+    for k in range(n):
+        total += a / (k - 3)
+    return total
+
+
+@pytest.mark.parametrize(
+    "function",
+    [
+        lambda a, b: a / b,
+        lambda a, b: (a // b, a % b),
+        lambda a, b: divmod(a, b),
+        lambda a, b: a / b if b else 0.0,
+        summed,
+    ],
+)
+@pytest.mark.parametrize("of", [float, int])
+def test_division_by_zero_of_numbers_of_python(function, of):
+    jitted = tracejit.jit(function)
+    for a, b in ((7, 2), (7, 0), (-7, 5), (9, 0)):
+        args = (of(a), b if function is summed else of(b))
+        assert str(outcome(jitted, *args)) == str(outcome(function, *args))
+
+
 EMPTY = np.zeros((0, 3))
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from collections.abc import Callable
 from typing import NamedTuple
 
@@ -129,5 +130,31 @@ WRONG = {
     "weights": refusal(NoWeight, "Weights sum to zero, can't be normalized"),
     "insertion": refusal(ValueError, "Cannot insert from an empty array!"),
 }
+
+
+def _said(operate: Callable[[object, object], object], zero: float | complex) -> str:
+    """What Python says of a division by this zero; nothing where there is none."""
+    try:
+        operate(zero, zero)
+    except ZeroDivisionError as error:
+        return str(error)
+    except TypeError:
+        return ""
+    raise AssertionError("Python divides by zero")
+
+
+# What Python says of numbers divided by zero, by NumPy's name for the division and their type.
+BY_ZERO = {
+    f"{name}_{type(zero).__name__}": refusal(ZeroDivisionError, text)
+    for name, operate in {
+        "divide": operator.truediv,
+        "floor_divide": operator.floordiv,
+        "remainder": operator.mod,
+        "divmod": divmod,
+    }.items()
+    for zero in (0, 0.0, 0j)
+    if (text := _said(operate, zero))
+}
+WRONG |= BY_ZERO
 # What NumPy's loops fail with, by what it says.
 FAILED = {text: refusal(LinAlgError, text) for text in FAILURES}

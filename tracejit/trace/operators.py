@@ -9,6 +9,7 @@ import numpy as np
 
 from ..errors import NotNumbers, TraceError, TracejitError
 from ..ir import ops
+from ..ir.refusal import BY_ZERO
 from ..ir.types import i64
 from .context import current_trace, failure
 from .promotion import DEFAULT_DTYPES, cast, constant
@@ -18,6 +19,7 @@ from .value import Value, node_of, to_node, to_operand
 _RANK = (bool, int, float, complex)
 _ORDERINGS = (np.less, np.less_equal, np.greater, np.greater_equal)
 _COMPARISONS = (*_ORDERINGS, np.equal, np.not_equal)
+_DIVISIONS = (np.divide, np.floor_divide, np.remainder, np.divmod)
 _LOGIC = (np.bitwise_and, np.bitwise_or, np.bitwise_xor)
 
 
@@ -83,8 +85,8 @@ def _defer(ufunc: np.ufunc, self: Value, left: Any, right: Any, other: Any) -> A
 def _python_result(ufunc: np.ufunc, cls: Any, left: Any, right: Any) -> Any:
     """Python's own arithmetic on two numbers, at least one of them traced.
 
-    limit: division by zero gives inf or nan, not ZeroDivisionError; ints wrap at 64 bits; a
-    negative float to a fractional power is nan, not complex.
+    limit: zero to a negative power gives inf, not ZeroDivisionError; ints wrap at 64 bits; a negative
+    float to a fractional power is nan, not complex.
     """
     types = (_weak_type(left), _weak_type(right))
     wide = max(types, key=_RANK.index)
@@ -96,12 +98,24 @@ def _python_result(ufunc: np.ufunc, cls: Any, left: Any, right: Any) -> Any:
         wide = int if wide is bool else wide
         if wide is int and ufunc is np.power and isinstance(right, Value):
             right = _whole_exponent(cls, right)
+        if ufunc in _DIVISIONS:
+            right = _divisor(cls, f"{ufunc.__name__}_{wide.__name__}", right)
         result = _python_type(ufunc, wide, right)
     dtype = DEFAULT_DTYPES[float if result is float else wide]
     nodes = [cast(to_node(value), dtype) for value in (left, right)]
     results = apply_to_nodes(ufunc, [(node, dtype.numpy) for node in nodes])
     found = [cls(cast(node, DEFAULT_DTYPES[result]), True, result) for node in results]
     return found[0] if len(found) == 1 else tuple(found)
+
+
+def _divisor(cls: Any, division: str, right: Any) -> Any:
+    """The right number of a division, which must not be zero."""
+    weak, node = _weak_type(right), to_node(right)
+    if (node.op is ops.constant and node.attrs["value"]) or division not in BY_ZERO:
+        return right
+    is_some = ops.not_equal(node, constant(0, node.type.dtype))
+    node = ops.guarded(ops.sound[division](is_some), node)
+    return cls(node, True, weak)
 
 
 def _whole_exponent(cls: Any, exponent: Value) -> Value:

@@ -12,6 +12,7 @@ from ...ir import expressions, ops, tensor
 from ...ir.bounds import Bounds, unknowns_of
 from ...ir.foreign import foreign
 from ...ir.graph import Module, map_kernels
+from ...ir.refusal import BY_ZERO
 from ...ir.tensor import (
     ARGUMENT,
     UPDATED,
@@ -42,11 +43,13 @@ from ...ir.tensor import (
     statements,
 )
 from ...ir.term import Term, postorder, rebuild
-from ...ir.types import i64
+from ...ir.types import bool_, i64
 from .substitute import with_expressions
 
 # Those that are of an index.
 OF_INDICES = (ops.checked_index.name, ops.checked_choice.name)
+# Those that a number by which is divided is not zero.
+OF_DIVISORS = tuple([ops.sound[name].name for name in BY_ZERO])
 
 
 def drop_checks(module: Module) -> Module:
@@ -83,7 +86,7 @@ def is_refusing(e: Expression) -> bool:
 def _change(kernel: Kernel) -> Kernel:
     if is_scheduled(kernel.body) and not has_control(kernel.body):
         return kernel  # by its own lowering
-    if not any(is_check(e) for e in _expressions(kernel)):
+    if not any(map(_may_be_needless, _expressions(kernel))):
         return kernel
     bounds = Bounds((), unknowns=unknowns_of(kernel))
     return kernel.replace(body=_changed(kernel.body, bounds))
@@ -107,6 +110,10 @@ def _changed(body: tuple[Statement, ...], bounds: Bounds) -> tuple[Statement, ..
                 bounds = bounds.naming(index, value)
         new.append(statement)
     return tuple(new)
+
+
+def _may_be_needless(e: Expression) -> bool:
+    return is_check(e) or isinstance(e, Apply) and e.op == "guarded"
 
 
 def is_check(e: Expression) -> bool:
@@ -234,8 +241,20 @@ def _needless(statement: Statement, bounds: Bounds) -> dict[Expression, Expressi
                 room = expressions.subtract(expressions.subtract(extent, tensor.ONE), index)
                 if bounds.is_nonnegative(index) and bounds.is_nonnegative(room):
                     found[e] = expressions.replace_expressions((index,), found)[index]
+            case Apply(op, (Apply("not_equal", (number, Literal(0))),)) if op in OF_DIVISORS:
+                if _is_not_zero(number, bounds):
+                    found[e] = Literal(True, bool_)
             case Apply("guarded", (guard, value)):
                 new = expressions.replace_expressions((value, guard), found)
                 if not any(map(is_refusing, postorder((new[guard],), parts))):
                     found[e] = new[value]
     return found
+
+
+def _is_not_zero(number: Expression, bounds: Bounds) -> bool:
+    """Whether a sum of indices of the loops around is never zero; of others nothing is known here."""
+    if number.dtype is not i64 or not number.free <= {*bounds.loops, *bounds.named}:
+        return False
+    above = expressions.subtract(number, tensor.ONE)
+    below = expressions.subtract(expressions.integer(-1), number)
+    return bounds.is_nonnegative(above) or bounds.is_nonnegative(below)

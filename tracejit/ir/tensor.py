@@ -102,7 +102,7 @@ class Literal(Expression):
 ZERO, ONE = Literal(0, i64), Literal(1, i64)
 
 
-class Index(Expression):
+class Index(Expression, plain=True):
     """A loop index or a symbolic extent."""
 
     __slots__ = ("name",)
@@ -116,7 +116,7 @@ class Index(Expression):
         return i64
 
 
-class Variable(Expression):
+class Variable(Expression, plain=True):
     """A mutable scalar, declared by a Let."""
 
     __slots__ = ("name", "dtype")
@@ -127,7 +127,7 @@ class Variable(Expression):
         return frozenset((self,))
 
 
-class Load(Expression):
+class Load(Expression, plain=True):
     """The element of a buffer at an index."""
 
     __slots__ = ("buffer", "indices")
@@ -166,7 +166,7 @@ class Table(Expression):
         return (self.index,)
 
 
-class Apply(Expression):
+class Apply(Expression, plain=True):
     """A scalar operation, named like the elementwise op; `cast` converts to `dtype`."""
 
     __slots__ = ("op", "operands", "dtype")
@@ -196,7 +196,7 @@ class Nest(Term):
         object.__setattr__(self, "is_scheduled", scheduled)
 
 
-class For(Nest):
+class For(Nest, plain=True):
     """`for index in range(start, stop)`, run as `mark` says."""
 
     __slots__ = ("body", "index", "lanes", "mark", "start", "stop")
@@ -211,7 +211,7 @@ class For(Nest):
         self.derive(self.mark == "ordered", self.mark not in ("serial", "ordered"), self.body)
 
 
-class If(Nest):
+class If(Nest, plain=True):
     """Run `then` where the condition holds, else `orelse`; either may be empty."""
 
     __slots__ = ("condition", "orelse", "then")
@@ -223,14 +223,14 @@ class If(Nest):
         self.derive(True, False, self.then + self.orelse)
 
 
-class Break(Term):
+class Break(Term, plain=True):
     """Leave the loop around it, which it ends, where the condition holds."""
 
     __slots__ = ("condition",)
     condition: Expression
 
 
-class Let(Term):
+class Let(Term, plain=True):
     """Declare a variable, or name an i64 that stays as it is, for the rest of the enclosing body."""
 
     __slots__ = ("variable", "value")
@@ -238,7 +238,7 @@ class Let(Term):
     value: Expression
 
 
-class Assign(Term):
+class Assign(Term, plain=True):
     """Give a variable a new value."""
 
     __slots__ = ("variable", "value")
@@ -246,7 +246,7 @@ class Assign(Term):
     value: Expression
 
 
-class Accumulate(Term):
+class Accumulate(Term, plain=True):
     """Combine into a Variable or a register buffer's element; iterations may be reordered."""
 
     __slots__ = ("target", "op", "value")
@@ -255,7 +255,7 @@ class Accumulate(Term):
     value: Expression
 
 
-class Store(Term):
+class Store(Term, plain=True):
     """Write an element of a buffer."""
 
     __slots__ = ("buffer", "indices", "value")
@@ -264,7 +264,7 @@ class Store(Term):
     value: Expression
 
 
-class Allocate(Term):
+class Allocate(Term, plain=True):
     """Memory for a local or register buffer, for the rest of the enclosing body."""
 
     __slots__ = ("buffer",)
@@ -287,7 +287,7 @@ class Call(Term):
         return tuple([buffer for own, buffer in pairs if own in outputs])
 
 
-class Address(Term):
+class Address(Term, plain=True):
     """The memory of a buffer from an element on, as an argument of foreign functions."""
 
     __slots__ = ("buffer", "indices")

@@ -13,12 +13,26 @@ from contextlib import contextmanager
 from functools import wraps
 from threading import Lock
 from typing import Any
-from weakref import WeakKeyDictionary, WeakValueDictionary
+from weakref import WeakKeyDictionary, ref
+from weakref import _remove_dead_weakref as _remove_dead  # what WeakValueDictionary does it with
 
-_interned: WeakValueDictionary[tuple, Term] = WeakValueDictionary()
-# Looked up in at once: the dictionary's own way takes as long as all the rest of finding a term.
-_references = _interned.data
+
+class _Reference(ref):
+    """A term that is known as long as somebody uses it, and by what."""
+
+    __slots__ = ("key",)
+
+
+# A WeakValueDictionary, but for what that calls: making terms is most of the work of a compile.
+_interned: dict[tuple, _Reference] = {}
 _lock = Lock()
+
+
+def _forget(reference: _Reference) -> None:
+    """Called by a term's end, at any time in any thread: another one may have the key already."""
+    _remove_dead(_interned, reference.key)
+
+
 _locations: WeakKeyDictionary[Term, str] = WeakKeyDictionary()
 
 
@@ -50,36 +64,47 @@ class Term:
     """A value with named fields, declared by annotation in a subclass; never changed.
 
     A field holds terms, ints, floats, complex numbers, bools, strings, bytes, `None`, identity-hashed
-    records, or tuples of these. `check` runs once, when a new term is made.
+    records, or tuples of these. `check` runs once, when a new term is made. The fields of a class that is `plain`
+    hold nothing that equals anything of another type: no floats, for instance, and no bools.
     """
 
     __slots__ = ("__weakref__",)
     __match_args__: tuple[str, ...] = ()
+    _is_plain = False
+    _setters: tuple[Callable[[Any, Any], None], ...] = ()
 
-    def __init_subclass__(cls) -> None:
+    def __init_subclass__(cls, plain: bool = False) -> None:
         _distinct.add(cls)
+        cls._is_plain = plain
         own = cls.__dict__.get("__annotations__", {})
         if own:
             cls.__match_args__ = tuple(own)
+            cls._setters = tuple([getattr(cls, field).__set__ for field in own])
 
     def __new__(cls, *values: Any) -> Any:
-        if _distinct.issuperset(map(type, values)):
+        if cls._is_plain or _distinct.issuperset(map(type, values)):
             key = (cls, *values)
         else:
             key = (cls, *map(_key, values))
-        reference = _references.get(key)
-        found = reference() if reference is not None else None
-        if found is not None:
-            return found
-        if len(values) != len(cls.__match_args__):
+        reference = _interned.get(key)
+        if reference is not None:
+            found = reference()
+            if found is not None:
+                return found
+        if len(values) != len(cls._setters):
             raise TypeError(f"{cls.__name__} has the fields {', '.join(cls.__match_args__)}")
         new = object.__new__(cls)
-        put = object.__setattr__
-        for field, value in zip(cls.__match_args__, values):
-            put(new, field, value)
+        for put, value in zip(cls._setters, values):
+            put(new, value)
         new.check()
+        reference = _Reference(new, _forget)
+        reference.key = key
         with _lock:
-            return _interned.setdefault(key, new)
+            # Another thread may have been faster.
+            found = _interned.setdefault(key, reference)()
+            if found is None:
+                _interned[key], found = reference, new
+        return found
 
     def check(self) -> None:
         """Refuse an ill-formed term; compute derived slots."""

@@ -39,17 +39,18 @@ def kernels(lowered):
     return [f for f in lowered.module.functions if isinstance(f, Kernel)][:-1]
 
 
-def agrees(function, *arrays, passes, count=1, rtol=1e-11):
+def agrees(function, *arrays, passes, count=1, rtol=1e-11, threads=(0, 1)):
     """The function with these passes: the right numbers, at every stage, in so many kernels."""
-    f = grouped(function, *passes)
-    lowered = f.lower(*arrays)
+    lowered = grouped(function, *passes, threads=threads[0]).lower(*arrays)
     wanted = function(*arrays)
     for stage, module in lowered.stages.items():
         verify(module, stage)
         assert tracejit.parse(tracejit.show(module)) is module
-    for got in (f(*arrays), grouped(function, *passes, threads=1)(*arrays)):
+    np.testing.assert_allclose(lowered.compile()(*arrays), wanted, rtol=rtol)
+    for others in threads[1:]:
+        got = grouped(function, *passes, threads=others)(*arrays)
         np.testing.assert_allclose(got, wanted, rtol=rtol)
-    small = [a for a in arrays if np.size(a) <= 3000]
+    small = [a for a in arrays if np.size(a) <= 800]
     if len(small) == len(arrays):
         got = tracejit.reference(lowered.stages[Stage.LOOPS], *arrays)
         np.testing.assert_allclose(got, wanted, rtol=rtol)
@@ -331,8 +332,10 @@ def test_groups_pass_the_check():
     np.testing.assert_allclose(f(image, weights, weights, RNG.random(2)).shape, (2, 8, 8))
 
 
-@pytest.mark.parametrize("shape", [(3, 40, 30), (2, 17, 23), (2, 64, 9), (3, 9, 40)])
-def test_convolutions_with_padding_are_cut_as_well(shape):
+@pytest.mark.parametrize(
+    "shape, threads", [((3, 40, 30), 2), ((2, 17, 23), 1), ((2, 64, 9), 1), ((3, 9, 40), 2)]
+)
+def test_convolutions_with_padding_are_cut_as_well(shape, threads):
     """Strips at the border read less than others; what is between is moved inside there."""
 
     def padded(image, first, second, bias):
@@ -346,5 +349,5 @@ def test_convolutions_with_padding_are_cut_as_well(shape):
     both = grouping(padded_convolution(padded_convolution(x, w), v), "padded_convolutions")
     arrays = RNG.random(shape), RNG.random((4, shape[0], 3, 3)) - 0.5
     arrays += RNG.random((5, 4, 3, 3)) - 0.5, RNG.random(5)
-    lowered = agrees(padded, *arrays, passes=[both], rtol=1e-9)
+    lowered = agrees(padded, *arrays, passes=[both], rtol=1e-9, threads=[threads])
     assert "group_strip" in str(lowered)

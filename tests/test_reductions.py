@@ -48,13 +48,15 @@ def arrays(seed: int = 0) -> list[np.ndarray]:
     return [x, y, rng.integers(-9, 9, 53)]
 
 
-def check(module, seed: int = 0, **options) -> int:
+def check(module, *seeds: int, **options) -> int:
     """Compare before and after, and native; how many Accumulates there are."""
     done = verify(find_reductions(module, **options), Stage.TRACED)
-    expected = reference(module, *arrays(seed))
-    for results in (reference(done, *arrays(seed)), build(module)(*arrays(seed))):
-        for ours, wanted in zip(results, expected):
-            np.testing.assert_array_equal(ours, wanted, err_msg=show(done))
+    compiled = build(module)
+    for seed in seeds or (0,):
+        expected = reference(module, *arrays(seed))
+        for results in (reference(done, *arrays(seed)), compiled(*arrays(seed))):
+            for ours, wanted in zip(results, expected):
+                np.testing.assert_array_equal(ours, wanted, err_msg=show(done))
     return sum(isinstance(s, Accumulate) for s in statements(done.entry.body))
 
 
@@ -150,8 +152,7 @@ BESTS = [
 
 @pytest.mark.parametrize("body", BESTS, ids=range(len(BESTS)))
 def test_bests(body: str):
-    for seed in range(5):
-        assert bool(check(program(body), seed, reorders=False)) == (body in BESTS[:11])
+    assert bool(check(program(body), *range(5), reorders=False)) == (body in BESTS[:11])
 
 
 def test_choices_are_no_reduction_where_one_of_them_may_fail():
@@ -211,8 +212,8 @@ def random_body(seed: int) -> str:
 
 
 def test_random_loops():
-    found = [check(program(random_body(seed)), seed) for seed in range(80)]
-    assert sum(map(bool, found)) > 30
+    found = [check(program(random_body(seed)), seed) for seed in range(40)]
+    assert sum(map(bool, found)) > 15
 
 
 def test_sums_of_rows_and_of_everything_run_in_lanes():

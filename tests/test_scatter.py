@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import pairs as all_pairs
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 from in_place import check, outcome, quietly  # noqa: F401
@@ -177,24 +178,25 @@ UFUNCS = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("ufunc", UFUNCS, ids=lambda u: u.__name__)
-def test_ufunc_at(ufunc):
+@pytest.mark.parametrize(
+    "ufunc, dtype, kind",
+    all_pairs(UFUNCS, ["f8", "f4", "i4", "u1", "c8", "?"], ["number", "own dtype", "floats"]),
+)
+def test_ufunc_at(ufunc, dtype, kind):
     def function(a, i, v):
         ufunc.at(a, i, v)
 
-    for dtype in ("f8", "f4", "i4", "u1", "c8", "?"):
-        a = (np.arange(10) % 4 + 1).astype(dtype)
-        for value in (2, (np.arange(5) % 3 + 1).astype(dtype), np.arange(5.0) % 3):
-            wanted = outcome(function, (a.copy(), INDEX, value))
-            ours = a.copy()
-            actual = outcome(jit(function), (ours, INDEX, value))
-            if isinstance(wanted, Exception):
-                assert isinstance(actual, Exception)
-            elif not isinstance(actual, NotImplementedError):
-                assert actual is None
-                numpys = a.copy()
-                ufunc.at(numpys, INDEX, value)
-                np.testing.assert_array_equal(ours, numpys)
+    a = (np.arange(10) % 4 + 1).astype(dtype)
+    own = (np.arange(5) % 3 + 1).astype(dtype)
+    value = {"number": 2, "own dtype": own, "floats": np.arange(5.0) % 3}[kind]
+    ours, numpys = a.copy(), a.copy()
+    wanted = outcome(function, (numpys, INDEX, value))
+    actual = outcome(jit(function), (ours, INDEX, value))
+    if isinstance(wanted, Exception):
+        assert isinstance(actual, Exception)
+    elif not isinstance(actual, NotImplementedError):
+        assert actual is None
+        np.testing.assert_array_equal(ours, numpys)
 
 
 def test_ufunc_at_slices_masks_and_axes():
@@ -242,7 +244,7 @@ extents = st.integers(0, 5)
 dtypes = st.sampled_from(["f8", "f4", "i8", "i2", "c16"])
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=50, deadline=None)
 @given(st.data(), st.lists(extents, min_size=1, max_size=3), dtypes, dtypes)
 def test_any_target_index_and_value(data, shape, dtype, other):
     """Shapes with 0 and 1, repeated and negative and refused indices, strides, casts."""
@@ -294,7 +296,7 @@ def test_any_target_index_and_value(data, shape, dtype, other):
     check(function, target, value, *arrays, calls=1)
 
 
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=8, deadline=None)
 @given(st.lists(st.tuples(st.integers(1, 9), st.integers(0, 12)), min_size=4, max_size=6))
 def test_sizes_that_keep_changing(sizes):
     compiled = jit(augmented)

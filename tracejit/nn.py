@@ -217,12 +217,7 @@ def max_pool(
     """The greatest element of each window; a nan in a window is its maximum. `stride` is `window` by default."""
     least = -np.inf if x.dtype.kind == "f" else np.iinfo(x.dtype).min
     x, axes, sides = _pooled(x, window, stride, padding, dilation, data_format, least)
-    if _is_axis_by_axis(sides):
-        for axis, side in zip(axes, sides):
-            x = _windows(x, (axis,), *[(n,) for n in side[1:]]).max(axis=-1)
-        return x
-    _, *sides = zip(*sides)
-    return _windows(x, axes, *sides).max(axis=tuple(range(-len(axes), 0)))
+    return _over_windows(np.max, x, axes, sides)
 
 
 def avg_pool(
@@ -236,8 +231,7 @@ def avg_pool(
 ) -> Any:
     """The mean of each window, padding included. `stride` is `window` by default."""
     x, axes, sides = _pooled(x, window, stride, padding, dilation, data_format, 0)
-    window, *sides = zip(*sides)
-    return _windows(x, axes, *sides).sum(axis=tuple(range(-len(axes), 0))) / prod(window)
+    return _over_windows(np.sum, x, axes, sides) / prod(count for count, *_ in sides)
 
 
 def relu(x: Any) -> Any:
@@ -411,6 +405,16 @@ def _pooled(
     wide = [(n - 1) * d + 1 for n, d in zip(window, dilation)]
     x = _padded(x, axes, _pads(padding, wide, stride, [x.shape[a] for a in axes]), fill)
     return x, axes, list(zip(window, wide, stride, dilation))
+
+
+def _over_windows(reduce: Any, x: Any, axes: tuple[int, ...], sides: Sequence[tuple]) -> Any:
+    """The maximum or the sum of each window."""
+    if _is_axis_by_axis(sides):
+        for axis, side in zip(axes, sides):
+            x = reduce(_windows(x, (axis,), *[(n,) for n in side[1:]]), axis=-1)
+        return x
+    _, *sides = zip(*sides)
+    return reduce(_windows(x, axes, *sides), axis=tuple(range(-len(axes), 0)))
 
 
 def _is_axis_by_axis(sides: Sequence[tuple[int, int, int, int]]) -> bool:

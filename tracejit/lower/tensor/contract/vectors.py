@@ -246,6 +246,8 @@ def is_row_sum(problem: Problem, machine: Machine) -> bool:
         return False
     if problem.step(problem.right, problem.columns) != 1:
         return False
+    if problem.step(problem.right, problem.depth) == 1:
+        return False  # windows, which are near while tiles move over them
     return problem.columns.extent > machine.lanes(problem) * 8 // problem.parts
 
 

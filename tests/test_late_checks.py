@@ -9,6 +9,7 @@ import pytest
 import textbook_loops
 
 import tracejit
+from tracejit.testing import assert_no_copy
 
 
 def last_or(x, k):
@@ -350,7 +351,10 @@ def test_what_nobody_asks_for_may_fail(function):
 def summed(a, n):
     total = 0.0
     for k in range(n):
-        total += a / (k - 3)
+        try:
+            total += a / (k - 3)
+        except ZeroDivisionError as error:
+            total += len(str(error))
     return total
 
 
@@ -370,6 +374,19 @@ def test_division_by_zero_of_numbers_of_python(function, of):
     for a, b in ((7, 2), (7, 0), (-7, 5), (9, 0)):
         args = (of(a), b if function is summed else of(b))
         assert str(outcome(jitted, *args)) == str(outcome(function, *args))
+
+
+def test_a_division_is_checked_before_anything_is_written():
+    def scaled(x, a, b):
+        x += a / b * x
+
+    for b in (2.0, 0.0):
+        found, wanted = X.copy(), X.copy()
+        assert str(outcome(tracejit.jit(scaled), found, 3.0, b)) == str(
+            outcome(scaled, wanted, 3.0, b)
+        )
+        np.testing.assert_array_equal(found, wanted)
+    assert_no_copy(scaled, (X.copy(), 3.0, 2.0))
 
 
 EMPTY = np.zeros((0, 3))

@@ -109,9 +109,13 @@ def _python_result(ufunc: np.ufunc, cls: Any, left: Any, right: Any) -> Any:
 
 
 def _divisor(cls: Any, division: str, right: Any) -> Any:
-    """The right number of a division, which must not be zero."""
-    weak, node = _weak_type(right), to_node(right)
-    if (node.op is ops.constant and node.attrs["value"]) or division not in BY_ZERO:
+    """The right number of a division, which must not be zero.
+
+    limit: in loops where nothing handles that it is not looked at, so that they stay what they are.
+    """
+    weak, node, trace = _weak_type(right), to_node(right), current_trace()
+    is_known = node.op is ops.constant and node.attrs["value"]
+    if is_known or division not in BY_ZERO or trace is None or trace.passes and not trace.handles:
         return right
     is_some = ops.not_equal(node, constant(0, node.type.dtype))
     node = ops.guarded(ops.sound[division](is_some), node)

@@ -38,7 +38,7 @@ class Stored:
         self.function, self.machine = function, machine
         self.order = [n for n in function.nodes if n.op.name != "parameter"]
         self.updates = Updates(self.order)
-        self.alone = self.updates.refused_apart()
+        self.alone = self.updates.refused_apart(function)
         self.renamed: set[Node] = set()
         self.roots = self.find_roots()
         self.renamed |= self.find_renamed()

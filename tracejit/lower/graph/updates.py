@@ -75,11 +75,14 @@ class Updates:
     def __bool__(self) -> bool:
         return bool(self.nodes)
 
-    def refused_apart(self) -> set[Node]:
-        """What may be refused, and so must not stand in a loop that updates what the caller sees."""
+    def refused_apart(self, function: Function) -> set[Node]:
+        """What may be refused, and so must not stand in a loop that updates what the caller sees; where
+        this loop may be any, as it stores all of it, but for positions: these are looked at before."""
         if any(_is_callers(update) for update in self.nodes):
             return {node for node in self.order if may_refuse(node)}
-        return set()
+        if not function.updated:
+            return set()
+        return {node for node in self.order if node.op.name in ops.CHECKS and node.type.shape == ()}
 
     def place(self, update: Node) -> Position | None:
         """Where the element of the value at its own index goes, in the old value.

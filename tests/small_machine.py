@@ -49,6 +49,7 @@ SIZES = {
         "DEPTH_BYTES": 64,
         "FEW_ROWS": 16,
         "MANY_PACKED": 128,
+        "MANY_USES": 2,
         "SHARED_USES": 2,
     },
     "tensor.contract.pairs": {"FEWEST": 4},

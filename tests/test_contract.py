@@ -568,3 +568,11 @@ def test_columns_with_columns_are_added_up_row_by_row(spec, dtype):
     np.testing.assert_allclose(jitted(a, b), np.einsum(spec, a, b * 2), rtol=1e-5)
     assert jitted(a, b).dtype == a.dtype
     assert "contract" not in tracejit.show(jitted.lower(a, b).module)
+
+
+@pytest.mark.parametrize("rows", [5, 30])
+def test_computed_factors_with_loops_around_them(rows):
+    a = np.random.default_rng(0).standard_normal((3, rows, 20))
+    spec = "ik,jk,lk->ijl"
+    f = tracejit.jit(lambda a, b, c: np.einsum(spec, a, b, c))
+    np.testing.assert_allclose(f(*a), np.einsum(spec, *a), rtol=1e-12, atol=1e-12)

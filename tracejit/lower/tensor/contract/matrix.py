@@ -234,11 +234,17 @@ class Matrix(Packing):
         found = self.before_block()
         left: Tiles | None = None
         number = expressions.subtract(TILE, first)  # of a tile in the copy of the left factor
+        own: Body = ()  # copies of what each index of the loops spread over the rows has
         if self.pack_left:
             rows = self.height + bool(self.taller)
             left = tiles_of_left(problem, blocks, most, rows, self.lanes)
             copy = partial(pack_tile_rows, problem, blocks, left, tile=number, lanes=self.lanes)
-            found += (Allocate(left.buffer), *self.row_tiles(first, last, copy))
+            copied = self.row_tiles(first, last, copy)
+            found += (Allocate(left.buffer),)
+            if self.spread:
+                own = copied
+            else:
+                found += copied
         for segment, buffer in packed.items():
             bytes_each = blocks.size * segment.width * problem.wide.itemsize
             group = min(segment.panels, max(1, self.machine.near_bytes // bytes_each))
@@ -249,7 +255,8 @@ class Matrix(Packing):
                 stop = expressions.minimum(stop, integer(segment.panels))
             factor = self.packed_factor(segment, buffer)
             tile = partial(self.packed_tile, segment, factor, left, number)
-            inner = self.spread_over(self.row_tiles(first, last, tile, segment, start, stop))
+            tiles = self.row_tiles(first, last, tile, segment, start, stop)
+            inner = self.spread_over((*own, *tiles))
             found += (For(GROUP, tensor.ZERO, integer(groups), inner, "serial", 1),)
         found = blocks.loop(found)
         return problem.loops(problem.sums, found) if self.is_blocked else found

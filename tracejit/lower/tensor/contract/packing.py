@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from math import prod
+from math import gcd, prod
 
 from .machine import Machine
 from .pairs import Several
@@ -12,7 +12,9 @@ from .problem import Problem
 FEW_ROWS, FEWEST_PANELS = 192, 3
 PAGE_BYTES = 4096  # steps further apart are each in a page of their own
 MANY_PACKED = 1 << 16  # elements of panels, that are packed before the strips they are for
-SHARED_USES = 4  # at least, of a right factor that is the same for all strips
+L2_WAYS = 16  # of the second-level cache
+MANY_USES = 8  # that are worth a copy of what just fits it
+SHARED_USES = MANY_USES  # at least, of a right factor that is the same for all strips
 DEPTH_BYTES = 2048  # of a column of the right factor, in a block of the depth
 EVEN = 0.9  # of the time that threads with panels of their own work, where rows could be shared instead
 
@@ -54,15 +56,16 @@ class Packing:
             return elements > self.lanes * self.lanes
         if right.dtype is not problem.wide and elements > self.lanes * self.lanes:
             return True  # or its elements would be converted again for each tile
+        # What stays in the second-level cache comes from there as fast as tiles ask for it, wherever its rows
+        # lie; but a row far from the next has the sets of all that is between, up to those of a way.
+        own = problem.columns.extent * size
         stride = problem.step(right, problem.depth)
-        # Rows that share few sets of the caches, or vectors that each lie in two lines of them.
-        conflicts = stride is not None and stride * size % 1024 == 0
-        crosses = stride is not None and stride * size % self.machine.vector_bytes != 0
-        if conflicts and problem.shares_right:
-            return True  # once for all strips, each of which would look for its rows in few sets
-        near = self.machine.near_bytes
-        limit = near // 4 if conflicts or crosses else near
-        return uses >= 4 and elements * size > limit
+        if stride is not None:
+            own = max(own, gcd(stride * size, self.machine.l2_bytes // L2_WAYS))
+        taken = self.depth * problem.repeats * own
+        if taken <= self.machine.near_bytes:
+            return False
+        return uses >= (4 if taken > self.machine.l2_bytes else MANY_USES)
 
     def has_short_rows(self, panels: int) -> bool:
         """Whether the right factor's rows follow one another and are a tile wide, or two: a block of the depth

@@ -134,10 +134,13 @@ def _seen_through(node: Node) -> Node:
 def padded_part(node: Node) -> Node | None:
     """The `pad` that a contraction's operand is a part of, or windows on; None where there is none."""
     node = _part_of(node)
-    if node.op is not pad or not all(type(n) is int for n in node.type.shape):
+    if node.op is not pad:
         return None
     source, value = node.operands
     low, high = node.attrs["low"], node.attrs["high"]
+    bordered = [n for n, a, b in zip(source.type.shape, low, high) if (a, b) != (0, 0)]
+    if not all(type(n) is int for n in bordered):
+        return None
     fits = bool(low) and min(*low, *high) >= 0 and 0 not in source.type.shape
     return node if fits and value.op.kind == CREATION else None
 

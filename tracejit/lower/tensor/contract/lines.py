@@ -18,7 +18,7 @@ from ....ir.term import postorder
 from ....ir.types import array_type
 from ...elements import Position
 from .machine import Machine
-from .padded import Body, Padded, Part, written
+from .padded import Body, Padded, Part, known_size, written
 from .problem import Problem
 
 MOST_REPEATED = 2.0  # lines that are copied, for each there is
@@ -46,8 +46,9 @@ def lines_for(
         return problem, ()
     sizes = [stretch.extent for stretch in part]
     copied = -(-problem.extents[label] // most) * prod(sizes)
-    apart = prod(n for n, size in zip(padded.node.type.shape, sizes) if size == 1)
-    if copied * apart > MOST_REPEATED * padded.node.type.size:
+    shape = padded.node.type.shape
+    apart = known_size(n for n, size in zip(shape, sizes) if size == 1)
+    if copied * apart > MOST_REPEATED * known_size(shape):
         return problem, ()
     if prod(sizes) * padded.node.type.dtype.itemsize > machine.near_bytes:
         return problem, ()
@@ -97,8 +98,10 @@ def _stretch(
         elif name == label:
             start = expressions.add(start, expressions.multiply(first, integer(scale)))
             extent += scale * (most - 1)
-        else:
+        elif isinstance(problem.extents[name], int):
             extent += scale * (problem.extents[name] - 1)
+        else:
+            return None
     return Part(start, extent)
 
 

@@ -11,6 +11,7 @@ from math import prod
 from typing import NamedTuple
 
 from ....ir import expressions, tensor
+from ....ir.dims import Dim
 from ....ir.expressions import integer
 from ....ir.graph import Node
 from ....ir.tensor import (
@@ -68,10 +69,10 @@ class Padded(NamedTuple):
 
 
 class Part(NamedTuple):
-    """A stretch of an axis: where it begins, and its length."""
+    """A stretch of an axis: where it begins, and its length, which may be unknown if that is all of it."""
 
     start: Expression
-    extent: int
+    extent: int | Dim
 
 
 def padded_operands(operands: Iterable[Node], composer: Composer) -> dict[Node, Padded]:
@@ -83,6 +84,11 @@ def padded_operands(operands: Iterable[Node], composer: Composer) -> dict[Node, 
             type = array_type(node.type.shape, node.type.dtype)
             found[node] = Padded(node, Buffer(f"padded{len(found)}", type, "local"), composer)
     return found
+
+
+def known_size(shape: Iterable[int | Dim]) -> int:
+    """How many elements there are at least: an unknown extent counts as 1."""
+    return prod(extent for extent in shape if isinstance(extent, int))
 
 
 def with_padding(padded: Iterable[Padded], body: Body, lanes: int) -> Body:
@@ -97,7 +103,7 @@ def with_padding(padded: Iterable[Padded], body: Body, lanes: int) -> Body:
     for one in padded:
         if one.buffer in read:
             whole = [Part(tensor.ZERO, extent) for extent in one.buffer.type.shape]
-            large = prod(one.buffer.type.shape) >= FEWEST_SHARED
+            large = known_size(one.buffer.type.shape) >= FEWEST_SHARED
             threads = large and any(map(is_shared, statements(body)))
             before += (Allocate(one.buffer), *written(one, one.buffer, whole, lanes, threads))
     return before + body
@@ -112,12 +118,16 @@ def written(
     tested. Threads share the inside of the widest axis.
     """
     places = [Index(f"at{axis}") for axis in range(len(part))]
-    shared = max(range(len(part) - 1), key=lambda axis: part[axis].extent, default=-1)
+    extents = [stretch.extent for stretch in part[:-1]]
+    unknown = [axis for axis, extent in enumerate(extents) if not isinstance(extent, int)]
+    shared = (
+        max(range(len(extents)), key=extents.__getitem__, default=-1) if not unknown else unknown[0]
+    )
 
     def loop(axis: int, start: Expression, stop: Expression, body: Body, mark: str) -> Body:
         if isinstance(start, Literal) and isinstance(stop, Literal) and start.value >= stop.value:
             return ()
-        if axis == len(part) - 1 and part[axis].extent <= FEW:
+        if axis == len(part) - 1 and part[axis].extent in range(FEW + 1):
             return (For(places[axis], start, stop, body, "unroll", 1),)
         if axis == len(part) - 1:
             return (For(places[axis], start, stop, body, "vector", lanes),)
@@ -130,7 +140,7 @@ def written(
             return (Store(memory, tuple(places), value),)
         own, inner = ("serial", mark) if axis != shared else (mark, "serial")
         start, extent = part[axis]
-        end = integer(extent)
+        end = expressions.extent(extent)
         border = padded.inside(axis)
         if not is_inside or border == (0, padded.node.type.shape[axis]):
             return loop(axis, tensor.ZERO, end, along(axis + 1, is_inside, inner), own)

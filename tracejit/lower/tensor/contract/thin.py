@@ -49,6 +49,8 @@ def lane_labels(problem: Problem, machine: Machine) -> str:
     if problem.parts > 1 or groups not in problem.outer or problem.columns.labels != last:
         return last
     count, each = problem.extents[groups], problem.extents[last]
+    if not isinstance(count, int):
+        return last
     across = dict(zip(problem.result, problem.out.type.strides))
     if each & (each - 1) or 2 * each > lanes or count * each % lanes:
         return last
@@ -63,9 +65,10 @@ def lane_labels(problem: Problem, machine: Machine) -> str:
 def shared_label(problem: Problem, machine: Machine) -> str:
     """The label along which neighbours are computed together; "" where the problem is another kind."""
     labels = [label for label in problem.result if label not in problem.single]
-    if not all(isinstance(extent, int) and extent for extent in problem.extents.values()):
+    unknown = [x for x, extent in problem.extents.items() if not isinstance(extent, int)]
+    if 0 in problem.extents.values() or not {*unknown} <= {*problem.outer}:
         return ""
-    if len(labels) < 2:
+    if len(labels) < 2 or labels[-1] in unknown:
         return ""
     along = lane_labels(problem, machine)
     if len(along) == 1 and min(problem.rows.extent, problem.columns.extent) > 1:
@@ -79,7 +82,7 @@ def shared_label(problem: Problem, machine: Machine) -> str:
     ):
         return ""
     for label in reversed(labels[: -len(along)]):
-        if sum(label in factor.labels for factor in factors) == 1:
+        if sum(label in factor.labels for factor in factors) == 1 and label not in unknown:
             return label
     return ""
 
@@ -128,7 +131,8 @@ def thin_product(problem: Problem, machine: Machine, shared: str) -> Body:
     inside = {} if padded is None else inner_ranges(problem, padded)
     if inside is None or {*last} & {*inside}:
         return _by_chunks(problem, machine, Labels(shared, "", tuple(around), last, slides))
-    lines = next((label for label in reversed(around) if label in slides), "")
+    known = [label for label in around if isinstance(problem.extents[label], int)]
+    lines = next((label for label in reversed(known) if label in slides), "")
     labels = Labels(shared, lines, tuple(around), last, slides)
     whole = _all(problem, last)
     free = prod((stop - start) / problem.extents[x] for x, (start, stop) in inside.items())
@@ -165,6 +169,8 @@ def _nest(
                 *_rows(outer, machine, labels, lanes, stop, None, tile, most),
             )
         label, *more = around
+        if label not in inside and label != labels.lines:
+            return problem.loops(label, nest(more, tile, problem))
         start, stop = inside.get(label, (0, problem.extents[label]))
         ends = [(0, start), (stop, problem.extents[label])]
         border: Body = ()
@@ -225,7 +231,8 @@ def _by_few(
 def _by_chunks(problem: Problem, machine: Machine, labels: Labels) -> Body:
     """All results; what is padded along the lanes is copied by those who take a few of a label's indices."""
     total, around, last = seconds(problem), labels.around, labels.last
-    label = max(around, key=lambda x: problem.extents[x], default="")
+    known = [label for label in around if isinstance(problem.extents[label], int)]
+    label = max(known, key=lambda x: problem.extents[x], default="")
     if problem.padded and label and total >= WORTHWHILE:
         count, others = problem.extents[label], "".join([x for x in around if x != label])
         chunks = even(chunks_of(count, total / count), machine.cores, count)

@@ -43,16 +43,22 @@ MOST_BITS = 40
 
 
 def _type(x: ArrayType, ranks: ArrayType) -> ArrayType:
-    if x.ndim == 0 or ranks.dtype is not i64 or ranks.ndim != 2 or x.dtype.kind not in "iuf":
+    if x.ndim == 0 or ranks.dtype is not i64 or x.dtype.kind not in "iuf":
         raise ValueError(f"rows of {x} do not have elements of the ranks {ranks}")
-    if not all(type(extent) is int and extent for extent in ranks.shape):
+    if ranks.ndim < 2 or ranks.shape[:-2] not in ((), x.shape[:-1]):
+        raise ValueError(f"{ranks} are not for all rows of {x}, or for each of them")
+    own = ranks.shape[-2:]
+    if not all(type(extent) is int and extent for extent in own):
         raise ValueError(f"{ranks} are not a known number of ranks")
-    return array_type((*x.shape[:-1], *ranks.shape), x.dtype)
+    return array_type((*x.shape[:-1], *own), x.dtype)
 
 
 def _reference(x: Any, ranks: Any) -> Any:
-    rows = np.sort(x, axis=-1)
-    found = rows[..., np.clip(ranks, 0, rows.shape[-1] - 1)]
+    rows, ranks = np.sort(x, axis=-1), np.asarray(ranks)
+    inside = np.clip(ranks, 0, rows.shape[-1] - 1)
+    inside = np.broadcast_to(inside, (*rows.shape[:-1], *ranks.shape[-2:]))
+    flat = inside.reshape(*rows.shape[:-1], -1)
+    found = np.take_along_axis(rows, flat, -1).reshape(inside.shape)
     if rows.dtype.kind == "f":
         last = rows[..., -1:, None]
         found = np.where(np.isnan(last), last, found)
@@ -108,7 +114,8 @@ class _Rows:
         return self.over(self.samples, store), sorting(self.sample, (ZERO,), self.samples)
 
     def rank(self, group: int, position: int) -> Expression:
-        place = (expressions.integer(group), expressions.integer(position))
+        own = self.rows if self.ranks.type.ndim > 2 else ()
+        place = (*own, expressions.integer(group), expressions.integer(position))
         last = expressions.subtract(self.n, ONE)
         return _whole("maximum", _whole("minimum", Load(self.ranks, place), last), ZERO)
 
@@ -166,7 +173,7 @@ def _statements(x: Buffer, ranks: Buffer, out: Buffer) -> tuple[Statement, ...]:
     if 0 in x.type.shape:
         return ()
     row = _Rows(x, ranks, out)
-    groups, width = ranks.type.shape
+    groups, width = ranks.type.shape[-2:]
     body: tuple[Statement, ...] = (*row.sampled(), Let(row.nans, ZERO))
     for group in range(groups):
         body += row.found(group, width)
@@ -178,11 +185,12 @@ def _samples(dtype: DType) -> list:
     if dtype.kind not in "iuf" or dtype.itemsize < 4:
         return []
     cases = [((9,), (1, 1)), ((3, 20), (2, 2)), ((2, 1), (1, 2)), ((700,), (1, 2))]
+    cases.append(((2, 3, 20), (2, 3, 1, 2)))
     return [([array_type(shape, dtype), array_type(own, i64)], {}) for shape, own in cases]
 
 
 # The elements that rows would have at `ranks` if they were sorted, the ranks of a row of these near one another and
-# in order; NaN for all of them if a row has any.
+# in order; for all rows, or for each its own; NaN for all of them if a row has any.
 ranked_at = define(
     Op("ranked_at", OPAQUE, _type, _reference, Extern(_statements), cost=10.0, samples=_samples)
 )

@@ -12,6 +12,7 @@ import numpy as np
 
 from ...ir import ops
 from ...ir.dims import is_never_negative
+from ...ir.ops.ranks import SHORT
 from ..application import apply
 from ..array import Array, wrap
 from ..host import no_rule
@@ -328,19 +329,28 @@ def _known_quantiles(name: str, q: Any, out: Any, weights: Any) -> np.ndarray:
 
 
 def _counted_rows(name: str, a: Any, axis: Any) -> tuple[Array, Array, tuple[int, ...]]:
-    """Sorted rows of floats, how many elements of each are no NaN, and the axes that are gone."""
+    """Rows of floats, how many elements of each are no NaN, and the axes that are gone."""
     x = as_array(a)
     if x.ndim == 0 or 0 in x.shape or x.dtype.kind != "f":
         raise no_rule(f"np.{name} of a number, of nothing, or of {x.dtype}")
     rows, axes = _gathered_axes(x, axis)
     is_number = apply(np.logical_not, apply(np.isnan, rows))
-    return sorted_rows(rows), as_array(reductions.sum(is_number, -1, np.int64)), axes
+    return rows, as_array(reductions.sum(is_number, -1, np.int64)), axes
 
 
-def _at(rows: Array, place: Array) -> Array:
-    """An element of each row, where its place depends on the row."""
-    inside = apply(np.maximum, place, 0)
-    return taken(take_along_axis(rows, reshaped(inside, (*inside.shape, 1)), -1), inside.ndim, 0)
+def _neighbours(rows: Array, low: Array, high: Array) -> list[Array]:
+    """Elements of each row by their ranks, of which the last axis has several, among those that are no NaN."""
+    places = [apply(np.maximum, place, 0) for place in (low, high)]
+    extent, count = rows.shape[-1], low.shape[-1]
+    if count > MOST_AT or type(extent) is int and extent < SHORT:
+        ordered = sorted_rows(rows)
+        return [take_along_axis(ordered, place, -1) for place in places]
+    # Where all that is NaN is greatest, ranks before it stay.
+    greatest = filled((), np.inf, rows.dtype)
+    numbers = choose(apply(np.isnan, rows), greatest, rows)
+    pairs = [reshaped(place, (*place.shape, 1)) for place in places]
+    found = _ranked_at(numbers, concatenated(pairs, low.ndim))
+    return [taken(found, low.ndim, k) for k in range(2)]
 
 
 @implements(np.nanmedian)
@@ -351,7 +361,8 @@ def nanmedian(a, axis=None, out=None, overwrite_input=False, keepdims=UNSET):
     if as_array(a).dtype.kind in "biu":
         return median(a, axis, None, overwrite_input, keepdims)
     rows, number, axes = _counted_rows("nanmedian", a, axis)
-    low, high = [_at(rows, apply(np.floor_divide, number - k, 2)) for k in (1, 0)]
+    places = [reshaped(apply(np.floor_divide, number - k, 2), (*number.shape, 1)) for k in (1, 0)]
+    low, high = [taken(found, number.ndim, 0) for found in _neighbours(rows, *places)]
     is_odd = apply(np.equal, apply(np.remainder, number, 2), 1)
     result = choose(is_odd, low, _mean_of(low, high))
     result = choose(apply(np.equal, number, 0), filled((), np.nan, rows.dtype), result)
@@ -420,15 +431,12 @@ def _nan_quantile(
     # NumPy measures from the end where it is met, and so not at all.
     is_last = apply(np.greater_equal, place, converted(last, q.dtype))
     weight = choose(is_last, 0.0, place - first)
-    if q.ndim:
-        positions = (
-            permuted(low, (*range(1, low.ndim), 0)),
-            permuted(high, (*range(1, low.ndim), 0)),
-        )
-        found = [take_along_axis(rows, apply(np.maximum, each, 0), -1) for each in positions]
-        found = [permuted(each, (each.ndim - 1, *range(each.ndim - 1))) for each in found]
-    else:
-        found = [_at(rows, each) for each in (low, high)]
+    found = [reshaped(each, (q.size, *number.shape)) for each in (low, high)]
+    found = [permuted(each, (*range(1, each.ndim), 0)) for each in found]
+    found = [
+        permuted(each, (each.ndim - 1, *range(each.ndim - 1))) for each in _neighbours(rows, *found)
+    ]
+    found = [reshaped(each, (*q.shape, *number.shape)) for each in found]
     # A Python number, which is weak, takes on the dtype of the elements after it is subtracted.
     weights = [converted(w, rows.dtype) if is_plain else w for w in (weight, 1 - weight)]
     result = _mixed(*found, *weights, is_far=apply(np.greater_equal, weight, 0.5))

@@ -46,6 +46,12 @@ PROGRAMS = {
     "percentile of float32": (lambda x: np.percentile(x.astype("f4"), 30.5) + np.float32(1), numbers),
     "quantiles": (lambda x: np.quantile(np.where(x < -2, np.nan, x), [0, 0.25, 0.5, 1.0]), numbers),
     "quantiles of rows": (lambda x: np.quantile(np.stack([x, -x]), [0.1, 0.9], axis=1, keepdims=True), numbers),
+    "quantiles by other methods": (
+        lambda x: [np.quantile(x, [0, 0.3, 1.0], method=m) for m in ("hazen", "midpoint", "nearest", "inverted_cdf")],
+        numbers,
+    ),
+    "many quantiles": (lambda x: np.quantile(np.where(x < -3, np.nan, x), np.linspace(0, 1, 9)), numbers),
+    "without nan": (lambda x: (np.nanmedian(np.where(x > 1, np.nan, x)), np.nanquantile(np.where(x > 0, np.nan, x), [0.2, 0.9])), numbers),
     "selections side by side": (lambda x: np.concatenate([x[x > 0], x[x < -1]]), numbers),
     "sorted selection": (lambda x: np.sort(x[x > 0]), numbers),
     "nonzero of rows": (lambda x: np.nonzero(x[:8].reshape(2, 4) > 0), numbers),
@@ -53,7 +59,7 @@ PROGRAMS = {
 
 
 def is_alike(got, wanted):
-    if isinstance(wanted, tuple):
+    if isinstance(wanted, tuple | list):
         return len(got) == len(wanted) and all(map(is_alike, got, wanted))
     alike = got.dtype == wanted.dtype and got.shape == wanted.shape
     tolerance = 1e-6 if wanted.dtype == np.float32 else 1e-12

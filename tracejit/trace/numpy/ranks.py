@@ -164,15 +164,15 @@ _PLACES: dict[str, Callable[[int, np.ndarray], np.ndarray]] = {
 _DISCRETE = ("inverted_cdf", "closest_observation", "lower", "higher", "nearest")
 
 
-def _weights(method: str, places: np.ndarray, first: np.ndarray) -> np.ndarray:
+def _weights(method: str, places: Any, first: Any) -> Any:
     """How far from the first element of two to the second a quantile lies."""
-    gamma = np.asanyarray(places - first)
+    gamma = places - first
     match method:
         case "averaged_inverted_cdf":
             gamma = np.where(gamma == 0, 0.5, 1.0)
         case "midpoint":
             gamma = np.where(places % 1 == 0, 0.0, 0.5)
-    return np.asanyarray(gamma, dtype=places.dtype)
+    return gamma
 
 
 def _interpolated(a: Array, b: Array, t: Any) -> Array:
@@ -229,7 +229,7 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
         is_last, is_first = places >= n - 1, places < 0
         low = np.where(is_last, -1, np.where(is_first, 0, first))
         high = np.where(is_last, -1, np.where(is_first, 0, first + 1))
-        gamma = _weights(method, places, low.astype(np.intp))
+        gamma = np.asanyarray(_weights(method, places, low.astype(np.intp)), dtype=places.dtype)
         t = float(gamma) if weak else gamma.reshape(places.shape + (1,) * (rows.ndim - 1))
         some, neighbours = _elements_at(rows, low % n, high % n)
         result = _interpolated(*neighbours, t)
@@ -243,29 +243,57 @@ def _quantile(name: str, a: Any, q: Any, axis: Any, method: str, keepdims: bool,
 def _quantile_of_unknown(
     name: str, rows: Array, axes: tuple[int, ...], q: Any, method: str, keepdims: bool, weak: bool
 ) -> Any:
-    """The same where it is computed at which elements they are: linear ones, a few of them, of what is something."""
+    """The same where it is computed at which elements they are, of what is something."""
     own = node_of(rows).type.shape[-1]
-    is_fit = method == "linear" and q.dtype.kind == "f" and q.size <= MOST_AT
-    if not (is_fit and is_never_negative(own - 1) and rows.dtype.kind in "iuf"):
+    if q.dtype.kind != "f" or not is_never_negative(own - 1) or rows.dtype.kind not in "iuf":
         raise no_rule(f"np.{name} of an unknown number of elements")
-    last = as_array(rows.shape[-1]) - 1
-    place = apply(np.multiply, converted(last, q.dtype), as_array(q.reshape(-1)))
-    first = apply(np.floor, place)
-    low = converted(first, np.int64)
+    axis, last = rows.ndim - 1, as_array(rows.shape[-1]) - 1
+    place = as_array(_PLACES[method](converted(last + 1, q.dtype), as_array(q.reshape(-1))))
+    first = apply(np.floor, converted(place, q.dtype))
+    low, high = [
+        apply(np.minimum, apply(np.maximum, converted(each, np.int64), 0), last)
+        for each in (first, first + 1)
+    ]
+    if method in _DISCRETE:
+        high = low
+    neighbours = [permuted(each, (axis, *range(axis))) for each in _pairs_at(rows, low, high)]
+    if method in _DISCRETE:
+        return _finished(neighbours[0], rows, neighbours, axes, q, keepdims)
     # NumPy measures from the end where it is met, and so not at all.
-    is_last = apply(np.greater_equal, place, converted(last, q.dtype))
-    gamma = choose(is_last, 0.0, place - first)
-    pairs = concatenated(
-        [reshaped(each, (q.size, 1)) for each in (low, apply(np.minimum, low + 1, last))], 1
-    )
-    found, axis = _ranked_at(rows, pairs), rows.ndim - 1
-    found = permuted(found, (axis, *range(axis), axis + 1))
-    neighbours = [taken(found, axis + 1, k) for k in range(2)]
-    gamma = reshaped(gamma, (q.size,) + (1,) * axis)
+    is_inside = apply(np.logical_and, apply(np.less, place, converted(last, q.dtype)), place >= 0)
+    gamma = choose(is_inside, as_array(_weights(method, place, first)), 0.0)
+    gamma = reshaped(converted(gamma, q.dtype), (q.size,) + (1,) * axis)
     weights = [gamma, 1 - gamma]
     if weak:  # as below
         weights = [converted(w, promoted_dtype(*neighbours, 1.0)) for w in weights]
     result = _mixed(*neighbours, *weights, is_far=apply(np.greater_equal, gamma, 0.5))
+    return _finished(result, rows, neighbours, axes, q, keepdims)
+
+
+def _pairs_at(rows: Array, low: Array, high: Array) -> list[Array]:
+    """Elements of all rows by their ranks, the last axis of which is that of the ranks; NaN where a row has any."""
+    axis = rows.ndim - 1
+    if low.size <= MOST_AT:
+        pairs = [reshaped(each, (low.size, 1)) for each in (low, high)]
+        found = _ranked_at(rows, concatenated(pairs, 1))
+        return [taken(found, axis + 1, k) for k in range(2)]
+    ordered = sorted_rows(rows)
+    found = [gathered(ordered, each, axis) for each in (low, high)]
+    if rows.dtype.kind != "f":
+        return found
+    greatest = gathered(ordered, reshaped(as_array(rows.shape[-1]) - 1, (1,)), axis)
+    return [choose(apply(np.isnan, greatest), greatest, each) for each in found]
+
+
+def _finished(
+    result: Array,
+    rows: Array,
+    neighbours: list[Array],
+    axes: tuple[int, ...],
+    q: Any,
+    keepdims: bool,
+) -> Any:
+    """Quantiles as NumPy gives them, those of a row with NaN NaN."""
     if rows.dtype.kind == "f":
         some = neighbours[0]
         result = choose(apply(np.isnan, some), some, result)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import each, pairs
 
 from tracejit import jit
 from tracejit.config import config
@@ -38,11 +39,20 @@ def agree(function, a, scale=1e-12):
     assert "eliminated_" in str(jitted.trace(a))
 
 
-@pytest.mark.parametrize("n", [5, 8, 9, 16, 23, 64, 100])
-@pytest.mark.parametrize("name", FUNCTIONS)
-def test_one_and_few(name, n):
-    agree(FUNCTIONS[name], matrices((n, n), n))
-    agree(FUNCTIONS[name], matrices((2, n, n), n + 1))
+SIZES = [5, 8, 9, 16, 23, 64, 100]
+OTHERS = ["slogdet", "solve a vector", "solve for one matrix", "inv of a product"]
+
+
+@pytest.mark.parametrize(
+    "name, n, stack",
+    [
+        *pairs(["det", "inv", "solve"], SIZES, [(), (2,)]),
+        *each(OTHERS, SIZES, [(2,), ()]),
+        *each(OTHERS, SIZES[1:] + SIZES[:1], [(), (2,)]),
+    ],
+)
+def test_one_and_few(name, n, stack):
+    agree(FUNCTIONS[name], matrices((*stack, n, n), n))
 
 
 @pytest.mark.parametrize("name", ["det", "inv", "solve"])

@@ -10,6 +10,7 @@ import hypothesis.extra.numpy as numpy_st
 import hypothesis.strategies as st
 import numpy as np
 import pytest
+from combinations import each
 from hypothesis import given, settings
 from traced import check as check_traced
 
@@ -106,7 +107,7 @@ def arrays_of_positions(draw, n, common, limit):
 SHAPES = numpy_st.array_shapes(min_dims=1, max_dims=4, min_side=0, max_side=4)
 
 
-@settings(max_examples=400, deadline=None)
+@settings(max_examples=150, deadline=None)
 @given(st.data())
 def test_any_index_known_while_tracing(data):
     shape = data.draw(SHAPES)
@@ -114,7 +115,7 @@ def test_any_index_known_while_tracing(data):
     check_traced(lambda x: x[index], numbers(shape))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(st.data())
 def test_any_index_that_is_an_argument(data):
     shape = data.draw(SHAPES)
@@ -207,8 +208,13 @@ def test_reads(number):
     check(READS[number], numbers((3, 4, 5)), POSITIONS, np.int64(2))
 
 
-@pytest.mark.parametrize("dtype", ["bool", "i1", "u4", "f2", "f4", "c8", "c16"])
-@pytest.mark.parametrize("integer", INTEGERS)
+@pytest.mark.parametrize(
+    "dtype, integer",
+    [
+        *each(["bool", "i1", "u4", "f2", "f4", "c8", "c16"], INTEGERS),
+        *each(["f4", "c16", "i1"], INTEGERS),
+    ],
+)
 def test_any_dtype(dtype, integer):
     index = np.abs(POSITIONS) if integer[0] == "u" else POSITIONS
     index = np.tile(index, (1, 30)).astype(integer)

@@ -52,9 +52,10 @@ def edges(dtype):
 
 @pytest.mark.parametrize("divisor", DIVISORS)
 def test_every_fraction_of_f32(divided, divisor):
-    """Quotients of other exponents are the same, times a power of two."""
-    divisor = float(np.float32(divisor))
-    x = np.arange(0x3F800000, 0x40000000, dtype="i4").view("f4")
+    """Quotients of other exponents are the same, times a power of two; of some divisors every seventh."""
+    is_first, divisor = divisor in DIVISORS[:6], float(np.float32(divisor))
+    step = 1 if is_first or inverse(divisor, "float") is None else 7
+    x = np.arange(0x3F800000, 0x40000000, step, dtype="i4").view("f4")
     found = divided(x, divisor)
     if found is not None:
         assert_same(x, divisor, found)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from combinations import pairs
 from golden import expect
 
 import tracejit
@@ -43,13 +44,18 @@ def test_what_stays_near_is_not_cut(shape):
     assert not any("strip" in name for name, _ in marks(kernel))
 
 
-@pytest.mark.parametrize("shape", [(511, 513), (513, 512), (700, 1030), (1030, 9)])
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i1", "?", "c16"])
-def test_transposes(shape, dtype):
+@pytest.mark.parametrize(
+    "shape, dtype, function",
+    pairs(
+        [(511, 513), (513, 512), (700, 1030), (1030, 9)],
+        ["f4", "f8", "i1", "?", "c16"],
+        [lambda x, y: x.T.copy(), lambda x, y: x.T + y],
+    ),
+)
+def test_transposes(shape, dtype, function):
     x = (RNG.random(shape) * 4).astype(dtype)
     y = (RNG.random(shape[::-1]) * 4).astype(dtype)
-    np.testing.assert_array_equal(tracejit.jit(lambda x: x.T.copy())(x), x.T)
-    np.testing.assert_array_equal(tracejit.jit(lambda x, y: x.T + y)(x, y), x.T + y)
+    np.testing.assert_array_equal(tracejit.jit(function)(x, y), function(x, y))
 
 
 @pytest.mark.parametrize("axes", [(0, 2, 1), (1, 0, 2), (2, 1, 0), (2, 0, 1), (1, 2, 0)])
@@ -60,9 +66,14 @@ def test_three_axes(axes, shape):
     np.testing.assert_array_equal(moved, np.pad(x.transpose(axes), 1))
 
 
-@pytest.mark.parametrize("step", [-4, -3, -2, 2, 3, 4, 5, 17])
-@pytest.mark.parametrize("size", [1, 7, 8, 31, 32, 33, 64, 257])
-@pytest.mark.parametrize("dtype", ["f4", "f8", "i2", "u1", "c8", "f2"])
+@pytest.mark.parametrize(
+    "step, size, dtype",
+    pairs(
+        [-4, -3, -2, 2, 3, 4, 5, 17],
+        [1, 7, 8, 31, 32, 33, 64, 257],
+        ["f4", "f8", "i2", "u1", "c8", "f2"],
+    ),
+)
 def test_elements_apart(step, size, dtype):
     """Whole memory is used: a read past the last element would leave the array."""
     x = (np.arange((size - 1) * abs(step) + 1) % 251).astype(dtype)

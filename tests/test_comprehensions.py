@@ -115,3 +115,32 @@ def test_nothing_to_choose_from():
         return [k for k in range(len(x)) if x[k].sum() > 0], len([row for row in x if row[0] > 0])
 
     assert tracejit.jit(chosen)(np.zeros((0, 3))) == chosen(np.zeros((0, 3))) == ([], 0)
+
+
+def appended(x):
+    found = [v for v in x if v > 0]
+    found.append(1.0)
+    return found, len(found)
+
+
+def added(x):
+    found, others = [v for v in x if v > 0], [v for v in x if v < -1]
+    return found + others, [2.0] + others
+
+
+def steps(x):
+    places = [k for k, v in enumerate(x) if v > 0]
+    return [b - a for a, b in zip(places, places[1:])]
+
+
+def in_order(x):
+    found = [v for v in x if v > 0]
+    return sorted(found)[::-1], sorted((v * v for v in x if v < 0), reverse=True)
+
+
+@pytest.mark.parametrize("function", [appended, added, steps, in_order])
+def test_what_else_is_asked_of_lists_by_a_condition(function):
+    x = np.random.default_rng(1).normal(size=12)
+    jitted = tracejit.jit(function)
+    for args in (x, -x, np.abs(x)):
+        assert jitted(args) == function(args)

@@ -12,7 +12,7 @@ from ..tree import LEAF
 from ..value import Value
 from . import folds, stacks
 from .generators import Lazy, Selected, room_for, selected
-from .growing import MOST_LISTED, Growing, Note, Regrow, note_of
+from .growing import MOST_LISTED, UNKNOWN, Growing, Note, Regrow, note_of
 from .iterables import Placed
 from .joins import kind_of
 
@@ -36,10 +36,14 @@ def listed(found: Lazy, place: tuple) -> Any:
     if is_known and not isinstance(found.keeps(sample), Value):
         return list(found)
     value = found.value(sample)
-    note = None if kind_of(value) is not None else note_of([value])
-    if note is not None and not note.has_arrays:
-        return _grown(trace, found, (sys._getframe(1).f_code.co_filename, *place), note)
-    return selected(trace, found, stop - first, value)
+    note, key = note_of([value]), (sys._getframe(1).f_code.co_filename, *place)
+    if note is None or note.has_arrays:
+        return selected(trace, found, stop - first, value)
+    if kind_of(value) is None or key in trace.growing:
+        return _grown(trace, found, key, note)
+    items = selected(trace, found, stop - first, value)
+    items.regrow = Regrow(key, note._replace(room=UNKNOWN))
+    return items
 
 
 def _of_loops(trace: Trace, found: Lazy, key: tuple) -> Any:

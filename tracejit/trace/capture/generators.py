@@ -55,6 +55,14 @@ class Lazy:
         return isinstance(self.source, Items)
 
     @property
+    def is_counted(self) -> bool:
+        """Whether it is known how many values there are, of a source that a loop can be rolled over."""
+        start, stop = self.source.bounds
+        if type(start) is not int or type(stop) is not int:
+            return False
+        return start >= stop or not isinstance(self.keeps(self.source.item(start)), Value)
+
+    @property
     def is_sure(self) -> bool:
         """Whether it certainly has a value, and the condition does not decide about any."""
         if self.condition is not None or self.is_nested:
@@ -69,11 +77,11 @@ class Selected(Items, Unsized):
     """The list that a comprehension makes where traced values decide how many items it has.
 
     It is an array of them, which NumPy's functions may be given, and which can be gone through; each is
-    of one `kind`.
+    of one `kind`. `regrow` makes it a list that grows, where more than that is asked of it.
     """
 
-    def __init__(self, array: Array, kind: Kind):
-        self.array, self.kind = array, kind
+    def __init__(self, array: Array, kind: Kind, regrow: BaseException | None = None):
+        self.array, self.kind, self.regrow = array, kind, regrow
         self.bounds = 0, array.shape[0]
 
     def item(self, index: Any) -> Any:
@@ -115,14 +123,14 @@ class Selected(Items, Unsized):
         """What NumPy's functions are given."""
         return self.array
 
-    def append(self, item: Any) -> None:
-        raise failure(
+    def append(self, *items: Any) -> Any:
+        raise self.regrow or failure(
             UnsupportedError,
             "a list whose length traced values decide gets another item",
             "make it an array, np.array([... for ... if ...]), and join arrays with np.append",
         )
 
-    extend = insert = pop = remove = append
+    extend = insert = pop = remove = __add__ = __radd__ = __iadd__ = append
 
     def __eq__(self, other: object) -> bool:
         raise failure(

@@ -6,17 +6,18 @@ Each has `bounds`, from where to where its index runs, and `item(index)` for an 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
+from functools import reduce
 from typing import Any, NamedTuple
 
 import numpy as np
 
 from ...errors import TraceError
 from ...ir import ops
-from ...ir.dims import Dim, plain
+from ...ir.dims import Dim, is_never_negative, plain
 from ..array import Array
 from ..context import current_trace, failure
 from ..numpy.python_math import to_complex, to_float, to_int
-from ..value import ListOfValues, Value, known_value, node_of
+from ..value import ListOfValues, Value, extent_node, known_value, node_of
 
 Bound = Any  # int, Dim, or a traced int
 
@@ -89,7 +90,7 @@ class Zipped(Items):
 
     def __init__(self, several: list[Any]):
         self.several = several
-        self.bounds = 0, min(_count(items) for items in several)
+        self.bounds = 0, reduce(_lesser, map(_count, several))
 
     def item(self, index: Any) -> Any:
         return tuple([items.item(_from(items.bounds[0], index)) for items in self.several])
@@ -160,6 +161,18 @@ def _from(first: Any, index: Any) -> Any:
 def _count(items: Items) -> Any:
     start, stop = items.bounds
     return stop if type(start) is int and start == 0 else stop - start
+
+
+def _lesser(one: Bound, other: Bound) -> Bound:
+    """The lower of two counts, where that is known, or else what the program finds."""
+    if isinstance(one, Value) or isinstance(other, Value):
+        nodes = [node_of(n) if isinstance(n, Value) else extent_node(n) for n in (one, other)]
+        return Array(ops.minimum(*nodes), True, int)
+    if is_never_negative(other - one):
+        return one
+    if is_never_negative(one - other):
+        return other
+    return Array(ops.minimum(extent_node(one), extent_node(other)), True, int)
 
 
 def items_of(value: Any) -> Items | None:

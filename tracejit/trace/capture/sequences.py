@@ -28,7 +28,7 @@ from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds, stacks
 from .comprehensions import listed
-from .generators import Lazy, Selected, room_for
+from .generators import Lazy, Selected, room_for, selected
 from .growing import MOST_LISTED, Growing, growth, note_of
 from .integers import power
 from .iterables import INSTEAD, Items, Unsized, Zipped, items_of
@@ -116,6 +116,9 @@ def _sum(found: Lazy, start: Any = 0) -> Any:
 def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     """Where what they are sorted by has one dtype, the list of them in NumPy's stable order."""
     found = _any_lazy(iterable)
+    is_simple = key is None and found.is_rolled and not found.is_nested
+    if is_simple and not found.is_counted:
+        return _sorted_choice(found, reverse)
     if found.is_sure and found.is_rolled and len(found.source) > MOST_LISTED // 2:
         many = _sorted_by_loop(found, key, reverse)
         if many is not None:
@@ -137,6 +140,16 @@ def _sorted(iterable: Any, /, *, key: Any = None, reverse: Any = False) -> Any:
     if reverse:
         order = len(items) - 1 - order[::-1]
     return [_at(items, order[position]) for position in range(len(items))]
+
+
+def _sorted_choice(found: Lazy, reverse: Any) -> Any:
+    """The list of items in order of which traced values decide how many there are."""
+    trace, source = current_trace(), found.source
+    assert trace is not None
+    first, stop = source.bounds
+    items = selected(trace, found, stop - first, found.value(source.item(first)))
+    items.sort(reverse=reverse)
+    return items
 
 
 def _sorted_by_loop(found: Lazy, key: Any, reverse: Any) -> Any:

@@ -66,6 +66,7 @@ from .tensor.interleave import interleave_rows
 from .tensor.interrupt import poll_signals
 from .tensor.jam import jam_rows
 from .tensor.latency import put_late_values_last
+from .tensor.long_chains import cut_chains
 from .tensor.long_extrema import search_blocks
 from .tensor.long_moments import join_moments
 from .tensor.loops import lower_called, to_loops
@@ -268,6 +269,7 @@ PIPELINE = Pipeline(
             ),
             (store_behind, lambda options: partial(store_behind, far=options.stream_bytes)),
             (prefetch_rows, _bind_prefetch),
+            _told(cut_chains),
             tabulate_bits,
             branch_on_loads,
             nest_choices,

@@ -259,7 +259,7 @@ def _bits_as(kind: str) -> dict[str, Any]:
 multiply_pairs    = elementwise("multiply_pairs", _multiply_pairs, 2, result=_pairs_dtype, commutative=True)
 multiply_quads    = elementwise("multiply_quads", _multiply_quads, 2, result=_pairs_dtype)
 fma               = elementwise("fma", fused_multiply_add, result=_fma_dtype)
-erf               = elementwise("erf", _scalar_reference(_erf), 20, result=_float_result("erf"))
+erf               = elementwise("erf", _scalar_reference(_erf), 32, result=_float_result("erf"))
 erfc              = elementwise("erfc", _scalar_reference(_erfc), 25, result=_float_result("erfc"))
 frexp_mantissa    = elementwise("frexp_mantissa", lambda x: np.frexp(x)[0], 3, result=_float_result("frexp"))
 frexp_exponent    = elementwise("frexp_exponent", lambda x: np.frexp(x)[1], 3, result=_frexp_exponent_dtype)

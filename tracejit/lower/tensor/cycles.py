@@ -49,6 +49,7 @@ from .turns import average_trips, changing_loops, values_of
 # In a cycle: vector operations, loads and stores of a register, instructions of any kind.
 UNITS, LOADS, STORES, ISSUED = 2.0, 2.0, 1.0, 6.0
 LATENCY = 3.0  # of an addition or a multiply-add, until the next can use it
+LONGER = 1.4  # how much longer elementary functions wait for themselves in float64, of which they need more terms
 OVERHEAD = 1.0  # of an iteration of a loop: its counter and branch
 ENTRY = 6.0  # of a loop: what comes before, and the branch that nobody foresaw at its end
 FORESEEN, SHORT_ENTRY = (
@@ -142,7 +143,9 @@ def core_of(machine: Machine) -> Core:
 
     def price(op: str, operands: tuple[DType, ...], dtype: DType, lanes: int) -> Price:
         cost = OPS[op].cost if op in OPS else 1.0
-        return Price(cost * max(1.0, lanes * dtype.itemsize / machine.vector_bytes))
+        registers = max(1.0, lanes * dtype.itemsize / machine.vector_bytes)
+        longer = LONGER if dtype.kind == "f" and dtype.itemsize > 4 and cost > 2 else 1.0
+        return Price(cost * registers, chain=LATENCY * longer * cost)
 
     return Core(machine.vector_bytes, price)
 

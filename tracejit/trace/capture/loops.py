@@ -29,6 +29,7 @@ from .branches import Choice, Exchanged, chosen, close_down, truth_of
 from .generators import Lazy
 from .growing import MOST_LISTED, Regrow
 from .iterables import Items, Placed, items_of
+from .iterations import is_by_element, is_plain
 from .joins import Pairs
 from .ramps import Trips
 from .records import Alive, Record, alive, flag_node, is_flag_set, unless
@@ -441,10 +442,10 @@ class For(Loop):
             if rolling.has_ramps and stop_flag is not False:
                 raise Unsettled("how long an array is depends on when the loop is left")
             more = [stop_flag] if isinstance(stop_flag, Node) else []
-            if is_known and self.key not in self.trace.rolled and rolling.is_plain(more):
+            if is_known and self.key not in self.trace.rolled and is_plain(rolling, more):
                 raise Plain
             count = stop - start if is_known else 0
-            if is_known and rolling.is_by_element(MOST_BY_ELEMENT // count, count):
+            if is_known and is_by_element(rolling, MOST_BY_ELEMENT // count, count):
                 raise Unsettled("its iterations fuse", can_peel=False)
         except (Unsettled, Rotated) as error:
             failed.append(error)

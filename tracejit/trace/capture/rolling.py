@@ -8,23 +8,21 @@ parameter, of a kind that has the values of before the loop and of after the bod
 from __future__ import annotations
 
 from collections.abc import Iterator
-from math import prod
 from types import FrameType
 from typing import Any
 
-from ...ir.dims import Dim, Symbol, symbols_of
 from ...ir.graph import Node, operands_of, parameter, substitute
-from ...ir.op import ELEMENTWISE, OPS
 from ...ir.ops.control import unknown_of
 from ...ir.term import postorder
 from ...ir.types import i64
 from ..array import Array
 from ..context import Trace
 from ..promotion import cast, constant
-from ..regions import Region, encloses
+from ..regions import Region
 from ..tree import flatten, unflatten
 from .growing import growth
 from .installing import Installation
+from .iterations import unknowns_in
 from .joins import UNSET, Kind, holds_exactly, joined, kind_of, matched
 from .kin import Kin
 from .optional import Maybe
@@ -41,9 +39,6 @@ from .state import (
     state_of,
 )
 from .unsettled import Rotated, Unsettled, place_of, rotation
-
-# How many elements there are to compute, at least, for each that is read of what is short for them.
-FEW_OF = 16
 
 
 class Rolling:
@@ -409,46 +404,6 @@ class Rolling:
         is_name = cell.holder is self.begin.names
         return not is_name or cell.key in self.head or cell.key in self.after
 
-    def is_plain(self, more: list[Node]) -> bool:
-        """Whether nothing in the body depends on traced values, but for the index."""
-        if self.storages or self.carries_token:
-            return False
-        own = set(self.parameters.values())
-        firsts = [kind.node(a) for kind, a in self._firsts()]
-        index = {unknown_of(self.index)} if self.index is not None else set()
-        for node in postorder([*self.nodes.values(), *firsts, *more], operands_of):
-            if node.op is OPS["parameter"] and node not in own or node.op is OPS["host_call"]:
-                return False
-            if not {u for _, value in node.attributes for u in unknowns_in(value)} <= index:
-                return False
-        return True
-
-    def is_by_element(self, most: int, count: int) -> bool:
-        """Whether the body computes arrays element by element, in few operations: `count` iterations of
-        that are best done one after the other for each element.
-
-        It may read windows of what stays the same, which overlap with those of other iterations, and little else.
-        """
-        homes, region = self.trace.homes, self.region
-        results = [*self.nodes.values(), *self.written.values()]
-        if not results:
-            return False
-        is_outside = lambda n: encloses(homes.get(n), region)
-        inside = postorder(results, lambda n: () if is_outside(n) else n.operands)
-        work = [n for n in inside if n.operands and not is_outside(n)]
-        own, read = {*self.parameters.values()}, set()
-        sizes = [prod(n.type.shape) for n in results]
-        size = min(sizes) if all(type(n) is int for n in sizes) else 0
-        for n in work:
-            (source, *_) = n.operands
-            stays = is_outside(source) and source not in own or source in read
-            if stays and (n.op is OPS["reshape"] or is_window(n, count, size)):
-                read.add(n)
-        kinds_fit = all(
-            n.op.kind == ELEMENTWISE or n.op is OPS["broadcast"] or n in read for n in work
-        )
-        return kinds_fit and len(work) <= most and all(n.type.shape for n in self.nodes.values())
-
     def depends(self, node: Node) -> bool:
         """Whether a node is another one in another iteration."""
         own = set(self.parameters.values())
@@ -459,7 +414,7 @@ class Rolling:
             for found in postorder((node,), operands_of)
         )
 
-    def _firsts(self) -> Iterator[tuple[Kind, Any]]:
+    def firsts(self) -> Iterator[tuple[Kind, Any]]:
         for cell, value in self.cells():
             for position, kind in self.kinds.get(cell.id, {}).items():
                 yield kind, flatten(value)[0][position]
@@ -530,13 +485,6 @@ def _unset(after: Any) -> Any:
     return unflatten(structure, [kind.wrap(kind.node(UNSET)) for kind in kinds])
 
 
-def unknowns_in(value: Any) -> list[Symbol]:
-    """The unknowns in an attribute."""
-    if type(value) is tuple:
-        return [unknown for part in value for unknown in unknowns_in(part)]
-    return symbols_of(value) if isinstance(value, Dim) else []
-
-
 def _alike(before: Any, last: Any, kinds: list[Kind | None]) -> list[Any]:
     """Values of these kinds for the leaves of `last` before the first iteration, which nobody reads if
     there is one: those that there are, if they can be of these kinds."""
@@ -563,13 +511,3 @@ def _short(value: Any) -> str:
     if kind is None:
         return repr(value) if value is None or value is UNBOUND else f"a {type(value).__name__}"
     return str(kind)
-
-
-def is_window(node: Node, count: int, size: int) -> bool:
-    """Whether a node is a part of an array that overlaps with those of `count` indices beside it, or is
-    short for what is computed of `size` elements."""
-    if node.op is not OPS["slice"] or not all(type(n) is int for n in node.type.shape):
-        return False
-    starts, extents = node.attrs["start"], node.type.shape
-    moves = [extent for start, extent in zip(starts, extents) if not isinstance(start, int)]
-    return node.type.size * FEW_OF <= size or all(n > count for n in moves)

@@ -60,7 +60,9 @@ def _shaped(node: Node, like: Node) -> Node:
 def collapsed(function: Function) -> Function:
     """The same computation with fewer axes, or the function itself."""
     domain = _domain(function)
-    labels = _label(function, domain) if domain is not None else None
+    if domain is None or len(domain) < 2:
+        return function
+    labels = _label(function, domain)
     if labels is None:
         return function
     groups = _groups(function, labels, domain)

@@ -152,6 +152,8 @@ def _fills_less(
     if user.buffers.count(buffer) > 1 or call.buffers.count(buffer) > 1:
         return call
     theirs = user.kernel.parameters[user.buffers.index(buffer)]
+    if theirs not in user.kernel.outputs:
+        return call
     body = needed(call.kernel, own, user.kernel.body, theirs)
     return call if body is None else call.replace(kernel=call.kernel.replace(body=body))
 

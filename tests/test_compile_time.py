@@ -219,6 +219,13 @@ def test_loops_of_known_time_begin_in_quick_code(tiered):
         np.testing.assert_array_equal(quick, compiled(u))
 
 
+def test_products_begin_in_quick_code(tiered):
+    """What a first estimate takes for a second, as it knows nothing of panels."""
+    a = np.ones((200, 200), "f4")
+    compiled = tracejit.jit(lambda a: np.maximum(a @ a.T, 0.5)).lower(a).compile()
+    assert len(tiers._jobs) == 1 and not compiled.may_be_long
+
+
 def test_calls_in_loops_are_reckoned_as_often_as_they_are_made():
     def program(x):
         for _ in range(1000):

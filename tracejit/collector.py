@@ -1,7 +1,7 @@
-"""Python's cycle collector, paused while a program is lowered, and while modules are imported.
+"""Python's cycle collector, paused while a program is compiled, and while modules are imported.
 
-Lowering makes terms by the ten thousand, which refer to one another but never in a circle: looking
-for circles among them finds nothing, and took a third of the time of lowering a large program. What modules
+Tracing and lowering make terms by the ten thousand, which refer to one another but never in a circle: looking
+for circles among them finds nothing, and took a third of the time of lowering a large program, a tenth of tracing. What modules
 define stays, and looking through it took a quarter of the time of importing them.
 """
 

@@ -14,6 +14,7 @@ from threading import RLock
 from typing import Any, NamedTuple
 
 from .arguments import MOST_LAYOUTS, clashing, looks_of, pass_value
+from .collector import paused
 from .config import config
 from .deferred import module
 from .dump import say
@@ -250,7 +251,7 @@ class Compiler:
         how: list,
         run: Run | None = None,
     ) -> Entry:
-        with self._lock, tiers.foreground():
+        with self._lock, tiers.foreground(), paused():
             entry = self._entries.get(key)
             if entry is not None:
                 if entry.program.is_current():

@@ -33,7 +33,7 @@ from .lower.llvm.draws import draw_text
 from .lower.llvm.emit import HOST_CALL
 from .lower.llvm.math import large_angles
 from .lower.machine import USUAL, Machine
-from .lower.pipeline import Code, Options, estimated_seconds
+from .lower.pipeline import Code, Options, counted_seconds, estimated_seconds
 from .lower.tensor.arena import Memory, memory
 from .lower.tensor.contract.library import Library
 from .lower.tensor.cost import may_run_on
@@ -207,8 +207,11 @@ class Compiled:
     @property
     def may_be_long(self) -> bool:
         """Whether a call should begin with the best code, because it stays in what it began with."""
+        if any(may_run_on(k.body) for k in self.module.functions):
+            return True
         long = LONG + LONG_PER_CHARACTER * len(self.code.short)
-        return self.seconds > long or any(may_run_on(k.body) for k in self.module.functions)
+        # The first estimate knows little of tiles and panels.
+        return self.seconds > long and counted_seconds(self.module, self.lowered.options) > long
 
     @property
     def releases_gil(self) -> bool:

@@ -576,3 +576,16 @@ def test_computed_factors_with_loops_around_them(rows):
     spec = "ik,jk,lk->ijl"
     f = tracejit.jit(lambda a, b, c: np.einsum(spec, a, b, c))
     np.testing.assert_allclose(f(*a), np.einsum(spec, *a), rtol=1e-12, atol=1e-12)
+
+
+def test_a_part_that_a_loop_tells_is_read_where_it_is():
+    def layers(x, weights):
+        for i in range(len(weights)):
+            x = np.tanh(x @ weights[i] + x @ weights[len(weights) - 1 - i].T)
+        return x
+
+    x, weights = (np.random.default_rng(0).standard_normal(s) / 6 for s in ((7, 40), (5, 40, 40)))
+    f = tracejit.jit(layers)
+    assert f.memory(x, weights).workspace < weights[0].nbytes
+    np.testing.assert_allclose(f(x, weights), layers(x, weights), rtol=1e-10)
+    np.testing.assert_allclose(f(x, weights[::-1]), layers(x, weights[::-1]), rtol=1e-10)

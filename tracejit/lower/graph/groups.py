@@ -156,9 +156,10 @@ def _part_of(node: Node) -> Node:
         and not is_renaming(node)
     ):
         (source,) = node.operands
-        unknown = symbol_names(tuple([value for _, value in node.attributes]))
-        if not unknown <= symbol_names(source.type.shape):
-            break  # limit: where a part begins or ends at a loop's index, it is copied
+        # Where it begins may be told by a loop's index.
+        size = (node.type.shape, node.attrs.get("step", ()))
+        if not symbol_names(size) <= symbol_names(source.type.shape):
+            break  # limit: a part whose size is told by a loop's index is copied
         node = source
     return node
 

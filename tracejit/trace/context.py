@@ -72,6 +72,9 @@ class Trace:
     region         the body that is being traced; the whole program at first
     homes          the regions that nodes were made in
     births         how many arrays there have been
+    consumers      the names of code that generators yield to, which goes on in their branches and loops: those
+                   it changes, as a dict, and what others have
+    driven         the frames of these generators
     records        what is noted of the jumps out of loops and functions that are being traced
     adopt          takes over what another trace's program depends on
     held           gives containers that traced code may change, of its globals and closures
@@ -134,6 +137,8 @@ class Trace:
         self.can_be_known: dict[Node, bool] = {}
         self.known: dict[Node, Any] = {}
         self.records: list[Any] = []
+        self.consumers: list[tuple] = []
+        self.driven: set[Any] = set()
         self.held: Callable[[], list[Any]] = list
         self.slotted: dict[int, Any] = {}
         self.lists: dict[int, tuple[Any, Any]] = {}

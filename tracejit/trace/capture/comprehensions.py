@@ -11,8 +11,9 @@ from ..context import Trace, current_trace
 from ..tree import LEAF
 from ..value import Value
 from . import folds, stacks
+from .functions import is_to_be_driven
 from .generators import Lazy, Selected, room_for, selected
-from .growing import MOST_LISTED, UNKNOWN, Growing, Note, Regrow, note_of
+from .growing import MOST_LISTED, UNKNOWN, Growing, Note, Regrow, grows, note_of
 from .iterables import Placed
 from .joins import kind_of
 
@@ -22,6 +23,10 @@ def listed(found: Lazy, place: tuple) -> Any:
     trace = current_trace()
     if trace is not None and found.is_nested:
         return _of_loops(trace, found, (sys._getframe(1).f_code.co_filename, *place))
+    if trace is not None and is_to_be_driven(found.source):
+        items = grows([], (sys._getframe(1).f_code.co_filename, *place))
+        trace.hook(folds.append_all)(items, found)
+        return items
     if trace is None or not found.is_rolled:
         return list(found)
     first, stop = found.source.bounds

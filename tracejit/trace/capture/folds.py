@@ -148,6 +148,55 @@ def collect(found: Any, room: Any, count: Any) -> Any:
     return count
 
 
+def numbered(source: Any, place: Any) -> Any:
+    """`enumerate`, from `place` on."""
+    for x in source:
+        yield place, x
+        place += 1
+
+
+def taken_while(keeps: Any, source: Any) -> Any:
+    """`itertools.takewhile`."""
+    for x in source:
+        if not keeps(x):
+            break
+        yield x
+
+
+def dropped_while(drops: Any, source: Any) -> Any:
+    """`itertools.dropwhile`."""
+    has_begun = False
+    for x in source:
+        if not has_begun:
+            has_begun = not drops(x)
+        if has_begun:
+            yield x
+
+
+def chained(several: Any) -> Any:
+    """`itertools.chain`."""
+    for source in several:
+        for x in source:
+            yield x
+
+
+def counted(number: Any, step: Any) -> Any:
+    """`itertools.count`."""
+    while True:
+        yield number
+        number += step
+
+
+def append_all(items: Any, found: Any) -> None:
+    """Append the values to a list."""
+    for x in found.source:
+        if found.keeps(x):
+            if found.is_nested:
+                append_all(items, found.value(x))
+            else:
+                items.append(found.value(x))
+
+
 def bisect_left(items: Any, x: Any, low: Any, high: Any) -> Any:
     """`bisect.bisect_left`."""
     while low < high:

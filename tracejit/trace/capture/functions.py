@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import dis
+from inspect import CO_GENERATOR, GEN_CREATED, getgeneratorstate
 from itertools import pairwise
-from types import CodeType
+from types import CodeType, FrameType, GeneratorType
+from typing import Any
 from weakref import WeakKeyDictionary, WeakSet
 
 from .expressions import BUILTINS, ITERATORS, METHODS, PRINT, REDUCERS
@@ -13,6 +15,7 @@ from .source import compiled, definition_of
 
 _made: WeakKeyDictionary[CodeType, CodeType] = WeakKeyDictionary()
 _without_source: WeakSet[CodeType] = WeakSet()
+_generators: WeakSet[CodeType] = WeakSet()
 _CHOICES = {
     op
     for name, op in dis.opmap.items()
@@ -43,9 +46,24 @@ def _rewritten(code: CodeType) -> CodeType | None:
     if not rewritten(definition):
         return None
     try:
-        return compiled(definition, code)
+        made = compiled(definition, code)
     except (SyntaxError, RecursionError):  # too deeply nested for Python
         return None
+    if made is not None and made.co_flags & CO_GENERATOR:
+        _generators.add(made)
+    return made
+
+
+def is_to_be_driven(iterable: Any) -> bool:
+    """Whether it is a generator whose control flow is captured, and that has not begun."""
+    if type(iterable) is not GeneratorType or iterable.gi_code not in _generators:
+        return False
+    return getgeneratorstate(iterable) == GEN_CREATED
+
+
+def is_apart(trace: Any, frame: FrameType) -> bool:
+    """Whether code is that of a generator which no loop goes through: as Python runs it."""
+    return bool(frame.f_code.co_flags & CO_GENERATOR) and frame not in trace.driven
 
 
 def has_source(code: CodeType) -> bool:
@@ -56,6 +74,8 @@ def has_source(code: CodeType) -> bool:
 def _chooses(code: CodeType) -> bool:
     """Whether code, or functions in it, have loops, branches, handlers, calls that may be of `range`, or read
     items at computed places."""
+    if code.co_flags & CO_GENERATOR:  # what it yields to may leave it
+        return True
     ops = code.co_code[::2]
     if _CHOICES.intersection(ops) or _CALLS.intersection(code.co_names):
         return True

@@ -12,13 +12,14 @@ import numpy as np
 from ...errors import TraceError, UnsupportedError
 from ...ir import ops
 from ..array import Array
-from ..context import Trace, current_trace, failure
+from ..context import Trace, current_trace, failure, for_numpy
 from ..host import refuse_through_python
 from ..location import user_line
 from ..unread import check_value
 from ..value import Value, known_value, node_of
 from .branches import Choice, close_down, truth_of
 from .comprehensions import listed
+from .functions import is_apart
 from .generators import Lazy
 from .growing import Regrow
 from .iterables import INSTEAD, Unsized
@@ -257,6 +258,8 @@ class CaptureHooks:
             return bool(test)
         _, _, names, live = site
         frame = sys._getframe(1)
+        if is_apart(trace, frame):
+            return _truth_of_python(test)
         if isinstance(test, Alive):
             return Choice.guard(trace, test, frame, live, names)
         return Choice(trace, test.node, frame, live, names)
@@ -268,18 +271,26 @@ class CaptureHooks:
         return True if trace is None else alive(trace, [owner.record for owner in records])
 
     @staticmethod
-    def for_(iterable: Any, site: tuple) -> Any:
+    def resumed() -> Any:
+        """Whether a generator goes on after it has yielded: no jump led out of where that went."""
         trace = current_trace()
-        if trace is None:
+        if trace is None or is_apart(trace, sys._getframe(1)):
+            return True
+        return alive(trace, trace.records)
+
+    @staticmethod
+    def for_(iterable: Any, site: tuple) -> Any:
+        trace, frame = current_trace(), sys._getframe(1)
+        if trace is None or is_apart(trace, frame):
             return _Plain(iterable)
-        return For(trace, iterable, Site(*site), sys._getframe(1))
+        return For(trace, iterable, Site(*site), frame)
 
     @staticmethod
     def while_(site: tuple) -> Any:
-        trace = current_trace()
-        if trace is None:
+        trace, frame = current_trace(), sys._getframe(1)
+        if trace is None or is_apart(trace, frame):
             return _Plain(iter(int, 1))
-        return While(trace, Site(*site), sys._getframe(1))
+        return While(trace, Site(*site), frame)
 
     @staticmethod
     def block(site: tuple) -> Any:
@@ -338,7 +349,9 @@ class CaptureHooks:
 
     @staticmethod
     def function() -> Any:
-        return _PLAIN_FUNCTION if current_trace() is None else _Function(sys._getframe(1))
+        trace, frame = current_trace(), sys._getframe(1)
+        is_plain = trace is None or is_apart(trace, frame)
+        return _PLAIN_FUNCTION if is_plain else _Function(frame)
 
     # Expressions.
 
@@ -446,6 +459,14 @@ def _begin(value: Any, wanted: bool, frame: Any) -> Any:
     return _TracedOperand(value, truth, wanted, frame)
 
 
+def _truth_of_python(test: Any) -> bool:
+    """The truth of a test, in a generator that no loop goes through: where values decide, NumPy runs it all."""
+    try:
+        return bool(test)
+    except TraceError as error:
+        raise for_numpy(error) from None
+
+
 class _Plain:
     """A loop outside of a trace."""
 
@@ -470,7 +491,7 @@ class _Plain:
     starts = leaves = ends
 
     def stops(self, test: Any) -> bool:
-        return not test
+        return not _truth_of_python(test)
 
     def completed(self) -> bool:
         return not self.was_left

@@ -23,6 +23,7 @@ from ..registry import creates
 from ..tree import containers_are
 from ..value import Value, literal
 from . import folds
+from .functions import is_to_be_driven
 from .generators import Lazy, Selected, room_for
 from .iterables import Bound, Items, Positions, Rows, Zipped, items_of
 from .joins import Kind, joined, kind_of
@@ -224,6 +225,37 @@ def _islice(iterable: Any, *bounds: Any) -> Any:
     start, stop, _ = known.indices(len(items))
     first = items.bounds[0]
     return Part(items, first + start, first + max(start, stop))
+
+
+def _is_gone_through(iterable: Any) -> bool:
+    """Whether loops over it are captured."""
+    return items_of(iterable) is not None or is_to_be_driven(iterable)
+
+
+def _passing(original: Any, generator: Callable[..., Any]) -> None:
+    """`original` takes a function and what to go through; `generator` is what it does."""
+
+    @creates(original)
+    def chosen(function: Any, iterable: Any, /) -> Any:
+        if not _is_gone_through(iterable):
+            return original(_hooked(function), iterable)
+        return _hooked(generator)(_hooked(function), iterable)
+
+
+_passing(itertools.takewhile, folds.taken_while)
+_passing(itertools.dropwhile, folds.dropped_while)
+
+
+@creates(itertools.chain)
+def _chain(*iterables: Any) -> Any:
+    if not any(map(_is_gone_through, iterables)):
+        return itertools.chain(*iterables)
+    return _hooked(folds.chained)(iterables)
+
+
+@creates(itertools.count)
+def _count(start: Any = 0, step: Any = 1) -> Any:
+    return _hooked(folds.counted)(start, step)
 
 
 @creates(itertools.groupby)

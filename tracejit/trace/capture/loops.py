@@ -26,6 +26,7 @@ from ..tree import flatten
 from ..value import Value
 from .bodies import Bodies
 from .branches import Choice, Exchanged, chosen, close_down, truth_of
+from .functions import is_to_be_driven
 from .generators import Lazy
 from .growing import MOST_LISTED, Regrow
 from .iterables import Items, Placed, items_of
@@ -286,6 +287,8 @@ class For(Loop):
         self.regrow: BaseException | None = None  # what makes a list of its body one that grows
 
     def __iter__(self) -> Iterator[Any]:
+        if self.items is None and is_to_be_driven(self.iterable):
+            return self._driven(self.iterable)
         if self.items is None:
             return self._plainly(iter(self.iterable))
         start, stop = self.items.bounds
@@ -306,6 +309,28 @@ class For(Loop):
             yield value
             if not self._goes_on():
                 break
+
+    def _driven(self, generator: Any) -> Iterator[Any]:
+        """The body runs where a generator yields: in its branches, and in passes over its loops, of which the names
+        here are state, too."""
+        trace, frame = self.trace, self._frame()
+        now, depth = names_of(frame), len(trace.consumers)
+        own = {name: now.get(name, UNBOUND) for name in self.site.names if name in self.live}
+        trace.consumers.append((own, *now.values()))
+        trace.driven.add(generator.gi_frame)
+        try:
+            for value in generator:
+                self._give({**names_of(frame), **own})
+                self.region, self.is_pass = trace.region, trace.region is not self.base
+                yield value
+                now = self.names_now if self.is_ahead else names_of(frame)
+                own.update({name: now.get(name, UNBOUND) for name in own})
+                if not self.is_pass and alive(trace, trace.records) is False:
+                    break
+        finally:
+            del trace.consumers[depth:]
+        self.region, self.is_pass = self.base, False
+        self._give({**names_of(frame), **own})
 
     def _counted(self, items: Items, start: int, stop: int) -> Iterator[Any]:
         """A loop whose length is known."""

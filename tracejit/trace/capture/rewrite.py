@@ -10,10 +10,10 @@ user's name does; hooks.py has what `@tj` offers.
 from __future__ import annotations
 
 import ast
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from typing import Any
 
-from .expressions import FUNCTIONS, SUSPENDS, Names, holds, truth_of, value_of
+from .expressions import FUNCTIONS, Names, holds, truth_of, value_of
 from .liveness import Liveness, declared, stored
 from .matching import chain_of
 from .source import Definition
@@ -135,6 +135,7 @@ class _Rewriter(ast.NodeTransformer):
         self.loops: list[str] = []
         self.record = ""
         self.tries: list[str] = []  # those around with handlers
+        self.yields = any(holds(line, _YIELDS, FUNCTIONS) for line in body)
 
     # Statements.
 
@@ -162,9 +163,8 @@ class _Rewriter(ast.NodeTransformer):
                 break  # the rest is never reached
             if rest and self.jumps(line):
                 flags = [ast.Name(name, ast.Load()) for name in (*self.loops, self.record) if name]
-                test = expression(
-                    "TJ.alive(FLAGS)", line, TJ=HOOKS, FLAGS=ast.Tuple(flags, ast.Load())
-                )
+                text = "TJ.resumed()" if self.yields else "TJ.alive(FLAGS)"
+                test = expression(text, line, TJ=HOOKS, FLAGS=ast.Tuple(flags, ast.Load()))
                 live = self.live.after[body[-1]]
                 return new + self.branch(line, test, rest, [], live)
         return new
@@ -172,6 +172,7 @@ class _Rewriter(ast.NodeTransformer):
     def jumps(self, line: ast.stmt) -> bool:
         """Whether a statement may jump to a place behind those that follow it."""
         leaves_loop = holds(line, ast.Break | ast.Continue, (*FUNCTIONS, *_LOOPS))
+        leaves_loop |= self.yields and holds(line, _YIELDS, FUNCTIONS)
         return leaves_loop or (bool(self.record) and holds(line, _LEAVES, FUNCTIONS))
 
     def branch(
@@ -217,7 +218,7 @@ class _Rewriter(ast.NodeTransformer):
         body = self.block(node.body)
         self.loops.pop()
         live = (self.live.inside[node], self.live.after[node])
-        jumps = any(holds(line, _JUMPS, FUNCTIONS) for line in node.body)
+        jumps = any(holds(line, (*_JUMPS, *_YIELDS), FUNCTIONS) for line in node.body)
         site = _site(name, node, names, *live, targets, jumps, bool(node.orelse), acts)
         take = _take(name, names, node)
         new = build(
@@ -270,6 +271,11 @@ class _Rewriter(ast.NodeTransformer):
 
     def visit_Expr(self, node: ast.Expr) -> Any:
         """What is computed in vain may fail all the same."""
+        if isinstance(node.value, ast.Yield):
+            self.own.count += 1
+            if node.value.value is not None:
+                node.value.value = self.expression(node.value.value)
+            return node
         may_fail = self.may_fail(node.value)
         node.value = self.expression(node.value)
         if may_fail:
@@ -466,8 +472,30 @@ def _is_left_alone(definition: ast.FunctionDef) -> bool:
     """Whether a function runs piece by piece, or looks at its frame."""
     inner = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda)
     names = {n.id for n in ast.walk(definition) if isinstance(n, ast.Name)}
-    suspends = any(holds(line, (*SUSPENDS, *_ASYNC), inner) for line in definition.body)
-    return suspends or bool(names & _SEES_FRAMES)
+    suspends = any(holds(line, _SUSPENDS, inner) for line in definition.body)
+    return suspends or not _only_yields(definition.body) or bool(names & _SEES_FRAMES)
 
 
-_ASYNC = (ast.AsyncFor, ast.AsyncWith)
+def _only_yields(body: list[ast.stmt]) -> bool:
+    """Whether nothing is asked of a `yield` but to hand a value on, and nothing is to be done when it is not
+    come back to."""
+    blocks = ast.Try | ast.With
+    found = [
+        n for line in body for n in _inside(line) if isinstance(n, ast.Expr | ast.Yield | blocks)
+    ]
+    alone = {id(n.value) for n in found if isinstance(n, ast.Expr)}
+    is_alone = all(id(n) in alone for n in found if isinstance(n, ast.Yield))
+    return is_alone and not any(
+        isinstance(n, blocks) and holds(n, _YIELDS, FUNCTIONS) for n in found
+    )
+
+
+def _inside(node: ast.AST) -> Iterator[ast.AST]:
+    """A node and those in it, but for functions."""
+    yield node
+    for inner in () if isinstance(node, FUNCTIONS) else ast.iter_child_nodes(node):
+        yield from _inside(inner)
+
+
+_YIELDS = (ast.Yield,)
+_SUSPENDS = (ast.YieldFrom, ast.Await, ast.AsyncFor, ast.AsyncWith)

@@ -28,6 +28,7 @@ from ..unruled import apply_function
 from ..value import Value, known_value, node_of, to_node
 from . import folds, stacks
 from .comprehensions import listed
+from .functions import is_to_be_driven
 from .generators import Lazy, Selected, room_for, selected
 from .growing import MOST_LISTED, Growing, growth, note_of
 from .integers import power
@@ -277,6 +278,17 @@ def _filter(function: Any, iterable: Any) -> Any:
     return Lazy(iterable, _identity, _identity if function is None else _hooked(function))
 
 
+_enumerate_items = INSTEAD[id(enumerate)]
+
+
+def _enumerate(iterable: Any, start: Any = 0) -> Any:
+    """`enumerate`, of a generator, too."""
+    is_driven = current_trace() is not None and is_to_be_driven(iterable)
+    return (
+        _hooked(folds.numbered)(iterable, start) if is_driven else _enumerate_items(iterable, start)
+    )
+
+
 _next_of_iterator = INSTEAD[id(next)]
 
 
@@ -296,12 +308,21 @@ def _list(*args: Any) -> Any:
         found = Lazy(found.items, found.function)
     elif isinstance(found, Part):
         found = found.listed()
+    elif is_to_be_driven(found):
+        found = Lazy(found, _identity)
     if isinstance(found, Lazy):
         return listed(found, (user_line(), "list"))
     return found if isinstance(found, Selected) else list(*args)
 
 
-INSTEAD |= {id(map): _map, id(filter): _filter, id(list): _list, id(next): _next, id(pow): power}
+INSTEAD |= {
+    id(enumerate): _enumerate,
+    id(map): _map,
+    id(filter): _filter,
+    id(list): _list,
+    id(next): _next,
+    id(pow): power,
+}
 
 
 def _bisecting(original: Callable[..., Any], implementation: Callable[..., Any]) -> None:

@@ -77,7 +77,7 @@ class State(NamedTuple):
 def state_of(trace: Trace, names: dict[str, Any], frame: types.FrameType) -> State:
     """The state now; `names` are those of the frame."""
     records = [part for record in trace.records for part in record.dicts()]
-    roots = [names.values(), records, trace.held()]
+    roots = [names.values(), records, trace.held(), trace.consumers]
     outer = frame.f_back
     while outer is not None and outer.f_code is not trace.outermost:
         if not is_internal(outer.f_code.co_filename):

@@ -7,7 +7,9 @@ import pytest
 
 import tracejit
 from tracejit import jit
+from tracejit.ir.ops.ranks import plan_of
 from tracejit.ir.tensor import Extern, For, statements
+from tracejit.ir.types import f64
 from tracejit.lower import pipeline
 from tracejit.lower.tensor import sorts
 
@@ -92,6 +94,15 @@ def test_unknown_sizes_are_shared_where_they_are_long():
     for n in (1000, 2000, 3000, 4000, 5000, sorts.LONG - 1, sorts.LONG, N, 200_001):
         x = numbers("f8", "normal", n)
         assert np.array_equal(f(x), np.sort(x)), n
+
+
+def test_what_was_made_before_a_condition_is_sorted_where_it_is():
+    """A partition sorts all of a row whose sample has misled it."""
+    x = numbers("f8", "normal")
+    x[plan_of(N, (N // 2,), f64, 1).positions] = 7e9
+    found, wanted = jit(lambda x: np.partition(x, N // 2))(x), np.sort(x)
+    assert found[N // 2] == wanted[N // 2]
+    assert np.array_equal(np.sort(found), wanted)
 
 
 @pytest.mark.parametrize("count", [1, 2, 3, 4, 7])

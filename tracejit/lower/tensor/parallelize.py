@@ -14,6 +14,7 @@ from math import prod
 from ...ir import expressions, tensor
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
+from ...ir.places import changed_in
 from ...ir.running import running_of
 from ...ir.tensor import (
     Accumulate,
@@ -21,6 +22,7 @@ from ...ir.tensor import (
     Expression,
     Extern,
     For,
+    If,
     Index,
     Kernel,
     Let,
@@ -35,6 +37,7 @@ from ...ir.tensor import (
     map_bodies,
     statements,
 )
+from ...ir.term import Term
 from ..machine import QUICKEST, USUAL, Machine
 from .cost import UNKNOWN_TRIPS, may_run_on, trips
 from .duration import seconds_of
@@ -77,31 +80,41 @@ class _Splitter:
         body = self.body(self.kernel.body, True)
         return self.kernel.replace(body=by_one_thread(body) if self.alone else body)
 
-    def sort(self, body: tuple[Statement, ...]) -> tuple[Statement, ...] | None:
-        """The statements, in which threads share the sort of a long result; None where there is none."""
-        for number, call in enumerate(body if self.reorders and not self.alone else ()):
-            if isinstance(call, Extern) and any(
-                a.buffer in self.kernel.fresh for a in call.addresses
-            ):
-                before = self.body(body[:number], True)
-                shared = split_sort(before, call, self.chunk_name(), self.machine)
-                if shared is not None:
-                    return (*shared, *self.body(body[number + 1 :], True))
-        return None
-
-    def body(self, body: tuple[Statement, ...], outermost: bool = False) -> tuple[Statement, ...]:
-        """The statements, with loops for threads; `outermost`: those of the kernel, in no loop."""
-        if outermost and (shared := self.sort(body)) is not None:
+    def body(
+        self,
+        body: tuple[Statement, ...],
+        outermost: bool = False,
+        made: frozenset[Term] = frozenset(),
+    ) -> tuple[Statement, ...]:
+        """The statements, with loops for threads; `outermost`: those of the kernel, in no loop. What is `made` so
+        far others have written."""
+        if outermost and (shared := self.sort(body, made)) is not None:
             return shared
         new: list[Statement] = []
-        for statement in body:
+        for number, statement in enumerate(body):
             if isinstance(statement, For):
                 new += self.loop(statement, outermost)
             elif isinstance(statement, Extern):
                 new.append(split_stack(statement, self.chunk_name()))
+            elif isinstance(statement, If):
+                before = made.union(changed_in(body[:number])) if outermost else made
+                new.append(map_bodies(statement, lambda arm: self.body(arm, outermost, before)))
             else:
-                new.append(map_bodies(statement, lambda inner: self.body(inner, outermost)))
+                new.append(statement)
         return tuple(new)
+
+    def sort(
+        self, body: tuple[Statement, ...], made: frozenset[Term]
+    ) -> tuple[Statement, ...] | None:
+        """The statements, in which threads share the sort of a long result that these make; or None."""
+        results = set(self.kernel.fresh) - made
+        for number, call in enumerate(body if self.reorders and not self.alone else ()):
+            if isinstance(call, Extern) and any(a.buffer in results for a in call.addresses):
+                before = self.body(body[:number], True, made)
+                shared = split_sort(before, call, self.chunk_name(), self.machine)
+                if shared is not None:
+                    return (*shared, *self.body(body[number + 1 :], True, made))
+        return None
 
     def inside(self, loop: For) -> For:
         """The loop, with threads in its body: regions that follow one another wait for the later of two cores each time."""

@@ -1,11 +1,13 @@
 """Rows about an element of one rank: what is less first, then what is near it, in order, the rest last.
 
 As in ranks.py, what is near the rank is what lies between two of a sorted sample; a pass packs the
-three parts, of which NumPy's function sorts or orders the middle one.
+three parts, of which NumPy's function sorts or orders the middle one. Rows of an unknown length are planned as in
+ranks_at.py.
 """
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -32,9 +34,10 @@ from ..tensor import (
 )
 from ..types import ArrayType, DType, array_type, bool_, i64, to_dtype
 from .gufunc import nested
-from .ranks import Row, check_ranks, packed, plan_of, sorting
+from .ranks import Plan, Row, Window, check_ranks, packed, plan_of, sorting
+from .ranks_at import PlannedRows, check_ranks_of
 
-__all__ = ["order_partition", "partition"]
+__all__ = ["order_partition", "order_partition_at", "partition", "partition_at"]
 
 BEFORE, FOUND, AFTER = [Variable(name, i64) for name in ("before", "found", "after")]
 KEYS = Variable("keys", i64)  # as many as are found
@@ -102,17 +105,43 @@ def _partition_statements(x: Buffer, out: Buffer, *, rank: int) -> tuple[Stateme
     return nested(rows, x.type.shape[:-1], body)
 
 
+class _PlannedRow(Row):
+    """A row that is planned as the program runs; its one window is computed."""
+
+    def __init__(self, x: Buffer, ranks: Buffer, out: Buffer):
+        super().__init__(x, _rows(x), Plan(1, 1, (Window((), 0, 0),)))
+        self.planned = PlannedRows(x, ranks, out)
+        self.rank = Variable("rank", i64)
+
+    def sampled(self) -> tuple[Statement, ...]:
+        planned = self.planned
+        return (*planned.planned(), Allocate(planned.sample), *planned.sampled())
+
+    def bounds(self, window: Window, name: str) -> tuple[tuple[Let, ...], Variable, Variable]:
+        low, high = [Variable(side, self.dtype) for side in ("low", "high")]
+        lets = [Let(end, self.planned.bound(self.rank, end is low)) for end in (low, high)]
+        return (Let(self.rank, self.planned.rank(0, 0)), *lets), low, high
+
+    def is_off(self, window: Window, before: Expression, found: Expression) -> Expression:
+        end = expressions.add(before, found)
+        too_low, too_high = [
+            expressions.compare("less", self.rank, before),
+            expressions.compare("less_equal", end, self.rank),
+        ]
+        return expressions.compare("logical_or", too_low, too_high)
+
+
 def _partition_row(row: Row, out: Buffer) -> tuple[Statement, ...]:
     middle, rest = _memory(row, out.type.dtype, "middle", "rest")
     value = row.at(row.k)
     before, within, after, lets = _parts(row, [(middle, FOUND, value)], rest, out, value)
-    whole = sorting(out, (*row.rows, ZERO), expressions.integer(row.n))
+    whole = sorting(out, (*row.rows, ZERO), row.count)
     part = sorting(out, (*row.rows, BEFORE), FOUND)
     (window,) = row.plan.windows
     return (
         *lets,
         *[Allocate(buffer) for buffer in (middle, rest)],
-        row.over(row.n, *before, *within, *after),
+        row.over(row.count, *before, *within, *after),
         _moved(row, out, Load(middle, (row.k,)), BEFORE, FOUND),
         _moved(row, out, Load(rest, (row.k,)), _end(), AFTER),
         If(row.is_off(window, BEFORE, FOUND), (whole,), (part,)),
@@ -185,16 +214,16 @@ def _order_row(row: Row, keys: Buffer, out: Buffer) -> tuple[Statement, ...]:
     near = [(middle, FOUND, row.k), (keys, KEYS, row.at(row.k))]
     before, within, after, lets = _parts(row, near, rest, out, row.k)
     whole = (
-        row.over(row.n, Store(middle, (row.k,), row.k)),
-        row.over(row.n, Store(keys, (row.k,), row.at(row.k))),
+        row.over(row.count, Store(middle, (row.k,), row.k)),
+        row.over(row.count, Store(keys, (row.k,), row.at(row.k))),
         *[Assign(number, ZERO) for number in (BEFORE, AFTER)],
-        Assign(FOUND, expressions.integer(row.n)),
+        Assign(FOUND, row.count),
     )
     (window,) = row.plan.windows
     return (
         *lets,
         *[Allocate(buffer) for buffer in (middle, rest, order, keys)],
-        row.over(row.n, *before, *within, *after),
+        row.over(row.count, *before, *within, *after),
         If(row.is_off(window, BEFORE, FOUND), whole, ()),
         row.over(FOUND, Store(order, (row.k,), row.k)),
         _ordering(keys, order, (ZERO,), FOUND),
@@ -230,5 +259,61 @@ order_partition = define(
         Extern(_order_statements),
         cost=20.0,
         samples=_partition_samples,
+    )
+)
+
+
+# The same for one rank that is computed, in rows of any length.
+
+
+def _partition_at_type(x: ArrayType, rank: ArrayType) -> ArrayType:
+    if check_ranks_of(x, rank) != (1, 1):
+        raise ValueError(f"{rank} is not one rank")
+    return array_type(x.shape, x.dtype)
+
+
+def _order_at_type(x: ArrayType, rank: ArrayType) -> ArrayType:
+    return array_type(_partition_at_type(x, rank).shape, i64)
+
+
+def _at_statements(make: Any, x: Buffer, rank: Buffer, out: Buffer) -> tuple[Statement, ...]:
+    if 0 in out.type.shape:
+        return ()
+    row = _PlannedRow(x, rank, out)
+    if make is _order_row:
+        body = _order_row(row, Buffer("keys", array_type((row.n,), row.dtype), "local"), out)
+    else:
+        body = _partition_row(row, out)
+    return nested(row.rows, x.type.shape[:-1], body)
+
+
+def _at_samples(dtype: DType) -> list:
+    """Rows so short that all of one is near the rank."""
+    if dtype.kind not in "iuf" or dtype.itemsize < 4:
+        return []
+    rank = array_type((1, 1), i64)
+    return [([array_type(shape, dtype), rank], {}) for shape in ((9,), (3, 20), (2, 1))]
+
+
+partition_at = define(
+    Op(
+        "partition_at",
+        OPAQUE,
+        _partition_at_type,
+        lambda x, rank: np.sort(x, axis=-1),
+        Extern(partial(_at_statements, _partition_row)),
+        cost=15.0,
+        samples=_at_samples,
+    )
+)
+order_partition_at = define(
+    Op(
+        "order_partition_at",
+        OPAQUE,
+        _order_at_type,
+        lambda x, rank: np.argsort(x, axis=-1),
+        Extern(partial(_at_statements, _order_row)),
+        cost=20.0,
+        samples=_at_samples,
     )
 )

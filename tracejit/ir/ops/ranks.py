@@ -95,6 +95,7 @@ class Row:
     def __init__(self, x: Buffer, rows: tuple[Index, ...], plan: Plan):
         self.x, self.rows, self.plan = x, rows, plan
         self.dtype, self.n = x.type.dtype, x.type.shape[-1]
+        self.count = expressions.extent(self.n)
         self.k = Index("k")
         self.sample = Buffer("sample", array_type((plan.samples,), self.dtype), "local")
 

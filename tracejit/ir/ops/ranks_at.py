@@ -42,7 +42,8 @@ __all__ = ["ranked_at"]
 MOST_BITS = 40
 
 
-def _type(x: ArrayType, ranks: ArrayType) -> ArrayType:
+def check_ranks_of(x: ArrayType, ranks: ArrayType) -> tuple[int, int]:
+    """How many groups of ranks there are, and how many are near one another in each."""
     if x.ndim == 0 or ranks.dtype is not i64 or x.dtype.kind not in "iuf":
         raise ValueError(f"rows of {x} do not have elements of the ranks {ranks}")
     if ranks.ndim < 2 or ranks.shape[:-2] not in ((), x.shape[:-1]):
@@ -50,7 +51,11 @@ def _type(x: ArrayType, ranks: ArrayType) -> ArrayType:
     own = ranks.shape[-2:]
     if not all(type(extent) is int and extent for extent in own):
         raise ValueError(f"{ranks} are not a known number of ranks")
-    return array_type((*x.shape[:-1], *own), x.dtype)
+    return own
+
+
+def _type(x: ArrayType, ranks: ArrayType) -> ArrayType:
+    return array_type((*x.shape[:-1], *check_ranks_of(x, ranks)), x.dtype)
 
 
 def _reference(x: Any, ranks: Any) -> Any:
@@ -69,7 +74,7 @@ def _whole(op: str, *operands: Expression) -> Expression:
     return Apply(op, operands, i64)
 
 
-class _Rows:
+class PlannedRows:
     """Statements on rows of `x`, each of `n` elements, and the numbers that these are planned by."""
 
     def __init__(self, x: Buffer, ranks: Buffer, out: Buffer):
@@ -172,7 +177,7 @@ class _Rows:
 def _statements(x: Buffer, ranks: Buffer, out: Buffer) -> tuple[Statement, ...]:
     if 0 in x.type.shape:
         return ()
-    row = _Rows(x, ranks, out)
+    row = PlannedRows(x, ranks, out)
     groups, width = ranks.type.shape[-2:]
     body: tuple[Statement, ...] = (*row.sampled(), Let(row.nans, ZERO))
     for group in range(groups):

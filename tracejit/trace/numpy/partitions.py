@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 
 from ...ir import ops
+from ..application import apply
 from ..array import Array, wrap
 from ..context import current_trace
 from ..host import no_rule
 from ..registry import implements
 from ..value import Value, known_value, node_of
 from .arguments import is_traced
-from .building import as_array, concatenated, converted, window
+from .building import as_array, choose, concatenated, converted, reshaped, window
 from .sorting import back, require_sorting, rows_along, widened
 
 
@@ -43,7 +44,7 @@ def _partition(name: str, a: Any, kth: Any, axis: Any, kind: str, order: Any) ->
         raise no_rule(f"np.{name} with such options, of a number, or of nothing")
     x, axis = rows_along(x, axis)
     if type(x.shape[-1]) is not int:
-        raise no_rule(f"np.{name} of an unknown number of elements")
+        return back(_of_unknown(name, x, kth), axis)
     ranks, dtype = _ranks(name, kth, x.shape[-1]), x.dtype
     x = widened(x)
     is_order = name == "argpartition"
@@ -60,6 +61,23 @@ def _partition(name: str, a: Any, kth: Any, axis: Any, kind: str, order: Any) ->
         x = window(x, x.ndim - 1, until, x.shape[-1])
         first = rank + 1
     return back(converted(concatenated([*done, x], x.ndim - 1), dtype), axis)
+
+
+def _of_unknown(name: str, x: Array, kth: Any) -> Array:
+    """The same of rows of an unknown length, by one rank."""
+    rank, n = as_array(kth), as_array(x.shape[-1])
+    if rank.ndim or rank.dtype.kind not in "iu" or x.dtype.kind not in "iuf":
+        raise no_rule(f"np.{name} of an unknown number of elements for such ranks")
+    rank = converted(rank, np.int64)
+    rank = choose(apply(np.less, rank, 0), rank + n, rank)
+    is_inside = apply(np.logical_and, apply(np.less_equal, 0, rank), apply(np.less, rank, n))
+    rank = choose(wrap(ops.legal(node_of(is_inside))), rank, 0)
+    rows, place = node_of(widened(x)), node_of(reshaped(as_array(rank), (1, 1)))
+    if name == "argpartition":
+        require_sorting("argsort", "quicksort", widened(x))
+        return wrap(ops.order_partition_at(rows, place))
+    require_sorting("sort", "quicksort", widened(x))
+    return converted(wrap(ops.partition_at(rows, place)), x.dtype)
 
 
 @implements(np.partition)

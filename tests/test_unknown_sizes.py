@@ -47,7 +47,7 @@ PROGRAMS = {
     "percentile of float32": (lambda x: np.percentile(x.astype("f4"), 30.5) + np.float32(1), numbers),
     "quantiles": (lambda x: np.quantile(np.where(x < -2, np.nan, x), [0, 0.25, 0.5, 1.0]), numbers),
     "quantiles of rows": (lambda x: np.quantile(np.stack([x, -x]), [0.1, 0.9], axis=1, keepdims=True), numbers),
-    "partition": (lambda x: (np.sort(np.partition(x, -5)[-5:]), np.partition(x, x.size // 2)[x.size // 2]), numbers),
+    "partition": (lambda x: (np.sort(np.partition(x, -5)[-5:]), np.sort(np.partition(x, x.size // 2))), numbers),
     "argpartition": (lambda x: np.sort(x[np.argpartition(x, 6)[:6]]), numbers),
     "quantiles by other methods": (
         lambda x: [np.quantile(x, [0, 0.3, 1.0], method=m) for m in ("hazen", "midpoint", "nearest", "inverted_cdf")],

@@ -526,6 +526,27 @@ def test_an_extreme_is_found_where_it_is(number, width, numerics):
     np.testing.assert_array_equal(found, function(x, y, z))
 
 
+def test_an_extreme_is_found_by_another_kernel():
+    """The first distance is stored by one, the least searched by another that computes it anew."""
+
+    def means(points):
+        centres = points[:3].copy()
+        for _ in range(10):
+            nearest = ((points[:, None] - centres) ** 2).sum(-1).argmin(1)
+            centres = np.array(
+                [
+                    points[nearest == j].mean(0) if (nearest == j).any() else centres[j]
+                    for j in range(3)
+                ]
+            )
+        return centres, nearest
+
+    points = np.random.default_rng(3).random((20, 2))
+    found, wanted = tracejit.jit(means, numerics="fast")(points), means(points)
+    np.testing.assert_array_equal(found[1], wanted[1])
+    np.testing.assert_allclose(found[0], wanted[0])
+
+
 @pytest.mark.parametrize("shape", [(400, 7), (20, 3000), (5, 70000)])
 def test_by_default_nothing_is_beyond_the_extreme(shape):
     def below(x, y, z):

@@ -4,7 +4,7 @@ Sums and differences with a product that nothing else reads become one operation
 constant or stays the same in the innermost loop while `x` changes, so that a loop has one division
 and not one for each element. `x ** 3` and `x ** 4` become products. Numbers of
 bfloat16 are rounded where they are stored, and not between operations. An extreme, and what is compared for equality, stay as
-they are: a row is searched for its extreme by computing it again.
+they are: a row is searched for its extreme by computing it again, in another Kernel perhaps.
 
 No rule supposes that numbers are finite, or that zeros have no sign; integers, comparisons, float16
 and complex numbers, whose products are sums themselves, stay as they are.
@@ -17,21 +17,25 @@ from collections.abc import Callable, Collection, Iterable
 
 import numpy as np
 
-from ...ir.graph import Module, map_kernels
+from ...ir.graph import Function, Kernel, Module, Node, call, item, map_kernels
 from ...ir.places import changed_in
 from ...ir.tensor import (
     Accumulate,
     Apply,
+    Buffer,
     Expression,
     For,
     If,
     Literal,
+    Load,
     Statement,
+    Store,
     expressions_of,
     map_bodies,
     parts,
+    statements,
 )
-from ...ir.term import Term, postorder
+from ...ir.term import Term, postorder, remembered
 from ...ir.types import f32, f64
 from .cost import trips
 from .substitute import with_expressions
@@ -39,8 +43,51 @@ from .substitute import with_expressions
 
 def relax(module: Module) -> Module:
     """The same module with fewer roundings and divisions in its Kernels: `fast`."""
-    return map_kernels(module, lambda kernel: kernel.replace(body=_body(kernel.body, None)))
+    stored = _looked_for(module)
 
+    def change(kernel: Kernel) -> Kernel:
+        return kernel.replace(body=_body(kernel.body, None, stored.get(kernel, frozenset())))
+
+    return map_kernels(module, change)
+
+
+def _looked_for(module: Module) -> dict[Kernel, set[Buffer]]:
+    """By Kernel the results that another one looks for among numbers that it computes anew."""
+    found: dict[Kernel, set[Buffer]] = {}
+    for function in module.functions:
+        for node in function.nodes if isinstance(function, Function) else ():
+            callee = node.attrs.get("callee") if node.op is call else None
+            if not isinstance(callee, Kernel):
+                continue
+            compared = _compared(callee)
+            for operand, buffer in zip(node.operands, callee.inputs):
+                if buffer in compared and (made := _made(operand)) is not None:
+                    found.setdefault(made[0], set()).add(made[1])
+    return found
+
+
+def _made(value: Node) -> tuple[Kernel, Buffer] | None:
+    """The Kernel that makes a value of a graph, and which of its results it is."""
+    k, source = (value.attrs["index"], value.operands[0]) if value.op is item else (0, value)
+    maker = source.attrs.get("callee") if source.op is call else None
+    return (maker, maker.outputs[k]) if isinstance(maker, Kernel) else None
+
+
+@remembered
+def _compared(kernel: Kernel) -> frozenset[Buffer]:
+    """The inputs that are compared with what is computed here, and not read."""
+    body = [*statements(kernel.body)]
+    roots = [e for s in body for e in expressions_of(s)]
+    settled = _settled(roots, body)
+    if not any(
+        isinstance(e, Apply) and e.op in _ROUNDED and e.dtype in (f32, f64) for e in settled
+    ):
+        return frozenset()
+    return frozenset([e.buffer for e in settled if isinstance(e, Load)])
+
+
+# What may be rounded less often.
+_ROUNDED = ("add", "subtract", "divide")
 
 Roots = dict[Expression, Expression]
 
@@ -65,10 +112,16 @@ def _unrounded(e: Apply) -> Expression:
     return e
 
 
-def _settled(roots: Iterable[Expression], body: Iterable[Statement]) -> set[Expression]:
-    """What is looked for again: an extreme, and what is compared for equality. It must be the same number
-    wherever it is computed."""
-    wanted = [s.value for s in body if isinstance(s, Accumulate) and s.op in ("minimum", "maximum")]
+def _settled(
+    roots: Iterable[Expression], body: Iterable[Statement], stored: Collection[Buffer] = ()
+) -> set[Expression]:
+    """What is looked for again: an extreme, what is compared for equality, and what is `stored` to be. It
+    must be the same number wherever it is computed."""
+    body = [*body]
+    wanted = [s.value for s in body if isinstance(s, Store) and s.buffer in stored]
+    wanted += [
+        s.value for s in body if isinstance(s, Accumulate) and s.op in ("minimum", "maximum")
+    ]
     for e in postorder(roots, parts):
         if isinstance(e, Apply) and e.op in ("equal", "not_equal"):
             wanted += e.operands
@@ -79,15 +132,17 @@ def _uses(roots: list[Expression]) -> Counter:
     return Counter([*roots, *[o for e in postorder(roots, _operands) for o in _operands(e)]])
 
 
-def _body(body: tuple[Statement, ...], loop: For | None) -> tuple[Statement, ...]:
+def _body(
+    body: tuple[Statement, ...], loop: For | None, stored: Collection[Buffer]
+) -> tuple[Statement, ...]:
     """The statements inside `loop`, or outside of all loops."""
     changing = _changed_by(loop) if loop is not None else frozenset()
     # Choices are part of the body around them: they run as often as it does, or less.
     flat = list(_outside_of_loops(body))
     roots = [e for s in flat if not isinstance(s, For) for e in expressions_of(s)]
-    changed = _relaxed(roots, _settled(roots, flat), changing)
+    changed = _relaxed(roots, _settled(roots, flat, stored), changing)
     new = {root: changed[root] for root in roots if changed.get(root, root) is not root}
-    return _replaced(body, new)
+    return _replaced(body, new, stored)
 
 
 def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
@@ -97,14 +152,16 @@ def _outside_of_loops(body: Iterable[Statement]) -> Iterable[Statement]:
             yield from _outside_of_loops((*statement.then, *statement.orelse))
 
 
-def _replaced(body: tuple[Statement, ...], new: Roots) -> tuple[Statement, ...]:
+def _replaced(
+    body: tuple[Statement, ...], new: Roots, stored: Collection[Buffer]
+) -> tuple[Statement, ...]:
     result: list[Statement] = []
     for statement in body:
         if isinstance(statement, For):
-            result.append(statement.replace(body=_body(statement.body, statement)))
+            result.append(statement.replace(body=_body(statement.body, statement, stored)))
         else:
             statement = with_expressions(statement, new) if new else statement
-            result.append(map_bodies(statement, lambda inner: _replaced(inner, new)))
+            result.append(map_bodies(statement, lambda inner: _replaced(inner, new, stored)))
     return tuple(result)
 
 

@@ -56,7 +56,7 @@ from .tensor.checks import drop_checks
 from .tensor.columns import stream_columns
 from .tensor.contract.library import Library
 from .tensor.cost import body_cost, calls_in, seconds
-from .tensor.cycles import core_of, cycles_of
+from .tensor.cycles import cycles_on
 from .tensor.distribute import distribute_loops
 from .tensor.extrema import track_extrema
 from .tensor.forward import forward_values
@@ -366,10 +366,8 @@ def estimated_seconds(module: Module, options: Options) -> float:
 
 def counted_seconds(module: Module, options: Options) -> float:
     """The same, of cycles that are counted instruction by instruction: nearer, and dearer to know."""
-    core = core_of(options.core)
     calls = calls_in(module.entry.body)
-    once = {kernel: cycles_of(kernel, core) for kernel in {kernel for kernel, _ in calls}}
-    return seconds(sum([count * once[kernel] for kernel, count in calls]))
+    return seconds(sum([count * cycles_on(kernel, options.core) for kernel, count in calls]))
 
 
 class Code(NamedTuple):

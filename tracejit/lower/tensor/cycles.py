@@ -39,7 +39,7 @@ from ...ir.tensor import (
     parts,
     statements,
 )
-from ...ir.term import Term, postorder
+from ...ir.term import Term, postorder, remembered
 from ...ir.types import DType, i64
 from ..machine import Machine
 from .cost import NOTHING, cost_of_choice, stride
@@ -153,6 +153,13 @@ def core_of(machine: Machine) -> Core:
 def cycles_of(kernel: Kernel, core: Core) -> float:
     """Cycles of one run of a kernel on one thread."""
     return _Counter(kernel, core).run()
+
+
+# Passes ask for the same kernels again.
+@remembered
+def cycles_on(kernel: Kernel, machine: Machine) -> float:
+    """The same, on a core of this machine."""
+    return cycles_of(kernel, core_of(machine))
 
 
 class _Counter:

@@ -22,12 +22,12 @@ from ...ir.tensor import (
 from ...ir.term import Term, postorder
 from ..machine import Machine
 from .cost import expected_trips, seconds
-from .cycles import core_of, cycles_of
+from .cycles import cycles_on
 
 
 def seconds_of(loop: For, kernel: Kernel, machine: Machine) -> float:
     """Of a loop of a kernel, from its beginning to its end."""
-    near = cycles_of(kernel.replace(body=(loop,)), core_of(machine))
+    near = cycles_on(kernel.replace(body=(loop,)), machine)
     size = touched_bytes((loop,))
     return seconds(max(near, size * machine.byte_cycles(size)))
 

@@ -44,7 +44,7 @@ from ..machine import USUAL, Machine
 from .arena import STACK_LIMIT
 from .checks import is_refusing
 from .cost import seconds
-from .cycles import core_of, cycles_of
+from .cycles import cycles_on
 
 SECTION = Index("section")
 LEAST_FORKS = 4  # parallel regions that all kernels must take as long as
@@ -152,9 +152,8 @@ def _is_short(kernel: Kernel, machine: Machine) -> bool:
     return not shares or _seconds(kernel, machine) <= LONG * machine.worthwhile_seconds
 
 
-@remembered
 def _seconds(kernel: Kernel, machine: Machine) -> float:
-    return seconds(cycles_of(kernel, core_of(machine)))
+    return seconds(cycles_on(kernel, machine))
 
 
 def _is_large(buffer: Buffer) -> bool:

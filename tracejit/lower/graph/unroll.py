@@ -8,7 +8,7 @@
 Each iteration reads and writes the sum; written out, it is 25 terms of one kernel. That is done where an
 iteration's elements need nothing of the one before it but the very same elements: what reads its neighbours
 (a stencil's steps over time) would be computed again at all of their places, and is a loop that
-`tile_time` cuts. Lists that grow by an array in each iteration become what joins these. Small arrays stay in the nearest cache from one iteration to the next, and scalars in registers,
+`tile_time` cuts. Loops that fill a factor of a product with copies are written out as well, as these may be windows (windows.py). Lists that grow by an array in each iteration become what joins these. Small arrays stay in the nearest cache from one iteration to the next, and scalars in registers,
 so their loops stay loops; so do those whose arithmetic takes longer than their sweeps, and long ones, for the time that
 their code would take to compile.
 """
@@ -20,7 +20,7 @@ from typing import Any
 from ...ir import ops
 from ...ir.dims import Dim, bound
 from ...ir.graph import Function, Module, Node, each_program, item, rebuild_nodes
-from ...ir.op import CREATION, ELEMENTWISE, MOVEMENT
+from ...ir.op import CREATION, ELEMENTWISE, MOVEMENT, OPS
 from ...ir.term import from_same_place
 from ...ir.types import TupleType
 from ..machine import USUAL, Machine
@@ -31,6 +31,7 @@ from .weigh import WRITE, arithmetic, passing, size_of
 # Iterations, operations that they become, and elements of what they carry.
 MOST_ITERATIONS, MOST_NODES, LEAST_ELEMENTS = 64, 640, 4096
 
+MOVED = (ops.reshape, ops.transpose, OPS["slice"])
 # What passing over these takes of the arithmetic, where it is worth saving.
 LEAST_PART = 0.5
 
@@ -41,22 +42,56 @@ def unroll_sweeps(module: Module, machine: Machine = USUAL) -> Module:
     entry = module.entry
     if not any(node.op is ops.for_loop for node in entry.nodes):
         return module
-
+    factors = _factors(entry)
     # What stands for a loop of several results is one node for each; their items find them here.
     results: dict[Node, tuple[Node, ...]] = {}
 
     def visit(node: Node) -> Node:
         if node.op is item and node.operands[0] in results:
             return results[node.operands[0]][node.attrs["index"]]
-        if node.op is not ops.for_loop or not _is_short(node, machine):
+        if node.op is not ops.for_loop:
             return node
-        made = _written_out(node)
+        filled = _filled(node, MOST_ITERATIONS) if node in factors else None
+        if filled is not None or not _is_short(node, machine):
+            return filled or node
+        made = _written_out(node, node.attrs["body"])
         if isinstance(node.type, TupleType):
             results[node] = made
             return node
         return made[0]
 
     return Module(entry.replace(results=rebuild_nodes(entry.results, visit)))
+
+
+def _factors(function: Function) -> set[Node]:
+    """What is multiplied in products, in whatever order of its axes."""
+    found = set()
+    for factor in [o for node in function.nodes if node.op is ops.contract for o in node.operands]:
+        while factor.op in MOVED:
+            (factor,) = factor.operands
+        found.add(factor)
+    return found
+
+
+def _filled(loop: Node, most: int) -> Node | None:
+    """What a loop fills with copies alone, written out with the loops in it; None where it does more, or
+    more often."""
+    attrs, body = loop.attrs, loop.attrs["body"]
+    start, stop = attrs["start"], attrs["stop"]
+    if attrs["carried"] != 1 or attrs.get("breaks") or not type(start) is type(stop) is int:
+        return None
+    copies = (*MOVED, ops.update, ops.for_loop)
+    if not 0 < stop - start <= most or any(
+        node.op not in copies and node.op.name != "parameter" for node in body.nodes
+    ):
+        return None
+
+    def inner(node: Node) -> Node:
+        found = _filled(node, most // (stop - start)) if node.op is ops.for_loop else None
+        return found or node
+
+    body = body.replace(results=rebuild_nodes(body.results, inner))
+    return None if any(n.op is ops.for_loop for n in body.nodes) else _written_out(loop, body)[0]
 
 
 def _is_short(loop: Node, machine: Machine) -> bool:
@@ -126,10 +161,10 @@ def _grows(parameter: Node, result: Node, body: Function) -> bool:
     )
 
 
-def _written_out(loop: Node) -> tuple[Node, ...]:
-    """What is carried after the last iteration."""
+def _written_out(loop: Node, body: Function) -> tuple[Node, ...]:
+    """What a loop of this body carries after the last iteration."""
     attrs = loop.attrs
-    body, count = attrs["body"], attrs["carried"]
+    count = attrs["carried"]
     (symbol,) = attrs["index"].terms[0][1]
     carried, read = loop.operands[:count], loop.operands[count:]
     for number in range(attrs["start"], attrs["stop"]):

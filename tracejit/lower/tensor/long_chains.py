@@ -214,7 +214,6 @@ def _parts_of(body: list[Statement]) -> _Parts:
     """Statements by how many dear operations, one after the other, they wait for; stores last."""
     waits: dict[Term, int] = {}
     places: dict[Term, int] = {}
-    bodies: list[list[Statement]] = []
     used: list[tuple[int, set[Term]]] = []
     for statement in body:
         read = set().union(*[e.free for e in expressions_of(statement)])
@@ -227,7 +226,7 @@ def _parts_of(body: list[Statement]) -> _Parts:
             places[statement.variable] = place
         used.append((place, read))
     last = max(places.values())
-    bodies = [[] for _ in range(last + 1)]
+    bodies: list[list[Statement]] = [[] for _ in range(last + 1)]
     handed: dict[Variable, None] = {}
     for statement, (place, read) in zip(body, used):
         bodies[place].append(statement)

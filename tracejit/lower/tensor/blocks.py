@@ -8,6 +8,7 @@ however long a row is, and may be of many rows, all of which use what is read fo
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from math import inf
 from typing import Any, NamedTuple
 
 from ...ir import expressions, tensor
@@ -20,6 +21,7 @@ from ...ir.tensor import (
     For,
     Index,
     Let,
+    Literal,
     Statement,
     by_one_thread,
 )
@@ -144,6 +146,12 @@ def nest(index: tuple, shape: tuple, body: Body) -> Body:
     for i, extent in zip(reversed(index), reversed(shape)):
         body = (For(i, tensor.ZERO, integer(extent), body, "serial", 1),)
     return body
+
+
+def top_or_zero(top: Expression) -> Expression:
+    """What exponentials are less by: the largest number of a row so far; -inf less -inf would be no number."""
+    is_none = expressions.compare("equal", top, Literal(-inf, top.dtype))
+    return expressions.select(is_none, Literal(0.0, top.dtype), top)
 
 
 def called(name: str, result: Node) -> Node:

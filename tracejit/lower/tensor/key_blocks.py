@@ -50,7 +50,7 @@ from ...ir.types import array_type
 from ..elements import axis_indices
 from ..graph.hidden import UNDERFLOW, hidden_by
 from ..graph.softmax import Softmax
-from .blocks import BlocksOfRows, Lowering, called, nest
+from .blocks import BlocksOfRows, Lowering, called, nest, top_or_zero
 from .strips_of_groups import Body
 from .window import BLOCK, Side, Window
 
@@ -312,33 +312,28 @@ class _Steps:
         row = tuple(row)
         place, sum_ = Load(scores, (*row, key)), Variable("sum", dtype)
         along = lambda *body: For(key, tensor.ZERO, integer(shape[-1]), body, "serial", 1)
-        total = Load(self.near["total"], row)
+        total, rows = Load(self.near["total"], row), lambda body: nest(row, shape[:-1], body)
+        used, weight = [scores, total.buffer], place
+        found: Body = ()
         before: Body = (Let(sum_, total),)
-        after: Body = (Store(total.buffer, row, sum_),)
-        weight = place
-        used = [scores, total.buffer]
         if self.has_top:
-            top, lowest = Load(self.near["top"], row), Literal(-inf, dtype)
-            most, base, shrink = [Variable(name, dtype) for name in ("most", "base", "shrink")]
-            is_none = expressions.compare("equal", most, lowest)
-            shrunk = Apply("exp", (Apply("subtract", (top, base), dtype),), dtype)
-            before = (
-                Let(most, top),
-                along(Accumulate(most, "maximum", place)),
-                # -inf less -inf would be no number.
-                Let(base, expressions.select(is_none, Literal(0.0, dtype), most)),
-                Let(shrink, shrunk),
-                Let(sum_, Apply("multiply", (total, shrink), dtype)),
-            )
-            after += (
-                Store(top.buffer, row, most),
-                Store(self.near["shrink"], row, shrink),
-            )
-            used += [top.buffer, self.near["shrink"]]
-            weight = Apply("subtract", (place, base), dtype)
+            top, shrink = [Load(self.near[name], row) for name in ("top", "shrink")]
+            most, factor = Variable("most", dtype), Variable("factor", dtype)
+            base = Let(Variable("base", dtype), top_or_zero(top))
+            less = lambda value: Apply("subtract", (value, base.variable), dtype)
+            largest = along(Accumulate(most, "maximum", place))
+            # What was the largest is kept where what all before shrink by takes its place, in lanes.
+            kept = Store(shrink.buffer, row, top)
+            found += rows((Let(most, top), largest, kept, Store(top.buffer, row, most)))
+            shrunk = Let(factor, Apply("exp", (less(shrink),), dtype))
+            smaller = Store(total.buffer, row, Apply("multiply", (total, factor), dtype))
+            found += rows((base, shrunk, Store(shrink.buffer, row, factor), smaller))
+            before, weight = (base, *before), less(place)
+            used += [top.buffer, shrink.buffer]
         weight = Apply("exp", (weight,), dtype)
         sweep = along(Accumulate(sum_, "add", weight), Store(scores, place.indices, weight))
-        return self.lanes(nest(row, shape[:-1], (*before, sweep, *after)), *used)
+        found += rows((*before, sweep, Store(total.buffer, row, sum_)))
+        return self.lanes(found, *used)
 
     def lowest(self, least: Variable) -> Body:
         """Of the largest scores of rows so far the lowest, in a variable."""

@@ -38,7 +38,7 @@ from ...ir.types import DType, array_type, bool_, i32
 from ..elements import Composer, axis_indices
 from ..graph.row_folds import EXPONENTIALS, PLACE, PLAIN, Fold, RowFolds
 from ..graph.softmax import BLOCK_BYTES
-from .blocks import BlocksOfRows, Lowering, called, nest
+from .blocks import BlocksOfRows, Lowering, called, nest, top_or_zero
 from .strips_of_groups import Body
 from .window import BLOCK, Side, Window
 
@@ -220,8 +220,7 @@ class _Steps:
         before = Load(self.before[fold.top], self.index)
         base, sum_ = Variable("base", dtype), Variable("sum", dtype)
         less = lambda value: Apply("exp", (Apply("subtract", (value, base), dtype),), dtype)
-        # -inf less -inf would be no number.
-        based = Let(base, expressions.select(_is_least(top, dtype), Literal(0.0, dtype), top))
+        based = Let(base, top_or_zero(top))
         shrunk = Store(total.buffer, self.index, Apply("multiply", (total, less(before)), dtype))
         sweep = along(Accumulate(sum_, "add", less(element)))
         summed = (based, Let(sum_, total), sweep, Store(total.buffer, self.index, sum_))

@@ -111,6 +111,29 @@ def chained(x):
     return total, i, rest
 
 
+class Held:
+    def __init__(self, x):
+        self.x = x
+
+    def __iter__(self):
+        for v in self.x:
+            if v > 0:
+                yield v
+
+
+def named(x):
+    yield "a", x[0]
+    for k in range(3):
+        yield f"b{k}", x[k + 1]
+
+
+def objects(x):
+    parts = {name: v * 2 for name, v in named(x)}
+    for name, v in named(x):
+        parts[name] += v
+    return sum(Held(x)), parts
+
+
 def by_hand(x):
     numbers = positive(x)
     first = next(numbers)
@@ -126,6 +149,7 @@ def by_hand(x):
         (estimated, (np.int64(5), 50)),
         (containers, (X,)),
         (chained, (X,)),
+        (objects, (X,)),
     ],
     ids=lambda x: getattr(x, "__name__", ""),
 )

@@ -287,10 +287,9 @@ class For(Loop):
         self.regrow: BaseException | None = None  # what makes a list of its body one that grows
 
     def __iter__(self) -> Iterator[Any]:
-        if self.items is None and is_to_be_driven(self.iterable):
-            return self._driven(self.iterable)
         if self.items is None:
-            return self._plainly(iter(self.iterable))
+            iterator = iter(self.iterable)  # which may be a generator of the user's
+            return self._driven(iterator) if is_to_be_driven(iterator) else self._plainly(iterator)
         start, stop = self.items.bounds
         if type(start) is int and type(stop) is int:
             return self._walking(self._counted(self.items, start, stop))

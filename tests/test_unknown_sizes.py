@@ -47,6 +47,7 @@ PROGRAMS = {
     "percentile of float32": (lambda x: np.percentile(x.astype("f4"), 30.5) + np.float32(1), numbers),
     "quantiles": (lambda x: np.quantile(np.where(x < -2, np.nan, x), [0, 0.25, 0.5, 1.0]), numbers),
     "quantiles of rows": (lambda x: np.quantile(np.stack([x, -x]), [0.1, 0.9], axis=1, keepdims=True), numbers),
+    "halves": (lambda x: (x[x.size // 2], x[len(x) // 2 :], x[: -len(x) // 4], np.sort(x)[(len(x) - 1) // 2]), numbers),
     "partition": (lambda x: (np.sort(np.partition(x, -5)[-5:]), np.sort(np.partition(x, x.size // 2))), numbers),
     "argpartition": (lambda x: np.sort(x[np.argpartition(x, 6)[:6]]), numbers),
     "quantiles by other methods": (
@@ -116,5 +117,10 @@ def test_bounds_of_quotients():
                 value = bind(extent, {"n": size, "selected": count})
                 assert low is None or low <= value
                 assert high is None or value <= bind(high, {"n": size})
+    for a, b, c in RNG.integers(-4, 5, (300, 3)).tolist():
+        extent = (n * a + b) // (abs(c) + 2) * c - n // 2 * b + n * a + c
+        low = lowest(extent)
+        assert low is None or all(low <= bind(extent, {"n": size}) for size in (8, 9, 11, 30, 31))
+    assert [lowest(n - 1 - n // 2), lowest(n - 2 * (n // 2)), lowest(n // 2 - n // 4)] == [3, 0, 2]
     third = (selected + 2) // 3
     assert (lowest(third), highest(third)) == (0, (n + 2) // 3)

@@ -351,14 +351,26 @@ def _quotient_without(coefficient: int, atoms: Monomial, unknown: Symbol) -> int
 
 
 def _least_of_sizes(extent: Dim) -> int | None:
-    """The value at the least sizes, if it only grows from there."""
+    """The value at the least sizes, if it only grows from there; or the same of what it is never below."""
     total = 0
     for coefficient, atoms in extent.terms:
         least = [_least_of_atom(atom) for atom in atoms]
         if None in least or (atoms and coefficient < 0):
-            return None
+            return _least_of_fractions(extent)
         total += coefficient * prod(least)
     return total
+
+
+def _least_of_fractions(extent: Dim) -> int | None:
+    """The same with a fraction for one of the quotients, which differs from it by less than 1."""
+    for coefficient, atoms in extent.terms:
+        match atoms:
+            case (Quotient(numerator, int() as denominator),) if denominator > 0:
+                rounded = denominator - 1 if coefficient > 0 else 0
+                rest = extent - _normal({atoms: coefficient})
+                least = lowest(rest * denominator + (numerator - rounded) * coefficient)
+                return None if least is None else -(-least // denominator)
+    return None
 
 
 def _least_of_atom(atom: Term) -> int | None:

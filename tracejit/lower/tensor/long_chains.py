@@ -57,7 +57,7 @@ from .walk import exchange_outer_loops
 # The price of a dear operation, and of storing and loading what is handed on.
 DEAR, HANDED = 10.0, 4.0
 # What waits takes a third of the nearest cache; a block has so many vectors at least.
-PART_OF_CACHE, LEAST_VECTORS = 3, 8
+PART_OF_CACHE, LEAST_VECTORS = 3, 16
 
 
 def cut_chains(module: Module, machine: Machine = USUAL) -> Module:

@@ -730,7 +730,11 @@ def test_what_is_almost_windows():
     def same_counter(x, y, w):
         return (x[np.arange(5) + np.arange(5)] + y[2 * np.arange(5)[::-1]]) @ w
 
-    cases = backwards, of_two, one_twice, one_missing, uneven, beyond, same_counter
+    def of_nothing(x, y, w):
+        windows = sliding_window_view(x[:0].reshape(0, 6, 6), (2, 5), axis=(1, 2))
+        return windows.reshape(0, 10) @ np.concatenate([w, w])
+
+    cases = backwards, of_nothing, of_two, one_twice, one_missing, uneven, beyond, same_counter
     every = lambda *arrays: [f(*arrays) for f in cases]
     arrays = RNG.standard_normal(13), RNG.standard_normal(13), RNG.standard_normal((5, 6))
     for found, expected in zip(tracejit.jit(every)(*arrays), every(*arrays)):

@@ -1,8 +1,8 @@
 """Factors of products that are windows, however they are written.
 
 Windows side by side in rows (im2col) hold each element as often as they overlap. A product does not need
-them in memory: where a reshape joins their axes, each of these gets a label of its own in the product; and slices that lie
-side by side, a step further each, and elements at sums of counters, are windows first.
+them in memory: where a reshape joins their axes, each of these gets a label of its own in the product. Slices
+that lie side by side, a step further each, and elements at sums of counters, are windows first.
 """
 
 from __future__ import annotations
@@ -31,7 +31,9 @@ COUNTED = (ops.iota, ops.constant, ops.broadcast, ops.add, ops.multiply, ops.res
 
 
 def contracted_windows(node: Node) -> Node | None:
-    """The same product of windows that have all their axes."""
+    """The same product of windows that have all their axes; a library wants factors that lie in memory."""
+    if node.attrs.get("by") == "library":
+        return None
     operands = [as_windows(operand) for operand in node.operands]
     for number, operand in enumerate(operands):
         if operand.op is ops.reshape and _repeats(operand.operands[0]):
@@ -67,6 +69,8 @@ def _axes_joined(old: tuple, new: tuple) -> list[list[int]] | None:
     """
     found: list[list[int]] = []
     dropped: list[int] = []
+    if 0 in old:
+        return None  # anything of nothing is nothing
     for left, right in matched_axes(old, new):
         if len(right) > 1:
             return None
@@ -137,8 +141,7 @@ def _apart(node: Node, operands: list[Node], number: int) -> Node | None:
     if number:
         factors, specs = factors[::-1], specs[::-1]
     spec = f"{specs[0]},{specs[1]}->{apart(result)}"
-    product = ops.contract(*factors, **{**node.attrs, "spec": spec})
-    return _shaped(product, node.type.shape)
+    return _shaped(ops.contract(*factors, **{**node.attrs, "spec": spec}), node.type.shape)
 
 
 def _shaped(node: Node, shape: tuple) -> Node:
@@ -268,12 +271,12 @@ def _of_counters(node: Node) -> Node | None:
 
 
 def _windows_along(
-    view: Node, axis: int, range: tuple[int, int], counters: list[tuple[int, int]], spans: list[int]
+    view: Node, axis: int, part: tuple[int, int], counters: list[tuple[int, int]], spans: list[int]
 ) -> Node:
     """What counters go over, of an axis of an array; the second of them is a new axis, the last."""
     ndim = view.type.ndim
     start, stop, step = [0] * ndim, [*view.type.shape], [1] * ndim
-    start[axis], stop[axis] = range
+    start[axis], stop[axis] = part
     view = _stepped(view, start, stop, step)
     step[axis] = counters[0][1]
     if len(counters) > 1:

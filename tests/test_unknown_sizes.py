@@ -47,6 +47,7 @@ PROGRAMS = {
     "percentile of float32": (lambda x: np.percentile(x.astype("f4"), 30.5) + np.float32(1), numbers),
     "quantiles": (lambda x: np.quantile(np.where(x < -2, np.nan, x), [0, 0.25, 0.5, 1.0]), numbers),
     "quantiles of rows": (lambda x: np.quantile(np.stack([x, -x]), [0.1, 0.9], axis=1, keepdims=True), numbers),
+    "spectrum": (lambda x: np.abs(np.fft.rfft(x)), numbers),
     "halves": (lambda x: (x[x.size // 2], x[len(x) // 2 :], x[: -len(x) // 4], np.sort(x)[(len(x) - 1) // 2]), numbers),
     "partition": (lambda x: (np.sort(np.partition(x, -5)[-5:]), np.sort(np.partition(x, x.size // 2))), numbers),
     "argpartition": (lambda x: np.sort(x[np.argpartition(x, 6)[:6]]), numbers),

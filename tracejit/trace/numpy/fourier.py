@@ -14,10 +14,12 @@ from numpy.fft import _pocketfft_umath
 from ...errors import TraceError
 from ...ir import ops
 from ...ir.dims import Dim
+from ...ir.graph import Function, parameter
 from ..application import apply
-from ..array import Array
+from ..array import Array, wrap
 from ..host import no_rule
 from ..registry import implements
+from ..value import node_of
 from . import transforms
 from .arguments import one_axis, refuse_out, static, static_int
 from .building import as_array, converted, filled, permuted
@@ -128,9 +130,20 @@ def rfft(a, n=None, axis=-1, norm=None, out=None):
     x = as_array(a)
     n = _points(x, n, axis)
     if isinstance(n, Dim):  # the loops of even and odd numbers of points are two
-        raise no_rule("np.fft.rfft of an unknown number of points")
+        return _by_parity(x, n, axis, norm)
     name = "rfft_n_odd" if n % 2 else "rfft_n_even"
     return _transform(name, x, n, axis, norm, forward=True, length=n // 2 + 1)
+
+
+def _by_parity(x: Array, n: Dim, axis: Any, norm: str | None) -> Array:
+    """`np.fft.rfft` of a number of points that turns out to be even or odd."""
+    here = parameter("x", node_of(x).type)
+    branches = []
+    for name in ("rfft_n_even", "rfft_n_odd"):
+        found = _transform(name, wrap(here), n, axis, norm, forward=True, length=n // 2 + 1)
+        branches.append(Function(name, (here,), (node_of(found),)))
+    is_odd = node_of(apply(np.remainder, as_array(n), 2))
+    return wrap(ops.branch(is_odd, node_of(x), branches=tuple(branches)))
 
 
 @implements(np.fft.irfft)

@@ -389,6 +389,23 @@ def test_a_division_is_checked_before_anything_is_written():
     assert_no_copy(scaled, (X.copy(), 3.0, 2.0))
 
 
+@pytest.mark.parametrize(
+    "write",
+    [
+        lambda x, y: x.__setitem__(1, int(y[0])),
+        lambda x, y: x.__setitem__(slice(2), int(y[0])),
+        lambda x, y: x.__setitem__(x > 1, int(y[0])),
+        lambda x, y: x.fill(int(y[0])),
+    ],
+)
+def test_an_int_that_an_element_does_not_hold(write):
+    jitted = tracejit.jit(write)
+    for first in (7, -5, 300):
+        ours, theirs, y = np.arange(3, dtype="u1"), np.arange(3, dtype="u1"), np.array([first])
+        assert str(outcome(jitted, ours, y)) == str(outcome(write, theirs, y))
+        np.testing.assert_array_equal(ours, theirs)
+
+
 EMPTY = np.zeros((0, 3))
 
 

@@ -18,9 +18,9 @@ from .broadcasting import (
     reshaped_node,
     shape_text,
 )
-from .context import failure
+from .context import Trace, failure
 from .extents import agreed
-from .promotion import cast, constant
+from .promotion import cast, cast_weak, constant
 from .value import Value, known_value, node_of, to_node
 
 INTO = "could not broadcast input array from shape {} into shape {}"
@@ -37,6 +37,8 @@ def assigned_node(
 
     Raises NumPy's errors: ValueError for a shape that does not fit, TypeError where `casting`
     forbids the conversion, OverflowError for a Python int that is out of range.
+
+    limit: in loops where nothing handles that, traced ints are not looked at, so that they stay what they are.
     """
     kind = value.__class__ if not isinstance(value, Value) else None
     if kind is complex and type.dtype.kind in "iuf":
@@ -63,7 +65,13 @@ def assigned_node(
         fits = False
     if not fits:
         raise ValueError(problem.format(shape_text(shape), shape_text(type.shape)))
+    if isinstance(value, Value) and value.weak is int and _is_looked_at(value.owner):
+        return broadcast_to_shape(cast_weak(node, int, type.dtype), type.shape)
     return broadcast_to_shape(cast(node, type.dtype), type.shape)
+
+
+def _is_looked_at(trace: Trace) -> bool:
+    return trace.handles or not trace.passes
 
 
 def _check_extents(shape: tuple, own: tuple) -> None:

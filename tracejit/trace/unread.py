@@ -57,13 +57,14 @@ def instead(function: FunctionType) -> FunctionType:
 def check_unread(trace: Trace, needed: Sequence[Node]) -> None:
     """At the end of a trace: check what was asked for and is not `needed`."""
     asked = [node for node, region in trace.asked if region.settled() is trace.region]
-    if asked:
-        used = {*postorder(needed, operands_of)}
-        unread = [node for node in dict.fromkeys(asked) if node not in used]
-        found = postorder(unread, lambda n: () if n in used else n.operands)
-        made = {guard for node in used for guard in _checks(node)}
-        guards = [guard for node in found if node not in used for guard in _guards(node)]
-        _guard(trace, [guard for guard in guards if guard not in made])
+    used = {*postorder(needed, operands_of)} if asked else set()
+    unread = [node for node in dict.fromkeys(asked) if node not in used]
+    if not unread:
+        return
+    found = postorder(unread, lambda n: () if n in used else n.operands)
+    made = {guard for node in used for guard in _checks(node)}
+    guards = [guard for node in found if node not in used for guard in _guards(node)]
+    _guard(trace, [guard for guard in guards if guard not in made])
 
 
 def check_value(trace: Trace, node: Node) -> None:

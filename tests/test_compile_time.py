@@ -62,6 +62,9 @@ PROGRAMS = {
     "stores in a loop": in_loop(
         ["o = np.zeros((300, {n}))"], "o[i, {k}] = x[i] * ({k} + 0.5) + o[i, max({k} - 1, 0)]", "return o"
     ),
+    "keys of an order": lambda n: function_of(
+        [f"return np.lexsort([{', '.join(f'x * {k}.5' for k in range(n))}])"]
+    ),
     "selections in a loop": in_loop(["s = 0.0"], "s = s * 0.5 if x[i] > {k} else s", "return s"),
 }  # fmt: skip
 

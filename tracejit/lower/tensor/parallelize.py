@@ -90,6 +90,12 @@ class _Splitter:
         far others have written."""
         if outermost and (shared := self.sort(body, made)) is not None:
             return shared
+        return self.one_by_one(body, outermost, made)
+
+    def one_by_one(
+        self, body: tuple[Statement, ...], outermost: bool, made: frozenset[Term]
+    ) -> tuple[Statement, ...]:
+        """The same where no sort among these statements themselves is to be shared."""
         new: list[Statement] = []
         for number, statement in enumerate(body):
             if isinstance(statement, For):
@@ -110,7 +116,7 @@ class _Splitter:
         results = set(self.kernel.fresh) - made
         for number, call in enumerate(body if self.reorders and not self.alone else ()):
             if isinstance(call, Extern) and any(a.buffer in results for a in call.addresses):
-                before = self.body(body[:number], True, made)
+                before = self.one_by_one(body[:number], True, made)  # the sorts there were tried
                 shared = split_sort(before, call, self.chunk_name(), self.machine)
                 if shared is not None:
                     return (*shared, *self.body(body[number + 1 :], True, made))

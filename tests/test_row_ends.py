@@ -135,6 +135,20 @@ def test_labels_outside_are_refused():
         f(x, centres, label)
 
 
+def test_short_rows_and_single_elements():
+    """A row of few columns is in lanes already where its extremum is looked for; picked elements are no sweep."""
+    x, centres = points(203, 32, 8, "float32")
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(row_ends, "LEAST_BYTES", 0)
+        patch.setattr(row_ends, "saves_more", lambda function, **_: True)
+        for program in (
+            nearest,
+            lambda x, c: np.take_along_axis(x @ c.T, LABELS[:203, None] % 32, 1),
+        ):
+            got = tracejit.jit(program)(x, centres)
+            np.testing.assert_allclose(got, program(x, centres), rtol=1e-4, atol=1e-5)
+
+
 # Rows that are longer than a strip has room for: block by block.
 
 

@@ -102,6 +102,8 @@ def _is_worth(function: Function) -> bool:
     """Whether each row of the product makes its part of the result, and that is worth a group."""
     (result,) = function.results
     (product,) = [node for node in function.nodes if node.op is contract]
+    if not any(node.op.kind == REDUCTION for node in function.nodes):
+        return False  # but elements that are picked
     if product.type.size * product.type.dtype.itemsize < LEAST_BYTES:
         return False
     columns = labels_of(result, function.nodes)[product][-1]

@@ -88,7 +88,7 @@ def _sweeps(body: tuple[Statement, ...]) -> _Sweeps | None:
 
 
 def _is_short(loop: For) -> bool:
-    length = trips(loop)
+    length = trips(loop) if loop.mark == "serial" else None  # not in lanes already
     is_flat = all(isinstance(s, Accumulate | Store) for s in loop.body)
     return is_flat and loop.start is tensor.ZERO and length is not None and length <= LONGEST_ROW
 

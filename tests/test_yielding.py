@@ -159,5 +159,24 @@ def test_generators(function, arguments):
     assert found
 
 
-def test_numpy_runs_what_goes_through_them_by_hand():
-    assert_matches_numpy(by_hand, (X,), layouts=["C"])
+def inner(x):
+    for v in x:
+        if v > 0:
+            yield v
+
+
+def outer(x):
+    yield from inner(x)
+
+
+def by_name(x):
+    numbers = (v * 2 for v in x if v > 0)
+    total = 0.0
+    for v in numbers:
+        total += v
+    return total + sum(outer(x))
+
+
+@pytest.mark.parametrize("function", [by_hand, by_name])
+def test_numpy_runs_what_is_not_captured(function):
+    assert_matches_numpy(function, (X,), layouts=["C"])

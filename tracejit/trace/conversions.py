@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import operator
+from inspect import CO_GENERATOR
 from typing import Any
 
 import numpy as np
@@ -30,7 +31,9 @@ class Conversions(Operators):
     def __bool__(self) -> bool:
         frame = user_frame()
         if frame is None or has_source(frame.f_code):
-            return bool(_concrete(self, "as a truth value", decides=True))
+            # In a generator that is not captured it decides what others are given, if they ask.
+            is_generator = frame is not None and frame.f_code.co_flags & CO_GENERATOR
+            return bool(_concrete(self, "as a truth value", decides=not is_generator))
         remedy = "the source of the function is not to be had, so that no branch of it is captured"
         return bool(_concrete(self, "as a truth value", remedy, decides=True))
 

@@ -117,13 +117,13 @@ class RowBlocks(BlocksOfRows):
             one.value: made("found", one.value.type.dtype) for one in (*found.folds, *found.picks)
         }
         places = [made("place", pick.place.type.dtype) for pick in found.picks]
-        tops = {fold.top: None for fold in found.folds if fold.kind == EXPONENTIALS}
-        before = {top: made("before", top.type.dtype) for top in tops}
-        own = (*near.values(), *places, *before.values())
+        shrinking = [fold.top for fold in found.folds if fold.kind == EXPONENTIALS]
+        tops = {top: made("before", top.type.dtype) for top in dict.fromkeys(shrinking)}
+        own = (*near.values(), *places, *tops.values())
         body: list[Statement] = [Allocate(buffer) for buffer in own]
         for place, kernel, buffer in zip(self.places, plan.places, places):
             body += self.placed(place, kernel, {}, buffer)
-        steps = _Steps(found, near, places, before)
+        steps = _Steps(found, near, places, tops)
         body += self.near_loops(steps.begin(), *near.values())
         for block in plan.blocks:
             shape = [side.extent for side in block.window]

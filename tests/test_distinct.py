@@ -11,6 +11,7 @@ from tracejit.ir.graph import Function, Module, item, parameter
 from tracejit.ir.ops.distinct import MOST, PART
 from tracejit.ir.types import array_type, f64
 from tracejit.trace.numpy.sets import LONG
+from tracejit.trace.numpy.sorting import LONG_ROW
 
 RNG = np.random.default_rng(7)
 ALL = {"return_index": True, "return_inverse": True, "return_counts": True}
@@ -84,12 +85,12 @@ def test_results_go_on():
     check(jit(program), program, x)
 
 
-KEYS = [("f8", "i8"), ("i1", "?", "f4"), ("f2", "u8"), ("c16", "i4")]
+KEYS = [("f8", "i8"), ("i1", "f2", "f4"), ("c16", "i4")]
 
 
 @pytest.mark.parametrize("dtypes", KEYS, ids="-".join)
 def test_orders_by_several_keys(dtypes):
-    keys = [RNG.integers(0, 5, (2, 600)).astype(dtype) for dtype in dtypes]
+    keys = [RNG.integers(0, 5, (2, LONG_ROW)).astype(dtype) for dtype in dtypes]
     for key in keys:
         if key.dtype.kind == "f":
             key[:, ::11], key[:, 1::13] = np.nan, -0.0

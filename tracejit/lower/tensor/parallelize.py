@@ -42,7 +42,7 @@ from ..machine import QUICKEST, USUAL, Machine
 from .cost import UNKNOWN_TRIPS, may_run_on, trips
 from .duration import seconds_of
 from .prefixes import split_running
-from .sorts import split_sort
+from .sorts import is_sort, split_sort
 from .stacks import split_stack
 from .tables import Table, count_of_tables, pieces_of, tables_of, with_sums, with_tables
 from .vectorize import independent
@@ -115,11 +115,12 @@ class _Splitter:
         """The statements, in which threads share the sort of a long result that these make; or None."""
         results = set(self.kernel.fresh) - made
         for number, call in enumerate(body if self.reorders and not self.alone else ()):
-            if isinstance(call, Extern) and any(a.buffer in results for a in call.addresses):
+            if is_sort(call) and any(a.buffer in results for a in call.addresses):
                 before = self.one_by_one(body[:number], True, made)  # the sorts there were tried
                 shared = split_sort(before, call, self.chunk_name(), self.machine)
                 if shared is not None:
-                    return (*shared, *self.body(body[number + 1 :], True, made))
+                    made = made.union(changed_in(body[: number + 1]))
+                    return (*shared, *self.one_by_one(body[number + 1 :], True, made))
         return None
 
     def inside(self, loop: For) -> For:

@@ -56,16 +56,19 @@ NEAR, LEAST_CHUNKS, MOST_CHUNKS, CHUNKS_OF_UNKNOWN = 1 << 14, 16, 1024, 128
 Body = tuple[Statement, ...]
 
 
+def is_sort(statement: Statement) -> bool:
+    """Whether it sorts a row, whatever becomes of equal elements."""
+    sorting = SORTINGS.get(statement.symbol) if isinstance(statement, Extern) else None
+    return sorting is not None and (sorting.name, sorting.kind) == ("sort", "quicksort")
+
+
 def split_sort(before: Body, call: Extern, name: str, machine: Machine) -> Body | None:
     """The statements instead of those `before` a call, which make a row, and the call, which sorts it.
 
-    None for a row that is short, or that is not all of a result; where the machine cannot pack; and of
-    equal elements that must stay in order.
+    None for a row that is short, or that is not all of a result, and where the machine cannot pack.
     """
-    sorting = SORTINGS.get(call.symbol)
-    if sorting is None or sorting.name != "sort" or not packs(sorting.dtype, machine.vector_bytes):
-        return None
-    if sorting.kind != "quicksort":
+    sorting = SORTINGS[call.symbol]
+    if not packs(sorting.dtype, machine.vector_bytes):
         return None
     row, count, _ = call.arguments
     extent = row.buffer.type.shape[-1]

@@ -163,8 +163,8 @@ def _runs(ordered: Array, order: Array | None, is_first: Array, asked: _Asked) -
     return _Found(ordered[is_first], index, inverse, starts)
 
 
-# So many elements are worth a look whether they are few again and again.
-LONG = 4 * MOST
+# So many elements are worth a look whether they are few again and again, and a program that takes long to compile.
+LONG = 8 * MOST
 
 
 def _is_long(x: Array) -> bool:

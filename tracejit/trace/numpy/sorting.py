@@ -85,10 +85,19 @@ def order_of_rows(*keys: Array, kind: str = "quicksort") -> Array:
     require_sorting("argsort", kind, *keys)
     if len(keys) == 1 and packs_order(keys[0], kind):
         return wrap(packed_order(keys[0], kind))
-    wide = [widened(key) for key in keys]
-    if len(keys) > 1 and all(packs_order(key, "stable") for key in wide):
+    wide = [widened(key) for key in keys] if len(keys) > 1 and _are_long(keys[0]) else []
+    if wide and all(packs_order(key, "stable") for key in wide):
         return _order_by_turns(wide)
     return wrap(ops.order(*[node_of(key) for key in keys], kind=kind))
+
+
+# Rows from so many elements on are worth a program that takes long to compile.
+LONG_ROW = 1 << 12
+
+
+def _are_long(rows: Array) -> bool:
+    extent = rows.shape[-1]
+    return type(extent) is int and extent >= LONG_ROW
 
 
 def widened(x: Array) -> Array:

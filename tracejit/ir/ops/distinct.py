@@ -41,7 +41,7 @@ from .ranks import sorting
 __all__ = ["distinct", "place_of_distinct"]
 
 # Elements that are few, slots of a table, which all of a block may go to besides, and elements of a block.
-MOST, BITS, BLOCK = 1024, 12, 1024
+MOST, BITS, BLOCK = 1024, 12, 256
 SLOTS = 1 << BITS
 # Parts that threads may share, of so many elements.
 MOST_PARTS, PART = 8, 1 << 15

@@ -49,6 +49,8 @@ from .vectorize import independent
 
 CHUNK = 4e-6
 MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
+# The part of the time of the slowest thread below which chunks of another size are worth it.
+GAIN = 0.95
 FEW = 8  # turns, of which a thread that comes late leaves others waiting
 # How many times longer a region in a loop has to be than one by itself: beside what other threads do, 300 short ones took
 # twice the time of one thread.
@@ -269,16 +271,17 @@ class _Splitter:
 
 def _even(count: int, size: int, cores: int) -> int:
     """The size of chunks, twice or half as large at most, with which threads end together: all chunks are as
-    long but the last, which is begun last."""
+    long but the last, which is begun last. The size that was asked for, where that gains little."""
 
-    def longest(size: int) -> tuple[int, int]:
+    def longest(size: int) -> int:
         whole = (count - 1) // size
-        rest = count - whole * size
-        last = whole // cores * size + rest
-        return max(-(-whole // cores) * size, last), -size
+        last = whole // cores * size + count - whole * size
+        return max(-(-whole // cores) * size, last)
 
     # Of long chunks a part in a hundred makes no difference.
-    return min(range(-(-size // 2), 2 * size + 1, max(1, size // 128)), key=longest)
+    sizes = range(-(-size // 2), 2 * size + 1, max(1, size // 128))
+    best = min(sizes, key=lambda size: (longest(size), -size))
+    return best if longest(best) < GAIN * longest(size) else size
 
 
 def _unit(loop: For) -> int:

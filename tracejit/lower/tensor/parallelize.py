@@ -12,6 +12,7 @@ from __future__ import annotations
 from math import prod
 
 from ...ir import expressions, tensor
+from ...ir.affine import linear
 from ...ir.foreign import needs_one_thread
 from ...ir.graph import Module, map_kernels
 from ...ir.places import changed_in
@@ -51,6 +52,7 @@ CHUNK = 4e-6
 MOST_CHUNKS, CHUNKS_OF_CORE = 64, 4
 # The part of the time of the slowest thread below which chunks of another size are worth it.
 GAIN = 0.95
+LONG_STRIP = 1024  # elements, whatever each of them takes
 FEW = 8  # turns, of which a thread that comes late leaves others waiting
 # How many times longer a region in a loop has to be than one by itself: beside what other threads do, 300 short ones took
 # twice the time of one thread.
@@ -142,7 +144,7 @@ class _Splitter:
             return [loop]
         if loop.mark == "ordered":
             return [self.inside(loop)]
-        if not outermost and count is None and may_run_on(loop.body):
+        if not outermost and count is None and may_run_on(loop.body) and _strip(loop) < LONG_STRIP:
             return [self.inside(loop)]  # again and again, of which nobody knows how long it takes
         if independent(loop, threads=True) and not _shares_registers(loop):
             outer = self.accumulated(loop)
@@ -282,6 +284,14 @@ def _even(count: int, size: int, cores: int) -> int:
     sizes = range(-(-size // 2), 2 * size + 1, max(1, size // 128))
     best = min(sizes, key=lambda size: (longest(size), -size))
     return best if longest(best) < GAIN * longest(size) else size
+
+
+def _strip(loop: For) -> int:
+    """How many elements a loop goes over in a turn of the loop around it, whose index its start counts strips by; 0
+    where it does not."""
+    atoms, _ = linear(loop.start)
+    ((atom, scale),) = atoms.items() if len(atoms) == 1 else ((None, 0),)
+    return scale if isinstance(atom, Index) else 0
 
 
 def _unit(loop: For) -> int:
